@@ -1,0 +1,95 @@
+# Needs make and a Python >= 3.11, nothing else: every target first sets up what it uses.
+
+VENV     ?= .venv
+E2E_VENV := .venv-ministack
+PYTHON   ?= python3
+UV       ?= uv
+WORKERS  ?= 2
+
+MINISTACK := ministack==1.5.33
+
+POLICY   ?= policies/execution-api.yaml
+SCENARIO ?= healthy
+
+PY      := $(VENV)/bin/python
+SOURCES := $(shell find controller -name '*.py')
+
+# A PYTHON that was asked for is used or refused; otherwise the first that is new enough will do.
+ifeq ($(origin PYTHON),file)
+CANDIDATES := $(PYTHON) python3.14 python3.13 python3.12 python3.11
+else
+CANDIDATES := $(PYTHON)
+endif
+
+define find_python
+python=; \
+for candidate in $(CANDIDATES); do \
+    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+        python=$$candidate; break; \
+    fi; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "rolloutctl needs Python 3.11 or newer, and there is none behind: $(CANDIDATES)" >&2; \
+    echo "name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+    exit 1; \
+fi
+endef
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help rehearse test lint lock e2e-venv clean .venv
+
+help: ## say what can be made
+	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
+	    while IFS="$$(printf '\t')" read -r target text; do printf '%-10s %s\n' "$$target" "$$text"; done
+
+rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
+	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
+
+test: $(VENV)/.compiled $(E2E_VENV)/.locked lint ## check style, types and imports, then run every test
+	$(PY) -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.installed ## check style, types and imports
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+.venv: $(VENV)/.compiled ## set up the environment for everything but the emulator
+
+e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
+
+lock: ## resolve the dependencies anew and write the three lock files (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	$(UV) lock --quiet --upgrade
+	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
+	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project -o requirements-dev.lock
+	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
+
+clean: ## remove both environments and every cache
+	rm -rf $(VENV) $(E2E_VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written last: a set-up that was cut short is done again.
+
+$(VENV)/.locked: requirements-dev.lock
+	@$(find_python); echo "setting up $(VENV) with $$("$$python" --version)" >&2; \
+	"$$python" -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+# pip compiles what it installs, but not a checkout; without bytecode every start takes twice as long.
+$(VENV)/.compiled: $(VENV)/.installed $(SOURCES)
+	@$(PY) -m compileall -q controller
+	@touch $@
+
+$(E2E_VENV)/.locked: tests/e2e/ministack.lock
+	@$(find_python); echo "setting up $(E2E_VENV) with $$("$$python" --version)" >&2; \
+	"$$python" -m venv --clear $(E2E_VENV)
+	@$(E2E_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

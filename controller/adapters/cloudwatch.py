@@ -1,0 +1,123 @@
+"""Measurements from CloudWatch, through GetMetricData alone.
+
+IAM: cloudwatch:GetMetricData (on every resource: it has no finer one).
+
+Only plain statistics are asked for: ratios are worked out in core, in the open. No `Unit` is sent,
+because a wrong one gives no data and no error.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller import events
+from controller.adapters.aws import AWS_ERRORS, code_of, told
+from controller.core.observation import Answer, Query, Series, Span
+from controller.core.units import at
+from controller.errors import MetricsError
+
+log = events.logger()
+
+QUERIES_PER_CALL: Final = 500
+PAGES_PER_CALL: Final = 100
+
+_ANSWERS: Final = {
+    "Complete": Answer.COMPLETE,
+    "PartialData": Answer.PARTIAL,
+    "InternalError": Answer.ERROR,
+    "Forbidden": Answer.FORBIDDEN,
+}
+
+
+@dataclass(slots=True)
+class _Result:
+    """What the pages of one query have brought so far."""
+
+    points: dict[int, float] = field(default_factory=dict)
+    status: str = "never answered"
+    message: str = ""
+
+    def take(self, result: Mapping[str, Any]) -> None:
+        stamps = (int(stamp.timestamp()) for stamp in result.get("Timestamps", ()))
+        self.points.update(zip(stamps, result.get("Values", ()), strict=True))
+        self.status = result.get("StatusCode", "Complete")
+        messages = result.get("Messages") or ()
+        if messages:
+            self.message = "; ".join(str(one.get("Value", "")) for one in messages)
+
+    def series(self) -> Series:
+        answer = _ANSWERS.get(self.status, Answer.ERROR)
+        message = self.message
+        if answer is not Answer.COMPLETE and not message:
+            message = self.status
+        return Series(self.points, answer, message)
+
+
+class CloudWatchMetrics:
+    """`MetricSource` on a boto3 CloudWatch client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        """Return one series per query; equal queries are asked once, 500 to a call.
+
+        Raises MetricsError when CloudWatch does not answer a call at all.
+        """
+        wanted = list(dict.fromkeys(queries))
+        found: dict[Query, Series] = {}
+        for begin in range(0, len(wanted), QUERIES_PER_CALL):
+            found.update(self._call(wanted[begin : begin + QUERIES_PER_CALL], span))
+        return found
+
+    def _call(self, queries: Sequence[Query], span: Span) -> dict[Query, Series]:
+        """Ask one batch, follow its pages, and put together what belongs to one Id."""
+        results = {f"q{number}": _Result() for number in range(len(queries))}
+        for page in self._pages(queries, span):
+            for message in page.get("Messages") or ():
+                log.warning("cloudwatch_warned", problem=str(message.get("Value", "")))
+            for result in page["MetricDataResults"]:
+                results[result["Id"]].take(result)
+        return {
+            query: result.series() for query, result in zip(queries, results.values(), strict=True)
+        }
+
+    def _pages(self, queries: Sequence[Query], span: Span) -> Iterator[Mapping[str, Any]]:
+        request: dict[str, Any] = {
+            "MetricDataQueries": [
+                _metric_stat(f"q{number}", query) for number, query in enumerate(queries)
+            ],
+            "StartTime": at(span.start),
+            "EndTime": at(span.end),
+            "ScanBy": "TimestampAscending",
+        }
+        for _ in range(PAGES_PER_CALL):
+            try:
+                page = self._client.get_metric_data(**request)
+            except AWS_ERRORS as error:
+                action = "metrics could not be read (cloudwatch:GetMetricData)"
+                raise MetricsError(told(action, error), code=code_of(error)) from error
+            yield page
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]
+        raise MetricsError(
+            f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
+            "shorten the baseline's window or split the policy"
+        )
+
+
+def _metric_stat(identity: str, query: Query) -> dict[str, Any]:
+    return {
+        "Id": identity,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": query.namespace,
+                "MetricName": query.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in query.dimensions],
+            },
+            "Period": query.period_s,
+            "Stat": query.statistic,
+        },
+        "ReturnData": True,
+    }

@@ -1,0 +1,104 @@
+"""Dry run: adapters that let reads pass and write down what would have been done.
+
+The runner does not know: the same path is walked with other edges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from controller.core.effects import Notice
+from controller.core.history import Entry
+from controller.core.observation import Reading
+from controller.core.rollout import Rollout
+from controller.ports import Obstacle, OpenTarget, Store
+
+
+@dataclass(slots=True)
+class Journal:
+    """What would have been done, one sentence each, in order."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def note(self, line: str) -> None:
+        """Add one sentence."""
+        self.lines.append(line)
+
+
+class DryRunTarget:
+    """A target that is read, and never written."""
+
+    def __init__(self, target: OpenTarget, journal: Journal) -> None:
+        self._target, self._journal = target, journal
+
+    def read(self) -> Reading:
+        """Return the weight as it stands."""
+        return self._target.read()
+
+    def raise_to(self, weight: int, token: str) -> None:
+        """Note the raise."""
+        self._journal.note(f"raise the weight to {weight} %")
+
+    def lower_to_zero(self, within: timedelta) -> None:
+        """Note the rollback."""
+        self._journal.note("lower the weight to 0 %")
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return what is in the way."""
+        return self._target.obstacles()
+
+
+class DryRunStore:
+    """A store that is read, and remembers what was saved only as long as this process."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self._store, self._journal = store, journal
+        self._saved: dict[str, Rollout] = {}
+
+    def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Note the new rollout."""
+        self._journal.note(f"create {rollout.id}: {rollout.sentence}")
+        self._saved[rollout.id] = rollout
+
+    def load(self, rollout_id: str) -> Rollout:
+        """Return the rollout as this process saved it, or as it is stored."""
+        return self._saved.get(rollout_id) or self._store.load(rollout_id)
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+        """Note the transitions; a state without one is not worth a line."""
+        for entry in entries:
+            self._journal.note(f"record {entry.kind} of {rollout.id}: {entry.body['sentence']}")
+        saved = replace(rollout, version=rollout.version + 1)
+        self._saved[rollout.id] = saved
+        return saved
+
+    def active(self, now: datetime) -> Sequence[str]:
+        """Return the ids that a tick must visit."""
+        return self._store.active(now)
+
+    def of_name(self, name: str) -> Sequence[str]:
+        """Return the ids of all rollouts called `name`."""
+        return self._store.of_name(name)
+
+    def history(self, rollout_id: str) -> Sequence[Entry]:
+        """Return all stored entries."""
+        return self._store.history(rollout_id)
+
+    def owner(self, lock: str) -> str | None:
+        """Return the id of the rollout that holds `lock`."""
+        return self._store.owner(lock)
+
+    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
+        """Return when rollouts of `target` had weight above 0."""
+        return self._store.exposures(target)
+
+
+class DryRunNotifier:
+    """A notifier that tells nobody."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Note the notice."""
+        self._journal.note(f"tell people ({notice.severity}): {notice.text}")

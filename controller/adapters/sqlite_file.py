@@ -1,0 +1,147 @@
+"""The file of a `SqliteStore`: created whole, checked when opened, its failures in plain words."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from controller.errors import StoreError
+
+# A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
+BUSY_LIMIT = timedelta(seconds=10)
+
+LAYOUT = 1  # PRAGMA user_version
+_OURS = 0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
+_OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions without asking
+
+_TABLES = f"""
+CREATE TABLE rollouts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    created TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    final INTEGER NOT NULL,
+    watch_until TEXT,
+    exposed_from TEXT,
+    exposed_to TEXT,
+    policy TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
+CREATE TABLE history (
+    rollout TEXT NOT NULL REFERENCES rollouts (id),
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (rollout, seq)
+) STRICT;
+CREATE TABLE locks (
+    lock TEXT PRIMARY KEY,
+    rollout TEXT NOT NULL REFERENCES rollouts (id)
+) STRICT;
+PRAGMA application_id = {_OURS};
+PRAGMA user_version = {LAYOUT};
+"""
+
+
+def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
+    """Return a connection to the store at `path`, created with its directory if there is none.
+
+    Raises StoreError when it cannot be opened, is not ours, or is of a newer version.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreError(
+            f"cannot open {path}: Python was built with SQLite {sqlite3.sqlite_version}, "
+            "and the store needs 3.38; use a newer Python"
+        )
+    with explained(path, "open the store"):
+        if not path.exists():
+            _create(path)
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
+        try:
+            _check(path, connection)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def explained(path: Path, doing: str) -> Iterator[None]:
+    """Turn what SQLite or the system says about `path` into StoreError: what, where, what now."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code: int | None = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            raise  # a mistake in this program, such as a closed store, and not the file's fault
+        what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT))
+        raise StoreError(
+            f"cannot {doing}: {path} {what}; {now}", file=str(path), sqlite=error.sqlite_errorname
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot {doing}: {path}: {error.strerror}; {_ACCESS}", file=str(path)
+        ) from error
+
+
+def _create(path: Path) -> None:
+    """Make the file under another name, readable by its owner alone, and rename it when ready.
+
+    So nobody ever opens a store without tables, and no two runs race to switch it to WAL: for that
+    SQLite does not wait, but answers SQLITE_BUSY at once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    os.close(handle)
+    try:
+        with closing(_connect(Path(draft).absolute().as_uri())) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_TABLES)
+        with suppress(FileExistsError):  # another run made the store first: it is as good as ours
+            path.hardlink_to(draft)
+    finally:
+        Path(draft).unlink()
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    """Return a connection that starts no transaction by itself."""
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds())
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != _OURS:
+        raise StoreError(f"{path} is not a rolloutctl store; {_WHERE}", file=str(path))
+    if layout > LAYOUT:
+        raise StoreError(
+            f"{path} was written by a newer rolloutctl (schema {layout}, this one reads {LAYOUT}); "
+            "upgrade",
+            file=str(path),
+        )
+
+
+_WHERE = "check which store was meant, or name a file that does not exist yet"
+_ACCESS = "check the path and that its directory can be written to"
+_BACKUP = "restore it from a backup; a rollback by function and variable names needs no store"
+_REPORT = "nothing was written; run again, and report it when it stays"
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: (
+        f"was locked by another process for {BUSY_LIMIT.total_seconds():.0f} s",
+        "nothing was written; run again, and when it stays find who has the file open",
+    ),
+    sqlite3.SQLITE_NOTADB: ("is not an SQLite database", _WHERE),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _BACKUP),
+    sqlite3.SQLITE_FULL: ("has no room to grow", "nothing was written; free disk space, run again"),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", "check the disk, run again"),
+    sqlite3.SQLITE_READONLY: ("is read-only", _ACCESS),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _ACCESS),
+    sqlite3.SQLITE_PERM: ("may not be opened", _ACCESS),
+    sqlite3.SQLITE_AUTH: ("may not be opened", _ACCESS),
+}

@@ -1,0 +1,145 @@
+"""The composition root: the only module that names concrete adapters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.log_notifier import LogNotifier
+from controller.adapters.sqlite import SqliteStore
+from controller.core.policy import LambdaEnv, Policy
+from controller.errors import UsageError
+from controller.ports import OpenTarget, Store
+from controller.runner import Runner, lower_and_confirm
+from controller.settings import Settings
+
+if TYPE_CHECKING:
+    from controller.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A runner with everything behind it; in a dry run, `journal` has what would have been done."""
+
+    runner: Runner
+    journal: Journal | None = None
+
+
+@contextmanager
+def live(settings: Settings, *, dry_run: bool = False) -> Iterator[App]:
+    """Yield the application on the real account; a dry run is the same with other adapters."""
+    from controller.adapters.aws import Clients
+
+    clients = Clients()
+    clock = SystemClock()
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return LambdaEnvTarget(clients.get("lambda"), target, clock)
+
+    with SqliteStore(settings.store) as store:
+        runner = Runner(
+            store=store,
+            targets=open_target,
+            metrics=CloudWatchMetrics(clients.get("cloudwatch")),
+            notifier=LogNotifier(),
+            clock=clock,
+            by=settings.by,
+        )
+        yield _dry(runner) if dry_run else App(runner)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
+    """Yield the store alone, and the current moment: for verbs that only look."""
+    with SqliteStore(settings.store) as store:
+        yield store, SystemClock().now()
+
+
+def _dry(runner: Runner) -> App:
+    journal = Journal()
+    real = runner.targets
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return DryRunTarget(real(target), journal)
+
+    runner.targets = open_target
+    runner.store = DryRunStore(runner.store, journal)
+    runner.notifier = DryRunNotifier(journal)
+    return App(runner, journal)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything a rehearsal plays on: the real runner and adapters, a simulated world."""
+
+    runner: Runner
+    world: "World"
+    policy: Policy
+
+
+@contextmanager
+def rehearsal(policy: Policy, scenario: str, seed: int) -> Iterator[Stage]:
+    """Yield a stage for `policy`: fake AWS clients, a virtual clock, a real SQLite file.
+
+    Raises PolicyError when the scenario is wrong or does not fit the policy.
+    """
+    from controller.simulation.scenario import load_scenario
+    from controller.simulation.world import World
+
+    world = World.for_policy(policy, load_scenario(scenario), seed=seed)
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return LambdaEnvTarget(world.client("lambda"), target, world.clock)
+
+    with (
+        TemporaryDirectory(prefix="rolloutctl-") as folder,
+        SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
+    ):
+        runner = Runner(
+            store=store,
+            targets=open_target,
+            metrics=CloudWatchMetrics(world.client("cloudwatch")),
+            notifier=LogNotifier(),
+            clock=world.clock,
+            by="rehearsal",
+        )
+        yield Stage(runner, world, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What became of a bare rollback: confirmed, what the target shows, what a dry run would do."""
+
+    confirmed: bool
+    shown: str
+    would: list[str]
+
+
+def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEnv:
+    """Return a target from bare names. Raises UsageError when a name cannot be one."""
+    try:
+        return LambdaEnv(
+            kind="lambda-env", function=function, percentage=percentage, boolean=boolean
+        )
+    except ValueError as error:
+        raise UsageError(f"this names no target: {error}") from error
+
+
+def lower_bare(target: LambdaEnv, *, dry_run: bool) -> Lowered:
+    """Set `target` to 0 % without any store, and read it back for as long as that may take."""
+    from controller.adapters.aws import Clients
+
+    clock = SystemClock()
+    opened: OpenTarget = LambdaEnvTarget(Clients().get("lambda"), target, clock)
+    journal = Journal()
+    if dry_run:
+        opened = DryRunTarget(opened, journal)
+    reading = lower_and_confirm(opened, clock)
+    return Lowered(reading.stands_at(0), reading.shown, journal.lines)

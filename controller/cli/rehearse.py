@@ -1,0 +1,83 @@
+"""The verb for a dress rehearsal: a whole policy in a simulated world, in seconds."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from controller import events
+from controller.cli import options
+from controller.core.rollout import Rollout
+from controller.core.units import clock_text
+from controller.errors import Exit
+
+if TYPE_CHECKING:
+    from controller.rehearsal import Outcome
+
+_SHOW_EVERY = 30  # ticks between two updates of the progress line
+
+
+@click.command()
+@click.argument("policy", type=Path)
+@click.option(
+    "--scenario", default="healthy", show_default=True, metavar="NAME|FILE",
+    help="A shipped scenario, or a file like them.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other noise.")
+@click.option(
+    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
+)
+@click.option(
+    "--expect",
+    type=click.Choice(["succeeded", "rolled_back", "paused"]),
+    help="End with 0 when it ends like this, and with 7 when not.",
+)
+@options.as_json
+def rehearse(
+    policy: Path, scenario: str, seed: int, every: timedelta, expect: str | None, as_json: bool
+) -> int:
+    """Play POLICY through the real runner, adapters and store, in virtual time."""
+    from controller.bootstrap import rehearsal
+    from controller.loader import load
+    from controller.rehearsal import rehearse as play
+    from controller.render.rehearsal import outcome_data, outcome_text
+
+    events.configure(quiet=True, stream=sys.stderr)
+    progress = _Progress(shown=sys.stderr.isatty() and not as_json)
+    with rehearsal(load(policy), scenario, seed) as stage:
+        outcome = play(stage.runner, stage.world, stage.policy, every=every, on_tick=progress.tick)
+    progress.clear()
+    if as_json:
+        options.print_json("rehearse", outcome_data(outcome, scenario, seed))
+    else:
+        click.echo(outcome_text(outcome, scenario, seed))
+    return _status(outcome, expect)
+
+
+def _status(outcome: "Outcome", expect: str | None) -> Exit:
+    if expect is not None:
+        if outcome.status == expect:
+            return Exit.DONE
+        click.echo(f"rolloutctl: expected {expect}, but it ended {outcome.status}", err=True)
+        return Exit.CHECK_SAID_NO
+    statuses = {"succeeded": Exit.DONE, "rolled_back": Exit.ROLLED_BACK}
+    return statuses.get(outcome.status, Exit.UNDECIDED)
+
+
+class _Progress:
+    """One line on stderr that says where the rehearsal is."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown, self._ticks = shown, 0
+
+    def tick(self, rollout: Rollout) -> None:
+        self._ticks += 1
+        if self._shown and self._ticks % _SHOW_EVERY == 0:
+            text = f"{clock_text(rollout.updated)}  {rollout.weight:>3} %  {rollout.reason}"
+            click.echo(f"\r{text:<60}", err=True, nl=False)
+
+    def clear(self) -> None:
+        if self._shown:
+            click.echo(f"\r{'':<60}\r", err=True, nl=False)

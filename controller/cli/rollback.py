@@ -1,0 +1,108 @@
+"""The verb that must work when little else does: all traffic back to stable, now."""
+
+from pathlib import Path
+
+import click
+
+from controller.cli import options
+from controller.core.effects import Alert
+from controller.core.policy import LambdaEnv
+from controller.core.rollout import Phase
+from controller.errors import Exit, StoreError, UnknownRolloutError, UsageError
+from controller.runner import Visit
+
+
+@click.command()
+@click.argument("rollout", required=False, metavar="[ROLLOUT|POLICY]")
+@click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
+@click.option("--percentage", help="Without a rollout: the variable that holds the weight.")
+@click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
+@click.option("--reason", default="asked for by a person", help="Written into the history.")
+@options.store
+@options.dry_run
+@options.as_json
+def rollback(
+    rollout: str | None,
+    function: str | None,
+    percentage: str | None,
+    boolean: str | None,
+    reason: str,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Set the weight to 0 % and read it back, whatever locks, leases or verdicts say.
+
+    Takes a rollout, a policy file, or bare names: --function F --percentage K [--boolean B].
+    """
+    bare = _bare_target(rollout, function, percentage, boolean)
+    if bare is None and rollout is not None:
+        try:
+            return _recorded(rollout, reason, store_url, dry_run, as_json)
+        except (UnknownRolloutError, StoreError) as error:
+            if not options.is_policy_file(rollout):
+                raise
+            click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
+            bare = _target_of(Path(rollout))
+    if bare is None:
+        raise UsageError("name a rollout, a policy file, or --function and --percentage")
+    return _unrecorded(bare, dry_run, as_json)
+
+
+def _bare_target(
+    rollout: str | None, function: str | None, percentage: str | None, boolean: str | None
+) -> LambdaEnv | None:
+    if function is None and percentage is None and boolean is None:
+        return None
+    if rollout is not None:
+        raise UsageError("name either a rollout or a function, not both")
+    if function is None or percentage is None:
+        raise UsageError("a bare rollback needs both --function and --percentage")
+    from controller.bootstrap import bare_target
+
+    return bare_target(function, percentage, boolean)
+
+
+def _target_of(policy: Path) -> LambdaEnv:
+    from controller.loader import load
+
+    return load(policy).target
+
+
+def _recorded(given: str, reason: str, store_url: str | None, dry_run: bool, as_json: bool) -> int:
+    from controller.render.status import rollout_data, rollout_text
+
+    with options.opened(store_url, dry_run=dry_run) as app:
+        found = options.rollout_id(app.runner.store, given)
+        visit = app.runner.roll_back(found, reason)
+        lines = [] if app.journal is None else app.journal.lines
+    if as_json:
+        data = rollout_data(visit.rollout)
+        options.print_json("rollback", {**data, "would": lines} if dry_run else data)
+    else:
+        click.echo(rollout_text(visit.rollout))
+        if dry_run:
+            options.print_journal(lines)
+    return Exit.DONE if dry_run else _status(visit)
+
+
+def _status(visit: Visit) -> Exit:
+    confirmed = visit.rollout.phase is Phase.ROLLED_BACK
+    if confirmed and Alert.ROLLBACK_UNCONFIRMED not in visit.alerts:
+        return Exit.DONE
+    return Exit.UNCONFIRMED
+
+
+def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool) -> int:
+    from controller.bootstrap import lower_bare
+
+    result = lower_bare(target, dry_run=dry_run)
+    if as_json:
+        data = {"function": target.function, "confirmed": result.confirmed, "shown": result.shown}
+        options.print_json("rollback", {**data, "would": result.would} if dry_run else data)
+    elif dry_run:
+        options.print_journal(result.would)
+    else:
+        word = "0 % is in force" if result.confirmed else "NOT confirmed"
+        click.echo(f"{target.function}: {word}: {result.shown}")
+    return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

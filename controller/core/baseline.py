@@ -1,0 +1,68 @@
+"""Frozen baselines: the stable path's latency, read once before the start and stored."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.core.judge.queries import SAMPLES, query
+from controller.core.observation import Query, Series, Span
+from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.rollout import FrozenValue
+
+# CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.
+_COARSER = ((timedelta(days=63), 3_600), (timedelta(days=15), 300))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One baseline to read: for which criterion, what, over which window (unix seconds)."""
+
+    criterion: str
+    value: Query
+    samples: Query
+    span: Span
+    min_samples: int
+    text: str
+
+
+def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
+    """Yield every frozen baseline of `policy` for a rollout that starts at `now`.
+
+    The window is cut to whole periods, and the period is as coarse as CloudWatch still keeps it.
+    """
+    for name, criterion in policy.criteria.items():
+        if not isinstance(criterion, LatencyIncrease):
+            continue
+        if not isinstance(criterion.baseline, FrozenBaseline):
+            continue
+        start, end = criterion.baseline.window(now, policy.settle)
+        period_s = int(criterion.window.total_seconds())
+        for age, coarser in _COARSER:
+            if now - start > age:
+                period_s = max(period_s, coarser)
+        metric = policy.metrics[criterion.baseline.frozen]
+        yield Wanted(
+            criterion=name,
+            value=query(metric, metric.statistic, period_s),
+            samples=query(metric, SAMPLES, period_s),
+            span=Span(
+                int(start.timestamp()) // period_s * period_s,
+                int(end.timestamp()) // period_s * period_s,
+            ),
+            min_samples=criterion.min_samples,
+            text=f"{name}: {criterion.baseline.frozen} ({metric.statistic})",
+        )
+
+
+def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | None:
+    """Return the sample-weighted mean of the window's values; None without any datapoint.
+
+    For percentiles this is an approximation: those of several periods cannot be combined exactly.
+    """
+    values, counts = series[want.value].points, series[want.samples].points
+    inside = [at for at in values if want.span.start <= at < want.span.end and counts.get(at)]
+    samples = sum(counts[at] for at in inside)
+    if not samples:
+        return None
+    mean = sum(values[at] * counts[at] for at in inside) / samples
+    return FrozenValue(mean, samples, want.span.start, want.span.end)

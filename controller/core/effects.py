@@ -1,0 +1,81 @@
+"""What a decision asks of the world. The runner carries effects out; it decides nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from controller.core.findings import Finding
+from controller.core.rollout import Phase, Reason, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """More traffic to the canary: one shot, under the token that the decision saw."""
+
+    weight: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """All traffic back to stable, trying until `within` is over."""
+
+    within: timedelta
+
+
+class Severity(StrEnum):
+    """How loud a notice is: critical pages somebody."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something people should hear about, once."""
+
+    severity: Severity
+    text: str
+
+
+Move: TypeAlias = Raise | Lower
+
+
+class Alert(StrEnum):
+    """What makes a tick end with a status of its own."""
+
+    ROLLBACK_UNCONFIRMED = "rollback_unconfirmed"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A history entry to be: what changed and why; the chain and the author are added later.
+
+    observed: the series that the decision saw, kept with transitions and hourly evidence.
+    """
+
+    kind: str
+    at: datetime
+    phase_from: Phase
+    phase_to: Phase
+    weight_from: int | None
+    weight_to: int
+    step: int
+    reason: Reason
+    sentence: str
+    findings: tuple[Finding, ...] = ()
+    keeps_series: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next state and what leads to it; the rollout in it carries what comes next and why."""
+
+    rollout: Rollout
+    move: Move | None = None
+    notices: tuple[Notice, ...] = ()
+    record: Record | None = None
+    alert: Alert | None = None

@@ -1,0 +1,101 @@
+"""The append-only history of a rollout, chained by hash so that a gap or a change shows.
+
+An entry's hash is SHA-256 over the previous hash and the entry's canonical JSON.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from controller.core.effects import Record
+from controller.core.findings import Finding
+from controller.core.observation import Series
+from controller.core.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of history. `body` is plain JSON data; `hash` covers it and `previous`."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    previous: str = ""
+    hash: str = ""
+
+
+def append(
+    rollout: Rollout, record: Record, *, by: str, seen: Mapping[str, Any]
+) -> tuple[Rollout, Entry]:
+    """Return the rollout with its chain moved on, and the entry to store with it.
+
+    by: who did it. seen: the observation as JSON data (`observed`).
+    """
+    body = {
+        "by": by,
+        "phase_from": record.phase_from,
+        "phase_to": record.phase_to,
+        "weight_from": record.weight_from,
+        "weight_to": record.weight_to,
+        "step": record.step,
+        "reason": record.reason,
+        "sentence": record.sentence,
+        "findings": [finding_data(finding) for finding in record.findings],
+        "seen": seen,
+    }
+    body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
+    seq = rollout.entries + 1
+    digest = _digest(rollout.chain, seq, record.at, record.kind, body)
+    entry = Entry(seq, record.at, record.kind, body, rollout.chain, digest)
+    return replace(rollout, entries=seq, chain=digest), entry
+
+
+def _digest(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
+    text = json.dumps([previous, seq, at.isoformat(), kind, body], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | None:
+    """Return the number of the first entry that does not follow from those before; None if all do.
+
+    chain: the last hash that the rollout recorded; without it, a cut-off end cannot be seen.
+    """
+    previous, seq = "", 0
+    for entry in entries:
+        seq += 1
+        expected = _digest(previous, seq, entry.at, entry.kind, entry.body)
+        if (entry.seq, entry.previous, entry.hash) != (seq, previous, expected):
+            return seq
+        previous = entry.hash
+    return None if chain in (None, previous) else seq + 1
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain JSON data, as `status --json` and the history show it."""
+    return {
+        "criterion": finding.criterion,
+        "verdict": str(finding.verdict),
+        "label": str(finding.label),
+        "measured": finding.measured,
+        "bound": finding.bound,
+        "samples": finding.samples,
+        "start": finding.start,
+        "end": finding.end,
+        "sentence": finding.sentence,
+    }
+
+
+def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
+    """Return the series of an observation as plain JSON data."""
+    return {
+        key: {
+            "points": [[second, value] for second, value in sorted(one.points.items())],
+            "answer": str(one.answer),
+            **({"message": one.message} if one.message else {}),
+        }
+        for key, one in series.items()
+    }

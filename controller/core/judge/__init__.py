@@ -1,0 +1,137 @@
+"""Judging a gate: fold the closed windows of a step, conclude one finding per criterion.
+
+`judge: threshold` (threshold.py) is the literal reading. A judge of another kind gets a module
+beside it, and its own case in `conclude`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from controller.core.findings import Finding
+from controller.core.judge.queries import Needs, keys_of, needs, period_of, queries_for
+from controller.core.judge.tally import NO_SERIES, fold, measure_for, windows
+from controller.core.judge.threshold import Context, broken, conclude
+from controller.core.observation import Answer, Series
+from controller.core.policy import Criterion, Metric, Policy, Threshold
+from controller.core.rollout import FrozenValue, Tally
+from controller.core.units import ceil_to
+
+__all__ = [
+    "SEAL_AGE",
+    "Evidence",
+    "Needs",
+    "judge",
+    "needs",
+    "period_of",
+    "queries_for",
+    "seal",
+    "unanswered",
+]
+
+# A minute this old can no longer change: CloudWatch's values converge within about ten minutes.
+SEAL_AGE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a gate is judged from.
+
+    tallies: sealed evidence by criterion; series: everything since, by series key.
+    start, closed, open_end: first judged second, end of the settled periods, end of what was read.
+    bake_over: the bake is over and its data are settled to the end.
+    """
+
+    policy: Policy
+    gate: Mapping[str, Criterion]
+    series: Mapping[str, Series]
+    tallies: Mapping[str, Tally]
+    start: int
+    closed: int
+    open_end: int
+    bake_over: bool
+    weight: int
+    baselines: Mapping[str, FrozenValue]
+
+
+def judge(evidence: Evidence) -> tuple[Finding, ...]:
+    """Return one finding per criterion of the gate, from its closed windows."""
+    return tuple(_judge_one(name, criterion, evidence) for name, criterion in evidence.gate.items())
+
+
+def seal(evidence: Evidence, up_to: int) -> dict[str, Tally]:
+    """Return the tallies with every window folded in that ended at `up_to` or before.
+
+    A criterion whose series were not answered in full stays where it was: it is read again.
+    """
+    sealed: dict[str, Tally] = {}
+    for name, criterion in evidence.gate.items():
+        tally = evidence.tallies.get(name, Tally())
+        whole = broken(_answers(criterion, evidence)) is None
+        limit = min(up_to, evidence.closed)
+        sealed[name] = _folded(criterion, evidence, tally, limit) if whole else tally
+    return sealed
+
+
+def _judge_one(name: str, criterion: Criterion, evidence: Evidence) -> Finding:
+    tally = evidence.tallies.get(name, Tally())
+    tally = _folded(criterion, evidence, tally, evidence.closed)
+    tally = _open_counts(criterion, evidence, tally)
+    context = Context(
+        start=evidence.start,
+        closed=evidence.closed,
+        bake_over=evidence.bake_over,
+        weight=evidence.weight,
+        unit=_unit(criterion, evidence.policy.metrics),
+        baseline=evidence.baselines.get(name),
+        broken=broken(_answers(criterion, evidence)),
+    )
+    return conclude(name, criterion, tally, context)
+
+
+def _folded(criterion: Criterion, evidence: Evidence, tally: Tally, end: int) -> Tally:
+    starts = windows(criterion, tally, evidence.start, end)
+    if not starts:
+        return tally
+    measure = measure_for(criterion, evidence.policy.metrics, evidence.series)
+    return fold(tally, measure, starts, period_of(criterion))
+
+
+def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
+    """Fold in windows that are not closed yet but whose count is over its limit already.
+
+    A count only grows: over the limit now is over it for good, so bad news need not settle.
+    """
+    if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
+        return tally
+    if evidence.policy.metrics[criterion.metric].statistic not in ("Sum", "SampleCount"):
+        return tally
+    period_s = period_of(criterion)
+    measure = measure_for(criterion, evidence.policy.metrics, evidence.series)
+    first = max(ceil_to(evidence.start, period_s), tally.through)
+    over = [
+        start
+        for start in range(first, evidence.open_end, period_s)
+        if (seen := measure(start)) is not None and seen.breach
+    ]
+    if not over:
+        return tally
+    return replace(fold(tally, measure, over, period_s), tail_empty=tally.tail_empty)
+
+
+def _answers(criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
+    keys = keys_of(criterion, evidence.policy.metrics)
+    return {
+        f"{metric} ({statistic})": evidence.series.get(key, NO_SERIES)
+        for metric, statistic, key in keys
+    }
+
+
+def _unit(criterion: Criterion, metrics: Mapping[str, Metric]) -> str:
+    name = getattr(criterion, "metric", None)
+    return metrics[name].unit if isinstance(name, str) else ""
+
+
+def unanswered(message: str, keys: Mapping[str, object]) -> dict[str, Series]:
+    """Return a failed series under every key: what an outage of the whole source looks like."""
+    return {key: Series(answer=Answer.ERROR, message=message) for key in keys}

@@ -1,0 +1,165 @@
+"""The literal judge: each closed window against the bound, `failure_limit` breaches in a row fail.
+
+`pass` says: at the end of the bake the newest window is within the bound, no run of breaches was
+that long, and enough was seen. It proves nothing, so its label is `not refuted`.
+"""
+
+from dataclasses import dataclass
+from math import exp
+
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.judge import sentences
+from controller.core.observation import Answer, Series
+from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.rollout import FrozenValue, Tally
+
+# Silence of the canary is held against it when it is this unlikely, given the control's traffic.
+UNLIKELY = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one criterion is judged in.
+
+    start, closed: first judged second, and end of the settled periods.
+    bake_over: the bake is over and its data are settled to the end.
+    weight: percent on the canary; unit: of the metric, for sentences.
+    baseline: the stored value of a frozen baseline.
+    broken: a series that was not answered in full, with its name; None when all were.
+    """
+
+    start: int
+    closed: int
+    bake_over: bool
+    weight: int
+    unit: str = ""
+    baseline: FrozenValue | None = None
+    broken: tuple[str, Series] | None = None
+
+
+def conclude(name: str, criterion: Criterion, tally: Tally, context: Context) -> Finding:
+    """Return what `tally` says about `criterion`, in numbers and in one sentence."""
+    match criterion:
+        case SuccessRate() | Threshold():
+            return _windows(name, criterion, tally, context)
+        case LatencyIncrease():
+            return _latency(name, criterion, tally, context)
+        case Traffic():
+            return _traffic(name, criterion, tally, context)
+
+
+def _windows(
+    name: str, criterion: SuccessRate | Threshold, tally: Tally, context: Context
+) -> Finding:
+    bound = criterion.min if isinstance(criterion, SuccessRate) else criterion.bound
+    told = sentences.Windows(name, criterion, tally, context.unit)
+
+    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
+        return _finding(name, verdict, label, tally.last, bound, tally.samples, context, sentence)
+
+    if tally.worst >= criterion.failure_limit:
+        return finding(Verdict.FAIL, Label.REFUTED, told.fails())
+    if context.broken is not None:
+        sentence = sentences.query_failed(name, *context.broken)
+        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
+    lack = _lack(criterion, tally)
+    if lack is not None:
+        return finding(Verdict.INCONCLUSIVE, lack, told.lacks(lack, context.start))
+    if tally.last_breach:
+        return finding(Verdict.INCONCLUSIVE, Label.NOT_YET, told.wavering())
+    return finding(Verdict.PASS, Label.NOT_REFUTED, told.holds())
+
+
+def _lack(criterion: SuccessRate | Threshold, tally: Tally) -> Label | None:
+    """Return what is missing for a verdict; None when nothing is."""
+    if tally.tail_empty and tally.unknown:
+        return Label.BAD_DATA
+    if tally.windows == 0:
+        return Label.NO_DATA
+    if tally.samples < criterion.min_samples:
+        return Label.TOO_FEW
+    return Label.NO_DATA if tally.tail_empty else None
+
+
+def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Context) -> Finding:
+    told = sentences.Latency(name, criterion, tally, context.unit)
+    baseline, control_samples = _baseline(criterion, tally, context)
+    increase: float | None = None
+    if tally.samples and baseline:
+        increase = tally.amount / tally.samples / baseline - 1
+
+    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
+        bound = criterion.max_increase
+        return _finding(name, verdict, label, increase, bound, tally.samples, context, sentence)
+
+    if context.broken is not None:
+        sentence = sentences.query_failed(name, *context.broken)
+        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
+    if increase is None or baseline is None:
+        return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, told.silent(context.start))
+    if min(tally.samples, control_samples) < criterion.min_samples:
+        return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, told.too_few(control_samples))
+    if not context.bake_over:
+        sentence = told.so_far(increase, baseline)
+        return finding(Verdict.INCONCLUSIVE, Label.NOT_YET, sentence)
+    if increase > criterion.max_increase:
+        return finding(Verdict.FAIL, Label.REFUTED, told.fails(increase, baseline))
+    return finding(Verdict.PASS, Label.NOT_REFUTED, told.holds(increase, baseline))
+
+
+def _baseline(
+    criterion: LatencyIncrease, tally: Tally, context: Context
+) -> tuple[float | None, float]:
+    """Return the value to compare with and its samples; a fixed value has as many as one likes."""
+    fixed = getattr(criterion.baseline, "fixed", None)
+    if fixed is not None:
+        return float(fixed), float("inf")
+    if context.baseline is not None:
+        return context.baseline.value, context.baseline.samples
+    if tally.control_samples:
+        return tally.control_amount / tally.control_samples, tally.control_samples
+    return None, 0.0
+
+
+def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> Finding:
+    def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
+        seen, bound = tally.amount, float(criterion.min)
+        return _finding(name, verdict, label, seen, bound, seen, context, sentence)
+
+    if tally.amount >= criterion.min:
+        sentence = sentences.arrived(name, tally.amount, criterion.min)
+        return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
+    if context.broken is not None:
+        sentence = sentences.query_failed(name, *context.broken)
+        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
+    control = tally.control_amount
+    if not tally.amount and control and context.weight < 100:
+        expected = control * context.weight / (100 - context.weight)
+        if exp(-expected) < UNLIKELY:  # Poisson: P(0 requests | expected)
+            sentence = sentences.unreached(name, expected, control)
+            return finding(Verdict.FAIL, Label.REFUTED, sentence)
+    sentence = sentences.no_traffic(name, tally.amount, criterion.min, context.start)
+    return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentence)
+
+
+def _finding(
+    name: str,
+    verdict: Verdict,
+    label: Label,
+    measured: float | None,
+    bound: float,
+    samples: float,
+    context: Context,
+    sentence: str,
+) -> Finding:
+    end = max(context.closed, context.start)
+    return Finding(
+        name, verdict, label, measured, bound, int(samples), context.start, end, sentence
+    )
+
+
+def broken(answers: dict[str, Series]) -> tuple[str, Series] | None:
+    """Return the first series that was not answered in full, by name; None when all were."""
+    return next(
+        ((name, one) for name, one in answers.items() if one.answer is not Answer.COMPLETE), None
+    )

@@ -1,0 +1,100 @@
+"""What a tick saw: the target's weight, and the series its criteria need.
+
+Series are keyed by unix seconds at the start of each period, as CloudWatch stamps them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Update(StrEnum):
+    """Where the target's last change of configuration stands."""
+
+    SUCCESSFUL = "successful"
+    IN_PROGRESS = "in_progress"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The target as it answered.
+
+    identity: what the target is in the whole world (a function ARN); the lock is on it.
+    weight: percent on the canary; None when its variables contradict each other.
+    shown: the variables as they stand, for people.
+    token: changes with every change of the target; a raise is conditional on it.
+    code: digest of the code that runs; the default revision of a rollout.
+    detail: why an update failed, or is still moving; empty otherwise.
+    """
+
+    identity: str
+    weight: int | None
+    shown: str
+    token: str
+    update: Update
+    code: str = ""
+    detail: str = ""
+
+    def stands_at(self, weight: int) -> bool:
+        """Tell whether `weight` is in force: read back, and the update is finished."""
+        return self.weight == weight and self.update is Update.SUCCESSFUL
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The target did not answer, or answered without its environment."""
+
+    reason: str
+    hopeless: bool = False
+    """True when no later write can help either: the environment itself cannot be read."""
+
+
+class Answer(StrEnum):
+    """How complete a series is."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    ERROR = "error"
+    FORBIDDEN = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One metric, one statistic, one period."""
+
+    namespace: str
+    name: str
+    statistic: str
+    period_s: int
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Datapoints by start of period; a period without traffic has none."""
+
+    points: Mapping[int, float] = field(default_factory=dict)
+    answer: Answer = Answer.COMPLETE
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open stretch of time in unix seconds, `start` included, `end` not."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one tick saw of one rollout.
+
+    series: by the keys of `queries.needs`; empty when nothing was asked.
+    owns_target: False once a newer rollout holds the target's lock.
+    """
+
+    target: Reading | Unreadable
+    series: Mapping[str, Series] = field(default_factory=dict)
+    owns_target: bool = True

@@ -1,0 +1,40 @@
+"""What a policy says, and whether it makes sense."""
+
+from controller.core.policy.baseline import (
+    Baseline,
+    ConcurrentBaseline,
+    FixedBaseline,
+    FrozenBaseline,
+)
+from controller.core.policy.check import PolicyProblems, parse
+from controller.core.policy.criteria import (
+    Criterion,
+    LatencyIncrease,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.policy.crosscheck import references
+from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.problem import Place, Problem
+
+__all__ = [
+    "Baseline",
+    "ConcurrentBaseline",
+    "Criterion",
+    "FixedBaseline",
+    "FrozenBaseline",
+    "LambdaEnv",
+    "LatencyIncrease",
+    "Metric",
+    "Place",
+    "Policy",
+    "PolicyProblems",
+    "Problem",
+    "Step",
+    "SuccessRate",
+    "Threshold",
+    "Traffic",
+    "parse",
+    "references",
+]

@@ -1,0 +1,34 @@
+"""What the parts of a policy are made of: the base model, names, counts and windows."""
+
+from datetime import timedelta
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from controller.core.units import DurationRange, format_duration
+
+
+class Model(BaseModel):
+    """Base of everything in a policy file: frozen, and unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"
+Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
+
+# Strict: neither "3" nor true is a number of requests.
+Count: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _period(length: timedelta) -> timedelta:
+    seconds = int(length.total_seconds())
+    if seconds % 60 or 86_400 % seconds:
+        raise ValueError(
+            "must be whole minutes that divide a day, like 1m, 5m or 1h, "
+            f"not {format_duration(length)}"
+        )
+    return length
+
+
+Window: TypeAlias = Annotated[timedelta, DurationRange("1m", "1d"), AfterValidator(_period)]

@@ -1,0 +1,94 @@
+"""What a relative criterion compares with: a number, a stored reading, or a control beside it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from controller.core.policy.base import Model, Name
+from controller.core.units import DurationRange, shown
+
+
+def _moment(value: object) -> object:
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            f"expected a moment with its time zone, like 2026-11-20T00:00:00Z, not {shown(value)}"
+        )
+    return moment
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class FixedBaseline(Model):
+    """A number that is known beforehand."""
+
+    fixed: Annotated[float, Field(gt=0, strict=True)] = Field(
+        description="Value to compare with, in the unit of the metric."
+    )
+
+
+class FrozenBaseline(Model):
+    """Another metric, read once before the start and stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["over"]}, {"required": ["from", "to"]}]}
+    )
+
+    frozen: Name = Field(description="Metric of the stable path.")
+    over: Annotated[timedelta, DurationRange("5m", "14d")] | None = Field(
+        default=None, description="Length of the window that ends at the start."
+    )
+    from_: Moment | None = Field(
+        default=None, alias="from", description="Begin of the window, with a time zone."
+    )
+    to: Moment | None = Field(default=None, description="End of the window, with a time zone.")
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if (self.over is None) == (self.from_ is None and self.to is None):
+            raise ValueError("needs either `over`, or `from` and `to`")
+        if (self.from_ is None) != (self.to is None):
+            raise ValueError("needs both `from` and `to`")
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise ValueError("`from` must be before `to`")
+        return self
+
+    def window(self, now: datetime, settle: timedelta) -> tuple[datetime, datetime]:
+        """Return begin and end of the window, as seen by a rollout that starts at `now`."""
+        if self.from_ is not None and self.to is not None:
+            return self.from_.astimezone(UTC), self.to.astimezone(UTC)
+        return now - settle - (self.over or timedelta()), now - settle
+
+
+class ConcurrentBaseline(Model):
+    """Another metric in the same windows: a true control, while it has traffic."""
+
+    concurrent: Name = Field(description="Metric of the stable path.")
+
+
+def _tag(value: Any) -> str:
+    keys = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+    return next((tag for tag in ("fixed", "concurrent") if tag in keys), "frozen")
+
+
+Baseline: TypeAlias = Annotated[
+    Annotated[FixedBaseline, Tag("fixed")]
+    | Annotated[FrozenBaseline, Tag("frozen")]
+    | Annotated[ConcurrentBaseline, Tag("concurrent")],
+    Discriminator(_tag),
+]

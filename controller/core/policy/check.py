@@ -1,0 +1,102 @@
+"""Read a policy from plain data and report every mistake at once, each with its place.
+
+Two passes: the shape of each part (pydantic), then what the parts say about each other. The
+second pass runs over whatever parts are sound, so that one bad step hides no bad criterion.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from controller.core.policy import wording
+from controller.core.policy.base import Model
+from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy.crosscheck import crosscheck, sound_parts
+from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.problem import Place, Problem
+from controller.core.units import shown
+
+
+class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError
+    """Everything that is wrong with a policy."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+def parse(data: object) -> Policy:
+    """Return the policy that `data` (mappings, sequences, scalars) describes.
+
+    Raises PolicyProblems with every mistake of shape and of reference.
+    """
+    policy: Policy | None = None
+    problems: list[Problem] = []
+    try:
+        policy = Policy.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors(include_url=False)]
+    if isinstance(data, Mapping):
+        problems.extend(crosscheck(sound_parts(data)))
+    if policy is None or problems:
+        raise PolicyProblems(tuple(dict.fromkeys(problems)))
+    return policy
+
+
+def _problem(item: ErrorDetails) -> Problem:
+    place, owner = _within(item["loc"])
+    if item["type"] == "union_tag_not_found":
+        return Problem((*place, "kind"), f"is required; one of {', '.join(_KINDS)}")
+    if item["type"] == "union_tag_invalid":
+        kind = item["input"]["kind"]
+        hint = wording.suggestion(str(kind), _KINDS)
+        message = f"no kind of criterion is called {shown(kind)}; {hint}"
+        return Problem((*place, "kind"), message)
+    if item["type"] == "extra_forbidden":
+        return Problem(place, wording.message(item, _keys(owner)), at_key=True)
+    if place and place[-1] == _KEY:
+        return Problem(place[:-1], wording.message(item), at_key=True)
+    return Problem(place, wording.message(item))
+
+
+# How pydantic marks that the key of a mapping is wrong, not its value.
+_KEY = "[key]"
+
+_KINDS: dict[str, type[Model]] = {
+    "success_rate": SuccessRate,
+    "latency_increase": LatencyIncrease,
+    "threshold": Threshold,
+    "traffic": Traffic,
+}
+_BASELINES: dict[str, type[Model]] = {
+    "fixed": FixedBaseline,
+    "frozen": FrozenBaseline,
+    "concurrent": ConcurrentBaseline,
+}
+
+
+def _within(loc: Place) -> tuple[Place, type[Model]]:
+    """Return the place in the document that `loc` means, and the model that holds it.
+
+    Pydantic puts the kind of a criterion and of a baseline into its path; the document has no
+    such level.
+    """
+    match loc:
+        case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _KINDS:
+            return ("criteria", name, "baseline", *rest), _BASELINES[tag]
+        case ("criteria", name, str(kind), *rest) if kind in _KINDS:
+            return ("criteria", name, *rest), _KINDS[kind]
+        case ("metrics", _, _, *_):
+            return loc, Metric
+        case ("target", _, *_):
+            return loc, LambdaEnv
+        case ("steps", _, _, *_):
+            return loc, Step
+        case _:
+            return loc, Policy
+
+
+def _keys(model: type[Model]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]

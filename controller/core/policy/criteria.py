@@ -1,0 +1,200 @@
+"""The rules a gate is made of, each with its kind, its bound and how it is judged.
+
+success_rate       share of requests that did not fail (SC-004)
+latency_increase   latency against a baseline (SC-003)
+threshold          any metric, or a ratio of two, against a bound
+traffic            requests arrived at all
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from controller.core.policy.base import Count, Model, Name, Window
+from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
+from controller.core.units import (
+    PERCENT_PATTERN,
+    PercentUpTo,
+    format_percent,
+    parse_percent,
+    shown,
+)
+
+# CloudWatch calls fewer than 10 / (1 - p) samples "not enough" for a percentile: 200 for p95.
+PERCENTILE_SAMPLES = 200
+# Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
+RATE_SAMPLES = 300
+
+FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
+Bound: TypeAlias = Annotated[
+    float,
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
+]
+
+# A metric's name, and the place of that name inside its criterion.
+Reference: TypeAlias = tuple[tuple[str | int, ...], str]
+
+
+def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
+    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
+    if not names:
+        raise ValueError("needs at least one metric")
+    return names
+
+
+class _Judged(Model):
+    judge: Literal["threshold"] = Field(
+        description="How evidence becomes a verdict: threshold compares each closed window."
+    )
+
+    over: Window = Field(default=timedelta(minutes=5), description="Length of one window.")
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window."""
+        return self.over
+
+
+class SuccessRate(_Judged):
+    """The share of requests that did not fail is at least `min`."""
+
+    kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
+    total: Name = Field(description="Metric that counts requests.")
+    failures: Annotated[tuple[Name, ...], AfterValidator(_not_empty)] = Field(
+        description="Metrics that count failed requests; they are added up.",
+        json_schema_extra={"minItems": 1},
+    )
+    min: Annotated[float, PercentUpTo("100%")] = Field(
+        description="Lowest share that holds, like 99.9%."
+    )
+    failure_limit: FailureLimit = Field(
+        default=3, description="Breaching windows in a row that fail."
+    )
+    min_samples: Count = Field(
+        default=RATE_SAMPLES, description="Requests in the step without which nothing passes."
+    )
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("total",), self.total
+        for index, name in enumerate(self.failures):
+            yield ("failures", index), name
+
+
+class LatencyIncrease(_Judged):
+    """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
+
+    kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Latency of the canary path, as a percentile or average.")
+    max_increase: Annotated[float, PercentUpTo("1000%")] = Field(
+        description="Largest increase that holds, like 5%."
+    )
+    baseline: Baseline = Field(description="What to compare with: fixed, frozen or concurrent.")
+    min_samples: Count = Field(
+        default=PERCENTILE_SAMPLES,
+        description="Requests on either side without which nothing is judged.",
+    )
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if isinstance(self.baseline, FrozenBaseline):
+            yield ("baseline", "frozen"), self.baseline.frozen
+        if isinstance(self.baseline, ConcurrentBaseline):
+            yield ("baseline", "concurrent"), self.baseline.concurrent
+
+
+class Threshold(_Judged):
+    """A metric, or its ratio to another, stays within `max` or `min`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["max"]}, {"required": ["min"]}]}
+    )
+
+    kind: Literal["threshold"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that is compared.")
+    per: Name | None = Field(
+        default=None, description="Metric to divide by; the bound is then a percent."
+    )
+    max: Bound | None = Field(default=None, description="Largest value that holds.")
+    min: Bound | None = Field(default=None, description="Smallest value that holds.")
+    failure_limit: FailureLimit = Field(
+        default=3, description="Breaching windows in a row that fail."
+    )
+    min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
+        default=1, description="Samples in the step without which nothing passes."
+    )
+
+    @field_validator("max", "min", mode="before")
+    @classmethod
+    def _unit_fits(cls, value: object, info: ValidationInfo) -> object:
+        """Read a percent for a ratio, and a plain number for anything else."""
+        if value is None:
+            return None
+        if "per" not in info.data:
+            return 0.0  # `per` has a mistake of its own: nobody can say which unit fits
+        if info.data["per"] is not None:
+            return parse_percent(value)
+        if type(value) not in (int, float):
+            raise ValueError(f"expected a number in the unit of the metric, not {shown(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.max is None) == (self.min is None):
+            raise ValueError("needs either `max` or `min`")
+        return self
+
+    @field_serializer("max", "min")
+    def _bound_text(self, value: float | None) -> float | str | None:
+        return value if value is None or self.per is None else format_percent(value)
+
+    @property
+    def bound(self) -> float:
+        """The limit that is compared with: a fraction for a ratio."""
+        limit = self.min if self.max is None else self.max
+        return 0.0 if limit is None else limit  # never None: one of the two is required
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if self.per is not None:
+            yield ("per",), self.per
+
+
+class Traffic(_Judged):
+    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
+
+    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    min: Count = Field(
+        default=1, description="Requests in the step that show that the canary is reached."
+    )
+    control: Name | None = Field(
+        default=None,
+        description="Metric that counts requests of the stable path alone; with it, silence of "
+        "the canary fails when it is unlikely (< 0.1 %).",
+    )
+    over: Window = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if self.control is not None:
+            yield ("control",), self.control
+
+
+Criterion: TypeAlias = Annotated[
+    SuccessRate | LatencyIncrease | Threshold | Traffic, Field(discriminator="kind")
+]

@@ -1,0 +1,161 @@
+"""The policy: a ladder of steps, what is measured, and what must hold. `version: 1`.
+
+Field descriptions end up in the JSON Schema (`rolloutctl schema`), so an editor shows them.
+Defaults and their reasons stand in `docs/policy.md`; what one field cannot say about another is
+checked in `crosscheck.py`.
+"""
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from controller.core.policy.base import Model, Name
+from controller.core.policy.criteria import Criterion
+from controller.core.units import DurationRange, format_duration
+
+OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
+
+POLICY_NAME = r"^[a-z][a-z0-9-]{0,62}$"
+ENV_NAME = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
+STATISTIC = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
+FUNCTION = r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,140}$"
+
+
+def _unreserved(name: str) -> str:
+    if name.startswith(("AWS_", "LAMBDA_")) or name in ("_HANDLER", "TZ"):
+        raise ValueError(f"{name} is reserved by AWS Lambda")
+    return name
+
+
+EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_unreserved)]
+
+AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class LambdaEnv(Model):
+    """A percentage (and a boolean) in the environment of one Lambda function."""
+
+    kind: Literal["lambda-env"] = Field(description="What holds the weight.")
+    function: Annotated[str, Field(pattern=FUNCTION)] = Field(
+        description="Name or ARN of the function, without version or alias: only $LATEST changes."
+    )
+    percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
+    boolean: EnvName | None = Field(
+        default=None, description='Variable that is "true" exactly at 100, else "false".'
+    )
+
+
+class Metric(Model):
+    """One CloudWatch metric with one statistic."""
+
+    namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
+    name: AwsName = Field(description="CloudWatch metric name, like Latency.")
+    statistic: Annotated[str, Field(pattern=STATISTIC)] = Field(
+        description="Sum, Average, Minimum, Maximum, SampleCount, or a percentile like p95."
+    )
+    dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
+        default_factory=dict,
+        max_length=30,
+        description="Exactly the dimensions of the metric; CloudWatch matches no subset.",
+    )
+    unit: Annotated[str, Field(max_length=20)] = Field(
+        default="", description="Unit shown in sentences, like ms; never sent to CloudWatch."
+    )
+    missing: Literal["unknown", "zero"] = Field(
+        default="unknown",
+        description="What an absent datapoint means while others have data: unknown, or zero for "
+        "metrics that are published only when something happens.",
+    )
+
+
+class Step(Model):
+    """A weight and how long it bakes."""
+
+    weight: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        description="Percent of traffic on the canary."
+    )
+    bake: Annotated[timedelta, DurationRange("1m", "14d")] = Field(
+        description="How long to stay once the weight is observed and warm, before the gate."
+    )
+    warmup: Annotated[timedelta, DurationRange("0s", "6h")] | None = Field(
+        default=None, description="Time after the weight is observed that is not judged."
+    )
+    criteria: tuple[Name, ...] | None = Field(
+        default=None, description="Criteria of this step's gate; all of the policy when left out."
+    )
+
+
+class Policy(Model):
+    """How one change is rolled out: target, metrics, criteria and steps."""
+
+    version: Literal[1] = Field(description="Version of the policy format.")
+    name: Annotated[str, Field(pattern=POLICY_NAME)] = Field(
+        description="Name of the rollout; its records are called name#1, name#2, ..."
+    )
+    summary: Annotated[str, Field(max_length=200)] = Field(
+        default="", description="One sentence for people."
+    )
+    target: LambdaEnv = Field(description="What holds the weight.")
+    metrics: dict[Name, Metric] = Field(description="Measurements by name.")
+    criteria: dict[Name, Criterion] = Field(description="What must hold, by id.")
+    steps: tuple[Step, ...] = Field(description="The ladder; weights climb and end at 100.")
+    warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
+        default=timedelta(minutes=2),
+        description="Time after a weight is observed that is not judged.",
+    )
+    settle: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
+        default=timedelta(seconds=180),
+        description="Age at which a closed CloudWatch period is taken as final.",
+    )
+    max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
+        default=None,
+        description="How long an inconclusive gate may hold after the bake; 2 x bake if left out.",
+    )
+    on_inconclusive: OnInconclusive = Field(
+        default="pause", description="What happens when max_hold is over without a verdict."
+    )
+    on_drift_up: Literal["pause", "rollback"] = Field(
+        default="pause", description="What happens when another hand raised the weight."
+    )
+    shift_timeout: Annotated[timedelta, DurationRange("1m", "1h")] = Field(
+        default=timedelta(minutes=10),
+        description="How long a raise may stay unfinished before it is rolled back.",
+    )
+    rollback_timeout: Annotated[timedelta, DurationRange("1m", "1h")] = Field(
+        default=timedelta(minutes=5),
+        description="How long a rollback may stay unconfirmed before it is critical.",
+    )
+
+    def gate(self, step: int) -> dict[str, Criterion]:
+        """Return the criteria that gate step number `step`, by id."""
+        names = self.steps[step].criteria
+        return {name: self.criteria[name] for name in names} if names else self.criteria
+
+    def warmup_of(self, step: int) -> timedelta:
+        """Return the unjudged time at the start of step number `step`."""
+        own = self.steps[step].warmup
+        return self.warmup if own is None else own
+
+    def max_hold_of(self, step: int) -> timedelta:
+        """Return how long the gate of step number `step` may hold after its bake."""
+        bake = self.steps[step].bake
+        return 2 * bake if self.max_hold is None else self.max_hold
+
+    def ladder(self) -> str:
+        """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""
+        return ", ".join(f"{step.weight} % for {format_duration(step.bake)}" for step in self.steps)
+
+    def snapshot(self) -> str:
+        """Return the policy as canonical JSON: same meaning, same text."""
+        return json.dumps(
+            self.model_dump(mode="json", by_alias=True, exclude_none=True),
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the snapshot, in hexadecimal."""
+        return hashlib.sha256(self.snapshot().encode()).hexdigest()

@@ -1,0 +1,31 @@
+"""One mistake in a document, and its place there."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+# Keys and indexes on the way down: ("steps", 1, "weight").
+Place: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where in the document, and what is wrong with it.
+
+    at_key: the key at `place` is the mistake, not its value.
+    """
+
+    place: Place
+    message: str
+    at_key: bool = False
+
+
+def dotted(place: Place) -> str:
+    """Return `place` as people write it: `steps[1].weight`; empty for the whole document."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if part.replace("-", "").replace(".", "").isidentifier() else repr(part)
+            text += f".{name}" if text else name
+    return text

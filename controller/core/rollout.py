@@ -1,0 +1,198 @@
+"""The durable state of one rollout: what a tick loads and saves.
+
+Ids are `name#attempt`. The policy in here is a snapshot: a running rollout follows the policy it
+started with, and needs no file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from controller.core.findings import Finding
+from controller.core.policy import Policy
+from controller.core.units import MINUTE_S, at, ceil_to
+
+SCHEMA = 1
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. `succeeded` and `rolled_back` are final."""
+
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    SUCCEEDED = "succeeded"
+
+
+FINAL = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
+
+
+class Reason(StrEnum):
+    """Why a rollout is where it is; one word for machines, `Rollout.sentence` for people."""
+
+    STARTED = "started"
+    WAITING = "waiting"
+    SETTLED = "settled"
+    WRITE_AGAIN = "write_again"
+    BAKING = "baking"
+    HOLDING = "holding"
+    GATE_PASSED = "gate_passed"
+    ADVANCED_UNPROVEN = "advanced_unproven"
+    COMPLETED = "completed"
+    GATE_FAILED = "gate_failed"
+    INCONCLUSIVE = "inconclusive"
+    SHIFT_FAILED = "shift_failed"
+    SHIFT_TIMED_OUT = "shift_timed_out"
+    RAISE_UNCERTAIN = "raise_uncertain"
+    DRIFTED = "drifted"
+    FOUND_AT_ZERO = "found_at_zero"
+    ROLLBACK_REQUESTED = "rollback_requested"
+    LOWERING = "lowering"
+    AT_ZERO = "at_zero"
+    GUARDING_ZERO = "guarding_zero"
+    WATCHING = "watching"
+    TARGET_UNREADABLE = "target_unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A weight that was decided: from what, under which token, and when.
+
+    Saved before a raise, so that a crash between saving and acting is seen by the next tick.
+    """
+
+    weight: int
+    previous: int
+    token: str
+    asked: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenValue:
+    """A baseline read before the start: its value, samples, and window in unix seconds."""
+
+    value: float
+    samples: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The fold of one criterion over closed windows of a step.
+
+    through: end of the last folded window, unix seconds; 0 before the first.
+    windows, empty, unknown: windows with data, without, and with data that make no sense together.
+    samples, amount: requests seen, and what is summed over them (failures, latency x samples, ...).
+    control_samples, control_amount: the same for the concurrent control.
+    run, worst: breaching windows in a row now, and the longest run of the step.
+    last, last_end, last_breach: newest window with data: value, end, whether it breached.
+    tail_empty: the newest closed window had no data.
+    """
+
+    through: int = 0
+    windows: int = 0
+    empty: int = 0
+    unknown: int = 0
+    samples: float = 0.0
+    amount: float = 0.0
+    control_samples: float = 0.0
+    control_amount: float = 0.0
+    run: int = 0
+    worst: int = 0
+    last: float | None = None
+    last_end: int = 0
+    last_breach: bool = False
+    tail_empty: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One run of a policy.
+
+    step: index into the policy's steps, never looked up by weight.
+    settled: when the weight of the step was first seen in force; None before.
+    peak: the last weight above zero that this rollout asked for; guarding zero looks for it.
+    since: when the phase was entered.
+    updated: the newest moment recorded; time never goes back before it.
+    watch_until: end of the watch in a final phase.
+    tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
+    drift_told, reminded: what was reported already, so that it is reported once (a day).
+    entries, chain: length and last hash of the history.
+    version: compare-and-swap counter; the store raises it with every save.
+    """
+
+    id: str
+    name: str
+    attempt: int
+    revision: str
+    policy: Policy
+    digest: str
+    target: str
+    phase: Phase
+    reason: Reason
+    sentence: str
+    step: int
+    intent: Intent
+    created: datetime
+    since: datetime
+    updated: datetime
+    settled: datetime | None = None
+    peak: int = 0
+    watch_until: datetime | None = None
+    baselines: Mapping[str, FrozenValue] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    sealed_at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+    label: str = ""
+    next_at: datetime | None = None
+    next: str = ""
+    blocked: str = ""
+    exposed_from: datetime | None = None
+    exposed_to: datetime | None = None
+    drift_told: bool = False
+    reminded: datetime | None = None
+    entries: int = 0
+    chain: str = ""
+    version: int = 0
+    schema: int = SCHEMA
+
+    @property
+    def final(self) -> bool:
+        """True when no tick moves this rollout any more."""
+        return self.phase in FINAL
+
+    @property
+    def judged_from(self) -> int | None:
+        """First judged second of the step: the first whole minute after settling, plus warm-up."""
+        if self.settled is None:
+            return None
+        warm = self.settled + self.policy.warmup_of(self.step)
+        return ceil_to(-int(-warm.timestamp() // 1), MINUTE_S)
+
+    @property
+    def bake_end(self) -> datetime | None:
+        """When the bake of the step is over; None before its weight was seen."""
+        start = self.judged_from
+        return None if start is None else at(start) + self.policy.steps[self.step].bake
+
+    @property
+    def hold_end(self) -> datetime | None:
+        """When an inconclusive gate stops holding; None before the weight was seen."""
+        end = self.bake_end
+        hold: timedelta = self.policy.max_hold_of(self.step)
+        return None if end is None else end + hold
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """What this rollout owns: each variable of its target, in the whole world."""
+        target = self.policy.target
+        names = (target.percentage, target.boolean) if target.boolean else (target.percentage,)
+        return tuple(f"{self.target}#{name}" for name in names)
+
+    @property
+    def weight(self) -> int:
+        """The weight this rollout last asked for."""
+        return self.intent.weight

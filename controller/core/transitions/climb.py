@@ -1,0 +1,155 @@
+"""Starting, baking, holding, and going up: every way that leads to more traffic."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from controller.core.effects import Decision, Notice, Raise, Severity
+from controller.core.findings import Verdict, weakest
+from controller.core.observation import Reading
+from controller.core.policy import Policy
+from controller.core.rollout import FrozenValue, Intent, Phase, Reason, Rollout, Tally
+from controller.core.transitions.outlook import baking_sentence, inconclusive_why, outlook, record
+
+# How long a success is watched for drift.
+WATCH_SUCCESS = timedelta(days=7)
+
+
+def created(
+    policy: Policy,
+    revision: str,
+    reading: Reading,
+    attempt: int,
+    baselines: Mapping[str, FrozenValue],
+    retry_reason: str | None,
+    now: datetime,
+) -> Decision:
+    """A new rollout with its first weight decided, from a target that stands at 0 %."""
+    weight = policy.steps[0].weight
+    sentence = f"started with revision {revision}; going to {weight} %"
+    if retry_reason is not None:
+        sentence += f"; tried again: {retry_reason}"
+    rollout = Rollout(
+        id=f"{policy.name}#{attempt}",
+        name=policy.name,
+        attempt=attempt,
+        revision=revision,
+        policy=policy,
+        digest=policy.digest(),
+        target=reading.identity,
+        phase=Phase.PROGRESSING,
+        reason=Reason.STARTED,
+        sentence=sentence,
+        step=0,
+        intent=Intent(weight, 0, reading.token, now),
+        created=now,
+        since=now,
+        updated=now,
+        peak=weight,
+        baselines=baselines,
+        exposed_from=now,
+    )
+    notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
+    entry = record("started", rollout, rollout, 0, now)
+    return Decision(outlook(rollout), Raise(weight, reading.token), (notice,), entry)
+
+
+def waiting(rollout: Rollout, reason: Reason, why: str) -> Decision:
+    """Nothing changes; `why` is what is waited for."""
+    sentence = f"waiting for {rollout.intent.weight} % to be in force: {why}"
+    if rollout.settled is not None:
+        sentence = f"{why}; traffic stays where it is"
+    return Decision(outlook(replace(rollout, reason=reason, sentence=sentence, blocked=why)))
+
+
+def baking(rollout: Rollout) -> Rollout:
+    """The weight is in force and its time is not over, or its data are not settled yet."""
+    sentence = baking_sentence(rollout)
+    return replace(rollout, reason=Reason.BAKING, sentence=sentence, blocked="the bake")
+
+
+def holding(rollout: Rollout) -> Rollout:
+    """The bake is over, and the gate has no verdict yet."""
+    why = inconclusive_why(rollout)
+    sentence = f"holding at {rollout.intent.weight} %: {why}"
+    names = [one.criterion for one in rollout.findings if one.verdict is not Verdict.PASS]
+    blocked = f"inconclusive: {', '.join(names)}"
+    return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
+
+
+def evidence_entry(rollout: Rollout, tallies: Mapping[str, Tally], now: datetime) -> Decision:
+    """Stay, with the sealed evidence written down."""
+    entry = record("evidence", rollout, rollout, rollout.weight, now, keeps_series=True)
+    return Decision(replace(rollout, tallies=tallies, sealed_at=now), record=entry)
+
+
+def settled(rollout: Rollout, now: datetime) -> Decision:
+    """The weight was seen in force: the step's clock starts."""
+    after = replace(rollout, settled=now, reason=Reason.SETTLED, blocked="")
+    after = outlook(
+        replace(after, sentence=f"{rollout.weight} % is in force; {baking_sentence(after)}")
+    )
+    return Decision(after, record=record("settled", rollout, after, rollout.weight, now))
+
+
+def write_again(rollout: Rollout, move: Raise, now: datetime) -> Decision:
+    """The raise was saved but never written: the same raise, under the same token."""
+    sentence = f"{move.weight} % was decided but not written; writing it again"
+    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence)
+    entry = record("write_again", rollout, after, rollout.intent.previous, now)
+    return Decision(outlook(after), move, record=entry)
+
+
+def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) -> Decision:
+    """The gate lets the rollout go on: the next weight, or success after the last."""
+    label = weakest((rollout.label, *(str(one.label) for one in rollout.findings)))
+    step = rollout.step + 1
+    if step == len(rollout.policy.steps):
+        return _succeeded(replace(rollout, label=label), reason, now)
+    weight = rollout.policy.steps[step].weight
+    sentence = f"{_passed(rollout, reason)}; going to {weight} %"
+    after = replace(
+        _cleared(rollout),
+        reason=reason,
+        sentence=sentence,
+        label=label,
+        step=step,
+        intent=Intent(weight, rollout.intent.weight, target.token, now),
+        peak=weight,
+        since=now,
+    )
+    return Decision(
+        outlook(after),
+        Raise(weight, target.token),
+        (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
+        record("advanced", rollout, after, rollout.weight, now, keeps_series=True),
+    )
+
+
+def _succeeded(rollout: Rollout, reason: Reason, now: datetime) -> Decision:
+    sentence = f"{_passed(rollout, reason)}; the rollout is complete ({rollout.label})"
+    after = replace(
+        rollout,
+        phase=Phase.SUCCEEDED,
+        reason=Reason.COMPLETED,
+        sentence=sentence,
+        since=now,
+        watch_until=now + WATCH_SUCCESS,
+        blocked="",
+    )
+    return Decision(
+        outlook(after),
+        notices=(Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
+        record=record("succeeded", rollout, after, rollout.weight, now, keeps_series=True),
+    )
+
+
+def _passed(rollout: Rollout, reason: Reason) -> str:
+    if reason is Reason.ADVANCED_UNPROVEN:
+        return f"the gate at {rollout.weight} % stayed inconclusive and the policy says advance"
+    return f"the gate at {rollout.weight} % passed"
+
+
+def _cleared(rollout: Rollout) -> Rollout:
+    """A step starts without evidence: literal windows belong to one step."""
+    return replace(rollout, settled=None, tallies={}, sealed_at=None, findings=(), blocked="")

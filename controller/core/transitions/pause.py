@@ -1,0 +1,92 @@
+"""Handing over to a person: pauses, drift, and the daily reminder."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from controller.core.effects import Alert, Decision, Notice, Severity
+from controller.core.observation import Reading
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.transitions.back import rolling_back
+from controller.core.transitions.outlook import inconclusive_why, outlook, record
+from controller.core.units import format_duration
+
+REMIND_EVERY = timedelta(days=1)
+
+
+def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
+    """The raise left no trace and the target changed meanwhile: a person must look."""
+    why = (
+        f"the target still shows {rollout.intent.previous} % but was changed by another hand after "
+        f"{rollout.weight} % was decided; nothing more is raised"
+    )
+    return _paused(
+        rollout, Reason.RAISE_UNCERTAIN, why, rollout.intent.previous, Severity.WARNING, now
+    )
+
+
+def inconclusive(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """The hold is over without a verdict, and the policy says pause."""
+    why = f"no verdict within max_hold: {inconclusive_why(rollout)}"
+    return _paused(rollout, Reason.INCONCLUSIVE, why, target.weight, Severity.WARNING, now)
+
+
+def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """Another hand moved a weight that this rollout had set."""
+    higher = target.weight is None or target.weight > rollout.weight
+    why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was set"
+    if higher and target.weight is not None and rollout.policy.on_drift_up == "rollback":
+        back = rolling_back(rollout, Reason.DRIFTED, why, target.weight, now)
+        return replace(back, alert=Alert.DRIFT)
+    severity = Severity.CRITICAL if higher else Severity.WARNING
+    paused = _paused(rollout, Reason.DRIFTED, why, target.weight, severity, now)
+    return replace(paused, alert=Alert.DRIFT)
+
+
+def _paused(
+    rollout: Rollout,
+    reason: Reason,
+    why: str,
+    weight: int | None,
+    severity: Severity,
+    now: datetime,
+) -> Decision:
+    after = replace(
+        rollout,
+        phase=Phase.PAUSED,
+        reason=reason,
+        sentence=why,
+        since=now,
+        settled=rollout.settled or now,
+        blocked="a person",
+    )
+    notice = Notice(severity, f"{rollout.id} is paused: {why}")
+    entry = record("paused", rollout, after, weight, now, keeps_series=True)
+    return Decision(outlook(after), notices=(notice,), record=entry)
+
+
+def reminder(rollout: Rollout, now: datetime) -> Decision | None:
+    """Say once a day that a rollout is still paused; None when that is not due."""
+    if now - (rollout.reminded or rollout.since) < REMIND_EVERY:
+        return None
+    paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
+    text = f"{rollout.id} is paused since {paused_for} at {rollout.weight} %: {rollout.sentence}"
+    after = replace(rollout, reminded=now)
+    entry = record("reminded", rollout, after, rollout.weight, now)
+    return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
+
+
+def drift_in_final(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """A finished rollout's weight was moved: said once, left alone."""
+    if rollout.drift_told:
+        return Decision(rollout)
+    text = (
+        f"{rollout.id} ended at {rollout.weight} %, now the target shows {target.shown}; left alone"
+    )
+    after = replace(rollout, drift_told=True)
+    entry = record("drifted", rollout, after, target.weight, now)
+    return Decision(
+        after,
+        notices=(Notice(Severity.WARNING, text),),
+        record=replace(entry, reason=Reason.DRIFTED, sentence=text),
+        alert=Alert.DRIFT,
+    )

@@ -1,0 +1,167 @@
+"""Durations and percents as a policy writes them: `90s`, `1h`, `5%`, `99.9%`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%")
+
+MINUTE_S = 60
+
+
+def parse_duration(text: object) -> timedelta:
+    """Return the length that `text` names: whole seconds, minutes, hours or days.
+
+    Raises ValueError for anything but a number and one of `s m h d`.
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(
+            f"expected a number and a unit, like 90s, 10m, 1h or 2d, not {shown(text)}"
+        )
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def format_duration(length: timedelta) -> str:
+    """Return `length` in the largest unit that divides it, as `parse_duration` reads it back."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            # Two days read better as 48h, and 24h is how the field says it.
+            if unit == "d" and seconds < 3 * size:
+                continue
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def parse_percent(text: object) -> float:
+    """Return the fraction that `text` names: `99.9%` is 0.999.
+
+    Raises ValueError without the `%`: a bare 99.9 could mean two things.
+    """
+    match = _PERCENT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected a percent with its sign, like 99.9%, not {shown(text)}")
+    return float(Decimal(match[1]) / 100)
+
+
+def format_percent(fraction: float, digits: int = 6) -> str:
+    """Return `fraction` as a percent, like 0.999 as `99.9%`, with at most `digits` decimals."""
+    text = f"{fraction * 100:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
+
+
+@dataclass(frozen=True, slots=True)
+class DurationRange:
+    """Marks a `timedelta` that a policy writes like `1h`: from `low` to `high`, both included."""
+
+    low: str
+    high: str
+
+    def read(self, value: object) -> timedelta:
+        """Return the length that `value` names. Raises ValueError when it is out of range."""
+        length = parse_duration(value)
+        if not parse_duration(self.low) <= length <= parse_duration(self.high):
+            raise ValueError(
+                f"must be from {self.low} to {self.high}, not {format_duration(length)}"
+            )
+        return length
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return _text_field(self.read, format_duration)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        pattern = r"^[0-9]{1,9}[smhd]$"
+        return {"type": "string", "pattern": pattern, "examples": [self.low, self.high]}
+
+
+@dataclass(frozen=True, slots=True)
+class PercentUpTo:
+    """Marks a `float` that a policy writes like `5%`, from 0% to `high`, held as a fraction."""
+
+    high: str
+
+    def read(self, value: object) -> float:
+        """Return the fraction that `value` names. Raises ValueError when it is above `high`."""
+        fraction = parse_percent(value)
+        if fraction > parse_percent(self.high):
+            raise ValueError(f"must be at most {self.high}, not {value}")
+        return fraction
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return _text_field(self.read, format_percent)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": PERCENT_PATTERN, "examples": ["5%", "99.9%"]}
+
+
+PERCENT_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,6})? ?%$"
+
+
+def _text_field(read: Any, write: Any) -> CoreSchema:
+    """Return the schema of a value that is text in files and snapshots, and a number in memory."""
+    return core_schema.no_info_plain_validator_function(
+        read,
+        serialization=core_schema.plain_serializer_function_ser_schema(
+            write, return_schema=core_schema.str_schema()
+        ),
+    )
+
+
+def floor_to(moment: datetime, period_s: int) -> int:
+    """Return the last multiple of `period_s` at or before `moment`, in unix seconds."""
+    return int(moment.timestamp()) // period_s * period_s
+
+
+def ceil_to(second: int, period_s: int) -> int:
+    """Return the first multiple of `period_s` at or after `second`, in unix seconds."""
+    return -(-second // period_s) * period_s
+
+
+def at(second: int) -> datetime:
+    """Return the UTC moment of a unix second."""
+    return datetime.fromtimestamp(second, UTC)
+
+
+def clock_text(moment: datetime) -> str:
+    """Return `moment` as a person reads it, to the minute: `2026-11-24 14:05 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def number_text(value: float) -> str:
+    """Return `value` with thin groups of thousands and no false precision: `8 214`, `412.5`."""
+    whole = float(value).is_integer()
+    text = f"{value:,.0f}" if whole or abs(value) >= 1_000 else f"{value:.4g}"
+    return text.replace(",", " ")
+
+
+def shown(value: object) -> str:
+    """Return `value` as a message quotes it: short, and never more than one line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "a list"
+    return f"{value!r:.60}"

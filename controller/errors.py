@@ -1,0 +1,105 @@
+"""Every error this package raises on purpose, and the exit statuses.
+
+    RolloutError                 exit
+      PolicyError                   2   the policy is wrong; nothing was touched
+      UsageError                    2   the command cannot be carried out; nothing was touched
+      RolledBackError               4   this revision was rolled back before
+      MetricsError                  1   measurements could not be read
+      TargetError                   1   traffic could not be read or moved
+        WriteRefusedError           1   writing would lose something; nothing was written
+        WriteConflictError          1   the target changed under the write; nothing was written
+        WriteUncertainError         1   no answer: the write may or may not have happened
+      StoreError                    1   rollouts could not be read or saved
+        StateConflictError         75   another run saved first; safe to run again
+        TargetTakenError            2   another rollout owns the target
+        UnknownRolloutError         2   no rollout has this id
+
+Absence of data is never an error: it is a finding.
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Exit statuses of `rolloutctl`; the README explains each to the person on call."""
+
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    UNDECIDED = 3
+    ROLLED_BACK = 4
+    UNCONFIRMED = 5
+    DRIFT = 6
+    CHECK_SAID_NO = 7
+    BUSY = 75
+
+
+class RolloutError(Exception):
+    """Base of the hierarchy; `context` is logged as key-values, never parsed."""
+
+    exit_status: ClassVar[Exit] = Exit.INTERNAL
+
+    def __init__(self, message: str, **context: object) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class PolicyError(RolloutError):
+    """The policy is wrong; nothing was touched. The message has one line per mistake."""
+
+    exit_status = Exit.USAGE
+
+
+class UsageError(RolloutError):
+    """The command cannot be carried out as asked; nothing was touched."""
+
+    exit_status = Exit.USAGE
+
+
+class RolledBackError(RolloutError):
+    """This revision was rolled back before and does not come back by itself."""
+
+    exit_status = Exit.ROLLED_BACK
+
+
+class MetricsError(RolloutError):
+    """Measurements could not be read at all."""
+
+
+class TargetError(RolloutError):
+    """Traffic could not be read or moved."""
+
+
+class WriteRefusedError(TargetError):
+    """Writing would be wrong or would lose something; nothing was written."""
+
+
+class WriteConflictError(TargetError):
+    """The target changed under the write (409, 412); nothing was written."""
+
+
+class WriteUncertainError(TargetError):
+    """No answer came: the write may or may not have happened."""
+
+
+class StoreError(RolloutError):
+    """Rollouts could not be read or saved."""
+
+
+class StateConflictError(StoreError):
+    """Another run saved this rollout first; safe to run again."""
+
+    exit_status = Exit.BUSY
+
+
+class TargetTakenError(StoreError):
+    """Another rollout owns the target; it is named in the message."""
+
+    exit_status = Exit.USAGE
+
+
+class UnknownRolloutError(StoreError):
+    """No rollout has this id."""
+
+    exit_status = Exit.USAGE

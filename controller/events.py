@@ -1,0 +1,76 @@
+"""Logs: structlog on stderr, JSON unless a person is looking, and the catalogue of event names.
+
+Exactly one `tick_completed` per rollout and tick carries the story.
+"""
+
+import logging
+import sys
+from importlib.abc import MetaPathFinder
+from typing import Any, Final, TextIO
+
+CATALOGUE: Final = {
+    "tick_completed": "one rollout was visited: where it stands, why, what comes next",
+    "weight_raised": "more traffic goes to the canary",
+    "weight_lowered": "all traffic goes to stable",
+    "raise_refused": "the raise was not written; the next tick looks again",
+    "lower_failed": "0 % could not be written; the next tick tries again",
+    "target_unreadable": "the target did not answer; nothing is raised",
+    "metrics_unavailable": "measurements could not be read; the gate is inconclusive",
+    "cloudwatch_warned": "CloudWatch answered with a warning about the whole call",
+    "notice_sent": "people were told something",
+    "notify_failed": "people could not be told; the tick goes on",
+    "rollout_started": "a rollout was created and its first weight decided",
+    "call_retried": "a call that lowers the weight is tried again",
+    "tick_lost": "another run saved first; this one changed nothing and is safe to run again",
+    "command_failed": "the command ended with an error",
+}
+
+
+class _NoRich(MetaPathFinder):
+    """Hides rich from structlog, which imports fifty of its modules only because it is there."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        if fullname == "rich" or fullname.startswith("rich."):
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+def configure(*, quiet: bool = False, stream: TextIO | None = None) -> None:
+    """Set structlog up for this process: warnings and worse only when `quiet`."""
+    structlog = _import_structlog()
+    stream = stream or sys.stderr
+    renderer: Any = structlog.processors.JSONRenderer()
+    if stream.isatty():
+        renderer = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger() -> Any:
+    """Return the logger that every module shares; it is configured by `configure`."""
+    return _import_structlog().get_logger()
+
+
+def _import_structlog() -> Any:
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        import structlog
+
+        return structlog
+    blocker = _NoRich()
+    sys.meta_path.insert(0, blocker)
+    try:
+        import structlog
+    finally:
+        sys.meta_path.remove(blocker)
+    return structlog

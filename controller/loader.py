@@ -1,0 +1,37 @@
+"""Policy files: YAML to Policy, and every mistake at its line and column."""
+
+from pathlib import Path
+
+from controller import yaml_source
+from controller.core.policy import Policy, PolicyProblems, Problem, parse
+from controller.errors import PolicyError
+from controller.yaml_source import Source
+
+
+def load(path: Path) -> Policy:
+    """Return the policy in the file at `path`.
+
+    Raises PolicyError with one `file:line:column: path: problem` line per mistake.
+    """
+    return _policy(yaml_source.read(path))
+
+
+def loads(text: str, name: str) -> Policy:
+    """Return the policy in `text`; `name` stands where `load` names the file.
+
+    Raises PolicyError as `load` does.
+    """
+    return _policy(yaml_source.parse(text, name))
+
+
+def _policy(source: Source) -> Policy:
+    policy: Policy | None = None
+    problems: tuple[Problem, ...] = ()
+    try:
+        policy = parse(source.data)
+    except PolicyProblems as error:
+        problems = error.problems
+    lines = source.report(problems)
+    if policy is None or lines:
+        raise PolicyError("\n".join(lines), file=source.name, mistakes=len(lines))
+    return policy

@@ -1,0 +1,151 @@
+"""What the runner needs from the outside, in our words; adapters translate."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from controller.core.effects import Notice
+from controller.core.history import Entry
+from controller.core.observation import Query, Reading, Series, Span
+from controller.core.policy import LambdaEnv
+from controller.core.rollout import Rollout
+
+
+class Target(Protocol):
+    """What holds the weight."""
+
+    def read(self) -> Reading:
+        """Return the weight as it stands.
+
+        Raises TargetError when the target does not answer, and WriteRefusedError when it answers
+        without the settings that a later write would have to keep.
+        """
+        ...
+
+    def raise_to(self, weight: int, token: str) -> None:
+        """Write `weight` once, only if the target still carries `token`.
+
+        Raises WriteRefusedError or WriteConflictError (nothing was written), or
+        WriteUncertainError (no answer).
+        """
+        ...
+
+    def lower_to_zero(self, within: timedelta) -> None:
+        """Write weight 0 over whatever stands there, trying until it is accepted.
+
+        Raises WriteRefusedError at once when writing would lose settings, TargetError when
+        `within` is over.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a change of this target may not reach traffic; `fatal` when it certainly does not."""
+
+    fatal: bool
+    text: str
+
+
+class Reachability(Protocol):
+    """Whether a change of the target reaches traffic, asked once before a start."""
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return what is in the way, worst first; what could not be checked is an obstacle too."""
+        ...
+
+
+class OpenTarget(Target, Reachability, Protocol):
+    """A target with both faces."""
+
+
+Targets: TypeAlias = Callable[[LambdaEnv], OpenTarget]
+"""Opens a target by what a policy says of it."""
+
+
+class MetricSource(Protocol):
+    """Where measurements come from."""
+
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        """Return one series per query; no datapoint is an empty, complete series.
+
+        Raises MetricsError when the source did not answer at all.
+        """
+        ...
+
+
+class StateStore(Protocol):
+    """Keeps rollouts and their history; state and history are written together or not at all."""
+
+    def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
+
+        A final rollout that loses one lock loses them all: it watches no target in part.
+        Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
+        """
+        ...
+
+    def load(self, rollout_id: str) -> Rollout:
+        """Return the rollout. Raises UnknownRolloutError, StoreError."""
+        ...
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+        """Write `rollout` and append `entries` if its version is still the stored one.
+
+        Returns the rollout with its new version. Raises StateConflictError otherwise, and
+        UnknownRolloutError when it was never created.
+        """
+        ...
+
+
+class Catalogue(Protocol):
+    """Finds rollouts in a store."""
+
+    def active(self, now: datetime) -> Sequence[str]:
+        """Return the ids that a tick must visit, oldest first: not final, or still watched."""
+        ...
+
+    def of_name(self, name: str) -> Sequence[str]:
+        """Return the ids of all rollouts called `name`, first attempt first."""
+        ...
+
+    def history(self, rollout_id: str) -> Sequence[Entry]:
+        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+        ...
+
+
+class Ownership(Protocol):
+    """Who holds a target."""
+
+    def owner(self, lock: str) -> str | None:
+        """Return the id of the rollout that holds `lock`."""
+        ...
+
+    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
+        """Return id, begin and end (None: still) of weight above 0 of each rollout of `target`."""
+        ...
+
+
+class Store(StateStore, Catalogue, Ownership, Protocol):
+    """All three faces of a store."""
+
+
+class Notifier(Protocol):
+    """Tells people."""
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Deliver `notice`, or raise: the runner logs a failure and goes on."""
+        ...
+
+
+class Clock(Protocol):
+    """The one source of time."""
+
+    def now(self) -> datetime:
+        """Return the current moment, UTC-aware."""
+        ...
+
+    def sleep(self, length: timedelta) -> None:
+        """Wait for `length`."""
+        ...

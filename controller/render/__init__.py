@@ -1,0 +1,1 @@
+"""Rollouts, histories and rehearsals as text for people and as data for programs."""

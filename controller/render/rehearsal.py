@@ -1,0 +1,61 @@
+"""The outcome of a rehearsal: a timeline for people, figures for programs."""
+
+from datetime import timedelta
+from typing import Any
+
+from controller.core.history import finding_data
+from controller.core.units import format_duration
+from controller.rehearsal import Outcome
+from controller.render.history import timeline
+
+
+def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
+    """Return `outcome` as plain JSON data."""
+    rollout = outcome.rollout
+    return {
+        "policy": rollout.name,
+        "scenario": scenario,
+        "seed": seed,
+        "status": outcome.status,
+        "reason": str(rollout.reason),
+        "sentence": rollout.sentence,
+        "label": rollout.label,
+        "weights": list(outcome.weights),
+        "final_weight": outcome.final_weight,
+        "ticks": outcome.ticks,
+        "started": outcome.started.isoformat(),
+        "ended": outcome.ended.isoformat(),
+        "calls": dict(outcome.calls),
+        "findings": [finding_data(finding) for finding in rollout.findings],
+        "timeline": [
+            {
+                "at": entry.at.isoformat(),
+                "kind": entry.kind,
+                "weight": entry.body["weight_to"],
+                "reason": entry.body["reason"],
+                "sentence": entry.body["sentence"],
+                "findings": entry.body["findings"],
+            }
+            for entry in outcome.entries
+            if entry.kind != "evidence"
+        ],
+    }
+
+
+def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
+    """Return the timeline and, last, how it ended in one line."""
+    rollout = outcome.rollout
+    lasted = _rounded(outcome.ended - outcome.started)
+    weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
+    head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.ladder()}"
+    end = (
+        f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
+        f"(in force: {weights}): {rollout.sentence}"
+    )
+    return "\n".join([head, "", *timeline(outcome.entries), "", end])
+
+
+def _rounded(length: timedelta) -> str:
+    minutes = round(length / timedelta(minutes=1))
+    hours, rest = divmod(minutes, 60)
+    return f"{hours}h {rest:02}m" if hours else format_duration(timedelta(minutes=minutes))

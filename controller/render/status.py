@@ -1,0 +1,82 @@
+"""Where a rollout stands, as one line, as a page, and as JSON data."""
+
+from typing import Any
+
+from controller.core.findings import Finding, Verdict
+from controller.core.history import finding_data
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, format_duration
+
+_MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
+
+
+def rollout_data(rollout: Rollout) -> dict[str, Any]:
+    """Return `rollout` as plain JSON data, as `status --json` prints it."""
+
+    def moment(value: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+    return {
+        "id": rollout.id,
+        "name": rollout.name,
+        "revision": rollout.revision,
+        "policy_digest": rollout.digest,
+        "target": rollout.target,
+        "phase": str(rollout.phase),
+        "step": rollout.step,
+        "weight": rollout.weight,
+        "reason": str(rollout.reason),
+        "sentence": rollout.sentence,
+        "label": rollout.label,
+        "next": rollout.next,
+        "next_at": moment(rollout.next_at),
+        "blocked": rollout.blocked,
+        "created": moment(rollout.created),
+        "since": moment(rollout.since),
+        "settled": moment(rollout.settled),
+        "updated": moment(rollout.updated),
+        "findings": [finding_data(finding) for finding in rollout.findings],
+    }
+
+
+def rollout_line(rollout: Rollout) -> str:
+    """Return `rollout` in one line: id, phase, weight, why, and what comes next."""
+    following = f"; next: {rollout.next}" if rollout.next else ""
+    return (
+        f"{rollout.id}  {rollout.phase}  {rollout.weight} %  "
+        f"{rollout.reason}: {rollout.sentence}{following}"
+    )
+
+
+def rollout_text(rollout: Rollout) -> str:
+    """Return `rollout` as a page: the ladder, what is next, and every finding."""
+    lines = [
+        f"{rollout.id}  {rollout.phase}  {rollout.weight} %",
+        f"  revision  {rollout.revision}",
+        f"  ladder    {ladder_text(rollout)}",
+        f"  because   {rollout.sentence}",
+    ]
+    if rollout.next:
+        lines.append(f"  next      {rollout.next}")
+    if rollout.blocked:
+        lines.append(f"  blocked   {rollout.blocked}")
+    if rollout.label:
+        lines.append(f"  shown     {rollout.label}")
+    lines.append(f"  updated   {clock_text(rollout.updated)}")
+    lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
+    return "\n".join(lines)
+
+
+def ladder_text(rollout: Rollout) -> str:
+    """Return the steps, the current one in brackets: `10 % 1h > [50 % 1h] > 100 % 24h`."""
+    parts = []
+    for index, step in enumerate(rollout.policy.steps):
+        text = f"{step.weight} % {format_duration(step.bake)}"
+        here = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
+        parts.append(f"[{text}]" if here else text)
+    return " > ".join(parts)
+
+
+def finding_line(finding: Finding) -> str:
+    """Return a finding in one line: verdict, how much was shown, and the sentence."""
+    return f"{_MARKS[finding.verdict]:<4}  {finding.label}: {finding.sentence}"

@@ -1,0 +1,43 @@
+"""The policy format as a JSON Schema, so that an editor completes and checks while one writes."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from controller.core.policy import Policy
+from controller.core.units import format_duration
+
+
+def policy_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a policy file.
+
+    It knows every field and each one's form; what fields say about each other is told by
+    `rolloutctl validate`.
+    """
+    schema = Policy.model_json_schema(schema_generator=_Written)
+    schema["properties"]["steps"]["minItems"] = 1
+    return {"$schema": _Written.schema_dialect, **schema, "title": "rolloutctl policy, version 1"}
+
+
+class _Written(GenerateJsonSchema):
+    """Describes a policy as it is written: durations as `5m`, no titles that repeat field names."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        if "default" in described and described["default"] is None:
+            del described["default"]  # left out is left out: nobody has to write null
+        return described
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        described = super().dict_schema(schema)
+        if "patternProperties" in described:
+            described["additionalProperties"] = False  # a name that does not fit is a mistake
+        return described
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False

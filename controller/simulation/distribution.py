@@ -1,0 +1,131 @@
+"""How the values of one stretch of time are spread: counts in bins that grow by 2 %."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import floor, log
+
+RATIO = 1.02
+STEP = log(RATIO)
+# Zero has no logarithm; its bin lies below every other.
+_ZERO = -1_000_000
+
+
+def bin_of(value: float) -> int:
+    """Return the bin that holds `value`; zero and below share the lowest one."""
+    return floor(log(value) / STEP) if value > 0 else _ZERO
+
+
+def value_at(position: float) -> float:
+    """Return the value at a place on the scale of bins: 3.5 is the middle of bin 3."""
+    return 0.0 if position < _ZERO + 1 else RATIO**position
+
+
+@lru_cache(maxsize=4_096)
+def middle_of(index: int) -> float:
+    """Return the value in the middle of a bin."""
+    return value_at(index + 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distribution:
+    """Values, reduced to what a metric store keeps of them.
+
+    count, total, low, high: of the values themselves, not of their bins.
+    bins: how many values fell into each bin.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    bins: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[float, int]) -> "Distribution":
+        """Return the distribution of `values`, each given with how often it occurs."""
+        seen = {value: often for value, often in values.items() if often > 0}
+        if not seen:
+            return cls()
+        bins: dict[int, int] = {}
+        for value, often in seen.items():
+            index = bin_of(value)
+            bins[index] = bins.get(index, 0) + often
+        total = sum(value * often for value, often in seen.items())
+        return cls(sum(seen.values()), total, min(seen), max(seen), bins)
+
+    @classmethod
+    def of_bins(cls, bins: Mapping[int, int]) -> "Distribution":
+        """Return the distribution of values of which only the bin is known, at its middle."""
+        if not bins:
+            return cls()
+        total = sum(middle_of(index) * often for index, often in bins.items())
+        low, high = middle_of(min(bins)), middle_of(max(bins))
+        return cls(sum(bins.values()), total, low, high, bins)
+
+
+@lru_cache(maxsize=64)
+def thinned(values: Distribution, fraction: float) -> Distribution:
+    """Return what is left of `values` when only `fraction` of them have arrived.
+
+    Counted from the highest value down: with a growing fraction, counts and totals only grow.
+    """
+    bins: dict[int, int] = {}
+    passed = kept = 0
+    whole = part = 0.0
+    for index in sorted(values.bins, reverse=True):
+        often, middle = values.bins[index], middle_of(index)
+        passed += often
+        whole += often * middle
+        share = floor(fraction * passed) - kept
+        if share:
+            bins[index] = share
+            kept += share
+            part += share * middle
+    if not kept:
+        return Distribution()
+    return Distribution(
+        count=kept,
+        total=values.total * part / whole if whole else 0.0,
+        low=max(middle_of(min(bins)), values.low),
+        high=min(middle_of(max(bins)), values.high),
+        bins=bins,
+    )
+
+
+def merged(parts: Iterable[Distribution]) -> Distribution:
+    """Return the distribution of all values of all `parts` together."""
+    filled = [part for part in parts if part.count]
+    if len(filled) == 1:
+        return filled[0]
+    if not filled:
+        return Distribution()
+    bins = dict(filled[0].bins)
+    for part in filled[1:]:
+        for index, often in part.bins.items():
+            bins[index] = bins.get(index, 0) + often
+    return Distribution(
+        sum(part.count for part in filled),
+        sum(part.total for part in filled),
+        min(part.low for part in filled),
+        max(part.high for part in filled),
+        bins,
+    )
+
+
+def percentile(values: Distribution, percent: float) -> float:
+    """Return the value that `percent` of the values do not exceed, within 2 %.
+
+    Inside a bin, values are taken as evenly spread on its logarithmic scale. The distribution must
+    hold at least one value.
+    """
+    rank = percent / 100 * values.count
+    before = 0
+    position = float(_ZERO)
+    for index in sorted(values.bins):
+        often = values.bins[index]
+        if before + often >= rank:
+            position = index + max(0.0, rank - before) / often if index != _ZERO else float(_ZERO)
+            break
+        before += often
+    return min(max(value_at(position), values.low), values.high)

@@ -1,0 +1,45 @@
+"""Errors as botocore raises them."""
+
+from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
+
+# Status of each error code that a fake answers with.
+STATUS = {
+    "AccessDeniedException": 403,
+    "InternalFailure": 500,
+    "InvalidNextToken": 400,
+    "InvalidParameterValueException": 400,
+    "PreconditionFailedException": 412,
+    "ResourceConflictException": 409,
+    "ResourceNotFoundException": 404,
+    "ServiceException": 500,
+    "Throttling": 400,
+    "TooManyRequestsException": 429,
+    "ValidationError": 400,
+}
+
+
+def refusal(operation: str, code: str, message: str) -> ClientError:
+    """Return the error that a client raises when AWS answers `operation` with `code`."""
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {
+                "HTTPStatusCode": STATUS[code],
+                "RequestId": "00000000-0000-4000-8000-000000000000",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+                "HostId": "",
+            },
+        },
+        operation,
+    )
+
+
+def malformed(report: str) -> ParamValidationError:
+    """Return the error that a client raises by itself, before it asks AWS."""
+    return ParamValidationError(report=report)
+
+
+def lost(service: str) -> ReadTimeoutError:
+    """Return the error that a client raises when no answer comes."""
+    return ReadTimeoutError(endpoint_url=f"https://{service}.example.invalid/")

@@ -1,0 +1,184 @@
+"""A whole world in one object: functions, metrics, traffic and time.
+
+Every call of every client goes through `World.call`, so that faults, counts and interleavings have
+one place to hang.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeAlias
+
+from controller.core.policy import LambdaEnv, Policy
+from controller.simulation.behaviour import PathBehaviour, Rhythm
+from controller.simulation.clock import VirtualClock
+from controller.simulation.fake_cloudwatch import FakeCloudWatch
+from controller.simulation.fake_lambda import FakeLambda, Function
+from controller.simulation.faults import Answer, Proceed, broken
+from controller.simulation.people import People, pair_of, weight_of
+from controller.simulation.roles import roles_of
+from controller.simulation.scenario import Scenario
+from controller.simulation.script import Script, UpdateRules
+from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
+
+# What stands around a call: service, operation, request, and the call itself, to make or not.
+Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
+
+DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+_EMPTY = Scenario(
+    name="empty",
+    summary="Nobody asks for anything.",
+    traffic=Rhythm(requests_per_minute=0),
+    stable=PathBehaviour(median_ms=100),
+    canary=PathBehaviour(median_ms=100),
+)
+
+
+class World:
+    """AWS as one rollout meets it, in virtual time.
+
+    clock: time passes only by its `sleep` and `advance`.
+    calls: how often each (service, operation) was called.
+    layers: what stands around every call, the last one outermost; tests add theirs here.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario = _EMPTY,
+        *,
+        seed: int = 0,
+        start: datetime | None = None,
+        target: LambdaEnv | None = None,
+        steps: tuple[int, ...] = (),
+    ) -> None:
+        begin = start or scenario.start or DEFAULT_START
+        self.clock = VirtualClock(begin)
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.layers: list[Layer] = [self._as_planned]
+        self._script = Script(scenario, steps, begin)
+        self._weights = Weights(scenario.function.weight)
+        self._traffic = TrafficModel(self._script, self._weights, seed)
+        self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
+        self._lambda = FakeLambda(self.clock, self._rules, self._served, seed)
+        self._target = target
+        self._people: People | None = None
+        if target is not None:
+            behaviour = scenario.function
+            self.add_function(
+                target.function, {**behaviour.variables, **pair_of(target, behaviour.weight)}
+            )
+            self._people = People(self._script, self.clock, self._lambda, target)
+            self._people.plan()
+
+    @classmethod
+    def for_policy(
+        cls, policy: Policy, scenario: Scenario, *, seed: int = 0, start: datetime | None = None
+    ) -> "World":
+        """Return a world that has the target of `policy` and publishes every metric it names.
+
+        start: first moment of the rehearsal; the scenario's, or a fixed one, when left out.
+        Raises PolicyError for a metric of which nobody can guess what it measures.
+        """
+        roles = roles_of(policy, scenario.metrics)
+        steps = tuple(step.weight for step in policy.steps)
+        world = cls(scenario, seed=seed, start=start, target=policy.target, steps=steps)
+        for identity, role in roles.items():
+            world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
+        return world
+
+    def client(self, service: str) -> Any:
+        """Return what stands for the boto3 client of `service`."""
+        return Client(self, service)
+
+    def call(self, service: str, operation: str, request: Mapping[str, Any]) -> Answer:
+        """Answer one call as AWS would, through all layers.
+
+        Raises what a boto3 client raises, and NotImplementedError for what is not simulated.
+        """
+        proceed: Proceed = partial(self._operation(service, operation), request)
+        self.calls[service, operation] += 1
+        for layer in self.layers:
+            proceed = partial(layer, service, operation, request, proceed)
+        return proceed()
+
+    def add_function(self, name: str, variables: Mapping[str, str]) -> Function:
+        """Add a function by name or ARN; its environment is in force at once.
+
+        The returned object may be changed: aliases, snap_start, provisioned, ...
+        """
+        function = self._lambda.add(name, variables)
+        self._served(function)
+        return function
+
+    def function(self, name: str) -> Function:
+        """Return a function by name or ARN. Raises KeyError when nobody added it."""
+        return self._lambda.function(name)
+
+    def set_variables(self, name: str, variables: Mapping[str, str]) -> None:
+        """Begin an update as another hand does: these variables change, the others stay.
+
+        Not counted in `calls`. Raises ClientError as Lambda would, like 409 during an update.
+        """
+        kept = self._lambda.function(name).variables
+        request = {"FunctionName": name, "Environment": {"Variables": {**kept, **variables}}}
+        self._lambda.update_function_configuration(request)
+
+    def weight_now(self) -> int:
+        """Return the percent of traffic that takes the canary now."""
+        return self._weights.now()
+
+    def _operation(self, service: str, operation: str) -> Callable[[Mapping[str, Any]], Answer]:
+        match service, operation:
+            case "lambda", "GetFunctionConfiguration":
+                return self._lambda.get_function_configuration
+            case "lambda", "UpdateFunctionConfiguration":
+                return self._lambda.update_function_configuration
+            case "lambda", "ListAliases":
+                return self._lambda.list_aliases
+            case "lambda", "ListProvisionedConcurrencyConfigs":
+                return self._lambda.list_provisioned_concurrency_configs
+            case "cloudwatch", "GetMetricData":
+                return self._cloudwatch.get_metric_data
+            case "cloudwatch", "PutMetricData":
+                return self._cloudwatch.put_metric_data
+            case _:
+                raise NotImplementedError(f"{service} {operation} is not simulated")
+
+    def _as_planned(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        how = self._script.outage(service, self.clock.now().timestamp())
+        return proceed() if how is None else broken(service, operation, how, proceed)
+
+    def _rules(self) -> UpdateRules:
+        return self._script.update_rules(self.clock.now().timestamp())
+
+    def _served(self, function: Function) -> None:
+        if self._target is None or function is not self._lambda.function(self._target.function):
+            return
+        weight = weight_of(self._target, function.served)
+        now_s = self.clock.now().timestamp()
+        self._weights.put(weight, now_s)
+        self._script.begin(weight, now_s)
+        if self._people is not None:
+            self._people.plan()
+
+
+class Client:
+    """A boto3 client of one service: its methods, spelled as boto3 spells them."""
+
+    def __init__(self, world: World, service: str) -> None:
+        self._world = world
+        self._service = service
+
+    def __getattr__(self, method: str) -> Callable[..., Answer]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+        operation = "".join(word.capitalize() for word in method.split("_"))
+
+        def call(**request: Any) -> Answer:
+            return self._world.call(self._service, operation, request)
+
+        return call

@@ -1,0 +1,38 @@
+"""Ticks in a row: what `run` does against the clock on the wall, and a rehearsal against its own."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from controller.core.rollout import Phase, Rollout
+from controller.runner import Runner, Visit
+
+# Phases in which only a person, or nothing at all, moves a rollout on.
+RESTING = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})
+
+
+def walk(
+    runner: Runner,
+    rollout: Rollout,
+    *,
+    every: timedelta,
+    until: datetime,
+    done: Callable[[Rollout], bool],
+) -> Iterator[Visit]:
+    """Tick `rollout` every so often and yield each visit, until `done` or the clock says `until`.
+
+    A tick that takes longer than `every` is followed at once by the next.
+    """
+    due = runner.clock.now() + every
+    while not done(rollout) and due <= until:
+        wait = due - runner.clock.now()
+        if wait > timedelta():
+            runner.clock.sleep(wait)
+        (visit,) = runner.tick([rollout.id])
+        yield visit
+        rollout = visit.rollout
+        due = max(due + every, runner.clock.now())
+
+
+def resting(rollout: Rollout) -> bool:
+    """Tell whether ticks alone take `rollout` no further."""
+    return rollout.phase in RESTING

@@ -1,0 +1,74 @@
+"""The events of the YAML parser; whatever stops it is one kind of error, with a position."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the text; line and column begin at 1."""
+
+    line: int
+    column: int
+
+
+class StoppedError(Exception):
+    """Reading cannot go on: the text is no YAML, or a limit is exceeded."""
+
+    def __init__(self, position: Position, message: str) -> None:
+        super().__init__(message)
+        self.position = position
+        self.message = message
+
+
+def events(text: str) -> Iterator[Any]:
+    """Yield the events of the parser. Raises StoppedError at the first error of syntax."""
+    position = Position(1, 1)
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            position = position_of(event.start_mark)
+            yield event
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = position if mark is None else position_of(mark)
+        raise StoppedError(where, _syntax(error)) from error
+    except ReaderError as error:
+        before = text[: error.position]
+        where = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
+        message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
+        raise StoppedError(where, message) from error
+    except (
+        YAMLError,
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # The parser trips over some malformed text instead of refusing it, like "\UFFFFFFFF".
+        raise StoppedError(position, f"cannot be read as YAML: {_one_line(error)}") from error
+
+
+def _syntax(error: MarkedYAMLError) -> str:
+    problem = _one_line(error.problem or error.context)
+    if "'\\t'" in problem:
+        return "a tab cannot indent YAML: use spaces"
+    if error.context is None or error.problem is None:
+        return problem
+    begin = error.context_mark
+    since = "" if begin is None else f" that begins on line {begin.line + 1}"
+    return f"{problem}, {_one_line(error.context)}{since}"
+
+
+def _one_line(said: object) -> str:
+    return " ".join(str(said).split())
+
+
+def position_of(mark: Any) -> Position:
+    """Return where the parser's `mark` is, as editors count."""
+    return Position(mark.line + 1, mark.column + 1)

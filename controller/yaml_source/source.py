@@ -1,0 +1,112 @@
+"""A YAML file as plain data that still knows where each part of it was written.
+
+source = read(path)                    # PolicyError: not YAML, too big, unreadable
+lines = source.report(problems)        # `file:line:column: path: problem`, in order
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.core.policy import Place, Problem
+from controller.core.policy.problem import dotted
+from controller.errors import PolicyError
+from controller.yaml_source.events import Position, StoppedError
+from controller.yaml_source.tree import Limits, Mistake, Node, build
+
+# A policy has about two kilobytes; a file this large is something else.
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a file says, and the mistakes that its YAML has already.
+
+    name: what lines call the file.
+    """
+
+    name: str
+    root: Node
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def data(self) -> object:
+        """Mappings, lists, text, numbers, true, false and None; what a mistake spoilt is None."""
+        return self.root.data
+
+    def report(self, problems: Iterable[Problem] = ()) -> list[str]:
+        """Return one line for each mistake of the YAML and each of `problems`, in file order.
+
+        A problem that only follows from a mistake of the YAML is left out.
+        """
+        found = [(one.position, one.place, one.message) for one in self.mistakes]
+        for problem in problems:
+            node, position = self._locate(problem)
+            if not node.spoilt:
+                found.append((position, problem.place, problem.message))
+        found.sort(key=lambda one: one[0])
+        return list(dict.fromkeys(_line(self.name, *one) for one in found))
+
+    def _locate(self, problem: Problem) -> tuple[Node, Position]:
+        """Return the innermost node that exists around a problem, and where to look for it.
+
+        Behind an alias there are no nodes: what is wrong there is shown at the alias.
+        """
+        node, at_key = self.root, None
+        for part in problem.place:
+            child = node.children.get(part)
+            if child is None:
+                return node, node.position
+            at_key = node.keys.get(part)
+            node = child
+        return node, at_key if problem.at_key and at_key is not None else node.position
+
+
+def read(path: Path, limits: Limits | None = None) -> Source:
+    """Return what the file at `path` says.
+
+    Raises PolicyError with one line when it cannot be read, is no YAML, or exceeds a limit.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise PolicyError(f"{path}: cannot be read: {reason}", file=str(path)) from error
+    if len(raw) > MAX_BYTES:
+        raise PolicyError(
+            f"{path}: is larger than {MAX_BYTES >> 20} MiB: no file for this program",
+            file=str(path),
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig")
+        problem = "is not UTF-8 from here on: save the file as UTF-8"
+        raise _refused(str(path), _end_of(before), problem) from error
+    return parse(text, str(path), limits)
+
+
+def parse(text: str, name: str, limits: Limits | None = None) -> Source:
+    """Return what `text` says; `name` is what lines call it.
+
+    Raises PolicyError with one line when it is no YAML, or exceeds a limit.
+    """
+    try:
+        root, mistakes = build(text, limits or Limits())
+    except StoppedError as stop:
+        raise _refused(name, stop.position, stop.message) from stop.__cause__
+    return Source(name, root, tuple(mistakes))
+
+
+def _refused(name: str, position: Position, message: str) -> PolicyError:
+    return PolicyError(_line(name, position, (), message), file=name)
+
+
+def _end_of(text: str) -> Position:
+    return Position(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
+
+
+def _line(name: str, position: Position, place: Place, message: str) -> str:
+    parts = (f"{name}:{position.line}:{position.column}", dotted(place), message)
+    return ": ".join(part for part in parts if part)

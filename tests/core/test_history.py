@@ -1,0 +1,121 @@
+"""Nobody changes a history without `broken_link` finding the place."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.history import Entry, append, broken_link, finding_data, series_data
+from controller.core.observation import Answer, Series
+from controller.core.rollout import Rollout
+from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded
+
+
+def four_entries() -> tuple[Rollout, list[Entry]]:
+    """Return a rollout with a history of four entries, a minute apart."""
+    rollout, entries = a_rollout(), []
+    for minute in range(4):
+        rollout, entry = recorded(rollout, at=NOON + minute * MINUTE)
+        entries.append(entry)
+    return rollout, entries
+
+
+def test_an_untouched_history_holds() -> None:
+    rollout, entries = four_entries()
+    assert broken_link(entries, rollout.chain) is None
+
+
+def test_a_rollout_counts_its_entries_and_knows_the_last_hash() -> None:
+    rollout, entries = four_entries()
+    assert (rollout.entries, rollout.chain) == (4, entries[-1].hash)
+
+
+def test_the_history_of_a_rollout_that_recorded_nothing_holds() -> None:
+    assert broken_link([], a_rollout().chain) is None
+
+
+def second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
+    """Return `entries` with the second one changed."""
+    return [entries[0], replace(entries[1], **changes), *entries[2:]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "broken"),
+    [
+        pytest.param(lambda e: e[1:], 1, id="the first entry removed"),
+        pytest.param(lambda e: [e[0], *e[2:]], 2, id="an entry removed"),
+        pytest.param(lambda e: e[:3], 4, id="the last entry removed"),
+        pytest.param(lambda e: [], 1, id="all entries removed"),
+        pytest.param(lambda e: [e[0], e[2], e[1], e[3]], 2, id="two entries swapped"),
+        pytest.param(lambda e: e[::-1], 1, id="all entries reversed"),
+        pytest.param(lambda e: [e[0], e[0], *e[1:]], 2, id="an entry doubled"),
+        pytest.param(lambda e: [*e, e[3]], 5, id="the last entry doubled"),
+        pytest.param(lambda e: second(e, body={**e[1].body, "by": "no one"}), 2, id="body changed"),
+        pytest.param(lambda e: second(e, at=e[1].at + MINUTE), 2, id="time changed"),
+        pytest.param(lambda e: second(e, kind="evidence"), 2, id="kind changed"),
+        pytest.param(lambda e: second(e, seq=7), 2, id="number changed"),
+        pytest.param(lambda e: second(e, hash="0" * 64), 2, id="hash changed"),
+        pytest.param(lambda e: second(e, previous=""), 2, id="link changed"),
+    ],
+)
+def test_a_touched_history_breaks_at_the_place(
+    tamper: Callable[[list[Entry]], list[Entry]], broken: int
+) -> None:
+    rollout, entries = four_entries()
+    assert broken_link(tamper(entries), rollout.chain) == broken
+
+
+def test_an_entry_put_in_with_a_hash_of_its_own_breaks_the_next_one() -> None:
+    rollout, entries = four_entries()
+    start = replace(a_rollout(), entries=1, chain=entries[0].hash)
+    _, forged = recorded(start, at=NOON + timedelta(seconds=30))
+    assert broken_link([entries[0], forged, *entries[2:]], rollout.chain) == 3
+
+
+def test_a_cut_off_end_is_invisible_without_what_the_rollout_recorded() -> None:
+    _, entries = four_entries()
+    assert broken_link(entries[:3]) is None
+
+
+def test_an_entry_holds_what_json_gives_back() -> None:
+    """With tuples or numbers as keys it would not fit its hash after a round through a store."""
+    seen = {"points": ((1, 2.5),), "by_second": {10: 1.0, 9: 2.0}}
+    _, entry = append(a_rollout(), a_record(a_rollout()), by="tester", seen=seen)
+    stored = replace(entry, body=json.loads(json.dumps(entry.body)))
+    assert (stored, broken_link([stored])) == (entry, None)
+
+
+def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
+    finding = Finding("SC-004", Verdict.PASS, Label.NOT_REFUTED, 0.9995, 0.999, 4000, 60, 120, "ok")
+    series = {"errors": Series({120: 1.0, 60: 2.0}, Answer.PARTIAL, "throttled"), "none": Series()}
+
+    _, entry = append(
+        a_rollout(),
+        a_record(a_rollout(), findings=(finding,)),
+        by="tester",
+        seen=series_data(series),
+    )
+
+    assert (entry.seq, entry.at, entry.kind, entry.previous) == (1, NOON, "transition", "")
+    assert entry.body == {
+        "by": "tester",
+        "phase_from": "progressing",
+        "phase_to": "progressing",
+        "weight_from": 0,
+        "weight_to": 10,
+        "step": 0,
+        "reason": "started",
+        "sentence": "Started at 10 %.",
+        "findings": [finding_data(finding)],
+        "seen": {
+            "errors": {
+                "points": [[60, 2.0], [120, 1.0]],
+                "answer": "partial",
+                "message": "throttled",
+            },
+            "none": {"points": [], "answer": "complete"},
+        },
+    }

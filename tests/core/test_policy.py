@@ -1,0 +1,461 @@
+"""What a policy means, and what is a mistake in it: shape, references, and both at once."""
+
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.core.policy import (
+    FrozenBaseline,
+    Policy,
+    PolicyProblems,
+    Problem,
+    Threshold,
+    parse,
+    references,
+)
+from controller.core.policy.problem import dotted
+
+PLAIN: dict[str, Any] = {
+    "version": 1,
+    "name": "checkout",
+    "target": {"kind": "lambda-env", "function": "handler", "percentage": "PERCENT"},
+    "metrics": {
+        "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+        "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+        "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
+        "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
+    },
+    "criteria": {
+        "works": {
+            "kind": "success_rate",
+            "judge": "threshold",
+            "total": "requests",
+            "failures": ["errors"],
+            "min": "99.9%",
+        },
+        "fast": {
+            "kind": "latency_increase",
+            "judge": "threshold",
+            "metric": "latency",
+            "max_increase": "5%",
+            "baseline": {"frozen": "direct", "over": "24h"},
+        },
+    },
+    "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}],
+}
+
+_GONE = object()
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """Return the plain policy with values set by dotted path (`steps__0__weight=5`)."""
+    data = deepcopy(PLAIN)
+    for path, value in changes.items():
+        *way, last = [int(part) if part.isdigit() else part for part in path.split("__")]
+        inner: Any = data
+        for part in way:
+            inner = inner[part]
+        if value is _GONE:
+            del inner[last]
+        else:
+            inner[last] = value
+    return data
+
+
+def mistakes(data: object) -> list[str]:
+    """Return what is wrong with `data`, each as `path: problem`."""
+    with pytest.raises(PolicyProblems) as caught:
+        parse(data)
+    return [f"{dotted(one.place)}: {one.message}" for one in caught.value.problems]
+
+
+def test_a_plain_policy_has_no_mistakes() -> None:
+    policy = parse(PLAIN)
+    assert policy.ladder() == "10 % for 1h, 100 % for 24h"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        pytest.param(
+            {"target__boolean": "PERCENT"},
+            "target.boolean: must be another variable than `percentage`",
+            id="one variable for both",
+        ),
+        pytest.param(
+            {"target__percentage": "AWS_REGION"},
+            "target.percentage: AWS_REGION is reserved by AWS Lambda",
+            id="a variable that Lambda owns",
+        ),
+        pytest.param(
+            {"target__function": "handler:live"},
+            "target.function: expected the name or ARN of a function, without version or alias, "
+            "not 'handler:live'",
+            id="a version cannot change",
+        ),
+        pytest.param(
+            {"steps__1__weight": 10, "steps": [{"weight": 10, "bake": "1h"}] * 2},
+            "steps[1].weight: weights must climb, but 10 follows 10",
+            id="weights that stand still",
+        ),
+        pytest.param({"steps": []}, "steps: needs at least one step", id="no steps"),
+        pytest.param(
+            {"criteria__works__total": "request"},
+            "criteria.works.total: no metric is called 'request'; did you mean 'requests'?",
+            id="a metric that does not exist",
+        ),
+        pytest.param(
+            {"criteria__works__failures": ["errors", "errors"]},
+            "criteria.works.failures[1]: errors is named twice",
+            id="failures that count double",
+        ),
+        pytest.param(
+            {"criteria__works__failures": [5]},
+            "criteria.works.failures[0]: expected text, not 5",
+            id="a failure that is no name",
+        ),
+        pytest.param(
+            {"metrics__spare": {"namespace": "Shop", "name": "X", "statistic": "Sum"}},
+            "metrics.spare: no criterion uses this metric",
+            id="a metric nobody judges",
+        ),
+        pytest.param(
+            {"metrics__errors__statistic": "Average"},
+            "criteria.works.failures[0]: needs a count (Sum), but errors has statistic Average",
+            id="an average of errors is no count",
+        ),
+        pytest.param(
+            {"metrics__direct__statistic": "p50"},
+            "criteria.fast.baseline.frozen: compares p95 with p50 of direct",
+            id="p95 against p50",
+        ),
+        pytest.param(
+            {"metrics__direct__unit": "s"},
+            "criteria.fast.baseline.frozen: compares ms with s of direct",
+            id="milliseconds against seconds",
+        ),
+        pytest.param(
+            {"criteria__fast__baseline": {"concurrent": "direct"}},
+            "steps[1].weight: fast compares with a concurrent control, which has no traffic at "
+            "100; give this step its own list of criteria",
+            id="no control at 100",
+        ),
+        pytest.param(
+            {"criteria__fast__baseline": {"frozen": "direct"}},
+            "criteria.fast.baseline: needs either `over`, or `from` and `to`",
+            id="a frozen baseline without a window",
+        ),
+        pytest.param(
+            {"criteria__fast__baseline": 300},
+            "criteria.fast.baseline: expected a mapping, not 300",
+            id="a baseline that is a number",
+        ),
+        pytest.param(
+            {"criteria__fast__baseline": {"fixed": 0}},
+            "criteria.fast.baseline.fixed: must be above 0, not 0",
+            id="nothing is 5 % above zero",
+        ),
+        pytest.param(
+            {"criteria__works__over": "1h"},
+            "steps[0].bake: works judges windows of 1h; a bake of 1h may hold none: at least 2h",
+            id="a bake without a whole window",
+        ),
+        pytest.param(
+            {"criteria__works__over": "7m"},
+            "criteria.works.over: must be whole minutes that divide a day, like 1m, 5m or 1h, "
+            "not 7m",
+            id="a window that CloudWatch does not cut",
+        ),
+        pytest.param(
+            {"steps__0__criteria": ["work"]},
+            "steps[0].criteria[0]: no criterion is called 'work'; did you mean 'works'?",
+            id="a criterion that does not exist",
+        ),
+        pytest.param(
+            {"steps__0__criteria": []},
+            "steps[0].criteria: a step without a criterion would pass unseen; name at least one",
+            id="a gate of nothing",
+        ),
+        pytest.param(
+            {"steps__0__criteria": ["works", "works"]},
+            "steps[0].criteria[1]: works is named twice",
+            id="a criterion twice in a gate",
+        ),
+        pytest.param(
+            {"steps__0__criteria": ["works"], "steps__1__criteria": ["works"]},
+            "criteria.fast: no step has this criterion",
+            id="a criterion that never gates",
+        ),
+        pytest.param(
+            {"criteria__works__kind": "succes_rate"},
+            "criteria.works.kind: no kind of criterion is called 'succes_rate'; "
+            "did you mean 'success_rate'?",
+            id="an unknown kind",
+        ),
+        pytest.param(
+            {"criteria__works__kind": _GONE},
+            "criteria.works.kind: is required; one of success_rate, latency_increase, threshold, "
+            "traffic",
+            id="no kind",
+        ),
+        pytest.param(
+            {"criteria__works__judge": _GONE}, "criteria.works.judge: is required", id="no judge"
+        ),
+        pytest.param(
+            {"criteria__works__min_samples": True},
+            "criteria.works.min_samples: expected a whole number, not true",
+            id="true is no number",
+        ),
+        pytest.param(
+            {"criteria__works__minimum": "99%"},
+            "criteria.works.minimum: unknown key; did you mean 'min'?",
+            id="a key of another tool",
+        ),
+        pytest.param(
+            {"target__region": "eu-west-1"},
+            "target.region: unknown key; known: kind, function, percentage, boolean",
+            id="a key that resembles none",
+        ),
+        pytest.param(
+            {"version": 2}, "version: expected 1, not 2", id="a format from the future"
+        ),
+        pytest.param(
+            {"settle": None},
+            "settle: expected a number and a unit, like 90s, 10m, 1h or 2d, not nothing",
+            id="a default is not written as nothing",
+        ),
+        pytest.param({"criteria": [1]}, "criteria: expected a mapping, not a list", id="a list"),
+        pytest.param(
+            {"summary": 5}, "summary: expected text, not 5", id="a number where text is meant"
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_at_its_place(changes: dict[str, Any], line: str) -> None:
+    assert line in mistakes(changed(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"criteria__works__min": 99.9}, "criteria.works.min: expected a percent"),
+        ({"criteria__works__failures": [5]}, "criteria.works.failures[0]: expected text"),
+        ({"criteria__works__failures": []}, "criteria.works.failures: needs at least one metric"),
+        ({"metrics__latency__statistic": "P95"}, "metrics.latency.statistic: expected Sum"),
+        ({"criteria__works__kind": "no"}, "criteria.works.kind: no kind of criterion"),
+        ({"criteria__fast__baseline": 300}, "criteria.fast.baseline: expected a mapping"),
+        ({"steps__0__weight": 0}, "steps[0].weight: must be at least 1"),
+        ({"steps__1__weight": 101}, "steps[1].weight: must be at most 100"),
+        ({"steps": _GONE}, "steps: is required"),
+        ({"metrics": _GONE}, "metrics: is required"),
+        ({"metrics": []}, "metrics: expected a mapping, not a list"),
+        ({"criteria": None}, "criteria: expected a mapping, not nothing"),
+    ],
+)
+def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
+    """What only follows from a mistake is not told beside it."""
+    told = mistakes(changed(**changes))
+    assert len(told) == 1
+    assert told[0].startswith(line)
+
+
+def test_a_bad_step_hides_no_bad_criterion() -> None:
+    data = changed(
+        steps__0__weight="10",
+        steps__1__weight=99,
+        criteria__works__total="nothing-like-it",
+        criteria__fast__max_increase=5,
+    )
+    assert mistakes(data) == [
+        "criteria.fast.max_increase: expected a percent with its sign, like 99.9%, not 5",
+        "steps[0].weight: expected a whole number, not '10'",
+        "steps[1].weight: the last step must have weight 100, not 99",
+        "criteria.works.total: no metric is called 'nothing-like-it'; "
+        "known: requests, errors, latency, direct",
+    ]
+
+
+@pytest.mark.parametrize(
+    "data", [None, 5, "text", [], {}, {1: 2}, {None: {}}, {"metrics": {1: {}}, "steps": [None]}]
+)
+def test_data_of_any_shape_is_refused_without_a_crash(data: object) -> None:
+    assert mistakes(data)
+
+
+@pytest.mark.parametrize(
+    ("bound", "problem"),
+    [
+        ({"max": 10}, None),
+        ({"max": 0.5}, None),
+        ({"min": 0}, None),
+        ({"max": "5%"}, "criteria.c.max: expected a number in the unit of the metric, not '5%'"),
+        ({"max": "5"}, "criteria.c.max: expected a number in the unit of the metric, not '5'"),
+        ({"max": True}, "criteria.c.max: expected a number in the unit of the metric, not true"),
+        ({"per": "requests", "max": "5%"}, None),
+        (
+            {"per": "requests", "max": 5},
+            "criteria.c.max: expected a percent with its sign, like 99.9%, not 5",
+        ),
+        ({"per": 5, "max": "5%"}, "criteria.c.per: expected text, not 5"),
+        ({}, "criteria.c: needs either `max` or `min`"),
+        ({"max": 1, "min": 1}, "criteria.c: needs either `max` or `min`"),
+    ],
+)
+def test_a_threshold_has_one_bound_in_the_unit_of_what_it_measures(
+    bound: dict[str, Any], problem: str | None
+) -> None:
+    criterion = {"kind": "threshold", "judge": "threshold", "metric": "errors", **bound}
+    data = changed(criteria__c=criterion)
+    if problem is None:
+        assert "c" in parse(data).criteria
+    else:
+        assert mistakes(data) == [problem]
+
+
+def test_a_ratio_needs_counts_on_both_sides() -> None:
+    criterion = {"kind": "threshold", "judge": "threshold", "metric": "latency", "max": "5%"}
+    data = changed(criteria__c={**criterion, "per": "requests"})
+    assert mistakes(data) == [
+        "criteria.c.metric: a ratio needs counts (Sum), but latency has statistic p95"
+    ]
+
+
+def test_a_metric_may_be_compared_with_its_own_past() -> None:
+    data = changed(
+        criteria__fast__baseline={"frozen": "latency", "over": "24h"}, metrics__direct=_GONE
+    )
+    assert parse(data).criteria["fast"].window == timedelta(minutes=5)
+
+
+def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
+    now, settle = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
+    relative = FrozenBaseline.model_validate({"frozen": "direct", "over": "1h"})
+    assert relative.window(now, settle) == (
+        datetime(2026, 11, 24, 10, 57, tzinfo=UTC),
+        datetime(2026, 11, 24, 11, 57, tzinfo=UTC),
+    )
+    absolute = FrozenBaseline.model_validate(
+        {"frozen": "direct", "from": "2026-11-20T01:00:00+01:00", "to": "2026-11-21T00:00:00Z"}
+    )
+    assert absolute.window(now, settle) == (
+        datetime(2026, 11, 20, tzinfo=UTC),
+        datetime(2026, 11, 21, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("baseline", "problem"),
+    [
+        ({"from": "2026-11-20", "to": "2026-11-21T00:00:00Z"}, "expected a moment with its time"),
+        ({"from": "2026-11-20T00:00:00", "to": "2026-11-21T00:00:00Z"}, "expected a moment"),
+        ({"from": 1763596800, "to": "2026-11-21T00:00:00Z"}, "expected a moment"),
+        ({"from": "2026-11-21T00:00:00Z", "to": "2026-11-20T00:00:00Z"}, "`from` must be before"),
+        ({"from": "2026-11-21T00:00:00Z"}, "needs both `from` and `to`"),
+        ({"from": "2026-11-21T00:00:00Z", "over": "1h"}, "needs either `over`, or"),
+    ],
+)
+def test_a_frozen_window_is_told_one_way(baseline: dict[str, Any], problem: str) -> None:
+    told = mistakes(changed(criteria__fast__baseline={"frozen": "direct", **baseline}))
+    assert len(told) == 1
+    assert problem in told[0]
+
+
+def test_a_step_without_a_list_has_every_criterion_and_the_policys_warmup() -> None:
+    policy = parse(changed(steps__0__criteria=["works"], steps__0__warmup="0s", warmup="5m"))
+    assert [list(policy.gate(step)) for step in (0, 1)] == [["works"], ["works", "fast"]]
+    assert [policy.warmup_of(step) for step in (0, 1)] == [timedelta(0), timedelta(minutes=5)]
+
+
+def test_a_gate_holds_twice_the_bake_unless_the_policy_says_otherwise() -> None:
+    assert parse(PLAIN).max_hold_of(0) == timedelta(hours=2)
+    assert parse(changed(max_hold="0s")).max_hold_of(0) == timedelta(0)
+
+
+def test_a_snapshot_reads_back_as_the_same_policy() -> None:
+    data = changed(
+        criteria__fast__baseline={
+            "frozen": "direct",
+            "from": "2026-11-20T00:00:00Z",
+            "to": "2026-11-21T00:00:00Z",
+        },
+        criteria__ratio={
+            "kind": "threshold",
+            "judge": "threshold",
+            "metric": "errors",
+            "per": "requests",
+            "max": "0.1%",
+        },
+        max_hold="90m",
+    )
+    policy = parse(data)
+    again = Policy.model_validate_json(policy.snapshot())
+    assert again == policy
+    assert again.digest() == policy.digest()
+
+
+def test_the_digest_follows_the_meaning_not_the_spelling() -> None:
+    same = parse(changed(steps__0__bake="60m", settle="180s", criteria__works__min="99.90 %"))
+    other = parse(changed(steps__0__bake="61m"))
+    assert same.digest() == parse(PLAIN).digest()
+    assert other.digest() != parse(PLAIN).digest()
+
+
+def test_every_criterion_tells_which_metrics_it_reads() -> None:
+    policy = parse(
+        changed(
+            criteria__reached={
+                "kind": "traffic",
+                "judge": "threshold",
+                "metric": "requests",
+                "control": "errors",
+            },
+            criteria__few={
+                "kind": "threshold",
+                "judge": "threshold",
+                "metric": "errors",
+                "per": "requests",
+                "max": "1%",
+            },
+        )
+    )
+    assert {name: dict(references(one)) for name, one in policy.criteria.items()} == {
+        "works": {("total",): "requests", ("failures", 0): "errors"},
+        "fast": {("metric",): "latency", ("baseline", "frozen"): "direct"},
+        "reached": {("metric",): "requests", ("control",): "errors"},
+        "few": {("metric",): "errors", ("per",): "requests"},
+    }
+
+
+def test_a_threshold_knows_its_bound() -> None:
+    facts = {"kind": "threshold", "judge": "threshold", "metric": "m"}
+    assert Threshold.model_validate({**facts, "max": 5}).bound == 5
+    assert Threshold.model_validate({**facts, "min": 0}).bound == 0
+    assert Threshold.model_validate({**facts, "per": "n", "max": "5%"}).bound == 0.05
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ((), ""),
+        (("steps", 1, "weight"), "steps[1].weight"),
+        (("criteria", "SC-004", "min"), "criteria.SC-004.min"),
+        (("metrics", "a\nb"), "metrics.'a\\nb'"),
+    ],
+)
+def test_a_place_is_written_on_one_line(place: tuple[str | int, ...], text: str) -> None:
+    assert dotted(place) == text
+
+
+def test_equal_mistakes_are_told_once() -> None:
+    data = changed(criteria={})
+    assert Problem(("criteria",), "needs at least one: a step without any would pass unseen") in (
+        _problems(data)
+    )
+    assert len(_problems(data)) == len(set(_problems(data)))
+
+
+def _problems(data: object) -> tuple[Problem, ...]:
+    with pytest.raises(PolicyProblems) as caught:
+        parse(data)
+    return caught.value.problems

@@ -1,0 +1,135 @@
+"""Durations and percents: what is read, what is refused, and that writing reads back."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.units import (
+    DurationRange,
+    PercentUpTo,
+    ceil_to,
+    clock_text,
+    floor_to,
+    format_duration,
+    format_percent,
+    number_text,
+    parse_duration,
+    parse_percent,
+    shown,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0s", 0), ("90s", 90), ("10m", 600), ("1h", 3_600), ("24h", 86_400), ("2d", 172_800)],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", 5, None, True, "5 m", "5min", "m5", "-5m", "1.5h", "1h30m", "5M", "\u0665m", "5m\n"],
+)
+def test_anything_else_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="expected a number and a unit, like 90s"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        pytest.param(0, "0s", id="nothing"),
+        pytest.param(90, "90s", id="no whole minutes"),
+        pytest.param(5_400, "90m", id="no whole hours"),
+        pytest.param(86_400, "24h", id="a day reads as hours"),
+        pytest.param(172_800, "48h", id="two days read as hours"),
+        pytest.param(259_200, "3d", id="from three days on days"),
+    ],
+)
+def test_a_duration_is_written_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert format_duration(timedelta(seconds=seconds)) == text
+
+
+@given(st.integers(min_value=0, max_value=999_999_999))
+def test_a_written_duration_reads_back(seconds: int) -> None:
+    length = timedelta(seconds=seconds)
+    assert parse_duration(format_duration(length)) == length
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("0%", 0.0), ("5%", 0.05), ("5 %", 0.05), ("99.9%", 0.999), ("100%", 1.0), ("0.001%", 1e-5)],
+)
+def test_a_percent_is_a_fraction(text: str, fraction: float) -> None:
+    assert parse_percent(text) == fraction
+
+
+@pytest.mark.parametrize(
+    "text", ["", "99.9", 99.9, 0.999, True, None, "-5%", "5%%", "5\n%", "%", ".5%", "5.%", "1e2%"]
+)
+def test_a_percent_without_its_sign_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match=r"expected a percent with its sign, like 99\.9%"):
+        parse_percent(text)
+
+
+@given(st.decimals(min_value=0, max_value=1_000, places=6))
+def test_a_written_percent_reads_back(percent: object) -> None:
+    fraction = parse_percent(f"{percent}%")
+    assert parse_percent(format_percent(fraction)) == fraction
+
+
+def test_a_percent_is_written_without_noise() -> None:
+    assert [format_percent(one) for one in (0.999, 0.05, 1.0, 0.1 + 0.2)] == [
+        "99.9%",
+        "5%",
+        "100%",
+        "30%",
+    ]
+
+
+def test_a_range_includes_both_ends() -> None:
+    hours = DurationRange("1h", "2h")
+    assert [hours.read(text) for text in ("1h", "120m")] == [
+        timedelta(hours=1),
+        timedelta(hours=2),
+    ]
+    for outside in ("59m", "7201s"):
+        with pytest.raises(ValueError, match=f"must be from 1h to 2h, not {outside}"):
+            hours.read(outside)
+
+
+def test_a_percent_above_its_limit_is_refused() -> None:
+    assert PercentUpTo("100%").read("100%") == 1.0
+    with pytest.raises(ValueError, match=r"must be at most 100%, not 100\.1%"):
+        PercentUpTo("100%").read("100.1%")
+
+
+def test_windows_begin_at_multiples_of_their_length() -> None:
+    moment = datetime(2026, 11, 24, 12, 7, 30, tzinfo=UTC)
+    second = int(moment.timestamp())
+    assert floor_to(moment, 300) == second - 150
+    assert ceil_to(second, 300) == second + 150
+    assert ceil_to(second + 150, 300) == second + 150
+
+
+def test_people_read_times_in_utc_and_numbers_in_groups() -> None:
+    assert clock_text(datetime(2026, 11, 24, 14, 5, 59, tzinfo=UTC)) == "2026-11-24 14:05 UTC"
+    assert [number_text(one) for one in (8_214, 412.5, 0.12345)] == ["8 214", "412.5", "0.1235"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(None, "nothing", id="null"),
+        pytest.param(True, "true", id="as YAML says it"),
+        pytest.param({"a": 1}, "a mapping", id="a mapping is not spelled out"),
+        pytest.param([1, 2], "a list", id="nor is a list"),
+        pytest.param("two\nlines", "'two\\nlines'", id="one line"),
+        pytest.param("x" * 1_000, "'" + "x" * 59, id="cut"),
+    ],
+)
+def test_a_message_quotes_a_value_in_a_few_words(value: object, text: str) -> None:
+    assert shown(value) == text
