@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.policy import Problem
 from controller.errors import PolicyError
-from controller.yaml_source import Source, parse, read
+from controller.yaml_source import parse, read
 
 
 def refusal(text: str) -> str:
@@ -104,6 +104,10 @@ def test_what_the_parser_trips_over_is_refused_too() -> None:
     assert refusal('a: 1\nb: "\\UFFFFFFFF"\n').startswith("f.yaml:2:1: cannot be read as YAML: ")
 
 
+_MERGE = "merge keys are not part of YAML 1.2: write the keys out"
+_TAG = "is not allowed: only plain data is read"
+
+
 @pytest.mark.parametrize(
     ("text", "data", "told"),
     [
@@ -114,12 +118,13 @@ def test_what_the_parser_trips_over_is_refused_too() -> None:
         ),
         ("a: 1\n---\nb: 2\n", {"a": 1}, ["2:1: a second document begins here; a file holds one"]),
         ("? [a, b]\n: 1\n", {}, ["1:3: a key must be text: put it in quotes"]),
-        ("1: a\nnull: b\n'2': c\n", {"2": "c"}, ["1:1: a key must be text: put it in quotes", "2:1: a key must be text: put it in quotes"]),
-        ("a: {<<: {b: 1}, c: 2}\n", {"a": {"c": 2}}, ["1:5: a: merge keys are not part of YAML 1.2: write the keys out"]),
+        ("1: a\n'2': c\n", {"2": "c"}, ["1:1: a key must be text: put it in quotes"]),
+        ("~: a\n", {}, ["1:1: a key must be text: put it in quotes"]),
+        ("a: {<<: {b: 1}, c: 2}\n", {"a": {"c": 2}}, [f"1:5: a: {_MERGE}"]),
         ("'<<': 1\n", {"<<": 1}, []),
         ("a: &x 1\nb: &x 2\n", {"a": 1, "b": 2}, ["2:4: b: the anchor &x is used twice"]),
         ("a: !!int x\n", {"a": None}, ["1:4: a: the tag !!int is not allowed here: 'x' is no int"]),
-        ("a: !!set {b}\n", {"a": None}, ["1:4: a: the tag !!set is not allowed: only plain data is read"]),
+        ("a: !!set {b}\n", {"a": None}, [f"1:4: a: the tag !!set {_TAG}"]),
         ("a: !!seq [1]\n", {"a": [1]}, []),
     ],
 )  # fmt: skip
@@ -149,10 +154,10 @@ def test_a_problem_that_follows_from_a_mistake_is_not_told() -> None:
         pytest.param(Problem((), "x"), "1:1", id="the whole file"),
         pytest.param(Problem(("a", 1), "x"), "1:12", id="a value"),
         pytest.param(Problem(("a",), "x", at_key=True), "1:1", id="a key"),
-        pytest.param(Problem(("a", 7), "x"), "1:8", id="an item that is not there"),
+        pytest.param(Problem(("a", 7), "x"), "1:4", id="an item that is not there"),
         pytest.param(Problem(("b", 0), "x"), "2:4", id="behind an alias"),
         pytest.param(Problem(("c",), "x"), "3:1", id="an empty value"),
-        pytest.param(Problem(("d", 0, "e"), "x"), "5:6", id="deep in a block"),
+        pytest.param(Problem(("d", 0, "e"), "x"), "5:8", id="deep in a block"),
     ],
 )
 def test_a_problem_is_told_where_an_editor_jumps(problem: Problem, position: str) -> None:
@@ -214,6 +219,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def _refused(path: Path) -> str:
     with pytest.raises(PolicyError) as caught:
-        source: Source = read(path)
-        pytest.fail(f"read {source.data!r}")
+        read(path)
     return str(caught.value)

@@ -4,7 +4,6 @@ The tables of `docs/policy.md` ("Phases") are this module in words: in each func
 first row that holds wins. What a row leads to is built in `transitions.py`.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -14,7 +13,7 @@ from controller.core.effects import Decision, Raise
 from controller.core.evidence import evidence_of, sealed
 from controller.core.findings import Finding, Verdict, gate
 from controller.core.judge import Evidence, judge
-from controller.core.observation import Observation, Reading, Series, Unreadable, Update
+from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 
 __all__ = ["decide", "roll_back"]
@@ -23,8 +22,10 @@ __all__ = ["decide", "roll_back"]
 def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     """Return the next state of `rollout` and the one move that leads to it.
 
-    The policy is the snapshot inside the rollout. `now` must not lie before `rollout.updated`.
+    The policy is the snapshot inside the rollout. Time never goes back: a `now` before
+    `rollout.updated` counts as that moment.
     """
+    now = max(now, rollout.updated)
     rollout = replace(rollout, updated=now)
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
@@ -48,16 +49,17 @@ def roll_back(rollout: Rollout, seen: Observation, now: datetime, why: str) -> D
 
     A rollout that is rolled back already guards zero again and lowers whatever it finds.
     """
-    weight = seen.target.weight if isinstance(seen.target, Reading) else None
+    now = max(now, rollout.updated)
     rollout = replace(rollout, updated=now)
-    return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, why, weight, now)
+    return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, why, _weight(seen.target), now)
 
 
 def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
     intent = rollout.intent
     if isinstance(target, Unreadable):
         if _shift_overdue(rollout, now):
-            return to.rolling_back(rollout, Reason.SHIFT_TIMED_OUT, target.reason, None, now)
+            why = f"{to.not_in_force(rollout)}, and the target cannot be read: {target.reason}"
+            return to.rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, None, now)
         return to.waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
     if target.stands_at(intent.weight):
         return to.settled(rollout, now)
@@ -65,7 +67,7 @@ def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> 
         why = f"the update to {intent.weight} % failed: {target.detail or 'no reason given'}"
         return to.rolling_back(rollout, Reason.SHIFT_FAILED, why, target.weight, now)
     if target.weight == 0 and intent.previous > 0:
-        return to.found_at_zero(rollout, now)
+        return to.found_at_zero(rollout, target, now)
     return _unfinished(rollout, target, now)
 
 
@@ -73,15 +75,17 @@ def _unfinished(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """The raise is not in force, nothing failed, and nobody set 0."""
     intent = rollout.intent
     moving = target.update is Update.IN_PROGRESS
-    before_the_move = target.weight == intent.previous
-    if _shift_overdue(rollout, now) and (moving or before_the_move):
-        why = f"{intent.weight} % was not in force after the policy's shift_timeout"
+    at_previous = target.weight == intent.previous
+    unwritten = at_previous and target.token == intent.token
+    if _shift_overdue(rollout, now) and (moving or unwritten):
+        why = to.not_in_force(rollout)
         return to.rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
     if moving:
-        return to.waiting(rollout, Reason.WAITING, "the update is still in progress")
-    if before_the_move and target.token == intent.token:
+        why = target.detail or "the update is still in progress"
+        return to.waiting(rollout, Reason.WAITING, why)
+    if unwritten:
         return to.write_again(rollout, Raise(intent.weight, intent.token), now)
-    if before_the_move:
+    if at_previous:
         return to.raise_uncertain(rollout, now)
     return to.drifted(rollout, target, now)
 
@@ -95,68 +99,71 @@ def _climbing(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
     if isinstance(target, Reading) and target.weight != rollout.intent.weight:
         if target.weight == 0:
-            return to.found_at_zero(rollout, now)
+            return to.found_at_zero(rollout, target, now)
         return to.drifted(rollout, target, now)
-    evidence = evidence_of(rollout, seen.series, now)
+    evidence = evidence_of(rollout, seen, now)
     rollout = replace(rollout, findings=_findings(evidence))
     verdict = gate(rollout.findings)
     if verdict is Verdict.FAIL:
         return _gate_failed(rollout, target, now)
-    if isinstance(target, Unreadable):
-        return to.waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
     if evidence is None or not evidence.bake_over:
-        return _keep(to.baking(rollout), seen.series, now)
+        if isinstance(target, Unreadable):
+            return to.waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
+        return _keep(to.baking(rollout), seen, now)
     match verdict:
-        case Verdict.PASS:
+        case Verdict.PASS if isinstance(target, Reading) and target.stands_at(rollout.weight):
             return to.next_step(rollout, target, Reason.GATE_PASSED, now)
-        case Verdict.INCONCLUSIVE:
-            return _inconclusive(rollout, seen, target, now)
+        case Verdict.PASS | Verdict.INCONCLUSIVE:
+            return _held(rollout, seen, now)
         case unreachable:
             assert_never(unreachable)
 
 
-def _inconclusive(rollout: Rollout, seen: Observation, target: Reading, now: datetime) -> Decision:
-    hold_end = rollout.hold_end
-    if hold_end is None or now < hold_end:
-        return _keep(to.holding(rollout), seen.series, now)
+def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    """The bake is over, but there is no verdict, or a target that takes no raise now."""
+    target = seen.target
+    if rollout.hold_end is None or now < rollout.hold_end:
+        return _keep(to.holding(rollout, target), seen, now)
     match rollout.policy.on_inconclusive:
-        case "pause":
-            return to.inconclusive(rollout, target, now)
         case "rollback":
-            why = "the gate stayed inconclusive for the policy's max_hold"
-            return to.rolling_back(rollout, Reason.INCONCLUSIVE, why, target.weight, now)
-        case "advance":
+            why = to.held_too_long(rollout, target)
+            return to.rolling_back(rollout, Reason.INCONCLUSIVE, why, _weight(target), now)
+        case "advance" if isinstance(target, Reading) and target.stands_at(rollout.weight):
             return to.next_step(rollout, target, Reason.ADVANCED_UNPROVEN, now)
+        case "advance" | "pause":
+            return to.inconclusive(rollout, target, now)
         case unreachable:
             assert_never(unreachable)
 
 
 def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     if isinstance(seen.target, Reading) and seen.target.weight == 0:
-        return to.found_at_zero(rollout, now)
-    findings = _findings(evidence_of(rollout, seen.series, now))
+        return to.found_at_zero(rollout, seen.target, now)
+    findings = _findings(evidence_of(rollout, seen, now))
     rollout = replace(rollout, findings=findings)
     if gate(findings) is Verdict.FAIL:
         return _gate_failed(rollout, seen.target, now)
-    return to.reminder(rollout, now) or _keep(rollout, seen.series, now)
+    return to.reminder(rollout, now) or _keep(rollout, seen, now)
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
-    weight = target.weight if isinstance(target, Reading) else None
     why = " ".join(one.sentence for one in rollout.findings if one.verdict is Verdict.FAIL)
-    return to.rolling_back(rollout, Reason.GATE_FAILED, why, weight, now)
+    return to.rolling_back(rollout, Reason.GATE_FAILED, why, _weight(target), now)
 
 
 def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
-    if isinstance(target, Reading) and target.stands_at(0):
+    limit: timedelta = rollout.policy.rollback_timeout
+    late = now - rollout.since > limit
+    if isinstance(target, Unreadable):
+        move = None if target.hopeless else to.lower(rollout)
+        return to.lowering(rollout, move, target.reason, late or target.hopeless, now)
+    if target.stands_at(0):
         return to.rolled_back(rollout, now)
-    timeout = rollout.policy.rollback_timeout
-    late = now - rollout.since > timeout
-    if isinstance(target, Unreadable) and target.hopeless:
-        return to.lowering(rollout, None, target.reason, critical=True, now=now)
-    if isinstance(target, Reading) and target.weight == 0 and target.update is Update.IN_PROGRESS:
+    if target.weight == 0 and target.update is Update.IN_PROGRESS:
         return to.lowering(rollout, None, "0 % is written, still in progress", late, now)
-    why = target.reason if isinstance(target, Unreadable) else f"the target shows {target.shown}"
+    why = f"the target shows {target.shown}"
+    if target.update is Update.FAILED:
+        why += f", and its last update failed: {target.detail or 'no reason given'}"
     return to.lowering(rollout, to.lower(rollout), why, late, now)
 
 
@@ -185,12 +192,16 @@ def _watching(rollout: Rollout, seen: Observation, now: datetime) -> bool:
     return seen.owns_target and rollout.watch_until is not None and now < rollout.watch_until
 
 
+def _weight(target: Reading | Unreadable) -> int | None:
+    return target.weight if isinstance(target, Reading) else None
+
+
 def _findings(evidence: Evidence | None) -> tuple[Finding, ...]:
     return () if evidence is None else judge(evidence)
 
 
-def _keep(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> Decision:
+def _keep(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     """Stay, and once an hour seal the evidence of the minutes that can no longer change."""
     rollout = to.outlook(rollout)
-    kept = sealed(rollout, series, now)
+    kept = sealed(rollout, seen, now)
     return Decision(rollout) if kept is None else to.evidence_entry(rollout, kept, now)

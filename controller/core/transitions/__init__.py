@@ -18,7 +18,7 @@ from controller.core.transitions.climb import (
     waiting,
     write_again,
 )
-from controller.core.transitions.outlook import outlook
+from controller.core.transitions.outlook import held_too_long, not_in_force, outlook
 from controller.core.transitions.pause import (
     drift_in_final,
     drifted,
@@ -35,11 +35,13 @@ __all__ = [
     "evidence_entry",
     "found_at_zero",
     "guarding_zero",
+    "held_too_long",
     "holding",
     "inconclusive",
     "lower",
     "lowering",
     "next_step",
+    "not_in_force",
     "outlook",
     "raise_uncertain",
     "reminder",

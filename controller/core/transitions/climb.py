@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Raise, Severity
 from controller.core.findings import Verdict, weakest
-from controller.core.observation import Reading
+from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import FrozenValue, Intent, Phase, Reason, Rollout, Tally
-from controller.core.transitions.outlook import baking_sentence, inconclusive_why, outlook, record
+from controller.core.transitions.outlook import baking_sentence, outlook, record, why_held
 
 # How long a success is watched for drift.
 WATCH_SUCCESS = timedelta(days=7)
@@ -58,7 +58,7 @@ def waiting(rollout: Rollout, reason: Reason, why: str) -> Decision:
     """Nothing changes; `why` is what is waited for."""
     sentence = f"waiting for {rollout.intent.weight} % to be in force: {why}"
     if rollout.settled is not None:
-        sentence = f"{why}; traffic stays where it is"
+        sentence = f"the target cannot be read; traffic stays where it is: {why}"
     return Decision(outlook(replace(rollout, reason=reason, sentence=sentence, blocked=why)))
 
 
@@ -68,12 +68,11 @@ def baking(rollout: Rollout) -> Rollout:
     return replace(rollout, reason=Reason.BAKING, sentence=sentence, blocked="the bake")
 
 
-def holding(rollout: Rollout) -> Rollout:
-    """The bake is over, and the gate has no verdict yet."""
-    why = inconclusive_why(rollout)
-    sentence = f"holding at {rollout.intent.weight} %: {why}"
+def holding(rollout: Rollout, target: Reading | Unreadable) -> Rollout:
+    """The bake is over, and the gate has no verdict yet, or the target takes no raise."""
+    sentence = f"holding at {rollout.intent.weight} %: {why_held(rollout, target)}"
     names = [one.criterion for one in rollout.findings if one.verdict is not Verdict.PASS]
-    blocked = f"inconclusive: {', '.join(names)}"
+    blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
     return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
 
 

@@ -1,12 +1,16 @@
-"""What comes next, what blocks it, and the record of a transition: shared by all of them."""
+"""What comes next, what is waited for, and the record of a transition: shared by all of them."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.core.effects import Record
 from controller.core.findings import Verdict
-from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.units import clock_text
+from controller.core.observation import Reading, Unreadable, Update
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, format_duration
+
+# A pause has no limit, but it is not forgotten either.
+REMIND_EVERY = timedelta(days=1)
 
 
 def outlook(rollout: Rollout) -> Rollout:
@@ -23,9 +27,14 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
         case Phase.PROGRESSING:
             return _next_gate(rollout)
         case Phase.PAUSED:
-            return None, "waits for a person: roll back, or start again"
+            return (
+                max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY,
+                "waits for a person to roll it back (a criterion that fails still does); "
+                "reminds once a day",
+            )
         case Phase.ROLLING_BACK:
-            return None, "0 % is written until it is read back"
+            limit = rollout.since + rollout.policy.rollback_timeout
+            return limit, f"0 % is written until it is read back; pages from {clock_text(limit)}"
         case Phase.ROLLED_BACK | Phase.SUCCEEDED:
             until = rollout.watch_until
             return until, f"watched for drift until {clock_text(until)}" if until else ""
@@ -38,7 +47,7 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
     if end is None or hold_end is None:
         return None, then
     judged = end + rollout.policy.settle
-    if rollout.reason is not Reason.HOLDING:
+    if rollout.updated < judged:
         return judged, f"{then} at {clock_text(judged)} if every criterion passes"
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     what = outcome[rollout.policy.on_inconclusive]
@@ -46,13 +55,37 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
 
 
 def baking_sentence(rollout: Rollout) -> str:
-    end = rollout.bake_end
-    return f"baking at {rollout.intent.weight} %" + (f" until {clock_text(end)}" if end else "")
+    """Return until when the step bakes, or until when its last measurements settle."""
+    weight, end = rollout.weight, rollout.bake_end
+    if end is None:
+        return f"baking at {weight} %"
+    if rollout.updated < end:
+        return f"baking at {weight} % until {clock_text(end)}"
+    settled = clock_text(end + rollout.policy.settle)
+    return f"baked at {weight} % until {clock_text(end)}; its last data settle until {settled}"
 
 
-def inconclusive_why(rollout: Rollout) -> str:
-    open_findings = [one for one in rollout.findings if one.verdict is not Verdict.PASS]
-    return " ".join(one.sentence for one in open_findings) or "nothing was judged yet"
+def not_in_force(rollout: Rollout) -> str:
+    """Return that a raise ran out of time."""
+    limit = format_duration(rollout.policy.shift_timeout)
+    return f"{rollout.weight} % was not in force {limit} after it was asked for"
+
+
+def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:
+    """Return that a hold ran out of time, and on what."""
+    limit = format_duration(rollout.policy.max_hold_of(rollout.step))
+    return f"still held at {rollout.weight} % {limit} after the bake: {why_held(rollout, target)}"
+
+
+def why_held(rollout: Rollout, target: Reading | Unreadable) -> str:
+    """Return what a finished bake still waits for: every open finding, then the target."""
+    reasons = [one.sentence for one in rollout.findings if one.verdict is not Verdict.PASS]
+    if isinstance(target, Unreadable):
+        reasons.append(f"The target cannot be read: {target.reason}")
+    elif target.update is not Update.SUCCESSFUL:
+        detail = f": {target.detail}" if target.detail else ""
+        reasons.append(f"The target's last update is {target.update}{detail}.")
+    return " ".join(reasons)
 
 
 def record(

@@ -4,13 +4,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Alert, Decision, Notice, Severity
-from controller.core.observation import Reading
+from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.back import rolling_back
-from controller.core.transitions.outlook import inconclusive_why, outlook, record
+from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, outlook, record
 from controller.core.units import format_duration
 
-REMIND_EVERY = timedelta(days=1)
+_WHAT_NOW = (
+    " Nothing is raised any more, and traffic stays where it is; roll it back "
+    "(`rolloutctl rollback`) unless it should stay. A criterion that fails still rolls it back."
+)
 
 
 def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
@@ -24,16 +27,17 @@ def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
     )
 
 
-def inconclusive(rollout: Rollout, target: Reading, now: datetime) -> Decision:
-    """The hold is over without a verdict, and the policy says pause."""
-    why = f"no verdict within max_hold: {inconclusive_why(rollout)}"
-    return _paused(rollout, Reason.INCONCLUSIVE, why, target.weight, Severity.WARNING, now)
+def inconclusive(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
+    """The hold is over without a way on, and the policy says pause."""
+    why = held_too_long(rollout, target)
+    weight = target.weight if isinstance(target, Reading) else None
+    return _paused(rollout, Reason.INCONCLUSIVE, why, weight, Severity.WARNING, now)
 
 
 def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """Another hand moved a weight that this rollout had set."""
     higher = target.weight is None or target.weight > rollout.weight
-    why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was set"
+    why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was asked for"
     if higher and target.weight is not None and rollout.policy.on_drift_up == "rollback":
         back = rolling_back(rollout, Reason.DRIFTED, why, target.weight, now)
         return replace(back, alert=Alert.DRIFT)
@@ -59,18 +63,18 @@ def _paused(
         settled=rollout.settled or now,
         blocked="a person",
     )
-    notice = Notice(severity, f"{rollout.id} is paused: {why}")
+    notice = Notice(severity, f"{rollout.id} is paused: {why}{_WHAT_NOW}")
     entry = record("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(outlook(after), notices=(notice,), record=entry)
 
 
 def reminder(rollout: Rollout, now: datetime) -> Decision | None:
     """Say once a day that a rollout is still paused; None when that is not due."""
-    if now - (rollout.reminded or rollout.since) < REMIND_EVERY:
+    if now - max(rollout.reminded or rollout.since, rollout.since) < REMIND_EVERY:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
-    text = f"{rollout.id} is paused since {paused_for} at {rollout.weight} %: {rollout.sentence}"
-    after = replace(rollout, reminded=now)
+    text = f"{rollout.id} has been paused for {paused_for}: {rollout.sentence}{_WHAT_NOW}"
+    after = outlook(replace(rollout, reminded=now))
     entry = record("reminded", rollout, after, rollout.weight, now)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
 

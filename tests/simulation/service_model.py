@@ -1,0 +1,83 @@
+"""Holds a simulated world against botocore's own model of each service."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import ClientError
+from botocore.model import OperationModel, Shape
+from botocore.validate import ParamValidator
+
+from controller.simulation.faults import Proceed
+
+# Errors that every service may answer with; no model lists them per operation.
+COMMON_ERRORS = {
+    "AccessDeniedException": 403,
+    "InternalFailure": 500,
+    "Throttling": 400,
+    "ValidationError": 400,
+}
+
+
+def hold_to_model(
+    service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+) -> dict[str, Any]:
+    """A layer of a world: every request, answer and error must be one that AWS knows."""
+    model = operation_model(service, operation)
+    report = ParamValidator().validate(request, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    try:
+        answer = proceed()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert (code, status) in known_errors(model).items()
+        raise
+    assert list(strangers(answer, model.output_shape)) == []
+    return answer
+
+
+@lru_cache
+def operation_model(service: str, operation: str) -> OperationModel:
+    """Return botocore's model of one operation."""
+    return botocore.session.get_session().get_service_model(service).operation_model(operation)
+
+
+def known_errors(model: OperationModel) -> dict[str, int]:
+    """Return the status of each error code that an operation may answer with."""
+    codes = dict(COMMON_ERRORS)
+    for shape in model.error_shapes:
+        details = shape.metadata["error"]
+        codes[details.get("code", shape.name)] = details["httpStatusCode"]
+    return codes
+
+
+def strangers(answer: Any, shape: Shape | None) -> Iterator[str]:
+    """Yield what in `answer` the shape does not know: keys, types, enum values, naive times."""
+    if shape is None:
+        if answer:
+            yield f"{answer!r} where nothing is answered"
+        return
+    report = ParamValidator().validate(answer, shape)
+    if report.has_errors():
+        yield report.generate_report()
+    yield from _inside(answer, shape, shape.name)
+
+
+def _inside(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    match shape.type_name:
+        case "structure":
+            for name, inner in value.items():
+                if name in shape.members:
+                    yield from _inside(inner, shape.members[name], f"{path}.{name}")
+                else:
+                    yield f"{path}.{name} is unknown"
+        case "list":
+            for inner in value:
+                yield from _inside(inner, shape.member, f"{path}[]")
+        case "timestamp" if not isinstance(value, datetime) or value.tzinfo is None:
+            yield f"{path} is no time with a zone"
+        case "string" if shape.enum and value not in shape.enum:
+            yield f"{path} is {value!r}, not of {shape.enum}"

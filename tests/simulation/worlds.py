@@ -1,0 +1,159 @@
+"""Small worlds to test in; each is held to botocore's service models."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from controller.core.policy import Policy
+from controller.simulation.scenario import Scenario
+from controller.simulation.world import World
+from tests.simulation.service_model import hold_to_model
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+FUNCTION = "handler"
+API = {"ApiName": "orders"}
+BACKEND = {"FunctionName": "backend"}
+
+_LATENCY = {"namespace": "AWS/ApiGateway", "name": "Latency", "statistic": "p95", "dimensions": API}
+
+POLICY: dict[str, Any] = {
+    "version": 1,
+    "name": "orders",
+    "target": {
+        "kind": "lambda-env",
+        "function": FUNCTION,
+        "percentage": "PERCENTAGE",
+        "boolean": "ENABLED",
+    },
+    "metrics": {
+        "requests": {**_LATENCY, "name": "Count", "statistic": "Sum"},
+        "client_errors": {**_LATENCY, "name": "4XXError", "statistic": "Sum"},
+        "server_errors": {**_LATENCY, "name": "5XXError", "statistic": "Sum"},
+        "latency": _LATENCY,
+        "integration": {**_LATENCY, "name": "IntegrationLatency"},
+        "direct": {
+            "namespace": "AWS/Lambda",
+            "name": "Duration",
+            "statistic": "p95",
+            "dimensions": BACKEND,
+        },
+        "direct_requests": {
+            "namespace": "AWS/Lambda",
+            "name": "Invocations",
+            "statistic": "Sum",
+            "dimensions": BACKEND,
+        },
+    },
+    "criteria": {
+        "works": {
+            "kind": "success_rate",
+            "judge": "threshold",
+            "total": "requests",
+            "failures": ["client_errors", "server_errors"],
+            "min": "99.9%",
+        },
+        "fast": {
+            "kind": "latency_increase",
+            "judge": "threshold",
+            "metric": "latency",
+            "max_increase": "5%",
+            "baseline": {"frozen": "direct", "over": "24h"},
+        },
+        "bounded": {
+            "kind": "threshold",
+            "judge": "threshold",
+            "metric": "integration",
+            "max": 500,
+        },
+        "arrives": {
+            "kind": "traffic",
+            "judge": "threshold",
+            "metric": "requests",
+            "control": "direct_requests",
+        },
+    },
+    "steps": [
+        {"weight": 10, "bake": "1h"},
+        {"weight": 50, "bake": "1h"},
+        {"weight": 100, "bake": "24h"},
+    ],
+}
+
+
+def scenario(**changes: Any) -> Scenario:
+    """Return a scenario of 600 quick requests a minute, changed as said."""
+    said = {
+        "name": "test",
+        "summary": "A world for one test.",
+        "traffic": {"requests_per_minute": 600},
+        "stable": {"median_ms": 100},
+        "canary": {"median_ms": 100},
+        **changes,
+    }
+    return Scenario.model_validate(said)
+
+
+def world(played: Scenario | None = None, *, seed: int = 1) -> World:
+    """Return the world of `POLICY`, in which every answer is held to the service models."""
+    made = World.for_policy(
+        Policy.model_validate(POLICY), played or scenario(), seed=seed, start=START
+    )
+    made.layers.append(hold_to_model)
+    return made
+
+
+def empty_world() -> World:
+    """Return a world without traffic, in which every answer is held to the service models."""
+    made = World(start=START)
+    made.layers.append(hold_to_model)
+    return made
+
+
+def set_weight(in_world: World, weight: int) -> None:
+    """Put `weight` in force, as a controller does, and wait until it is."""
+    client = in_world.client("lambda")
+    shown = client.get_function_configuration(FunctionName=FUNCTION)
+    pair = {"PERCENTAGE": str(weight), "ENABLED": "true" if weight == 100 else "false"}
+    client.update_function_configuration(
+        FunctionName=FUNCTION,
+        Environment={"Variables": {**shown["Environment"]["Variables"], **pair}},
+        RevisionId=shown["RevisionId"],
+    )
+    in_world.clock.advance(timedelta(seconds=3))
+
+
+def query(name: str, statistic: str = "Sum", period_s: int = 60, **other: Any) -> dict[str, Any]:
+    """Return a query; metrics of the gateway go by their bare name, others by namespace/name."""
+    namespace, _, bare = name.rpartition("/")
+    dimensions = API if not namespace else BACKEND
+    if "dimensions" in other:
+        dimensions = other.pop("dimensions")
+    stat = {
+        "Metric": {
+            "Namespace": namespace or "AWS/ApiGateway",
+            "MetricName": bare,
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        },
+        "Period": period_s,
+        "Stat": statistic,
+    }
+    return {"Id": "q", "MetricStat": stat, **other}
+
+
+def read(
+    from_world: World, name: str, statistic: str = "Sum", period_s: int = 60, **other: Any
+) -> dict[datetime, float]:
+    """Return one series of the last hour, or from `start` to `end`, by its timestamps."""
+    end = other.pop("end", from_world.clock.now())
+    start = other.pop("start", end - HOUR)
+    answer = from_world.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[query(name, statistic, period_s, **other)],
+        StartTime=start,
+        EndTime=end,
+        ScanBy="TimestampAscending",
+    )
+    (result,) = answer["MetricDataResults"]
+    assert result["StatusCode"] == "Complete"
+    return dict(zip(result["Timestamps"], result["Values"], strict=True))
