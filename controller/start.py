@@ -79,6 +79,13 @@ def start(runner: Runner, request: Request) -> Started:
     return Started(runner.begin(first, reading), created=True, warnings=checked.warnings)
 
 
+def look(runner: Runner, policy: Policy) -> Preflight:
+    """Return what a start of `policy` would find. Raises UsageError when the target is unreadable."""
+    target = runner.targets(policy.target)
+    reading = _read(target, policy)
+    return preflight(runner, policy, reading, target.obstacles(), runner.clock.now())
+
+
 def _read(target: OpenTarget, policy: Policy) -> Reading:
     try:
         return target.read()

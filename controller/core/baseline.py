@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.core.judge.queries import SAMPLES, query
-from controller.core.observation import Query, Series, Span
+from controller.core.observation import Answer, Query, Series, Span
 from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
 from controller.core.rollout import FrozenValue
+from controller.core.units import ceil_to, floor_to
+from controller.errors import MetricsError
 
 # CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.
-_COARSER = ((timedelta(days=63), 3_600), (timedelta(days=15), 300))
+_COARSER = ((timedelta(days=15), 300), (timedelta(days=63), 3_600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Wanted:
 def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
     """Yield every frozen baseline of `policy` for a rollout that starts at `now`.
 
-    The window is cut to whole periods, and the period is as coarse as CloudWatch still keeps it.
+    The window is moved back to whole periods, at least one; the period is as coarse as CloudWatch
+    still keeps it.
     """
     for name, criterion in policy.criteria.items():
         if not isinstance(criterion, LatencyIncrease):
@@ -39,16 +42,14 @@ def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
         period_s = int(criterion.window.total_seconds())
         for age, coarser in _COARSER:
             if now - start > age:
-                period_s = max(period_s, coarser)
+                period_s = ceil_to(period_s, coarser)
+        begin = floor_to(start, period_s)
         metric = policy.metrics[criterion.baseline.frozen]
         yield Wanted(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
             samples=query(metric, SAMPLES, period_s),
-            span=Span(
-                int(start.timestamp()) // period_s * period_s,
-                int(end.timestamp()) // period_s * period_s,
-            ),
+            span=Span(begin, max(floor_to(end, period_s), begin + period_s)),
             min_samples=criterion.min_samples,
             text=f"{name}: {criterion.baseline.frozen} ({metric.statistic})",
         )
@@ -58,7 +59,11 @@ def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | 
     """Return the sample-weighted mean of the window's values; None without any datapoint.
 
     For percentiles this is an approximation: those of several periods cannot be combined exactly.
+    Raises MetricsError when a series was not answered in full: half a baseline is none.
     """
+    for one in (series[want.value], series[want.samples]):
+        if one.answer is not Answer.COMPLETE:
+            raise MetricsError(f"{want.text}: {one.message or one.answer}", answer=str(one.answer))
     values, counts = series[want.value].points, series[want.samples].points
     inside = [at for at in values if want.span.start <= at < want.span.end and counts.get(at)]
     samples = sum(counts[at] for at in inside)

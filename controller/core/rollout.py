@@ -89,7 +89,7 @@ class Tally:
     control_samples, control_amount: the same for the concurrent control.
     run, worst: breaching windows in a row now, and the longest run of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
-    tail_empty: the newest closed window had no data.
+    tail_empty, tail_unfit: the newest closed window had no data, or data that make no sense.
     """
 
     through: int = 0
@@ -106,6 +106,7 @@ class Tally:
     last_end: int = 0
     last_breach: bool = False
     tail_empty: bool = True
+    tail_unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds}s"
 
 
+def length_text(length: timedelta) -> str:
+    """Return `length` as a person says it, to the minute: `26h 15m`, `3m`."""
+    hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
+
+
 def parse_percent(text: object) -> float:
     """Return the fraction that `text` names: `99.9%` is 0.999.
 

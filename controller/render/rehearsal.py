@@ -1,10 +1,9 @@
 """The outcome of a rehearsal: a timeline for people, figures for programs."""
 
-from datetime import timedelta
 from typing import Any
 
 from controller.core.history import finding_data
-from controller.core.units import format_duration
+from controller.core.units import length_text
 from controller.rehearsal import Outcome
 from controller.render.history import timeline
 
@@ -45,7 +44,7 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
 def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
     """Return the timeline and, last, how it ended in one line."""
     rollout = outcome.rollout
-    lasted = _rounded(outcome.ended - outcome.started)
+    lasted = length_text(outcome.ended - outcome.started)
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
     head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.ladder()}"
     end = (
@@ -53,9 +52,3 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
         f"(in force: {weights}): {rollout.sentence}"
     )
     return "\n".join([head, "", *timeline(outcome.entries), "", end])
-
-
-def _rounded(length: timedelta) -> str:
-    minutes = round(length / timedelta(minutes=1))
-    hours, rest = divmod(minutes, 60)
-    return f"{hours}h {rest:02}m" if hours else format_duration(timedelta(minutes=minutes))

@@ -86,7 +86,8 @@ def thinned(values: Distribution, fraction: float) -> Distribution:
         return Distribution()
     return Distribution(
         count=kept,
-        total=values.total * part / whole if whole else 0.0,
+        # Rounded, so that a share of whole numbers is a whole number again.
+        total=round(values.total * part / whole, 6) if whole else 0.0,
         low=max(middle_of(min(bins)), values.low),
         high=min(middle_of(max(bins)), values.high),
         bins=bins,

@@ -1,20 +1,12 @@
 """Which part of the simulated traffic each metric of a policy measures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic import Field
 
-from controller.core.policy import (
-    ConcurrentBaseline,
-    FrozenBaseline,
-    LatencyIncrease,
-    Metric,
-    Policy,
-    Traffic,
-    references,
-)
+from controller.core.policy import Metric, Place, Policy, references
 from controller.core.policy.base import Model
 from controller.errors import PolicyError
 
@@ -118,31 +110,26 @@ def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | No
     return Role(path=Path.BOTH if own else Path.STABLE, measure=measure)
 
 
+# Where a criterion names what it only compares with, and what that has to measure.
+_CONTROLS: Mapping[Place, Measure] = {
+    ("baseline", "frozen"): Measure.LATENCY,
+    ("baseline", "concurrent"): Measure.LATENCY,
+    ("control",): Measure.REQUESTS,
+}
+
+
 def _only_controls(policy: Policy) -> dict[Identity, Measure]:
     """Return the metrics that criteria only compare with, and what they have to measure."""
     controls: dict[Identity, Measure] = {}
     judged: set[Identity] = set()
     for criterion in policy.criteria.values():
-        compared = dict(_controls(criterion))
-        for _, name in references(criterion):
+        for place, name in references(criterion):
             identity = Identity.of(policy.metrics[name])
-            if name in compared:
-                controls[identity] = compared[name]
+            if place in _CONTROLS:
+                controls[identity] = _CONTROLS[place]
             else:
                 judged.add(identity)
     return {identity: measure for identity, measure in controls.items() if identity not in judged}
-
-
-def _controls(criterion: object) -> Iterator[tuple[str, Measure]]:
-    match criterion:
-        case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=name)):
-            yield name, Measure.LATENCY
-        case LatencyIncrease(baseline=FrozenBaseline(frozen=name)):
-            yield name, Measure.LATENCY
-        case Traffic(control=str(name)):
-            yield name, Measure.REQUESTS
-        case _:
-            return
 
 
 def _unknown(name: str, metric: Metric) -> str:

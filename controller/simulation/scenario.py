@@ -92,7 +92,7 @@ def _read(path: Path) -> Scenario:
     return scenario
 
 
-_KINDS: dict[str, type[Model]] = {
+EVENTS: dict[str, type[Model]] = {
     kind: event
     for event in get_args(get_args(Event)[0])
     for kind in get_args(event.model_fields["kind"].annotation)
@@ -103,14 +103,14 @@ def _problem(item: ErrorDetails) -> Problem:
     place: Place = item["loc"]
     model: type[Model] = Scenario
     match place:
-        case ("events", index, str(kind), *rest) if kind in _KINDS:
+        case ("events", index, str(kind), *rest) if kind in EVENTS:
             # Pydantic puts the kind of an event into its path; the file has no such level.
-            place, model = ("events", index, *rest), _KINDS[kind]
+            place, model = ("events", index, *rest), EVENTS[kind]
         case ("events", _) if item["type"] == "union_tag_not_found":
-            return Problem((*place, "kind"), f"is required; one of {', '.join(_KINDS)}")
+            return Problem((*place, "kind"), f"is required; one of {', '.join(EVENTS)}")
         case ("events", _) if item["type"] == "union_tag_invalid":
             kind = str(item["input"]["kind"])
-            hint = wording.suggestion(kind, _KINDS)
+            hint = wording.suggestion(kind, EVENTS)
             return Problem((*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}")
     fields = _innermost(model, place).model_fields
     return Problem(place, wording.message(item, fields), at_key=item["type"] == "extra_forbidden")

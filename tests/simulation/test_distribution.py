@@ -28,7 +28,9 @@ def test_a_percentile_is_within_one_percent_of_the_exact_one(percent: float) -> 
 
 
 @given(VALUES, st.floats(min_value=0, max_value=100))
-def test_a_percentile_never_strays_further_than_one_bin(values: list[float], percent: float) -> None:
+def test_a_percentile_never_strays_further_than_one_bin(
+    values: list[float], percent: float
+) -> None:
     found = percentile(distribution(values), percent)
     assert found == pytest.approx(exact(values, percent), rel=0.0201)
     assert min(values) <= found <= max(values)

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from controller.core.findings import Finding
 from controller.core.judge.queries import Needs, keys_of, needs, period_of, queries_for
-from controller.core.judge.tally import NO_SERIES, fold, measure_for, windows
+from controller.core.judge.tally import fold, windows
 from controller.core.judge.threshold import Context, broken, conclude
+from controller.core.judge.window import NO_SERIES, measure_for
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, Metric, Policy, Threshold
 from controller.core.rollout import FrozenValue, Tally
@@ -100,7 +101,8 @@ def _folded(criterion: Criterion, evidence: Evidence, tally: Tally, end: int) ->
 def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
     """Fold in windows that are not closed yet but whose count is over its limit already.
 
-    A count only grows: over the limit now is over it for good, so bad news need not settle.
+    A count only grows: over the limit now is over it for good, so bad news need not settle. A
+    window in between that is not over yet may still end a run of breaches, so it does.
     """
     if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
         return tally
@@ -109,14 +111,15 @@ def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tall
     period_s = period_of(criterion)
     measure = measure_for(criterion, evidence.policy.metrics, evidence.series)
     first = max(ceil_to(evidence.start, period_s), tally.through)
-    over = [
-        start
-        for start in range(first, evidence.open_end, period_s)
-        if (seen := measure(start)) is not None and seen.breach
-    ]
-    if not over:
-        return tally
-    return replace(fold(tally, measure, over, period_s), tail_empty=tally.tail_empty)
+    certain = tally
+    for start in range(first, evidence.open_end, period_s):
+        seen = measure(start)
+        if seen is None or not seen.breach:
+            continue
+        if start != certain.through:
+            certain = replace(certain, run=0)
+        certain = fold(certain, measure, (start,), period_s)
+    return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
 
 
 def _answers(criterion: Criterion, evidence: Evidence) -> dict[str, Series]:

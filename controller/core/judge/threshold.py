@@ -5,16 +5,25 @@ that long, and enough was seen. It proves nothing, so its label is `not refuted`
 """
 
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import sentences
 from controller.core.observation import Answer, Series
-from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy import (
+    Criterion,
+    FixedBaseline,
+    LatencyIncrease,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
 from controller.core.rollout import FrozenValue, Tally
 
 # Silence of the canary is held against it when it is this unlikely, given the control's traffic.
 UNLIKELY = 0.001
+# 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +68,9 @@ def _windows(
 
     if tally.worst >= criterion.failure_limit:
         return finding(Verdict.FAIL, Label.REFUTED, told.fails())
-    if context.broken is not None:
-        sentence = sentences.query_failed(name, *context.broken)
-        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
+    open_still = _unready(name, criterion, tally, context)
+    if open_still is not None:
+        return finding(Verdict.INCONCLUSIVE, *open_still)
     lack = _lack(criterion, tally)
     if lack is not None:
         return finding(Verdict.INCONCLUSIVE, lack, told.lacks(lack, context.start))
@@ -72,7 +81,7 @@ def _windows(
 
 def _lack(criterion: SuccessRate | Threshold, tally: Tally) -> Label | None:
     """Return what is missing for a verdict; None when nothing is."""
-    if tally.tail_empty and tally.unknown:
+    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
         return Label.BAD_DATA
     if tally.windows == 0:
         return Label.NO_DATA
@@ -92,9 +101,9 @@ def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Conte
         bound = criterion.max_increase
         return _finding(name, verdict, label, increase, bound, tally.samples, context, sentence)
 
-    if context.broken is not None:
-        sentence = sentences.query_failed(name, *context.broken)
-        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
+    open_still = _unready(name, criterion, tally, context)
+    if open_still is not None:
+        return finding(Verdict.INCONCLUSIVE, *open_still)
     if increase is None or baseline is None:
         return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, told.silent(context.start))
     if min(tally.samples, control_samples) < criterion.min_samples:
@@ -102,7 +111,7 @@ def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Conte
     if not context.bake_over:
         sentence = told.so_far(increase, baseline)
         return finding(Verdict.INCONCLUSIVE, Label.NOT_YET, sentence)
-    if increase > criterion.max_increase:
+    if increase > criterion.max_increase + ROUNDING:
         return finding(Verdict.FAIL, Label.REFUTED, told.fails(increase, baseline))
     return finding(Verdict.PASS, Label.NOT_REFUTED, told.holds(increase, baseline))
 
@@ -111,9 +120,8 @@ def _baseline(
     criterion: LatencyIncrease, tally: Tally, context: Context
 ) -> tuple[float | None, float]:
     """Return the value to compare with and its samples; a fixed value has as many as one likes."""
-    fixed = getattr(criterion.baseline, "fixed", None)
-    if fixed is not None:
-        return float(fixed), float("inf")
+    if isinstance(criterion.baseline, FixedBaseline):
+        return criterion.baseline.fixed, inf
     if context.baseline is not None:
         return context.baseline.value, context.baseline.samples
     if tally.control_samples:
@@ -126,12 +134,12 @@ def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> F
         seen, bound = tally.amount, float(criterion.min)
         return _finding(name, verdict, label, seen, bound, seen, context, sentence)
 
+    open_still = _unready(name, criterion, tally, context)
+    if open_still is not None:
+        return finding(Verdict.INCONCLUSIVE, *open_still)
     if tally.amount >= criterion.min:
         sentence = sentences.arrived(name, tally.amount, criterion.min)
         return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
-    if context.broken is not None:
-        sentence = sentences.query_failed(name, *context.broken)
-        return finding(Verdict.INCONCLUSIVE, Label.QUERY_FAILED, sentence)
     control = tally.control_amount
     if not tally.amount and control and context.weight < 100:
         expected = control * context.weight / (100 - context.weight)
@@ -140,6 +148,17 @@ def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> F
             return finding(Verdict.FAIL, Label.REFUTED, sentence)
     sentence = sentences.no_traffic(name, tally.amount, criterion.min, context.start)
     return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentence)
+
+
+def _unready(
+    name: str, criterion: Criterion, tally: Tally, context: Context
+) -> tuple[Label, str] | None:
+    """Return why nothing can be said yet, whatever the numbers; None when something can."""
+    if context.broken is not None:
+        return Label.QUERY_FAILED, sentences.query_failed(name, *context.broken)
+    if tally.windows + tally.empty + tally.unknown == 0:
+        return Label.NOT_YET, sentences.not_yet(name, criterion)
+    return None
 
 
 def _finding(

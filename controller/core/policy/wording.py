@@ -52,6 +52,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "float_type": "expected a number, not {value}",
         "finite_number": "expected a finite number, not {value}",
         "literal_error": "expected {expected}, not {value}",
+        "enum": "expected {expected}, not {value}",
         "string_pattern_mismatch": "expected {form}, not {value}",
         "string_too_short": "must not be empty",
         "string_too_long": "must have at most {max_length} characters",

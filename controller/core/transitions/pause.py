@@ -11,16 +11,16 @@ from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, out
 from controller.core.units import format_duration
 
 _WHAT_NOW = (
-    " Nothing is raised any more, and traffic stays where it is; roll it back "
-    "(`rolloutctl rollback`) unless it should stay. A criterion that fails still rolls it back."
+    "Traffic stays where it is and is not raised any more; a criterion that fails still rolls it "
+    "back. To end it: rolloutctl rollback"
 )
 
 
 def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
     """The raise left no trace and the target changed meanwhile: a person must look."""
     why = (
-        f"the target still shows {rollout.intent.previous} % but was changed by another hand after "
-        f"{rollout.weight} % was decided; nothing more is raised"
+        f"the target still shows {rollout.intent.previous} % and was changed by another hand after "
+        f"{rollout.weight} % was decided, so nobody can say whether that was written"
     )
     return _paused(
         rollout, Reason.RAISE_UNCERTAIN, why, rollout.intent.previous, Severity.WARNING, now
@@ -63,9 +63,13 @@ def _paused(
         settled=rollout.settled or now,
         blocked="a person",
     )
-    notice = Notice(severity, f"{rollout.id} is paused: {why}{_WHAT_NOW}")
+    notice = Notice(severity, f"{rollout.id} is paused: {_ended(why)} {_WHAT_NOW} {rollout.id}")
     entry = record("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(outlook(after), notices=(notice,), record=entry)
+
+
+def _ended(why: str) -> str:
+    return why if why.endswith(".") else f"{why}."
 
 
 def reminder(rollout: Rollout, now: datetime) -> Decision | None:
@@ -73,7 +77,8 @@ def reminder(rollout: Rollout, now: datetime) -> Decision | None:
     if now - max(rollout.reminded or rollout.since, rollout.since) < REMIND_EVERY:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
-    text = f"{rollout.id} has been paused for {paused_for}: {rollout.sentence}{_WHAT_NOW}"
+    why = _ended(rollout.sentence)
+    text = f"{rollout.id} has been paused for {paused_for}: {why} {_WHAT_NOW} {rollout.id}"
     after = outlook(replace(rollout, reminded=now))
     entry = record("reminded", rollout, after, rollout.weight, now)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)

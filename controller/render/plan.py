@@ -1,0 +1,146 @@
+"""A policy as a plan: the ladder with its times, and each gate in words."""
+
+from datetime import timedelta
+from typing import Any, assert_never
+
+from controller.core.policy import (
+    Baseline,
+    ConcurrentBaseline,
+    Criterion,
+    FixedBaseline,
+    FrozenBaseline,
+    LatencyIncrease,
+    Policy,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.units import (
+    clock_text,
+    format_duration,
+    format_percent,
+    length_text,
+    number_text,
+)
+
+
+def plan_data(policy: Policy) -> dict[str, Any]:
+    """Return the plan of `policy` as plain JSON data."""
+    return {
+        "name": policy.name,
+        "digest": policy.digest(),
+        "target": policy.target.model_dump(exclude_none=True),
+        "shortest_s": int(shortest(policy).total_seconds()),
+        "steps": [
+            {
+                "step": index,
+                "weight": step.weight,
+                "bake": format_duration(step.bake),
+                "warmup": format_duration(policy.warmup_of(index)),
+                "max_hold": format_duration(policy.max_hold_of(index)),
+                "criteria": list(policy.gate(index)),
+            }
+            for index, step in enumerate(policy.steps)
+        ],
+        "criteria": {
+            name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
+        },
+    }
+
+
+def plan_text(policy: Policy) -> str:
+    """Return the plan of `policy` as a page."""
+    target = policy.target
+    lines = [
+        f"{policy.name}: {policy.summary}".rstrip(": "),
+        f"  target    {target.function}: {target.percentage}"
+        + (f", {target.boolean}" if target.boolean else ""),
+        f"  takes     {length_text(shortest(policy))} when every gate passes at once",
+        f"  otherwise {_otherwise(policy)}",
+        "",
+    ]
+    for index, step in enumerate(policy.steps):
+        lines.append(
+            f"  {step.weight:>3} %  {format_duration(policy.warmup_of(index))} warm-up, then "
+            f"{format_duration(step.bake)} of bake; gate: {', '.join(policy.gate(index))}"
+        )
+    lines.append("")
+    lines.extend(
+        f"  {name}: {criterion_text(criterion, policy)}"
+        for name, criterion in policy.criteria.items()
+    )
+    return "\n".join(lines)
+
+
+def shortest(policy: Policy) -> timedelta:
+    """Return the time from the first weight to success when every gate passes at once."""
+    parts = (
+        step.bake + policy.warmup_of(index) + policy.settle
+        for index, step in enumerate(policy.steps)
+    )
+    return sum(parts, timedelta())
+
+
+def _otherwise(policy: Policy) -> str:
+    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
+    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
+    return (
+        f"a failing gate rolls back at once; an inconclusive one holds for {hold} and then "
+        f"{outcome[policy.on_inconclusive]}"
+    )
+
+
+def criterion_text(criterion: Criterion, policy: Policy) -> str:
+    """Return what `criterion` demands, and how it is judged, in one line."""
+    match criterion:
+        case SuccessRate():
+            failures = " + ".join(criterion.failures)
+            demand = (
+                f"at least {format_percent(criterion.min)} of {criterion.total} without {failures}"
+            )
+            return f"{demand}; {_windows(criterion)}"
+        case Threshold():
+            return f"{_bound(criterion, policy)}; {_windows(criterion)}"
+        case LatencyIncrease():
+            limit = format_percent(criterion.max_increase)
+            against = _baseline(criterion.baseline, policy.metrics[criterion.metric].unit)
+            return (
+                f"{criterion.metric} at most {limit} above {against}; judged at the end of the "
+                f"bake over windows of {format_duration(criterion.over)}, from "
+                f"{number_text(criterion.min_samples)} samples on"
+            )
+        case Traffic():
+            control = f", held against {criterion.control}" if criterion.control else ""
+            return f"at least {criterion.min} {criterion.metric} in the step{control}"
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _windows(criterion: SuccessRate | Threshold) -> str:
+    limit = criterion.failure_limit
+    fail = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
+    return (
+        f"windows of {format_duration(criterion.over)}, {fail}, a pass needs "
+        f"{number_text(criterion.min_samples)} samples"
+    )
+
+
+def _bound(criterion: Threshold, policy: Policy) -> str:
+    word = "at most" if criterion.max is not None else "at least"
+    if criterion.per is not None:
+        return f"{criterion.metric} per {criterion.per} {word} {format_percent(criterion.bound)}"
+    unit = policy.metrics[criterion.metric].unit
+    return f"{criterion.metric} {word} {number_text(criterion.bound)} {unit}".rstrip()
+
+
+def _baseline(baseline: Baseline, unit: str) -> str:
+    match baseline:
+        case FixedBaseline():
+            return f"{number_text(baseline.fixed)} {unit}".rstrip()
+        case ConcurrentBaseline():
+            return f"{baseline.concurrent} of the same time"
+        case FrozenBaseline(over=timedelta() as over):
+            return f"{baseline.frozen} of the {format_duration(over)} before the start"
+        case FrozenBaseline(from_=begin, to=end):
+            window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
+            return f"{baseline.frozen} from {window}"

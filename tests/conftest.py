@@ -1,0 +1,43 @@
+"""What tests of every kind share: the emulator, one per test process, and an account per test."""
+
+from collections.abc import Generator, Iterator
+from itertools import count
+
+import pytest
+
+from tests import emulator
+from tests.emulator import Emulator
+
+_accounts = count(100_000_000_001)
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An AWS emulator, started with the first test that asks for it."""
+    with emulator.running(tmp_path_factory.mktemp("ministack")) as running:
+        yield running
+
+
+@pytest.fixture
+def account() -> str:
+    """An account of the emulator in which nothing is yet, and nobody else is."""
+    return str(next(_accounts))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the emulator, so that `-m "not ministack"` runs everything else."""
+    for item in items:
+        if "ministack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ministack)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the emulator printed beside the failure of a test that used it."""
+    report = yield
+    used = getattr(item, "funcargs", {}).get("ministack")
+    if report.failed and isinstance(used, Emulator):
+        report.sections.append(("ministack log", used.log()))
+    return report

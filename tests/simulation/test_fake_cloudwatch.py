@@ -1,0 +1,289 @@
+"""What GetMetricData answers, as AWS documents it."""
+
+from datetime import UTC, datetime, timedelta
+from math import exp
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ParamValidationError
+
+from controller.simulation.world import World
+from tests.simulation.worlds import (
+    BACKEND,
+    HOUR,
+    MINUTE,
+    START,
+    empty_world,
+    query,
+    read,
+    scenario,
+    set_weight,
+    world,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def busy() -> World:
+    """All traffic on the canary, for an hour."""
+    made = world(scenario(function={"weight": 100}))
+    made.clock.advance(HOUR)
+    return made
+
+
+def ask(of: World, *queries: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    now = of.clock.now()
+    request = {"StartTime": now - HOUR, "EndTime": now - 3 * MINUTE, **changes}
+    answer: dict[str, Any] = of.client("cloudwatch").get_metric_data(
+        MetricDataQueries=list(queries), **request
+    )
+    return answer
+
+
+def put(to: World, moment: datetime, *values: float, unit: str = "Count") -> None:
+    to.client("cloudwatch").put_metric_data(
+        Namespace="Shop",
+        MetricData=[
+            {"MetricName": "Orders", "Timestamp": moment, "Values": list(values), "Unit": unit}
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("statistic", "expected"),
+    [
+        ("Sum", 100.0),
+        ("Average", 25.0),
+        ("Minimum", 10.0),
+        ("Maximum", 40.0),
+        ("SampleCount", 4.0),
+        ("p50", pytest.approx(20, rel=0.02)),
+        ("p100", 40.0),
+    ],
+)
+def test_each_statistic_is_taken_over_the_whole_period(statistic: str, expected: float) -> None:
+    made = empty_world()
+    put(made, START, 10, 20)
+    put(made, START + 4 * MINUTE, 30, 40)
+    made.clock.advance(HOUR)
+    assert read(made, "Shop/Orders", statistic, 300, dimensions={}) == {START: expected}
+
+
+def test_the_end_is_exclusive_and_a_start_inside_a_period_is_the_start_of_the_period() -> None:
+    made = empty_world()
+    for minute in range(15):
+        put(made, START + minute * MINUTE, minute)
+    made.clock.advance(HOUR)
+    asked = {"start": START + 7 * MINUTE, "end": START + 10 * MINUTE}
+    found = read(made, "Shop/Orders", "Maximum", 300, dimensions={}, **asked)
+    assert found == {START + 5 * MINUTE: 9}
+
+
+def test_percentiles_of_a_window_are_of_all_its_requests(busy: World) -> None:
+    (hour,) = read(busy, "Latency", "p95", 3_600, end=START + HOUR).values()
+    assert hour == pytest.approx(100 * exp(1.6449 * 0.3), rel=0.01)
+
+
+def test_integration_latency_is_a_little_below_latency(busy: World) -> None:
+    latency = read(busy, "Latency", "p95", 300)
+    integration = read(busy, "IntegrationLatency", "p95", 300)
+    assert integration == {moment: pytest.approx(0.97 * value) for moment, value in latency.items()}
+
+
+def test_counts_of_one_minute_fit_together(busy: World) -> None:
+    count = read(busy, "Count")
+    assert len(count) == 59  # the last minute is not visible yet
+    assert read(busy, "Count", "SampleCount") == count
+    settled = {"end": START + HOUR - 3 * MINUTE}
+    count = read(busy, "Count", **settled)
+    assert read(busy, "Latency", "SampleCount", **settled) == count
+    assert read(busy, "5XXError", "SampleCount", **settled) == count
+    assert set(read(busy, "5XXError", **settled).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        query("Cuont"),
+        query("Count", dimensions={"ApiName": "other"}),
+        query("Count", dimensions={"ApiName": "orders", "Stage": "prod"}),
+        query("Count", dimensions={}),
+        query("AWS/Lambda/Duration", dimensions=BACKEND),
+        query("Count", period_s=10),
+    ],
+    ids=[
+        "misspelt metric",
+        "another API",
+        "more dimensions",
+        "fewer dimensions",
+        "path without traffic",
+        "resolution that nobody publishes",
+    ],
+)
+def test_what_has_no_data_is_complete_and_empty(busy: World, asked: dict[str, Any]) -> None:
+    (result,) = ask(busy, asked)["MetricDataResults"]
+    assert (result["StatusCode"], result["Values"], result["Timestamps"]) == ("Complete", [], [])
+
+
+def test_a_wrong_unit_finds_nothing_and_says_nothing(busy: World) -> None:
+    asked = query("Latency", "p95")
+    asked["MetricStat"]["Unit"] = "Seconds"
+    assert ask(busy, asked)["MetricDataResults"][0]["Values"] == []
+    asked["MetricStat"]["Unit"] = "Milliseconds"
+    assert len(ask(busy, asked)["MetricDataResults"][0]["Values"]) == 57
+
+
+def test_a_minute_becomes_visible_after_a_minute_and_only_grows_for_another() -> None:
+    made = world(scenario(function={"weight": 100}))
+    sums, counts = [], []
+    for _ in range(190):
+        made.clock.advance(SECOND)
+        sums.append(read(made, "Latency", "Sum", start=START).get(START))
+        counts.append(read(made, "Count", "Sum", start=START).get(START))
+    assert sums[118] is None
+    assert sums[119] is not None
+    for series in (sums, counts):
+        grown = [value for value in series if value is not None]
+        assert grown == sorted(grown)
+        assert grown[0] < 0.9 * grown[-1]
+        assert len(set(grown[60:])) == 1
+
+
+@pytest.mark.parametrize(("scan", "first"), [("TimestampAscending", 0), (None, 56)])
+def test_points_come_newest_first_unless_asked_otherwise(
+    busy: World, scan: str | None, first: int
+) -> None:
+    changes = {} if scan is None else {"ScanBy": scan}
+    stamps = ask(busy, query("Count"), **changes)["MetricDataResults"][0]["Timestamps"]
+    assert stamps[0] == START + first * MINUTE
+    assert stamps == sorted(stamps, reverse=scan is None)
+
+
+def test_pages_together_are_the_whole_answer(busy: World) -> None:
+    names = ["Count", "Cuont", "4XXError", "Latency"]
+    queries = [{**query(name), "Id": f"q{place}"} for place, name in enumerate(names)]
+    whole = {one["Id"]: one["Values"] for one in ask(busy, *queries)["MetricDataResults"]}
+    pages: dict[str, list[float]] = {}
+    statuses: dict[str, list[str]] = {}
+    token: dict[str, str] = {}
+    for _ in range(20):
+        answer = ask(busy, *queries, MaxDatapoints=10, **token)
+        assert sum(len(one["Values"]) for one in answer["MetricDataResults"]) <= 10
+        for one in answer["MetricDataResults"]:
+            pages.setdefault(one["Id"], []).extend(one["Values"])
+            statuses.setdefault(one["Id"], []).append(one["StatusCode"])
+        if "NextToken" not in answer:
+            break
+        token = {"NextToken": answer["NextToken"]}
+    assert pages == whole
+    assert all(each[-1] == "Complete" and "Complete" not in each[:-1] for each in statuses.values())
+    assert statuses["q0"] == ["PartialData"] * 5 + ["Complete"]
+
+
+def with_ids(*names: str) -> list[dict[str, Any]]:
+    return [{**query("Count"), "Id": name} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("queries", "changes"),
+    [
+        ([], {}),
+        (with_ids(*(f"q{number}" for number in range(501))), {}),
+        (with_ids("a", "a"), {}),
+        (with_ids("Upper"), {}),
+        (with_ids("1st"), {}),
+        ([query("Count", period_s=90)], {}),
+        (with_ids("a"), {"StartTime": START + HOUR, "EndTime": START}),
+        (with_ids("a"), {"StartTime": START, "EndTime": START}),
+        (with_ids("a"), {"MaxDatapoints": 100_801}),
+    ],
+    ids=[
+        "no query",
+        "more than 500 queries",
+        "an id twice",
+        "capital id",
+        "id with a digit first",
+        "period of 90 s",
+        "end before start",
+        "empty time",
+        "too many datapoints",
+    ],
+)
+def test_a_request_that_aws_does_not_take_is_refused(
+    busy: World, queries: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError) as error:
+        ask(busy, *queries, **changes)
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_500_queries_are_taken(busy: World) -> None:
+    answer = ask(busy, *with_ids(*(f"q{number}" for number in range(500))))
+    assert len(answer["MetricDataResults"]) == 500
+
+
+def test_a_made_up_token_is_refused(busy: World) -> None:
+    with pytest.raises(ClientError) as error:
+        ask(busy, query("Count"), NextToken="made up")
+    assert error.value.response["Error"]["Code"] == "InvalidNextToken"
+
+
+def test_a_time_without_a_zone_is_refused_at_once(busy: World) -> None:
+    with pytest.raises(ParamValidationError, match="EndTime has no time zone"):
+        ask(busy, query("Count"), EndTime=datetime(2026, 1, 5, 9, 30))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"Id": "m", "Expression": "q / 100"}, query("Count", "tm99")],
+    ids=["metric math", "trimmed mean"],
+)
+def test_what_no_simulated_cloudwatch_can_do_is_said_loudly(
+    busy: World, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(NotImplementedError):
+        ask(busy, asked)
+
+
+@pytest.mark.parametrize(
+    ("age", "period_s", "found"),
+    [(14, 60, True), (16, 60, False), (16, 300, True), (64, 300, False), (64, 3_600, True)],
+)
+def test_long_periods_outlive_short_ones(age: int, period_s: int, found: bool) -> None:
+    made = world()
+    end = datetime.combine(START.date(), START.time(), UTC) - timedelta(days=age)
+    series = read(made, "AWS/Lambda/Invocations", "Sum", period_s, start=end - HOUR, end=end)
+    assert bool(series) is found
+
+
+def test_reading_often_or_once_gives_the_same_series() -> None:
+    def played(minutes_between_reads: int) -> list[dict[datetime, float]]:
+        made = world()
+        for minute in range(120):
+            if minute in (10, 50):
+                set_weight(made, minute)
+            if minute % minutes_between_reads == 0:
+                read(made, "Latency", "p95", 300)
+                read(made, "5XXError")
+            made.clock.advance(MINUTE)
+        span = {"start": START, "end": START + 2 * HOUR}
+        return [
+            read(made, name, statistic, period, **span)
+            for name, statistic, period in (
+                ("Latency", "p95", 300),
+                ("Latency", "p95", 60),
+                ("Count", "Sum", 60),
+                ("AWS/Lambda/Duration", "p95", 300),
+            )
+        ]
+
+    assert played(1) == played(7) == played(1_000)
+
+
+def test_another_seed_is_another_world() -> None:
+    worlds = [world(seed=seed) for seed in (1, 1, 2)]
+    span = {"start": START - HOUR, "end": START}
+    first, again, other = (read(each, "AWS/Lambda/Invocations", **span) for each in worlds)
+    assert first == again != other
+    assert first.keys() == other.keys()
