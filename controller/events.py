@@ -22,7 +22,7 @@ CATALOGUE: Final = {
     "rollout_started": "a rollout was created and its first weight decided",
     "call_retried": "a call that lowers the weight is tried again",
     "tick_lost": "another run saved first; this one changed nothing and is safe to run again",
-    "command_failed": "the command ended with an error",
+    "save_failed": "a decision could not be saved; the other rollouts are still visited",
 }
 
 
@@ -34,13 +34,15 @@ class _NoRich(MetaPathFinder):
             raise ModuleNotFoundError(fullname, name=fullname)
 
 
-def configure(*, quiet: bool = False, stream: TextIO | None = None) -> None:
-    """Set structlog up for this process: warnings and worse only when `quiet`."""
+def configure(stream: TextIO | None = None, **facts: object) -> None:
+    """Send the logs of this process to `stream`, stderr by default; `facts` stand in every line."""
     structlog = _import_structlog()
     stream = stream or sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
     if stream.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -49,12 +51,24 @@ def configure(*, quiet: bool = False, stream: TextIO | None = None) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.WARNING if quiet else logging.INFO
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def silence() -> None:
+    """Log nothing in this process: for a rehearsal, whose timeline tells the same story."""
+    structlog = _import_structlog()
+    structlog.configure(
+        processors=[_drop],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _drop(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    raise _import_structlog().DropEvent
 
 
 def logger() -> Any:

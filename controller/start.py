@@ -64,7 +64,7 @@ def start(runner: Runner, request: Request) -> Started:
     revision = request.revision or reading.code
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
-    known = _known(runner, request, revision)
+    known = _known(runner, request, revision, reading)
     if known is not None:
         return Started(known, created=False)
     now = runner.clock.now()
@@ -93,7 +93,9 @@ def _read(target: OpenTarget, policy: Policy) -> Reading:
         raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
 
 
-def _known(runner: Runner, request: Request, revision: str) -> Rollout | None:
+def _known(
+    runner: Runner, request: Request, revision: str, reading: Reading
+) -> Rollout | None:
     """Return the rollout that this request would start again; None when there is none.
 
     Raises UsageError and RolledBackError as `start` says.
@@ -109,7 +111,7 @@ def _known(runner: Runner, request: Request, revision: str) -> Rollout | None:
                 f"revision {revision} was rolled back by {known.id}: {known.sentence}. It does not "
                 "come back by itself; give --retry with --reason to try it again"
             )
-        if known.phase is Phase.SUCCEEDED and request.retry_reason is None:
+        if known.phase is Phase.SUCCEEDED and reading.weight == known.weight:
             return _same(known, request, revision)
         return None
     return None

@@ -1,15 +1,19 @@
-"""Rollouts to test stores with: small, complete, and moved on by one line."""
+"""Rollouts, and what a tick sees of them: small, complete, and changed by one line."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.core.effects import Record
 from controller.core.history import Entry, append
+from controller.core.observation import Answer, Reading, Series, Update
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+ARN = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
 
 POLICY = Policy.model_validate(
     {
@@ -54,6 +58,68 @@ POLICY = Policy.model_validate(
 )
 
 
+# Three steps, and one criterion: two bad minutes in a row fail, and a pass needs 50 requests.
+# Settled at noon, a step of ten minutes is judged from 12:02, bakes until 12:12, has its last
+# datum settled at 12:15, and holds until 12:32.
+LADDER: Mapping[str, Any] = {
+    "version": 1,
+    "name": "checkout",
+    "target": POLICY.target.model_dump(),
+    "metrics": {
+        "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+        "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    },
+    "criteria": {
+        "works": {
+            "kind": "success_rate",
+            "judge": "threshold",
+            "total": "requests",
+            "failures": ["errors"],
+            "min": "99%",
+            "over": "1m",
+            "failure_limit": 2,
+            "min_samples": 50,
+        },
+    },
+    "steps": [
+        {"weight": 10, "bake": "10m"},
+        {"weight": 50, "bake": "10m"},
+        {"weight": 100, "bake": "30m"},
+    ],
+}
+
+
+def a_policy(**parts: Any) -> Policy:
+    """Return the ladder as a policy, with whole `parts` of it replaced."""
+    return Policy.model_validate({**LADDER, **parts})
+
+
+def reads(weight: int | None, update: Update = Update.SUCCESSFUL, **facts: Any) -> Reading:
+    """Return a target that answers with `weight`, changed by `facts`."""
+    plain: dict[str, Any] = {
+        "identity": ARN,
+        "weight": weight,
+        "shown": f"NEW_PATH_PERCENTAGE={weight}",
+        "token": "token-1",
+        "update": update,
+    }
+    return Reading(**{**plain, **facts})
+
+
+def points(
+    values: Sequence[float | None],
+    *,
+    every: timedelta = MINUTE,
+    start: datetime = NOON,
+    answer: Answer = Answer.COMPLETE,
+) -> Series:
+    """Return a series with one value per period from `start` on; None is a period without data."""
+    first, period_s = int(start.timestamp()), int(every.total_seconds())
+    stamped = {first + index * period_s: value for index, value in enumerate(values)}
+    found = {second: float(value) for second, value in stamped.items() if value is not None}
+    return Series(found, answer, "" if answer is Answer.COMPLETE else "Throttling")
+
+
 def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
     """Return a rollout that has just been started at noon, changed by `facts`."""
     name, _, attempt = rollout_id.partition("#")
@@ -64,7 +130,7 @@ def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
         "revision": "code-1",
         "policy": POLICY,
         "digest": POLICY.digest(),
-        "target": "arn:aws:lambda:eu-central-1:123456789012:function:handler",
+        "target": ARN,
         "phase": Phase.PROGRESSING,
         "reason": Reason.STARTED,
         "sentence": "Started at 10 %.",

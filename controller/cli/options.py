@@ -64,7 +64,7 @@ def dry_run(command: Command) -> Command:
 @contextmanager
 def opened(store_url: str | None, *, dry_run: bool = False) -> Iterator[App]:
     """Yield the application on the real account, with logs set up for a person or a collector."""
-    events.configure()
+    events.configure(dry_run=dry_run)
     with live(settings.read(os.environ, store_url), dry_run=dry_run) as app:
         yield app
 

@@ -86,12 +86,16 @@ def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
     controls = _only_controls(policy)
     roles: dict[Identity, Role] = {}
     for name, metric in policy.metrics.items():
-        role = named.get(name) or _guess(policy, metric, controls.get(Identity.of(metric)))
         identity = Identity.of(metric)
+        role = named.get(name) or _guess(policy, metric, controls.get(identity))
         if role is None:
             problems.append(_unknown(name, metric))
         elif roles.setdefault(identity, role) != role:
-            problems.append(f"metrics.{name}: another name of this metric says {roles[identity]}")
+            other = roles[identity]
+            problems.append(
+                f"metrics.{name}: the same CloudWatch metric measures {other.measure} of "
+                f"{other.path} under another name; say the same role for both"
+            )
     if problems:
         raise PolicyError("\n".join(problems))
     return roles

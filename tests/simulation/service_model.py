@@ -7,7 +7,7 @@ from typing import Any
 
 import botocore.session
 from botocore.exceptions import ClientError
-from botocore.model import OperationModel, Shape
+from botocore.model import ListShape, OperationModel, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 
 from controller.simulation.faults import Proceed
@@ -42,7 +42,9 @@ def hold_to_model(
 @lru_cache
 def operation_model(service: str, operation: str) -> OperationModel:
     """Return botocore's model of one operation."""
-    return botocore.session.get_session().get_service_model(service).operation_model(operation)
+    session = botocore.session.get_session()
+    model: OperationModel = session.get_service_model(service).operation_model(operation)
+    return model
 
 
 def known_errors(model: OperationModel) -> dict[str, int]:
@@ -67,17 +69,14 @@ def strangers(answer: Any, shape: Shape | None) -> Iterator[str]:
 
 
 def _inside(value: Any, shape: Shape, path: str) -> Iterator[str]:
-    match shape.type_name:
-        case "structure":
-            for name, inner in value.items():
-                if name in shape.members:
-                    yield from _inside(inner, shape.members[name], f"{path}.{name}")
-                else:
-                    yield f"{path}.{name} is unknown"
-        case "list":
+    match shape:
+        case StructureShape():
+            for name in value.keys() & shape.members.keys():
+                yield from _inside(value[name], shape.members[name], f"{path}.{name}")
+        case ListShape():
             for inner in value:
                 yield from _inside(inner, shape.member, f"{path}[]")
-        case "timestamp" if not isinstance(value, datetime) or value.tzinfo is None:
-            yield f"{path} is no time with a zone"
-        case "string" if shape.enum and value not in shape.enum:
+        case StringShape() if shape.enum and value not in shape.enum:
             yield f"{path} is {value!r}, not of {shape.enum}"
+        case _ if isinstance(value, datetime) and value.tzinfo is None:
+            yield f"{path} has no time zone"

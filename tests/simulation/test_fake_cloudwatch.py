@@ -75,8 +75,15 @@ def test_the_end_is_exclusive_and_a_start_inside_a_period_is_the_start_of_the_pe
     for minute in range(15):
         put(made, START + minute * MINUTE, minute)
     made.clock.advance(HOUR)
-    asked = {"start": START + 7 * MINUTE, "end": START + 10 * MINUTE}
-    found = read(made, "Shop/Orders", "Maximum", 300, dimensions={}, **asked)
+    found = read(
+        made,
+        "Shop/Orders",
+        "Maximum",
+        300,
+        dimensions={},
+        start=START + 7 * MINUTE,
+        end=START + 10 * MINUTE,
+    )
     assert found == {START + 5 * MINUTE: 9}
 
 
@@ -95,11 +102,11 @@ def test_counts_of_one_minute_fit_together(busy: World) -> None:
     count = read(busy, "Count")
     assert len(count) == 59  # the last minute is not visible yet
     assert read(busy, "Count", "SampleCount") == count
-    settled = {"end": START + HOUR - 3 * MINUTE}
-    count = read(busy, "Count", **settled)
-    assert read(busy, "Latency", "SampleCount", **settled) == count
-    assert read(busy, "5XXError", "SampleCount", **settled) == count
-    assert set(read(busy, "5XXError", **settled).values()) == {0.0}
+    settled = START + HOUR - 3 * MINUTE
+    count = read(busy, "Count", end=settled)
+    assert read(busy, "Latency", "SampleCount", end=settled) == count
+    assert read(busy, "5XXError", "SampleCount", end=settled) == count
+    assert set(read(busy, "5XXError", end=settled).values()) == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -267,9 +274,8 @@ def test_reading_often_or_once_gives_the_same_series() -> None:
                 read(made, "Latency", "p95", 300)
                 read(made, "5XXError")
             made.clock.advance(MINUTE)
-        span = {"start": START, "end": START + 2 * HOUR}
         return [
-            read(made, name, statistic, period, **span)
+            read(made, name, statistic, period, start=START, end=START + 2 * HOUR)
             for name, statistic, period in (
                 ("Latency", "p95", 300),
                 ("Latency", "p95", 60),
@@ -283,7 +289,6 @@ def test_reading_often_or_once_gives_the_same_series() -> None:
 
 def test_another_seed_is_another_world() -> None:
     worlds = [world(seed=seed) for seed in (1, 1, 2)]
-    span = {"start": START - HOUR, "end": START}
-    first, again, other = (read(each, "AWS/Lambda/Invocations", **span) for each in worlds)
+    first, again, other = (read(each, "AWS/Lambda/Invocations", end=START) for each in worlds)
     assert first == again != other
     assert first.keys() == other.keys()

@@ -1,5 +1,6 @@
 """Small worlds to test in; each is held to botocore's service models."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,34 +125,46 @@ def set_weight(in_world: World, weight: int) -> None:
     in_world.clock.advance(timedelta(seconds=3))
 
 
-def query(name: str, statistic: str = "Sum", period_s: int = 60, **other: Any) -> dict[str, Any]:
+def query(
+    name: str,
+    statistic: str = "Sum",
+    period_s: int = 60,
+    dimensions: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return a query; metrics of the gateway go by their bare name, others by namespace/name."""
     namespace, _, bare = name.rpartition("/")
-    dimensions = API if not namespace else BACKEND
-    if "dimensions" in other:
-        dimensions = other.pop("dimensions")
+    own = BACKEND if namespace else API
     stat = {
         "Metric": {
             "Namespace": namespace or "AWS/ApiGateway",
             "MetricName": bare,
-            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            "Dimensions": [
+                {"Name": key, "Value": value}
+                for key, value in (own if dimensions is None else dimensions).items()
+            ],
         },
         "Period": period_s,
         "Stat": statistic,
     }
-    return {"Id": "q", "MetricStat": stat, **other}
+    return {"Id": "q", "MetricStat": stat}
 
 
 def read(
-    from_world: World, name: str, statistic: str = "Sum", period_s: int = 60, **other: Any
+    from_world: World,
+    name: str,
+    statistic: str = "Sum",
+    period_s: int = 60,
+    *,
+    dimensions: Mapping[str, str] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> dict[datetime, float]:
-    """Return one series of the last hour, or from `start` to `end`, by its timestamps."""
-    end = other.pop("end", from_world.clock.now())
-    start = other.pop("start", end - HOUR)
+    """Return one series by its timestamps: the hour before `end`, or before now."""
+    until = end or from_world.clock.now()
     answer = from_world.client("cloudwatch").get_metric_data(
-        MetricDataQueries=[query(name, statistic, period_s, **other)],
-        StartTime=start,
-        EndTime=end,
+        MetricDataQueries=[query(name, statistic, period_s, dimensions)],
+        StartTime=start or until - HOUR,
+        EndTime=until,
         ScanBy="TimestampAscending",
     )
     (result,) = answer["MetricDataResults"]

@@ -1,7 +1,8 @@
 """Read a policy from plain data and report every mistake at once, each with its place.
 
 Two passes: the shape of each part (pydantic), then what the parts say about each other. The
-second pass runs over whatever parts are sound, so that one bad step hides no bad criterion.
+second pass runs over whatever can be read of a bad file, so that one bad step hides no bad
+criterion.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from controller.core.policy import wording
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
-from controller.core.policy.crosscheck import crosscheck, sound_parts
+from controller.core.policy.crosscheck import crosscheck, parts_of
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.problem import Place, Problem
 from controller.core.units import shown
@@ -39,7 +40,8 @@ def parse(data: object) -> Policy:
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
     if isinstance(data, Mapping):
-        problems.extend(crosscheck(sound_parts(data)))
+        told = {problem.place for problem in problems}
+        problems.extend(one for one in crosscheck(parts_of(data)) if one.place not in told)
     if policy is None or problems:
         raise PolicyProblems(tuple(dict.fromkeys(problems)))
     return policy

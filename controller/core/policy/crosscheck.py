@@ -1,11 +1,10 @@
 """What the parts of a policy say about each other, checked over whichever parts are sound.
 
-A part with a mistake of its own is skipped here: that mistake is told already, and a second line
-about what follows from it would only hide others.
+A mistake in one part hides none in another, and none is told twice: where a part has a mistake of
+its own, only what can still be said of it for certain is checked.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -32,15 +31,18 @@ COUNTS = ("Sum", "SampleCount")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What of a document is sound.
+    """What of a document is sound, beside what was written.
 
-    `None` stands where an item has a mistake of its own, and where a whole section has.
+    `None` stands where an item has a mistake of its own, and where a whole section has. The raw
+    items are what such an item says all the same: its names and its weight can be checked.
     """
 
     target: LambdaEnv | None
     metrics: Mapping[str, Metric | None] | None
     criteria: Mapping[str, Criterion | None] | None
     steps: Sequence[Step | None] | None
+    raw_criteria: Mapping[str, object]
+    raw_steps: Sequence[object]
 
     def named(self) -> Iterator[tuple[str, Criterion]]:
         """Yield the sound criteria with their ids."""
@@ -55,22 +57,24 @@ _CRITERION: TypeAdapter[Criterion] = TypeAdapter(Criterion)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 
-def sound_parts(data: Mapping[Any, Any]) -> Parts:
+def parts_of(data: Mapping[Any, Any]) -> Parts:
     """Return what of `data` is sound."""
-
-    def items(key: str, adapter: TypeAdapter[Any]) -> dict[str, Any] | None:
-        found = data.get(key)
-        if not isinstance(found, Mapping):
-            return None
-        return {name: _sound(adapter, value) for name, value in found.items() if _is_text(name)}
-
-    steps = data.get("steps")
+    metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
+    steps = data.get("steps") if isinstance(data.get("steps"), list) else None
     return Parts(
         target=_sound(_TARGET, data.get("target")),
-        metrics=items("metrics", _METRIC),
-        criteria=items("criteria", _CRITERION),
-        steps=[_sound(_STEP, step) for step in steps] if isinstance(steps, list) else None,
+        metrics=_all_sound(_METRIC, metrics),
+        criteria=_all_sound(_CRITERION, criteria),
+        steps=None if steps is None else [_sound(_STEP, step) for step in steps],
+        raw_criteria=criteria or {},
+        raw_steps=steps or (),
     )
+
+
+def _items(found: object) -> dict[str, object] | None:
+    if not isinstance(found, Mapping):
+        return None
+    return {name: value for name, value in found.items() if isinstance(name, str)}
 
 
 def _sound(adapter: TypeAdapter[Any], value: object) -> Any:
@@ -80,8 +84,12 @@ def _sound(adapter: TypeAdapter[Any], value: object) -> Any:
         return None
 
 
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
+def _all_sound(
+    adapter: TypeAdapter[Any], items: Mapping[str, object] | None
+) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    return {name: _sound(adapter, value) for name, value in items.items()}
 
 
 def crosscheck(parts: Parts) -> Iterator[Problem]:
@@ -112,30 +120,50 @@ def _weights(parts: Parts) -> Iterator[Problem]:
     if not parts.steps:
         yield Problem(("steps",), "needs at least one step")
         return
-    for index, (lower, upper) in enumerate(pairwise(parts.steps)):
-        if lower is not None and upper is not None and upper.weight <= lower.weight:
-            message = f"weights must climb, but {upper.weight} follows {lower.weight}"
+    weights = [_weight(step) for step in parts.raw_steps]
+    for index, (lower, upper) in enumerate(pairwise(weights)):
+        if lower is not None and upper is not None and upper <= lower:
+            message = f"weights must climb, but {upper} follows {lower}"
             yield Problem(("steps", index + 1, "weight"), message)
-    last = parts.steps[-1]
-    if last is not None and last.weight != 100:
-        place = ("steps", len(parts.steps) - 1, "weight")
-        yield Problem(place, f"the last step must have weight 100, not {last.weight}")
+    if weights[-1] not in (None, 100):
+        place = ("steps", len(weights) - 1, "weight")
+        yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
+
+
+def _weight(step: object) -> int | None:
+    weight = step.get("weight") if isinstance(step, Mapping) else None
+    return weight if type(weight) is int else None
 
 
 def _metric_names(parts: Parts) -> Iterator[Problem]:
-    if parts.metrics is None:
+    if parts.metrics is None or parts.criteria is None:
         return
-    for name, criterion in parts.named():
+    for name, criterion in parts.criteria.items():
+        raw = parts.raw_criteria[name]
         seen: set[str] = set()
-        for place, metric in references(criterion):
+        for place, metric in _raw_references(raw) if criterion is None else references(criterion):
             if metric not in parts.metrics:
                 hint = suggestion(metric, parts.metrics)
-                yield Problem(("criteria", name, *place), f"no metric is called {metric!r}; {hint}")
-            elif (
-                metric in seen and "frozen" not in place
-            ):  # a metric has an earlier time of its own
+                message = f"no metric is called {metric!r}; {hint}"
+                yield Problem(("criteria", name, *place), message)
+            elif metric in seen and "frozen" not in place:  # a metric has a past of its own
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
             seen.add(metric)
+
+
+def _raw_references(criterion: object) -> Iterator[Reference]:
+    """Yield the metrics that a criterion names although it has a mistake."""
+    if not isinstance(criterion, Mapping):
+        return
+    for field in ("total", "metric", "per", "control"):
+        if isinstance(criterion.get(field), str):
+            yield (field,), criterion[field]
+    for field in ("failures", "baseline"):
+        inner = criterion.get(field)
+        named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
+        for key, metric in named:
+            if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
+                yield (field, key), metric
 
 
 def _unused_metrics(parts: Parts) -> Iterator[Problem]:
@@ -191,25 +219,30 @@ def _gates(parts: Parts) -> Iterator[Problem]:
         return
     if not parts.criteria:
         yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
-    for index, step in enumerate(parts.steps or ()):
-        if step is not None:
-            yield from _gate(parts.criteria, index, step)
+    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
+        yield from _named_gate(parts.criteria, index, raw)
+        names = None if step is None else step.criteria
+        for name, criterion in parts.named():
+            if step is not None and (names is None or name in names):
+                yield from _gated(index, step, name, criterion)
 
 
-def _gate(criteria: Mapping[str, Criterion | None], index: int, step: Step) -> Iterator[Problem]:
+def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator[Problem]:
+    """Yield what is wrong with the list of criteria that a step has of its own."""
+    names = step.get("criteria") if isinstance(step, Mapping) else None
+    if not isinstance(names, list):
+        return
     place: Place = ("steps", index, "criteria")
-    names = tuple(criteria) if step.criteria is None else step.criteria
-    if step.criteria == ():
+    if not names:
         yield Problem(place, "a step without a criterion would pass unseen; name at least one")
-    times = Counter(names)
     for position, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
         if name not in criteria:
             message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
             yield Problem((*place, position), message)
-        elif times[name] > 1 and name in names[:position]:
+        elif name in names[:position]:
             yield Problem((*place, position), f"{name} is named twice")
-        elif (criterion := criteria[name]) is not None:
-            yield from _gated(index, step, name, criterion)
 
 
 def _gated(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:

@@ -11,6 +11,8 @@ from controller.core.policy import Policy
 from controller.core.rollout import FrozenValue, Intent, Phase, Reason, Rollout, Tally
 from controller.core.transitions.outlook import baking_sentence, outlook, record, why_held
 
+# A CodeSha256 has 44 characters; twelve tell one from another.
+SHOWN_OF_REVISION = 12
 # How long a success is watched for drift.
 WATCH_SUCCESS = timedelta(days=7)
 
@@ -26,7 +28,7 @@ def created(
 ) -> Decision:
     """A new rollout with its first weight decided, from a target that stands at 0 %."""
     weight = policy.steps[0].weight
-    sentence = f"started with revision {revision}; going to {weight} %"
+    sentence = f"started with revision {revision[:SHOWN_OF_REVISION]}; going to {weight} %"
     if retry_reason is not None:
         sentence += f"; tried again: {retry_reason}"
     rollout = Rollout(

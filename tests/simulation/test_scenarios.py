@@ -1,0 +1,128 @@
+"""The shipped scenarios do what their summaries say, seen by somebody who walks the steps."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+from controller.simulation.scenario import load_scenario, scenario_names
+from controller.simulation.world import World
+from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, START, read, set_weight, world
+
+DAY = timedelta(days=1)
+
+
+def walked(name: str, *weights: int) -> World:
+    """Return the world of a scenario after an hour at each of `weights`."""
+    made = world(load_scenario(name))
+    for weight in weights:
+        set_weight(made, weight)
+        made.clock.advance(HOUR)
+    return made
+
+
+def p95(of: World, name: str, start: datetime, length: timedelta = HOUR) -> float:
+    values = read(of, name, "p95", 300, start=start, end=start + length)
+    return sum(values.values()) / len(values)
+
+
+def errors(of: World, start: datetime, length: timedelta) -> float:
+    def total(name: str) -> float:
+        return sum(read(of, name, start=start, end=start + length).values())
+
+    return (total("4XXError") + total("5XXError")) / total("Count")
+
+
+def direct(of: World) -> float:
+    """The frozen baseline: the stable path on the day before the start."""
+    return p95(of, "AWS/Lambda/Duration", START - DAY, DAY)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_healthy_stays_well_within_the_literal_limits_at_every_step(seed: int) -> None:
+    made = world(load_scenario("healthy"), seed=seed)
+    for weight in (10, 50, 100):
+        begin = made.clock.now() + 3 * MINUTE
+        set_weight(made, weight)
+        made.clock.advance(HOUR)
+        assert p95(made, "Latency", begin, 50 * MINUTE) < direct(made)
+        assert p95(made, "Latency", begin, 50 * MINUTE) < 400
+        assert errors(made, begin, 50 * MINUTE) < 0.0005
+
+
+def test_a_cold_start_in_healthy_is_over_before_the_usual_warm_up_is() -> None:
+    made = walked("healthy", 10)
+    minutes = list(read(made, "Latency", "p95", start=START, end=START + 10 * MINUTE).values())
+    assert max(minutes[2:]) < 1.1 * direct(made)
+
+
+def test_error_burst_fails_a_twentieth_of_the_second_step_for_half_an_hour() -> None:
+    made = walked("error-burst", 10, 50, 100)
+    second = START + HOUR
+    assert errors(made, START, HOUR) < 0.0005
+    assert errors(made, second + 2 * MINUTE, 18 * MINUTE) < 0.0005
+    assert errors(made, second + 21 * MINUTE, 28 * MINUTE) == pytest.approx(0.05, rel=0.1)
+    assert errors(made, second + 52 * MINUTE, HOUR) < 0.0005
+
+
+def test_latency_creep_ends_the_second_step_far_above_the_limit() -> None:
+    made = walked("latency-creep", 10, 50)
+    second = START + HOUR
+    assert p95(made, "Latency", START + 5 * MINUTE, 50 * MINUTE) < direct(made)
+    assert p95(made, "Latency", second + 5 * MINUTE, 10 * MINUTE) < 1.1 * direct(made)
+    assert p95(made, "Latency", second + 5 * MINUTE, 50 * MINUTE) > 1.1 * direct(made)
+    assert p95(made, "Latency", second + 50 * MINUTE, 5 * MINUTE) > 1.25 * direct(made)
+
+
+def test_silent_has_a_past_to_compare_with_and_no_present() -> None:
+    made = walked("silent", 10)
+    assert direct(made) > 0
+    assert read(made, "Count", start=START, end=START + HOUR) == {}
+    assert read(made, "AWS/Lambda/Invocations", start=START, end=START + HOUR) == {}
+
+
+def test_quiet_has_about_one_request_in_five_minutes() -> None:
+    made = walked("quiet", *[100] * 20)
+    requests = read(made, "Count", start=START, end=START + 20 * HOUR)
+    assert sum(requests.values()) == pytest.approx(240, abs=60)
+    assert errors(made, START, 20 * HOUR) == 0
+
+
+def test_meddling_human_moves_the_first_step_up_after_a_quarter_of_an_hour() -> None:
+    made = world(load_scenario("meddling-human"))
+    set_weight(made, 10)
+    made.clock.advance(15 * MINUTE - timedelta(seconds=1))
+    assert made.weight_now() == 10
+    made.clock.advance(MINUTE)
+    assert made.weight_now() == 75
+
+
+def test_metrics_outage_lasts_forty_minutes_of_the_second_step() -> None:
+    made = walked("metrics-outage", 10)
+    set_weight(made, 50)
+    answered = []
+    for _ in range(60):
+        try:
+            read(made, "Count")
+            answered.append("data")
+        except ClientError as error:
+            answered.append(error.response["Error"]["Code"])
+        made.clock.advance(MINUTE)
+    assert answered == ["data"] * 20 + ["InternalFailure"] * 40
+    assert read(made, "Count")
+
+
+def test_slow_lambda_holds_each_update_for_four_minutes() -> None:
+    made = world(load_scenario("slow-lambda"))
+    made.set_variables(FUNCTION, {"PERCENTAGE": "10"})
+    made.clock.advance(4 * MINUTE - timedelta(seconds=1))
+    assert made.weight_now() == 0
+    made.clock.advance(timedelta(seconds=1))
+    assert made.weight_now() == 10
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_a_day_of_every_minute_can_be_read(name: str) -> None:
+    made = world(load_scenario(name))
+    series = read(made, "AWS/Lambda/Duration", "p95", start=START - DAY, end=START)
+    assert len(series) > (1_400 if name != "quiet" else 200)

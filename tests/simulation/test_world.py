@@ -1,0 +1,250 @@
+"""The world as a whole: one door for all calls, and what a scenario makes of them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from controller.core.policy import Policy
+from controller.errors import PolicyError
+from controller.simulation.faults import Proceed
+from controller.simulation.world import World
+from tests.simulation.worlds import (
+    FUNCTION,
+    HOUR,
+    MINUTE,
+    POLICY,
+    START,
+    query,
+    read,
+    scenario,
+    set_weight,
+    world,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+def shown(of: World) -> dict[str, str]:
+    answer = of.client("lambda").get_function_configuration(FunctionName=FUNCTION)
+    variables: dict[str, str] = answer["Environment"]["Variables"]
+    return variables
+
+
+def update(of: World, **variables: str) -> None:
+    of.client("lambda").update_function_configuration(
+        FunctionName=FUNCTION, Environment={"Variables": {**shown(of), **variables}}
+    )
+
+
+def status_of(of: World) -> str:
+    now = of.clock.now()
+    answer = of.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[query("AWS/Lambda/Invocations")], StartTime=now - HOUR, EndTime=now
+    )
+    status: str = answer["MetricDataResults"][0]["StatusCode"]
+    return status
+
+
+def test_every_call_is_counted_by_service_and_operation() -> None:
+    made = world()
+    set_weight(made, 10)
+    read(made, "Count")
+    assert made.calls == {
+        ("lambda", "GetFunctionConfiguration"): 1,
+        ("lambda", "UpdateFunctionConfiguration"): 1,
+        ("cloudwatch", "GetMetricData"): 1,
+    }
+
+
+def test_what_is_not_simulated_is_said_loudly() -> None:
+    with pytest.raises(NotImplementedError, match="lambda PublishVersion"):
+        world().client("lambda").publish_version(FunctionName=FUNCTION)
+
+
+def test_the_target_starts_at_the_weight_of_the_scenario_beside_its_other_variables() -> None:
+    made = world(scenario(function={"weight": 100, "variables": {"COLOUR": "red"}}))
+    assert shown(made) == {"PERCENTAGE": "100", "ENABLED": "true", "COLOUR": "red"}
+    assert made.weight_now() == 100
+
+
+@pytest.mark.parametrize(
+    ("variables", "weight"),
+    [
+        ({"PERCENTAGE": "50", "ENABLED": "false"}, 50),
+        ({"PERCENTAGE": "100", "ENABLED": "true"}, 100),
+        ({"PERCENTAGE": "0", "ENABLED": "true"}, 0),
+        ({"PERCENTAGE": "lots", "ENABLED": "true"}, 100),
+        ({"PERCENTAGE": "101", "ENABLED": "false"}, 0),
+    ],
+)
+def test_traffic_follows_the_percentage_and_then_the_boolean(
+    variables: dict[str, str], weight: int
+) -> None:
+    made = world()
+    update(made, **variables)
+    made.clock.advance(3 * SECOND)
+    assert made.weight_now() == weight
+
+
+def test_a_function_that_is_not_the_target_moves_no_traffic() -> None:
+    made = world()
+    made.add_function("other", {"PERCENTAGE": "100"})
+    assert made.weight_now() == 0
+
+
+def test_a_target_named_by_arn_keeps_its_account_and_region() -> None:
+    arn = "arn:aws:lambda:eu-west-1:210987654321:function:handler"
+    target = {**POLICY["target"], "function": arn}
+    made = World.for_policy(Policy.model_validate({**POLICY, "target": target}), scenario())
+    answer = made.client("lambda").get_function_configuration(FunctionName=arn)
+    assert answer["FunctionArn"] == arn
+    made.set_variables(arn, {"PERCENTAGE": "30"})
+    made.clock.advance(3 * SECOND)
+    assert made.weight_now() == 30
+
+
+def test_a_policy_with_a_metric_that_nobody_can_guess_has_no_world() -> None:
+    unknown = {**POLICY["metrics"], "requests": {**POLICY["metrics"]["requests"], "name": "Odd"}}
+    policy = Policy.model_validate({**POLICY, "metrics": unknown})
+    with pytest.raises(PolicyError, match=r"metrics\.requests"):
+        World.for_policy(policy, scenario())
+
+
+def test_another_hand_can_act_between_a_read_and_the_write_that_follows_it() -> None:
+    made = world()
+    revision = made.client("lambda").get_function_configuration(FunctionName=FUNCTION)["RevisionId"]
+
+    def meddle(
+        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> dict[str, Any]:
+        if operation == "UpdateFunctionConfiguration":
+            made.set_variables(FUNCTION, {"PERCENTAGE": "75"})
+            made.clock.advance(3 * SECOND)
+        return proceed()
+
+    made.layers.append(meddle)
+    with pytest.raises(ClientError, match="PreconditionFailedException"):
+        made.client("lambda").update_function_configuration(
+            FunctionName=FUNCTION, Environment={"Variables": {}}, RevisionId=revision
+        )
+    assert made.weight_now() == 75
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("error", "InternalFailure"), ("throttle", "Throttling"), ("denied", "AccessDeniedException")],
+)
+def test_a_metrics_outage_fails_every_call_for_as_long_as_said(how: str, code: str) -> None:
+    outage = {"kind": "metrics_outage", "at": {"after": "5m"}, "lasting": "10m", "how": how}
+    made = world(scenario(events=[outage]))
+    assert status_of(made) == "Complete"
+    made.clock.advance(5 * MINUTE)
+    for _ in range(10):
+        with pytest.raises(ClientError, match=code):
+            status_of(made)
+        made.clock.advance(MINUTE)
+    assert status_of(made) == "Complete"
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "points"),
+    [
+        ("partial", "PartialData", 29),
+        ("internal_error", "InternalError", 0),
+        ("forbidden", "Forbidden", 0),
+    ],
+)
+def test_a_degraded_answer_says_so_and_holds_less(how: str, status: str, points: int) -> None:
+    made = world(scenario(events=[{"kind": "metrics_outage", "how": how}]))
+    answer = made.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[query("AWS/Lambda/Invocations")],
+        StartTime=START - HOUR,
+        EndTime=START - MINUTE,
+    )
+    (result,) = answer["MetricDataResults"]
+    assert (result["StatusCode"], len(result["Values"])) == (status, points)
+    assert len(result["Timestamps"]) == points
+    assert max(result["Timestamps"], default=START) < START - 30 * MINUTE or not points
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "done"),
+    [
+        ("error", ClientError, False),
+        ("throttle", ClientError, False),
+        ("denied", ClientError, False),
+        ("timeout", ReadTimeoutError, False),
+        ("lost_response", ReadTimeoutError, True),
+    ],
+)
+def test_a_lambda_outage_does_nothing_but_for_a_lost_response(
+    how: str, error: type[Exception], done: bool
+) -> None:
+    outage = {"kind": "lambda_outage", "at": {"after": "1m"}, "lasting": "1m", "how": how}
+    made = world(scenario(events=[outage]))
+    variables = {**shown(made), "PERCENTAGE": "10"}
+    made.clock.advance(MINUTE)
+    with pytest.raises(error):
+        made.client("lambda").update_function_configuration(
+            FunctionName=FUNCTION, Environment={"Variables": variables}
+        )
+    made.clock.advance(MINUTE)
+    assert shown(made)["PERCENTAGE"] == ("10" if done else "0")
+    assert made.weight_now() == (10 if done else 0)
+
+
+def test_slow_updates_take_as_long_as_said() -> None:
+    made = world(scenario(events=[{"kind": "slow_updates", "takes": "4m"}]))
+    update(made, PERCENTAGE="10")
+    made.clock.advance(4 * MINUTE - SECOND)
+    assert made.weight_now() == 0
+    made.clock.advance(SECOND)
+    assert made.weight_now() == 10
+
+
+def test_a_person_sets_both_variables_and_leaves_the_others() -> None:
+    act = {"kind": "person", "at": {"after": "5m"}, "weight": 100, "variables": {"NEW": "1"}}
+    made = world(scenario(events=[act], function={"variables": {"COLOUR": "red"}}))
+    made.clock.advance(5 * MINUTE - SECOND)
+    assert shown(made)["PERCENTAGE"] == "0"
+    made.clock.advance(5 * SECOND)
+    assert shown(made) == {"PERCENTAGE": "100", "ENABLED": "true", "NEW": "1", "COLOUR": "red"}
+    assert made.weight_now() == 100
+
+
+def test_a_person_who_meets_an_update_in_progress_tries_again() -> None:
+    made = world(scenario(events=[{"kind": "person", "at": {"after": "1m"}, "weight": 75}]))
+    made.clock.advance(MINUTE - SECOND)
+    update(made, PERCENTAGE="10")
+    made.clock.advance(10 * SECOND)
+    assert made.weight_now() == 75
+
+
+def test_a_stack_update_puts_the_environment_back_and_brings_new_code() -> None:
+    made = world(scenario(events=[{"kind": "stack_update", "at": {"step": 1, "after": "10m"}}]))
+    original, code = shown(made), made.function(FUNCTION).code_sha256
+    set_weight(made, 10)
+    made.clock.advance(10 * MINUTE + 3 * SECOND)
+    assert (shown(made), made.weight_now()) == (original, 0)
+    assert made.function(FUNCTION).code_sha256 != code
+
+
+@pytest.mark.parametrize(("step", "weight"), [(1, 10), (2, 50), (3, 100), (9, 100)])
+def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
+    step: int, weight: int
+) -> None:
+    outage = {"kind": "metrics_outage", "at": {"step": step, "after": "10m"}, "how": "forbidden"}
+    made = world(scenario(events=[outage]))
+    made.clock.advance(2 * HOUR)
+    for lower in (10, 50, 100):
+        assert status_of(made) == "Complete"
+        set_weight(made, lower)
+        if lower == weight:
+            break
+    made.clock.advance(10 * MINUTE - SECOND)
+    assert status_of(made) == "Complete"
+    made.clock.advance(SECOND)
+    assert status_of(made) == "Forbidden"

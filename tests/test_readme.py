@@ -1,0 +1,134 @@
+"""The README is executed: its policies are loaded, its commands run, its outputs compared."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.cli import _VERBS, main
+from controller.core.policy import Policy
+from controller.errors import Exit
+from controller.loader import load
+from tests.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Yield what follows the language, and the text, of each fenced block."""
+    for match in _BLOCK.finditer(README):
+        word, _, rest = match["info"].partition(" ")
+        if word == language:
+            yield rest, match["body"]
+
+
+def shell_commands() -> list[list[str]]:
+    """Return the rolloutctl command lines of the README's shell blocks."""
+    lines = [line for _, body in blocks("sh") for line in body.splitlines()]
+    return [
+        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("rolloutctl ")
+    ]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README's own policies, and the repository's."""
+    for info, body in blocks("yaml"):
+        name = info.removeprefix("policy=")
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+    return tmp_path
+
+
+def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
+    """The first thing a reader copies works as it stands."""
+    ((_, body),) = blocks("yaml")
+    assert len(body.splitlines()) == 12
+    assert load(desk / "checkout.yaml").ladder() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
+
+
+@pytest.mark.parametrize(
+    ("info", "body"), [pytest.param(*one, id="rehearse") for one in blocks("console")]
+)
+def test_what_the_readme_shows_is_what_the_command_prints(
+    desk: Path, capsys: pytest.CaptureFixture[str], info: str, body: str
+) -> None:
+    """The timeline in the README is the timeline of today's code."""
+    prompt, _, shown = body.partition("\n")
+    main(shlex.split(prompt.removeprefix("$ "))[1:])
+    assert capsys.readouterr().out == shown
+
+
+def test_the_tables_name_every_verb_and_every_exit_status() -> None:
+    """Nobody has to read the code to learn what there is."""
+    verbs = set(re.findall(r"^\| `([a-z]+)[ `]", README, re.MULTILINE))
+    statuses = {int(number) for number in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert verbs == set(_VERBS)
+    assert statuses == {int(status) for status in Exit} | {130}
+
+
+def test_the_commands_run_in_the_order_of_the_readme(
+    desk: Path,
+    ministack: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A reader who types what stands there starts a rollout, ticks it and rolls it back."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    policy = load(ROOT / "policies" / "execution-api.yaml")
+    _a_function(ministack, account, policy)
+    _a_day_of_direct_traffic(ministack, account, policy)
+    commands = shell_commands()
+    assert [command[0] for command in commands] == [
+        "validate", "plan", "start", "tick", "status", "rollback",
+    ]  # fmt: skip
+    for command in commands:
+        status = main(command)
+        assert status == Exit.DONE, f"{command}: {capsys.readouterr()}"
+    environment = ministack.client("lambda", account).get_function_configuration(
+        FunctionName=policy.target.function
+    )["Environment"]["Variables"]
+    assert environment["USE_API_GATEWAY_PERCENTAGE"] == "0"
+
+
+def _a_function(ministack: Emulator, account: str, policy: Policy) -> None:
+    client = ministack.client("lambda", account)
+    client.create_function(
+        FunctionName=policy.target.function,
+        Runtime="python3.12",
+        Role=f"arn:aws:iam::{account}:role/caller",
+        Handler="app.handler",
+        Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
+        Environment={"Variables": {"OTHER": "kept"}},
+    )
+    client.get_waiter("function_updated").wait(
+        FunctionName=policy.target.function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+
+
+def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
+    metric = policy.metrics["direct"]
+    newest = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+    ministack.client("cloudwatch", account).put_metric_data(
+        Namespace=metric.namespace,
+        MetricData=[
+            {
+                "MetricName": metric.name,
+                "Dimensions": [{"Name": k, "Value": v} for k, v in metric.dimensions.items()],
+                "Timestamp": newest - timedelta(hours=hour),
+                "Values": [200.0, 240.0],
+                "Counts": [90.0, 10.0],
+            }
+            for hour in range(20)
+        ],
+    )
