@@ -17,10 +17,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from controller import events
 from controller.bootstrap import rehearsal
 from controller.core.rollout import Rollout
 from controller.loader import load
 from controller.rehearsal import rehearse
+from controller.start import Request, start
 from controller.walk import walk
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    events.configure(least=None)
     pairs = [
         (_timed("-m", "controller", *_ARGUMENTS), _timed("-c", _FLOOR)) for _ in range(options.runs)
     ]
@@ -62,8 +65,6 @@ def _timed(*arguments: str) -> float:
 def _calls() -> dict[str, object]:
     """Count the AWS calls of one idle tick, ten minutes into the first bake, and of everything."""
     with rehearsal(load(POLICY), "healthy", 1) as stage:
-        from controller.start import Request, start
-
         rollout: Rollout = start(stage.runner, Request(stage.policy)).rollout
         until = stage.runner.clock.now() + timedelta(minutes=10)
         for visit in walk(

@@ -26,6 +26,7 @@ from controller.core.rollout import Rollout
 from controller.errors import (
     MetricsError,
     StateConflictError,
+    StoreError,
     TargetError,
     WriteRefusedError,
 )
@@ -46,11 +47,13 @@ class Visit:
     """One rollout visited: where it stands now, and whether that needs an exit status of its own.
 
     busy: another run saved first, and this one changed nothing durable.
+    problem: why the decision could not be saved; empty when it was.
     """
 
     rollout: Rollout
     alerts: tuple[Alert, ...] = ()
     busy: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Runner:
     def tick(self, ids: Sequence[str]) -> list[Visit]:
         """Visit each rollout of `ids` once, with one read of the metrics for all of them.
 
-        Raises StoreError, UnknownRolloutError: a store that cannot be read decides nothing.
+        Raises StoreError, UnknownRolloutError: a store that cannot be read decides nothing. One
+        that cannot be written is a problem of its visit: the others may need to be rolled back.
         """
         looks = [self._look(self.store.load(one)) for one in ids]
         series = self._read_metrics([look.wants for look in looks])
@@ -158,6 +162,11 @@ class Runner:
         except StateConflictError as error:
             log.warning("tick_lost", rollout=look.rollout.id, problem=str(error))
             return Visit(look.rollout, busy=True)
+        except StoreError as error:
+            log.error("save_failed", rollout=look.rollout.id, problem=str(error), **error.context)
+            if isinstance(decision.move, Lower):  # it was carried out, and people must hear of it
+                self._tell_all(look.rollout, decision.notices)
+            return Visit(look.rollout, problem=str(error))
 
     def _carry_out(self, before: Rollout, seen: Observation, decision: Decision) -> Visit:
         """Act and save in the order that is safe for the move, then follow it and tell people."""
@@ -171,8 +180,7 @@ class Runner:
 
     def _act_saved(self, rollout: Rollout, decision: Decision) -> Rollout:
         """Do what comes after the save: raise, follow the move, tell people."""
-        for notice in decision.notices:
-            self._tell(rollout, notice)
+        self._tell_all(rollout, decision.notices)
         match decision.move:
             case Raise(weight=weight) as move:
                 return self._follow(rollout, weight) if self._raise(rollout, move) else rollout
@@ -219,9 +227,11 @@ class Runner:
         decision = decide(rollout, seen, now)
         if decision.record is None or decision.move is not None:
             return rollout
-        after = self._save(rollout, seen, decision)
-        for notice in decision.notices:
-            self._tell(after, notice)
+        try:
+            after = self._save(rollout, seen, decision)
+        except StateConflictError:  # a tick beside this one has recorded it already
+            return self.store.load(rollout.id)
+        self._tell_all(after, decision.notices)
         return after
 
     # --- recording ------------------------------------------------------------------------------
@@ -241,6 +251,10 @@ class Runner:
         data = {"target": _target_data(seen.target), "series": kept}
         after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
         return after, [entry]
+
+    def _tell_all(self, rollout: Rollout, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            self._tell(rollout, notice)
 
     def _tell(self, rollout: Rollout, notice: Notice) -> None:
         try:

@@ -39,5 +39,5 @@ class _Written(GenerateJsonSchema):
             described["additionalProperties"] = False  # a name that does not fit is a mistake
         return described
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+    def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -123,6 +123,11 @@ def _same(known: Rollout, request: Request, revision: str) -> Rollout:
             f"{known.id} is {known.phase} with revision {known.revision}; roll it back or let it "
             f"finish before {revision} is started"
         )
+    if known.digest != request.policy.digest() and known.final:
+        raise UsageError(
+            f"{known.id} succeeded with revision {revision} under another version of the policy; "
+            "give --retry with --reason to roll it out again"
+        )
     if known.digest != request.policy.digest():
         raise UsageError(
             f"{known.id} runs revision {revision} with another version of the policy; a running "

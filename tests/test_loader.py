@@ -1,5 +1,7 @@
 """Policy files: every mistake in one run, each at its line and column, and no file that harms."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,7 @@ settle: 1m
         "did you mean 'latency_increase'?",
         "p.yaml:19:39: steps[0].criteria[0]: no criterion is called 'SC-04'; "
         "did you mean 'SC-004'?",
+        "p.yaml:20:14: steps[1].weight: weights must climb, but 20 follows 50",
         "p.yaml:20:24: steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
         "not 'soon'",
         "p.yaml:21:5: steps[2].weight: is required",
@@ -274,6 +277,13 @@ def test_a_policy_error_ends_with_the_status_of_a_wrong_policy() -> None:
         loads(PLAIN.replace("weight: 100", "weight: 99").replace("5%", "5"), "p.yaml")
     assert caught.value.exit_status is Exit.USAGE
     assert caught.value.context == {"file": "p.yaml", "mistakes": 2}
+
+
+def test_a_running_rollout_needs_no_yaml() -> None:
+    """A tick follows the snapshot in its state; the YAML parser would double its start-up."""
+    code = "import sys, controller.runner; print([one for one in sys.modules if 'ruamel' in one])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @settings(deadline=None)

@@ -5,10 +5,18 @@ AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 
 from controller.errors import UsageError
 
@@ -16,31 +24,26 @@ CONNECT_S: Final = 3
 READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
 
-AWS_ERRORS: Final = (BotoCoreError, ClientError)
-
 
 class Clients:
     """The clients of one process, in one region of one account."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._environment = environment
+    def __init__(self) -> None:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
     def get(self, service: str) -> Any:
         """Return the client of `service`, the same one each time.
 
-        Raises UsageError when no region is named, or the profile does not exist.
+        Raises UsageError when there is no region or no credentials, or a variable is wrong.
         """
         if service not in self._clients:
             self._clients[service] = self._make(service)
         return self._clients[service]
 
     def _make(self, service: str) -> Any:
-        from boto3.session import Session
         from botocore.config import Config
 
-        region = self._environment.get("AWS_REGION") or self._environment.get("AWS_DEFAULT_REGION")
         config = Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             connect_timeout=CONNECT_S,
@@ -49,13 +52,52 @@ class Clients:
         )
         try:
             if self._session is None:
-                self._session = Session(region_name=region)
+                self._session = _session()
             return self._session.client(service, config=config)
-        except BotoCoreError as error:
+        except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
-                f"no AWS client for {service}: {error}; set AWS_REGION, and AWS_PROFILE or "
-                "credentials"
+                f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
+                "profile"
             ) from error
+
+
+def _session() -> Any:
+    from boto3.session import Session
+
+    session = Session(region_name=os.environ.get("AWS_REGION") or None)
+    if session.region_name is None:
+        raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")
+    if session.get_credentials() is None:
+        raise UsageError(
+            "there are no AWS credentials: log in and set AWS_PROFILE, or give the task a role"
+        )
+    return session
+
+
+# --- what went wrong ----------------------------------------------------------------------------
+
+_CONFLICT_STATUSES: Final = (409, 412)
+_THROTTLED: Final = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+)
+# Known without asking AWS; whatever else keeps an answer from coming may pass.
+_OURS: Final = (
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
+
+
+def aws_errors() -> tuple[type[Exception], ...]:
+    """Return what a client raises, for `except aws_errors() as error`.
+
+    For an answer that is none of AWS (a proxy's page) that is an exception outside of botocore's
+    own tree. Its module is slow to import, and whoever raised it has imported it.
+    """
+    parsers = sys.modules.get("botocore.parsers")
+    unparsable = () if parsers is None else (parsers.ResponseParserError,)
+    return BotoCoreError, ClientError, *unparsable
 
 
 def code_of(error: Exception) -> str:
@@ -65,35 +107,81 @@ def code_of(error: Exception) -> str:
     return type(error).__name__
 
 
-def status_of(error: Exception) -> int:
+def is_conflict(error: Exception) -> bool:
+    """Tell whether the resource was changed or busy: nothing was written by this very call."""
+    return _status_of(error) in _CONFLICT_STATUSES
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same call may work a moment later: conflict, throttling, 5xx, no answer."""
+    if not isinstance(error, ClientError):
+        return not isinstance(error, _OURS)
+    status = _status_of(error)
+    return status >= 500 or status in (*_CONFLICT_STATUSES, 429) or code_of(error) in _THROTTLED
+
+
+def _status_of(error: Exception) -> int:
     """Return the HTTP status of `error`; 0 when no answer came."""
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return 0
 
 
+_WITHHELD: Final = "what was said is withheld, because it repeats a value that is not ours to tell"
+_TELLING: Final = 8  # characters: AWS may cut off what it quotes
+
+
+def without_secrets(error: Exception, secrets: Iterable[str]) -> Exception:
+    """Return `error`, or one without its words when they repeat (the beginning of) a secret.
+
+    AWS and botocore quote what they refuse: "Value '{NAME=secret}' at 'environment' failed to ...".
+    """
+    if _status_of(error) != 400 and not isinstance(error, ParamValidationError):
+        return error  # only what is wrong in itself is quoted
+    words = str(error)
+    if not any(secret[:_TELLING] in words for secret in secrets if secret):
+        return error
+    if isinstance(error, ClientError):
+        answer = {**error.response, "Error": {"Code": code_of(error), "Message": _WITHHELD}}
+        return ClientError(answer, error.operation_name)
+    return ParamValidationError(report=_WITHHELD)
+
+
+_LOG_IN: Final = "the credentials have expired; log in again"
+_GRANT: Final = "grant the action to this role"
+_THROTTLE: Final = "the account's limit for such calls is reached; run again in a moment"
+_UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
 _ADVICE: Final = {
-    "AccessDeniedException": "grant the action to this role",
-    "AccessDenied": "grant the action to this role",
-    "ResourceNotFoundException": "check the function's name, the region and the account",
-    "ExpiredTokenException": "the credentials have expired; log in again",
-    "ExpiredToken": "the credentials have expired; log in again",
-    "UnrecognizedClientException": "the credentials are not valid in this region or account",
-    "InvalidClientTokenId": "the credentials are not valid",
+    "AccessDenied": _GRANT,
+    "AccessDeniedException": _GRANT,
+    "ConnectTimeoutError": _UNREACHABLE,
+    "EndpointConnectionError": _UNREACHABLE,
+    "ExpiredToken": _LOG_IN,
+    "ExpiredTokenException": _LOG_IN,
+    "InvalidClientTokenId": "the credentials are not valid; log in again",
     "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
-    "TooManyRequestsException": "the account's API limit is reached; it is tried again",
-    "ThrottlingException": "the account's API limit is reached; it is tried again",
-    "EndpointConnectionError": "AWS cannot be reached from here",
-    "ConnectTimeoutError": "AWS cannot be reached from here",
-    "ReadTimeoutError": "AWS did not answer in time",
+    "ReadTimeoutError": "AWS did not answer in time; run again",
+    "ResourceConflictException": "another change is in progress; run again in a moment",
+    "ResourceNotFoundException": "check the name, the region and the account",
+    "UnauthorizedSSOTokenError": _LOG_IN,
+    "UnrecognizedClientException": "the credentials are not valid in this region or account",
 }
 
 
 def told(action: str, error: Exception) -> str:
     """Return one sentence: which call failed, AWS's own words, and what to do now."""
-    code = code_of(error)
     words = str(error)
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words
-    advice = _ADVICE.get(code)
-    return f"{action}: {code}: {words}" + (f"; {advice}" if advice else "")
+    return f"{action}: {code_of(error)}: {words.rstrip('.')}; {_advice(error)}"
+
+
+def _advice(error: Exception) -> str:
+    code = code_of(error)
+    if code in _THROTTLED:
+        return _THROTTLE
+    if code in _ADVICE:
+        return _ADVICE[code]
+    if is_passing(error):
+        return "it may pass; run again in a moment"
+    return "check what was asked for, and the AWS_ variables"

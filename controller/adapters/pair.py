@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from controller.errors import WriteRefusedError
+from controller.core.policy import LambdaEnv
 
 # Lambda's limit for all names and values together; it cannot be raised.
 ENVIRONMENT_BYTES: Final = 4_096
 
-_PERCENTAGE = re.compile(r"0|[1-9]\d?|100")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
+_PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,11 @@ class Pair:
     percentage: str
     boolean: str | None
 
+    @classmethod
+    def of(cls, target: LambdaEnv) -> "Pair":
+        """Return the pair that `target` names."""
+        return cls(target.percentage, target.boolean)
+
     def weight(self, variables: Mapping[str, str]) -> int | None:
         """Return the weight that `variables` mean together; None when they contradict each other.
 
@@ -29,6 +33,8 @@ class Pair:
         """
         flag = self._flag(variables)
         text = variables.get(self.percentage)
+        if flag is None:
+            return None
         if text is None:
             return 100 if flag else 0
         if _PERCENTAGE.fullmatch(text) is None:
@@ -37,38 +43,35 @@ class Pair:
         agrees = self.boolean is None or flag == (weight == 100)
         return weight if agrees else None
 
+    def merged(self, variables: Mapping[str, str], weight: int) -> dict[str, str]:
+        """Return `variables` with the pair set to `weight` and every other one as it was."""
+        wanted = {**variables, self.percentage: str(weight)}
+        if self.boolean is not None:
+            wanted[self.boolean] = "true" if weight == 100 else "false"
+        return wanted
+
     def shown(self, variables: Mapping[str, str]) -> str:
         """Return the variables of the pair as they stand, and no others."""
-        names = [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
         return ", ".join(
             f"{name}={variables[name]}" if name in variables else f"{name} is not set"
-            for name in names
+            for name in self._names()
         )
 
-    def _flag(self, variables: Mapping[str, str]) -> bool:
-        return self.boolean is not None and variables.get(self.boolean, "").lower() == "true"
+    def others(self, variables: Mapping[str, str]) -> list[str]:
+        """Return the values of all other variables: they are told to nobody."""
+        return [value for name, value in variables.items() if name not in self._names()]
+
+    def _names(self) -> list[str]:
+        return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
+
+    def _flag(self, variables: Mapping[str, str]) -> bool | None:
+        """Return the boolean; None for what one application takes as true and another does not."""
+        text = "" if self.boolean is None else variables.get(self.boolean, "")
+        if text == "true":
+            return True
+        return False if text.lower() in ("", "false") else None
 
 
-def variables_for(pair: Pair, variables: Mapping[str, str], weight: int) -> dict[str, str]:
-    """Return `variables` with the pair set to `weight` and every other one as it was."""
-    wanted = {**variables, pair.percentage: str(weight)}
-    if pair.boolean is not None:
-        wanted[pair.boolean] = "true" if weight == 100 else "false"
-    return wanted
-
-
-def fits(function: str, variables: Mapping[str, str]) -> None:
-    """Raise WriteRefusedError when Lambda would not take `variables` as an environment."""
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
-    if size > ENVIRONMENT_BYTES:
-        raise WriteRefusedError(
-            f"the environment of {function} would have {size} bytes, {ENVIRONMENT_BYTES} are "
-            "allowed; nothing was written: make room for the two variables of the weight",
-            size_bytes=size,
-        )
-    wrong = [name for name in variables if _NAME.fullmatch(name) is None]
-    if wrong:
-        raise WriteRefusedError(
-            f"the environment of {function} has names that Lambda refuses: {', '.join(wrong)}; "
-            "nothing was written",
-        )
+def environment_bytes(variables: Mapping[str, str]) -> int:
+    """Return the size of an environment as Lambda counts it."""
+    return sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())

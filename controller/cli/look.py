@@ -13,7 +13,10 @@ from controller.errors import Exit, StoreError
 @options.store
 @options.as_json
 def status(rollout: str | None, exit_code: bool, store_url: str | None, as_json: bool) -> int:
-    """Show where ROLLOUT stands (an id, a name or a policy file), or every active one."""
+    """Show where rollouts stand, why, and what is next.
+
+    ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown.
+    """
     from controller.render.status import rollout_data, rollout_text
 
     with options.looking(store_url) as (store, now):
@@ -44,9 +47,13 @@ def _status_of(rollout: Rollout) -> Exit:
 @options.store
 @options.as_json
 def history(rollout: str, store_url: str | None, as_json: bool) -> int:
-    """Show every transition of ROLLOUT: when, who, which weight, and which finding decided."""
+    """Show every transition of a rollout.
+
+    When, which weight, who, and which findings decided; and whether the hash chain of the entries
+    holds.
+    """
     from controller.core.history import broken_link
-    from controller.render.history import entry_data, entry_text
+    from controller.render.history import entry_data, history_lines
 
     with options.looking(store_url) as (store, _):
         found = options.rollout_id(store, rollout)
@@ -61,7 +68,7 @@ def history(rollout: str, store_url: str | None, as_json: bool) -> int:
         }
         options.print_json("history", data)
     else:
-        click.echo("\n".join(entry_text(entry) for entry in entries))
+        click.echo("\n".join(history_lines(entries)))
     if broken is not None:
         raise StoreError(
             f"the history of {found} was changed or is incomplete from entry {broken} on; "

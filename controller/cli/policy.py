@@ -13,7 +13,10 @@ from controller.errors import Exit, PolicyError
 @click.argument("policies", nargs=-1, required=True, metavar="POLICY...", type=Path)
 @options.as_json
 def validate(policies: tuple[Path, ...], as_json: bool) -> int:
-    """Check policy files; every mistake at once, as file:line:column: path: problem."""
+    """Check policy files, offline.
+
+    Every mistake is one line on stderr, all of them at once: file:line:column: path: problem.
+    """
     from controller.loader import load
 
     results: list[dict[str, object]] = []

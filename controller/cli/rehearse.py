@@ -3,7 +3,7 @@
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -34,21 +34,33 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     type=click.Choice(["succeeded", "rolled_back", "paused"]),
     help="End with 0 when it ends like this, and with 7 when not.",
 )
+@click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
 @options.as_json
 def rehearse(
-    policy: Path, scenario: str, seed: int, every: timedelta, expect: str | None, as_json: bool
+    policy: Path,
+    scenario: str,
+    seed: int,
+    every: timedelta,
+    expect: str | None,
+    verbose: bool,
+    as_json: bool,
 ) -> int:
-    """Play POLICY through the real runner, adapters and store, in virtual time."""
+    """Play a whole policy in a simulated world.
+
+    It goes through the real runner, the real adapters and a real SQLite file, in virtual time.
+    """
     from controller.bootstrap import rehearsal
     from controller.loader import load
     from controller.rehearsal import rehearse as play
     from controller.render.rehearsal import outcome_data, outcome_text
 
-    events.configure(quiet=True, stream=sys.stderr)
-    progress = _Progress(shown=sys.stderr.isatty() and not as_json)
-    with rehearsal(load(policy), scenario, seed) as stage:
+    if verbose:
+        events.configure()
+    else:
+        events.silence()
+    progress = _Progress(shown=sys.stderr.isatty() and not (verbose or as_json))
+    with rehearsal(load(policy), scenario, seed) as stage, progress:
         outcome = play(stage.runner, stage.world, stage.policy, every=every, on_tick=progress.tick)
-    progress.clear()
     if as_json:
         options.print_json("rehearse", outcome_data(outcome, scenario, seed))
     else:
@@ -67,10 +79,13 @@ def _status(outcome: "Outcome", expect: str | None) -> Exit:
 
 
 class _Progress:
-    """One line on stderr that says where the rehearsal is."""
+    """One line on stderr that says where the rehearsal is, and is gone when that is over."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown, self._ticks = shown, 0
+
+    def __enter__(self) -> Self:
+        return self
 
     def tick(self, rollout: Rollout) -> None:
         self._ticks += 1
@@ -78,6 +93,6 @@ class _Progress:
             text = f"{clock_text(rollout.updated)}  {rollout.weight:>3} %  {rollout.reason}"
             click.echo(f"\r{text:<60}", err=True, nl=False)
 
-    def clear(self) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._shown:
             click.echo(f"\r{'':<60}\r", err=True, nl=False)

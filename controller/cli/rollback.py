@@ -8,7 +8,7 @@ from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase
-from controller.errors import Exit, StoreError, UnknownRolloutError, UsageError
+from controller.errors import Exit, StoreError, UsageError
 from controller.runner import Visit
 
 
@@ -31,15 +31,16 @@ def rollback(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Set the weight to 0 % and read it back, whatever locks, leases or verdicts say.
+    """Set the weight to 0 % and read it back.
 
-    Takes a rollout, a policy file, or bare names: --function F --percentage K [--boolean B].
+    Whatever locks and verdicts say. Takes a rollout, a policy file, or bare names:
+    --function F --percentage K [--boolean B].
     """
     bare = _bare_target(rollout, function, percentage, boolean)
     if bare is None and rollout is not None:
         try:
             return _recorded(rollout, reason, store_url, dry_run, as_json)
-        except (UnknownRolloutError, StoreError) as error:
+        except (StoreError, UsageError) as error:
             if not options.is_policy_file(rollout):
                 raise
             click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)

@@ -1,6 +1,8 @@
 """Verbs that move a rollout on: start it, tick it, run it to its end."""
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, UsageError
-from controller.runner import Visit
+from controller.runner import Runner, Visit
 
 
 @click.command()
@@ -29,7 +31,10 @@ def start(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Start the rollout of POLICY and return at once; ticks take it from there."""
+    """Start a rollout and return at once.
+
+    Everything is checked first; then the first weight is set. Ticks take it from there.
+    """
     from controller.loader import load
     from controller.render.status import rollout_data, rollout_text
     from controller.start import Request
@@ -79,9 +84,10 @@ def tick(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Visit every active rollout once, or those that are named: look, decide, act, record."""
-    from controller.render.status import rollout_data, rollout_line
+    """Look, decide, act and record, once.
 
+    Visits every active rollout, or those that are named.
+    """
     with options.opened(store_url, dry_run=dry_run) as app:
         store = app.runner.store
         if rollouts:
@@ -89,40 +95,38 @@ def tick(
         else:
             ids = list(store.active(app.runner.clock.now()))
         visits = app.runner.tick(ids)
-        journal = app.journal
+    _print_visits(visits, None if app.journal is None else app.journal.lines, as_json)
     status = _tick_status(visits)
-    if scheduled and status in (Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.BUSY):
-        status = Exit.DONE
+    return Exit.DONE if scheduled and status in _FINE_ON_A_SCHEDULE else status
+
+
+_FINE_ON_A_SCHEDULE = frozenset({Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.BUSY})
+
+
+def _print_visits(visits: Sequence[Visit], would: list[str] | None, as_json: bool) -> None:
+    from controller.render.status import visit_data, visit_line
+
     if as_json:
-        data: dict[str, object] = {
-            "rollouts": [
-                {
-                    **rollout_data(visit.rollout),
-                    "busy": visit.busy,
-                    "alerts": [str(alert) for alert in visit.alerts],
-                }
-                for visit in visits
-            ]
-        }
-        if journal is not None:
-            data["would"] = journal.lines
+        data: dict[str, object] = {"rollouts": [visit_data(visit) for visit in visits]}
+        if would is not None:
+            data["would"] = would
         options.print_json("tick", data)
-        return status
+        return
     for visit in visits:
-        lost = "another run was faster; nothing changed by this one: " if visit.busy else ""
-        click.echo(f"{lost}{rollout_line(visit.rollout)}")
+        click.echo(visit_line(visit))
     if not visits:
         click.echo("no active rollout")
-    if journal is not None:
-        options.print_journal(journal.lines)
-    return status
+    if would is not None:
+        options.print_journal(would)
 
 
-def _tick_status(visits: list[Visit]) -> Exit:
-    """Return the worst of what the visits ask for: 5, then 6, then 75, else 0."""
+def _tick_status(visits: Sequence[Visit]) -> Exit:
+    """Return the worst of what the visits ask for: 5, 1, 6, 75, else 0."""
     alerts = {alert for visit in visits for alert in visit.alerts}
     if Alert.ROLLBACK_UNCONFIRMED in alerts:
         return Exit.UNCONFIRMED
+    if any(visit.problem for visit in visits):
+        return Exit.INTERNAL
     if Alert.DRIFT in alerts:
         return Exit.DRIFT
     return Exit.BUSY if any(visit.busy for visit in visits) else Exit.DONE
@@ -150,35 +154,71 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Start POLICY if needed, then tick until it ends, pauses, or --for is over."""
+    """Start if needed, then tick until it ends or pauses.
+
+    Or until --for is over. A dry run shows what would be done first, and ends there.
+    """
     from controller.loader import load
-    from controller.render.status import rollout_data, rollout_line
+    from controller.render.status import rollout_data
     from controller.start import Request
     from controller.start import start as start_rollout
+
+    show = _Shown(quiet=as_json)
+    with options.opened(store_url, dry_run=dry_run) as app:
+        until = app.runner.clock.now() + limit
+        started = start_rollout(app.runner, Request(load(policy), revision))
+        if not dry_run:
+            last = _watch(app.runner, started.rollout, every, until, show)
+        elif started.created:
+            last = Visit(started.rollout)
+        else:
+            (last,) = app.runner.tick([started.rollout.id])
+        show(last.rollout)
+    would = {} if app.journal is None else {"would": app.journal.lines}
+    if as_json:
+        options.print_json("run", {**rollout_data(last.rollout), **would})
+    elif app.journal is not None:
+        options.print_journal(app.journal.lines)
+    return Exit.DONE if dry_run else _run_status(last)
+
+
+def _watch(
+    runner: Runner,
+    rollout: Rollout,
+    every: timedelta,
+    until: datetime,
+    show: Callable[[Rollout], None],
+) -> Visit:
+    """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
     from controller.walk import resting, walk
 
-    with options.opened(store_url, dry_run=dry_run) as app:
-        runner = app.runner
-        until = runner.clock.now() + limit
-        rollout = start_rollout(runner, Request(load(policy), revision)).rollout
-        shown = ""
-        alerts: set[Alert] = set()
-        for visit in walk(runner, rollout, every=every, until=until, done=resting):
-            rollout = visit.rollout
-            alerts.update(visit.alerts)
-            line = rollout_line(rollout)
-            if not as_json and line != shown:
-                click.echo(line)
-                shown = line
-    if as_json:
-        options.print_json("run", rollout_data(rollout))
-    elif not shown:
-        click.echo(rollout_line(rollout))
-    return _run_status(rollout, alerts)
+    show(rollout)
+    last, alerts = Visit(rollout), set[Alert]()
+    for last in walk(runner, rollout, every=every, until=until, done=resting):
+        alerts.update(last.alerts)
+        show(last.rollout)
+    return replace(last, alerts=tuple(alerts))
 
 
-def _run_status(rollout: Rollout, alerts: set[Alert]) -> Exit:
-    match rollout.phase:
+class _Shown:
+    """Prints where a rollout stands, whenever that reads differently from the last time."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet, self._last = quiet, ""
+
+    def __call__(self, rollout: Rollout) -> None:
+        from controller.render.status import rollout_line
+
+        line = rollout_line(rollout)
+        if not self._quiet and line != self._last:
+            click.echo(line)
+        self._last = line
+
+
+def _run_status(last: Visit) -> Exit:
+    match last.rollout.phase:
+        case _ if last.problem:
+            return Exit.INTERNAL
         case Phase.SUCCEEDED:
             return Exit.DONE
         case Phase.ROLLED_BACK:
@@ -186,4 +226,4 @@ def _run_status(rollout: Rollout, alerts: set[Alert]) -> Exit:
         case Phase.ROLLING_BACK:
             return Exit.UNCONFIRMED
         case Phase.PROGRESSING | Phase.PAUSED:
-            return Exit.DRIFT if Alert.DRIFT in alerts else Exit.UNDECIDED
+            return Exit.DRIFT if Alert.DRIFT in last.alerts else Exit.UNDECIDED

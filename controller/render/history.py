@@ -1,9 +1,17 @@
 """History entries as lines and as JSON data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from controller.core.history import Entry
+from controller.core.rollout import Reason
+
+# Decisions of a gate: the sentence is short, and the findings below it say the rest.
+_BY_THE_GATE = frozenset(
+    {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
+)
+_DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
+_INDENT = " " * 41  # findings stand below the sentence
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
@@ -18,26 +26,38 @@ def entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def entry_text(entry: Entry) -> str:
-    """Return `entry` in one line, and the findings that decided below it."""
-    body = entry.body
-    line = (
-        f"{entry.at:%Y-%m-%d %H:%M}  {body['weight_to']:>3} %  {entry.kind:<13} {body['sentence']}"
-    )
-    return line if body["by"] == "rolloutctl" else f"{line}  (by {body['by']})"
+def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield every entry as a line that says who did it, and the findings that decided below."""
+    for entry, sentence in _said_once(entries):
+        yield f"{_line(entry, sentence)}  (by {entry.body['by']})"
+        yield from _findings(entry)
 
 
-def timeline(entries: Iterable[Entry]) -> list[str]:
-    """Return the transitions as lines, each with the findings that decided it."""
-    lines: list[str] = []
+def timeline(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the transitions as lines, each with the findings that decided it below."""
+    for entry, sentence in _said_once(entries):
+        if entry.kind not in ("evidence", "write_again"):
+            yield _line(entry, sentence)
+            yield from _findings(entry)
+
+
+def _said_once(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
+    """Yield entries with their sentences; the end of a rollback does not repeat why it began."""
+    why = ""
     for entry in entries:
-        if entry.kind in ("evidence", "write_again"):
-            continue
-        body = entry.body
-        lines.append(
-            f"{entry.at:%Y-%m-%d %H:%M}  {body['weight_to']:>3} %  {entry.kind:<13} "
-            f"{body['sentence']}"
-        )
-        if entry.kind in ("advanced", "succeeded"):
-            lines.extend(f"{'':25}{finding['sentence']}" for finding in body["findings"])
-    return lines
+        sentence = entry.body["sentence"]
+        if entry.kind == "rolling_back":
+            why = sentence
+        elif entry.kind == "rolled_back" and sentence == why:
+            sentence = "0 % is in force"
+        yield entry, sentence
+
+
+def _line(entry: Entry, sentence: str) -> str:
+    return f"{entry.at:%Y-%m-%d %H:%M}  {entry.body['weight_to']:>3} %  {entry.kind:<13} {sentence}"
+
+
+def _findings(entry: Entry) -> Iterator[str]:
+    if entry.kind in _DECISIONS and entry.body["reason"] in _BY_THE_GATE:
+        for finding in entry.body["findings"]:
+            yield f"{_INDENT}{finding['sentence']}"

@@ -6,6 +6,7 @@ from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, format_duration
+from controller.runner import Visit
 
 _MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 
@@ -46,6 +47,26 @@ def rollout_line(rollout: Rollout) -> str:
         f"{rollout.id}  {rollout.phase}  {rollout.weight} %  "
         f"{rollout.reason}: {rollout.sentence}{following}"
     )
+
+
+def visit_data(visit: Visit) -> dict[str, Any]:
+    """Return a visit as plain JSON data: the rollout, and what needs an exit status of its own."""
+    return {
+        **rollout_data(visit.rollout),
+        "busy": visit.busy,
+        "problem": visit.problem,
+        "alerts": [str(alert) for alert in visit.alerts],
+    }
+
+
+def visit_line(visit: Visit) -> str:
+    """Return a visit in one line, with what went wrong in front."""
+    line = rollout_line(visit.rollout)
+    if visit.busy:
+        return f"another run was faster; nothing changed by this one: {line}"
+    if visit.problem:
+        return f"the decision could not be saved ({visit.problem}): {line}"
+    return line
 
 
 def rollout_text(rollout: Rollout) -> str:

@@ -260,6 +260,42 @@ def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
     assert told[0].startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        pytest.param(
+            {"criteria__works__min": 99, "criteria__works__failures": ["errors", "erors"]},
+            [
+                "criteria.works.min: expected a percent with its sign, like 99.9%, not 99",
+                "criteria.works.failures[1]: no metric is called 'erors'; did you mean 'errors'?",
+            ],
+            id="a wrong bound hides no wrong name",
+        ),
+        pytest.param(
+            {"criteria__fast__judge": "x", "criteria__fast__baseline__frozen": "dirct"},
+            [
+                "criteria.fast.judge: expected 'threshold', not 'x'",
+                "criteria.fast.baseline.frozen: no metric is called 'dirct'; "
+                "did you mean 'direct'?",
+            ],
+            id="a wrong judge hides no wrong baseline",
+        ),
+        pytest.param(
+            {"steps__1__bake": 5, "steps__1__weight": 10, "steps__1__criteria": ["work"]},
+            [
+                "steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
+                "steps[1].weight: weights must climb, but 10 follows 10",
+                "steps[1].weight: the last step must have weight 100, not 10",
+                "steps[1].criteria[0]: no criterion is called 'work'; did you mean 'works'?",
+            ],
+            id="a wrong bake hides neither weight nor gate",
+        ),
+    ],
+)
+def test_one_mistake_in_a_part_hides_no_other(changes: dict[str, Any], lines: list[str]) -> None:
+    assert mistakes(changed(**changes)) == lines
+
+
 def test_a_bad_step_hides_no_bad_criterion() -> None:
     data = changed(
         steps__0__weight="10",

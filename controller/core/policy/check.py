@@ -14,8 +14,9 @@ from controller.core.policy import wording
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
-from controller.core.policy.crosscheck import crosscheck, parts_of
+from controller.core.policy.crosscheck import crosscheck
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
 from controller.core.units import shown
 

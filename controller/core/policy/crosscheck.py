@@ -4,13 +4,9 @@ A mistake in one part hides none in another, and none is told twice: where a par
 its own, only what can still be said of it for certain is checked.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.baseline import ConcurrentBaseline
 from controller.core.policy.criteria import (
@@ -21,75 +17,13 @@ from controller.core.policy.criteria import (
     Threshold,
     Traffic,
 )
-from controller.core.policy.model import LambdaEnv, Metric, Step
+from controller.core.policy.model import Metric, Step
+from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.wording import suggestion
 from controller.core.units import format_duration
 
 COUNTS = ("Sum", "SampleCount")
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What of a document is sound, beside what was written.
-
-    `None` stands where an item has a mistake of its own, and where a whole section has. The raw
-    items are what such an item says all the same: its names and its weight can be checked.
-    """
-
-    target: LambdaEnv | None
-    metrics: Mapping[str, Metric | None] | None
-    criteria: Mapping[str, Criterion | None] | None
-    steps: Sequence[Step | None] | None
-    raw_criteria: Mapping[str, object]
-    raw_steps: Sequence[object]
-
-    def named(self) -> Iterator[tuple[str, Criterion]]:
-        """Yield the sound criteria with their ids."""
-        for name, criterion in (self.criteria or {}).items():
-            if criterion is not None:
-                yield name, criterion
-
-
-_TARGET: TypeAdapter[LambdaEnv] = TypeAdapter(LambdaEnv)
-_METRIC: TypeAdapter[Metric] = TypeAdapter(Metric)
-_CRITERION: TypeAdapter[Criterion] = TypeAdapter(Criterion)
-_STEP: TypeAdapter[Step] = TypeAdapter(Step)
-
-
-def parts_of(data: Mapping[Any, Any]) -> Parts:
-    """Return what of `data` is sound."""
-    metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
-    steps = data.get("steps") if isinstance(data.get("steps"), list) else None
-    return Parts(
-        target=_sound(_TARGET, data.get("target")),
-        metrics=_all_sound(_METRIC, metrics),
-        criteria=_all_sound(_CRITERION, criteria),
-        steps=None if steps is None else [_sound(_STEP, step) for step in steps],
-        raw_criteria=criteria or {},
-        raw_steps=steps or (),
-    )
-
-
-def _items(found: object) -> dict[str, object] | None:
-    if not isinstance(found, Mapping):
-        return None
-    return {name: value for name, value in found.items() if isinstance(name, str)}
-
-
-def _sound(adapter: TypeAdapter[Any], value: object) -> Any:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError:
-        return None
-
-
-def _all_sound(
-    adapter: TypeAdapter[Any], items: Mapping[str, object] | None
-) -> dict[str, Any] | None:
-    if items is None:
-        return None
-    return {name: _sound(adapter, value) for name, value in items.items()}
 
 
 def crosscheck(parts: Parts) -> Iterator[Problem]:
@@ -120,7 +54,7 @@ def _weights(parts: Parts) -> Iterator[Problem]:
     if not parts.steps:
         yield Problem(("steps",), "needs at least one step")
         return
-    weights = [_weight(step) for step in parts.raw_steps]
+    weights = [raw_weight(step) for step in parts.raw_steps]
     for index, (lower, upper) in enumerate(pairwise(weights)):
         if lower is not None and upper is not None and upper <= lower:
             message = f"weights must climb, but {upper} follows {lower}"
@@ -130,18 +64,13 @@ def _weights(parts: Parts) -> Iterator[Problem]:
         yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
 
 
-def _weight(step: object) -> int | None:
-    weight = step.get("weight") if isinstance(step, Mapping) else None
-    return weight if type(weight) is int else None
-
-
 def _metric_names(parts: Parts) -> Iterator[Problem]:
     if parts.metrics is None or parts.criteria is None:
         return
     for name, criterion in parts.criteria.items():
         raw = parts.raw_criteria[name]
         seen: set[str] = set()
-        for place, metric in _raw_references(raw) if criterion is None else references(criterion):
+        for place, metric in raw_references(raw) if criterion is None else references(criterion):
             if metric not in parts.metrics:
                 hint = suggestion(metric, parts.metrics)
                 message = f"no metric is called {metric!r}; {hint}"
@@ -149,21 +78,6 @@ def _metric_names(parts: Parts) -> Iterator[Problem]:
             elif metric in seen and "frozen" not in place:  # a metric has a past of its own
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
             seen.add(metric)
-
-
-def _raw_references(criterion: object) -> Iterator[Reference]:
-    """Yield the metrics that a criterion names although it has a mistake."""
-    if not isinstance(criterion, Mapping):
-        return
-    for field in ("total", "metric", "per", "control"):
-        if isinstance(criterion.get(field), str):
-            yield (field,), criterion[field]
-    for field in ("failures", "baseline"):
-        inner = criterion.get(field)
-        named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
-        for key, metric in named:
-            if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
-                yield (field, key), metric
 
 
 def _unused_metrics(parts: Parts) -> Iterator[Problem]:

@@ -1,10 +1,11 @@
 """What comes next, what is waited for, and the record of a transition: shared by all of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Record
-from controller.core.findings import Verdict
+from controller.core.findings import Finding, Verdict
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, format_duration
@@ -78,14 +79,27 @@ def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:
 
 
 def why_held(rollout: Rollout, target: Reading | Unreadable) -> str:
-    """Return what a finished bake still waits for: every open finding, then the target."""
-    reasons = [one.sentence for one in rollout.findings if one.verdict is not Verdict.PASS]
+    """Return what a finished bake still waits for: the open findings, then the target."""
+    open_still = [one for one in rollout.findings if one.verdict is not Verdict.PASS]
+    reasons = [_by_label(open_still)] if open_still else []
     if isinstance(target, Unreadable):
         reasons.append(f"The target cannot be read: {target.reason}")
     elif target.update is not Update.SUCCESSFUL:
         detail = f": {target.detail}" if target.detail else ""
         reasons.append(f"The target's last update is {target.update}{detail}.")
     return " ".join(reasons)
+
+
+def _by_label(findings: Sequence[Finding]) -> str:
+    """Return one finding in full, several by what they lack: `no data (latency, traffic).`"""
+    if len(findings) == 1:
+        return findings[0].sentence
+    labels = dict.fromkeys(one.label for one in findings)
+    groups = (
+        f"{label} ({', '.join(one.criterion for one in findings if one.label is label)})"
+        for label in labels
+    )
+    return f"{', '.join(groups)}."
 
 
 def record(

@@ -1,0 +1,94 @@
+"""The parts of a file that may have mistakes: what is sound, and what the rest says anyway."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from controller.core.policy.criteria import Criterion, Reference
+from controller.core.policy.model import LambdaEnv, Metric, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a document is sound, beside what was written.
+
+    `None` stands where an item has a mistake of its own, and where a whole section has. The raw
+    items are what such an item says all the same: its names and its weight can be checked.
+    """
+
+    target: LambdaEnv | None
+    metrics: Mapping[str, Metric | None] | None
+    criteria: Mapping[str, Criterion | None] | None
+    steps: Sequence[Step | None] | None
+    raw_criteria: Mapping[str, object]
+    raw_steps: Sequence[object]
+
+    def named(self) -> Iterator[tuple[str, Criterion]]:
+        """Yield the sound criteria with their ids."""
+        for name, criterion in (self.criteria or {}).items():
+            if criterion is not None:
+                yield name, criterion
+
+
+_TARGET: TypeAdapter[LambdaEnv] = TypeAdapter(LambdaEnv)
+_METRIC: TypeAdapter[Metric] = TypeAdapter(Metric)
+_CRITERION: TypeAdapter[Criterion] = TypeAdapter(Criterion)
+_STEP: TypeAdapter[Step] = TypeAdapter(Step)
+
+
+def parts_of(data: Mapping[Any, Any]) -> Parts:
+    """Return what of `data` is sound."""
+    metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
+    steps = data.get("steps") if isinstance(data.get("steps"), list) else None
+    return Parts(
+        target=_sound(_TARGET, data.get("target")),
+        metrics=_all_sound(_METRIC, metrics),
+        criteria=_all_sound(_CRITERION, criteria),
+        steps=None if steps is None else [_sound(_STEP, step) for step in steps],
+        raw_criteria=criteria or {},
+        raw_steps=steps or (),
+    )
+
+
+def _items(found: object) -> dict[str, object] | None:
+    if not isinstance(found, Mapping):
+        return None
+    return {name: value for name, value in found.items() if isinstance(name, str)}
+
+
+def _sound(adapter: TypeAdapter[Any], value: object) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _all_sound(
+    adapter: TypeAdapter[Any], items: Mapping[str, object] | None
+) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    return {name: _sound(adapter, value) for name, value in items.items()}
+
+
+def raw_references(criterion: object) -> Iterator[Reference]:
+    """Yield the metrics that a criterion names although it has a mistake."""
+    if not isinstance(criterion, Mapping):
+        return
+    for field in ("total", "metric", "per", "control"):
+        if isinstance(criterion.get(field), str):
+            yield (field,), criterion[field]
+    for field in ("failures", "baseline"):
+        inner = criterion.get(field)
+        named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
+        for key, metric in named:
+            if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
+                yield (field, key), metric
+
+
+def raw_weight(step: object) -> int | None:
+    """Return the weight that a step has although it may have a mistake; None without any."""
+    weight = step.get("weight") if isinstance(step, Mapping) else None
+    return weight if type(weight) is int else None

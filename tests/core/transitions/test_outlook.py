@@ -1,0 +1,182 @@
+"""A decision says where the rollout stands, what comes next, when, and what blocks it."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from controller.core.observation import Reading, Series, Unreadable
+from controller.core.rollout import Rollout
+from tests.ladder import (
+    AT_10,
+    AT_100,
+    GOING_BACK,
+    GONE,
+    HEALTHY,
+    MOVING,
+    RAISING,
+    SICK,
+    SILENT,
+    THIN,
+    tick,
+)
+from tests.rollouts import MINUTE, NOON, reads
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "minute", "measured", "sentence"),
+    [
+        pytest.param(
+            RAISING, reads(50), 1, SILENT,
+            "50 % is in force; baking at 50 % until 2026-11-24 12:13 UTC",
+            id="settled",
+        ),
+        pytest.param(
+            RAISING, reads(50, MOVING), 1, SILENT,
+            "waiting for 50 % to be in force: the update is still in progress",
+            id="waiting",
+        ),
+        pytest.param(
+            RAISING, reads(50, MOVING), 11, SILENT,
+            "50 % was not in force 10m after it was asked for",
+            id="shift timed out",
+        ),
+        pytest.param(
+            RAISING, reads(10, token="token-9"), 1, SILENT,
+            "the target still shows 10 % and was changed by another hand after 50 % was decided, "
+            "so nobody can say whether that was written",
+            id="raise uncertain",
+        ),
+        pytest.param(
+            AT_10, reads(10), 5, HEALTHY, "baking at 10 % until 2026-11-24 12:12 UTC",
+            id="baking",
+        ),
+        pytest.param(
+            AT_10, reads(10), 13, HEALTHY,
+            "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
+            "2026-11-24 12:15 UTC",
+            id="settling",
+        ),
+        pytest.param(
+            AT_10, GONE, 5, HEALTHY,
+            "the target cannot be read; traffic stays where it is: Lambda did not answer",
+            id="unreadable",
+        ),
+        pytest.param(
+            AT_10, reads(10), 15, THIN,
+            "holding at 10 %: works has too few samples: 10 of 50 that a pass needs; last 100%, "
+            "at least 99% asked.",
+            id="holding for samples",
+        ),
+        pytest.param(
+            AT_10, reads(10, MOVING), 15, HEALTHY,
+            "holding at 10 %: The target's last update is in_progress.",
+            id="holding for the target",
+        ),
+        pytest.param(
+            AT_10, reads(10), 32, THIN,
+            "still held at 10 % 20m after the bake: works has too few samples: 27 of 50 that a "
+            "pass needs; last 100%, at least 99% asked.",
+            id="held too long",
+        ),
+        pytest.param(
+            AT_10, reads(10), 15, HEALTHY, "the gate at 10 % passed; going to 50 %",
+            id="advanced",
+        ),
+        pytest.param(
+            AT_100, reads(100), 35, HEALTHY,
+            "the gate at 100 % passed; the rollout is complete (not refuted)",
+            id="succeeded",
+        ),
+        pytest.param(
+            AT_10, reads(10), 7, SICK,
+            "works fails: success was below 99% for 2 windows of 1m in a row, last 95%; "
+            "10 failures in 200 requests of this step.",
+            id="gate failed",
+        ),
+        pytest.param(
+            AT_10, reads(0), 5, HEALTHY,
+            "the weight was found at 0 % where 10 % was asked for; that ends a rollout",
+            id="found at zero",
+        ),
+        pytest.param(
+            AT_10, reads(30), 5, HEALTHY,
+            "another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was asked for",
+            id="drifted",
+        ),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_where_a_rollout_stands(
+    rollout: Rollout,
+    target: Reading | Unreadable,
+    minute: float,
+    measured: Mapping[str, Series],
+    sentence: str,
+) -> None:
+    assert tick(rollout, target, minute, measured).rollout.sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "minute", "measured", "at_minute", "text", "blocked"),
+    [
+        pytest.param(
+            RAISING, reads(50, MOVING), 1, SILENT, 10,
+            "rolls back unless 50 % is in force by 2026-11-24 12:10 UTC",
+            "the update is still in progress",
+            id="a raise",
+        ),
+        pytest.param(
+            AT_10, reads(10), 5, HEALTHY, 15,
+            "50 % at 2026-11-24 12:15 UTC if every criterion passes",
+            "the bake",
+            id="a bake",
+        ),
+        pytest.param(
+            AT_100, reads(100), 5, HEALTHY, 35,
+            "success at 2026-11-24 12:35 UTC if every criterion passes",
+            "the bake",
+            id="the last bake",
+        ),
+        pytest.param(
+            AT_10, reads(10), 15, THIN, 32,
+            "50 % as soon as every criterion passes; pauses at 2026-11-24 12:32 UTC",
+            "inconclusive: works",
+            id="a hold",
+        ),
+        pytest.param(
+            AT_10, GONE, 20, HEALTHY, 32,
+            "50 % as soon as every criterion passes; pauses at 2026-11-24 12:32 UTC",
+            "the target",
+            id="a hold for the target",
+        ),
+        pytest.param(
+            AT_10, reads(30), 5, HEALTHY, 24 * 60 + 5,
+            "waits for a person to roll it back (a criterion that fails still does); reminds "
+            "once a day",
+            "a person",
+            id="a pause",
+        ),
+        pytest.param(
+            GOING_BACK, reads(10), 1, HEALTHY, 5,
+            "0 % is written until it is read back; pages from 2026-11-24 12:05 UTC",
+            "the target shows NEW_PATH_PERCENTAGE=10",
+            id="a rollback",
+        ),
+        pytest.param(
+            GOING_BACK, reads(0), 1, HEALTHY, 16,
+            "watched for drift until 2026-11-24 12:16 UTC",
+            "",
+            id="the end",
+        ),
+    ],
+)  # fmt: skip
+def test_a_decision_says_what_comes_next_and_what_blocks_it(
+    rollout: Rollout,
+    target: Reading | Unreadable,
+    minute: float,
+    measured: Mapping[str, Series],
+    at_minute: float,
+    text: str,
+    blocked: str,
+) -> None:
+    after = tick(rollout, target, minute, measured).rollout
+    assert (after.next_at, after.next, after.blocked) == (NOON + at_minute * MINUTE, text, blocked)

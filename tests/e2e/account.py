@@ -1,0 +1,175 @@
+"""An account to act in: the function of the shipped policy, and what its two paths measure."""
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from tests.emulator import Emulator
+
+POLICY: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
+FUNCTION: Final = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
+PERCENTAGE: Final = "USE_API_GATEWAY_PERCENTAGE"
+BOOLEAN: Final = "USE_API_GATEWAY"
+
+# Whatever a person may have put there. None of it is the controller's, and some of it is secret.
+OTHERS: Final[Mapping[str, str]] = {
+    "EMPTY": "",
+    "UNICODE": "Grüße aus 世界 🚀 e\N{COMBINING ACUTE ACCENT}",
+    "QUOTED": "she said \"it's\" and `left`",
+    "EQUATION": "a=b==c&d=%20;e",
+    "JSON": '{"a": [1, null], "b": "\\u00e9"}',
+    "LINES": "one\ntwo\r\n\tthree\n",
+    "SPACES": "  kept  ",
+    "BACKSLASHES": "C:\\temp\\new\\\\",
+    "LONG": "0123456789abcdef" * 100,
+    "NUMBER": "010",
+    "BOOLEAN_LOOKING": "True",
+    "USE_API_GATEWAY_PERCENTAGE_NOTE": "10 % of what?",
+    "SLACK_SIGNING_SECRET": "shhh-8f742231b10e8888abcd99yyyzzz85a5",
+    "DATABASE_URL": "postgres://app:tr0ub4dor&3@db.internal:5432/app?sslmode=require",
+}
+
+_API: Final = {"ApiName": "Execution Layer API"}
+_DIRECT: Final = {"FunctionName": "BedrockProcessor"}
+_MINUTE: Final = timedelta(minutes=1)
+
+# One minute of requests: how long they took (ms), and how many of each. The p95 lies near 240,
+# the average near 160.
+_DURATIONS: Final = (120.0, 180.0, 240.0, 300.0)
+_REQUESTS: Final = (30, 20, 8, 2)
+_PUT_AT_ONCE: Final = 1_000
+
+
+@dataclass(slots=True)
+class Account:
+    """One account of the emulator, as people and traffic change it."""
+
+    emulator: Emulator
+    number: str
+    _lambda: Any
+    _cloudwatch: Any
+
+    @classmethod
+    def of(cls, emulator: Emulator, number: str) -> "Account":
+        """Return the account called `number`."""
+        clients = (emulator.client(service, number) for service in ("lambda", "cloudwatch"))
+        return cls(emulator, number, *clients)
+
+    # --- functions ------------------------------------------------------------------------------
+
+    def create(self, function: str = FUNCTION, percentage: str = "0", boolean: str = "false") -> None:
+        """Create `function` with the two variables of a weight and a dozen others."""
+        self._lambda.create_function(
+            FunctionName=function,
+            Runtime="python3.12",
+            Role=f"arn:aws:iam::{self.number}:role/handler",
+            Handler="handler.handle",
+            Code={"ZipFile": _archive()},
+            Environment={"Variables": {**OTHERS, PERCENTAGE: percentage, BOOLEAN: boolean}},
+        )
+        self._settled(function)
+
+    def change(self, function: str = FUNCTION, **variables: str) -> None:
+        """Set some variables by another hand: a person's, or a deployment's."""
+        self._settled(function)
+        merged = {**self.environment(function), **variables}
+        self._lambda.update_function_configuration(
+            FunctionName=function, Environment={"Variables": merged}
+        )
+        self._settled(function)
+
+    def environment(self, function: str = FUNCTION) -> dict[str, str]:
+        """Return every variable of `function`."""
+        found: dict[str, str] = self._configuration(function)["Environment"]["Variables"]
+        return found
+
+    def pair(self, function: str = FUNCTION) -> tuple[str, str]:
+        """Return the percentage and the boolean of `function`, as they stand."""
+        variables = self.environment(function)
+        return variables[PERCENTAGE], variables[BOOLEAN]
+
+    def others(self, function: str = FUNCTION) -> dict[str, str]:
+        """Return every variable of `function` but the pair."""
+        variables = self.environment(function)
+        return {name: variables[name] for name in variables if name not in (PERCENTAGE, BOOLEAN)}
+
+    def revision(self, function: str = FUNCTION) -> str:
+        """Return what changes with every write to `function`."""
+        self._settled(function)
+        return str(self._configuration(function)["RevisionId"])
+
+    def _configuration(self, function: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._lambda.get_function_configuration(FunctionName=function)
+        return found
+
+    def _settled(self, function: str) -> None:
+        for _ in range(100):
+            found = self._configuration(function)
+            if (found["State"], found["LastUpdateStatus"]) == ("Active", "Successful"):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(f"{function} is still being updated after 5 s")
+
+    # --- measurements ---------------------------------------------------------------------------
+
+    def call_directly(self, begin: datetime, end: datetime) -> None:
+        """Measure the direct path in each minute from `begin` to `end`."""
+        durations = _spread("Duration", _DIRECT, _DURATIONS, _REQUESTS)
+        self._put("AWS/Lambda", [durations], begin, end)
+
+    def call_gateway(self, begin: datetime, end: datetime, *, failing: int = 0) -> None:
+        """Measure the gateway in each minute from `begin` to `end`.
+
+        It is 2 % slower than the direct path, and `failing` of 60 requests end with a 5XX.
+        """
+        total = sum(_REQUESTS)
+        slower = [1.02 * duration for duration in _DURATIONS]
+        minute = [
+            _spread("Count", _API, (1.0,), (total,)),
+            _spread("4XXError", _API, (0.0,), (total,)),
+            _spread("5XXError", _API, (0.0, 1.0), (total - failing, failing)),
+            _spread("Latency", _API, slower, _REQUESTS),
+            _spread("IntegrationLatency", _API, slower, _REQUESTS),
+        ]
+        self._put("AWS/ApiGateway", minute, begin, end)
+
+    def _put(
+        self, namespace: str, minute: Sequence[Mapping[str, Any]], begin: datetime, end: datetime
+    ) -> None:
+        data = [{**one, "Timestamp": at} for at in _minutes(begin, end) for one in minute]
+        for first in range(0, len(data), _PUT_AT_ONCE):
+            self._cloudwatch.put_metric_data(
+                Namespace=namespace, MetricData=data[first : first + _PUT_AT_ONCE]
+            )
+
+
+def _spread(
+    name: str, dimensions: Mapping[str, str], values: Sequence[float], counts: Sequence[int]
+) -> dict[str, Any]:
+    """Return a datum of many samples, so that SampleCount and percentiles are of requests."""
+    samples = {value: count for value, count in zip(values, counts, strict=True) if count}
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "Values": list(samples),
+        "Counts": [float(count) for count in samples.values()],
+    }
+
+
+def _minutes(begin: datetime, end: datetime) -> Iterator[datetime]:
+    at, last = (moment.replace(second=0, microsecond=0) for moment in (begin, end))
+    while at < last:
+        yield at
+        at += _MINUTE
+
+
+def _archive() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("handler.py", "def handle(event, context): return event")
+    return content.getvalue()

@@ -1,0 +1,152 @@
+"""docs/policy.md: its policies load, its tables are the models', its numbers are right."""
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import timedelta
+from math import ceil, exp, log
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller import yaml_source
+from controller.core.policy import parse
+from controller.core.policy.base import Model
+from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.units import format_duration
+from controller.errors import PolicyError
+from controller.loader import loads
+
+TEXT = (Path(__file__).parents[1] / "docs" / "policy.md").read_text(encoding="utf-8")
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+YAML = [body for language, body in FENCES if language == "yaml"]
+WHOLE = [body for body in YAML if body.startswith("version:")]
+FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
+
+MODELS: dict[str, type[Model]] = {
+    "policy": Policy,
+    "target": LambdaEnv,
+    "metric": Metric,
+    "step": Step,
+    "success_rate": SuccessRate,
+    "latency_increase": LatencyIncrease,
+    "threshold": Threshold,
+    "traffic": Traffic,
+    "fixed": FixedBaseline,
+    "frozen": FrozenBaseline,
+    "concurrent": ConcurrentBaseline,
+}
+
+
+def defaults() -> Iterator[tuple[str, str]]:
+    """Yield each field that may be left out, and its default as the table writes it."""
+    for name, model in MODELS.items():
+        for field, facts in model.model_fields.items():
+            if facts.is_required():
+                continue
+            value = facts.get_default(call_default_factory=True)
+            if isinstance(value, timedelta):
+                value = format_duration(value)
+            shown = "none" if value is None or value in ("", {}) else f"`{value}`"
+            yield f"{name}.{facts.alias or field}", shown
+
+
+def section(title: str) -> str:
+    """Return the text from a heading to the next of its level or above."""
+    level, start = next(
+        (len(match[1]), match.end())
+        for match in re.finditer(r"^(#+) (.*)$", TEXT, re.MULTILINE)
+        if match[2] == title
+    )
+    end = re.search(rf"^#{{1,{level}}} ", TEXT[start:], re.MULTILINE)
+    return TEXT[start : start + end.start()] if end else TEXT[start:]
+
+
+def test_a_policy_is_shown_in_whole() -> None:
+    assert WHOLE
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_policy_in_the_text_loads(text: str) -> None:
+    assert loads(text, "docs/policy.md").steps[-1].weight == 100
+
+
+@pytest.mark.parametrize("text", FRAGMENTS, ids=lambda text: text.split(":")[1].strip()[:20])
+def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
+    data: Any = deepcopy(yaml_source.parse(WHOLE[0], "docs/policy.md").data)
+    fragment: Any = yaml_source.parse(text, "docs/policy.md").data
+    for key, value in fragment.items():
+        data[key] = {**data[key], **value} if isinstance(value, dict) else value
+    assert parse(data).name == data["name"]
+
+
+def test_the_error_lines_are_those_of_the_file_above() -> None:
+    wrong = next(body for body in YAML if body.startswith("# wrong.yaml\n"))
+    told = next(body for language, body in FENCES if language == "text")
+    with pytest.raises(PolicyError) as caught:
+        loads(wrong, "wrong.yaml")
+    assert str(caught.value) == told.strip()
+
+
+def test_the_table_of_defaults_is_the_models() -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| (\S+) \| (.+) \|$",
+        section("Every default and its reason"),
+        re.MULTILINE,
+    )
+    assert {field: default for field, default, _ in rows} == dict(defaults())
+    assert len(rows) == len(list(defaults()))
+    assert all(reason.endswith(".") for _, _, reason in rows)
+
+
+@pytest.mark.parametrize(
+    ("title", "model"),
+    [
+        ("policy", Policy),
+        ("target", LambdaEnv),
+        ("metrics", Metric),
+        ("steps", Step),
+        ("success_rate", SuccessRate),
+        ("latency_increase", LatencyIncrease),
+        ("threshold", Threshold),
+        ("traffic", Traffic),
+    ],
+)
+def test_every_field_is_explained(title: str, model: type[Model]) -> None:
+    everywhere = {"kind", "judge", "over"} if "judge" in model.model_fields else set()
+    rows = set(re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE))
+    assert rows == set(model.model_fields) - everywhere
+
+
+def test_what_all_criteria_have_is_explained_once() -> None:
+    shared = section("Criteria").split("### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", shared, re.MULTILINE)) == {"kind", "judge", "over"}
+
+
+@pytest.mark.parametrize("model", [FixedBaseline, FrozenBaseline, ConcurrentBaseline])
+def test_every_field_of_a_baseline_is_shown(model: type[Model]) -> None:
+    shown = section("latency_increase")
+    assert all(f"`{field.alias or name}`" in shown for name, field in model.model_fields.items())
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(f"{1 - 5 / 4_000:.3%}", id="a breach"),
+        pytest.param(f"{1 - 3 / 4_000:.3%}", id="no breach"),
+        pytest.param(f"{(300 * 1_000 + 330 * 3_000) / 4_000:g} ms", id="weighted mean"),
+        pytest.param(f"+{322.5 / 310 - 1:.0%}", id="within the bound"),
+        pytest.param(f"+{322.5 / 305 - 1:.1%}", id="above the bound"),
+        pytest.param(f"e⁻⁵ = {exp(-5):.1%}", id="silence that may be chance"),
+        pytest.param(f"e⁻⁷ = {exp(-7):.2%}", id="silence that is none"),
+        pytest.param(f"{1 - 1 / 142:.1%}", id="one failure in a small window"),
+        pytest.param(f"{1 - 0.05 ** (1 / 20):.1%}", id="no failure in 20"),
+        pytest.param(f"{1 - 0.05 ** (1 / 300):.2%}", id="no failure in 300"),
+        pytest.param(f"{ceil(log(0.05) / log(0.999)):,} requests", id="proof"),
+    ],
+)  # fmt: skip
+def test_a_worked_number_is_right(number: str) -> None:
+    assert number.replace("%", " %") in TEXT
