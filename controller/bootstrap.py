@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from controller.adapters.aws import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
@@ -35,15 +37,13 @@ class App:
 @contextmanager
 def live(settings: Settings, *, dry_run: bool = False) -> Iterator[App]:
     """Yield the application on the real account; a dry run is the same with other adapters."""
-    from controller.adapters.aws import Clients
-
     clients = Clients()
     clock = SystemClock()
 
     def open_target(target: LambdaEnv) -> OpenTarget:
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
-    with SqliteStore(settings.store) as store:
+    with SqliteStore(settings.store, create=not dry_run) as store:
         runner = Runner(
             store=store,
             targets=open_target,
@@ -57,8 +57,8 @@ def live(settings: Settings, *, dry_run: bool = False) -> Iterator[App]:
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store alone, and the current moment: for verbs that only look."""
-    with SqliteStore(settings.store) as store:
+    """Yield the store alone, and the current moment: for verbs that only look, and create none."""
+    with SqliteStore(settings.store, create=False) as store:
         yield store, SystemClock().now()
 
 
@@ -67,7 +67,7 @@ def _dry(runner: Runner) -> App:
     real = runner.targets
 
     def open_target(target: LambdaEnv) -> OpenTarget:
-        return DryRunTarget(real(target), journal)
+        return DryRunTarget(real(target), target.function, journal)
 
     runner.targets = open_target
     runner.store = DryRunStore(runner.store, journal)
@@ -94,9 +94,10 @@ def rehearsal(policy: Policy, scenario: str, seed: int) -> Iterator[Stage]:
     from controller.simulation.world import World
 
     world = World.for_policy(policy, load_scenario(scenario), seed=seed)
+    jitter = Random(seed).uniform  # noqa: S311 - the same seed tells the same story
 
     def open_target(target: LambdaEnv) -> OpenTarget:
-        return LambdaEnvTarget(world.client("lambda"), target, world.clock)
+        return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
 
     with (
         TemporaryDirectory(prefix="rolloutctl-") as folder,
@@ -134,12 +135,10 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
 
 def lower_bare(target: LambdaEnv, *, dry_run: bool) -> Lowered:
     """Set `target` to 0 % without any store, and read it back for as long as that may take."""
-    from controller.adapters.aws import Clients
-
     clock = SystemClock()
     opened: OpenTarget = LambdaEnvTarget(Clients().get("lambda"), target, clock)
     journal = Journal()
     if dry_run:
-        opened = DryRunTarget(opened, journal)
+        opened = DryRunTarget(opened, target.function, journal)
     reading = lower_and_confirm(opened, clock)
     return Lowered(reading.stands_at(0), reading.shown, journal.lines)

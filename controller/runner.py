@@ -259,7 +259,7 @@ class Runner:
     def _tell(self, rollout: Rollout, notice: Notice) -> None:
         try:
             self.notifier.notify(rollout, notice)
-        except Exception as error:  # whatever a channel raises must not stop a tick
+        except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
             log.error("notify_failed", rollout=rollout.id, notice=notice.text, problem=str(error))
 
 

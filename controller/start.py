@@ -1,4 +1,4 @@
-"""Starting a rollout: everything that is checked once, before the first percent of traffic moves."""
+"""Starting a rollout: all that is checked once, before the first percent of traffic moves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def start(runner: Runner, request: Request) -> Started:
 
 
 def look(runner: Runner, policy: Policy) -> Preflight:
-    """Return what a start of `policy` would find. Raises UsageError when the target is unreadable."""
+    """Return what a start of `policy` would find. Raises UsageError for an unreadable target."""
     target = runner.targets(policy.target)
     reading = _read(target, policy)
     return preflight(runner, policy, reading, target.obstacles(), runner.clock.now())
@@ -93,9 +93,7 @@ def _read(target: OpenTarget, policy: Policy) -> Reading:
         raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
 
 
-def _known(
-    runner: Runner, request: Request, revision: str, reading: Reading
-) -> Rollout | None:
+def _known(runner: Runner, request: Request, revision: str, reading: Reading) -> Rollout | None:
     """Return the rollout that this request would start again; None when there is none.
 
     Raises UsageError and RolledBackError as `start` says.
@@ -125,8 +123,8 @@ def _same(known: Rollout, request: Request, revision: str) -> Rollout:
         )
     if known.digest != request.policy.digest() and known.final:
         raise UsageError(
-            f"{known.id} succeeded with revision {revision} under another version of the policy; "
-            "give --retry with --reason to roll it out again"
+            f"{known.id} brought revision {revision} to {known.weight} % with another version of "
+            "the policy, so there is nothing to start. Roll it back and start again with --retry"
         )
     if known.digest != request.policy.digest():
         raise UsageError(
@@ -144,7 +142,7 @@ def preflight(
     now: datetime,
 ) -> Preflight:
     """Return what stands in the way of a start. Reads metrics; writes nothing."""
-    refusals = [*_weight_refusals(reading), *(one.text for one in obstacles if one.fatal)]
+    refusals = [*_weight_refusals(runner, reading), *(one.text for one in obstacles if one.fatal)]
     warnings = [one.text for one in obstacles if not one.fatal]
     baselines: dict[str, FrozenValue] = {}
     try:
@@ -161,14 +159,17 @@ def preflight(
     return Preflight(reading, tuple(refusals), tuple(warnings), baselines)
 
 
-def _weight_refusals(reading: Reading) -> list[str]:
+def _weight_refusals(runner: Runner, reading: Reading) -> list[str]:
     refusals: list[str] = []
     if reading.weight is None:
         refusals.append(f"the variables contradict each other: {reading.shown}")
     elif reading.weight > 0:
+        exposures = runner.store.exposures(reading.identity)
+        owner = next((one for one, _, end in exposures if end is None), None)
+        by, back = (f" by {owner}", owner) if owner else ("", "--function ... --percentage ...")
         refusals.append(
-            f"the canary has {reading.weight} % already ({reading.shown}); a rollout starts from 0: "
-            "roll back by hand first (rolloutctl rollback --function ... --percentage ...)"
+            f"the canary has {reading.weight} % already{by} ({reading.shown}); a rollout starts "
+            f"from 0: roll back by hand first (rolloutctl rollback {back})"
         )
     if reading.update is not Update.SUCCESSFUL:
         detail = f": {reading.detail}" if reading.detail else ""

@@ -1,4 +1,4 @@
-"""Ticks in a row: what `run` does against the clock on the wall, and a rehearsal against its own."""
+"""Ticks in a row: `run` against the clock on the wall, a rehearsal against its own."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta

@@ -100,6 +100,15 @@ def test_a_date_stays_what_was_written() -> None:
             id="a duplicate key is told at the second",
         ),
         pytest.param(
+            "metrics:\n",
+            "metrics:\n  5xx: {namespace: Shop, name: X, statistic: Sum}\n",
+            [
+                "5:3: metrics.'5xx': expected a name (a letter, then letters, digits, _ . -; at "
+                "most 63), not '5xx'"
+            ],
+            id="a name that is none is told at the name",
+        ),
+        pytest.param(
             "max_increase: 5%",
             "max_increase: 5",
             "10:79: criteria.SC-003.max_increase: expected a percent with its sign, like 99.9%, "

@@ -137,15 +137,12 @@ def test_what_two_readers_could_read_in_two_ways_is_a_mistake(
 
 
 def test_a_problem_that_follows_from_a_mistake_is_not_told() -> None:
-    source = parse("a: !include a.yaml\nb: {<<: {x: 1}}\nc: {}\n", "f.yaml")
-    problems = [
-        Problem(("a",), "expected a mapping, not nothing"),
-        Problem(("b", "x"), "is required"),
-        Problem(("c", "x"), "is required"),
-    ]
-    assert [
-        line for line in source.report(problems) if "required" in line or "mapping" in line
-    ] == ["f.yaml:3:4: c.x: is required"]
+    text = "a: &a !include a.yaml\nb: {<<: {x: 1}}\nc: {!tag x: 1}\nd: *a\ne: {}\n"
+    source = parse(text, "f.yaml")
+    follow = [Problem((key, "x"), "is required") for key in "abcd"]
+    told = source.report([*follow, Problem(("e", "x"), "is required")])
+    assert [line for line in told if "required" in line] == ["f.yaml:5:4: e.x: is required"]
+    assert len(told) == 4
 
 
 @pytest.mark.parametrize(
@@ -194,6 +191,12 @@ def test_a_file_is_read_with_its_name_in_every_line(tmp_path: Path) -> None:
     source = read(path)
     assert source.data == {"a": 1, "b": "\u00e9"}
     assert source.report() == [f"{path}:3:1: a: duplicate key, first on line 1"]
+
+
+def test_a_byte_order_mark_is_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"\xef\xbb\xbf{a: 1, a: 2}")
+    assert read(path).report() == [f"{path}:1:8: a: duplicate key, first on line 1"]
 
 
 @pytest.mark.parametrize(

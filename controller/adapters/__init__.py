@@ -1,1 +1,1 @@
-"""One module per outside thing: it translates arguments, results and errors, and decides nothing."""
+"""One module per outside thing: it translates arguments, results, errors, and decides nothing."""

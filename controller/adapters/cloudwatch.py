@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller import events
-from controller.adapters.aws import AWS_ERRORS, code_of, told
+from controller.adapters.aws import aws_errors, code_of, told
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.units import at
 from controller.errors import MetricsError
@@ -34,23 +34,26 @@ class _Result:
     """What the pages of one query have brought so far."""
 
     points: dict[int, float] = field(default_factory=dict)
-    status: str = "never answered"
+    status: str = "CloudWatch did not answer this query"
     message: str = ""
+    pages: int = 0
 
     def take(self, result: Mapping[str, Any]) -> None:
+        """Add one page's part; the status of the last one counts, for partial means: go on."""
         stamps = (int(stamp.timestamp()) for stamp in result.get("Timestamps", ()))
         self.points.update(zip(stamps, result.get("Values", ()), strict=True))
-        self.status = result.get("StatusCode", "Complete")
-        messages = result.get("Messages") or ()
-        if messages:
-            self.message = "; ".join(str(one.get("Value", "")) for one in messages)
+        self.status = result.get("StatusCode", "no status")
+        self.message = _text(result.get("Messages"))
+        self.pages += 1
 
     def series(self) -> Series:
+        """Return the series, oldest point first: pages come in any order."""
         answer = _ANSWERS.get(self.status, Answer.ERROR)
+        points = dict(sorted(self.points.items())) if self.pages > 1 else self.points
         message = self.message
         if answer is not Answer.COMPLETE and not message:
             message = self.status
-        return Series(self.points, answer, message)
+        return Series(points, answer, message)
 
 
 class CloudWatchMetrics:
@@ -74,8 +77,8 @@ class CloudWatchMetrics:
         """Ask one batch, follow its pages, and put together what belongs to one Id."""
         results = {f"q{number}": _Result() for number in range(len(queries))}
         for page in self._pages(queries, span):
-            for message in page.get("Messages") or ():
-                log.warning("cloudwatch_warned", problem=str(message.get("Value", "")))
+            if warning := _text(page.get("Messages")):
+                log.warning("cloudwatch_warned", problem=warning)
             for result in page["MetricDataResults"]:
                 results[result["Id"]].take(result)
         return {
@@ -94,7 +97,7 @@ class CloudWatchMetrics:
         for _ in range(PAGES_PER_CALL):
             try:
                 page = self._client.get_metric_data(**request)
-            except AWS_ERRORS as error:
+            except aws_errors() as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
                 raise MetricsError(told(action, error), code=code_of(error)) from error
             yield page
@@ -105,6 +108,10 @@ class CloudWatchMetrics:
             f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
             "shorten the baseline's window or split the policy"
         )
+
+
+def _text(messages: Iterable[Mapping[str, str]] | None) -> str:
+    return "; ".join(f"{one.get('Code')}: {one.get('Value')}" for one in messages or ())
 
 
 def _metric_stat(identity: str, query: Query) -> dict[str, Any]:

@@ -11,25 +11,26 @@ from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.observation import Reading
 from controller.core.rollout import Rollout
+from controller.errors import TargetTakenError
 from controller.ports import Obstacle, OpenTarget, Store
 
 
 @dataclass(slots=True)
 class Journal:
-    """What would have been done, one sentence each, in order."""
+    """What would have been done, in order; each line goes on after "would:"."""
 
     lines: list[str] = field(default_factory=list)
 
     def note(self, line: str) -> None:
-        """Add one sentence."""
+        """Add one line."""
         self.lines.append(line)
 
 
 class DryRunTarget:
-    """A target that is read, and never written."""
+    """A target that is read, and never written. name: what people call it."""
 
-    def __init__(self, target: OpenTarget, journal: Journal) -> None:
-        self._target, self._journal = target, journal
+    def __init__(self, target: OpenTarget, name: str, journal: Journal) -> None:
+        self._target, self._name, self._journal = target, name, journal
 
     def read(self) -> Reading:
         """Return the weight as it stands."""
@@ -37,11 +38,11 @@ class DryRunTarget:
 
     def raise_to(self, weight: int, token: str) -> None:
         """Note the raise."""
-        self._journal.note(f"raise the weight to {weight} %")
+        self._journal.note(f"raise {self._name} to {weight} %")
 
     def lower_to_zero(self, within: timedelta) -> None:
         """Note the rollback."""
-        self._journal.note("lower the weight to 0 %")
+        self._journal.note(f"lower {self._name} to 0 %")
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return what is in the way."""
@@ -54,11 +55,27 @@ class DryRunStore:
     def __init__(self, store: Store, journal: Journal) -> None:
         self._store, self._journal = store, journal
         self._saved: dict[str, Rollout] = {}
+        self._created: list[str] = []
+        self._entries: dict[str, list[Entry]] = {}
+        self._locks: dict[str, str] = {}
 
     def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
-        """Note the new rollout."""
+        """Note the new rollout. Raises TargetTakenError as the real store would."""
+        for lock in locks:
+            owner = self.owner(lock)
+            if owner is not None and not self.load(owner).final:
+                raise TargetTakenError(
+                    f"{rollout.id} would not be started: {owner} owns {lock}; let {owner} finish "
+                    "or roll it back first",
+                    rollout=rollout.id,
+                    owner=owner,
+                    lock=lock,
+                )
         self._journal.note(f"create {rollout.id}: {rollout.sentence}")
         self._saved[rollout.id] = rollout
+        self._created.append(rollout.id)
+        self._entries[rollout.id] = list(entries)
+        self._locks.update(dict.fromkeys(locks, rollout.id))
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout as this process saved it, or as it is stored."""
@@ -70,26 +87,29 @@ class DryRunStore:
             self._journal.note(f"record {entry.kind} of {rollout.id}: {entry.body['sentence']}")
         saved = replace(rollout, version=rollout.version + 1)
         self._saved[rollout.id] = saved
+        self._entries.setdefault(rollout.id, []).extend(entries)
         return saved
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit."""
-        return self._store.active(now)
+        """Return the ids that a tick must visit, this process's own last."""
+        return (*self._store.active(now), *self._created)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`."""
-        return self._store.of_name(name)
+        own = (one for one in self._created if self._saved[one].name == name)
+        return (*self._store.of_name(name), *own)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all stored entries."""
-        return self._store.history(rollout_id)
+        """Return all entries, stored ones first."""
+        stored = () if rollout_id in self._created else self._store.history(rollout_id)
+        return (*stored, *self._entries.get(rollout_id, ()))
 
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that holds `lock`."""
-        return self._store.owner(lock)
+        return self._locks.get(lock) or self._store.owner(lock)
 
     def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
-        """Return when rollouts of `target` had weight above 0."""
+        """Return when rollouts of `target` had weight above 0; a dry run moved none."""
         return self._store.exposures(target)
 
 

@@ -1,11 +1,9 @@
-"""The two variables of a weight, as one value: the percentage, and a boolean that is true at 100."""
+"""The two variables of a weight, as one value: a percentage, and a boolean that is true at 100."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from controller.core.policy import LambdaEnv
 
 # Lambda's limit for all names and values together; it cannot be raised.
 ENVIRONMENT_BYTES: Final = 4_096
@@ -19,11 +17,6 @@ class Pair:
 
     percentage: str
     boolean: str | None
-
-    @classmethod
-    def of(cls, target: LambdaEnv) -> "Pair":
-        """Return the pair that `target` names."""
-        return cls(target.percentage, target.boolean)
 
     def weight(self, variables: Mapping[str, str]) -> int | None:
         """Return the weight that `variables` mean together; None when they contradict each other.

@@ -23,14 +23,15 @@ class SqliteStore:
     """`Store` in the file at `path`, which is created with its directory on first use.
 
     durable: False for rehearsals; a commit then does not wait for the disk.
+    create: False for runs that change nothing; a store that is not there is then an empty one.
 
     Belongs to the thread that made it. Raises StoreError when the file cannot be used, then and
     from every method.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         self._path = path
-        self._connection = open_file(path, durable=durable)
+        self._connection = open_file(path, durable=durable, create=create)
 
     def __enter__(self) -> Self:
         return self

@@ -47,9 +47,10 @@ PRAGMA user_version = {LAYOUT};
 """
 
 
-def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
+def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Connection:
     """Return a connection to the store at `path`, created with its directory if there is none.
 
+    Without `create` it is an empty one in memory then, and nothing is left behind.
     Raises StoreError when it cannot be opened, is not ours, or is of a newer version.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
@@ -59,6 +60,8 @@ def open_file(path: Path, *, durable: bool) -> sqlite3.Connection:
         )
     with explained(path, "open the store"):
         if not path.exists():
+            if not create:
+                return _empty()
             _create(path)
         connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
         try:
@@ -107,6 +110,12 @@ def _create(path: Path) -> None:
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
+
+
+def _empty() -> sqlite3.Connection:
+    connection = _connect("file::memory:")
+    connection.executescript(_TABLES)
+    return connection
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -3,8 +3,11 @@
 Results go to stdout, logs and errors to stderr, and the exit status says how it ended (errors.py).
 """
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Final
 
@@ -49,18 +52,44 @@ def rolloutctl() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command and return its exit status.
+
+    SIGTERM ends it wherever it is, as Ctrl-C does: what was saved and not done, or done and not
+    saved, is put right by the next tick.
+    """
     args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
+        with _terminable():
+            status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
     except click.ClickException as error:
         error.show(sys.stderr)
         return Exit.USAGE
-    except click.Abort:
-        return 130
-    except KeyboardInterrupt:
-        return 130
+    except (click.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    except _Terminated:
+        return 128 + signal.SIGTERM
     except RolloutError as error:
         click.echo(f"rolloutctl: {error}", err=True)
         return error.exit_status
     return int(status or 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: whoever runs containers wants this process to end."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the command; the first process of a container would not hear of it."""
+
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a test runner's thread may handle no signals
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -166,7 +166,7 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
         case "Maximum":
             return scale * max(part.high for part in parts if part.count)
         case _:
-            return scale * percentile(merged(parts), float(name.removeprefix("p")))
+            return scale * percentile(merged(tuple(parts)), float(name.removeprefix("p")))
 
 
 def _page(

@@ -90,7 +90,7 @@ class TrafficModel:
         known = self._latencies.get((path, minute))
         if known is None:
             rng = Random(f"{self._seed}:latencies:{path}:{minute}")
-            known = merged([_latencies(rng, stretch) for stretch in self.counts(path, minute)])
+            known = merged(tuple(_latencies(rng, stretch) for stretch in self.counts(path, minute)))
             _remember(self._latencies, (path, minute), known)
         return known
 
@@ -149,7 +149,7 @@ class TrafficFeed:
         """Return the values of the minute that begins at unix second `second`."""
         known = self._known.get(second)
         if known is None:
-            known = merged([self._of(path, second) for path in self._paths])
+            known = merged(tuple(self._of(path, second) for path in self._paths))
             _remember(self._known, second, known)
         return known
 

@@ -45,7 +45,7 @@ class Source:
             if not node.spoilt:
                 found.append((position, problem.place, problem.message))
         found.sort(key=lambda one: one[0])
-        return list(dict.fromkeys(_line(self.name, *one) for one in found))
+        return [_line(self.name, *one) for one in found]
 
     def _locate(self, problem: Problem) -> tuple[Node, Position]:
         """Return the innermost node that exists around a problem, and where to look for it.

@@ -22,6 +22,7 @@ WEIGHTS = (10, 50, 100)
 TOKENS = st.sampled_from(["token-1", "token-2"])
 
 ages = st.timedeltas(timedelta(), timedelta(days=9))
+bakes = st.timedeltas(timedelta(), timedelta(hours=2))
 weights = st.sampled_from([0, 7, *WEIGHTS])
 
 
@@ -40,7 +41,7 @@ def rollouts(draw: st.DrawFn) -> Rollout:
         step=step,
         intent=intent,
         peak=intended,
-        settled=draw(st.none() | ages.map(lambda age: NOON - age)),
+        settled=draw(st.none() | bakes.map(lambda age: NOON - age)),
         since=NOON - draw(ages),
         sealed_at=draw(st.none() | ages.map(lambda age: NOON - age)),
         reminded=draw(st.none() | ages.map(lambda age: NOON - age)),

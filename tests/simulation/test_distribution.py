@@ -11,7 +11,7 @@ VALUES = st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=1, max_size
 
 
 def distribution(values: list[float]) -> Distribution:
-    return merged([Distribution.of({value: 1}) for value in values])
+    return merged(tuple(Distribution.of({value: 1}) for value in values))
 
 
 def exact(values: list[float], percent: float) -> float:

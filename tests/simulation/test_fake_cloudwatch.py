@@ -87,6 +87,15 @@ def test_the_end_is_exclusive_and_a_start_inside_a_period_is_the_start_of_the_pe
     assert found == {START + 5 * MINUTE: 9}
 
 
+def test_values_that_are_put_late_change_a_datapoint_that_was_read() -> None:
+    made = empty_world()
+    put(made, START, 10)
+    made.clock.advance(HOUR)
+    assert read(made, "Shop/Orders", dimensions={}) == {START: 10}
+    put(made, START, 5)
+    assert read(made, "Shop/Orders", dimensions={}) == {START: 15}
+
+
 def test_percentiles_of_a_window_are_of_all_its_requests(busy: World) -> None:
     (hour,) = read(busy, "Latency", "p95", 3_600, end=START + HOUR).values()
     assert hour == pytest.approx(100 * exp(1.6449 * 0.3), rel=0.01)

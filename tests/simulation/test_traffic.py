@@ -1,5 +1,5 @@
 from datetime import timedelta
-from statistics import fmean
+from statistics import correlation, fmean
 
 import pytest
 
@@ -16,6 +16,15 @@ def test_the_weight_splits_the_requests(weight: int) -> None:
     stable = sum(read(made, "AWS/Lambda/Invocations", end=START + HOUR - SETTLED).values())
     assert canary + stable == pytest.approx(60 * 600, rel=0.05)
     assert canary / (canary + stable) == pytest.approx(weight / 100, abs=0.02)
+
+
+def test_the_paths_are_drawn_apart() -> None:
+    made = world(scenario(function={"weight": 50}))
+    made.clock.advance(HOUR)
+    canary = read(made, "Count", end=START + HOUR)
+    stable = read(made, "AWS/Lambda/Invocations", end=START + HOUR)
+    assert abs(correlation(list(canary.values()), list(stable.values()))) < 0.5
+    assert canary != stable
 
 
 def test_a_change_inside_a_minute_counts_from_its_second() -> None:

@@ -219,7 +219,9 @@ def test_a_person_who_meets_an_update_in_progress_tries_again() -> None:
     made = world(scenario(events=[{"kind": "person", "at": {"after": "1m"}, "weight": 75}]))
     made.clock.advance(MINUTE - SECOND)
     update(made, PERCENTAGE="10")
-    made.clock.advance(10 * SECOND)
+    made.clock.advance(5 * SECOND)
+    assert made.weight_now() == 10
+    made.clock.advance(5 * SECOND)
     assert made.weight_now() == 75
 
 
@@ -247,4 +249,14 @@ def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
     made.clock.advance(10 * MINUTE - SECOND)
     assert status_of(made) == "Complete"
     made.clock.advance(SECOND)
+    assert status_of(made) == "Forbidden"
+
+
+def test_a_step_that_is_taken_again_does_not_begin_anew() -> None:
+    outage = {"kind": "metrics_outage", "at": {"step": 1, "after": "10m"}, "how": "forbidden"}
+    made = world(scenario(events=[outage]))
+    for weight in (10, 0, 10):
+        made.clock.advance(4 * MINUTE)
+        set_weight(made, weight)
+    made.clock.advance(2 * MINUTE)
     assert status_of(made) == "Forbidden"

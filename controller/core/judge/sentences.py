@@ -69,10 +69,14 @@ class Windows:
 
     def fails(self) -> str:
         limit, worst = self.criterion.failure_limit, self.tally.worst
-        row = f"{worst} windows of {self._over} in a row" if limit > 1 else f"one {self._over}"
+        row = (
+            f"{worst} windows of {self._over} in a row"
+            if limit > 1
+            else f"a window of {self._over}"
+        )
         side = "above" if self._at_most else "below"
         return (
-            f"{self.name} fails: {self._subject} was {side} {self._value(self._limit)} for {row}, "
+            f"{self.name} fails: {self._subject} was {side} {self._value(self._limit)} in {row}, "
             f"last {self._last}; {self._behind}."
         )
 
@@ -99,8 +103,8 @@ class Windows:
             )
         if self.tally.windows == 0:
             return (
-                f"{self.name} has no data: no {self._over} since {_time(start)} had a datapoint; "
-                "check that the canary is reached, and the metric's name and dimensions."
+                f"{self.name} has no data: no window of {self._over} since {_time(start)} had a "
+                "datapoint; check that the canary is reached, and the metric's name and dimensions."
             )
         return (
             f"{self.name} has gone silent: no datapoint since {_time(self.tally.last_end)}; "

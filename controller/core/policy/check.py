@@ -44,7 +44,7 @@ def parse(data: object) -> Policy:
         told = {problem.place for problem in problems}
         problems.extend(one for one in crosscheck(parts_of(data)) if one.place not in told)
     if policy is None or problems:
-        raise PolicyProblems(tuple(dict.fromkeys(problems)))
+        raise PolicyProblems(tuple(problems))
     return policy
 
 

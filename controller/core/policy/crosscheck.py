@@ -81,8 +81,8 @@ def _metric_names(parts: Parts) -> Iterator[Problem]:
 
 
 def _unused_metrics(parts: Parts) -> Iterator[Problem]:
-    if parts.criteria is None or None in parts.criteria.values():
-        return  # a criterion with a mistake may be the one that uses it
+    if not parts.criteria or None in parts.criteria.values():
+        return  # a criterion that is missing or wrong may be the one that uses it
     used = {metric for _, criterion in parts.named() for _, metric in references(criterion)}
     for name in parts.metrics or ():
         if name not in used:

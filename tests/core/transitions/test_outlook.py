@@ -89,7 +89,7 @@ from tests.rollouts import MINUTE, NOON, reads
         ),
         pytest.param(
             AT_10, reads(10), 7, SICK,
-            "works fails: success was below 99% for 2 windows of 1m in a row, last 95%; "
+            "works fails: success was below 99% in 2 windows of 1m in a row, last 95%; "
             "10 failures in 200 requests of this step.",
             id="gate failed",
         ),

@@ -1,0 +1,109 @@
+"""One Lambda function and its environment, which is read whole and written whole.
+
+IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer key on
+the environment also kms:Decrypt and kms:Encrypt on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.adapters.aws import aws_errors, code_of, is_passing, told, without_secrets
+from controller.adapters.pair import Pair
+from controller.core.observation import Reading, Update
+from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+
+_UPDATES: Final = {
+    "Successful": Update.SUCCESSFUL,
+    "InProgress": Update.IN_PROGRESS,
+    "Failed": Update.FAILED,
+}
+
+
+class NoAnswerError(TargetError):
+    """Lambda did not answer, and may do so a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A function as it answered: our reading, and the environment that a write must keep."""
+
+    reading: Reading
+    variables: Mapping[str, str] = field(repr=False)
+
+
+class LambdaFunction:
+    """The function called `name`, of whose environment only `pair` is told to anybody."""
+
+    def __init__(self, client: Any, name: str, pair: Pair) -> None:
+        self.name = name
+        self._client = client
+        self._pair = pair
+
+    def read(self) -> Configuration:
+        """Return the function as it stands, from one GetFunctionConfiguration.
+
+        Raises NoAnswerError or TargetError when Lambda does not answer, WriteRefusedError when it
+        answers without the environment.
+        """
+        try:
+            answer = self._client.get_function_configuration(FunctionName=self.name)
+        except aws_errors() as error:
+            text = told(f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error)
+            kind = NoAnswerError if is_passing(error) else TargetError
+            raise kind(text, code=code_of(error)) from error
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteRefusedError(
+                f"the environment of {self.name} cannot be read ({problem}): a write would wipe "
+                "every variable, so nothing is written; give this role kms:Decrypt on the "
+                "function's key",
+                problem=problem,
+            )
+        variables: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
+        return Configuration(self._reading(answer, variables), variables)
+
+    def write(self, found: Configuration, weight: int) -> None:
+        """Send the environment of `found` with `weight` in it, under the RevisionId read with it.
+
+        Raises what boto3 raises, without words that repeat another variable, and
+        WriteUncertainError when Lambda took the write and cannot read the environment back.
+        """
+        condition = {"RevisionId": found.reading.token} if found.reading.token else {}
+        failure: Exception | None = None
+        answer: Mapping[str, Any] = {}
+        try:
+            answer = self._client.update_function_configuration(
+                FunctionName=self.name,
+                Environment={"Variables": self._pair.merged(found.variables, weight)},
+                **condition,
+            )
+        except aws_errors() as error:
+            failure = without_secrets(error, self._pair.others(found.variables))
+        if failure is not None:
+            raise failure  # out here: in there it would carry the words that were withheld
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteUncertainError(
+                f"Lambda took {weight} % for {self.name} but cannot read the environment back "
+                f"({problem}); look at the function, and give this role kms:Decrypt on its key",
+                problem=problem,
+            )
+
+    def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> Reading:
+        reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
+        return Reading(
+            identity=answer["FunctionArn"],
+            weight=self._pair.weight(variables),
+            shown=self._pair.shown(variables),
+            token=answer.get("RevisionId", ""),
+            update=_UPDATES.get(answer.get("LastUpdateStatus", "Successful"), Update.IN_PROGRESS),
+            code=answer.get("CodeSha256", ""),
+            detail=": ".join(answer[key] for key in reasons if answer.get(key)),
+        )
+
+
+def _undecryptable(answer: Mapping[str, Any]) -> str:
+    """Return why Lambda shows no environment; empty when it shows it."""
+    error = (answer.get("Environment") or {}).get("Error")
+    return f"{error.get('ErrorCode')}: {error.get('Message')}" if error else ""

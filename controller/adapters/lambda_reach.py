@@ -1,0 +1,62 @@
+"""Whether a change of a Lambda function reaches its traffic: a published version never changes.
+
+IAM: lambda:GetFunctionConfiguration, lambda:ListAliases and
+lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not checked.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias
+
+from controller.adapters.aws import aws_errors, told
+from controller.ports import Obstacle
+
+NAMES_SHOWN: Final = 5
+
+
+def obstacles(client: Any, function: str) -> list[Obstacle]:
+    """Return what keeps a change of $LATEST of `function` from its callers, the certain first."""
+    found: list[Obstacle] = []
+    for what, action, check in _CHECKS:
+        try:
+            found.extend(check(client, function))
+        except aws_errors() as error:
+            problem = told(f"{what} of {function} could not be checked ({action})", error)
+            found.append(Obstacle(fatal=False, text=problem))
+    return sorted(found, key=lambda obstacle: not obstacle.fatal)
+
+
+def _published_only(client: Any, function: str) -> Iterator[Obstacle]:
+    answer = client.get_function_configuration(FunctionName=function)
+    if (answer.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
+        text = f"{function} has SnapStart: callers use a published version, whose environment stays"
+        yield Obstacle(fatal=True, text=text)
+    if answer.get("CapacityProviderConfig"):
+        text = f"{function} runs on managed instances: callers get $LATEST.PUBLISHED, not $LATEST"
+        yield Obstacle(fatal=True, text=text)
+
+
+def _provisioned(client: Any, function: str) -> Iterator[Obstacle]:
+    answer = client.list_provisioned_concurrency_configs(FunctionName=function)
+    if answer.get("ProvisionedConcurrencyConfigs"):
+        text = f"{function} has provisioned concurrency: callers use a published version"
+        yield Obstacle(fatal=True, text=text)
+
+
+def _aliases(client: Any, function: str) -> Iterator[Obstacle]:
+    """One page is enough: it is not important how many there are."""
+    names = [alias["Name"] for alias in client.list_aliases(FunctionName=function)["Aliases"]]
+    if names:
+        more = ", ..." if len(names) > NAMES_SHOWN else ""
+        text = (
+            f"{function} has aliases ({', '.join(names[:NAMES_SHOWN])}{more}): a caller of one "
+            "gets a published version and does not see a change of $LATEST"
+        )
+        yield Obstacle(fatal=False, text=text)
+
+
+_Check: TypeAlias = Callable[[Any, str], Iterator[Obstacle]]
+_CHECKS: Final[tuple[tuple[str, str, _Check], ...]] = (
+    ("the configuration", "lambda:GetFunctionConfiguration", _published_only),
+    ("provisioned concurrency", "lambda:ListProvisionedConcurrencyConfigs", _provisioned),
+    ("aliases", "lambda:ListAliases", _aliases),
+)

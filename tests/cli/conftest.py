@@ -1,0 +1,96 @@
+"""The command line in front of a simulated account: only the AWS clients and the clock are fakes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from controller import bootstrap, cli
+from controller.adapters.aws import Clients
+from controller.core.policy import Policy
+from controller.simulation.scenario import Scenario
+from controller.simulation.world import World
+from tests.simulation.worlds import START, scenario
+from tests.stage import SHORT, variables
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What --json printed."""
+        return json.loads(self.out)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What was logged."""
+        return [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
+
+
+@dataclass(slots=True)
+class Desk:
+    """Somebody at a terminal, with one policy and one account.
+
+    policy: the file of the short policy; world: the account.
+    """
+
+    policy: str
+    world: World
+    capsys: pytest.CaptureFixture[str] = field(repr=False)
+
+    def run(self, *arguments: str) -> Ended:
+        """Run one command."""
+        self.capsys.readouterr()
+        status = cli.main(arguments)
+        return Ended(status, *self.capsys.readouterr())
+
+    def another_policy(self, name: str, **parts: Any) -> str:
+        """Write the short policy under another name, with whole `parts` of it replaced."""
+        return write_policy(Path(self.policy).parent, {**SHORT, **parts, "name": name})
+
+    @property
+    def weight(self) -> int:
+        """The share of traffic on the canary now."""
+        return self.world.weight_now()
+
+
+def write_policy(folder: Path, said: Mapping[str, Any]) -> str:
+    """Write a policy file and return its path."""
+    path = folder / f"{said['name']}.yaml"
+    path.write_text(json.dumps(said))
+    return str(path)
+
+
+MakeDesk = Callable[..., Desk]
+
+
+@pytest.fixture
+def desk_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> MakeDesk:
+    """Return what makes a desk in a world of this scenario."""
+
+    def make(**played: Any) -> Desk:
+        told: Scenario = scenario(**{"function": variables(), **played})
+        world = World.for_policy(Policy.model_validate(SHORT), told, seed=1, start=START)
+        monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
+        monkeypatch.setattr(bootstrap, "SystemClock", lambda: world.clock)
+        monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+        monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
+        return Desk(write_policy(tmp_path, SHORT), world, capsys)
+
+    return make
+
+
+@pytest.fixture
+def desk(desk_in: MakeDesk) -> Desk:
+    """A desk in a healthy world."""
+    return desk_in()

@@ -1,0 +1,143 @@
+"""The frame around all verbs: help, usage errors, signals, and what is loaded for it."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import controller.loader
+from controller.cli import _VERBS, main
+from controller.errors import Exit, RolledBackError, RolloutError, StateConflictError
+
+ROOT = Path(__file__).parents[2]
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: Captured) -> None:
+    assert main([verb, "--help"]) == Exit.DONE
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: rolloutctl {verb} ")
+    assert "\n  -h, --help" in shown
+
+
+def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None:
+    assert main(["--help"]) == Exit.DONE
+    lines = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == list(_VERBS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["deploy"], "No such command 'deploy'", id="an unknown verb"),
+        pytest.param(["status", "--jsn"], "No such option '--jsn'", id="an unknown option"),
+        pytest.param(["start"], "Missing argument 'POLICY'", id="a missing argument"),
+        pytest.param(
+            ["rehearse", "x.yaml", "--every", "soon"],
+            "expected a number and a unit, like 90s, 10m, 1h or 2d, not 'soon'",
+            id="a length without a unit",
+        ),
+        pytest.param(
+            ["rehearse", "x.yaml", "--every", "0s"], "must be longer than nothing",
+            id="no length at all",
+        ),
+        pytest.param(
+            ["start", "x.yaml", "--store", "redis://host"], "write sqlite:///",
+            id="an unknown kind of store",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_on_the_command_line_ends_with_2(
+    arguments: list[str], words: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller.loader, "load", lambda path: None)
+    assert main(arguments) == Exit.USAGE
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def raising(error: BaseException) -> Callable[[Path], None]:
+    def load(path: Path) -> None:
+        raise error
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(RolloutError("it is broken"), Exit.INTERNAL, id="ours: its own, 1"),
+        pytest.param(RolledBackError("it is broken"), Exit.ROLLED_BACK, id="ours: its own, 4"),
+        pytest.param(StateConflictError("it is broken"), Exit.BUSY, id="ours: its own, 75"),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_status(
+    error: RolloutError, status: Exit, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller.loader, "load", raising(error))
+    assert main(["start", "policy.yaml"]) == status
+    assert capsys.readouterr() == ("", "rolloutctl: it is broken\n")
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller.loader, "load", raising(KeyboardInterrupt()))
+    assert main(["start", "policy.yaml"]) == 130
+
+
+def test_sigterm_ends_with_143_and_leaves_the_process_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(
+        controller.loader, "load", lambda path: signal.raise_signal(signal.SIGTERM)
+    )
+    assert main(["start", "policy.yaml"]) == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_bug_is_not_dressed_up_as_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller.loader, "load", raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["start", "policy.yaml"])
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh process has after `statement`, without AWS in its reach."""
+    code = f"import sys; {statement}; print(*sys.modules, sep='\\n')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return set(ended.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "kept_out"),
+    [
+        pytest.param(
+            "import controller.cli",
+            {"boto3", "botocore", "pydantic", "structlog", "sqlite3", "ruamel"},
+            id="the command line alone loads nothing heavy",
+        ),
+        pytest.param(
+            "import controller.cli.rollout, controller.render.status",
+            {"boto3", "ruamel", "rich", "controller.simulation", "controller.loader"},
+            id="a tick loads no parser, no simulation, and no boto3 before it knows its account",
+        ),
+    ],
+)
+def test_start_up_stays_light(statement: str, kept_out: set[str]) -> None:
+    assert not kept_out & loaded_by(statement)
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "controller", "validate", "policies/execution-api.yaml"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("policies/execution-api.yaml: ok: 10 % for 1h")

@@ -1,0 +1,194 @@
+"""Evidence is sealed once an hour, and what was sealed when makes no difference to a finding."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core.evidence import evidence_of, sealed
+from controller.core.judge import Evidence, judge, needs, seal
+from controller.core.observation import Answer, Observation, Series
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Rollout, Tally
+from controller.core.units import MINUTE_S
+from tests.ladder import AT_10, AT_100, RAISING, THIN
+from tests.rollouts import MINUTE, NOON, a_policy, points, reads
+
+START = int(NOON.timestamp())
+MINUTES = 40
+
+METRICS = {
+    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95"},
+    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95"},
+}
+
+
+def kinds(over: str, failure_limit: int, missing: str) -> Policy:
+    """Return a policy with a criterion of each kind, all judged in windows of `over`."""
+    criteria: dict[str, dict[str, Any]] = {
+        "rate": {
+            "kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "90%",
+            "failure_limit": failure_limit, "min_samples": 20,
+        },
+        "count": {
+            "kind": "threshold", "metric": "errors", "max": 3, "failure_limit": failure_limit,
+        },
+        "share": {
+            "kind": "threshold", "metric": "errors", "per": "requests", "max": "10%",
+            "failure_limit": failure_limit,
+        },
+        "latency": {
+            "kind": "latency_increase", "metric": "latency", "max_increase": "5%",
+            "baseline": {"concurrent": "direct"}, "min_samples": 20,
+        },
+        "traffic": {"kind": "traffic", "metric": "requests", "control": "errors", "min": 5},
+    }  # fmt: skip
+    metrics = {**METRICS, "errors": {**METRICS["errors"], "missing": missing}}
+    return a_policy(
+        metrics=metrics,
+        criteria={
+            name: {**one, "judge": "threshold", "over": over} for name, one in criteria.items()
+        },
+    )
+
+
+counts = st.lists(st.none() | st.integers(0, 30), min_size=MINUTES, max_size=MINUTES)
+few = st.lists(st.none() | st.integers(0, 5), min_size=MINUTES, max_size=MINUTES)
+values = st.lists(st.none() | st.floats(100, 600), min_size=MINUTES, max_size=MINUTES)
+policies = st.builds(
+    kinds, st.sampled_from(["1m", "5m"]), st.integers(1, 4), st.sampled_from(["zero", "unknown"])
+)
+
+
+def evidence(policy: Policy, series: Mapping[str, Series], minute: int) -> Evidence:
+    return Evidence(
+        policy=policy,
+        gate=policy.criteria,
+        series=series,
+        tallies={},
+        start=START,
+        closed=START + minute * MINUTE_S,
+        open_end=START + (minute + 3) * MINUTE_S,
+        bake_over=True,
+        weight=10,
+        baselines={},
+    )
+
+
+def folded(whole: Evidence, at_minutes: Sequence[int]) -> Mapping[str, Tally]:
+    """Return the tallies after sealing at each of `at_minutes`, as one tick after the other."""
+    tallies: Mapping[str, Tally] = {}
+    for minute in at_minutes:
+        tallies = seal(replace(whole, tallies=tallies), START + minute * MINUTE_S)
+    return tallies
+
+
+@settings(max_examples=60, deadline=None)
+@given(policies, counts, few, values, counts, values, st.integers(0, MINUTES - 3))
+def test_when_it_was_sealed_makes_no_difference(
+    policy: Policy,
+    requests: list[int | None],
+    errors: list[int | None],
+    latency: list[float | None],
+    samples: list[int | None],
+    direct: list[float | None],
+    minute: int,
+) -> None:
+    over = policy.criteria["rate"].window
+    period = int(over.total_seconds())
+    series = {
+        f"requests:Sum@{period}": points(requests, every=over),
+        f"errors:Sum@{period}": points(errors, every=over),
+        f"errors:SampleCount@{period}": points(requests, every=over),
+        f"latency:p95@{period}": points(latency, every=over),
+        f"latency:SampleCount@{period}": points(samples, every=over),
+        f"direct:p95@{period}": points(direct, every=over),
+        f"direct:SampleCount@{period}": points(samples, every=over),
+    }
+    whole = evidence(policy, series, minute)
+    never = judge(whole)
+    for at_minutes in (range(minute + 1), range(0, minute + 1, 7), [minute], [minute // 2]):
+        assert judge(replace(whole, tallies=folded(whole, at_minutes))) == never
+
+
+def test_sealing_leaves_out_what_may_still_change() -> None:
+    rollout = replace(AT_100, settled=NOON)
+    tallies = sealed(rollout, Observation(reads(100), THIN), NOON + 62 * MINUTE)
+    assert tallies is not None
+    assert tallies["works"].through == START + (62 - 15) * MINUTE_S
+
+
+def test_what_is_sealed_is_not_read_again() -> None:
+    now = NOON + 62 * MINUTE
+    tallies = sealed(AT_100, Observation(reads(100), THIN), now)
+    assert tallies is not None
+    assert needs(AT_100, now).span.start == START + 2 * MINUTE_S
+    assert needs(replace(AT_100, tallies=tallies), now).span.start == START + 47 * MINUTE_S
+
+
+def test_evidence_is_sealed_an_hour_after_the_first_judged_minute_and_then_every_hour() -> None:
+    seen = Observation(reads(100), THIN)
+    again = replace(AT_100, sealed_at=NOON + 62 * MINUTE)
+    assert [
+        sealed(AT_100, seen, NOON + 61 * MINUTE) is None,
+        sealed(AT_100, seen, NOON + 62 * MINUTE) is None,
+        sealed(again, seen, NOON + 121 * MINUTE) is None,
+        sealed(again, seen, NOON + 122 * MINUTE) is None,
+    ] == [True, False, True, False]
+
+
+def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
+    broken = dict(THIN) | {"errors:Sum@60": points([0] * 60, answer=Answer.PARTIAL)}
+    tallies = sealed(AT_100, Observation(reads(100), broken), NOON + 62 * MINUTE)
+    assert tallies == {"works": Tally()}
+
+
+def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:
+    now = NOON + minute * MINUTE
+    evidence = evidence_of(rollout, Observation(reads(rollout.weight), THIN), now)
+    return evidence is None and not needs(rollout, now).queries
+
+
+def test_nothing_is_judged_or_read_before_the_first_judged_minute() -> None:
+    assert nothing_to_judge(RAISING)
+    assert nothing_to_judge(AT_10, 2)
+    assert not nothing_to_judge(AT_10, 2.1)
+
+
+def test_only_a_rollout_that_climbs_or_pauses_is_judged() -> None:
+    judged = [one for one in Phase if not nothing_to_judge(replace(AT_10, phase=one))]
+    assert judged == [Phase.PROGRESSING, Phase.PAUSED]
+
+
+def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
+    late = replace(AT_10, settled=NOON + 0.5 * MINUTE)
+    own = a_policy(
+        steps=[
+            {"weight": 10, "bake": "10m", "warmup": "4m"},
+            {"weight": 100, "bake": "10m"},
+        ]
+    )
+    assert AT_10.judged_from == START + 2 * MINUTE_S
+    assert late.judged_from == START + 3 * MINUTE_S
+    assert replace(AT_10, policy=own).judged_from == START + 4 * MINUTE_S
+
+
+def test_a_bake_is_over_when_its_last_minute_has_settled() -> None:
+    def over(minute: float) -> bool:
+        evidence = evidence_of(AT_10, Observation(reads(10), THIN), NOON + minute * MINUTE)
+        return evidence is not None and evidence.bake_over
+
+    assert [over(minute) for minute in (12, 14.9, 15)] == [False, False, True]
+
+
+def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() -> None:
+    def held(live: int | None) -> int:
+        evidence = evidence_of(AT_10, Observation(reads(live), THIN), NOON + 9 * MINUTE)
+        assert evidence is not None
+        return evidence.weight
+
+    assert [held(live) for live in (10, 5, 60, None)] == [10, 5, 10, 0]

@@ -1,0 +1,172 @@
+"""A runner on a stage: the real adapters and a real SQLite file, in a small simulated world."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.sqlite import SqliteStore
+from controller.core.effects import Notice
+from controller.core.history import Entry
+from controller.core.policy import LambdaEnv, Policy
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+from controller.ports import OpenTarget, Store
+from controller.runner import Runner, Visit
+from controller.simulation.faults import Answer, Proceed
+from controller.simulation.scenario import Scenario
+from controller.simulation.world import World
+from controller.start import Request, start
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+
+SECRET = "hunter2"
+WRITE = ("lambda", "UpdateFunctionConfiguration")
+READ = ("lambda", "GetFunctionConfiguration")
+METRICS = ("cloudwatch", "GetMetricData")
+
+# Ten minutes from 0 to success: a settled step is judged at once, bakes for two minutes, and its
+# data settle within two more. One bad minute fails, and a pass needs 50 requests.
+SHORT: Mapping[str, Any] = {
+    **POLICY,
+    "metrics": {
+        name: POLICY["metrics"][name] for name in ("requests", "client_errors", "server_errors")
+    },
+    "criteria": {
+        "works": {
+            **POLICY["criteria"]["works"],
+            "min": "99%",
+            "over": "1m",
+            "failure_limit": 1,
+            "min_samples": 50,
+        },
+    },
+    "steps": [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m"}],
+    "warmup": "0s",
+    "settle": "2m",
+}
+
+
+def short(**parts: Any) -> Policy:
+    """Return the short policy, with whole `parts` of it replaced."""
+    return Policy.model_validate({**SHORT, **parts})
+
+
+def variables(**others: str) -> dict[str, Any]:
+    """Return a function of a scenario that has `others` beside the weight."""
+    return {"variables": {"API_KEY": SECRET, **others}}
+
+
+@dataclass(slots=True)
+class Stage:
+    """A world, a store in a file, and a runner between them.
+
+    told: every notice, in order.
+    """
+
+    policy: Policy
+    world: World
+    store: SqliteStore
+    runner: Runner
+    told: list[Notice] = field(default_factory=list)
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Remember `notice`: the stage is its runner's notifier."""
+        self.told.append(notice)
+
+    def start(self) -> Rollout:
+        """Start the policy."""
+        return start(self.runner, Request(self.policy)).rollout
+
+    def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
+        """Let time pass and visit the newest rollout of the policy, or those named."""
+        self.world.clock.advance(after)
+        return self.runner.tick(ids or self.store.of_name(self.policy.name)[-1:])[0]
+
+    def tick_until(self, weight: int) -> Visit:
+        """Tick until the rollout asks for `weight`, for twenty minutes at most."""
+        for _ in range(20):
+            visit = self.tick()
+            if visit.rollout.weight == weight:
+                return visit
+        raise AssertionError(f"{weight} % was never asked for: {visit.rollout.sentence}")
+
+    @property
+    def rollout(self) -> Rollout:
+        """The newest rollout of the policy, as it is stored."""
+        return self.store.load(self.store.of_name(self.policy.name)[-1])
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of the function, as it is shown."""
+        return self.world.function(self.policy.target.function).variables
+
+    @property
+    def writes(self) -> int:
+        """How often the environment was written, or tried to be."""
+        return self.world.calls[WRITE]
+
+
+def a_runner(world: World, store: Store, notifier: Any) -> Runner:
+    """Return a runner on the real adapters; two of them are two processes."""
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return LambdaEnvTarget(world.client("lambda"), target, world.clock)
+
+    return Runner(
+        store=store,
+        targets=open_target,
+        metrics=CloudWatchMetrics(world.client("cloudwatch")),
+        notifier=notifier,
+        clock=world.clock,
+        by="tester",
+    )
+
+
+@contextmanager
+def on_stage(
+    folder: Path, played: Scenario | None = None, policy: Policy | None = None
+) -> Iterator[Stage]:
+    """Yield a stage whose function has a secret beside the weight."""
+    policy = policy or short()
+    played = played or scenario(function=variables())
+    world = World.for_policy(policy, played, seed=1, start=START)
+    with SqliteStore(folder / "rollouts.db", durable=False) as store:
+        stage = Stage(policy, world, store, a_runner(world, store, None))
+        stage.runner.notifier = stage
+        yield stage
+
+
+@dataclass(slots=True)
+class Before:
+    """A layer of the world: does something once, just before the next call of one kind."""
+
+    call: tuple[str, str]
+    act: Any
+    done: bool = False
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and not self.done:
+            self.done = True
+            self.act()
+        return proceed()
+
+
+class ReadOnlyStore:
+    """A store on a full disk: it is read, and refuses every save of one rollout, or of all."""
+
+    def __init__(self, store: Store, only: str | None = None) -> None:
+        self._store, self._only = store, only
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+        if self._only in (None, rollout.id):
+            raise StoreError("the disk is full")
+        return self._store.save(rollout, entries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

@@ -1,0 +1,383 @@
+"""The tick, on the real adapters and a real SQLite file: what is saved and done, in which order."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.core.effects import Alert, Severity
+from controller.core.findings import Label
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import StoreError, UnknownRolloutError
+from controller.runner import FOLLOW, lower_and_confirm
+from controller.start import Request, start
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.stage import (
+    METRICS,
+    READ,
+    SECRET,
+    WRITE,
+    Before,
+    ReadOnlyStore,
+    Stage,
+    a_runner,
+    on_stage,
+    short,
+    variables,
+)
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+# --- the order of save and act ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [10, 100])
+def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -> None:
+    stored: list[int] = []
+    if weight == 100:
+        stage.start()
+    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
+    if weight == 10:
+        stage.start()
+    else:
+        stage.tick_until(100)
+    assert stored == [weight]
+
+
+def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_write(
+    stage: Stage,
+) -> None:
+    def crash() -> None:
+        raise Crash
+
+    stage.start()
+    stage.world.layers.append(Before(WRITE, crash))
+    with pytest.raises(Crash):
+        stage.tick_until(100)
+    assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
+    before = stage.writes
+    assert stage.tick().rollout.reason is Reason.SETTLED
+    stage.tick()
+    assert (stage.writes - before, stage.world.weight_now()) == (1, 100)
+    assert [entry.kind for entry in stage.store.history("orders#1")][-3:] == [
+        "advanced", "write_again", "settled",
+    ]  # fmt: skip
+
+
+def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.runner.store = ReadOnlyStore(stage.store)
+        for _ in range(5):
+            visit = stage.tick()
+        assert stage.world.weight_now() == 0
+        assert stage.rollout.phase is Phase.PROGRESSING
+        assert visit.problem == "the disk is full"
+        assert any("is rolling back to 0 %: works fails" in one.text for one in stage.told)
+
+
+def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
+    stage.start()
+    stage.runner.store = ReadOnlyStore(stage.store)
+    visits = [stage.tick() for _ in range(8)]
+    assert {visit.problem for visit in visits} == {"the disk is full"}
+    assert stage.world.weight_now() == 10
+    assert not any("going to 100 %" in notice.text for notice in stage.told)
+
+
+def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        other = a_second(stage)
+        first = stage.start()
+        stage.runner.store = ReadOnlyStore(stage.store, only=other.id)
+        for _ in range(5):
+            stage.tick(other.id, first.id)
+        assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
+
+
+def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Path) -> None:
+    stage.start()
+    calls = stage.world.calls.copy()
+    with closing(sqlite3.connect(tmp_path / "rollouts.db")) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = 'no JSON'")
+    with pytest.raises(StoreError):
+        stage.tick("orders#1")
+    assert stage.world.calls == calls
+
+
+def test_a_tick_of_a_rollout_that_nobody_started_is_an_error(stage: Stage) -> None:
+    with pytest.raises(UnknownRolloutError, match="orders#7"):
+        stage.tick("orders#7")
+
+
+# --- a raise is one shot ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(timedelta(seconds=10), id="412: another write came first and is done"),
+        pytest.param(timedelta(), id="409: another write is still in progress"),
+    ],
+)
+def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
+    stage: Stage, later: timedelta
+) -> None:
+    def somebody_writes() -> None:
+        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        stage.world.clock.advance(later)
+
+    stage.start()
+    stage.world.layers.append(Before(WRITE, somebody_writes))
+    stage.tick_until(100)
+    attempts = stage.writes
+    visit = stage.tick()
+    assert (visit.rollout.phase, visit.rollout.reason) == (Phase.PAUSED, Reason.RAISE_UNCERTAIN)
+    for _ in range(10):
+        stage.tick()
+    assert (stage.writes, stage.world.weight_now()) == (attempts, 10)
+    assert stage.variables["LOG_LEVEL"] == "DEBUG"
+
+
+def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> None:
+    lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[lost])) as stage:
+        rollout = stage.start()
+        assert (rollout.reason, stage.world.weight_now()) == (Reason.SETTLED, 10)
+        assert stage.writes == 1
+
+
+# --- following a move ---------------------------------------------------------------------------
+
+
+def test_a_move_that_is_in_force_within_the_tick_is_recorded_by_it(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
+        begin = stage.world.clock.now()
+        rollout = stage.start()
+        assert rollout.settled == stage.world.clock.now() == begin + timedelta(seconds=20)
+
+
+def test_a_slow_move_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+        begin = stage.world.clock.now()
+        rollout = stage.start()
+        assert rollout.settled is None
+        assert stage.world.clock.now() - begin == FOLLOW == timedelta(seconds=30)
+        seen = [stage.tick().rollout.reason for _ in range(4)]
+        assert seen == [Reason.WAITING] * 3 + [Reason.SETTLED]
+        assert stage.writes == 1
+
+
+def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
+    policy = short(shift_timeout="3m")
+    with on_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
+        stage.start()
+        reasons = [stage.tick().rollout.reason for _ in range(3)]
+        assert reasons == [Reason.WAITING, Reason.WAITING, Reason.SHIFT_TIMED_OUT]
+        assert stage.rollout.phase is Phase.ROLLING_BACK
+
+
+# --- measurements -------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Path) -> None:
+    outage = {
+        "kind": "metrics_outage",
+        "at": {"step": 1, "after": "3m"},
+        "lasting": "4m",
+        "how": "error",
+    }
+    with on_stage(tmp_path, scenario(function=variables(), events=[outage])) as stage:
+        stage.start()
+        seen = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)]
+        (finding,) = seen[-1].findings
+        assert (seen[-1].weight, finding.label) == (10, Label.QUERY_FAILED)
+        assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+
+
+def a_second(stage: Stage, name: str = "payments") -> Rollout:
+    """Start a rollout beside that of the stage: other name, other function, same metrics."""
+    stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": name}
+    return start(stage.runner, Request(short(name=name, target=target))).rollout
+
+
+def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
+    ids = [stage.start().id, a_second(stage).id]
+    before = stage.world.calls.copy()
+    stage.world.clock.advance(3 * MINUTE)
+    visits = stage.runner.tick(ids)
+    assert [visit.rollout.id for visit in visits] == ids
+    assert all(visit.rollout.findings for visit in visits)
+    assert stage.world.calls - before == {READ: 2, METRICS: 1}
+
+
+def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stage: Stage) -> None:
+    stage.start()
+    before = stage.world.calls.copy()
+    assert stage.tick(after=2 * MINUTE).rollout.reason is Reason.BAKING
+    assert stage.world.calls - before == {READ: 1, METRICS: 1}
+
+
+def test_a_tick_without_rollouts_calls_nobody(stage: Stage) -> None:
+    assert stage.runner.tick([]) == []
+    assert not stage.world.calls
+
+
+# --- telling people -----------------------------------------------------------------------------
+
+
+class BrokenNotifier:
+    def notify(self, rollout: Rollout, notice: object) -> None:
+        raise ConnectionError("the chat is down")
+
+
+def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
+    stage.runner.notifier = BrokenNotifier()
+    assert stage.start().reason is Reason.SETTLED
+    assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+    assert stage.world.weight_now() == 100
+
+
+# --- runs beside each other ---------------------------------------------------------------------
+
+
+def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.start()
+    rival = a_runner(stage.world, stage.store, stage)
+    stage.world.clock.advance(5 * MINUTE)
+    stage.world.layers.append(Before(METRICS, lambda: rival.tick(["orders#1"])))
+    (visit,) = stage.runner.tick(["orders#1"])
+    assert visit.busy
+    assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+
+
+def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> None:
+    """The start is done; only what it saw afterwards was written down by a tick beside it."""
+
+    def wait_and_tick() -> None:
+        stage.world.clock.advance(timedelta(seconds=5))
+        a_runner(stage.world, stage.store, stage).tick(["orders#1"])
+
+    stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
+    follow = Before(READ, wait_and_tick)
+    rollout = stage.start()
+    assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
+
+
+# --- rolling back -------------------------------------------------------------------------------
+
+
+def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.tick(after=14 * MINUTE)
+    assert stage.world.weight_now() == 0
+    assert stage.told[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
+
+
+def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.clock.advance(14 * MINUTE)
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.tick(after=2 * MINUTE)
+    assert stage.world.weight_now() == 10
+
+
+def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        before = stage.world.calls[METRICS]
+        visit = stage.runner.roll_back("orders#1", "support is paged")
+        assert visit.rollout.phase is Phase.ROLLED_BACK
+        assert visit.rollout.sentence == "support is paged"
+        assert stage.world.weight_now() == 0
+        assert stage.world.calls[METRICS] == before
+
+
+def test_a_rollback_by_hand_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
+    stage.start()
+    rival = a_runner(stage.world, stage.store, stage)
+    stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
+    stage.world.clock.advance(2 * MINUTE)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+    assert stage.rollout.phase is Phase.ROLLED_BACK
+
+
+def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
+    tmp_path: Path,
+) -> None:
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[denied, *SICK])) as stage:
+        stage.start()
+        kept, writes = dict(stage.variables), stage.writes
+        for _ in range(5):
+            visit = stage.tick()
+            if visit.rollout.phase is Phase.ROLLING_BACK:
+                break
+        assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+        assert (stage.writes, stage.variables) == (writes, kept)
+        paged = [notice.text for notice in stage.told if notice.severity is Severity.CRITICAL]
+        assert any("orders#1 cannot be rolled back" in text for text in paged)
+        assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+
+
+def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage) -> None:
+    stage.start()
+    target = stage.runner.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    assert stage.world.weight_now() == 0
+
+
+# --- what the function keeps, and what nobody is told -------------------------------------------
+
+
+def test_variables_of_others_survive_and_are_told_to_nobody(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.start()
+    stage.tick_until(100)
+    stage.world.set_variables("handler", {"PERCENTAGE": "40"})
+    stage.tick()
+    stage.runner.roll_back("orders#1", "enough")
+    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
+    printed = capsys.readouterr()
+    assert "weight_lowered" in printed.out + printed.err
+    told = [printed.out, printed.err, *(notice.text for notice in stage.told)]
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert not any(SECRET in text for text in told)
+    assert not any(SECRET.encode() in content for content in files)
+
+
+def test_the_clock_of_a_host_that_runs_behind_does_not_turn_a_rollout_back(stage: Stage) -> None:
+    rollout = stage.start()
+    ahead = replace(rollout, updated=rollout.updated + 30 * MINUTE)
+    stage.store.save(ahead, [])
+    assert stage.tick().rollout.updated == ahead.updated

@@ -1,0 +1,325 @@
+"""What is checked once, before the first percent of traffic moves."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.core.rollout import Phase
+from controller.errors import RolledBackError, TargetTakenError, UsageError
+from controller.start import LOOK_BACK, Request, look, start
+from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
+from tests.stage import SHORT, WRITE, Stage, on_stage, short, variables
+
+# The short policy with a latency beside it, held against the stable path of the last hour.
+FROZEN: dict[str, Any] = {
+    "metrics": {
+        **SHORT["metrics"],
+        **{name: POLICY["metrics"][name] for name in ("latency", "direct")},
+    },
+    "criteria": {
+        **SHORT["criteria"],
+        "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "over": "1h"}},
+    },
+}
+# One that the stable path fails all the time: nobody answers within a millisecond.
+HOPELESS: dict[str, Any] = {
+    "metrics": {"direct": POLICY["metrics"]["direct"]},
+    "criteria": {
+        "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1}
+    },
+}
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+def function_says(**values: str) -> Callable[[Stage], None]:
+    def prepare(stage: Stage) -> None:
+        function = stage.world.function(FUNCTION)
+        for name, value in values.items():
+            if name.isupper():
+                function.variables[name] = value
+            else:
+                setattr(function, name, value)
+
+    return prepare
+
+
+def somebody_writes(stage: Stage) -> None:
+    stage.world.set_variables(FUNCTION, {"LOG_LEVEL": "DEBUG"})
+
+
+def a_version_serves(stage: Stage) -> None:
+    stage.world.function(FUNCTION).provisioned.append(
+        {"FunctionArn": f"{stage.world.function(FUNCTION).arn}:7", "Status": "READY"}
+    )
+
+
+NOTHING = function_says()
+SILENT = [{"kind": "traffic", "times": 0}]
+BLIND = [{"kind": "metrics_outage", "how": "error"}]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said", "played", "refusal"),
+    [
+        pytest.param(
+            function_says(PERCENTAGE="50"), {}, {},
+            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0",
+            id="the canary has traffic already",
+        ),
+        pytest.param(
+            function_says(ENABLED="true"), {}, {},
+            "the variables contradict each other: PERCENTAGE=0, ENABLED=true",
+            id="the two variables contradict each other",
+        ),
+        pytest.param(
+            somebody_writes, {}, {}, "the last update of the target is in_progress",
+            id="an update is in progress",
+        ),
+        pytest.param(
+            function_says(status="Failed", reason="no such subnet"), {}, {},
+            "the last update of the target is failed: no such subnet",
+            id="the last update failed",
+        ),
+        pytest.param(
+            function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart",
+            id="callers use a snapshot",
+        ),
+        pytest.param(
+            a_version_serves, {}, {}, "handler has provisioned concurrency",
+            id="callers use a published version",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 0}},
+            "fast: direct (p95) has no data from 2026-01-05 07:55 UTC to 2026-01-05 08:55 UTC; "
+            "measure the stable path, or give a known value: baseline: {fixed: ...}",
+            id="the baseline is empty",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 1}},
+            "200 needed; take a longer window, or give a known value: baseline: {fixed: ...}",
+            id="the baseline has too few samples",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:",
+            id="the metrics do not answer",
+        ),
+        pytest.param(
+            NOTHING, HOPELESS, {}, "fails already, before any traffic moved: quick fails:",
+            id="a criterion fails before the start",
+        ),
+    ],
+)  # fmt: skip
+def test_a_start_is_refused_and_touches_nothing_when(
+    tmp_path: Path,
+    prepare: Callable[[Stage], None],
+    said: dict[str, Any],
+    played: dict[str, Any],
+    refusal: str,
+) -> None:
+    world = scenario(**{"function": variables(), **played})
+    with on_stage(tmp_path, world, short(**said)) as stage:
+        prepare(stage)
+        with pytest.raises(UsageError) as refused:
+            stage.start()
+        assert refusal in str(refused.value)
+        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert stage.world.calls[WRITE] == 0
+        assert stage.store.of_name("orders") == ()
+        assert look(stage.runner, stage.policy).refusals == tuple(
+            line.strip() for line in str(refused.value).splitlines()[1:]
+        )
+
+
+def test_every_refusal_is_told_at_once(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(events=BLIND)) as stage:
+        function_says(PERCENTAGE="50", snap_start="PublishedVersions")(stage)
+        checked = look(stage.runner, stage.policy)
+        assert len(checked.refusals) == 3
+
+
+def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
+    policy = short(target={**POLICY["target"], "function": "nobody"})
+    with pytest.raises(UsageError, match=r"nothing was touched: nobody could not be read .*"):
+        start(stage.runner, Request(policy))
+
+
+def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> None:
+    denied = [{"kind": "kms_denied"}]
+    with (
+        on_stage(tmp_path, scenario(function=variables(), events=denied)) as stage,
+        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+    ):
+        stage.start()
+
+
+def test_an_alias_is_a_warning_and_no_refusal(stage: Stage) -> None:
+    stage.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
+    started = start(stage.runner, Request(stage.policy))
+    assert started.created
+    (warning,) = started.warnings
+    assert warning.startswith("handler has aliases (live)")
+
+
+def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
+    tmp_path: Path,
+) -> None:
+    bad = {"kind": "latency", "path": "stable", "times": 50, "lasting": "1h"}
+    criteria = {"quick": {**HOPELESS["criteria"]["quick"], "max": 1_000}}
+    with on_stage(tmp_path, scenario(events=[bad]), short(**HOPELESS | {"criteria": criteria})) as (
+        stage
+    ):
+        stage.world.clock.advance(HOUR)
+        assert look(stage.runner, stage.policy).refusals
+        stage.world.clock.advance(LOOK_BACK + 5 * MINUTE)
+        assert stage.start().phase is Phase.PROGRESSING
+
+
+def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        stage.start()
+        frozen = stage.rollout.baselines["fast"]
+        assert frozen.value == pytest.approx(100 * 1.638, rel=0.02)  # p95 of 100 ms and sigma 0.3
+        assert frozen.samples == pytest.approx(600 * 60, rel=0.01)
+
+
+# --- starting again -----------------------------------------------------------------------------
+
+
+def test_starting_the_same_revision_again_changes_nothing(stage: Stage) -> None:
+    first = stage.start()
+    again = start(stage.runner, Request(stage.policy))
+    assert (again.created, again.rollout) == (False, first)
+    assert stage.writes == 1
+
+
+def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage) -> None:
+    assert stage.start().revision == stage.world.function(FUNCTION).code_sha256
+    named = short(name="named", target={**POLICY["target"], "function": "other"})
+    stage.world.add_function("other", {})
+    assert start(stage.runner, Request(named, "v1.4.2")).rollout.revision == "v1.4.2"
+
+
+@pytest.mark.parametrize(
+    ("request_", "refusal"),
+    [
+        pytest.param(
+            Request(short(), "another"), "orders#1 is progressing with revision one",
+            id="another revision",
+        ),
+        pytest.param(
+            Request(short(warmup="1m"), "one"), "runs revision one with another version of the",
+            id="another version of the policy",
+        ),
+    ],
+)  # fmt: skip
+def test_a_running_rollout_is_not_replaced_by(
+    stage: Stage, request_: Request, refusal: str
+) -> None:
+    start(stage.runner, Request(stage.policy, "one"))
+    with pytest.raises(UsageError, match=refusal):
+        start(stage.runner, request_)
+    assert stage.store.of_name("orders") == ("orders#1",)
+
+
+def rolled_back(stage: Stage, policy: Policy | None = None) -> None:
+    start(stage.runner, Request(policy or stage.policy, "one"))
+    stage.runner.roll_back("orders#1", "support is paged")
+
+
+def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(stage: Stage) -> None:
+    rolled_back(stage)
+    with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
+        start(stage.runner, Request(stage.policy, "one"))
+    assert stage.world.weight_now() == 0
+
+
+def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: Stage) -> None:
+    rolled_back(stage)
+    start(stage.runner, Request(stage.policy, "two"))
+    stage.runner.roll_back("orders#2", "that one, too")
+    with pytest.raises(RolledBackError, match="orders#1"):
+        start(stage.runner, Request(stage.policy, "one"))
+
+
+def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
+    stage: Stage,
+) -> None:
+    rolled_back(stage)
+    again = start(stage.runner, Request(stage.policy, "one", "the gateway was down")).rollout
+    assert again.id == "orders#2"
+    started = stage.store.history("orders#2")[0]
+    assert started.body["sentence"].endswith("going to 10 %; tried again: the gateway was down")
+
+
+def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
+    rolled_back(stage)
+    assert start(stage.runner, Request(stage.policy, "two")).rollout.id == "orders#2"
+    assert stage.world.weight_now() == 10
+
+
+def succeeded(stage: Stage) -> None:
+    start(stage.runner, Request(stage.policy, "one"))
+    while stage.tick().rollout.phase is not Phase.SUCCEEDED:
+        pass
+
+
+def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(
+    stage: Stage,
+) -> None:
+    succeeded(stage)
+    again = start(stage.runner, Request(stage.policy, "one"))
+    assert (again.created, again.rollout.id) == (False, "orders#1")
+
+
+def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stage) -> None:
+    succeeded(stage)
+    with pytest.raises(UsageError, match="orders#1 brought revision one to 100 % with another"):
+        start(stage.runner, Request(short(warmup="1m"), "one"))
+
+
+# --- other rollouts -----------------------------------------------------------------------------
+
+
+def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage: Stage) -> None:
+    stage.start()
+    with pytest.raises(UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"):
+        start(stage.runner, Request(short(name="rival")))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_a_running_owner_keeps_its_target_while_somebody_has_set_0(stage: Stage) -> None:
+    stage.start()
+    stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
+    stage.world.clock.advance(MINUTE)
+    with pytest.raises(TargetTakenError, match="orders#1"):
+        start(stage.runner, Request(short(name="rival")))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(UsageError) as refused:
+            start(stage.runner, Request(stage.policy, "two"))
+        assert (
+            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
+            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; name a window with `from` and `to`"
+        ) in str(refused.value)
+
+
+def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(HOUR + 10 * MINUTE)
+        assert start(stage.runner, Request(stage.policy, "two")).created
