@@ -25,6 +25,7 @@ from controller.core.observation import (
 from controller.core.rollout import Rollout
 from controller.errors import (
     MetricsError,
+    RolloutError,
     StateConflictError,
     StoreError,
     TargetError,
@@ -130,9 +131,7 @@ class Runner:
             return self.target_of(rollout).read()
         except TargetError as error:
             hopeless = isinstance(error, WriteRefusedError)
-            log.warning(
-                "target_unreadable", rollout=rollout.id, problem=str(error), **error.context
-            )
+            log.warning("target_unreadable", **_facts(rollout, error))
             return Unreadable(str(error), hopeless)
 
     def _read_metrics(self, wants: Sequence[Needs]) -> Mapping[Query, Series] | str:
@@ -145,7 +144,7 @@ class Runner:
         try:
             return self.metrics.read(queries, span)
         except MetricsError as error:
-            log.warning("metrics_unavailable", problem=str(error), **error.context)
+            log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
             return str(error)
 
     # --- deciding and acting --------------------------------------------------------------------
@@ -160,10 +159,10 @@ class Runner:
         try:
             return self._carry_out(look.rollout, seen, decision)
         except StateConflictError as error:
-            log.warning("tick_lost", rollout=look.rollout.id, problem=str(error))
+            log.warning("tick_lost", **_facts(look.rollout, error))
             return Visit(look.rollout, busy=True)
         except StoreError as error:
-            log.error("save_failed", rollout=look.rollout.id, problem=str(error), **error.context)
+            log.error("save_failed", **_facts(look.rollout, error))
             if isinstance(decision.move, Lower):  # it was carried out, and people must hear of it
                 self._tell_all(look.rollout, decision.notices)
             return Visit(look.rollout, problem=str(error))
@@ -194,7 +193,7 @@ class Runner:
         try:
             self.target_of(rollout).lower_to_zero(move.within)
         except TargetError as error:
-            log.critical("lower_failed", rollout=rollout.id, problem=str(error), **error.context)
+            log.critical("lower_failed", **_facts(rollout, error))
             if isinstance(error, WriteRefusedError):
                 text = f"{rollout.id} cannot be rolled back: {error}"
                 self._tell(rollout, Notice(Severity.CRITICAL, text))
@@ -208,7 +207,7 @@ class Runner:
         try:
             self.target_of(rollout).raise_to(move.weight, move.token)
         except TargetError as error:
-            log.error("raise_refused", rollout=rollout.id, problem=str(error), **error.context)
+            log.error("raise_refused", **_facts(rollout, error))
             return False
         log.info("weight_raised", rollout=rollout.id, weight_percent=move.weight)
         return True
@@ -277,6 +276,11 @@ def lower_and_confirm(target: Target, clock: Clock) -> Reading:
         clock.sleep(LOOK_EVERY)
         reading = target.read()
     return reading
+
+
+def _facts(rollout: Rollout, error: RolloutError) -> dict[str, object]:
+    """Return what a log line says of `error`; its context may name the same things."""
+    return {**error.context, "rollout": rollout.id, "problem": str(error)}
 
 
 def _moving(target: Reading | Unreadable) -> bool:

@@ -1,9 +1,11 @@
 """What tests of every kind share: the emulator, one per test process, and an account per test."""
 
+import os
 from collections.abc import Generator, Iterator
 from itertools import count
 
 import pytest
+import structlog
 
 from tests import emulator
 from tests.emulator import Emulator
@@ -22,6 +24,22 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def account() -> str:
     """An account of the emulator in which nothing is yet, and nobody else is."""
     return str(next(_accounts))
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a person's own profiles, credentials and endpoints out of every test."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in emulator.NOBODY.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """Undo what a command set up: its logs go to a stream that is closed when its test is over."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

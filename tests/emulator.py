@@ -26,7 +26,7 @@ _STOP_LIMIT_S: Final = 10.0
 _LOG_SHOWN: Final = 4_000  # characters
 
 # A person's own profiles and credentials must neither help a test nor meet an emulator.
-_NOBODY: Final = {
+NOBODY: Final = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -58,7 +58,7 @@ class Emulator:
     def environment(self, account: str) -> dict[str, str]:
         """Return the variables that make a process act in `account` of this emulator."""
         return {
-            **_NOBODY,
+            **NOBODY,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": account,
@@ -81,7 +81,7 @@ def running(folder: Path) -> Iterator[Emulator]:
     port = _free_port()
     log_file = folder / "ministack.log"
     environment = {
-        **_NOBODY,
+        **NOBODY,
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
         "TMPDIR": str(folder),

@@ -89,10 +89,13 @@ class Stage:
     def tick_until(self, weight: int) -> Visit:
         """Tick until the rollout asks for `weight`, for twenty minutes at most."""
         for _ in range(20):
-            visit = self.tick()
-            if visit.rollout.weight == weight:
+            if (visit := self.tick()).rollout.weight == weight:
                 return visit
-        raise AssertionError(f"{weight} % was never asked for: {visit.rollout.sentence}")
+        raise AssertionError(f"{weight} % was never asked for: {self.rollout.sentence}")
+
+    def ticks(self, number: int) -> list[Visit]:
+        """Tick once a minute."""
+        return [self.tick() for _ in range(number)]
 
     @property
     def rollout(self) -> Rollout:
@@ -165,7 +168,7 @@ class ReadOnlyStore:
 
     def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
         if self._only in (None, rollout.id):
-            raise StoreError("the disk is full")
+            raise StoreError("the disk is full", rollout=rollout.id, problem="ENOSPC")
         return self._store.save(rollout, entries)
 
     def __getattr__(self, name: str) -> Any:

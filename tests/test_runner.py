@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controller import events
 from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
 from controller.core.rollout import Phase, Reason, Rollout
@@ -83,8 +84,7 @@ def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) ->
     with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
         stage.start()
         stage.runner.store = ReadOnlyStore(stage.store)
-        for _ in range(5):
-            visit = stage.tick()
+        visit = stage.ticks(5)[-1]
         assert stage.world.weight_now() == 0
         assert stage.rollout.phase is Phase.PROGRESSING
         assert visit.problem == "the disk is full"
@@ -94,7 +94,7 @@ def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) ->
 def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
     stage.start()
     stage.runner.store = ReadOnlyStore(stage.store)
-    visits = [stage.tick() for _ in range(8)]
+    visits = stage.ticks(8)
     assert {visit.problem for visit in visits} == {"the disk is full"}
     assert stage.world.weight_now() == 10
     assert not any("going to 100 %" in notice.text for notice in stage.told)
@@ -150,8 +150,7 @@ def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
     attempts = stage.writes
     visit = stage.tick()
     assert (visit.rollout.phase, visit.rollout.reason) == (Phase.PAUSED, Reason.RAISE_UNCERTAIN)
-    for _ in range(10):
-        stage.tick()
+    stage.ticks(10)
     assert (stage.writes, stage.world.weight_now()) == (attempts, 10)
     assert stage.variables["LOG_LEVEL"] == "DEBUG"
 
@@ -180,7 +179,7 @@ def test_a_slow_move_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) 
         rollout = stage.start()
         assert rollout.settled is None
         assert stage.world.clock.now() - begin == FOLLOW == timedelta(seconds=30)
-        seen = [stage.tick().rollout.reason for _ in range(4)]
+        seen = [visit.rollout.reason for visit in stage.ticks(4)]
         assert seen == [Reason.WAITING] * 3 + [Reason.SETTLED]
         assert stage.writes == 1
 
@@ -189,7 +188,7 @@ def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
     policy = short(shift_timeout="3m")
     with on_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
         stage.start()
-        reasons = [stage.tick().rollout.reason for _ in range(3)]
+        reasons = [visit.rollout.reason for visit in stage.ticks(3)]
         assert reasons == [Reason.WAITING, Reason.WAITING, Reason.SHIFT_TIMED_OUT]
         assert stage.rollout.phase is Phase.ROLLING_BACK
 
@@ -280,8 +279,8 @@ def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> 
         stage.world.clock.advance(timedelta(seconds=5))
         a_runner(stage.world, stage.store, stage).tick(["orders#1"])
 
-    stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
     follow = Before(READ, wait_and_tick)
+    stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
     rollout = stage.start()
     assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
 
@@ -338,11 +337,8 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
     with on_stage(tmp_path, scenario(function=variables(), events=[denied, *SICK])) as stage:
         stage.start()
         kept, writes = dict(stage.variables), stage.writes
-        for _ in range(5):
-            visit = stage.tick()
-            if visit.rollout.phase is Phase.ROLLING_BACK:
-                break
-        assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+        first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
+        assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
         assert (stage.writes, stage.variables) == (writes, kept)
         paged = [notice.text for notice in stage.told if notice.severity is Severity.CRITICAL]
         assert any("orders#1 cannot be rolled back" in text for text in paged)
@@ -362,6 +358,7 @@ def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage
 def test_variables_of_others_survive_and_are_told_to_nobody(
     stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    events.configure()
     stage.start()
     stage.tick_until(100)
     stage.world.set_variables("handler", {"PERCENTAGE": "40"})
@@ -369,8 +366,8 @@ def test_variables_of_others_survive_and_are_told_to_nobody(
     stage.runner.roll_back("orders#1", "enough")
     assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
     printed = capsys.readouterr()
-    assert "weight_lowered" in printed.out + printed.err
-    told = [printed.out, printed.err, *(notice.text for notice in stage.told)]
+    assert "weight_lowered" in printed.err
+    told = [*printed, *(notice.text for notice in stage.told)]
     files = [path.read_bytes() for path in tmp_path.iterdir()]
     assert not any(SECRET in text for text in told)
     assert not any(SECRET.encode() in content for content in files)

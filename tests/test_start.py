@@ -290,7 +290,9 @@ def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stag
 
 def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage: Stage) -> None:
     stage.start()
-    with pytest.raises(UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"):
+    with pytest.raises(
+        UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"
+    ):
         start(stage.runner, Request(short(name="rival")))
     assert stage.store.of_name("rival") == ()
 

@@ -5,7 +5,6 @@ AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -23,6 +22,9 @@ from controller.errors import UsageError
 CONNECT_S: Final = 3
 READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
+
+# Whatever a boto3 client raises.
+AWS_ERRORS: Final = (BotoCoreError, ClientError)
 
 
 class Clients:
@@ -89,15 +91,13 @@ _OURS: Final = (
 )
 
 
-def aws_errors() -> tuple[type[Exception], ...]:
-    """Return what a client raises, for `except aws_errors() as error`.
+class StrangeAnswerError(BotoCoreError):
+    """Something answered that is not AWS; botocore takes a proxy's page as an empty answer."""
 
-    For an answer that is none of AWS (a proxy's page) that is an exception outside of botocore's
-    own tree. Its module is slow to import, and whoever raised it has imported it.
-    """
-    parsers = sys.modules.get("botocore.parsers")
-    unparsable = () if parsers is None else (parsers.ResponseParserError,)
-    return BotoCoreError, ClientError, *unparsable
+    fmt = "what answered is not AWS"
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 def code_of(error: Exception) -> str:
@@ -163,6 +163,7 @@ _ADVICE: Final = {
     "ReadTimeoutError": "AWS did not answer in time; run again",
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",
+    "StrangeAnswerError": _UNREACHABLE,
     "UnauthorizedSSOTokenError": _LOG_IN,
     "UnrecognizedClientException": "the credentials are not valid in this region or account",
 }

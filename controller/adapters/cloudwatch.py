@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller import events
-from controller.adapters.aws import aws_errors, code_of, told
+from controller.adapters.aws import AWS_ERRORS, code_of, told
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.units import at
 from controller.errors import MetricsError
@@ -79,7 +79,7 @@ class CloudWatchMetrics:
         for page in self._pages(queries, span):
             if warning := _text(page.get("Messages")):
                 log.warning("cloudwatch_warned", problem=warning)
-            for result in page["MetricDataResults"]:
+            for result in page.get("MetricDataResults", ()):
                 results[result["Id"]].take(result)
         return {
             query: result.series() for query, result in zip(queries, results.values(), strict=True)
@@ -97,7 +97,7 @@ class CloudWatchMetrics:
         for _ in range(PAGES_PER_CALL):
             try:
                 page = self._client.get_metric_data(**request)
-            except aws_errors() as error:
+            except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
                 raise MetricsError(told(action, error), code=code_of(error)) from error
             yield page

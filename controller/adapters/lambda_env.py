@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from controller import events
 from controller.adapters import lambda_reach
-from controller.adapters.aws import aws_errors, code_of, is_conflict, is_passing, told
+from controller.adapters.aws import AWS_ERRORS, code_of, is_conflict, is_passing, told
 from controller.adapters.lambda_function import Configuration, LambdaFunction, NoAnswerError
 from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.observation import Reading, Update
@@ -78,7 +78,7 @@ class LambdaEnvTarget:
         self._check_raise(found, weight, token)
         try:
             self._function.write(found, weight)
-        except aws_errors() as error:
+        except AWS_ERRORS as error:
             self._resolve(weight, error)
 
     def _check_raise(self, found: Configuration, weight: int, token: str) -> None:
@@ -169,7 +169,7 @@ class LambdaEnvTarget:
             self._function.write(found, 0)
         except WriteUncertainError as error:
             raise WriteRefusedError(str(error), **error.context) from error
-        except aws_errors() as error:
+        except AWS_ERRORS as error:
             text = self._not_set(0, error)
             if is_passing(error):
                 raise _NotYetError(text, stands) from error

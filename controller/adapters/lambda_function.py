@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controller.adapters.aws import aws_errors, code_of, is_passing, told, without_secrets
+from controller.adapters.aws import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    is_passing,
+    told,
+    without_secrets,
+)
 from controller.adapters.pair import Pair
 from controller.core.observation import Reading, Update
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
@@ -47,8 +54,8 @@ class LambdaFunction:
         answers without the environment.
         """
         try:
-            answer = self._client.get_function_configuration(FunctionName=self.name)
-        except aws_errors() as error:
+            answer = _lambdas(self._client.get_function_configuration(FunctionName=self.name))
+        except AWS_ERRORS as error:
             text = told(f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error)
             kind = NoAnswerError if is_passing(error) else TargetError
             raise kind(text, code=code_of(error)) from error
@@ -73,12 +80,14 @@ class LambdaFunction:
         failure: Exception | None = None
         answer: Mapping[str, Any] = {}
         try:
-            answer = self._client.update_function_configuration(
-                FunctionName=self.name,
-                Environment={"Variables": self._pair.merged(found.variables, weight)},
-                **condition,
+            answer = _lambdas(
+                self._client.update_function_configuration(
+                    FunctionName=self.name,
+                    Environment={"Variables": self._pair.merged(found.variables, weight)},
+                    **condition,
+                )
             )
-        except aws_errors() as error:
+        except AWS_ERRORS as error:
             failure = without_secrets(error, self._pair.others(found.variables))
         if failure is not None:
             raise failure  # out here: in there it would carry the words that were withheld
@@ -101,6 +110,13 @@ class LambdaFunction:
             code=answer.get("CodeSha256", ""),
             detail=": ".join(answer[key] for key in reasons if answer.get(key)),
         )
+
+
+def _lambdas(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `answer`. Raises StrangeAnswerError when it is none of Lambda's."""
+    if "FunctionArn" not in answer:
+        raise StrangeAnswerError
+    return answer
 
 
 def _undecryptable(answer: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws import aws_errors, told
+from controller.adapters.aws import AWS_ERRORS, told
 from controller.ports import Obstacle
 
 NAMES_SHOWN: Final = 5
@@ -19,7 +19,7 @@ def obstacles(client: Any, function: str) -> list[Obstacle]:
     for what, action, check in _CHECKS:
         try:
             found.extend(check(client, function))
-        except aws_errors() as error:
+        except AWS_ERRORS as error:
             problem = told(f"{what} of {function} could not be checked ({action})", error)
             found.append(Obstacle(fatal=False, text=problem))
     return sorted(found, key=lambda obstacle: not obstacle.fatal)
@@ -44,7 +44,8 @@ def _provisioned(client: Any, function: str) -> Iterator[Obstacle]:
 
 def _aliases(client: Any, function: str) -> Iterator[Obstacle]:
     """One page is enough: it is not important how many there are."""
-    names = [alias["Name"] for alias in client.list_aliases(FunctionName=function)["Aliases"]]
+    answer = client.list_aliases(FunctionName=function)
+    names = [alias["Name"] for alias in answer.get("Aliases", ())]
     if names:
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         text = (

@@ -8,7 +8,7 @@ from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase
-from controller.errors import Exit, StoreError, UsageError
+from controller.errors import Exit, StoreError, TargetError, UsageError
 from controller.runner import Visit
 
 
@@ -95,9 +95,14 @@ def _status(visit: Visit) -> Exit:
 
 
 def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool) -> int:
-    from controller.bootstrap import lower_bare
+    from controller.bootstrap import Lowered, lower_bare
 
-    result = lower_bare(target, dry_run=dry_run)
+    try:
+        result = lower_bare(target, dry_run=dry_run)
+    except TargetError as error:
+        if dry_run:
+            raise
+        result = Lowered(confirmed=False, shown=str(error), would=[])
     if as_json:
         data = {"function": target.function, "confirmed": result.confirmed, "shown": result.shown}
         options.print_json("rollback", {**data, "would": result.would} if dry_run else data)

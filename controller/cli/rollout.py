@@ -46,7 +46,7 @@ def start(
         for warning in started.warnings:
             click.echo(f"warning: {warning}", err=True)
         if as_json:
-            data = {"created": started.created, **rollout_data(started.rollout)}
+            data = {**rollout_data(started.rollout), "new": started.created}
             if app.journal is not None:
                 data["would"] = app.journal.lines
             options.print_json("start", data)

@@ -1,4 +1,4 @@
-"""The command line in front of a simulated account: only the AWS clients and the clock are fakes."""
+"""The command line at a simulated account: only the AWS clients and the clock are fakes."""
 
 import json
 from collections.abc import Callable, Mapping

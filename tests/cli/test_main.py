@@ -92,9 +92,7 @@ def test_sigterm_ends_with_143_and_leaves_the_process_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(
-        controller.loader, "load", lambda path: signal.raise_signal(signal.SIGTERM)
-    )
+    monkeypatch.setattr(controller.loader, "load", lambda path: signal.raise_signal(signal.SIGTERM))
     assert main(["start", "policy.yaml"]) == 143
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -405,6 +405,15 @@ def test_a_paused_rollout_is_judged_and_rolled_back() -> None:
     assert (decision.rollout.phase, decision.rollout.reason) == (ROLLING_BACK, Reason.GATE_FAILED)
 
 
+def test_a_paused_rollout_shows_what_is_measured_now() -> None:
+    (finding,) = tick(ON_HOLD, reads(10), 20).rollout.findings
+    assert finding.sentence.startswith("works holds")
+
+
+def test_a_rollout_that_is_found_at_zero_has_no_weight_any_more() -> None:
+    assert tick(AT_10, reads(0), 5).rollout.weight == 0
+
+
 def test_a_weight_moved_by_another_hand_is_judged_from_then_on() -> None:
     paused = tick(RAISING, reads(30), 1, SILENT).rollout
     assert tick(paused, reads(30), 8, SICK).rollout.reason is Reason.GATE_FAILED
@@ -419,7 +428,8 @@ def test_a_weight_moved_by_another_hand_is_judged_from_then_on() -> None:
 def test_a_person_rolls_back_in_every_phase(rollout: Rollout, target: Reading | Unreadable) -> None:
     decision = roll_back(rollout, Observation(target), NOON + MINUTE, "the shop is down")
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER)
-    assert decision.rollout.sentence == "the shop is down"
+    after = decision.rollout
+    assert (after.sentence, after.updated) == ("the shop is down", NOON + MINUTE)
 
 
 def test_a_policy_in_the_snapshot_is_the_one_that_is_followed() -> None:
@@ -453,9 +463,21 @@ def test_every_transition_is_recorded_and_staying_is_not() -> None:
     ]  # fmt: skip
 
 
-def test_a_record_holds_what_the_decision_saw() -> None:
-    record = tick(AT_10, reads(10), 7, SICK).record
+@pytest.mark.parametrize(
+    ("rollout", "minute", "measured", "kind"),
+    [
+        (AT_10, 7, SICK, "rolling_back"),
+        (AT_10, 15, HEALTHY, "advanced"),
+        (AT_10, 32, THIN, "paused"),
+        (AT_100, 35, HEALTHY, "succeeded"),
+        (replace(AT_100, sealed_at=NOON - 60 * MINUTE), 15, HEALTHY, "evidence"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_record_holds_what_the_decision_saw(
+    rollout: Rollout, minute: float, measured: Mapping[str, Series], kind: str
+) -> None:
+    record = tick(rollout, reads(rollout.weight), minute, measured).record
     assert record is not None
-    assert (record.weight_from, record.weight_to) == (10, 0)
+    assert (record.kind, record.weight_from, record.keeps_series) == (kind, rollout.weight, True)
     assert [one.criterion for one in record.findings] == ["works"]
-    assert record.keeps_series

@@ -192,3 +192,10 @@ def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() 
         return evidence.weight
 
     assert [held(live) for live in (10, 5, 60, None)] == [10, 5, 10, 0]
+
+
+def test_the_minute_that_is_still_open_is_read() -> None:
+    now = NOON + 30.5 * MINUTE
+    evidence = evidence_of(AT_100, Observation(reads(100), THIN), now)
+    assert evidence is not None
+    assert evidence.open_end == needs(AT_100, now).span.end == START + 31 * MINUTE_S

@@ -163,6 +163,18 @@ def rate(
             id="more failures than requests do not fit",
         ),
         pytest.param(
+            rate([100], [100], failure_limit=1), FAIL, Label.REFUTED,
+            "C fails: success was below 99.9% in a window of 5m, last 0%; 100 failures in "
+            "100 requests of this step.",
+            id="as many failures as requests fit, and fail",
+        ),
+        pytest.param(
+            rate([300], [2], min="99%"), PASS, Label.NOT_REFUTED,
+            "C holds: success was 99.333% in the newest 5m, at least 99% asked; 2 failures in "
+            "300 requests of this step.",
+            id="a value far from its bound is rounded",
+        ),
+        pytest.param(
             rate([500, 500, None], [None, 0, None]), INCONCLUSIVE, Label.NO_DATA,
             "C has gone silent: no datapoint since 2026-11-24 12:10 UTC; 0 failures in 500 "
             "requests of this step.",
@@ -429,6 +441,22 @@ def latency(
             latency([380], [200]), PASS, Label.NOT_REFUTED,
             "C holds: latency was 380 ms against 400 ms, -5%, at most +5% asked; n = 200.",
             id="faster holds",
+        ),
+        pytest.param(
+            latency([400], [200]), PASS, Label.NOT_REFUTED,
+            "C holds: latency was 400 ms against 400 ms, +0%, at most +5% asked; n = 200.",
+            id="as fast as before holds",
+        ),
+        pytest.param(
+            latency([900], [0]), INCONCLUSIVE, Label.NO_DATA,
+            "C has no data: no window since 2026-11-24 12:00 UTC had latency and its baseline.",
+            id="a value without samples is no data",
+        ),
+        pytest.param(
+            latency([900], [300], baseline=CONTROL, direct=[400], direct_counts=[0]),
+            INCONCLUSIVE, Label.NO_DATA,
+            "C has no data: no window since 2026-11-24 12:00 UTC had latency and its baseline.",
+            id="a control without samples is no control",
         ),
         pytest.param(
             latency([900], [5_000], bake_over=False), INCONCLUSIVE, Label.NOT_YET,

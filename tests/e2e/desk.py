@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.e2e.account import POLICY, Account
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+ROLLOUT = "execution-api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,11 @@ class Answer:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The log: one JSON object in each line of stderr."""
-        return [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
+        """The log: every line of stderr that is not a word to the person at the command line."""
+        lines = self.err.splitlines()
+        return [
+            json.loads(one) for one in lines if not one.startswith(("warning: ", "rolloutctl: "))
+        ]
 
     def count(self, event: str) -> int:
         """Return how often `event` was logged."""
@@ -44,13 +50,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Desk:
-    """The command line in this process, at a moment that only `ticks` and `wait` move."""
+    """The command line in this process; its clock runs on from where it was moved to."""
 
     account: Account
-    store: Path
+    folder: Path
     now: datetime
     clock: TickingDateTimeFactory
     streams: pytest.CaptureFixture[str]
+
+    # --- commands -------------------------------------------------------------------------------
 
     def run(self, *arguments: str | Path) -> Answer:
         """Run one command."""
@@ -59,54 +67,62 @@ class Desk:
         out, err = self.streams.readouterr()
         return Answer(status, out, err)
 
-    def start(self, policy: Path = POLICY, *options: str) -> dict[str, Any]:
-        """Start `policy`, which is expected to succeed, and return the rollout."""
-        answer = self.run("start", policy, "--json", *options)
+    def start(self, policy: Path = POLICY) -> dict[str, Any]:
+        """Start `policy`, which must go well, and return the rollout."""
+        answer = self.run("start", policy, "--json")
         assert answer.status == 0, answer.err
         return answer.data
 
-    def wait(self, length: timedelta) -> None:
-        """Move the clock."""
-        self.now += length
-        self.clock.move_to(self.now)
+    def tick(self) -> Answer:
+        """Tick once."""
+        return self.run("tick", "--json")
 
-    def ticks(
-        self,
-        length: timedelta,
-        *,
-        every: timedelta = 5 * MINUTE,
-        calls: bool = True,
-        failing: int = 0,
-    ) -> Iterator[Answer]:
-        """Let `length` go by, tick every so often, and yield each answer.
-
-        calls: requests go through the gateway meanwhile; failing: of 60 a minute, how many fail.
-        """
-        end = self.now + length
-        while self.now < end:
-            if calls:
-                self.account.call_gateway(self.now, self.now + every, failing=failing)
-            self.wait(every)
-            yield self.run("tick", "--json")
-
-    def pass_time(self, length: timedelta, **how: Any) -> list[int]:
-        """Tick as `ticks` does, and return the exit statuses."""
-        return [answer.status for answer in self.ticks(length, **how)]
-
-    def status(self, rollout: str = "execution-api") -> dict[str, Any]:
+    def status(self, rollout: str = ROLLOUT) -> dict[str, Any]:
         """Return what `status --json` says."""
         return self.run("status", rollout, "--json").data
 
-    def kinds(self, rollout: str = "execution-api") -> list[str]:
-        """Return the kinds of all entries of the history, without the hourly evidence."""
+    def history(self, rollout: str = ROLLOUT) -> list[dict[str, Any]]:
+        """Return the transitions: the entries of the history but the hourly evidence."""
         history = self.run("history", rollout, "--json").data
         assert history["chain_valid"]
-        return [entry["kind"] for entry in history["entries"] if entry["kind"] != "evidence"]
+        return [entry for entry in history["entries"] if entry["kind"] != "evidence"]
+
+    def kinds(self, rollout: str = ROLLOUT) -> list[str]:
+        """Return the kinds of all transitions."""
+        return [entry["kind"] for entry in self.history(rollout)]
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def move_clock(self, length: timedelta) -> None:
+        """Let `length` go by in silence, back as well as on."""
+        self.now += length
+        self.clock.move_to(self.now)
+
+    def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
+        """Let `length` go by with requests through the gateway, as `Account.call_gateway` does."""
+        self.account.call_gateway(self.now, self.now + length, failing=failing, slow=slow)
+        self.move_clock(length)
+
+    def ticks(self, length: timedelta, *, every: timedelta, **traffic: Any) -> Iterator[Answer]:
+        """Serve for `length`, tick every so often, and yield each answer."""
+        end = self.now + length
+        while self.now < end:
+            self.serve(every, **traffic)
+            yield self.tick()
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def another_policy(self, **words: str) -> Path:
+        """Return a copy of the shipped policy in which every key of `words` reads as its value."""
+        text = POLICY.read_text()
+        for old, new in words.items():
+            assert old in text
+            text = text.replace(old, new)
+        path = self.folder / f"another-{len(list(self.folder.iterdir()))}.yaml"
+        path.write_text(text)
+        return path
 
     def stored(self) -> list[str]:
         """Return everything that the store holds, as SQL."""
-        connection = sqlite3.connect(self.store)
-        try:
+        with closing(sqlite3.connect(self.folder / "rollouts.db")) as connection:
             return list(connection.iterdump())
-        finally:
-            connection.close()

@@ -1,10 +1,138 @@
-from tests.e2e.desk import *
-def test_healthy(desk):
-    import cProfile, pstats, sys
-    p=cProfile.Profile()
+"""The shipped policy, by `start` and `tick`, on an AWS that nobody here wrote."""
+
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
+
+import pytest
+
+from tests.e2e.account import FUNCTION, OTHERS
+from tests.e2e.desk import HOUR, MINUTE, Desk
+
+pytestmark = pytest.mark.ministack
+
+
+def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> None:
     desk.start()
-    p.enable()
-    for a in desk.ticks(2*HOUR, every=2*MINUTE): pass
-    p.disable()
-    with desk.streams.disabled():
-        pstats.Stats(p,stream=sys.stdout).sort_stats('cumtime').print_stats(60)
+    statuses, pairs = [0], [desk.account.pair()]
+    for length, every in ((2 * HOUR + 30 * MINUTE, 5 * MINUTE), (24 * HOUR, 20 * MINUTE)):
+        for answer in desk.ticks(length, every=every):
+            statuses.append(answer.status)
+            pairs.append(desk.account.pair())
+
+    assert set(statuses) == {0}
+    assert [pair for pair, _ in groupby(pairs)] == [
+        ("10", "false"),
+        ("50", "false"),
+        ("100", "true"),
+    ]
+    assert desk.account.others() == OTHERS
+    ended = desk.status()
+    assert (ended["phase"], ended["weight"], ended["label"]) == ("succeeded", 100, "not refuted")
+    assert {one["verdict"] for one in ended["findings"]} == {"pass"}
+    assert desk.run("status", "execution-api", "--exit-code").status == 0
+
+    transitions = desk.history()
+    assert [one["kind"] for one in transitions] == [
+        "started", "settled", "advanced", "settled", "advanced", "settled", "succeeded",
+    ]  # fmt: skip
+    moments = [datetime.fromisoformat(one["at"]) for one in transitions]
+    baked = [after - before for before, after in pairwise(moments)][1::2]
+    assert [bake // HOUR for bake in baked] == [1, 1, 24]
+
+
+def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hour(
+    desk: Desk,
+) -> None:
+    desk.start()
+    desk.serve(70 * MINUTE)
+    assert desk.tick().status == 0
+    assert desk.account.pair() == ("50", "false")
+
+    answers = list(desk.ticks(30 * MINUTE, every=5 * MINUTE, failing=3))
+
+    assert {answer.status for answer in answers} == {0}
+    assert desk.account.pair() == ("0", "false")
+    assert desk.account.others() == OTHERS
+    assert desk.kinds() == [
+        "started", "settled", "advanced", "settled", "rolling_back", "rolled_back",
+    ]  # fmt: skip
+    ended = desk.run("status", "execution-api", "--exit-code", "--json")
+    assert ended.status == 4
+    assert (ended.data["phase"], ended.data["reason"]) == ("rolled_back", "gate_failed")
+    assert ended.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
+
+
+def test_a_slower_p95_rolls_back_although_the_average_is_the_same(desk: Desk) -> None:
+    desk.start()
+    desk.serve(70 * MINUTE, slow=True)
+
+    assert desk.tick().status == 0
+
+    assert desk.account.pair() == ("0", "false")
+    assert "latency was 300 ms against 240 ms, +25%" in desk.status()["sentence"]
+
+
+def test_silence_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
+    desk.start()
+    phases = []
+    for _ in range(20):
+        desk.move_clock(10 * MINUTE)
+        answer = desk.tick()
+        assert answer.status == 0
+        (rollout,) = answer.data["rollouts"]
+        phases.append((rollout["phase"], rollout["reason"]))
+
+    assert [phase for phase, _ in groupby(phases)] == [
+        ("progressing", "baking"),
+        ("progressing", "holding"),
+        ("paused", "inconclusive"),
+    ]
+    assert desk.account.pair() == ("10", "false")
+    assert desk.kinds() == ["started", "settled", "paused"]
+    assert desk.run("status", "execution-api", "--exit-code").status == 3
+
+
+def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measured(
+    desk: Desk,
+) -> None:
+    desk.start()
+    desk.serve(30 * MINUTE)
+    desk.tick()
+
+    status = desk.status()
+
+    assert status["name"] == "execution-api"
+    assert status["revision"] == desk.account.code()
+    assert (status["phase"], status["step"], status["weight"]) == ("progressing", 0, 10)
+    assert (status["reason"], status["blocked"]) == ("baking", "the bake")
+    assert status["next"].startswith("50 % at ")
+    due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(status["settled"])
+    assert timedelta(minutes=65) <= due <= timedelta(minutes=66)  # warm-up, bake, settling
+    findings = {one["criterion"]: one for one in status["findings"]}
+    assert list(findings) == [
+        "SC-003", "SC-004", "auth-failures", "p95-integration", "p95-latency", "traffic",
+    ]  # fmt: skip
+    latency = findings["SC-003"]
+    assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged yet")
+    assert latency["measured"] == pytest.approx(0.02)
+    assert latency["bound"] == 0.05
+    assert latency["samples"] >= 20 * 60
+    assert "at most +5% asked" in latency["sentence"]
+    assert findings["SC-004"]["verdict"] == "pass"
+
+
+def test_one_tick_advances_the_rollouts_of_two_functions(desk: Desk) -> None:
+    desk.account.create("Other")
+    other = desk.another_policy(**{FUNCTION: "Other", "name: execution-api": "name: other-api"})
+    desk.start()
+    desk.start(other)
+    desk.serve(70 * MINUTE)
+
+    answer = desk.tick()
+
+    assert answer.status == 0
+    moved = {one["id"]: one["weight"] for one in answer.data["rollouts"]}
+    assert moved == {"execution-api#1": 50, "other-api#1": 50}
+    assert answer.count("tick_completed") == 2
+    assert desk.account.pair() == desk.account.pair("Other") == ("50", "false")
+    assert desk.kinds("execution-api") == desk.kinds("other-api")

@@ -117,7 +117,6 @@ def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) 
         step=step,
         intent=Intent(weight, rollout.intent.weight, target.token, now),
         peak=weight,
-        since=now,
     )
     return Decision(
         outlook(after),

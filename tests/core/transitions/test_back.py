@@ -1,12 +1,14 @@
 """A rollback is confirmed or pages, and 0 % is guarded briefly and narrowly."""
 
+from dataclasses import replace
+
 import pytest
 
 from controller.core.decide import roll_back
 from controller.core.effects import Alert, Severity
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Reason
-from tests.ladder import BACK, GOING_BACK, GONE, HOPELESS, MOVING, tick
+from tests.ladder import AT_10, BACK, DONE, FAILED, GOING_BACK, GONE, HOPELESS, MOVING, SICK, tick
 from tests.rollouts import ARN, MINUTE, NOON, reads
 
 
@@ -48,15 +50,43 @@ def test_the_page_says_what_to_write_where() -> None:
     )
 
 
+def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
+    decision = tick(GOING_BACK, reads(0, FAILED, detail="no space"), 6)
+    assert decision.record is not None
+    assert (decision.record.kind, decision.record.reason) == (
+        "rollback_unconfirmed", Reason.GATE_FAILED,
+    )  # fmt: skip
+    assert decision.record.sentence.startswith(
+        "checkout#1 is NOT rolled back: the target shows NEW_PATH_PERCENTAGE=0, and its last "
+        "update failed: no space."
+    )
+
+
+def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
+    waiting = replace(AT_10, blocked="the bake", since=NOON - 60 * MINUTE)
+    after = tick(waiting, reads(10), 7, SICK).rollout
+    assert (after.since, after.blocked, after.weight) == (NOON + 7 * MINUTE, "", 0)
+
+
 def test_a_rollback_ends_the_exposure_and_guards_zero() -> None:
-    after = tick(GOING_BACK, reads(0), 2).rollout
-    assert (after.exposed_to, after.watch_until) == (NOON + 2 * MINUTE, NOON + 17 * MINUTE)
+    after = tick(replace(GOING_BACK, blocked="the target"), reads(0), 2).rollout
+    assert (after.since, after.exposed_to, after.watch_until, after.blocked) == (
+        NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, "",
+    )  # fmt: skip
+
+
+def test_a_success_that_is_rolled_back_is_not_watched_as_a_success_any_more() -> None:
+    back = roll_back(DONE, Observation(reads(100)), NOON + MINUTE, "by hand").rollout
+    assert back.watch_until is None
 
 
 def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
     decision = tick(BACK, reads(10), 14)
     assert decision.record is not None
     assert (decision.record.kind, decision.record.reason) == ("guarding_zero", Reason.GUARDING_ZERO)
+    assert decision.record.sentence == (
+        "checkout#1: 10 % came back after the rollback; lowering it again"
+    )
     assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 

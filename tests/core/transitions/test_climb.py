@@ -3,16 +3,19 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from controller.core import transitions
 from controller.core.decide import decide
 from controller.core.effects import Raise
 from controller.core.observation import Observation, Series
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Rollout
+from controller.core.rollout import Intent, Reason, Rollout
 from tests.ladder import (
     AT_10,
     AT_50,
     AT_100,
+    POLICY,
     PROGRESSING,
     RAISING,
     ROLLING_BACK,
@@ -38,9 +41,26 @@ def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:
     assert after.intent == Intent(50, 10, "token-2", NOON + 15 * MINUTE)
 
 
+def test_zero_is_guarded_against_the_last_weight_that_was_asked_for() -> None:
+    assert tick(AT_10, reads(10), 15).rollout.peak == 50
+
+
+@pytest.mark.parametrize(
+    ("retry_reason", "sentence"),
+    [
+        (None, "started with revision code-1; going to 10 %"),
+        ("new index", "started with revision code-1; going to 10 %; tried again: new index"),
+    ],
+)
+def test_a_start_says_what_and_why_again(retry_reason: str | None, sentence: str) -> None:
+    assert created(POLICY, retry_reason).sentence == sentence
+
+
 def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
-    after = tick(AT_100, reads(100), 35).rollout
-    assert (after.phase, after.label) == (SUCCEEDED, "not refuted")
+    after = tick(replace(AT_100, blocked="the bake"), reads(100), 35).rollout
+    assert (after.phase, after.reason, after.since, after.label, after.blocked) == (
+        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, "not refuted", "",
+    )  # fmt: skip
     assert after.watch_until == NOON + 35 * MINUTE + timedelta(days=7)
 
 
@@ -102,8 +122,8 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
     ]
 
 
-def created(policy: Policy) -> Rollout:
-    decision = transitions.created(policy, "code-1", reads(0), 1, {}, None, NOON)
+def created(policy: Policy, retry_reason: str | None = None) -> Rollout:
+    decision = transitions.created(policy, "code-1", reads(0), 1, {}, retry_reason, NOON)
     assert decision.move == Raise(10, "token-1")
     return decision.rollout
 

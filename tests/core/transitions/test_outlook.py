@@ -1,6 +1,7 @@
 """A decision says where the rollout stands, what comes next, when, and what blocks it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from controller.core.rollout import Rollout
 from tests.ladder import (
     AT_10,
     AT_100,
+    FAILED,
     GOING_BACK,
     GONE,
     HEALTHY,
@@ -19,7 +21,7 @@ from tests.ladder import (
     THIN,
     tick,
 )
-from tests.rollouts import MINUTE, NOON, reads
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,21 @@ from tests.rollouts import MINUTE, NOON, reads
             RAISING, reads(50), 1, SILENT,
             "50 % is in force; baking at 50 % until 2026-11-24 12:13 UTC",
             id="settled",
+        ),
+        pytest.param(
+            RAISING, reads(10), 1, SILENT,
+            "50 % was decided but not written; writing it again",
+            id="written again",
+        ),
+        pytest.param(
+            RAISING, reads(50, FAILED, detail="no space"), 1, SILENT,
+            "the update to 50 % failed: no space",
+            id="failed",
+        ),
+        pytest.param(
+            RAISING, reads(50, FAILED), 1, SILENT,
+            "the update to 50 % failed: no reason given",
+            id="failed without a reason",
         ),
         pytest.param(
             RAISING, reads(50, MOVING), 1, SILENT,
@@ -125,10 +142,22 @@ def test_the_sentence_says_where_a_rollout_stands(
             id="a raise",
         ),
         pytest.param(
+            replace(RAISING, blocked="the update"), reads(50), 1, SILENT, 16,
+            "100 % at 2026-11-24 12:16 UTC if every criterion passes",
+            "",
+            id="a weight in force",
+        ),
+        pytest.param(
             AT_10, reads(10), 5, HEALTHY, 15,
             "50 % at 2026-11-24 12:15 UTC if every criterion passes",
             "the bake",
             id="a bake",
+        ),
+        pytest.param(
+            replace(AT_10, blocked="the bake"), reads(10), 15, HEALTHY, 25,
+            "rolls back unless 50 % is in force by 2026-11-24 12:25 UTC",
+            "",
+            id="an advance",
         ),
         pytest.param(
             AT_100, reads(100), 5, HEALTHY, 35,
@@ -180,3 +209,19 @@ def test_a_decision_says_what_comes_next_and_what_blocks_it(
 ) -> None:
     after = tick(rollout, target, minute, measured).rollout
     assert (after.next_at, after.next, after.blocked) == (NOON + at_minute * MINUTE, text, blocked)
+
+
+def test_a_hold_for_several_criteria_names_them_by_what_they_lack() -> None:
+    policy = a_policy(
+        criteria={
+            "works": LADDER["criteria"]["works"],
+            "reached": {
+                "kind": "traffic", "judge": "threshold", "metric": "requests", "min": 9_999,
+            },
+            "steady": {**LADDER["criteria"]["works"], "min": "98%"},
+        }
+    )  # fmt: skip
+    after = tick(replace(AT_10, policy=policy), reads(10), 15, THIN).rollout
+    assert after.sentence == (
+        "holding at 10 %: too few samples (works, steady), no data (reached)."
+    )

@@ -8,7 +8,7 @@ import pytest
 from controller.core.decide import roll_back
 from controller.core.effects import Alert, Severity
 from controller.core.observation import Observation
-from controller.core.rollout import Rollout
+from controller.core.rollout import Reason, Rollout
 from tests.ladder import AT_10, BACK, DONE, ON_HOLD, SILENT, tick
 from tests.rollouts import MINUTE, NOON, reads
 
@@ -50,6 +50,8 @@ def test_a_reminder_before_this_pause_does_not_count() -> None:
 def test_drift_of_a_finished_rollout_is_told_once(rollout: Rollout, weight: int | None) -> None:
     first = tick(rollout, reads(weight), 1)
     assert (len(first.notices), first.alert) == (1, Alert.DRIFT)
+    assert first.record is not None
+    assert first.record.reason is Reason.DRIFTED
     second = tick(first.rollout, reads(weight), 2)
     assert (second.notices, second.record, second.alert) == ((), None, None)
 

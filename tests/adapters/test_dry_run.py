@@ -1,0 +1,135 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.adapters.sqlite import SqliteStore
+from controller.core.effects import Notice, Severity
+from controller.core.rollout import Phase
+from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
+from controller.ports import Store
+from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
+from tests.adapters.target_contract import pair
+from tests.rollouts import NOON, a_rollout, recorded
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """Nothing would have been done so far."""
+    return Journal()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Store]:
+    """A store with one rollout, checkout#1, that owns a lock."""
+    with SqliteStore(tmp_path / "rollouts.db") as store:
+        rollout, entry = recorded(a_rollout())
+        store.create(rollout, [entry], ["lock"])
+        yield store
+
+
+@pytest.fixture
+def dry(kept: Store, journal: Journal) -> DryRunStore:
+    """The same store in a dry run."""
+    return DryRunStore(kept, journal)
+
+
+# --- the target ---------------------------------------------------------------------------------
+
+
+def test_a_target_is_read_and_never_written(journal: Journal) -> None:
+    world = a_world()
+    target = DryRunTarget(opened(world), "handler", journal)
+    target.raise_to(50, target.read().token)
+    target.lower_to_zero(timedelta(minutes=1))
+    assert target.read() == opened(world).read()
+    assert list(target.obstacles()) == list(opened(world).obstacles())
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
+    assert journal.lines == ["raise handler to 50 %", "lower handler to 0 %"]
+
+
+# --- the store ----------------------------------------------------------------------------------
+
+
+def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
+    dry: DryRunStore, kept: Store, journal: Journal
+) -> None:
+    before = kept.load("checkout#1")
+    after, entry = recorded(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
+    saved = dry.save(after, [entry])
+    assert saved.version == before.version + 1
+    assert dry.load("checkout#1") == saved
+    assert [one.seq for one in dry.history("checkout#1")] == [1, 2]
+    assert kept.load("checkout#1") == before
+    assert [one.seq for one in kept.history("checkout#1")] == [1]
+    assert journal.lines == ["record transition of checkout#1: The gate at 10 % passed."]
+
+
+def test_a_save_without_a_record_is_not_worth_a_line(dry: DryRunStore, journal: Journal) -> None:
+    dry.save(dry.load("checkout#1"), [])
+    assert journal.lines == []
+
+
+def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
+    dry: DryRunStore, kept: Store, journal: Journal
+) -> None:
+    rollout, entry = recorded(a_rollout("basket#1"))
+    dry.create(rollout, [entry], ["other lock"])
+    assert dry.load("basket#1") == rollout
+    assert dry.history("basket#1") == (entry,)
+    assert dry.of_name("basket") == ("basket#1",)
+    assert dry.of_name("checkout") == ("checkout#1",)
+    assert dry.active(NOON) == ("checkout#1", "basket#1")
+    assert dry.owner("other lock") == "basket#1"
+    with pytest.raises(UnknownRolloutError):
+        kept.load("basket#1")
+    assert kept.owner("other lock") is None
+    assert journal.lines == ["create basket#1: Started at 10 %."]
+
+
+def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
+    dry: DryRunStore, journal: Journal
+) -> None:
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let checkout#1 finish"):
+        dry.create(a_rollout("basket#1"), [], ["lock"])
+    assert journal.lines == []
+
+
+def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, kept: Store) -> None:
+    kept.save(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED), [])
+    dry.create(a_rollout("basket#1"), [], ["lock"])
+    assert dry.owner("lock") == "basket#1"
+
+
+def test_a_store_that_is_not_there_is_empty_and_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "rollouts.db"
+    with SqliteStore(path, create=False) as store:
+        assert store.active(NOON) == ()
+        assert store.of_name("checkout") == ()
+        assert store.owner("lock") is None
+        with pytest.raises(UnknownRolloutError, match=r"checkout#1 in .*new/rollouts\.db"):
+            store.load("checkout#1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
+    tmp_path: Path,
+) -> None:
+    with SqliteStore(tmp_path / "rollouts.db") as store:
+        store.create(a_rollout(), [], ["lock"])
+    with SqliteStore(tmp_path / "rollouts.db", create=False) as store:
+        assert store.owner("lock") == "checkout#1"
+    (tmp_path / "letter.txt").write_text("Dear friend, this is no database, but a long letter.")
+    with pytest.raises(StoreError, match="is not an SQLite database"):
+        SqliteStore(tmp_path / "letter.txt", create=False)
+
+
+# --- the notifier -------------------------------------------------------------------------------
+
+
+def test_nobody_is_told_anything(journal: Journal) -> None:
+    DryRunNotifier(journal).notify(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
+    assert journal.lines == ["tell people (critical): Look at it."]

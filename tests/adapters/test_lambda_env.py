@@ -1,0 +1,300 @@
+"""What becomes of a raise, and of lowering, when Lambda answers oddly."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+
+from controller.adapters.aws import StrangeAnswerError
+from controller.adapters.lambda_env import LOWER_ATTEMPTS, LambdaEnvTarget
+from controller.core.observation import Update
+from controller.errors import (
+    TargetError,
+    WriteConflictError,
+    WriteRefusedError,
+    WriteUncertainError,
+)
+from controller.simulation.faults import Proceed
+from controller.simulation.refusals import lost
+from controller.simulation.world import World
+from tests.adapters.odd_lambda import (
+    BROKEN,
+    CLOSED,
+    CONFLICT,
+    MINUTE,
+    OTHERS,
+    PRECONDITION,
+    READ,
+    UPDATE,
+    Odd,
+    a_world,
+    answered,
+    fails,
+    happens_but,
+    meets,
+    opened,
+    unreadable,
+    variables,
+)
+from tests.adapters.target_contract import HANDLER, pair
+
+
+@pytest.fixture
+def world() -> World:
+    """A world whose handler is at 10 % and has a secret."""
+    return a_world()
+
+
+# --- raising --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(lost("lambda"), id="the answer is lost"),
+        pytest.param(CLOSED, id="the connection is closed"),
+        pytest.param(StrangeAnswerError(), id="a proxy answers"),
+        pytest.param(answered("ServiceException"), id="500"),
+        pytest.param(answered(PRECONDITION), id="412 of a repeated call"),
+        pytest.param(answered(CONFLICT), id="409 of a repeated call"),
+    ],
+)
+def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception) -> None:
+    target = opened(world)
+    meets(world, UPDATE, happens_but(error))
+    target.raise_to(50, target.read().token)
+    assert variables(world) == {**OTHERS, **pair("50", "false")}
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        pytest.param(lost("lambda"), WriteUncertainError, id="no answer"),
+        pytest.param(BROKEN, WriteUncertainError, id="no connection"),
+        pytest.param(answered("ServiceException"), WriteUncertainError, id="500"),
+        pytest.param(answered("TooManyRequestsException"), WriteUncertainError, id="429"),
+        pytest.param(answered(CONFLICT), WriteConflictError, id="409"),
+        pytest.param(answered(PRECONDITION), WriteConflictError, id="412"),
+        pytest.param(answered("AccessDeniedException"), WriteRefusedError, id="403"),
+        pytest.param(answered("ResourceNotFoundException"), WriteRefusedError, id="404"),
+        pytest.param(answered("InvalidParameterValueException"), WriteRefusedError, id="400"),
+        pytest.param(NoCredentialsError(), WriteRefusedError, id="no credentials"),
+    ],
+)
+def test_a_raise_that_did_not_happen_says_how_sure_that_is(
+    world: World, error: Exception, raised: type[TargetError]
+) -> None:
+    target = opened(world)
+    meets(world, UPDATE, fails(error))
+    with pytest.raises(TargetError, match=r"handler was not set to 50 % \(lambda:Update") as caught:
+        target.raise_to(50, target.read().token)
+    assert type(caught.value) is raised
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
+
+
+def test_a_raise_is_one_shot(world: World) -> None:
+    target = opened(world)
+    meets(world, UPDATE, fails(answered(CONFLICT)), times=1)
+    with pytest.raises(WriteConflictError):
+        target.raise_to(50, target.read().token)
+    assert world.calls["lambda", UPDATE] == 1
+
+
+def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_read_either(
+    world: World,
+) -> None:
+    target = opened(world)
+    token = target.read().token
+
+    def odd(proceed: Proceed) -> dict[str, Any]:
+        meets(world, READ, unreadable)
+        raise lost("lambda")
+
+    meets(world, UPDATE, odd)
+    with pytest.raises(WriteUncertainError, match=r"not set to 50 %.* and then .*cannot be read"):
+        target.raise_to(50, token)
+
+
+def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: World) -> None:
+    target = opened(world)
+    token = target.read().token
+    meets(world, READ, unreadable)
+    with pytest.raises(WriteRefusedError, match="nothing is written"):
+        target.raise_to(50, token)
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
+
+
+def test_a_raise_that_lambda_takes_and_cannot_read_back_is_uncertain(world: World) -> None:
+    target = opened(world)
+    meets(world, UPDATE, unreadable)
+    with pytest.raises(WriteUncertainError, match="Lambda took 50 % for handler but cannot read"):
+        target.raise_to(50, target.read().token)
+
+
+def test_a_raise_beyond_the_size_of_an_environment_writes_nothing(world: World) -> None:
+    full = {"BIG": "x" * (4_096 - 3)}
+    world.add_function("handler", full)
+    target = opened(world)
+    with pytest.raises(WriteRefusedError, match=r"would have 4120 bytes, and Lambda takes 4096"):
+        target.raise_to(50, target.read().token)
+    assert variables(world) == full
+
+
+def test_nothing_is_raised_without_a_token(world: World) -> None:
+    with pytest.raises(WriteRefusedError, match="handler has no RevisionId"):
+        opened(world).raise_to(50, "")
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
+
+
+# --- lowering -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize(
+    ("operation", "odd"),
+    [
+        pytest.param(READ, fails(lost("lambda")), id="read: no answer"),
+        pytest.param(READ, fails(answered("ServiceException", READ)), id="read: 500"),
+        pytest.param(READ, fails(answered("TooManyRequestsException", READ)), id="read: 429"),
+        pytest.param(UPDATE, fails(answered(CONFLICT)), id="write: 409"),
+        pytest.param(UPDATE, fails(answered(PRECONDITION)), id="write: 412"),
+        pytest.param(UPDATE, fails(answered("TooManyRequestsException")), id="write: 429"),
+        pytest.param(UPDATE, fails(answered("ServiceException")), id="write: 500"),
+        pytest.param(UPDATE, fails(BROKEN), id="write: no connection"),
+        pytest.param(UPDATE, fails(lost("lambda")), id="write: no answer"),
+        pytest.param(UPDATE, lambda _: {}, id="write: a proxy answers"),
+        pytest.param(READ, lambda _: {}, id="read: a proxy answers"),
+        pytest.param(UPDATE, happens_but(lost("lambda")), id="write: done, no answer"),
+    ],
+)
+def test_lowering_gets_past_what_passes(world: World, operation: str, odd: Odd, times: int) -> None:
+    meets(world, operation, odd, times)
+    opened(world).lower_to_zero(MINUTE)
+    assert variables(world) == {**OTHERS, **pair("0", "false")}
+
+
+def test_lowering_keeps_what_another_hand_wrote_in_between(world: World) -> None:
+    def another_hand(proceed: Proceed) -> dict[str, Any]:
+        world.set_variables("handler", {"LOG_LEVEL": "debug"})
+        return proceed()
+
+    meets(world, UPDATE, another_hand, times=1)
+    opened(world).lower_to_zero(MINUTE)
+    assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("0", "false")}
+
+
+def test_lowering_writes_0_again_where_its_update_failed(world: World) -> None:
+    function = world.add_function("handler", pair("0", "false"))
+    function.status = "Failed"
+    opened(world).lower_to_zero(MINUTE)
+    assert opened(world).read().update is Update.IN_PROGRESS
+
+
+def test_lowering_leaves_an_update_to_0_alone(world: World) -> None:
+    target = opened(world)
+    target.lower_to_zero(MINUTE)
+    moving = target.read()
+    target.lower_to_zero(MINUTE)
+    assert target.read() == moving
+    assert moving.update is Update.IN_PROGRESS
+
+
+def test_lowering_ends_at_its_deadline_and_says_what_stands_there_and_what_to_do(
+    world: World,
+) -> None:
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    begin = world.clock.now()
+    with pytest.raises(TargetError) as caught:
+        opened(world).lower_to_zero(MINUTE)
+    assert world.clock.now() - begin == MINUTE
+    assert str(caught.value) == (
+        "handler was not set to 0 % within 1m; it shows PERCENTAGE=10, ENABLED=false; last "
+        "problem: handler was not set to 0 % (lambda:UpdateFunctionConfiguration): "
+        "ServiceException: Odd; it may pass; run again in a moment. Roll back again, or set "
+        "PERCENTAGE=0, ENABLED=false by hand"
+    )
+
+
+def test_lowering_waits_from_half_a_second_up_to_eight(world: World) -> None:
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    drawn: list[tuple[float, float]] = []
+
+    def longest(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high
+
+    with pytest.raises(TargetError):
+        LambdaEnvTarget(world.client("lambda"), HANDLER, world.clock, longest).lower_to_zero(MINUTE)
+    assert drawn[:5] == [(0.5, 1), (0.5, 2), (0.5, 4), (0.5, 8), (0.5, 8)]
+
+
+@dataclass
+class StoppedClock:
+    """A clock that stands still, as under a test that froze it."""
+
+    slept: int = 0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 5, tzinfo=UTC)
+
+    def sleep(self, length: timedelta) -> None:
+        self.slept += 1
+
+
+def test_lowering_ends_also_where_the_clock_stands_still(world: World) -> None:
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    clock = StoppedClock()
+    with pytest.raises(TargetError):
+        LambdaEnvTarget(world.client("lambda"), HANDLER, clock).lower_to_zero(MINUTE)
+    assert clock.slept == LOWER_ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "odd", "raised"),
+    [
+        pytest.param(READ, unreadable, WriteRefusedError, id="no environment is shown"),
+        pytest.param(
+            READ, fails(answered("AccessDeniedException", READ)), TargetError, id="read: 403"
+        ),
+        pytest.param(
+            UPDATE, fails(answered("AccessDeniedException")), WriteRefusedError, id="write: 403"
+        ),
+        pytest.param(
+            UPDATE,
+            fails(answered("InvalidParameterValueException")),
+            WriteRefusedError,
+            id="write: 400",
+        ),
+    ],
+)
+def test_lowering_does_not_insist_on_what_cannot_pass(
+    world: World, operation: str, odd: Odd, raised: type[TargetError]
+) -> None:
+    meets(world, operation, odd)
+    begin = world.clock.now()
+    with pytest.raises(TargetError) as caught:
+        opened(world).lower_to_zero(MINUTE)
+    assert type(caught.value) is raised
+    assert world.clock.now() == begin
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
+
+
+def test_lowering_that_lambda_takes_and_cannot_read_back_stops_at_once(world: World) -> None:
+    meets(world, UPDATE, unreadable)
+    with pytest.raises(WriteRefusedError, match="Lambda took 0 % for handler but cannot read"):
+        opened(world).lower_to_zero(MINUTE)
+
+
+def test_lowering_asks_lambda_and_not_itself_whether_the_environment_fits(world: World) -> None:
+    """Should Lambda count otherwise one day, a rollback must not fail by our arithmetic."""
+    world.add_function("handler", {"BIG": "x" * 4_090, **pair("100", "true")})
+
+    def generous(proceed: Proceed) -> dict[str, Any]:
+        world.add_function("handler", pair("0", "false"))
+        return world.client("lambda").get_function_configuration(FunctionName="handler")  # type: ignore[no-any-return]
+
+    meets(world, UPDATE, generous)
+    opened(world).lower_to_zero(MINUTE)
+    assert opened(world).read().weight == 0

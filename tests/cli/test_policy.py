@@ -1,0 +1,85 @@
+"""validate, schema and plan: what a policy file says, before anything moves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import FUNCTION, MINUTE
+
+WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> str:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(WRONG)
+    return str(file)
+
+
+def test_a_sound_policy_is_told_with_its_ladder(desk: Desk) -> None:
+    assert desk.run("validate", desk.policy) == (
+        Exit.DONE, f"{desk.policy}: ok: 10 % for 2m, 100 % for 2m\n", "",
+    )  # fmt: skip
+
+
+def test_every_mistake_is_a_line_on_stderr_and_the_status_is_2(desk: Desk, wrong: str) -> None:
+    ended = desk.run("validate", desk.policy, wrong)
+    assert ended.status == Exit.USAGE
+    assert ended.out.startswith(f"{desk.policy}: ok")
+    assert len(ended.err.splitlines()) > 1
+    assert all(line.startswith(f"{wrong}:") for line in ended.err.splitlines())
+
+
+def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> None:
+    ended = desk.run("validate", desk.policy, wrong, "--json")
+    assert ended.status == Exit.USAGE
+    assert (ended.data["schema"], ended.data["ok"]) == ("validate/1", False)
+    assert [file["ok"] for file in ended.data["files"]] == [True, False]
+    assert ended.data["files"][1]["problems"]
+
+
+def test_a_wrong_policy_keeps_every_verb_from_touching_anything(desk: Desk, wrong: str) -> None:
+    for verb in ("plan", "rehearse", "start", "run", "tick", "status", "rollback"):
+        assert desk.run(verb, wrong).status == Exit.USAGE
+    assert not desk.world.calls
+
+
+def test_the_schema_is_a_json_schema(desk: Desk) -> None:
+    ended = desk.run("schema")
+    assert ended.status == Exit.DONE
+    assert json.loads(ended.out)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_a_plan_shows_the_ladder_the_gate_and_the_next_move(desk: Desk) -> None:
+    ended = desk.run("plan", desk.policy)
+    assert ended.status == Exit.DONE
+    assert "10 %  0s warm-up, then 2m of bake; gate: works" in ended.out
+    assert "works: at least 99% of requests without client_errors + server_errors" in ended.out
+    assert "next: `rolloutctl start` sets 10 %" in ended.out
+    assert not desk.world.calls
+
+
+def test_a_plan_is_there_as_json(desk: Desk) -> None:
+    data = desk.run("plan", desk.policy, "--json").data
+    assert (data["schema"], data["name"]) == ("plan/1", "orders")
+    assert [step["weight"] for step in data["steps"]] == [10, 100]
+    assert data["next"].startswith("`rolloutctl start` sets 10 %")
+
+
+def test_a_live_plan_says_why_a_start_would_be_refused(desk: Desk) -> None:
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "40"})
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("plan", desk.policy, "--live")
+    assert ended.status == Exit.DONE
+    assert "start would be refused: the canary has 40 % already" in ended.out
+
+
+def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    ended = desk.run("plan", desk.policy, "--live")
+    assert "the next tick would: raise handler to 100 %" in ended.out
+    assert desk.weight == 10

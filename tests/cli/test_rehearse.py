@@ -1,0 +1,173 @@
+"""rehearse: the whole policy in virtual time, as text, as JSON, and as a check in CI."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import POLICY
+from tests.stage import SHORT
+
+# The shipped scenarios happen in the second step, so this ladder stays there long enough.
+LADDER: dict[str, Any] = {
+    "criteria": {"works": {**SHORT["criteria"]["works"], "over": "5m", "failure_limit": 2}},
+    "steps": [
+        {"weight": 10, "bake": "20m"},
+        {"weight": 50, "bake": "1h"},
+        {"weight": 100, "bake": "20m"},
+    ],
+}
+# Nobody answers within a millisecond: it fails before anything is started.
+HOPELESS: dict[str, Any] = {
+    "metrics": {"direct": POLICY["metrics"]["direct"]},
+    "criteria": {
+        "quick": {
+            "kind": "threshold",
+            "judge": "threshold",
+            "metric": "direct",
+            "max": 1,
+            "over": "1m",
+        }
+    },
+}
+
+
+@pytest.fixture
+def policy(desk: Desk) -> str:
+    """A policy file of three steps, an hour and forty minutes long."""
+    return desk.another_policy("ladder", **LADDER)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status", "ended", "weights", "final"),
+    [
+        ("healthy", Exit.DONE, "succeeded", [10, 50, 100], 100),
+        ("error-burst", Exit.ROLLED_BACK, "rolled_back", [10, 50], 0),
+        ("silent", Exit.UNDECIDED, "paused", [10], 10),
+        ("meddling-human", Exit.UNDECIDED, "paused", [10], 75),
+        ("metrics-outage", Exit.DONE, "succeeded", [10, 50, 100], 100),
+        ("slow-lambda", Exit.DONE, "succeeded", [10, 50, 100], 100),
+    ],
+)
+def test_a_scenario_ends_as_its_summary_says(
+    desk: Desk, policy: str, scenario: str, status: Exit, ended: str, weights: list[int], final: int
+) -> None:
+    told = desk.run("rehearse", policy, "--scenario", scenario, "--json")
+    data = told.data
+    assert told.status == status
+    assert (data["schema"], data["status"]) == ("rehearse/1", ended)
+    assert (data["weights"], data["final_weight"]) == (weights, final)
+    assert data["ticks"] > 0
+    assert data["reason"]
+
+
+def test_nobody_is_overruled_after_a_person_moved_the_weight(desk: Desk, policy: str) -> None:
+    data = desk.run("rehearse", policy, "--scenario", "meddling-human", "--json").data
+    kinds = [entry["kind"] for entry in data["timeline"]]
+    assert kinds[kinds.index("paused") :] == ["paused"]
+    assert data["calls"]["lambda:UpdateFunctionConfiguration"] == 1
+
+
+def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy: str) -> None:
+    lines = desk.run("rehearse", policy, "--scenario", "error-burst").out.splitlines()
+    assert lines[0] == (
+        "ladder, scenario error-burst, seed 1: 10 % for 20m, 50 % for 1h, 100 % for 20m"
+    )
+    shown = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-2]]
+    assert [line[:22] for line in shown if not line.startswith("      ")] == [
+        "  10 %  started       ",
+        "  10 %  settled       ",
+        "  50 %  advanced      ",
+        "  50 %  settled       ",
+        "   0 %  rolling_back  ",
+        "   0 %  rolled_back   ",
+    ]
+    assert shown[3].strip().startswith("works holds: success was ")
+    assert shown[-2].startswith("   0 %  rolling_back  works fails: success was below 99% ")
+    assert shown[-1] == "   0 %  rolled_back   0 % is in force"
+    assert re.match(
+        r"rolled_back at 0 % after \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
+        lines[-1],
+    )
+
+
+def test_the_rehearsal_logs_nothing_but_may(desk: Desk, policy: str) -> None:
+    assert desk.run("rehearse", policy, "--scenario", "metrics-outage").err == ""
+    told = desk.run("rehearse", policy, "--scenario", "metrics-outage", "--verbose")
+    assert "metrics_unavailable" in {event["event"] for event in told.events}
+
+
+def test_the_progress_line_is_for_terminals_and_is_gone_at_the_end(
+    desk: Desk, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    desk.run("rehearse", policy)
+    assert "\r2026-01-05 09:30 UTC   50 %  baking " in terminal.getvalue()
+    assert terminal.getvalue().endswith(f"\r{'':<60}\r")
+
+
+def test_the_same_seed_tells_the_same_story_and_another_seed_another(
+    desk: Desk, policy: str
+) -> None:
+    first, again, other = (
+        desk.run("rehearse", policy, "--scenario", "error-burst", "--seed", seed, "--json").out
+        for seed in ("1", "1", "2")
+    )
+    assert first == again != other
+
+
+def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
+    often, seldom = (
+        desk.run("rehearse", policy, "--every", every, "--json").data for every in ("1m", "5m")
+    )
+    assert seldom["status"] == often["status"] == "succeeded"
+    assert seldom["ticks"] < often["ticks"] / 4
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected", "status"),
+    [
+        pytest.param("silent", "paused", Exit.DONE, id="it ended as expected"),
+        pytest.param("silent", "succeeded", Exit.CHECK_SAID_NO, id="it did not"),
+    ],
+)
+def test_expect_turns_the_end_into_a_check(
+    desk: Desk, policy: str, scenario: str, expected: str, status: Exit
+) -> None:
+    told = desk.run("rehearse", policy, "--scenario", scenario, "--expect", expected)
+    assert told.status == status
+    assert ("expected succeeded, but it ended paused" in told.err) == (status != Exit.DONE)
+
+
+def test_an_unknown_scenario_is_named_with_those_that_there_are(desk: Desk, policy: str) -> None:
+    told = desk.run("rehearse", policy, "--scenario", "sunny")
+    assert told.status == Exit.USAGE
+    assert "no scenario is called 'sunny'" in told.err
+    assert "healthy, " in told.err
+
+
+def test_a_scenario_may_be_a_file(desk: Desk, policy: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "name: mine\nsummary: Somebody ends it.\ntraffic: {requests_per_minute: 3000}\n"
+        "stable: {median_ms: 100}\ncanary: {median_ms: 100}\n"
+        "events: [{kind: person, at: {step: 1, after: 5m}, weight: 0}]\n"
+    )
+    data = desk.run("rehearse", policy, "--scenario", str(file), "--json").data
+    assert (data["status"], data["reason"]) == ("rolled_back", "found_at_zero")
+
+
+def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:
+    policy = desk.another_policy("hopeless", **HOPELESS)
+    told = desk.run("rehearse", policy)
+    assert told.status == Exit.USAGE
+    assert "hopeless was not started" in told.err

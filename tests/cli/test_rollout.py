@@ -1,0 +1,283 @@
+"""start, tick and run: what they print, change, and end with."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.units import parse_duration
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
+from tests.stage import METRICS, SECRET, SHORT, WRITE, Before
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]
+SILENT = [{"kind": "traffic", "times": 0}]
+DENIED = [{"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}]
+
+
+def ticks(desk: Desk, number: int, *arguments: str) -> Any:
+    """Tick once a minute and return how the last one ended."""
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("tick", *arguments)
+    return ended if number == 1 else ticks(desk, number - 1, *arguments)
+
+
+# --- start --------------------------------------------------------------------------------------
+
+
+def test_start_sets_the_first_weight_and_returns_at_once(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("start", desk.policy)
+    assert (ended.status, desk.weight) == (Exit.DONE, 10)
+    assert desk.world.clock.now() - begin < MINUTE
+    assert ended.out.startswith("orders#1  progressing  10 %\n")
+    assert "ladder    [10 % 2m] > 100 % 2m" in ended.out
+
+
+def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
+    first = desk.run("start", desk.policy, "--json").data
+    again = desk.run("start", desk.policy)
+    assert (first["schema"], first["new"], first["id"]) == ("start/1", True, "orders#1")
+    assert again.status == Exit.DONE
+    assert again.out.startswith("orders#1 is progressing already; nothing changed\n")
+    assert desk.world.calls[WRITE] == 1
+
+
+def test_start_prints_warnings_beside_the_result(desk: Desk) -> None:
+    desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
+    ended = desk.run("start", desk.policy, "--json")
+    assert ended.data["phase"] == "progressing"
+    assert "warning: handler has aliases (live)" in ended.err
+
+
+def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
+    desk_in: MakeDesk,
+) -> None:
+    desk = desk_in(traffic={"requests_per_minute": 0})
+    fast = {**POLICY["criteria"]["fast"], "metric": "direct", "over": "1m"}
+    policy = desk.another_policy(
+        "frozen", metrics={"direct": POLICY["metrics"]["direct"]}, criteria={"fast": fast}
+    )
+    ended = desk.run("start", policy)
+    assert ended.status == Exit.USAGE
+    assert "has no data" in ended.err
+    assert "baseline: {fixed: ...}" in ended.err
+    assert desk.world.calls[WRITE] == 0
+
+
+def test_a_revision_that_was_rolled_back_ends_with_4_until_somebody_says_why(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.run("rollback", "orders", "--reason", "support is paged")
+    refused = desk.run("start", desk.policy)
+    assert refused.status == Exit.ROLLED_BACK
+    assert "support is paged" in refused.err
+    again = desk.run("start", desk.policy, "--retry", "--reason", "the gateway was down")
+    assert (again.status, desk.weight) == (Exit.DONE, 10)
+    assert again.out.startswith("orders#2  progressing  10 %")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(["--retry"], "--retry needs --reason", id="a retry without a reason"),
+        pytest.param(["--reason", "x"], "give it with --retry", id="a reason without a retry"),
+    ],
+)
+def test_start_refuses(desk: Desk, options: list[str], words: str) -> None:
+    ended = desk.run("start", desk.policy, *options)
+    assert ended.status == Exit.USAGE
+    assert words in ended.err
+    assert not desk.world.calls
+
+
+# --- tick ---------------------------------------------------------------------------------------
+
+
+def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    Path(desk.policy).unlink()
+    seen = []
+    while (ended := ticks(desk, 1, "--json")).data["rollouts"][0]["phase"] != "succeeded":
+        assert ended.status == Exit.DONE
+        seen.append(ended.data["rollouts"][0]["weight"])
+    assert (sorted(set(seen)), desk.weight) == ([10, 100], 100)
+
+
+def test_a_tick_logs_one_event_that_tells_the_story(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    (story,) = [one for one in ticks(desk, 1).events if one["event"] == "tick_completed"]
+    assert (story["rollout"], story["phase"], story["weight_percent"]) == (
+        "orders#1", "progressing", 10,
+    )  # fmt: skip
+    assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
+    assert story["next"] == "100 % at 2026-01-05 09:05 UTC if every criterion passes"
+
+
+def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(timedelta(days=1))
+    assert desk.run("tick")[:2] == (Exit.DONE, "no active rollout\n")
+
+
+def test_ticks_may_name_a_rollout_by_id_name_or_policy_file(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    for name in ("orders#1", "orders", desk.policy):
+        assert ticks(desk, 1, name).out.startswith("orders#1  progressing")
+
+
+def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    ended = desk.run("tick", "checkout")
+    assert ended.status == Exit.USAGE
+    assert "no rollout is called 'checkout' in this store" in ended.err
+
+
+def test_a_dry_tick_shows_what_it_would_do_and_saves_nothing(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    before = desk.run("status", "orders", "--json").out
+    dry = desk.run("tick", "--dry-run")
+    assert "would: raise handler to 100 %" in dry.out
+    assert "would: record advanced of orders#1: the gate at 10 % passed" in dry.out
+    assert all(event["dry_run"] for event in dry.events)
+    assert desk.run("status", "orders", "--json").out == before
+    assert (desk.weight, desk.world.calls[WRITE]) == (10, 1)
+    assert ticks(desk, 1).status == Exit.DONE
+    assert desk.weight == 100
+
+
+def drift(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+
+
+def a_rival(desk: Desk) -> None:
+    """A tick beside ours saves first."""
+    desk.run("start", desk.policy)
+    from controller import cli
+
+    desk.world.layers.append(Before(METRICS, lambda: cli.main(["tick"])))
+
+
+def a_full_disk(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
+            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+
+
+@pytest.mark.parametrize(
+    ("events", "prepare", "status", "scheduled"),
+    [
+        pytest.param([], drift, Exit.DONE, Exit.DONE, id="all is well"),
+        pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="another hand moved the weight"),
+        pytest.param([], a_rival, Exit.BUSY, Exit.DONE, id="another run saved first"),
+        pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
+    ],
+)
+def test_a_tick_ends_with(
+    desk_in: MakeDesk,
+    events: list[Any],
+    prepare: Callable[[Desk], None],
+    status: Exit,
+    scheduled: Exit,
+) -> None:
+    for options, expected in (([], status), (["--scheduled"], scheduled)):
+        desk = desk_in(events=events)
+        for file in Path(desk.policy).parent.glob("rollouts.db*"):
+            file.unlink()
+        prepare(desk)
+        assert ticks(desk, 1, *options).status == expected
+
+
+def test_a_rollback_that_cannot_be_confirmed_ends_with_5(desk_in: MakeDesk) -> None:
+    desk = desk_in(events=[*SICK, *DENIED])
+    desk.run("start", desk.policy)
+    ended = ticks(desk, 4, "--json")
+    assert ended.status == Exit.UNCONFIRMED
+    assert ended.data["rollouts"][0]["alerts"] == ["rollback_unconfirmed"]
+    assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:
+    desk = desk_in(events=MEDDLING)
+    desk.run("start", desk.policy)
+    assert ticks(desk, 1).status == Exit.DRIFT
+    assert [ticks(desk, 1).status for _ in range(20)] == [Exit.DONE] * 20
+    assert desk.weight == 75
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "phase", "weight"),
+    [
+        pytest.param([], Exit.DONE, "succeeded", 100, id="healthy: 0"),
+        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", 0, id="sick: 4"),
+        pytest.param(SILENT, Exit.UNDECIDED, "paused", 10, id="silent: 3"),
+        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="another hand: 6"),
+        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10, id="denied: 5"),
+    ],
+)
+def test_run_takes_a_policy_to_its_end(
+    desk_in: MakeDesk, events: list[Any], status: Exit, phase: str, weight: int
+) -> None:
+    desk = desk_in(events=events)
+    ended = desk.run("run", desk.policy, "--json", "--for", "1h")
+    assert (ended.status, ended.data["phase"], desk.weight) == (status, phase, weight)
+    assert ended.data["schema"] == "run/1"
+
+
+def test_run_says_where_it_stands_whenever_that_changes(desk: Desk) -> None:
+    lines = desk.run("run", desk.policy).out.splitlines()
+    assert lines == list(dict.fromkeys(lines))
+    assert lines[0].startswith("orders#1  progressing  10 %  settled: 10 % is in force")
+    assert lines[-1].startswith("orders#1  succeeded  100 %  completed: the gate at 100 % passed")
+
+
+def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("run", desk.policy, "--for", "3m", "--every", "30s")
+    assert ended.status == Exit.UNDECIDED
+    assert desk.world.clock.now() - begin <= parse_duration("3m")
+    assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
+
+
+def test_run_goes_on_with_what_was_started_before(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    ticks(desk, 6)
+    assert desk.run("run", desk.policy).status == Exit.DONE
+    assert desk.run("history", "orders", "--json").data["rollout"] == "orders#1"
+
+
+def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("run", desk.policy, "--dry-run")
+    assert (ended.status, desk.weight) == (Exit.DONE, 0)
+    assert "would: raise handler to 10 %" in ended.out
+    assert desk.world.clock.now() == begin
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    assert "would: record advanced" in desk.run("run", desk.policy, "--dry-run").out
+    assert desk.weight == 10
+
+
+def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    desk.run("start", desk.another_policy("payments", target=target))
+    ended = ticks(desk, 5, "--json")
+    assert [(one["id"], one["weight"]) for one in ended.data["rollouts"]] == [
+        ("orders#1", 100), ("payments#1", 100),
+    ]  # fmt: skip

@@ -1,0 +1,229 @@
+"""Real processes on the real clock: exit statuses, streams, secrets, races, and what is loaded."""
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.account import OTHERS, POLICY, Account
+from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.program import Program
+
+pytestmark = pytest.mark.ministack
+
+# Values that cannot be anywhere by chance, as they are and as JSON spells them.
+SECRETS = {
+    spelt.encode()
+    for value in OTHERS.values()
+    if len(value) > 8
+    for spelt in (value, json.dumps(value)[1:-1])
+}
+
+
+@pytest.fixture
+def program(environment: dict[str, str]) -> Program:
+    """The program in the shop."""
+    return Program(environment)
+
+
+@pytest.fixture
+def started_earlier(desk: Desk) -> Desk:
+    """A rollout that was started at 10 % more than an hour ago, and is due for 50 %."""
+    desk.move_clock(-70 * MINUTE)
+    desk.start()
+    desk.serve(70 * MINUTE)
+    return desk
+
+
+def secrets_in(*texts: bytes) -> list[bytes]:
+    """Return the values of other variables that occur in `texts`."""
+    return [secret for secret in SECRETS if any(secret in text for text in texts)]
+
+
+def test_a_rollout_goes_to_10_percent_and_back_and_no_secret_is_left_anywhere(
+    program: Program, shop: Account, tmp_path: Path
+) -> None:
+    start = program.run("start", POLICY, "--json")
+    at_10 = shop.pair()
+    tick = program.run("tick", "--json")
+    back = program.run("rollback", ROLLOUT, "--reason", "the test is over", "--json")
+    after = program.run("tick")
+    status = program.run("status", ROLLOUT, "--exit-code")
+    history = program.run("history", ROLLOUT, "--json")
+    answers = [start, tick, back, after, status, history]
+
+    assert [one.status for one in answers] == [0, 0, 0, 0, 4, 0]
+    assert (at_10, shop.pair()) == (("10", "false"), ("0", "false"))
+    assert shop.others() == OTHERS
+    assert (start.data["schema"], start.data["weight"]) == ("start/1", 10)
+    assert (tick.data["schema"], tick.data["rollouts"][0]["reason"]) == ("tick/1", "baking")
+    assert (back.data["schema"], back.data["phase"]) == ("rollback/1", "rolled_back")
+    assert (history.data["schema"], history.data["chain_valid"]) == ("history/1", True)
+    assert [one.count("tick_completed") for one in answers] == [0, 1, 1, 1, 0, 0]
+    printed = [text.encode() for one in answers for text in (one.out, one.err)]
+    stored = [file.read_bytes() for file in tmp_path.iterdir()]
+    assert any(b"USE_API_GATEWAY_PERCENTAGE=10" in text for text in stored)  # the pair is told
+    assert secrets_in(*printed, *stored) == []
+
+
+def test_the_log_of_a_tick_tells_the_whole_story_in_one_event(
+    program: Program, started_earlier: Desk
+) -> None:
+    answer = program.run("tick")
+
+    assert answer.status == 0
+    (story,) = [one for one in answer.events if one["event"] == "tick_completed"]
+    assert story["rollout"] == "execution-api#1"
+    assert (story["phase"], story["step"], story["weight_percent"]) == ("progressing", 1, 50)
+    assert story["seen_percent"] == 10
+    assert {"reason", "sentence", "next", "alerts", "timestamp", "level"} <= story.keys()
+
+
+def test_ticks_at_the_same_time_advance_once(program: Program, started_earlier: Desk) -> None:
+    running = [program.begin("tick", "--json") for _ in range(3)]
+    answers = [one.answer() for one in running]
+
+    assert {answer.status for answer in answers} <= {0, 75}
+    assert any(answer.status == 0 for answer in answers)
+    for answer in answers:
+        assert answer.count("tick_completed") == (answer.status == 0)
+        assert answer.count("tick_lost") == (answer.status == 75)
+    assert started_earlier.account.pair() == ("50", "false")
+    assert program.run("tick").status == 0  # sees 50 % in force, if none of the three could save it
+    kinds = [kind for kind in started_earlier.kinds() if kind != "write_again"]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+
+
+def test_starts_at_the_same_time_start_once(program: Program, shop: Account) -> None:
+    running = [program.begin("start", POLICY, "--json") for _ in range(2)]
+    answers = [one.answer() for one in running]
+
+    assert {answer.status for answer in answers} <= {0, 2, 75}
+    assert shop.pair() == ("10", "false")
+    history = program.run("history", ROLLOUT, "--json").data
+    assert history["chain_valid"]
+    assert [one["kind"] for one in history["entries"]] == ["started", "settled"]
+
+
+def test_run_that_reaches_its_limit_ends_undecided_and_leaves_the_rollout_to_others(
+    program: Program, shop: Account
+) -> None:
+    answer = program.run("run", POLICY, "--for", "3s", "--every", "1s", "--json")
+
+    assert answer.status == 3
+    assert (answer.data["phase"], answer.data["weight"]) == ("progressing", 10)
+    assert shop.pair() == ("10", "false")
+    assert program.run("tick").status == 0
+
+
+def test_a_container_without_a_store_is_refused(program: Program, tmp_path: Path) -> None:
+    container = program.without(
+        "ROLLOUTCTL_STORE", ECS_CONTAINER_METADATA_URI_V4="http://127.0.0.1/v4", HOME=str(tmp_path)
+    )
+
+    answer = container.run("tick")
+
+    assert answer.status == 2
+    assert "--store or ROLLOUTCTL_STORE" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- an account that cannot be reached ----------------------------------------------------------
+
+
+def told(answer: Answer) -> str:
+    """Return the one line that an error is told in."""
+    (line,) = answer.err.splitlines()
+    assert line.startswith("rolloutctl: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [
+        pytest.param("AWS_REGION", "set AWS_REGION", id="no region"),
+        pytest.param("AWS_ACCESS_KEY_ID", "there are no AWS credentials", id="no credentials"),
+    ],
+)
+def test_a_tick_without_an_account_is_refused_with_what_to_set(
+    program: Program, started_earlier: Desk, missing: str, advice: str
+) -> None:
+    store = started_earlier.stored()
+
+    answer = program.without(missing).run("tick")
+
+    assert answer.status == 2
+    assert advice in told(answer)
+    assert started_earlier.stored() == store
+
+
+def test_a_tick_that_nobody_answers_waits_with_everything_where_it_is_and_says_why(
+    program: Program, started_earlier: Desk
+) -> None:
+    function = started_earlier.account.revision()
+
+    begun = time.monotonic()
+    answer = program.without(AWS_ENDPOINT_URL=f"http://127.0.0.1:{closed_port()}").run(
+        "tick", "--json"
+    )
+
+    assert time.monotonic() - begun < 45  # four attempts at each of two services
+    assert answer.status == 0
+    (rollout,) = answer.data["rollouts"]
+    assert (rollout["phase"], rollout["weight"]) == ("progressing", 10)
+    assert rollout["reason"] == "holding"
+    assert "The target cannot be read: " in rollout["sentence"]
+    assert "EndpointConnectionError" in rollout["sentence"]
+    assert {one["label"] for one in rollout["findings"]} == {"query failed"}
+    assert answer.count("target_unreadable") == answer.count("metrics_unavailable") == 1
+    assert started_earlier.account.revision() == function
+
+
+def closed_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# --- what a tick loads --------------------------------------------------------------------------
+
+HEAVY = (
+    "scipy",
+    "numpy",
+    "rich",
+    "matplotlib",
+    "ruamel",
+    "controller.simulation",
+    "controller.loader",
+)
+LIST_MODULES = """
+import json, sys
+from controller.cli import main
+status = main(["tick", "--json"])
+print(json.dumps({"status": status, "modules": sorted(sys.modules)}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["an idle store", "a rollout that is judged"])
+def test_a_tick_loads_nothing_that_it_does_not_need(
+    program: Program, busy: bool, request: pytest.FixtureRequest
+) -> None:
+    if busy:
+        request.getfixturevalue("started_earlier")
+
+    answer = program.python(LIST_MODULES)
+
+    assert answer.status == 0, answer.err
+    last = answer.events[-1]
+    assert last["status"] == 0
+    assert "boto3" in last["modules"]
+    assert [name for name in last["modules"] if heavy(name)] == []
+
+
+def heavy(module: str) -> bool:
+    """Tell whether `module` costs more than a tick can afford."""
+    return any(module == one or module.startswith(f"{one}.") for one in HEAVY)

@@ -1,0 +1,81 @@
+"""Histories as text: what is said once, and what is said below."""
+
+from typing import Any
+
+import pytest
+
+from controller.core.history import Entry
+from controller.render.history import entry_data, history_lines, timeline
+from tests.rollouts import MINUTE, NOON
+
+FINDINGS = [{"sentence": "works has no data."}, {"sentence": "fast has no data."}]
+
+
+def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:
+    """Return an entry as the history has it, changed by `facts`."""
+    body = {
+        "by": "me",
+        "weight_to": weight,
+        "reason": "baking",
+        "sentence": sentence,
+        "findings": FINDINGS,
+        **facts,
+    }
+    return Entry(1, NOON + MINUTE, kind, body, "before", "after")
+
+
+def test_a_line_says_when_which_weight_what_why_and_who() -> None:
+    (line,) = history_lines([entry("settled", "10 % is in force")])
+    assert line == "2026-11-24 12:01   10 %  settled       10 % is in force  (by me)"
+
+
+def test_a_timeline_has_transitions_only_and_no_names() -> None:
+    entries = [
+        entry("started", "going to 10 %"),
+        entry("write_again", "writing it again"),
+        entry("evidence", "baking"),
+        entry("settled", "10 % is in force"),
+    ]
+    assert list(timeline(entries)) == [
+        "2026-11-24 12:01   10 %  started       going to 10 %",
+        "2026-11-24 12:01   10 %  settled       10 % is in force",
+    ]
+    assert len(list(history_lines(entries))) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "below"),
+    [
+        ("advanced", "gate_passed", True),
+        ("advanced", "advanced_unproven", True),
+        ("succeeded", "completed", True),
+        ("paused", "inconclusive", True),
+        ("rolling_back", "inconclusive", True),
+        ("paused", "drifted", False),
+        ("rolling_back", "gate_failed", False),
+        ("rolled_back", "inconclusive", False),
+        ("settled", "settled", False),
+    ],
+)
+def test_findings_stand_below_what_they_decided_unless_its_sentence_has_them(
+    kind: str, reason: str, below: bool
+) -> None:
+    lines = list(timeline([entry(kind, "so it is", reason=reason)]))
+    shown = [line.strip() for line in lines[1:]]
+    assert shown == (["works has no data.", "fast has no data."] if below else [])
+
+
+def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
+    rollback = [entry("rolling_back", "works fails", 0), entry("rolled_back", "works fails", 0)]
+    assert list(timeline(rollback))[1].endswith("rolled_back   0 % is in force")
+
+
+def test_a_rollback_that_nobody_here_began_says_why_it_ended() -> None:
+    (line,) = timeline([entry("rolled_back", "the weight was found at 0 %", 0)])
+    assert line.endswith("rolled_back   the weight was found at 0 %")
+
+
+def test_as_data_an_entry_is_all_there_is() -> None:
+    data = entry_data(entry("settled", "10 % is in force"))
+    assert (data["seq"], data["at"], data["kind"]) == (1, "2026-11-24T12:01:00+00:00", "settled")
+    assert (data["by"], data["previous"], data["hash"]) == ("me", "before", "after")

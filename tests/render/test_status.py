@@ -1,0 +1,92 @@
+"""Where a rollout stands, as text and as data."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from controller.core.effects import Alert
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.rollout import Phase, Rollout
+from controller.render.status import (
+    ladder_text,
+    rollout_data,
+    rollout_line,
+    rollout_text,
+    visit_data,
+    visit_line,
+)
+from controller.runner import Visit
+from tests.rollouts import NOON, a_rollout
+
+FINDING = Finding(
+    criterion="works",
+    verdict=Verdict.FAIL,
+    label=Label.REFUTED,
+    measured=0.95,
+    bound=0.999,
+    samples=2_000,
+    start=0,
+    end=300,
+    sentence="works fails: success was 95%.",
+)
+
+
+@pytest.fixture
+def rollout() -> Rollout:
+    return a_rollout(findings=(FINDING,), next="100 % at noon", blocked="the bake", settled=NOON)
+
+
+def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
+    line = "checkout#1  progressing  10 %  started: Started at 10 %.; next: 100 % at noon"
+    assert rollout_line(rollout) == line
+    assert visit_line(Visit(rollout)) == line
+
+
+@pytest.mark.parametrize(
+    ("visit", "front"),
+    [
+        pytest.param(
+            Visit(a_rollout(), busy=True), "another run was faster; nothing changed by this one: ",
+            id="lost to another run",
+        ),
+        pytest.param(
+            Visit(a_rollout(), problem="the disk is full"),
+            "the decision could not be saved (the disk is full): ", id="not saved",
+        ),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
+    assert visit_line(visit) == front + rollout_line(visit.rollout)
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "text"),
+    [
+        (Phase.PROGRESSING, 0, "[10 % 1h] > 100 % 24h"),
+        (Phase.PAUSED, 1, "10 % 1h > [100 % 24h]"),
+        (Phase.ROLLED_BACK, 1, "10 % 1h > 100 % 24h"),
+    ],
+)
+def test_the_current_step_is_in_brackets_while_it_is_current(
+    rollout: Rollout, phase: Phase, step: int, text: str
+) -> None:
+    assert ladder_text(replace(rollout, phase=phase, step=step)) == text
+
+
+def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
+    lines = rollout_text(rollout).splitlines()
+    assert lines[-1] == "  FAIL  refuted: works fails: success was 95%."
+    assert "  blocked   the bake" in lines
+    assert not any(line.startswith("  shown") for line in lines)
+    labelled = rollout_text(replace(rollout, label="not refuted", next="", blocked=""))
+    assert "  shown     not refuted" in labelled.splitlines()
+
+
+def test_the_data_are_plain_json(rollout: Rollout) -> None:
+    visit = Visit(rollout, (Alert.DRIFT,), busy=False, problem="")
+    data = json.loads(json.dumps(visit_data(visit)))
+    assert (data["alerts"], data["busy"], data["problem"]) == (["drift"], False, "")
+    assert {key: data[key] for key in rollout_data(rollout)} == rollout_data(rollout)
+    assert (data["settled"], data["next_at"]) == (NOON.isoformat(), None)
+    assert data["findings"][0]["label"] == "refuted"

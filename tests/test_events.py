@@ -1,0 +1,90 @@
+"""The log: every event is in the catalogue, and every line says the same kind of things."""
+
+import ast
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller import events
+
+PACKAGE = Path(events.__file__).parent
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
+
+
+def logged(tree: ast.AST) -> Iterator[str]:
+    """Yield the first argument of each call of a level, on whatever object: `log.info("...")`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Constant(value=str(name)), *_]):
+                if attr in LEVELS:
+                    yield name
+            case ast.Call(func=ast.Name(id="write"), args=[ast.Constant(value=str(name)), *_]):
+                yield name  # a notifier picks the level first
+            case _:
+                pass
+
+
+def test_the_catalogue_and_the_code_name_the_same_events() -> None:
+    used = {
+        name
+        for file in PACKAGE.rglob("*.py")
+        for name in logged(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    assert used == set(events.CATALOGUE)
+
+
+def test_events_are_a_noun_and_what_became_of_it() -> None:
+    assert all(name.replace("_", "").islower() and "_" in name for name in events.CATALOGUE)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(stream: io.StringIO) -> list[Any]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_collector_gets_one_json_object_per_line() -> None:
+    stream = io.StringIO()
+    events.configure(stream)
+    events.logger().warning("tick_lost", rollout="orders#1")
+    ((line),) = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "tick_lost", "level": "warning", "rollout": "orders#1"}
+
+
+def test_a_person_gets_text() -> None:
+    stream = Terminal()
+    events.configure(stream)
+    events.logger().warning("tick_lost", rollout="orders#1")
+    assert "[warning  ] tick_lost" in stream.getvalue()
+    assert "rollout=orders#1" in stream.getvalue()
+
+
+def test_facts_of_the_process_stand_in_every_line_and_do_not_outlive_it() -> None:
+    dry, wet = io.StringIO(), io.StringIO()
+    events.configure(dry, dry_run=True)
+    events.logger().info("tick_lost")
+    events.configure(wet)
+    events.logger().info("tick_lost")
+    assert [line.get("dry_run") for line in (*lines(dry), *lines(wet))] == [True, None]
+
+
+@pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))
+def test_silence_is_silent(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+    events.silence()
+    getattr(events.logger(), level)("tick_lost")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_details_below_info_are_not_logged() -> None:
+    stream = io.StringIO()
+    events.configure(stream)
+    events.logger().debug("tick_lost")
+    assert stream.getvalue() == ""
