@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from controller.core.rollout import Rollout
 from controller.errors import UsageError
 from controller.rehearsal import AFTER_PAUSE, SPARE, Outcome, rehearse
 from tests.simulation.worlds import MINUTE, START, scenario
-from tests.stage import METRICS, READ, WRITE, Stage, on_stage, short, variables
+from tests.stage import METRICS, READ, SHORT, WRITE, Stage, on_stage, short, variables
 
 SILENT = [{"kind": "traffic", "times": 0}]
 
@@ -62,6 +63,27 @@ def test_a_pause_is_looked_at_for_an_hour_more(tmp_path: Path) -> None:
         outcome, _ = played(stage)
         assert outcome.status == "paused"
         assert outcome.ended - outcome.rollout.since == AFTER_PAUSE == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "why"),
+    [
+        pytest.param(
+            {}, "works has no data: no ", id="one criterion is open: it says all itself"
+        ),
+        pytest.param(
+            {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "requests"}},
+            "no data (traffic, works).", id="several: what they lack, and their names",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pause_says_shortly_what_it_waited_for(
+    tmp_path: Path, traffic: dict[str, Any], why: str
+) -> None:
+    policy = short(criteria={**SHORT["criteria"], **traffic})
+    with on_stage(tmp_path, scenario(events=SILENT), policy) as stage:
+        sentence = played(stage)[0].rollout.sentence
+        assert sentence.startswith(f"still held at 10 % 4m after the bake: {why}")
 
 
 def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from controller.core.policy import Policy
 from controller.core.rollout import Phase
 from controller.errors import RolledBackError, TargetTakenError, UsageError
-from controller.start import LOOK_BACK, Request, look, start
+from controller.start import Request, look, start
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
 from tests.stage import SHORT, WRITE, Stage, on_stage, short, variables
 
@@ -178,7 +178,7 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
     ):
         stage.world.clock.advance(HOUR)
         assert look(stage.runner, stage.policy).refusals
-        stage.world.clock.advance(LOOK_BACK + 5 * MINUTE)
+        stage.world.clock.advance(HOUR + 5 * MINUTE)
         assert stage.start().phase is Phase.PROGRESSING
 
 

@@ -23,8 +23,16 @@ CONNECT_S: Final = 3
 READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
 
-# Whatever a boto3 client raises.
-AWS_ERRORS: Final = (BotoCoreError, ClientError)
+
+class StrangeAnswerError(Exception):
+    """Something answered that is not AWS; botocore takes a proxy's page as an empty answer."""
+
+    def __str__(self) -> str:
+        return "what answered is not AWS"
+
+
+# Whatever comes of a call, beside an answer.
+AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
 
 
 class Clients:
@@ -89,15 +97,6 @@ _OURS: Final = (
     PartialCredentialsError,
     UnauthorizedSSOTokenError,
 )
-
-
-class StrangeAnswerError(BotoCoreError):
-    """Something answered that is not AWS; botocore takes a proxy's page as an empty answer."""
-
-    fmt = "what answered is not AWS"
-
-    def __init__(self) -> None:
-        super().__init__()
 
 
 def code_of(error: Exception) -> str:

@@ -253,6 +253,13 @@ def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
     assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
 
 
+def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
+    a_full_disk(desk)
+    ended = desk.run("run", desk.policy, "--for", "3m")
+    assert ended.status == Exit.INTERNAL
+    assert [event["event"] for event in ended.events].count("save_failed") == 3
+
+
 def test_run_goes_on_with_what_was_started_before(desk: Desk) -> None:
     desk.run("start", desk.policy)
     ticks(desk, 6)

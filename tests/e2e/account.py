@@ -64,17 +64,15 @@ class Account:
 
     # --- functions ------------------------------------------------------------------------------
 
-    def create(
-        self, function: str = FUNCTION, percentage: str = "0", boolean: str = "false"
-    ) -> None:
-        """Create `function` with the two variables of a weight and a dozen others."""
+    def create(self, function: str = FUNCTION) -> None:
+        """Create `function` at 0 %, with a dozen other variables."""
         self._lambda.create_function(
             FunctionName=function,
             Runtime="python3.12",
             Role=f"arn:aws:iam::{self.number}:role/handler",
             Handler="handler.handle",
             Code={"ZipFile": _archive()},
-            Environment={"Variables": {**OTHERS, PERCENTAGE: percentage, BOOLEAN: boolean}},
+            Environment={"Variables": {**OTHERS, PERCENTAGE: "0", BOOLEAN: "false"}},
         )
         self._settled(function)
 

@@ -63,4 +63,4 @@ def desk(
     monkeypatch.setattr("controller.runner.LOOK_EVERY", timedelta(milliseconds=100))
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
-        yield Desk(shop, tmp_path, now, clock, capsys)
+        yield Desk(shop, tmp_path, now, clock.move_to, capsys)

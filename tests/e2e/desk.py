@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from freezegun.api import TickingDateTimeFactory
 
 from controller.cli import main
 from tests.e2e.account import POLICY, Account
@@ -55,7 +54,7 @@ class Desk:
     account: Account
     folder: Path
     now: datetime
-    clock: TickingDateTimeFactory
+    set_clock: Callable[[datetime], None]
     streams: pytest.CaptureFixture[str]
 
     # --- commands -------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ class Desk:
     def move_clock(self, length: timedelta) -> None:
         """Let `length` go by in silence, back as well as on."""
         self.now += length
-        self.clock.move_to(self.now)
+        self.set_clock(self.now)
 
     def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
         """Let `length` go by with requests through the gateway, as `Account.call_gateway` does."""

@@ -46,10 +46,10 @@ class Program:
         """Run Python `code`."""
         return self._begin(["-c", code]).answer()
 
-    def without(self, *names: str, **changed: str) -> "Program":
-        """Return the program in an environment without `names`, and with others `changed`."""
-        kept = {name: self.environment[name] for name in self.environment if name not in names}
-        return Program({**kept, **changed})
+    def elsewhere(self, *without: str, **instead: str) -> "Program":
+        """Return the program in an environment `without` some names and with others `instead`."""
+        kept = {name: self.environment[name] for name in self.environment if name not in without}
+        return Program({**kept, **instead})
 
     def _begin(self, arguments: Sequence[str]) -> Running:
         return Running(

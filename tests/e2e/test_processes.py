@@ -119,7 +119,7 @@ def test_run_that_reaches_its_limit_ends_undecided_and_leaves_the_rollout_to_oth
 
 
 def test_a_container_without_a_store_is_refused(program: Program, tmp_path: Path) -> None:
-    container = program.without(
+    container = program.elsewhere(
         "ROLLOUTCTL_STORE", ECS_CONTAINER_METADATA_URI_V4="http://127.0.0.1/v4", HOME=str(tmp_path)
     )
 
@@ -152,7 +152,7 @@ def test_a_tick_without_an_account_is_refused_with_what_to_set(
 ) -> None:
     store = started_earlier.stored()
 
-    answer = program.without(missing).run("tick")
+    answer = program.elsewhere(missing).run("tick")
 
     assert answer.status == 2
     assert advice in told(answer)
@@ -163,11 +163,10 @@ def test_a_tick_that_nobody_answers_waits_with_everything_where_it_is_and_says_w
     program: Program, started_earlier: Desk
 ) -> None:
     function = started_earlier.account.revision()
+    cut_off = program.elsewhere(AWS_ENDPOINT_URL=f"http://127.0.0.1:{closed_port()}")
 
     begun = time.monotonic()
-    answer = program.without(AWS_ENDPOINT_URL=f"http://127.0.0.1:{closed_port()}").run(
-        "tick", "--json"
-    )
+    answer = cut_off.run("tick", "--json")
 
     assert time.monotonic() - begun < 45  # four attempts at each of two services
     assert answer.status == 0
