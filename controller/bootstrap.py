@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -16,10 +16,12 @@ from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarge
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
 from controller.adapters.sqlite import SqliteStore
+from controller.by_hand import lower_and_confirm
 from controller.core.policy import LambdaEnv, Policy
 from controller.errors import UsageError
+from controller.looking import Looking
 from controller.ports import OpenTarget, Store
-from controller.runner import Runner, lower_and_confirm
+from controller.runner import Runner
 from controller.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,15 +46,20 @@ def live(settings: Settings, *, dry_run: bool = False) -> Iterator[App]:
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
     with SqliteStore(settings.store, create=not dry_run) as store:
-        runner = Runner(
-            store=store,
-            targets=open_target,
-            metrics=CloudWatchMetrics(clients.get("cloudwatch")),
-            notifier=LogNotifier(),
-            clock=clock,
-            by=settings.by,
-        )
+        looking = Looking(store, open_target, CloudWatchMetrics(clients.get("cloudwatch")), clock)
+        runner = Runner(looking, LogNotifier(), settings.by)
         yield _dry(runner) if dry_run else App(runner)
+
+
+def _dry(runner: Runner) -> App:
+    journal = Journal()
+    real = runner.looking
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return DryRunTarget(real.targets(target), target.function, journal)
+
+    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target)
+    return App(replace(runner, looking=looking, notifier=DryRunNotifier(journal)), journal)
 
 
 @contextmanager
@@ -60,19 +67,6 @@ def open_store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
     """Yield the store alone, and the current moment: for verbs that only look, and create none."""
     with SqliteStore(settings.store, create=False) as store:
         yield store, SystemClock().now()
-
-
-def _dry(runner: Runner) -> App:
-    journal = Journal()
-    real = runner.targets
-
-    def open_target(target: LambdaEnv) -> OpenTarget:
-        return DryRunTarget(real(target), target.function, journal)
-
-    runner.targets = open_target
-    runner.store = DryRunStore(runner.store, journal)
-    runner.notifier = DryRunNotifier(journal)
-    return App(runner, journal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +97,9 @@ def rehearsal(policy: Policy, scenario: str, seed: int) -> Iterator[Stage]:
         TemporaryDirectory(prefix="rolloutctl-") as folder,
         SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
     ):
-        runner = Runner(
-            store=store,
-            targets=open_target,
-            metrics=CloudWatchMetrics(world.client("cloudwatch")),
-            notifier=LogNotifier(),
-            clock=world.clock,
-            by="rehearsal",
-        )
+        metrics = CloudWatchMetrics(world.client("cloudwatch"))
+        looking = Looking(store, open_target, metrics, world.clock)
+        runner = Runner(looking, LogNotifier(), by="rehearsal")
         yield Stage(runner, world, policy)
 
 

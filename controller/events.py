@@ -22,6 +22,7 @@ CATALOGUE: Final = {
     "rollout_started": "a rollout was created and its first weight decided",
     "call_retried": "a call that lowers the weight is tried again",
     "tick_lost": "another run saved first; this one changed nothing and is safe to run again",
+    "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
 }
 

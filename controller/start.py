@@ -59,7 +59,7 @@ def start(runner: Runner, request: Request) -> Started:
     with every refusal, RolledBackError when this revision was rolled back before, and
     TargetTakenError when another rollout owns the target.
     """
-    target = runner.targets(request.policy.target)
+    target = runner.looking.targets(request.policy.target)
     reading = _read(target, request.policy)
     revision = request.revision or reading.code
     if not revision:
@@ -81,7 +81,7 @@ def start(runner: Runner, request: Request) -> Started:
 
 def look(runner: Runner, policy: Policy) -> Preflight:
     """Return what a start of `policy` would find. Raises UsageError for an unreadable target."""
-    target = runner.targets(policy.target)
+    target = runner.looking.targets(policy.target)
     reading = _read(target, policy)
     return preflight(runner, policy, reading, target.obstacles(), runner.clock.now())
 
@@ -147,7 +147,9 @@ def preflight(
     baselines: dict[str, FrozenValue] = {}
     try:
         for want in wanted(policy, now):
-            value = frozen_value(want, runner.metrics.read((want.value, want.samples), want.span))
+            value = frozen_value(
+                want, runner.looking.metrics.read((want.value, want.samples), want.span)
+            )
             problem = _baseline_problem(want, value) or _overlap(runner, reading, want)
             if problem:
                 refusals.append(problem)
@@ -219,7 +221,7 @@ def _failing_already(runner: Runner, policy: Policy, now: datetime) -> list[str]
     queries = queries_for(policy, gate)
     closed = floor_to(now - policy.settle, 60)
     begin = closed - int(LOOK_BACK.total_seconds())
-    series = runner.metrics.read(queries.values(), aligned(queries, begin, closed))
+    series = runner.looking.metrics.read(queries.values(), aligned(queries, begin, closed))
     evidence = Evidence(
         policy=policy,
         gate=gate,

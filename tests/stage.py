@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from controller.core.history import Entry
 from controller.core.policy import LambdaEnv, Policy
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.looking import Looking
 from controller.ports import OpenTarget, Store
 from controller.runner import Runner, Visit
 from controller.simulation.faults import Answer, Proceed
@@ -81,6 +82,10 @@ class Stage:
         """Start the policy."""
         return start(self.runner, Request(self.policy)).rollout
 
+    def saves_into(self, store: Store) -> None:
+        """From now on the runner keeps rollouts in `store`."""
+        self.runner = replace(self.runner, looking=replace(self.runner.looking, store=store))
+
     def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
         """Let time pass and visit the newest rollout of the policy, or those named."""
         self.world.clock.advance(after)
@@ -119,14 +124,8 @@ def a_runner(world: World, store: Store, notifier: Any) -> Runner:
     def open_target(target: LambdaEnv) -> OpenTarget:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock)
 
-    return Runner(
-        store=store,
-        targets=open_target,
-        metrics=CloudWatchMetrics(world.client("cloudwatch")),
-        notifier=notifier,
-        clock=world.clock,
-        by="tester",
-    )
+    metrics = CloudWatchMetrics(world.client("cloudwatch"))
+    return Runner(Looking(store, open_target, metrics, world.clock), notifier, by="tester")
 
 
 @contextmanager
@@ -139,7 +138,7 @@ def on_stage(
     world = World.for_policy(policy, played, seed=1, start=START)
     with SqliteStore(folder / "rollouts.db", durable=False) as store:
         stage = Stage(policy, world, store, a_runner(world, store, None))
-        stage.runner.notifier = stage
+        stage.runner = replace(stage.runner, notifier=stage)
         yield stage
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from controller import events
+from controller.by_hand import lower_and_confirm
 from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import StoreError, UnknownRolloutError
-from controller.runner import FOLLOW, lower_and_confirm
+from controller.runner import FOLLOW
 from controller.start import Request, start
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import (
@@ -83,7 +84,7 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
 def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
     with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
         stage.start()
-        stage.runner.store = ReadOnlyStore(stage.store)
+        stage.saves_into(ReadOnlyStore(stage.store))
         visit = stage.ticks(5)[-1]
         assert stage.world.weight_now() == 0
         assert stage.rollout.phase is Phase.PROGRESSING
@@ -93,7 +94,7 @@ def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) ->
 
 def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
     stage.start()
-    stage.runner.store = ReadOnlyStore(stage.store)
+    stage.saves_into(ReadOnlyStore(stage.store))
     visits = stage.ticks(8)
     assert {visit.problem for visit in visits} == {"the disk is full"}
     assert stage.world.weight_now() == 10
@@ -106,7 +107,7 @@ def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
     with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
         other = a_second(stage)
         first = stage.start()
-        stage.runner.store = ReadOnlyStore(stage.store, only=other.id)
+        stage.saves_into(ReadOnlyStore(stage.store, only=other.id))
         for _ in range(5):
             stage.tick(other.id, first.id)
         assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
@@ -249,7 +250,7 @@ class BrokenNotifier:
 
 
 def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
-    stage.runner.notifier = BrokenNotifier()
+    stage.runner = replace(stage.runner, notifier=BrokenNotifier())
     assert stage.start().reason is Reason.SETTLED
     assert stage.tick_until(100).rollout.reason is Reason.SETTLED
     assert stage.world.weight_now() == 100
@@ -341,13 +342,13 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
         assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
         assert (stage.writes, stage.variables) == (writes, kept)
         paged = [notice.text for notice in stage.told if notice.severity is Severity.CRITICAL]
-        assert any("orders#1 cannot be rolled back" in text for text in paged)
+        assert any("orders#1 is NOT rolled back" in text for text in paged)
         assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
 def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage) -> None:
     stage.start()
-    target = stage.runner.targets(stage.policy.target)
+    target = stage.runner.looking.targets(stage.policy.target)
     assert lower_and_confirm(target, stage.world.clock).stands_at(0)
     assert stage.world.weight_now() == 0
 
@@ -378,3 +379,28 @@ def test_the_clock_of_a_host_that_runs_behind_does_not_turn_a_rollout_back(stage
     ahead = replace(rollout, updated=rollout.updated + 30 * MINUTE)
     stage.store.save(ahead, [])
     assert stage.tick().rollout.updated == ahead.updated
+
+
+def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: Path) -> None:
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}, "lasting": "1m"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[denied])) as stage:
+        stage.start()
+        problems = [visit.problem for visit in stage.ticks(3)]
+        assert "cannot be read" in problems[0]
+        assert problems[-1] == ""
+
+
+def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        other = a_second(stage)
+        first = stage.start()
+        calls: list[str] = []
+        stage.world.layers.append(
+            lambda service, operation, request, proceed: (calls.append(operation), proceed())[1]
+        )
+        stage.runner.roll_back(first.id, "a person says so")
+        stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+        stage.world.clock.advance(MINUTE)
+        calls.clear()
+        stage.runner.tick([other.id, first.id])
+        assert calls.index("UpdateFunctionConfiguration") < calls.index("GetMetricData")

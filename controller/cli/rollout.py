@@ -217,13 +217,13 @@ class _Shown:
 
 def _run_status(last: Visit) -> Exit:
     match last.rollout.phase:
+        case Phase.ROLLING_BACK:
+            return Exit.UNCONFIRMED
         case _ if last.problem:
             return Exit.INTERNAL
         case Phase.SUCCEEDED:
             return Exit.DONE
         case Phase.ROLLED_BACK:
             return Exit.ROLLED_BACK
-        case Phase.ROLLING_BACK:
-            return Exit.UNCONFIRMED
         case Phase.PROGRESSING | Phase.PAUSED:
             return Exit.DRIFT if Alert.DRIFT in last.alerts else Exit.UNDECIDED

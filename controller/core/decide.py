@@ -172,7 +172,7 @@ def _rolled_back(rollout: Rollout, seen: Observation, now: datetime) -> Decision
     if isinstance(target, Unreadable) or not _watching(rollout, seen, now):
         return Decision(rollout)
     if target.weight == rollout.peak and rollout.peak > 0:
-        return to.guarding_zero(rollout, to.lower(rollout), now)
+        return to.guarding_zero(rollout, now)
     if target.weight != 0:
         return to.drift_in_final(rollout, target, now)
     return Decision(rollout)

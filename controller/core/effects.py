@@ -19,9 +19,13 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """All traffic back to stable, trying until `within` is over."""
+    """All traffic back to stable, trying until `within` is over.
+
+    must_succeed: nobody tries again for long, so that a failure is critical at once.
+    """
 
     within: timedelta
+    must_succeed: bool = False
 
 
 class Severity(StrEnum):

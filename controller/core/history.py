@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.core.effects import Record
 from controller.core.findings import Finding
-from controller.core.observation import Series
+from controller.core.observation import Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 
 
@@ -98,4 +98,18 @@ def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
             **({"message": one.message} if one.message else {}),
         }
         for key, one in series.items()
+    }
+
+
+def target_data(target: Reading | Unreadable) -> dict[str, Any]:
+    """Return what was seen of the target as plain JSON data."""
+    if isinstance(target, Unreadable):
+        return {"unreadable": target.reason, "hopeless": target.hopeless}
+    return {
+        "identity": target.identity,
+        "weight": target.weight,
+        "shown": target.shown,
+        "token": target.token,
+        "update": str(target.update),
+        "detail": target.detail,
     }

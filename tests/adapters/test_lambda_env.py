@@ -175,14 +175,39 @@ def test_lowering_gets_past_what_passes(world: World, operation: str, odd: Odd, 
     assert variables(world) == {**OTHERS, **pair("0", "false")}
 
 
-def test_lowering_keeps_what_another_hand_wrote_in_between(world: World) -> None:
-    def another_hand(proceed: Proceed) -> dict[str, Any]:
+def another_hand(world: World, takes: timedelta) -> Odd:
+    """Somebody else changes another variable `takes` before the call is carried out."""
+
+    def odd(proceed: Proceed) -> dict[str, Any]:
         world.set_variables("handler", {"LOG_LEVEL": "debug"})
+        world.clock.advance(takes)
         return proceed()
 
-    meets(world, UPDATE, another_hand, times=1)
+    return odd
+
+
+@pytest.mark.parametrize("takes", [timedelta(), MINUTE / 2], ids=["in progress", "done"])
+def test_lowering_keeps_what_another_hand_wrote_in_between(world: World, takes: timedelta) -> None:
+    meets(world, UPDATE, another_hand(world, takes), times=1)
     opened(world).lower_to_zero(MINUTE)
     assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("0", "false")}
+
+
+@pytest.mark.parametrize("takes", [timedelta(), MINUTE / 2], ids=["in progress", "done"])
+def test_a_raise_gives_way_to_another_hand_in_between(world: World, takes: timedelta) -> None:
+    target = opened(world)
+    meets(world, UPDATE, another_hand(world, takes))
+    with pytest.raises(WriteConflictError):
+        target.raise_to(50, target.read().token)
+    assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("10", "false")}
+
+
+def test_lowering_waits_no_longer_than_its_deadline_for_an_update(world: World) -> None:
+    world.function("handler").status = "InProgress"
+    begin = world.clock.now()
+    with pytest.raises(TargetError, match=r"1m; it shows .*: an update is in progress\. Roll"):
+        opened(world).lower_to_zero(MINUTE)
+    assert world.clock.now() - begin == MINUTE
 
 
 def test_lowering_writes_0_again_where_its_update_failed(world: World) -> None:

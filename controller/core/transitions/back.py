@@ -111,8 +111,9 @@ def _at_zero(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decis
     return Decision(outlook(after), notices=(notice,), record=entry)
 
 
-def guarding_zero(rollout: Rollout, move: Lower, now: datetime) -> Decision:
+def guarding_zero(rollout: Rollout, now: datetime) -> Decision:
     """A late write of our own raised the weight after the rollback: lower it again."""
+    move = replace(lower(rollout), must_succeed=True)
     text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
     entry = record("guarding_zero", rollout, rollout, rollout.peak, now)
     entry = replace(entry, reason=Reason.GUARDING_ZERO, sentence=text)

@@ -1,0 +1,24 @@
+"""A rollback by bare names: no rollout, no policy, no store; only the target and a clock."""
+
+from datetime import timedelta
+
+from controller.core.observation import Reading, Update
+from controller.ports import Clock, Target
+
+# How long it may take, twice: to write 0 % and to see it in force.
+LIMIT = timedelta(minutes=5)
+LOOK_EVERY = timedelta(seconds=1)
+
+
+def lower_and_confirm(target: Target, clock: Clock) -> Reading:
+    """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
+
+    Raises TargetError when it cannot be lowered or read.
+    """
+    target.lower_to_zero(LIMIT)
+    deadline = clock.now() + LIMIT
+    reading = target.read()
+    while reading.update is Update.IN_PROGRESS and clock.now() < deadline:
+        clock.sleep(LOOK_EVERY)
+        reading = target.read()
+    return reading

@@ -1,0 +1,83 @@
+"""What a tick looks at: the target of each rollout, and the metrics of all of them at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller import events
+from controller.core.judge import Needs, needs, unanswered
+from controller.core.observation import Observation, Query, Reading, Series, Span, Unreadable
+from controller.core.rollout import Rollout
+from controller.errors import MetricsError, RolloutError, TargetError, WriteRefusedError
+from controller.ports import Clock, MetricSource, Store, Target, Targets
+
+log = events.logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One rollout with its target read; `wants` is what has to be measured before it is decided."""
+
+    rollout: Rollout
+    now: datetime
+    target: Reading | Unreadable
+    owns: bool
+    wants: Needs
+
+    def seen(self, answer: Mapping[Query, Series] | str) -> Observation:
+        """Return everything that was seen of this rollout, `answer` from `measure`."""
+        if isinstance(answer, str):
+            series = unanswered(answer, self.wants.queries)
+        else:
+            series = {key: answer[query] for key, query in self.wants.queries.items()}
+        return Observation(self.target, series, self.owns)
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Reads through the ports and turns what fails into something that can be decided about."""
+
+    store: Store
+    targets: Targets
+    metrics: MetricSource
+    clock: Clock
+    _open: dict[str, Target] = field(default_factory=dict, init=False)
+
+    def target_of(self, rollout: Rollout) -> Target:
+        """Return the target of `rollout`, opened once."""
+        if rollout.id not in self._open:
+            self._open[rollout.id] = self.targets(rollout.policy.target)
+        return self._open[rollout.id]
+
+    def look(self, rollout: Rollout) -> Look:
+        """Return `rollout` with its target read. Time never goes back behind what was recorded."""
+        now = max(self.clock.now(), rollout.updated)
+        target = self.read_target(rollout)
+        owns = not rollout.final or self.store.owner(rollout.locks[0]) == rollout.id
+        return Look(rollout, now, target, owns, needs(rollout, now))
+
+    def read_target(self, rollout: Rollout) -> Reading | Unreadable:
+        """Return what the target of `rollout` shows, or why it cannot be read."""
+        try:
+            return self.target_of(rollout).read()
+        except TargetError as error:
+            log.warning("target_unreadable", **facts(rollout, error))
+            return Unreadable(str(error), hopeless=isinstance(error, WriteRefusedError))
+
+    def measure(self, looks: Sequence[Look]) -> Mapping[Query, Series] | str:
+        """Return every series that `looks` want, from one read, or why there is none."""
+        wants = [look.wants for look in looks if look.wants.queries]
+        if not wants:
+            return {}
+        queries = {query for want in wants for query in want.queries.values()}
+        span = Span(min(want.span.start for want in wants), max(want.span.end for want in wants))
+        try:
+            return self.metrics.read(queries, span)
+        except MetricsError as error:
+            log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
+            return str(error)
+
+
+def facts(rollout: Rollout, error: RolloutError) -> dict[str, object]:
+    """Return what a log line says of `error`; its context may name the same things."""
+    return {**error.context, "rollout": rollout.id, "problem": str(error)}
