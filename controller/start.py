@@ -168,10 +168,15 @@ def _weight_refusals(runner: Runner, reading: Reading) -> list[str]:
     elif reading.weight > 0:
         exposures = runner.store.exposures(reading.identity)
         owner = next((one for one, _, end in exposures if end is None), None)
-        by, back = (f" by {owner}", owner) if owner else ("", "--function ... --percentage ...")
+        by = f" by {owner}" if owner else ""
+        first = (
+            f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
+            if owner
+            else "roll back by hand (rolloutctl rollback --function ... --percentage ...)"
+        )
         refusals.append(
             f"the canary has {reading.weight} % already{by} ({reading.shown}); a rollout starts "
-            f"from 0: roll back by hand first (rolloutctl rollback {back})"
+            f"from 0: {first}"
         )
     if reading.update is not Update.SUCCESSFUL:
         detail = f": {reading.detail}" if reading.detail else ""

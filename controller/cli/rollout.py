@@ -43,14 +43,18 @@ def start(
     request = Request(load(policy), revision, _retry_reason(retry, reason))
     with options.opened(store_url, dry_run=dry_run) as app:
         started = start_rollout(app.runner, request)
-        for warning in started.warnings:
-            click.echo(f"warning: {warning}", err=True)
         if as_json:
-            data = {**rollout_data(started.rollout), "new": started.created}
+            data = {
+                **rollout_data(started.rollout),
+                "new": started.created,
+                "warnings": list(started.warnings),
+            }
             if app.journal is not None:
                 data["would"] = app.journal.lines
             options.print_json("start", data)
             return Exit.DONE
+        for warning in started.warnings:
+            click.echo(f"warning: {warning}")
         if not started.created:
             click.echo(f"{started.rollout.id} is {started.rollout.phase} already; nothing changed")
         click.echo(rollout_text(started.rollout))

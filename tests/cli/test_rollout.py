@@ -53,7 +53,8 @@ def test_start_prints_warnings_beside_the_result(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
-    assert "warning: handler has aliases (live)" in ended.err
+    (warning,) = ended.data["warnings"]
+    assert warning.startswith("handler has aliases (live)")
 
 
 def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
