@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from controller.core.findings import Label
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import StoreError, UnknownRolloutError
 from controller.runner import FOLLOW
+from controller.simulation.faults import Answer, Proceed
 from controller.start import Request, start
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import (
@@ -395,9 +397,12 @@ def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: P
         other = a_second(stage)
         first = stage.start()
         calls: list[str] = []
-        stage.world.layers.append(
-            lambda service, operation, request, proceed: (calls.append(operation), proceed())[1]
-        )
+
+        def listen(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+            calls.append(operation)
+            return proceed()
+
+        stage.world.layers.append(listen)
         stage.runner.roll_back(first.id, "a person says so")
         stage.world.set_variables("handler", {"PERCENTAGE": "10"})
         stage.world.clock.advance(MINUTE)

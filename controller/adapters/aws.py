@@ -5,7 +5,6 @@ AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
-from collections.abc import Iterable
 from typing import Any, Final
 
 from botocore.exceptions import (
@@ -126,24 +125,21 @@ def _status_of(error: Exception) -> int:
     return 0
 
 
-_WITHHELD: Final = "what was said is withheld, because it repeats a value that is not ours to tell"
-_TELLING: Final = 8  # characters: AWS may cut off what it quotes
+_WITHHELD: Final = "what was said is left out, because it may quote other variables"
 
 
-def without_secrets(error: Exception, secrets: Iterable[str]) -> Exception:
-    """Return `error`, or one without its words when they repeat (the beginning of) a secret.
+def without_quotes(error: Exception) -> Exception:
+    """Return `error`, or one without its words where AWS or botocore quote what they refuse.
 
-    AWS and botocore quote what they refuse: "Value '{NAME=secret}' at 'environment' failed to ...".
+    They quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
+    '{NAME=secret}' at 'environment' failed to ..."), so no search for values would find them all.
     """
-    if _status_of(error) != 400 and not isinstance(error, ParamValidationError):
+    if isinstance(error, ParamValidationError):
+        return ParamValidationError(report=_WITHHELD)
+    if not isinstance(error, ClientError) or _status_of(error) != 400:
         return error  # only what is wrong in itself is quoted
-    words = str(error)
-    if not any(secret[:_TELLING] in words for secret in secrets if secret):
-        return error
-    if isinstance(error, ClientError):
-        answer = {**error.response, "Error": {"Code": code_of(error), "Message": _WITHHELD}}
-        return ClientError(answer, error.operation_name)
-    return ParamValidationError(report=_WITHHELD)
+    answer = {**error.response, "Error": {"Code": code_of(error), "Message": _WITHHELD}}
+    return ClientError(answer, error.operation_name)
 
 
 _LOG_IN: Final = "the credentials have expired; log in again"

@@ -39,10 +39,15 @@ class _Result:
     pages: int = 0
 
     def take(self, result: Mapping[str, Any]) -> None:
-        """Add one page's part; the status of the last one counts, for partial means: go on."""
-        stamps = (int(stamp.timestamp()) for stamp in result.get("Timestamps", ()))
-        self.points.update(zip(stamps, result.get("Values", ()), strict=True))
-        self.status = result.get("StatusCode", "no status")
+        """Add one page's part. Partial means: go on; a failure stays, whatever follows."""
+        stamps, values = result.get("Timestamps", ()), result.get("Values", ())
+        seconds = (int(stamp.timestamp()) for stamp in stamps)
+        self.points.update(zip(seconds, values, strict=False))
+        status = result.get("StatusCode", "no status")
+        if len(stamps) != len(values):
+            status = "timestamps and values do not match"
+        if self.pages == 0 or self.status in ("Complete", "PartialData"):
+            self.status = status
         self.message = _text(result.get("Messages"))
         self.pages += 1
 

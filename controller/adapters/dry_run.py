@@ -11,7 +11,7 @@ from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.observation import Reading
 from controller.core.rollout import Rollout
-from controller.errors import TargetTakenError
+from controller.errors import StateConflictError, TargetTakenError
 from controller.ports import Obstacle, OpenTarget, Store
 
 
@@ -82,7 +82,12 @@ class DryRunStore:
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
 
     def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
-        """Note the transitions; a state without one is not worth a line."""
+        """Note the transitions; a state without one is not worth a line.
+
+        Raises StateConflictError, as a real store would, for a version that was saved before.
+        """
+        if self.load(rollout.id).version != rollout.version:
+            raise StateConflictError(f"{rollout.id} was saved by another run; safe to run again")
         for entry in entries:
             self._journal.note(f"record {entry.kind} of {rollout.id}: {entry.body['sentence']}")
         saved = replace(rollout, version=rollout.version + 1)

@@ -147,10 +147,15 @@ class LambdaEnvTarget:
         try:
             retrying(self._lower_once)
         except _NotYetError as error:
+            # The answer to the last try may be all that was lost.
+            found = self._found_now()
+            if found is not None and _is_zero(found):
+                return
+            stands = error.stands if found is None else f"it shows {found.shown}"
             by_hand = self._pair.shown(self._pair.merged({}, 0))
             raise TargetError(
                 f"{self._function.name} was not set to 0 % within {format_duration(within)}; "
-                f"{error.stands}; last problem: {error}. Roll back again, or set {by_hand} by hand"
+                f"{stands}; last problem: {error}. Roll back again, or set {by_hand} by hand"
             ) from error
 
     def _lower_once(self) -> None:
@@ -160,7 +165,7 @@ class LambdaEnvTarget:
         except NoAnswerError as error:
             raise _NotYetError(str(error), "what it shows is not known") from error
         reading = found.reading
-        if reading.weight == 0 and reading.update is not Update.FAILED:
+        if _is_zero(reading):
             return
         stands = f"it shows {reading.shown}"
         if reading.update is Update.IN_PROGRESS:
@@ -174,6 +179,13 @@ class LambdaEnvTarget:
             if is_passing(error):
                 raise _NotYetError(text, stands) from error
             raise WriteRefusedError(text, code=code_of(error)) from error
+
+    def _found_now(self) -> Reading | None:
+        """Return what the function shows; None when it does not answer."""
+        try:
+            return self.read()
+        except TargetError:
+            return None
 
     def _pause_s(self, state: RetryCallState) -> float:
         limit = PAUSE_FIRST_S * 2.0 ** min(state.attempt_number, 10)
@@ -191,6 +203,11 @@ class LambdaEnvTarget:
             attempt=state.attempt_number,
             problem=str(problem),
         )
+
+
+def _is_zero(reading: Reading) -> bool:
+    """Tell whether 0 % is written and may come into force; a failed update never does."""
+    return reading.weight == 0 and reading.update is not Update.FAILED
 
 
 class _NotYetError(Exception):

@@ -14,7 +14,7 @@ from controller.adapters.aws import (
     code_of,
     is_passing,
     told,
-    without_secrets,
+    without_quotes,
 )
 from controller.adapters.pair import Pair
 from controller.core.observation import Reading, Update
@@ -73,7 +73,7 @@ class LambdaFunction:
     def write(self, found: Configuration, weight: int) -> None:
         """Send the environment of `found` with `weight` in it, under the RevisionId read with it.
 
-        Raises what boto3 raises, without words that repeat another variable, and
+        Raises what boto3 raises, without words that may quote another variable, and
         WriteUncertainError when Lambda took the write and cannot read the environment back.
         """
         condition = {"RevisionId": found.reading.token} if found.reading.token else {}
@@ -88,7 +88,7 @@ class LambdaFunction:
                 )
             )
         except AWS_ERRORS as error:
-            failure = without_secrets(error, self._pair.others(found.variables))
+            failure = without_quotes(error)
         if failure is not None:
             raise failure  # out here: in there it would carry the words that were withheld
         problem = _undecryptable(answer)

@@ -4,13 +4,14 @@ IAM: lambda:GetFunctionConfiguration, lambda:ListAliases and
 lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not checked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws import AWS_ERRORS, told
 from controller.ports import Obstacle
 
 NAMES_SHOWN: Final = 5
+PAGES_READ: Final = 20
 
 
 def obstacles(client: Any, function: str) -> list[Obstacle]:
@@ -36,16 +37,15 @@ def _published_only(client: Any, function: str) -> Iterator[Obstacle]:
 
 
 def _provisioned(client: Any, function: str) -> Iterator[Obstacle]:
-    answer = client.list_provisioned_concurrency_configs(FunctionName=function)
-    if answer.get("ProvisionedConcurrencyConfigs"):
+    pages = _pages(client.list_provisioned_concurrency_configs, function)
+    if any(page.get("ProvisionedConcurrencyConfigs") for page in pages):
         text = f"{function} has provisioned concurrency: callers use a published version"
         yield Obstacle(fatal=True, text=text)
 
 
 def _aliases(client: Any, function: str) -> Iterator[Obstacle]:
-    """One page is enough: it is not important how many there are."""
-    answer = client.list_aliases(FunctionName=function)
-    names = [alias["Name"] for alias in answer.get("Aliases", ())]
+    pages = _pages(client.list_aliases, function)
+    names = [alias["Name"] for page in pages for alias in page.get("Aliases", ())]
     if names:
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         text = (
@@ -53,6 +53,17 @@ def _aliases(client: Any, function: str) -> Iterator[Obstacle]:
             "gets a published version and does not see a change of $LATEST"
         )
         yield Obstacle(fatal=False, text=text)
+
+
+def _pages(call: Callable[..., Mapping[str, Any]], function: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a listing; the first one may be empty and not the last."""
+    request = {"FunctionName": function}
+    for _ in range(PAGES_READ):
+        page = call(**request)
+        yield page
+        if not page.get("NextMarker"):
+            return
+        request["Marker"] = page["NextMarker"]
 
 
 _Check: TypeAlias = Callable[[Any, str], Iterator[Obstacle]]

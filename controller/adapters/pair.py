@@ -50,10 +50,6 @@ class Pair:
             for name in self._names()
         )
 
-    def others(self, variables: Mapping[str, str]) -> list[str]:
-        """Return the values of all other variables: they are told to nobody."""
-        return [value for name, value in variables.items() if name not in self._names()]
-
     def _names(self) -> list[str]:
         return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
 

@@ -211,3 +211,19 @@ def test_a_warning_about_the_whole_call_is_logged(stub: Stubber) -> None:
             "log_level": "warning",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [("Forbidden", Answer.FORBIDDEN), ("InternalError", Answer.ERROR)]
+)
+def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
+    stub: Stubber, status: str, answer: Answer
+) -> None:
+    queue(stub, result(0, [1], status), token="more")
+    queue(stub, result(0, [2]), NextToken="more")
+    assert read(stub, COUNT)[COUNT].answer is answer
+
+
+def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
+    queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
+    assert read(stub, COUNT)[COUNT].answer is Answer.ERROR

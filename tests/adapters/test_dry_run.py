@@ -9,7 +9,7 @@ from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarge
 from controller.adapters.sqlite import SqliteStore
 from controller.core.effects import Notice, Severity
 from controller.core.rollout import Phase
-from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
+from controller.errors import StateConflictError, StoreError, TargetTakenError, UnknownRolloutError
 from controller.ports import Store
 from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
 from tests.adapters.target_contract import pair
@@ -133,3 +133,12 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 def test_nobody_is_told_anything(journal: Journal) -> None:
     DryRunNotifier(journal).notify(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["tell people (critical): Look at it."]
+
+
+def test_a_version_that_was_saved_before_is_refused_as_without_a_dry_run(
+    dry: DryRunStore, kept: Store
+) -> None:
+    known = kept.load("checkout#1")
+    dry.save(known, [])
+    with pytest.raises(StateConflictError):
+        dry.save(known, [])

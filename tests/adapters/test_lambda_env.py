@@ -323,3 +323,15 @@ def test_lowering_asks_lambda_and_not_itself_whether_the_environment_fits(world:
     meets(world, UPDATE, generous)
     opened(world).lower_to_zero(MINUTE)
     assert opened(world).read().weight == 0
+
+
+def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_paged(
+    world: World,
+) -> None:
+    def taken_and_lost(proceed: Proceed) -> dict[str, Any]:
+        proceed()
+        raise lost("lambda")
+
+    meets(world, UPDATE, taken_and_lost)
+    opened(world).lower_to_zero(timedelta())
+    assert variables(world)["PERCENTAGE"] == "0"

@@ -1,5 +1,9 @@
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from controller.simulation.faults import Proceed
 from controller.simulation.world import World
 from tests.adapters.odd_lambda import (
     READ,
@@ -47,3 +51,24 @@ def test_a_long_list_of_aliases_is_cut(world: World) -> None:
     world.function("handler").aliases.extend({"Name": f"v{number}"} for number in range(50))
     (warning,) = opened(world).obstacles()
     assert "(v0, v1, v2, v3, v4, ...)" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("operation", "key", "told"),
+    [
+        ("ListAliases", "Aliases", "aliases (live)"),
+        ("ListProvisionedConcurrencyConfigs", "ProvisionedConcurrencyConfigs", "provisioned"),
+    ],
+)
+def test_what_stands_on_a_later_page_is_found(
+    world: World, operation: str, key: str, told: str
+) -> None:
+    def paged(
+        service: str, called: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> dict[str, Any]:
+        if called != operation:
+            return proceed()
+        return {key: [{"Name": "live"}]} if request.get("Marker") else {key: [], "NextMarker": "2"}
+
+    world.layers.append(paged)
+    assert any(told in one.text for one in opened(world).obstacles())

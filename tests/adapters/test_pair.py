@@ -51,10 +51,9 @@ def test_a_boolean_that_the_application_does_not_have_is_not_read() -> None:
     assert ALONE.merged({"ENABLED": "odd"}, 7) == {"ENABLED": "odd", "PERCENTAGE": "7"}
 
 
-def test_nothing_but_the_pair_is_shown() -> None:
-    assert BOTH.shown({"PERCENTAGE": "10", "TOKEN": "hush"}) == "PERCENTAGE=10, ENABLED is not set"
-    assert BOTH.others({"PERCENTAGE": "10", "TOKEN": "hush"}) == ["hush"]
-
-
 def test_an_environment_is_counted_in_bytes_of_names_and_values() -> None:
     assert environment_bytes({"AB": "é", "C1": "12"}) == 2 + 2 + 2 + 2
+
+
+def test_nothing_but_the_pair_is_shown() -> None:
+    assert BOTH.shown({"PERCENTAGE": "10", "TOKEN": "hush"}) == "PERCENTAGE=10, ENABLED is not set"
