@@ -1,8 +1,8 @@
 """The composition root: the only module that names concrete adapters."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -16,9 +16,10 @@ from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarge
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
 from controller.adapters.sqlite import SqliteStore
+from controller.adapters.sqlite_file import explained
 from controller.by_hand import lower_and_confirm
 from controller.core.policy import LambdaEnv, Policy
-from controller.errors import UsageError
+from controller.errors import TargetError, UsageError
 from controller.looking import Looking
 from controller.ports import OpenTarget, Store
 from controller.runner import Runner
@@ -37,8 +38,13 @@ class App:
 
 
 @contextmanager
-def live(settings: Settings, *, dry_run: bool = False) -> Iterator[App]:
-    """Yield the application on the real account; a dry run is the same with other adapters."""
+def live(settings: Settings, *, dry_run: bool = False, create: bool = False) -> Iterator[App]:
+    """Yield the application on the real account; a dry run is the same with other adapters.
+
+    create: a store that is not there is made, or is an empty one to a dry run; else UsageError.
+    """
+    if not create:
+        _check_store(settings)
     clients = Clients()
     clock = SystemClock()
 
@@ -63,10 +69,27 @@ def _dry(runner: Runner) -> App:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store alone, and the current moment: for verbs that only look, and create none."""
+def open_store(
+    settings: Settings, *, may_be_missing: bool = False
+) -> Iterator[tuple[Store, datetime]]:
+    """Yield the store alone, and the current moment: for verbs that only look, and create none.
+
+    Raises UsageError when there is no store; one that may be missing is an empty one then.
+    """
+    if not may_be_missing:
+        _check_store(settings)
     with SqliteStore(settings.store, create=False) as store:
         yield store, SystemClock().now()
+
+
+def _check_store(settings: Settings) -> None:
+    """Raise UsageError when there is no store: a mistyped path must not look like an empty one."""
+    with explained(settings.store, "open the store"):
+        if not settings.store.exists():
+            raise UsageError(
+                f"there is no store at {settings.store}; check --store and ROLLOUTCTL_STORE "
+                "(`rolloutctl start` makes it)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +128,15 @@ def rehearsal(policy: Policy, scenario: str, seed: int) -> Iterator[Stage]:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """What became of a bare rollback: confirmed, what the target shows, what a dry run would do."""
+    """What became of a bare rollback: confirmed, what the target shows, what a dry run would do.
+
+    doubts: why the variables may be the wrong ones.
+    """
 
     confirmed: bool
     shown: str
     would: list[str]
+    doubts: list[str] = field(default_factory=list)
 
 
 def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEnv:
@@ -122,12 +149,28 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
         raise UsageError(f"this names no target: {error}") from error
 
 
-def lower_bare(target: LambdaEnv, *, dry_run: bool) -> Lowered:
-    """Set `target` to 0 % without any store, and read it back for as long as that may take."""
+def lower_bare(target: LambdaEnv, *, typed: bool, dry_run: bool) -> Lowered:
+    """Set `target` to 0 % without any store, and read it back for as long as that may take.
+
+    typed: a person gave the names by hand, who may have mistyped them; UsageError then, when they
+    are not on the function. Raises TargetError when it cannot be lowered or read.
+    """
     clock = SystemClock()
-    opened: OpenTarget = LambdaEnvTarget(Clients().get("lambda"), target, clock)
+    real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
     journal = Journal()
-    if dry_run:
-        opened = DryRunTarget(opened, target.function, journal)
+    opened = DryRunTarget(real, target.function, journal) if dry_run else real
+    doubts: list[str] | None = None
+    with suppress(TargetError):  # lowering tries longer, and says what is wrong
+        doubts = _doubts(real, typed=typed)
     reading = lower_and_confirm(opened, clock)
-    return Lowered(reading.stands_at(0), reading.shown, journal.lines)
+    if doubts is None:
+        doubts = _doubts(real, typed=typed)
+    return Lowered(reading.stands_at(0), reading.shown, journal.lines, doubts)
+
+
+def _doubts(target: LambdaEnvTarget, *, typed: bool) -> list[str]:
+    found = target.doubts()
+    wrong = "; ".join(one.text for one in found if one.fatal)
+    if typed and wrong:
+        raise UsageError(f"nothing was lowered: {wrong}")
+    return [one.text for one in found]

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from controller import events
 from controller.core.judge import Needs, needs, unanswered
-from controller.core.observation import Observation, Query, Reading, Series, Span, Unreadable
+from controller.core.judge.queries import aligned
+from controller.core.observation import Observation, Query, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 from controller.errors import MetricsError, RolloutError, TargetError, WriteRefusedError
 from controller.ports import Clock, MetricSource, Store, Target, Targets
@@ -69,10 +70,11 @@ class Looking:
         wants = [look.wants for look in looks if look.wants.queries]
         if not wants:
             return {}
-        queries = {query for want in wants for query in want.queries.values()}
-        span = Span(min(want.span.start for want in wants), max(want.span.end for want in wants))
+        queries = {str(query): query for want in wants for query in want.queries.values()}
+        # Each span fits the periods of its own rollout; their union has to fit all periods.
+        start, end = min(want.span.start for want in wants), max(want.span.end for want in wants)
         try:
-            return self.metrics.read(queries, span)
+            return self.metrics.read(queries.values(), aligned(queries, start, end))
         except MetricsError as error:
             log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
             return str(error)

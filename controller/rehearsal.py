@@ -8,7 +8,7 @@ from typing import Protocol
 
 from controller.core.history import Entry
 from controller.core.policy import Policy
-from controller.core.rollout import FINAL, Phase, Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.runner import Runner
 from controller.start import Request, start
 from controller.walk import walk
@@ -60,7 +60,9 @@ def rehearse(
     every: timedelta,
     on_tick: Callable[[Rollout], None],
 ) -> Outcome:
-    """Play `policy` from its start until it ends, and a while longer when it pauses.
+    """Play `policy` from its start until it ends, and a while longer when it pauses or goes back.
+
+    What a rollback left behind is known when its drain is, or when its watch is over.
 
     Raises what `start` raises when the world does not let the rollout start.
     """
@@ -70,9 +72,15 @@ def rehearse(
     ticks = 0
 
     def done(now_at: Rollout) -> bool:
-        if now_at.phase in FINAL:
-            return True
-        return now_at.phase is Phase.PAUSED and runner.clock.now() - now_at.since >= AFTER_PAUSE
+        now = runner.clock.now()
+        match now_at.phase:
+            case Phase.ROLLED_BACK:
+                watched = now_at.watch_until is not None and now < now_at.watch_until
+                return now_at.drain is not None or not watched
+            case Phase.PAUSED:
+                return now - now_at.since >= AFTER_PAUSE
+            case _:
+                return now_at.final
 
     for visit in walk(runner, rollout, every=every, until=limit, done=done):
         ticks += 1

@@ -4,23 +4,18 @@ Less traffic: act, then save. More traffic: save, then act. A move is followed f
 and when it is seen in force within that time, that is recorded too.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller import events
+from controller.acting import Acting
 from controller.core.decide import decide, roll_back
-from controller.core.effects import Alert, Decision, Lower, Notice, Raise, Severity
-from controller.core.history import Entry, append, series_data, target_data
-from controller.core.observation import Observation, Reading, Unreadable, Update
+from controller.core.effects import Alert, Decision, Lower, Raise
+from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.overtaken import overtaken
 from controller.core.rollout import Rollout
-from controller.errors import (
-    StateConflictError,
-    StoreError,
-    TargetError,
-    UnknownRolloutError,
-    WriteRefusedError,
-)
+from controller.errors import StateConflictError, StoreError, UnknownRolloutError
 from controller.looking import Look, Looking, facts
 from controller.ports import Clock, Notifier, Store
 
@@ -28,7 +23,7 @@ log = events.logger()
 
 # How long a tick follows its own move before it leaves it to the next.
 FOLLOW = timedelta(seconds=30)
-LOOK_EVERY = timedelta(seconds=1)
+# How often a rollback that was carried out is recorded anew when other runs save first.
 ROLLBACK_SAVES = 5
 
 
@@ -36,14 +31,16 @@ ROLLBACK_SAVES = 5
 class Visit:
     """One rollout visited: where it stands now, and whether that needs an exit status of its own.
 
-    busy: another run saved first, and this one changed nothing durable.
+    busy: another run saved first, and this one changed nothing.
     problem: why the target could not be read, or the decision not be saved; else empty.
+    saved: False when the decision could not be saved; `rollout` is then what was carried out of it.
     """
 
     rollout: Rollout
     alerts: tuple[Alert, ...] = ()
     busy: bool = False
     problem: str = ""
+    saved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,10 @@ class Runner:
     def clock(self) -> Clock:
         """What it goes by."""
         return self.looking.clock
+
+    @property
+    def _acting(self) -> Acting:
+        return Acting(self.looking, self.notifier, self.by)
 
     def tick(self, ids: Sequence[str]) -> list[Visit]:
         """Visit each rollout of `ids` once, with one read of the metrics for all of them.
@@ -106,143 +107,150 @@ class Runner:
 
         Raises TargetTakenError, StateConflictError: nothing was touched.
         """
-        rollout, entries = self._recorded(Observation(target), decision)
+        rollout, entries = self._acting.recorded(decision.rollout, Observation(target), decision)
         self.store.create(rollout, entries, rollout.locks)
         log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)
-        return self._act_saved(rollout, decision)
+        return self._act_saved(rollout, decision, FOLLOW).rollout
 
     def roll_back(self, rollout_id: str, why: str) -> Visit:
         """Roll one rollout back because a person said so, whatever else is in the way.
 
-        Raises UnknownRolloutError, StoreError, and StateConflictError when ticks were faster again
-        and again; traffic is down by then, only the record is not written.
+        The person waits: for 0 % to be written, and again to see it in force, as long as the
+        policy's rollback_timeout. Raises UnknownRolloutError, StoreError when the rollout cannot be
+        read; that it cannot be written is a problem of the visit, and traffic is down by then.
         """
-        for _ in range(ROLLBACK_SAVES - 1):
-            try:
-                return self._roll_back(rollout_id, why)
-            except StateConflictError:
-                continue
-        return self._roll_back(rollout_id, why)
 
-    def _roll_back(self, rollout_id: str, why: str) -> Visit:
-        look = self.looking.look(self.store.load(rollout_id))
-        seen = Observation(look.target, {}, look.owns)
-        return self._carry_out(look.rollout, seen, roll_back(look.rollout, seen, look.now, why))
+        def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+            decision = roll_back(rollout, seen, now, why)
+            return replace(decision, move=Lower(rollout.policy.rollback_timeout))
+
+        patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
+        return self._insist(rollout_id, by_hand, patience)
 
     # --- deciding and acting --------------------------------------------------------------------
 
     def _visit(self, rollout: Rollout, seen: Observation, now: datetime) -> Visit:
         decision = decide(rollout, seen, now)
         try:
-            return self._carry_out(rollout, seen, decision)
+            return self._carry_out(rollout, seen, decision, FOLLOW)
         except StateConflictError as error:
             log.warning("tick_lost", **facts(rollout, error))
-            return Visit(rollout, busy=True)
+            if not isinstance(decision.move, Lower):
+                return Visit(rollout, busy=True)
         except StoreError as error:
             log.error("save_failed", **facts(rollout, error))
-            if isinstance(decision.move, Lower):  # it was carried out, and people must hear of it
-                self._tell_all(rollout, decision.notices)
-            return Visit(rollout, problem=str(error))
+            return Visit(rollout, problem=str(error), saved=False)
 
-    def _carry_out(self, before: Rollout, seen: Observation, decision: Decision) -> Visit:
-        """Act and save in the order that is safe for the move, then follow it and tell people."""
-        alerts = [decision.alert] if decision.alert else []
-        move = decision.move
-        if isinstance(move, Lower) and not self._lower(decision.rollout, move):
-            alerts.append(Alert.ROLLBACK_UNCONFIRMED)
-        after = self._act_saved(self._save(before, seen, decision), decision)
-        _log_tick(after, seen, alerts)
-        problem = seen.target.reason if isinstance(seen.target, Unreadable) else ""
-        return Visit(after, tuple(dict.fromkeys(alerts)), problem="" if before.final else problem)
+        def again(stored: Rollout, seen: Observation, now: datetime) -> Decision:
+            return overtaken(stored, decision, seen, now)
 
-    def _act_saved(self, rollout: Rollout, decision: Decision) -> Rollout:
-        """Do what comes after the save: raise, follow the move, tell people."""
-        self._tell_all(rollout, decision.notices)
-        match decision.move:
-            case Raise(weight=weight) as move:
-                return self._follow(rollout, weight) if self._raise(rollout, move) else rollout
-            case Lower():
-                return self._follow(rollout, 0)
-            case None:
-                return rollout
+        return self._insist(rollout.id, again, FOLLOW, decision)
 
-    def _lower(self, rollout: Rollout, move: Lower) -> bool:
-        """Write 0 %; False when that is hopeless, so that somebody is paged at once."""
-        try:
-            self.looking.target_of(rollout).lower_to_zero(move.within)
-        except TargetError as error:
-            log.critical("lower_failed", **facts(rollout, error))
-            if move.must_succeed or isinstance(error, WriteRefusedError):
-                text = f"{rollout.id} is NOT rolled back: {error}"
-                self._tell_all(rollout, [Notice(Severity.CRITICAL, text)])
-                return False
-            return True  # the next tick goes on, until the policy's rollback_timeout pages
-        log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
-        return True
+    def _insist(
+        self,
+        rollout_id: str,
+        decided: Callable[[Rollout, Observation, datetime], Decision],
+        patience: timedelta,
+        lowered: Decision | None = None,
+    ) -> Visit:
+        """Carry a rollback out until it is recorded; other runs may save first, again and again.
 
-    def _raise(self, rollout: Rollout, move: Raise) -> bool:
-        """Write the weight once; False when it was not written. The next tick looks again."""
-        try:
-            self.looking.target_of(rollout).raise_to(move.weight, move.token)
-        except TargetError as error:
-            log.error("raise_refused", **facts(rollout, error))
-            return False
-        log.info("weight_raised", rollout=rollout.id, weight_percent=move.weight)
-        return True
-
-    def _follow(self, rollout: Rollout, weight: int) -> Rollout:
-        """Wait a short while for the move to be in force; record it when it was seen."""
-        deadline = self.clock.now() + FOLLOW
-        target = self.looking.read_target(rollout)
-        while _moving(target) and self.clock.now() < deadline:
-            self.clock.sleep(LOOK_EVERY)
-            target = self.looking.read_target(rollout)
-        if isinstance(target, Unreadable) or not target.stands_at(weight):
-            return rollout
-        seen = Observation(target)
-        now = max(self.clock.now(), rollout.updated)
-        decision = decide(rollout, seen, now)
-        if decision.record is None or decision.move is not None:
-            return rollout
-        try:
-            after = self._save(rollout, seen, decision)
-        except StateConflictError:  # a tick beside this one has recorded it already
-            return self.store.load(rollout.id)
-        self._tell_all(after, decision.notices)
-        return after
-
-    # --- recording ------------------------------------------------------------------------------
-
-    def _save(self, before: Rollout, seen: Observation, decision: Decision) -> Rollout:
-        """Write the next state, and its record in the same breath."""
-        after, entries = self._recorded(seen, decision)
-        if before.final and not entries:
-            return before  # a finished rollout that nothing happened to is not written again
-        return self.store.save(after, entries)
-
-    def _recorded(self, seen: Observation, decision: Decision) -> tuple[Rollout, list[Entry]]:
-        """Return the next state with its chain moved on, and the entries to store with it."""
-        if decision.record is None:
-            return decision.rollout, []
-        kept = series_data(seen.series) if decision.record.keeps_series else {}
-        data = {"target": target_data(seen.target), "series": kept}
-        after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
-        return after, [entry]
-
-    def _tell_all(self, rollout: Rollout, notices: Sequence[Notice]) -> None:
-        for notice in notices:
+        lowered: the decision of which only the record is missing. Raises StoreError when there is
+        none and the rollout cannot be read.
+        """
+        problem = StoreError("it was not tried")
+        for _ in range(ROLLBACK_SAVES):
             try:
-                self.notifier.notify(rollout, notice)
-            except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
-                text = notice.text
-                log.error("notify_failed", rollout=rollout.id, notice=text, problem=str(error))
+                look = self.looking.look(self.store.load(rollout_id))
+                seen = Observation(look.target, {}, look.owns)
+                lowered = decided(look.rollout, seen, look.now)
+                return self._carry_out(look.rollout, seen, lowered, patience)
+            except StateConflictError as error:
+                problem = error
+            except StoreError as error:
+                problem = error
+                break
+        if lowered is None:
+            raise problem
+        return self._unrecorded(lowered, problem, patience)
+
+    def _carry_out(
+        self, before: Rollout, seen: Observation, decision: Decision, patience: timedelta
+    ) -> Visit:
+        """Act and save in the order that is safe for the move, then follow it and tell people.
+
+        Raises StateConflictError; and StoreError when nothing was lowered.
+        """
+        if isinstance(decision.move, Lower):
+            decision = self._acting.lower(decision, decision.move)
+        try:
+            after = self._acting.save(before, seen, decision)
+        except StateConflictError:
+            raise
+        except StoreError as error:
+            if not isinstance(decision.move, Lower):
+                raise
+            return self._unrecorded(decision, error, patience)
+        visit = self._act_saved(after, decision, patience)
+        if not visit.problem and not before.final and isinstance(seen.target, Unreadable):
+            visit = replace(visit, problem=seen.target.reason)
+        _log_tick(visit, seen)
+        return visit
+
+    def _act_saved(self, rollout: Rollout, decision: Decision, patience: timedelta) -> Visit:
+        """Do what comes after the save: tell people, raise, follow the move."""
+        self._acting.tell(rollout, decision.notices)
+        match decision.move:
+            case Raise(weight=weight) as move if self._acting.raise_once(rollout, move):
+                visit = self._follow(rollout, weight, patience)
+            case Lower():
+                visit = self._follow(rollout, 0, patience)
+            case _:
+                visit = Visit(rollout)
+        return replace(visit, alerts=_alerts(decision))
+
+    def _follow(self, rollout: Rollout, weight: int, patience: timedelta) -> Visit:
+        """Wait a while for the move to be in force; record it when it was seen."""
+        target = self._acting.settled(rollout, patience)
+        if isinstance(target, Unreadable) or not target.stands_at(weight):
+            return Visit(rollout)
+        seen = Observation(target)
+        decision = decide(rollout, seen, self.clock.now())
+        if decision.record is None or decision.move is not None:
+            return Visit(rollout)
+        try:
+            after = self._acting.save(rollout, seen, decision)
+        except StateConflictError:  # a tick beside this one has recorded it already
+            return self._as_stored(decision.rollout)
+        except StoreError as error:  # the next tick sees the same and records it
+            log.error("save_failed", **facts(rollout, error))
+            return Visit(decision.rollout, problem=str(error), saved=False)
+        self._acting.tell(after, decision.notices)
+        return Visit(after)
+
+    def _as_stored(self, rollout: Rollout) -> Visit:
+        try:
+            return Visit(self.store.load(rollout.id))
+        except StoreError as error:
+            log.error("load_failed", **facts(rollout, error))
+            return Visit(rollout, problem=str(error), saved=False)
+
+    def _unrecorded(self, decision: Decision, error: StoreError, patience: timedelta) -> Visit:
+        """Return what a rollback has led to that was carried out and could not be saved."""
+        rollout = decision.rollout
+        log.error("save_failed", **facts(rollout, error))
+        self._acting.tell(rollout, decision.notices)
+        target = self._acting.settled(rollout, patience)
+        after = decide(rollout, Observation(target), self.clock.now()).rollout
+        return Visit(after, _alerts(decision), problem=str(error), saved=False)
 
 
-def _moving(target: Reading | Unreadable) -> bool:
-    return isinstance(target, Reading) and target.update is Update.IN_PROGRESS
+def _alerts(decision: Decision) -> tuple[Alert, ...]:
+    return () if decision.alert is None else (decision.alert,)
 
 
-def _log_tick(rollout: Rollout, seen: Observation, alerts: Sequence[Alert]) -> None:
+def _log_tick(visit: Visit, seen: Observation) -> None:
+    rollout = visit.rollout
     log.info(
         "tick_completed",
         rollout=rollout.id,
@@ -253,5 +261,5 @@ def _log_tick(rollout: Rollout, seen: Observation, alerts: Sequence[Alert]) -> N
         reason=str(rollout.reason),
         sentence=rollout.sentence,
         next=rollout.next,
-        alerts=[str(alert) for alert in alerts],
+        alerts=[str(alert) for alert in visit.alerts],
     )

@@ -29,7 +29,8 @@ def walk(
             runner.clock.sleep(wait)
         (visit,) = runner.tick([rollout.id])
         yield visit
-        rollout = visit.rollout
+        if visit.saved:  # else the next tick stands where this one stood
+            rollout = visit.rollout
         due = max(due + every, runner.clock.now())
 
 

@@ -1,6 +1,6 @@
 """A runner on a stage: the real adapters and a real SQLite file, in a small simulated world."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -160,14 +160,36 @@ class Before:
 
 
 class ReadOnlyStore:
-    """A store on a full disk: it is read, and refuses every save of one rollout, or of all."""
+    """A store on a full disk: it is read, and refuses every save of one rollout, or of all.
 
-    def __init__(self, store: Store, only: str | None = None) -> None:
-        self._store, self._only = store, only
+    after: how many saves still find room.
+    """
+
+    def __init__(self, store: Store, only: str | None = None, after: int = 0) -> None:
+        self._store, self._only, self._room = store, only, after
 
     def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
         if self._only in (None, rollout.id):
+            self._room -= 1
+            if self._room >= 0:
+                return self._store.save(rollout, entries)
             raise StoreError("the disk is full", rollout=rollout.id, problem="ENOSPC")
+        return self._store.save(rollout, entries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class RacingStore:
+    """A store in which another run saves first, `times` in a row: `act` is what it does."""
+
+    def __init__(self, store: Store, act: Callable[[], object], times: int = 1) -> None:
+        self._store, self._act, self._left = store, act, times
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+        if self._left:
+            self._left -= 1
+            self._act()
         return self._store.save(rollout, entries)
 
     def __getattr__(self, name: str) -> Any:

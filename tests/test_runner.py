@@ -1,7 +1,7 @@
 """The tick, on the real adapters and a real SQLite file: what is saved and done, in which order."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -14,18 +14,22 @@ from controller import events
 from controller.by_hand import lower_and_confirm
 from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
+from controller.core.observation import Query, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import StoreError, UnknownRolloutError
-from controller.runner import FOLLOW
+from controller.errors import MetricsError, StoreError, UnknownRolloutError
+from controller.runner import FOLLOW, Visit
 from controller.simulation.faults import Answer, Proceed
+from controller.simulation.refusals import refusal
 from controller.start import Request, start
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import (
     METRICS,
     READ,
     SECRET,
+    SHORT,
     WRITE,
     Before,
+    RacingStore,
     ReadOnlyStore,
     Stage,
     a_runner,
@@ -191,8 +195,8 @@ def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
     policy = short(shift_timeout="3m")
     with on_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
         stage.start()
-        reasons = [visit.rollout.reason for visit in stage.ticks(3)]
-        assert reasons == [Reason.WAITING, Reason.WAITING, Reason.SHIFT_TIMED_OUT]
+        reasons = [visit.rollout.reason for visit in stage.ticks(5)]
+        assert reasons == [Reason.WAITING] * 4 + [Reason.SHIFT_TIMED_OUT]
         assert stage.rollout.phase is Phase.ROLLING_BACK
 
 
@@ -229,6 +233,29 @@ def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
     assert [visit.rollout.id for visit in visits] == ids
     assert all(visit.rollout.findings for visit in visits)
     assert stage.world.calls - before == {READ: 2, METRICS: 1}
+
+
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "beside one of other windows"])
+def test_a_sick_rollout_is_rolled_back_as_fast(tmp_path: Path, company: bool) -> None:
+    sick = {"kind": "errors", "server_errors": "20%", "at": {"after": "12m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[sick])) as stage:
+        target = {**POLICY["target"], "function": "payments"}
+        patient = {**SHORT["criteria"]["works"], "over": "1m", "failure_limit": 20}
+        quick = {**SHORT["criteria"]["works"], "over": "5m"}
+        hour = [{"weight": 10, "bake": "1h"}]
+        stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+        stage.world.clock.advance(2 * MINUTE)
+        ids = []
+        if company:
+            criteria = {"works": patient}
+            other = short(name="payments", target=target, criteria=criteria, steps=hour)
+            ids.append(start(stage.runner, Request(other)).rollout.id)
+        stage.world.clock.advance(5 * MINUTE)
+        stage.policy = short(criteria={"works": quick}, steps=hour)
+        ids.insert(0, stage.start().id)
+        while (rollout := stage.tick(*ids).rollout).phase is Phase.PROGRESSING:
+            assert rollout.updated - rollout.created < timedelta(minutes=30)
+        assert (rollout.reason, f"{rollout.since:%H:%M}") == (Reason.GATE_FAILED, "09:17")
 
 
 def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stage: Stage) -> None:
@@ -288,7 +315,129 @@ def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> 
     assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
 
 
+# --- a rollback that another run overtakes ------------------------------------------------------
+
+
+def until_it_lowers(stage: Stage) -> Visit:
+    """Tick until traffic is taken back; return that visit."""
+    for _ in range(5):
+        visit = stage.tick()
+        if stage.world.weight_now() == 0:
+            return visit
+    raise AssertionError("traffic was never taken back")
+
+
+def back_to_zero(stage: Stage) -> list[str]:
+    """Return what people were told of a rollback for its gate."""
+    return [one.text for one in stage.told if "is rolling back to 0 %: works fails" in one.text]
+
+
+def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        rival = a_runner(stage.world, stage.store, stage)
+        rival = replace(rival, looking=replace(rival.looking, metrics=NoMetrics()))
+        stage.saves_into(RacingStore(stage.store, lambda: rival.tick(["orders#1"])))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.problem, visit.saved) == (False, "", True)
+        assert (stage.rollout.phase, stage.rollout.reason) == (
+            Phase.ROLLED_BACK,
+            Reason.GATE_FAILED,
+        )
+        assert stage.rollout.sentence.startswith("works fails")
+        assert len(back_to_zero(stage)) == 1
+
+
+class NoMetrics:
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        raise MetricsError("nobody answers")
+
+
+def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        rival = a_runner(stage.world, stage.store, stage)
+        stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+        kinds = [entry.kind for entry in stage.store.history("orders#1")]
+        assert kinds == ["started", "settled", "rolling_back", "rolled_back"]
+        assert len(back_to_zero(stage)) == 1
+
+
+def test_people_hear_of_a_rollback_that_others_keep_from_being_recorded(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+
+        def meanwhile() -> None:
+            stage.store.save(stage.rollout, [])
+
+        stage.saves_into(RacingStore(stage.store, meanwhile, times=100))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.saved) == (False, False)
+        assert "another run saved orders#1 first" in visit.problem
+        assert len(back_to_zero(stage)) == 1
+
+
 # --- rolling back -------------------------------------------------------------------------------
+
+
+def test_a_rollback_by_hand_that_cannot_be_recorded_is_done_read_back_and_told_once(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.saves_into(ReadOnlyStore(stage.store))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.saved, visit.problem) == (False, "the disk is full")
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+    assert stage.rollout.phase is Phase.PROGRESSING
+    assert [one.text for one in stage.told if "orders#1 is rolling back" in one.text] == [
+        "orders#1 is rolling back to 0 %: support is paged"
+    ]
+
+
+def test_a_rollback_whose_end_cannot_be_recorded_is_told_once(stage: Stage) -> None:
+    stage.start()
+    told = len(stage.told)
+    stage.saves_into(ReadOnlyStore(stage.store, after=1))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.saved, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+    assert stage.rollout.phase is Phase.ROLLING_BACK
+    assert len(stage.told) - told == 1
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["a slow update", "an update in progress"])
+def test_a_rollback_by_hand_waits_as_long_as_the_policy_gives_it(
+    tmp_path: Path, busy: bool
+) -> None:
+    slow = {"kind": "slow_updates", "at": {"step": 1}, "takes": "3m"}
+    policy = short(rollback_timeout="4m")
+    with on_stage(tmp_path, scenario(function=variables(), events=[slow]), policy) as stage:
+        stage.start()
+        stage.world.clock.advance(MINUTE)
+        if busy:
+            stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
+
+
+def test_a_rollback_that_lambda_refuses_pages_now_and_then_and_alerts_always(
+    tmp_path: Path,
+) -> None:
+    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        if (service, operation) == WRITE:
+            raise refusal(operation, "AccessDeniedException", "not authorized")
+        return proceed()
+
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.world.layers.append(deny)
+        visits = [one for one in stage.ticks(40) if one.rollout.phase is Phase.ROLLING_BACK]
+        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
+        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        assert 2 <= len(paged) <= 3
+        assert all("orders#1 is NOT rolled back" in text for text in paged)
+        kinds = [entry.kind for entry in stage.store.history("orders#1")]
+        assert kinds.count("rollback_unconfirmed") == 1
 
 
 def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again(

@@ -1,6 +1,7 @@
 """What is checked once, before the first percent of traffic moves."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ HOPELESS: dict[str, Any] = {
         "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1}
     },
 }
+
+
+def frozen_window(begin: str, end: str) -> dict[str, Any]:
+    """Return the criteria of FROZEN with a baseline of another window."""
+    baseline = {"frozen": "direct", "from": begin, "to": end}
+    return {**FROZEN["criteria"], "fast": {**POLICY["criteria"]["fast"], "baseline": baseline}}
 
 
 @pytest.fixture
@@ -64,6 +71,7 @@ def a_version_serves(stage: Stage) -> None:
 NOTHING = function_says()
 SILENT = [{"kind": "traffic", "times": 0}]
 BLIND = [{"kind": "metrics_outage", "how": "error"}]
+FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +118,21 @@ BLIND = [{"kind": "metrics_outage", "how": "error"}]
         pytest.param(
             NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:",
             id="the metrics do not answer",
+        ),
+        pytest.param(
+            NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")},
+            {}, "fast: direct (p95): its window ends at 2026-01-05 09:00 UTC, and measurements are "
+            "settled only until 2026-01-05 08:58 UTC; name an earlier `to`, or a known value",
+            id="the window of the baseline is not settled",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden",
+            id="a metric may not be read",
+        ),
+        pytest.param(
+            NOTHING, {}, {"function": variables(LONG="x" * 4_060)},
+            "bytes with the weight in it, and Lambda takes 4096: make room",
+            id="the environment has no room for the weight",
         ),
         pytest.param(
             NOTHING, HOPELESS, {}, "fails already, before any traffic moved: quick fails:",
@@ -180,6 +203,37 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
         assert look(stage.runner, stage.policy).refusals
         stage.world.clock.advance(HOUR + 5 * MINUTE)
         assert stage.start().phase is Phase.PROGRESSING
+
+
+def test_a_threshold_of_long_windows_is_looked_at_until_it_could_fail(tmp_path: Path) -> None:
+    quick = {**HOPELESS["criteria"]["quick"], "over": "1h", "failure_limit": 2}
+    steps = [{"weight": 10, "bake": "3h"}]
+    policy = short(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
+    with on_stage(tmp_path, policy=policy) as stage:
+        (refusal,) = look(stage.runner, stage.policy).refusals
+        assert refusal.startswith("fails already, before any traffic moved: quick fails:")
+
+
+def test_a_zero_that_nobody_saw_happen_leaves_all_time_since_the_start_in_doubt(
+    tmp_path: Path,
+) -> None:
+    loose = {**FROZEN["criteria"]["fast"], "max_increase": "90%"}
+    said = {**FROZEN, "criteria": {"fast": loose}, "steps": [{"weight": 100, "bake": "20m"}]}
+    with on_stage(tmp_path, policy=short(**said)) as stage:
+        succeeded(stage)
+        stage.world.clock.advance(timedelta(days=20))
+        stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+        stage.world.clock.advance(HOUR)
+        with pytest.raises(UsageError) as refused:
+            start(stage.runner, Request(stage.policy, "two"))
+        assert (
+            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
+            "2026-01-05 09:00 UTC on, and nobody saw when that ended; name a window before that "
+            "with `from` and `to`, or a known value: baseline: {fixed: ...}"
+        ) in str(refused.value)
+        criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
+        named = short(**{**said, "criteria": {"fast": criteria["fast"]}})
+        assert start(stage.runner, Request(named, "two")).created
 
 
 def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
@@ -267,8 +321,10 @@ def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
 
 def succeeded(stage: Stage) -> None:
     start(stage.runner, Request(stage.policy, "one"))
-    while stage.tick().rollout.phase is not Phase.SUCCEEDED:
-        pass
+    for _ in range(60):
+        if (rollout := stage.tick().rollout).phase is Phase.SUCCEEDED:
+            return
+    raise AssertionError(f"no success: {rollout.sentence}")
 
 
 def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(

@@ -51,8 +51,14 @@ class _Result:
         self.message = _text(result.get("Messages"))
         self.pages += 1
 
-    def series(self) -> Series:
-        """Return the series, oldest point first: pages come in any order."""
+    def series(self, period_s: int) -> Series:
+        """Return the series, oldest point first: pages come in any order.
+
+        Points that do not begin on a multiple of their period would be looked for in vain: such a
+        series is a failed one, and never an empty one.
+        """
+        if any(second % period_s for second in self.points):
+            return Series({}, Answer.ERROR, f"its stamps do not fit the period of {period_s} s")
         answer = _ANSWERS.get(self.status, Answer.ERROR)
         points = dict(sorted(self.points.items())) if self.pages > 1 else self.points
         message = self.message
@@ -87,7 +93,8 @@ class CloudWatchMetrics:
             for result in page.get("MetricDataResults", ()):
                 results[result["Id"]].take(result)
         return {
-            query: result.series() for query, result in zip(queries, results.values(), strict=True)
+            query: result.series(query.period_s)
+            for query, result in zip(queries, results.values(), strict=True)
         }
 
     def _pages(self, queries: Sequence[Query], span: Span) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from controller import events
-from controller.adapters import lambda_reach
+from controller.adapters import lambda_names, lambda_reach
 from controller.adapters.aws import AWS_ERRORS, code_of, is_conflict, is_passing, told
 from controller.adapters.lambda_function import Configuration, LambdaFunction, NoAnswerError
 from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
@@ -64,7 +64,12 @@ class LambdaEnvTarget:
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return why a change of $LATEST may not reach traffic, the certain ones first."""
-        return lambda_reach.obstacles(self._client, self._function.name)
+        return lambda_reach.obstacles(self._client, self._function.name, self._pair)
+
+    def doubts(self) -> Sequence[Obstacle]:
+        """Return why these may be the wrong names for the function. Raises what `read` raises."""
+        found = self._function.read()
+        return lambda_names.doubts(self._function.name, self._pair, found.variables)
 
     # --- raising: one shot ----------------------------------------------------------------------
 

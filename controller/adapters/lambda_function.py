@@ -109,6 +109,7 @@ class LambdaFunction:
             update=_UPDATES.get(answer.get("LastUpdateStatus", "Successful"), Update.IN_PROGRESS),
             code=answer.get("CodeSha256", ""),
             detail=": ".join(answer[key] for key in reasons if answer.get(key)),
+            may_be_full=self._pair.may_be_full(variables),
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether a change of a Lambda function reaches its traffic: a published version never changes.
+"""Whether a Lambda function has room for a change, and whether its traffic sees it.
 
 IAM: lambda:GetFunctionConfiguration, lambda:ListAliases and
 lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not checked.
@@ -8,25 +8,29 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws import AWS_ERRORS, told
+from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.ports import Obstacle
 
 NAMES_SHOWN: Final = 5
 PAGES_READ: Final = 20
 
 
-def obstacles(client: Any, function: str) -> list[Obstacle]:
-    """Return what keeps a change of $LATEST of `function` from its callers, the certain first."""
+def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
+    """Return what keeps a change of `pair` in $LATEST of `function` from its callers.
+
+    The certain ones come first: a published version never changes.
+    """
     found: list[Obstacle] = []
     for what, action, check in _CHECKS:
         try:
-            found.extend(check(client, function))
+            found.extend(check(client, function, pair))
         except AWS_ERRORS as error:
             problem = told(f"{what} of {function} could not be checked ({action})", error)
             found.append(Obstacle(fatal=False, text=problem))
     return sorted(found, key=lambda obstacle: not obstacle.fatal)
 
 
-def _published_only(client: Any, function: str) -> Iterator[Obstacle]:
+def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]:
     answer = client.get_function_configuration(FunctionName=function)
     if (answer.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
         text = f"{function} has SnapStart: callers use a published version, whose environment stays"
@@ -34,16 +38,24 @@ def _published_only(client: Any, function: str) -> Iterator[Obstacle]:
     if answer.get("CapacityProviderConfig"):
         text = f"{function} runs on managed instances: callers get $LATEST.PUBLISHED, not $LATEST"
         yield Obstacle(fatal=True, text=text)
+    variables = (answer.get("Environment") or {}).get("Variables") or {}
+    size = max(environment_bytes(pair.merged(variables, weight)) for weight in (99, 100))
+    if size > ENVIRONMENT_BYTES:
+        text = (
+            f"the environment of {function} would have {size} bytes with the weight in it, and "
+            f"Lambda takes {ENVIRONMENT_BYTES}: make room"
+        )
+        yield Obstacle(fatal=True, text=text)
 
 
-def _provisioned(client: Any, function: str) -> Iterator[Obstacle]:
+def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
     pages = _pages(client.list_provisioned_concurrency_configs, function)
     if any(page.get("ProvisionedConcurrencyConfigs") for page in pages):
         text = f"{function} has provisioned concurrency: callers use a published version"
         yield Obstacle(fatal=True, text=text)
 
 
-def _aliases(client: Any, function: str) -> Iterator[Obstacle]:
+def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
     pages = _pages(client.list_aliases, function)
     names = [alias["Name"] for page in pages for alias in page.get("Aliases", ())]
     if names:
@@ -66,9 +78,9 @@ def _pages(call: Callable[..., Mapping[str, Any]], function: str) -> Iterator[Ma
         request["Marker"] = page["NextMarker"]
 
 
-_Check: TypeAlias = Callable[[Any, str], Iterator[Obstacle]]
+_Check: TypeAlias = Callable[[Any, str, Pair], Iterator[Obstacle]]
 _CHECKS: Final[tuple[tuple[str, str, _Check], ...]] = (
-    ("the configuration", "lambda:GetFunctionConfiguration", _published_only),
+    ("the configuration", "lambda:GetFunctionConfiguration", _configuration),
     ("provisioned concurrency", "lambda:ListProvisionedConcurrencyConfigs", _provisioned),
     ("aliases", "lambda:ListAliases", _aliases),
 )

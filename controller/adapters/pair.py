@@ -36,6 +36,10 @@ class Pair:
         agrees = self.boolean is None or flag == (weight == 100)
         return weight if agrees else None
 
+    def may_be_full(self, variables: Mapping[str, str]) -> bool:
+        """Tell whether a pair that contradicts itself holds a boolean that may be taken as true."""
+        return self.weight(variables) is None and self._flag(variables) is not False
+
     def merged(self, variables: Mapping[str, str], weight: int) -> dict[str, str]:
         """Return `variables` with the pair set to `weight` and every other one as it was."""
         wanted = {**variables, self.percentage: str(weight)}

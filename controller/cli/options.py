@@ -62,20 +62,26 @@ def dry_run(command: Command) -> Command:
 
 
 @contextmanager
-def opened(store_url: str | None, *, dry_run: bool = False) -> Iterator[App]:
-    """Yield the application on the real account, with logs set up for a person or a collector."""
+def opened(store_url: str | None, *, dry_run: bool = False, create: bool = False) -> Iterator[App]:
+    """Yield the application on the real account, with logs set up for a person or a collector.
+
+    Raises UsageError when there is no store and this verb does not `create` one.
+    """
     events.configure(dry_run=dry_run)
-    with live(settings.read(os.environ, store_url), dry_run=dry_run) as app:
+    with live(settings.read(os.environ, store_url), dry_run=dry_run, create=create) as app:
         yield app
 
 
 @contextmanager
-def looking(store_url: str | None) -> Iterator[tuple[Store, datetime]]:
+def looking(
+    store_url: str | None, *, may_be_missing: bool = False
+) -> Iterator[tuple[Store, datetime]]:
     """Yield the store and the current moment, for verbs that need no AWS."""
     from controller.bootstrap import open_store
 
     events.configure()
-    with open_store(settings.read(os.environ, store_url)) as (store, now):
+    read = settings.read(os.environ, store_url)
+    with open_store(read, may_be_missing=may_be_missing) as (store, now):
         yield store, now
 
 

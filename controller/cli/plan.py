@@ -9,7 +9,8 @@ from controller.bootstrap import App
 from controller.cli import options
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import Exit
+from controller.errors import Exit, RolloutError
+from controller.ports import Store
 
 
 @click.command()
@@ -23,13 +24,14 @@ def plan(policy: Path, live: bool, store_url: str | None, as_json: bool) -> int:
     from controller.render.plan import plan_data, plan_text
 
     known = load(policy)
-    first = known.steps[0].weight
-    next_move = f"`rolloutctl start` sets {first} % when the live account allows it (plan --live)"
-    data: dict[str, Any] = {**plan_data(known), "next": next_move}
-    lines = [plan_text(known), "", f"  next: {next_move}"]
-    if live:
-        with options.opened(store_url, dry_run=True) as app:
-            data["live"], lines[-1] = _live(app, known)
+    data, lines = plan_data(known), [plan_text(known), ""]
+    if not live:
+        data["next"] = _next(known, store_url)
+        lines.append(f"  next: {data['next']}")
+    else:
+        with options.opened(store_url, dry_run=True, create=True) as app:
+            data["live"], data["next"], text = _live(app, known)
+            lines.append(text)
     if as_json:
         options.print_json("plan", data)
     else:
@@ -37,29 +39,44 @@ def plan(policy: Path, live: bool, store_url: str | None, as_json: bool) -> int:
     return Exit.DONE
 
 
-def _live(app: App, policy: Policy) -> tuple[dict[str, Any], str]:
-    """Return what the account says about the next move, as data and as text."""
-    running = _running(app, policy)
+def _next(policy: Policy, store_url: str | None) -> str:
+    """Return what comes next as far as the store tells; whether an account allows it, it cannot."""
+    start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
+    try:
+        with options.looking(store_url, may_be_missing=True) as (store, _):
+            running = _running(store, policy)
+    except RolloutError as error:
+        return f"{start}; whether a rollout is running already is not known: {error}"
+    if running is None:
+        return f"{start} (plan --live)"
+    return f"{running.id} is {running.phase} at {running.weight} %: {running.next}"
+
+
+def _live(app: App, policy: Policy) -> tuple[dict[str, Any], str, str]:
+    """Return what the account says about the next move: as data, in a line, as text."""
+    running = _running(app.runner.store, policy)
     return _next_tick(app, running) if running else _next_start(app, policy)
 
 
-def _running(app: App, policy: Policy) -> Rollout | None:
-    ids = app.runner.store.of_name(policy.name)
-    newest = app.runner.store.load(ids[-1]) if ids else None
+def _running(store: Store, policy: Policy) -> Rollout | None:
+    ids = store.of_name(policy.name)
+    newest = store.load(ids[-1]) if ids else None
     return newest if newest is not None and not newest.final else None
 
 
-def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str]:
+def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str, str]:
     from controller.render.status import rollout_data, rollout_text
 
     (visit,) = app.runner.tick([rollout.id])
     would = app.journal.lines if app.journal else []
-    lines = [f"  the next tick would: {line}" for line in would or ["change nothing"]]
+    would_text = would or ["change nothing"]
+    lines = [f"  the next tick would: {line}" for line in would_text]
     data = {"rollout": rollout_data(visit.rollout), "would": would}
-    return data, "\n".join([rollout_text(visit.rollout), "", *lines])
+    following = f"the next tick would {'; '.join(would_text)}"
+    return data, following, "\n".join([rollout_text(visit.rollout), "", *lines])
 
 
-def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str]:
+def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str, str]:
     from controller.start import look
 
     checked = look(app.runner, policy)
@@ -70,8 +87,10 @@ def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str]:
     ]
     lines += [f"  warning: {line}" for line in checked.warnings]
     lines += [f"  start would be refused: {line}" for line in checked.refusals]
-    if not checked.refusals:
-        lines.append(f"  next: `rolloutctl start` sets {policy.steps[0].weight} %")
+    following = f"`rolloutctl start` sets {policy.steps[0].weight} %"
+    if checked.refusals:
+        following = "`rolloutctl start` would be refused"
+    lines.append(f"  next: {following}")
     data = {
         "shown": checked.reading.shown,
         "revision": checked.reading.code,
@@ -79,4 +98,4 @@ def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str]:
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return data, "\n".join(lines)
+    return data, following, "\n".join(lines)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from controller import events
 from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
@@ -44,10 +45,10 @@ def rollback(
             if not options.is_policy_file(rollout):
                 raise
             click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
-            bare = _target_of(Path(rollout))
+            return _unrecorded(_target_of(Path(rollout)), dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
-    return _unrecorded(bare, dry_run, as_json)
+    return _unrecorded(bare, dry_run, as_json, typed=True)
 
 
 def _bare_target(
@@ -71,14 +72,18 @@ def _target_of(policy: Path) -> LambdaEnv:
 
 
 def _recorded(given: str, reason: str, store_url: str | None, dry_run: bool, as_json: bool) -> int:
-    from controller.render.status import rollout_data, rollout_text
+    from controller.render.status import rollout_text, visit_data
 
     with options.opened(store_url, dry_run=dry_run) as app:
         found = options.rollout_id(app.runner.store, given)
         visit = app.runner.roll_back(found, reason)
         lines = [] if app.journal is None else app.journal.lines
+    if not visit.saved:
+        word = "is" if _confirmed(visit) else "is NOT yet"
+        problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
+        click.echo(f"rolloutctl: {problem}", err=True)
     if as_json:
-        data = rollout_data(visit.rollout)
+        data = visit_data(visit)
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
@@ -88,23 +93,33 @@ def _recorded(given: str, reason: str, store_url: str | None, dry_run: bool, as_
 
 
 def _status(visit: Visit) -> Exit:
-    confirmed = visit.rollout.phase is Phase.ROLLED_BACK
-    if confirmed and Alert.ROLLBACK_UNCONFIRMED not in visit.alerts:
-        return Exit.DONE
-    return Exit.UNCONFIRMED
+    return Exit.DONE if _confirmed(visit) else Exit.UNCONFIRMED
 
 
-def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool) -> int:
+def _confirmed(visit: Visit) -> bool:
+    rolled_back = visit.rollout.phase is Phase.ROLLED_BACK
+    return rolled_back and Alert.ROLLBACK_UNCONFIRMED not in visit.alerts
+
+
+def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool = False) -> int:
     from controller.bootstrap import Lowered, lower_bare
 
+    events.configure(dry_run=dry_run)
     try:
-        result = lower_bare(target, dry_run=dry_run)
+        result = lower_bare(target, typed=typed, dry_run=dry_run)
     except TargetError as error:
         if dry_run:
             raise
         result = Lowered(confirmed=False, shown=str(error), would=[])
+    for doubt in result.doubts:
+        click.echo(f"rolloutctl: warning: {doubt}", err=True)
     if as_json:
-        data = {"function": target.function, "confirmed": result.confirmed, "shown": result.shown}
+        data = {
+            "function": target.function,
+            "confirmed": result.confirmed,
+            "shown": result.shown,
+            "warnings": result.doubts,
+        }
         options.print_json("rollback", {**data, "would": result.would} if dry_run else data)
     elif dry_run:
         options.print_journal(result.would)

@@ -41,7 +41,7 @@ def start(
     from controller.start import start as start_rollout
 
     request = Request(load(policy), revision, _retry_reason(retry, reason))
-    with options.opened(store_url, dry_run=dry_run) as app:
+    with options.opened(store_url, dry_run=dry_run, create=True) as app:
         started = start_rollout(app.runner, request)
         if as_json:
             data = {
@@ -90,7 +90,8 @@ def tick(
 ) -> int:
     """Look, decide, act and record, once.
 
-    Visits every active rollout, or those that are named.
+    Visits every active rollout, or those that are named. Without a store it ends with 2, on a
+    schedule too: a mistyped path must not pass for a quiet day.
     """
     with options.opened(store_url, dry_run=dry_run) as app:
         store = app.runner.store
@@ -160,7 +161,8 @@ def run(
 ) -> int:
     """Start if needed, then tick until it ends or pauses.
 
-    Or until --for is over. A dry run shows what would be done first, and ends there.
+    Or until --for is over. Ends with 6 when another hand moved the weight while it watched, and it
+    neither succeeded nor was rolled back. A dry run shows what would be done first, and ends there.
     """
     from controller.loader import load
     from controller.render.status import rollout_data
@@ -168,7 +170,7 @@ def run(
     from controller.start import start as start_rollout
 
     show = _Shown(quiet=as_json)
-    with options.opened(store_url, dry_run=dry_run) as app:
+    with options.opened(store_url, dry_run=dry_run, create=True) as app:
         until = app.runner.clock.now() + limit
         started = start_rollout(app.runner, Request(load(policy), revision))
         if not dry_run:

@@ -44,12 +44,15 @@ def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
             if now - start > age:
                 period_s = ceil_to(period_s, coarser)
         begin = floor_to(start, period_s)
+        last = max(floor_to(end, period_s), begin + period_s)
+        if criterion.baseline.over is not None and last > end.timestamp():
+            begin, last = begin - period_s, last - period_s  # the newest period is not over yet
         metric = policy.metrics[criterion.baseline.frozen]
         yield Wanted(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
             samples=query(metric, SAMPLES, period_s),
-            span=Span(begin, max(floor_to(end, period_s), begin + period_s)),
+            span=Span(begin, last),
             min_samples=criterion.min_samples,
             text=f"{name}: {criterion.baseline.frozen} ({metric.statistic})",
         )

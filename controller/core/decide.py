@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from controller.core import transitions as to
-from controller.core.effects import Decision, Raise
+from controller.core.effects import Decision
 from controller.core.evidence import evidence_of, sealed
 from controller.core.findings import Finding, Verdict, gate
-from controller.core.judge import Evidence, judge
+from controller.core.judge import Evidence, drain_disturbed, drain_of, judge
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 
-__all__ = ["decide", "roll_back"]
+__all__ = ["decide", "refused", "roll_back"]
 
 
 def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -26,7 +26,11 @@ def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     `rollout.updated` counts as that moment.
     """
     now = max(now, rollout.updated)
-    rollout = replace(rollout, updated=now)
+    decision = _next(replace(rollout, updated=now), seen, now)
+    return to.sighted(rollout, decision, seen, now)
+
+
+def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
             return _settling(rollout, seen.target, now)
@@ -51,16 +55,24 @@ def roll_back(rollout: Rollout, seen: Observation, now: datetime, why: str) -> D
     """
     now = max(now, rollout.updated)
     rollout = replace(rollout, updated=now)
-    return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, why, _weight(seen.target), now)
+    decision = to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, why, _weight(seen.target), now)
+    return to.sighted(rollout, decision, seen, now)
+
+
+def refused(decision: Decision, why: str, now: datetime) -> Decision:
+    """Return what `decision` becomes when its move to 0 % was refused for good, and `why`.
+
+    It ends the tick in alarm, pages at most every quarter of an hour, and is recorded once.
+    """
+    return to.unconfirmed(decision, why, max(now, decision.rollout.updated))
 
 
 def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
     intent = rollout.intent
     if isinstance(target, Unreadable):
-        if _shift_overdue(rollout, now):
-            why = f"{to.not_in_force(rollout)}, and the target cannot be read: {target.reason}"
-            return to.rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, None, now)
-        return to.waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
+        return to.unseen(rollout, target, now)
+    quiet = target.update is not Update.IN_PROGRESS
+    at_previous = target.weight == intent.previous
     if target.stands_at(intent.weight):
         return to.settled(rollout, now)
     if target.update is Update.FAILED:
@@ -68,62 +80,57 @@ def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> 
         return to.rolling_back(rollout, Reason.SHIFT_FAILED, why, target.weight, now)
     if target.weight == 0 and intent.previous > 0:
         return to.found_at_zero(rollout, target, now)
-    return _unfinished(rollout, target, now)
-
-
-def _unfinished(rollout: Rollout, target: Reading, now: datetime) -> Decision:
-    """The raise is not in force, nothing failed, and nobody set 0."""
-    intent = rollout.intent
-    moving = target.update is Update.IN_PROGRESS
-    at_previous = target.weight == intent.previous
-    unwritten = at_previous and target.token == intent.token
-    if _shift_overdue(rollout, now) and (moving or unwritten):
-        why = to.not_in_force(rollout)
-        return to.rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
-    if moving:
-        why = target.detail or "the update is still in progress"
-        return to.waiting(rollout, Reason.WAITING, why)
-    if unwritten:
-        return to.write_again(rollout, Raise(intent.weight, intent.token), now)
-    if at_previous:
+    if quiet and at_previous and target.token == intent.token:
+        return to.unwritten(rollout, target, now)
+    if quiet and at_previous:
         return to.raise_uncertain(rollout, now)
-    return to.drifted(rollout, target, now)
-
-
-def _shift_overdue(rollout: Rollout, now: datetime) -> bool:
-    limit: timedelta = rollout.policy.shift_timeout
-    return now - rollout.intent.asked > limit
+    return to.drifted(rollout, target, now) if quiet else to.moving(rollout, target, now)
 
 
 def _climbing(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
-    if isinstance(target, Reading) and target.weight != rollout.intent.weight:
-        if target.weight == 0:
-            return to.found_at_zero(rollout, target, now)
-        return to.drifted(rollout, target, now)
     evidence = evidence_of(rollout, seen, now)
     rollout = replace(rollout, findings=_findings(evidence))
-    verdict = gate(rollout.findings)
-    if verdict is Verdict.FAIL:
-        return _gate_failed(rollout, target, now)
-    if evidence is None or not evidence.bake_over:
-        if isinstance(target, Unreadable):
-            return to.waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
-        return _keep(to.baking(rollout), seen, now)
-    match verdict:
-        case Verdict.PASS if isinstance(target, Reading) and target.stands_at(rollout.weight):
-            return to.next_step(rollout, target, Reason.GATE_PASSED, now)
-        case Verdict.PASS | Verdict.INCONCLUSIVE:
-            return _held(rollout, seen, now)
+    match gate(rollout.findings):
+        case Verdict.FAIL:
+            return _gate_failed(rollout, target, now)
+        case _ if isinstance(target, Reading) and target.weight != rollout.weight:
+            return _moved(rollout, target, now)
+        case _ if evidence is None or not evidence.bake_over:
+            return _baking(rollout, seen, now)
+        case Verdict.PASS:
+            return _passed(rollout, seen, now)
+        case Verdict.INCONCLUSIVE:
+            return _inconclusive(rollout, seen, now)
         case unreachable:
             assert_never(unreachable)
 
 
-def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-    """The bake is over, but there is no verdict, or a target that takes no raise now."""
+def _moved(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    if target.weight == 0:
+        return to.found_at_zero(rollout, target, now)
+    return to.drifted(rollout, target, now)
+
+
+def _baking(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    if isinstance(seen.target, Unreadable):
+        return to.waiting(rollout, Reason.TARGET_UNREADABLE, seen.target.reason)
+    return _keep(to.baking(rollout), seen, now)
+
+
+def _passed(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    """The gate passed; a target that takes no raise now is no reason to go back, or on."""
     target = seen.target
-    if rollout.hold_end is None or now < rollout.hold_end:
-        return _keep(to.holding(rollout, target), seen, now)
+    if isinstance(target, Reading) and target.stands_at(rollout.weight):
+        return to.next_step(rollout, target, Reason.GATE_PASSED, now)
+    return _held(rollout, seen, now) or to.inconclusive(rollout, target, now)
+
+
+def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    """The bake is over, and the gate has no verdict."""
+    if held := _held(rollout, seen, now):
+        return held
+    target = seen.target
     match rollout.policy.on_inconclusive:
         case "rollback":
             why = to.held_too_long(rollout, target)
@@ -136,18 +143,34 @@ def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
             assert_never(unreachable)
 
 
+def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision | None:
+    """Hold for as long as the policy allows; None once that is over."""
+    if rollout.hold_end is None or now < rollout.hold_end:
+        return _keep(to.holding(rollout, seen.target), seen, now)
+    return None
+
+
 def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-    if isinstance(seen.target, Reading) and seen.target.weight == 0:
-        return to.found_at_zero(rollout, seen.target, now)
-    findings = _findings(evidence_of(rollout, seen, now))
-    rollout = replace(rollout, findings=findings)
-    if gate(findings) is Verdict.FAIL:
-        return _gate_failed(rollout, seen.target, now)
+    target = seen.target
+    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    if gate(rollout.findings) is Verdict.FAIL:
+        return _gate_failed(rollout, target, now)
+    if isinstance(target, Reading) and _newly_moved(rollout, target):
+        return _moved(rollout, target, now)
     return to.reminder(rollout, now) or _keep(rollout, seen, now)
+
+
+def _newly_moved(rollout: Rollout, target: Reading) -> bool:
+    """Tell whether another hand moved a paused weight since the last look; 0 % always ends it."""
+    known = rollout.weight if rollout.seen_weight is None else rollout.seen_weight
+    return target.weight not in (known, rollout.seen_weight) or target.weight == 0
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
     why = " ".join(one.sentence for one in rollout.findings if one.verdict is Verdict.FAIL)
+    if isinstance(target, Reading) and target.weight == 0:
+        why += " 0 % is set already."
+        return to.ended_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
     return to.rolling_back(rollout, Reason.GATE_FAILED, why, _weight(target), now)
 
 
@@ -169,13 +192,16 @@ def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime)
 
 def _rolled_back(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
-    if isinstance(target, Unreadable) or not _watching(rollout, seen, now):
+    if not _watching(rollout, seen, now):
         return Decision(rollout)
+    if isinstance(target, Unreadable):  # what its weight is nobody knows, so counts tell nothing
+        return to.drained(rollout, drain_of(rollout, {}, now), now)
+    if target.weight == 0:
+        return to.drained(rollout, drain_of(rollout, seen.series, now), now)
+    rollout = replace(rollout, drain=drain_disturbed(rollout, target.shown))
     if target.weight == rollout.peak and rollout.peak > 0:
         return to.guarding_zero(rollout, now)
-    if target.weight != 0:
-        return to.drift_in_final(rollout, target, now)
-    return Decision(rollout)
+    return to.drift_in_final(rollout, target, now)
 
 
 def _succeeded(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

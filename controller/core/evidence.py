@@ -1,10 +1,13 @@
 """The evidence of one rollout at one moment: what its gate is judged from, and what gets sealed."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from math import inf
 
-from controller.core.judge import SEAL_AGE, Evidence, seal
-from controller.core.judge.queries import JUDGED
-from controller.core.observation import Observation, Reading
+from controller.core.judge import Evidence, seal
+from controller.core.judge.queries import JUDGED, keys_of
+from controller.core.observation import Observation, Reading, Series
 from controller.core.rollout import Rollout, Tally
 from controller.core.units import MINUTE_S, at, floor_to
 
@@ -51,4 +54,35 @@ def sealed(rollout: Rollout, seen: Observation, now: datetime) -> dict[str, Tall
     last = rollout.sealed_at or at(evidence.start)
     if now - last < SEAL_EVERY:
         return None
-    return seal(evidence, floor_to(now - SEAL_AGE, MINUTE_S))
+    return seal(evidence, now)
+
+
+def kept(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
+    """Return what the history keeps of `series` with the step from `before` to `after`.
+
+    Hourly evidence keeps what it sealed, so that no minute is kept twice; a transition keeps
+    everything since the last seal, for that is what its decision was made from.
+    """
+    begin = _sealed_until(before)
+    end = _sealed_until(after) if _seals(before, after) else {}
+    return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}
+
+
+def _seals(before: Rollout, after: Rollout) -> bool:
+    return after.sealed_at is not None and after.sealed_at != before.sealed_at
+
+
+def _sealed_until(rollout: Rollout) -> dict[str, int]:
+    """Return until when each series is sealed, by the criterion that is furthest with it."""
+    ends: dict[str, int] = {}
+    metrics, start = rollout.policy.metrics, rollout.judged_from or 0
+    for name, criterion in rollout.policy.gate(rollout.step).items():
+        through = rollout.tallies[name].through if name in rollout.tallies else 0
+        for _, _, key in keys_of(criterion, metrics):
+            ends[key] = max(ends.get(key, start), through)
+    return ends
+
+
+def _cut(series: Series, begin: int, end: float) -> Series:
+    points = {second: value for second, value in series.points.items() if begin <= second < end}
+    return replace(series, points=points)

@@ -16,6 +16,7 @@ class Verdict(StrEnum):
 class Label(StrEnum):
     """How much was shown, from most to least."""
 
+    CONFIRMED = "confirmed"
     NOT_REFUTED = "not refuted"
     REFUTED = "refuted"
     TOO_FEW = "too few samples"
@@ -23,6 +24,7 @@ class Label(StrEnum):
     NO_DATA = "no data"
     BAD_DATA = "data do not fit together"
     QUERY_FAILED = "query failed"
+    UNOBSERVABLE = "unobservable"
 
 
 @dataclass(frozen=True, slots=True)

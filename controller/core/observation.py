@@ -26,6 +26,7 @@ class Reading:
     token: changes with every change of the target; a raise is conditional on it.
     code: digest of the code that runs; the default revision of a rollout.
     detail: why an update failed, or is still moving; empty otherwise.
+    may_be_full: the variables contradict each other, and one of them may mean 100 %.
     """
 
     identity: str
@@ -35,6 +36,7 @@ class Reading:
     update: Update
     code: str = ""
     detail: str = ""
+    may_be_full: bool = False
 
     def stands_at(self, weight: int) -> bool:
         """Tell whether `weight` is in force: read back, and the update is finished."""

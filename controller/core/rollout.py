@@ -80,14 +80,28 @@ class FrozenValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Breaching windows with none within the bound between them; silence may lie between.
+
+    length: how many; start, end: from the first to the last, unix seconds; value: of the last.
+    """
+
+    length: int = 0
+    start: int = 0
+    end: int = 0
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """The fold of one criterion over closed windows of a step.
 
     through: end of the last folded window, unix seconds; 0 before the first.
     windows, empty, unknown: windows with data, without, and with data that make no sense together.
+    lost: windows that were given up, because their queries were never answered.
     samples, amount: requests seen, and what is summed over them (failures, latency x samples, ...).
     control_samples, control_amount: the same for the concurrent control.
-    run, worst: breaching windows in a row now, and the longest run of the step.
+    run, worst: the run of breaches that goes on now, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
     tail_empty, tail_unfit: the newest closed window had no data, or data that make no sense.
     """
@@ -96,12 +110,13 @@ class Tally:
     windows: int = 0
     empty: int = 0
     unknown: int = 0
+    lost: int = 0
     samples: float = 0.0
     amount: float = 0.0
     control_samples: float = 0.0
     control_amount: float = 0.0
-    run: int = 0
-    worst: int = 0
+    run: Run = Run()
+    worst: Run = Run()
     last: float | None = None
     last_end: int = 0
     last_breach: bool = False
@@ -115,12 +130,19 @@ class Rollout:
 
     step: index into the policy's steps, never looked up by weight.
     settled: when the weight of the step was first seen in force; None before.
+    unfinished_since: the first look that saw a raise not in force yet; its time limit counts from
+        there, so that ticks that came late are no reason to roll back.
+    seen_weight: the live weight as last seen; None before, and while the variables contradict
+        each other.
+    blind_since: since when no tick saw the target, or any metric; None while they are seen.
     peak: the last weight above zero that this rollout asked for; guarding zero looks for it.
     since: when the phase was entered.
     updated: the newest moment recorded; time never goes back before it.
     watch_until: end of the watch in a final phase.
     tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
-    drift_told, reminded: what was reported already, so that it is reported once (a day).
+    drain: whether requests left the canary after the rollback, once that is known.
+    drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
+    reminded: the newest page or reminder of this phase.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
     """
@@ -141,6 +163,9 @@ class Rollout:
     since: datetime
     updated: datetime
     settled: datetime | None = None
+    unfinished_since: datetime | None = None
+    seen_weight: int | None = None
+    blind_since: datetime | None = None
     peak: int = 0
     watch_until: datetime | None = None
     baselines: Mapping[str, FrozenValue] = field(default_factory=dict)
@@ -153,7 +178,9 @@ class Rollout:
     blocked: str = ""
     exposed_from: datetime | None = None
     exposed_to: datetime | None = None
+    drain: Finding | None = None
     drift_told: bool = False
+    unconfirmed: bool = False
     reminded: datetime | None = None
     entries: int = 0
     chain: str = ""
@@ -175,9 +202,17 @@ class Rollout:
 
     @property
     def bake_end(self) -> datetime | None:
-        """When the bake of the step is over; None before its weight was seen."""
+        """When the bake of the step is over; None before its weight was seen.
+
+        That is when every criterion of the gate has had its bake in whole windows: the end of the
+        last window that the bake reaches into.
+        """
         start = self.judged_from
-        return None if start is None else at(start) + self.policy.steps[self.step].bake
+        if start is None:
+            return None
+        baked = start + int(self.policy.steps[self.step].bake.total_seconds())
+        gate = self.policy.gate(self.step).values()
+        return at(max(ceil_to(baked, int(one.window.total_seconds())) for one in gate))
 
     @property
     def hold_end(self) -> datetime | None:

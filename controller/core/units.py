@@ -160,6 +160,11 @@ def number_text(value: float) -> str:
     return text.replace(",", " ")
 
 
+def count_text(number: float, noun: str) -> str:
+    """Return `number` with its noun: `1 request`, `8 214 requests`."""
+    return f"{number_text(number)} {noun}" + ("" if number == 1 else "s")
+
+
 def shown(value: object) -> str:
     """Return `value` as a message quotes it: short, and never more than one line."""
     if value is None:

@@ -26,6 +26,7 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "phase": str(rollout.phase),
         "step": rollout.step,
         "weight": rollout.weight,
+        "seen_weight": rollout.seen_weight,
         "reason": str(rollout.reason),
         "sentence": rollout.sentence,
         "label": rollout.label,
@@ -37,6 +38,7 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "settled": moment(rollout.settled),
         "updated": moment(rollout.updated),
         "findings": [finding_data(finding) for finding in rollout.findings],
+        "drain": None if rollout.drain is None else finding_data(rollout.drain),
     }
 
 
@@ -55,6 +57,7 @@ def visit_data(visit: Visit) -> dict[str, Any]:
         **rollout_data(visit.rollout),
         "busy": visit.busy,
         "problem": visit.problem,
+        "saved": visit.saved,
         "alerts": [str(alert) for alert in visit.alerts],
     }
 
@@ -64,8 +67,10 @@ def visit_line(visit: Visit) -> str:
     line = rollout_line(visit.rollout)
     if visit.busy:
         return f"another run was faster; nothing changed by this one: {line}"
-    if visit.problem:
+    if not visit.saved:
         return f"the decision could not be saved ({visit.problem}): {line}"
+    if visit.problem:
+        return f"the target cannot be read ({visit.problem}): {line}"
     return line
 
 
@@ -77,12 +82,16 @@ def rollout_text(rollout: Rollout) -> str:
         f"  ladder    {ladder_text(rollout)}",
         f"  because   {rollout.sentence}",
     ]
+    if rollout.seen_weight not in (None, rollout.weight):
+        lines.append(f"  live      {rollout.seen_weight} % as last seen")
     if rollout.next:
         lines.append(f"  next      {rollout.next}")
     if rollout.blocked:
         lines.append(f"  blocked   {rollout.blocked}")
     if rollout.label:
         lines.append(f"  shown     {rollout.label}")
+    if rollout.drain is not None:
+        lines.append(f"  drain     {rollout.drain.sentence.removeprefix('drain ')}")
     lines.append(f"  updated   {clock_text(rollout.updated)}")
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
     return "\n".join(lines)

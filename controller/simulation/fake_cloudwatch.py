@@ -56,8 +56,8 @@ class Recorded:
 class FakeCloudWatch:
     """Answers GetMetricData from feeds.
 
-    A start inside a period is taken as the start of that period, and a datapoint covers its whole
-    period, also where the period reaches over the end that was asked for.
+    Periods are cut from the start that is asked for, and the end cuts the last one off, as moto
+    does it; CloudWatch does not document either. Who asks for whole periods sees no difference.
     """
 
     def __init__(self, clock: VirtualClock, publication: Publication) -> None:
@@ -112,16 +112,18 @@ class FakeCloudWatch:
             return []
         now_s = self._clock.now().timestamp()
         oldest = now_s - _kept(period_s).total_seconds()
-        first = int(max(asked.start_s, oldest)) // period_s * period_s
+        begin = int(asked.start_s) // MINUTE_S * MINUTE_S
+        first = begin + max(0, int(oldest) - begin) // period_s * period_s
         known = self._final[query.identity, query.statistic, period_s]
         points = []
         for start in range(first, ceil(min(asked.end_s, now_s)), period_s):
-            if start in known:
+            end = min(start + period_s, ceil(asked.end_s))
+            if start in known and end == start + period_s:
                 point = known[start]
             else:
-                value, final = self._value(feed, query, start, now_s)
+                value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
                 point = None if value is None else (at(start), value)
-                if final:
+                if final and end == start + period_s:
                     known[start] = point
             if point is not None:
                 points.append(point)
@@ -130,12 +132,12 @@ class FakeCloudWatch:
         return points
 
     def _value(
-        self, feed: Feed, query: MetricQuery, start: int, now_s: float
+        self, feed: Feed, query: MetricQuery, minutes: range, now_s: float
     ) -> tuple[float | None, bool]:
-        """Return what a datapoint shows now, and whether it will never change."""
+        """Return what a datapoint of `minutes` shows now, and whether it will never change."""
         parts = []
         visible = 1.0
-        for minute in range(start, start + query.period_s, MINUTE_S):
+        for minute in minutes:
             visible = self._publication.visible(now_s - minute - MINUTE_S)
             if not visible:
                 break

@@ -224,6 +224,16 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
     assert read(stub, COUNT)[COUNT].answer is answer
 
 
+def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
+    five_minutes = Query("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
+    queue(stub, result(0, [3, 8]), result(1, [3, 8]))
+    found = read(stub, five_minutes, COUNT)
+    assert found[five_minutes] == Series(
+        {}, Answer.ERROR, "its stamps do not fit the period of 300 s"
+    )
+    assert minutes(found[COUNT]) == [3, 8]
+
+
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
     assert read(stub, COUNT)[COUNT].answer is Answer.ERROR

@@ -57,6 +57,13 @@ def test_a_failed_update_is_told_with_its_reason(world: World) -> None:
     assert reading.detail == "EniLimitExceeded: No interface is left."
 
 
+def test_a_boolean_set_beside_the_percentage_may_be_full(world: World) -> None:
+    assert not opened(world).read().may_be_full
+    world.function("handler").variables["ENABLED"] = "true"
+    torn = opened(world).read()
+    assert (torn.weight, torn.may_be_full) == (None, True)
+
+
 def test_a_status_that_nobody_knows_yet_is_not_in_force(world: World) -> None:
     world.function("handler").status = "Reticulating"
     assert opened(world).read().update is Update.IN_PROGRESS

@@ -47,6 +47,21 @@ def test_what_may_not_be_checked_is_a_warning_with_the_missing_action(
     assert warning.text.endswith("grant the action to this role")
 
 
+@pytest.mark.parametrize(
+    ("room", "fatal"), [(0, []), (-1, [True])], ids=["fits", "a byte too many"]
+)
+def test_an_environment_without_room_for_the_weight_is_fatal(
+    world: World, room: int, fatal: list[bool]
+) -> None:
+    variables = world.function("handler").variables
+    variables.clear()
+    largest = len("PERCENTAGE99ENABLEDfalse")
+    variables["X"] = "x" * (4_096 - largest - room - 1)
+    found = opened(world).obstacles()
+    assert [one.fatal for one in found] == fatal
+    assert all("4097 bytes" in one.text and "xxx" not in one.text for one in found)
+
+
 def test_a_long_list_of_aliases_is_cut(world: World) -> None:
     world.function("handler").aliases.extend({"Name": f"v{number}"} for number in range(50))
     (warning,) = opened(world).obstacles()

@@ -35,6 +35,22 @@ def test_two_variables_mean_one_weight_or_contradict_each_other(
 
 
 @pytest.mark.parametrize(
+    ("variables", "may_be"),
+    [
+        pytest.param({"PERCENTAGE": "10", "ENABLED": "true"}, True, id="10, true"),
+        pytest.param({"PERCENTAGE": "0", "ENABLED": "TRUE"}, True, id="0, TRUE"),
+        pytest.param({"PERCENTAGE": "100", "ENABLED": "false"}, False, id="100, false"),
+        pytest.param({"PERCENTAGE": "ten", "ENABLED": "false"}, False, id="ten, false"),
+        pytest.param({"PERCENTAGE": "100", "ENABLED": "true"}, False, id="100, true: no doubt"),
+    ],
+)
+def test_a_contradiction_may_be_full_where_the_boolean_is_not_false(
+    variables: dict[str, str], may_be: bool
+) -> None:
+    assert BOTH.may_be_full(variables) is may_be
+
+
+@pytest.mark.parametrize(
     "text", ["", " 10", "10 ", "010", "+1", "-1", "1.0", "101", "ten", "1\u0660"]
 )
 def test_a_percentage_is_a_plain_whole_number_up_to_100(text: str) -> None:

@@ -136,6 +136,15 @@ def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
     assert "was changed or is incomplete from entry 2 on" in ended.err
 
 
+@pytest.mark.parametrize("verb", [["status"], ["history", "orders"]], ids=["status", "history"])
+def test_a_mistyped_store_is_no_empty_one(desk: Desk, tmp_path: Path, verb: list[str]) -> None:
+    desk.run("start", desk.policy)
+    ended = desk.run(*verb, "--store", f"sqlite:///{tmp_path / 'rolouts.db'}")
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "rolouts.db; check --store and ROLLOUTCTL_STORE" in ended.err
+    assert not (tmp_path / "rolouts.db").exists()
+
+
 def test_in_a_container_status_says_that_a_store_must_be_named(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_plan_shows_the_ladder_the_gate_and_the_next_move(desk: Desk) -> None:
     assert ended.status == Exit.DONE
     assert "10 %  0s warm-up, then 2m of bake; gate: works" in ended.out
     assert "works: at least 99% of requests without client_errors + server_errors" in ended.out
-    assert "next: `rolloutctl start` sets 10 %" in ended.out
+    assert "next: `rolloutctl start` would set 10 %" in ended.out
     assert not desk.world.calls
 
 
@@ -66,7 +66,25 @@ def test_a_plan_is_there_as_json(desk: Desk) -> None:
     data = desk.run("plan", desk.policy, "--json").data
     assert (data["schema"], data["name"]) == ("plan/1", "orders")
     assert [step["weight"] for step in data["steps"]] == [10, 100]
-    assert data["next"].startswith("`rolloutctl start` sets 10 %")
+    assert data["next"].startswith("`rolloutctl start` would set 10 %")
+
+
+def test_a_plan_of_a_running_rollout_says_what_is_next_for_it(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    before = desk.world.calls.copy()
+    data = desk.run("plan", desk.policy, "--json").data
+    following = desk.run("status", "orders", "--json").data["next"]
+    assert data["next"] == f"orders#1 is progressing at 10 %: {following}"
+    assert desk.world.calls == before
+
+
+def test_a_plan_needs_no_store_and_makes_none(desk: Desk, tmp_path: Path) -> None:
+    assert desk.run("plan", desk.policy).status == Exit.DONE
+    assert not (tmp_path / "rollouts.db").exists()
+    (tmp_path / "rollouts.db").write_text("no database")
+    ended = desk.run("plan", desk.policy)
+    assert ended.status == Exit.DONE
+    assert "whether a rollout is running already is not known: " in ended.out
 
 
 def test_a_live_plan_says_why_a_start_would_be_refused(desk: Desk) -> None:
@@ -75,6 +93,7 @@ def test_a_live_plan_says_why_a_start_would_be_refused(desk: Desk) -> None:
     ended = desk.run("plan", desk.policy, "--live")
     assert ended.status == Exit.DONE
     assert "start would be refused: the canary has 40 % already" in ended.out
+    assert "next: `rolloutctl start` would be refused" in ended.out
 
 
 def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Desk) -> None:

@@ -85,12 +85,14 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         "  50 %  settled       ",
         "   0 %  rolling_back  ",
         "   0 %  rolled_back   ",
+        "   0 %  drained       ",
     ]
     assert shown[3].strip().startswith("works holds: success was ")
-    assert shown[-2].startswith("   0 %  rolling_back  works fails: success was below 99% ")
-    assert shown[-1] == "   0 %  rolled_back   0 % is in force"
+    assert shown[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
+    assert shown[-2] == "   0 %  rolled_back   0 % is in force"
+    assert shown[-1].startswith("   0 %  drained       drain confirmed: ")
     assert re.match(
-        r"rolled_back at 0 % after \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
+        r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
         lines[-1],
     )
 

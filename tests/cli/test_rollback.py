@@ -73,8 +73,7 @@ def broken_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (Path(desk.policy).parent / "rollouts.db").write_text("no database")
 
 
-def full_disk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_10(desk)
+def take_no_writes(desk: Desk) -> None:
     with closing(sqlite3.connect(Path(desk.policy).parent / "rollouts.db")) as store, store:
         store.execute(
             "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
@@ -92,7 +91,6 @@ def container_without_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     [
         pytest.param(never_started, id="nobody started it"),
         pytest.param(broken_store, id="the store is no store"),
-        pytest.param(full_disk, id="the store takes no writes"),
         pytest.param(container_without_store, id="a container without a store"),
     ],
 )
@@ -101,8 +99,6 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
 ) -> None:
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "40"})
     desk.world.clock.advance(MINUTE)
-    if trouble is full_disk:
-        desk.run("rollback", *BARE)
     trouble(desk, monkeypatch)  # type: ignore[operator]
     ended = desk.run("rollback", desk.policy)
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
@@ -113,7 +109,113 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
 def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: Desk) -> None:
     ended = desk.run("rollback", "orders")
     assert ended.status == Exit.USAGE
-    assert "no rollout is called 'orders'" in ended.err
+    assert "there is no store at " in ended.err
+    at_10(desk)
+    ended = desk.run("rollback", "payments")
+    assert ended.status == Exit.USAGE
+    assert "no rollout is called 'payments'" in ended.err
+
+
+@pytest.mark.parametrize("given", ["orders", "{policy}"], ids=["a name", "a policy file"])
+@pytest.mark.parametrize(
+    ("takes", "status", "words"),
+    [
+        pytest.param("2s", Exit.DONE, "0 % is in force", id="in force"),
+        pytest.param("1h", Exit.UNCONFIRMED, "0 % is NOT yet in force", id="not in force in time"),
+    ],
+)
+def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
+    desk_in: MakeDesk, given: str, takes: str, status: Exit, words: str
+) -> None:
+    desk = at_10(desk_in(events=[{"kind": "slow_updates", "at": {"step": 1}, "takes": takes}]))
+    take_no_writes(desk)
+    ended = desk.run("rollback", given.format(policy=desk.policy), "--json")
+    assert (ended.status, desk.weight) == (status, 0 if status is Exit.DONE else 10)
+    assert f"{words}, but it could not be recorded: " in ended.err
+    assert "the disk is full" in ended.err
+    assert (ended.data["saved"], ended.data["phase"] == "rolled_back") == (False, not status)
+    told = [one for one in ended.events if one["event"] == "notice_sent"]
+    assert [one["notice"] for one in told] == [
+        "orders#1 is rolling back to 0 %: asked for by a person"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "variables", "words"),
+    [
+        pytest.param(
+            ["--percentage", "NEW_PATH_PERCENTGE"],
+            {"NEW_PATH_PERCENTAGE": "50"},
+            "NEW_PATH_PERCENTGE is not set on handler; was NEW_PATH_PERCENTAGE or",
+            id="the percentage alone",
+        ),
+        pytest.param(
+            ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABELD"],
+            {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
+            "NEW_PATH_PERCENTGE is not set on handler, and NEW_PATH_ENABELD says nothing else; "
+            "was NEW_PATH_PERCENTAGE",
+            id="both",
+        ),
+        pytest.param(
+            ["--percentage", "NEW_PATH_PERCENTGE", "--boolean", "NEW_PATH_ENABLED"],
+            {"NEW_PATH_PERCENTAGE": "50", "NEW_PATH_ENABLED": "false"},
+            "and NEW_PATH_ENABLED says nothing else",
+            id="the percentage beside a boolean that is false",
+        ),
+        pytest.param(
+            ["--percentage", "WEIGHT"],
+            {"NEW_PATH_PERCENTAGE": "50"},
+            "no variable there has a similar name",
+            id="something else altogether",
+        ),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["done", "dry"])
+def test_a_bare_rollback_refuses_mistyped_names(
+    desk: Desk, names: list[str], variables: dict[str, str], words: str, dry: list[str]
+) -> None:
+    desk.world.set_variables(FUNCTION, variables)
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("rollback", "--function", FUNCTION, *names, *dry)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "nothing was lowered" in ended.err
+    assert words in ended.err
+    assert not any(value in ended.err for value in (SECRET, "50", "false"))
+    assert not desk.world.calls[WRITE]
+
+
+def test_a_boolean_that_stands_alone_is_lowered(desk: Desk) -> None:
+    function = desk.world.function(FUNCTION)
+    function.variables.clear()
+    function.variables.update(ENABLED="true", API_KEY=SECRET)
+    ended = desk.run("rollback", *BARE)
+    assert ended.status == Exit.DONE
+    assert function.variables == {"PERCENTAGE": "0", "ENABLED": "false", "API_KEY": SECRET}
+    assert "warning: PERCENTAGE is not set on handler" in ended.err
+
+
+@pytest.mark.parametrize(
+    "boolean", [[], ["--boolean", "USE_API_GATEWY"]], ids=["not named", "mistyped"]
+)
+def test_a_boolean_that_was_left_on_is_warned_of(desk: Desk, boolean: list[str]) -> None:
+    pair = {"USE_API_GATEWAY_PERCENTAGE": "100", "USE_API_GATEWAY": "true", "DEBUG": "true"}
+    desk.world.set_variables(FUNCTION, pair)
+    desk.world.clock.advance(MINUTE)
+    names = ["--percentage", "USE_API_GATEWAY_PERCENTAGE", *boolean]
+    ended = desk.run("rollback", "--function", FUNCTION, *names, "--json")
+    (warning,) = ended.data["warnings"]
+    assert warning.startswith("USE_API_GATEWAY is on, looks as if it belonged to")
+    assert f"warning: {warning}" in ended.err
+
+
+def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
+    desk_in: MakeDesk,
+) -> None:
+    outage = {"kind": "lambda_outage", "lasting": "30s", "how": "throttle"}
+    desk = desk_in(events=[outage])
+    ended = desk.run("rollback", "--function", FUNCTION, "--percentage", "PERCENTGE")
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "was PERCENTAGE meant?" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,16 @@ def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
     assert "no rollout is called 'checkout' in this store" in ended.err
 
 
+@pytest.mark.parametrize("option", ["", "--scheduled", "--dry-run"])
+def test_a_tick_without_its_store_is_an_error_on_a_schedule_too(
+    desk: Desk, tmp_path: Path, option: str
+) -> None:
+    ended = desk.run("tick", *filter(None, [option]))
+    assert ended.status == Exit.USAGE
+    assert "there is no store at " in ended.err
+    assert not (tmp_path / "rollouts.db").exists()
+
+
 def test_a_dry_tick_shows_what_it_would_do_and_saves_nothing(desk: Desk) -> None:
     desk.run("start", desk.policy)
     desk.world.clock.advance(5 * MINUTE)

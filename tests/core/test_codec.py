@@ -16,7 +16,7 @@ from controller.core import codec
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry, broken_link
 from controller.core.policy import Policy
-from controller.core.rollout import SCHEMA, FrozenValue, Intent, Phase, Reason, Rollout, Tally
+from controller.core.rollout import SCHEMA, FrozenValue, Intent, Phase, Reason, Rollout, Run, Tally
 from controller.errors import StoreError
 from tests.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
 
@@ -30,6 +30,7 @@ _values: dict[object, st.SearchStrategy[Any]] = {
     float: _floats,
     bool: st.booleans(),
     datetime: _moments,
+    int | None: st.none() | _ints,
     float | None: st.none() | _floats,
     datetime | None: st.none() | _moments,
     Policy: st.just(POLICY),
@@ -43,7 +44,9 @@ def _any(kind: type) -> st.SearchStrategy[Any]:
 
 
 _values[Intent] = _any(Intent)
+_values[Finding | None] = st.none() | _any(Finding)
 _values[tuple[Finding, ...]] = st.lists(_any(Finding), max_size=3).map(tuple)
+_values[Run] = _any(Run)
 _values[Mapping[str, Tally]] = st.dictionaries(_texts, _any(Tally), max_size=3)
 _values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _any(FrozenValue), max_size=3)
 
@@ -89,6 +92,13 @@ def test_what_was_immutable_and_aware_stays_so() -> None:
     assert loaded.settled is not None
     assert (loaded.settled.utcoffset(), loaded.created.utcoffset()) == (UTC.utcoffset(None),) * 2
     assert (type(loaded.phase), type(loaded.findings[0].label)) == (Phase, Label)
+
+
+def test_a_state_from_before_a_field_was_added_is_still_read() -> None:
+    added = ("unfinished_since", "seen_weight", "blind_since", "unconfirmed")
+    data = json.loads(codec.dump(a_rollout()))
+    older = json.dumps({key: value for key, value in data.items() if key not in added})
+    assert codec.load("checkout#1", older, SNAPSHOT) == a_rollout()
 
 
 def test_the_state_does_not_repeat_the_policy() -> None:

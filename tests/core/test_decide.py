@@ -40,6 +40,11 @@ from tests.ladder import (
 )
 from tests.rollouts import MINUTE, NOON, a_policy, reads
 
+# Seen unfinished at noon.
+UNFINISHED = replace(RAISING, unfinished_since=NOON)
+# Variables that contradict each other, with a boolean that says 100 %.
+FULL = "full"
+
 
 @pytest.mark.parametrize(
     ("rollout", "target", "minute", "phase", "reason", "move"),
@@ -73,8 +78,25 @@ from tests.rollouts import MINUTE, NOON, a_policy, reads
             id="the first raise that was never written is written again",
         ),
         pytest.param(
-            RAISING, reads(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
-            id="a raise that could not be written within shift_timeout is not written late",
+            RAISING, reads(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Raise(50, "token-1"),
+            id="a raise that was never written is written again however late it is first seen",
+        ),
+        pytest.param(
+            UNFINISHED, reads(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Raise(50, "token-1"),
+            id="a raise that is refused is written again up to shift_timeout",
+        ),
+        pytest.param(
+            UNFINISHED, reads(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
+            id="a raise that is refused for shift_timeout is rolled back",
+        ),
+        pytest.param(
+            replace(FIRST_RAISE, unfinished_since=NOON), reads(0), 10.1,
+            ROLLED_BACK, Reason.SHIFT_TIMED_OUT, None,
+            id="a first raise that is refused for shift_timeout ends at the 0 % that stands",
+        ),
+        pytest.param(
+            UNFINISHED, reads(50), 60, PROGRESSING, Reason.SETTLED, None,
+            id="a raise in force is in force however late it is seen",
         ),
         pytest.param(
             RAISING, reads(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None,
@@ -85,11 +107,15 @@ from tests.rollouts import MINUTE, NOON, a_policy, reads
             id="the old weight on a changed target is for a person however late it is seen",
         ),
         pytest.param(
-            RAISING, reads(50, MOVING), 10, PROGRESSING, Reason.WAITING, None,
+            UNFINISHED, reads(50, MOVING), 10, PROGRESSING, Reason.WAITING, None,
             id="an update that still moves is waited for up to shift_timeout",
         ),
         pytest.param(
-            RAISING, reads(50, MOVING), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
+            RAISING, reads(50, MOVING), 60, PROGRESSING, Reason.WAITING, None,
+            id="an update that one late tick sees moving is waited for",
+        ),
+        pytest.param(
+            UNFINISHED, reads(50, MOVING), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
             id="an update that moves longer than shift_timeout is rolled back",
         ),
         pytest.param(
@@ -105,11 +131,15 @@ from tests.rollouts import MINUTE, NOON, a_policy, reads
             id="variables that contradict each other instead of the raise are for a person",
         ),
         pytest.param(
-            RAISING, GONE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None,
+            UNFINISHED, GONE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None,
             id="a target that cannot be read after a raise is asked again",
         ),
         pytest.param(
-            RAISING, GONE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
+            RAISING, GONE, 60, PROGRESSING, Reason.TARGET_UNREADABLE, None,
+            id="a target that one late tick cannot read after a raise is asked again",
+        ),
+        pytest.param(
+            UNFINISHED, GONE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER,
             id="a target that cannot be read for shift_timeout after a raise is rolled back",
         ),
         pytest.param(
@@ -136,7 +166,19 @@ def test_a_raise_that_was_asked_for(
     [
         pytest.param(
             reads(0), 5, SICK, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
-            id="0 % by any hand ends the rollout, whatever was measured",
+            id="0 % by any hand ends the rollout before anything failed",
+        ),
+        pytest.param(
+            reads(0), 7, SICK, ROLLED_BACK, Reason.GATE_FAILED, None,
+            id="0 % where the gate fails is put down to the gate",
+        ),
+        pytest.param(
+            reads(0, MOVING), 7, SICK, ROLLING_BACK, Reason.GATE_FAILED, None,
+            id="0 % that still moves where the gate fails is put down to the gate",
+        ),
+        pytest.param(
+            reads(30), 7, SICK, ROLLING_BACK, Reason.GATE_FAILED, LOWER,
+            id="bad news does not wait for a person who moved the weight",
         ),
         pytest.param(
             reads(0, MOVING), 5, HEALTHY, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
@@ -314,6 +356,10 @@ def test_a_step_that_bakes(
             id="0 % by any hand ends a paused rollout",
         ),
         pytest.param(
+            replace(ON_HOLD, seen_weight=0), reads(0), 20, ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
+            id="0 % ends a paused rollout also when it was seen before",
+        ),
+        pytest.param(
             ON_HOLD, reads(0, MOVING), 20, ROLLING_BACK, Reason.FOUND_AT_ZERO, None,
             id="0 % that still moves ends a paused rollout once it is in force",
         ),
@@ -322,8 +368,8 @@ def test_a_step_that_bakes(
             id="a paused rollout does not go on by itself",
         ),
         pytest.param(
-            ON_HOLD, reads(50), 20, PAUSED, Reason.INCONCLUSIVE, None,
-            id="a weight moved during a pause is left to the person",
+            ON_HOLD, reads(50), 20, PAUSED, Reason.DRIFTED, None,
+            id="a weight moved during a pause is drift, and left to the person",
         ),
         pytest.param(
             ON_HOLD, GONE, 20, PAUSED, Reason.INCONCLUSIVE, None,
@@ -374,6 +420,46 @@ def test_a_hold_ends_as_the_policy_says(
 
 
 @pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "moving"])
+@pytest.mark.parametrize("on_inconclusive", ["pause", "rollback", "advance"])
+def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusive_one(
+    target: Reading | Unreadable, on_inconclusive: str
+) -> None:
+    rollout = replace(AT_10, policy=a_policy(on_inconclusive=on_inconclusive))
+    held, ended = tick(rollout, target, 31.9), tick(rollout, target, 32)
+    assert (held.rollout.phase, held.rollout.reason) == (PROGRESSING, Reason.HOLDING)
+    assert held.rollout.next == (
+        "50 % as soon as the target takes it; pauses at 2026-11-24 12:32 UTC"
+    )
+    assert (ended.rollout.phase, ended.move) == (PAUSED, None)
+
+
+def test_a_raise_is_timed_from_the_first_look_that_saw_it_unfinished() -> None:
+    """Ticks an hour apart: one that cannot read is no reason to take a healthy release back."""
+    first = tick(RAISING, GONE, 60).rollout
+    assert tick(first, reads(50), 120).rollout.reason is Reason.SETTLED
+    assert tick(first, GONE, 120).rollout.reason is Reason.SHIFT_TIMED_OUT
+    assert first.next_at == NOON + 70 * MINUTE
+
+
+def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
+    rollout, raises = RAISING, 0
+    for minute in range(1, 60):
+        decision = tick(rollout, reads(10), minute)
+        raises += isinstance(decision.move, Raise)
+        rollout = decision.rollout
+        if rollout.phase is ROLLING_BACK:
+            break
+    assert (raises, rollout.reason, minute) == (11, Reason.SHIFT_TIMED_OUT, 12)
+
+
+def test_every_step_has_the_whole_time_for_its_raise() -> None:
+    settled = tick(UNFINISHED, reads(50), 5).rollout
+    advanced = tick(settled, reads(50), 20).rollout
+    assert advanced.reason is Reason.GATE_PASSED
+    assert tick(advanced, reads(100, MOVING), 21).rollout.reason is Reason.WAITING
+
+
+@pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "moving"])
 def test_an_unproven_advance_raises_no_target_that_does_not_stand(
     target: Reading | Unreadable,
 ) -> None:
@@ -388,16 +474,33 @@ def test_an_unproven_advance_raises_no_target_that_does_not_stand(
         pytest.param("pause", 30, PAUSED, None, id="up, pause"),
         pytest.param("rollback", 30, ROLLING_BACK, LOWER, id="up, rollback"),
         pytest.param("rollback", 5, PAUSED, None, id="down is never rolled back"),
-        pytest.param("rollback", None, PAUSED, None, id="a contradiction is never rolled back"),
+        pytest.param("rollback", None, PAUSED, None, id="a contradiction is not surely up"),
+        pytest.param("rollback", FULL, ROLLING_BACK, LOWER, id="what may be 100 % is up"),
+        pytest.param("pause", FULL, PAUSED, None, id="what may be 100 %, pause"),
     ],
 )
+@pytest.mark.parametrize("rollout", [AT_10, ON_HOLD], ids=["baking", "paused"])
 def test_a_weight_raised_by_another_hand_ends_as_the_policy_says(
-    on_drift_up: str, weight: int | None, phase: Phase, move: object
+    rollout: Rollout, on_drift_up: str, weight: int | str | None, phase: Phase, move: object
 ) -> None:
-    rollout = replace(AT_10, policy=a_policy(on_drift_up=on_drift_up))
-    decision = tick(rollout, reads(weight), 5)
+    rollout = replace(rollout, policy=a_policy(on_drift_up=on_drift_up), seen_weight=10)
+    target = reads(None, may_be_full=True) if isinstance(weight, str) else reads(weight)
+    decision = tick(rollout, target, 5)
     assert (decision.rollout.phase, decision.move) == (phase, move)
     assert decision.alert is Alert.DRIFT
+
+
+def test_a_gate_that_fails_at_zero_says_both() -> None:
+    decision = tick(AT_10, reads(0), 7, SICK)
+    assert decision.rollout.sentence.startswith("works fails: ")
+    assert decision.rollout.sentence.endswith(" 0 % is set already.")
+    assert decision.record is not None
+    assert (decision.record.kind, decision.record.reason) == ("rolled_back", Reason.GATE_FAILED)
+
+
+def test_a_paused_rollout_whose_gate_fails_at_zero_is_put_down_to_the_gate() -> None:
+    after = tick(ON_HOLD, reads(0), 20, SICK).rollout
+    assert (after.phase, after.reason) == (ROLLED_BACK, Reason.GATE_FAILED)
 
 
 def test_a_paused_rollout_is_judged_and_rolled_back() -> None:

@@ -42,6 +42,10 @@ def rollouts(draw: st.DrawFn) -> Rollout:
         intent=intent,
         peak=intended,
         settled=draw(st.none() | bakes.map(lambda age: NOON - age)),
+        unfinished_since=draw(st.none() | ages.map(lambda age: NOON - age)),
+        blind_since=draw(st.none() | ages.map(lambda age: NOON - age)),
+        seen_weight=draw(st.none() | weights),
+        unconfirmed=draw(st.booleans()),
         since=NOON - draw(ages),
         sealed_at=draw(st.none() | ages.map(lambda age: NOON - age)),
         reminded=draw(st.none() | ages.map(lambda age: NOON - age)),
@@ -176,7 +180,8 @@ def test_no_rollout_waits_for_more_than_its_limits(
     if after.phase is not Phase.PROGRESSING:
         return
     if after.settled is None:
-        assert after.updated <= after.intent.asked + after.policy.shift_timeout
+        first_look = after.unfinished_since or after.updated
+        assert after.updated <= first_look + after.policy.shift_timeout
     else:
         assert after.hold_end is not None
         assert after.updated < max(after.hold_end, after.settled + MINUTE)

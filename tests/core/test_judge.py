@@ -88,31 +88,31 @@ def rate(
         pytest.param(
             rate([1000, 1000], [0, 1]), PASS, Label.NOT_REFUTED,
             "C holds: success was 99.9% in the newest 5m, at least 99.9% asked; 1 failure in "
-            "2 000 requests of this step.",
+            "2 000 requests since 2026-11-24 12:00 UTC.",
             id="exactly at the bound holds",
         ),
         pytest.param(
             rate([10_000], [942], min="90.58%"), PASS, Label.NOT_REFUTED,
             "C holds: success was 90.58% in the newest 5m, at least 90.58% asked; 942 failures in "
-            "10 000 requests of this step.",
+            "10 000 requests since 2026-11-24 12:00 UTC.",
             id="exactly at a bound that binary fractions round up holds",
         ),
         pytest.param(
             rate([100, 100, 100], [1, 1, 1]), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in 3 windows of 5m in a row, last 99%; 3 failures "
-            "in 300 requests of this step.",
+            "C fails: success was below 99.9% in 3 windows of 5m in a row, from 2026-11-24 12:00 "
+            "to 12:15 UTC, last 99%; 3 failures in 300 requests since 2026-11-24 12:00 UTC.",
             id="as many breaches in a row as the limit fail",
         ),
         pytest.param(
             rate([100, None, 100, None, 100], [1, None, 1, None, 1]), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in 3 windows of 5m in a row, last 99%; 3 failures "
-            "in 300 requests of this step.",
+            "C fails: success was below 99.9% in 3 windows of 5m with data, from 2026-11-24 12:00 "
+            "to 12:25 UTC, last 99%; 3 failures in 300 requests since 2026-11-24 12:00 UTC.",
             id="silence does not end a run of breaches",
         ),
         pytest.param(
             rate([100, 100, 100], [1, 1, 1], min_samples=9_999), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in 3 windows of 5m in a row, last 99%; 3 failures "
-            "in 300 requests of this step.",
+            "C fails: success was below 99.9% in 3 windows of 5m in a row, from 2026-11-24 12:00 "
+            "to 12:15 UTC, last 99%; 3 failures in 300 requests since 2026-11-24 12:00 UTC.",
             id="a failure needs no min_samples",
         ),
         pytest.param(
@@ -123,14 +123,20 @@ def rate(
         ),
         pytest.param(
             rate([500, 500], [0, 1], failure_limit=1), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in a window of 5m, last 99.8%; 1 failure in 1 000 "
-            "requests of this step.",
+            "C fails: success was below 99.9% in a window of 5m, from 2026-11-24 12:05 to 12:10 "
+            "UTC, last 99.8%; 1 failure in 1 000 requests since 2026-11-24 12:00 UTC.",
             id="one breach fails where the limit is one",
+        ),
+        pytest.param(
+            rate([100, 100, 100, 100, 100], [1, 2, 3, 0, 0]), FAIL, Label.REFUTED,
+            "C fails: success was below 99.9% in 3 windows of 5m in a row, from 2026-11-24 12:00 "
+            "to 12:15 UTC, last 97%; 6 failures in 500 requests since 2026-11-24 12:00 UTC.",
+            id="a look that comes late tells of the row that failed, not of the health after it",
         ),
         pytest.param(
             rate([500, None], [0, None]), INCONCLUSIVE, Label.NO_DATA,
             "C has gone silent: no datapoint since 2026-11-24 12:05 UTC; 0 failures in 500 "
-            "requests of this step.",
+            "requests since 2026-11-24 12:00 UTC.",
             id="a newest window without data does not pass",
         ),
         pytest.param(
@@ -164,26 +170,26 @@ def rate(
         ),
         pytest.param(
             rate([100], [100], failure_limit=1), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in a window of 5m, last 0%; 100 failures in "
-            "100 requests of this step.",
+            "C fails: success was below 99.9% in a window of 5m, from 2026-11-24 12:00 to 12:05 "
+            "UTC, last 0%; 100 failures in 100 requests since 2026-11-24 12:00 UTC.",
             id="as many failures as requests fit, and fail",
         ),
         pytest.param(
             rate([300], [2], min="99%"), PASS, Label.NOT_REFUTED,
-            "C holds: success was 99.333% in the newest 5m, at least 99% asked; 2 failures in "
-            "300 requests of this step.",
+            "C holds: success was 99.333% in the newest 5m, at least 99% asked; 2 failures in 300 "
+            "requests since 2026-11-24 12:00 UTC.",
             id="a value far from its bound is rounded",
         ),
         pytest.param(
             rate([500, 500, None], [None, 0, None]), INCONCLUSIVE, Label.NO_DATA,
             "C has gone silent: no datapoint since 2026-11-24 12:10 UTC; 0 failures in 500 "
-            "requests of this step.",
+            "requests since 2026-11-24 12:00 UTC.",
             id="silence after data that did not fit is silence",
         ),
         pytest.param(
             rate([500, 500], [0, 0], rejects=[0, 25], failure_limit=1), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in a window of 5m, last 95%; 25 failures in 1 000 "
-            "requests of this step.",
+            "C fails: success was below 99.9% in a window of 5m, from 2026-11-24 12:05 to 12:10 "
+            "UTC, last 95%; 25 failures in 1 000 requests since 2026-11-24 12:00 UTC.",
             id="kinds of failures are added up",
         ),
         pytest.param(
@@ -203,10 +209,10 @@ def rate(
             id="a forbidden query never passes",
         ),
         pytest.param(
-            rate([500, 500], [5, 5], answer=PARTIAL, failure_limit=2), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in 2 windows of 5m in a row, last 99%; 10 failures "
-            "in 1 000 requests of this step.",
-            id="failures in an answer in part are failures",
+            rate([500, 500], [5, 5], answer=PARTIAL, failure_limit=2),
+            INCONCLUSIVE, Label.QUERY_FAILED,
+            "C cannot be judged: CloudWatch answered in part for errors (Sum): Throttling.",
+            id="an answer in part never fails: what it left out may have ended the row",
         ),
         pytest.param(
             rate([], []), INCONCLUSIVE, Label.NOT_YET,
@@ -215,8 +221,8 @@ def rate(
         ),
         pytest.param(
             rate([1_000_000], [1_004], failure_limit=1), FAIL, Label.REFUTED,
-            "C fails: success was below 99.9% in a window of 5m, last 99.8996%; 1 004 failures in "
-            "1 000 000 requests of this step.",
+            "C fails: success was below 99.9% in a window of 5m, from 2026-11-24 12:00 to 12:05 "
+            "UTC, last 99.8996%; 1 004 failures in 1 000 000 requests since 2026-11-24 12:00 UTC.",
             id="a value close to its bound is told apart from it",
         ),
     ],
@@ -243,14 +249,22 @@ def p95(values: Values, counts: Values, **changes: Any) -> Finding:
     return judged(P95 | changes, series, closed=len(values))
 
 
-def count(values: Values, closed: int, name: str = "errors", **changes: Any) -> Finding:
+def count(
+    values: Values,
+    closed: int,
+    name: str = "errors",
+    weight: int = 10,
+    answer: Answer = Answer.COMPLETE,
+    **changes: Any,
+) -> Finding:
     period = 300 if (COUNT | changes)["over"] == "5m" else 60
     every = timedelta(seconds=period)
+    samples = [None if value is None else 1 for value in values]
     series = {
-        f"{name}:Sum@{period}": points(values, every=every),
-        f"{name}:SampleCount@{period}": points([1] * len(values), every=every),
+        f"{name}:Sum@{period}": points(values, every=every, answer=answer),
+        f"{name}:SampleCount@{period}": points(samples, every=every),
     }
-    return judged(COUNT | changes, series, closed=closed)
+    return judged({**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight)
 
 
 def share(errors: Values, requests: Values) -> Finding:
@@ -267,14 +281,14 @@ def share(errors: Values, requests: Values) -> Finding:
     [
         pytest.param(
             p95([480, 500], [100, 100]), PASS, Label.NOT_REFUTED,
-            "C holds: latency was 500 ms in the newest 1m, at most 500 ms asked; 200 samples in "
-            "this step.",
+            "C holds: latency was 500 ms in the newest 1m, at most 500 ms asked; 200 samples "
+            "since 2026-11-24 12:00 UTC.",
             id="exactly at the bound holds",
         ),
         pytest.param(
             p95([512, 500.04], [100, 100]), FAIL, Label.REFUTED,
-            "C fails: latency was above 500 ms in 2 windows of 1m in a row, last 500.04 ms; "
-            "200 samples in this step.",
+            "C fails: latency was above 500 ms in 2 windows of 1m in a row, from 2026-11-24 12:00 "
+            "to 12:02 UTC, last 500.04 ms; 200 samples since 2026-11-24 12:00 UTC.",
             id="a run of breaches fails, and a value close to its bound is told apart from it",
         ),
         pytest.param(
@@ -285,30 +299,58 @@ def share(errors: Values, requests: Values) -> Finding:
         ),
         pytest.param(
             p95([510], [100], max=None, min=520, failure_limit=1), FAIL, Label.REFUTED,
-            "C fails: latency was below 520 ms in a window of 1m, last 510 ms; 100 samples in "
-            "this step.",
+            "C fails: latency was below 520 ms in a window of 1m, from 2026-11-24 12:00 to 12:01 "
+            "UTC, last 510 ms; 100 samples since 2026-11-24 12:00 UTC.",
             id="a lower bound fails from below",
         ),
         pytest.param(
             count([11], closed=5), FAIL, Label.REFUTED,
-            "C fails: errors was above 10 in a window of 5m, last 11; 1 sample in this step.",
+            "C fails: errors was above 10 in a window of 5m, from 2026-11-24 12:00 to 12:05 UTC, "
+            "last 11; 1 sample since 2026-11-24 12:00 UTC.",
             id="a count over its limit fails",
         ),
         pytest.param(
             count([10, 11], closed=5), FAIL, Label.REFUTED,
-            "C fails: errors was above 10 in a window of 5m, last 11; 2 samples in this step.",
+            "C fails: errors was above 10 in a window of 5m, from 2026-11-24 12:05 to 12:09 UTC, "
+            "last 11; 2 samples since 2026-11-24 12:00 UTC.",
             id="a count over its limit fails before its window has closed",
         ),
         pytest.param(
             count([10, 10], closed=5), PASS, Label.NOT_REFUTED,
-            "C holds: errors was 10 in the newest 5m, at most 10 asked; 1 sample in this step.",
+            "C holds: errors was 10 in the newest 5m, at most 10 asked; 1 sample since 2026-11-24 "
+            "12:00 UTC.",
             id="a count within its limit counts when its window has closed",
         ),
         pytest.param(
             count([11, 11, 11], closed=2, over="1m", failure_limit=3), FAIL, Label.REFUTED,
-            "C fails: errors was above 10 in 3 windows of 1m in a row, last 11; 3 samples in "
-            "this step.",
+            "C fails: errors was above 10 in 3 windows of 1m in a row, from 2026-11-24 12:00 to "
+            "12:03 UTC, last 11; 3 samples since 2026-11-24 12:00 UTC.",
             id="an open window over its limit continues a run",
+        ),
+        pytest.param(
+            count([11], closed=5, answer=PARTIAL), FAIL, Label.REFUTED,
+            "C fails: errors was above 10 in a window of 5m, from 2026-11-24 12:00 to 12:05 UTC, "
+            "last 11; 1 sample since 2026-11-24 12:00 UTC.",
+            id="a count that is over its limit in an answer in part is over it",
+        ),
+        pytest.param(
+            count([11, None, 11, 11], closed=4, over="1m", failure_limit=3, answer=PARTIAL),
+            INCONCLUSIVE, Label.QUERY_FAILED,
+            "C cannot be judged: CloudWatch answered in part for errors (Sum): Throttling.",
+            id="what an answer in part left out ends a row of counts",
+        ),
+        pytest.param(
+            count([None, None], closed=10, name="rejects", min_samples=0), PASS, Label.NOT_REFUTED,
+            "C holds: rejects was 0 in the newest 5m, at most 10 asked; 0 samples since "
+            "2026-11-24 12:00 UTC.",
+            id="silence that means 0 holds where no samples are asked",
+        ),
+        pytest.param(
+            count([None], closed=5, name="rejects", max=None, min=1, weight=0),
+            INCONCLUSIVE, Label.NO_DATA,
+            "C has no data: no window of 5m since 2026-11-24 12:00 UTC had a datapoint; check "
+            "that the canary is reached, and the metric's name and dimensions.",
+            id="a canary without traffic is not held to a lower bound",
         ),
         pytest.param(
             count([11, 11, 9, 11], closed=2, over="1m", failure_limit=3),
@@ -319,29 +361,32 @@ def share(errors: Values, requests: Values) -> Finding:
         ),
         pytest.param(
             count([None, 11], closed=5, failure_limit=2), INCONCLUSIVE, Label.NO_DATA,
-            "C has gone silent: no datapoint since 2026-11-24 12:10 UTC; 1 sample in this step.",
+            "C has gone silent: no datapoint since 2026-11-24 12:10 UTC; 1 sample since "
+            "2026-11-24 12:00 UTC.",
             id="an open window is no newest window with data",
         ),
         pytest.param(
             count([5], closed=5, max=None, min=6), FAIL, Label.REFUTED,
-            "C fails: errors was below 6 in a window of 5m, last 5; 1 sample in this step.",
+            "C fails: errors was below 6 in a window of 5m, from 2026-11-24 12:00 to 12:05 UTC, "
+            "last 5; 1 sample since 2026-11-24 12:00 UTC.",
             id="a count below its limit fails when its window has closed",
         ),
         pytest.param(
             count([6, 5], closed=5, max=None, min=6), PASS, Label.NOT_REFUTED,
-            "C holds: errors was 6 in the newest 5m, at least 6 asked; 1 sample in this step.",
+            "C holds: errors was 6 in the newest 5m, at least 6 asked; 1 sample since 2026-11-24 "
+            "12:00 UTC.",
             id="a count below its limit may still grow while its window is open",
         ),
         pytest.param(
             share([0, 1], [1000, 1000]), PASS, Label.NOT_REFUTED,
-            "C holds: errors per requests was 0.1% in the newest 1m, at most 0.1% asked; "
-            "2 000 samples in this step.",
+            "C holds: errors per requests was 0.1% in the newest 1m, at most 0.1% asked; 2 000 "
+            "samples since 2026-11-24 12:00 UTC.",
             id="a share at its bound holds",
         ),
         pytest.param(
             share([2, 2], [1000, 1000]), FAIL, Label.REFUTED,
-            "C fails: errors per requests was above 0.1% in 2 windows of 1m in a row, last 0.2%; "
-            "2 000 samples in this step.",
+            "C fails: errors per requests was above 0.1% in 2 windows of 1m in a row, from "
+            "2026-11-24 12:00 to 12:02 UTC, last 0.2%; 2 000 samples since 2026-11-24 12:00 UTC.",
             id="a share above its bound fails",
         ),
         pytest.param(
@@ -553,7 +598,7 @@ def traffic(
     [
         pytest.param(
             traffic([None, 1, None]), PASS, Label.NOT_REFUTED,
-            "C holds: 1 request arrived in this step, at least 1 asked.",
+            "C holds: 1 request arrived since 2026-11-24 12:00 UTC, at least 1 asked.",
             id="one request shows that the canary is reached",
         ),
         pytest.param(

@@ -51,8 +51,12 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
             id="lost to another run",
         ),
         pytest.param(
-            Visit(a_rollout(), problem="the disk is full"),
+            Visit(a_rollout(), problem="the disk is full", saved=False),
             "the decision could not be saved (the disk is full): ", id="not saved",
+        ),
+        pytest.param(
+            Visit(a_rollout(), problem="AccessDenied"),
+            "the target cannot be read (AccessDenied): ", id="not seen",
         ),
     ],
 )  # fmt: skip
@@ -90,3 +94,26 @@ def test_the_data_are_plain_json(rollout: Rollout) -> None:
     assert {key: data[key] for key in rollout_data(rollout)} == rollout_data(rollout)
     assert (data["settled"], data["next_at"]) == (NOON.isoformat(), None)
     assert data["findings"][0]["label"] == "refuted"
+
+
+def test_what_became_of_the_requests_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
+    drain = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
+    known = replace(rollout, drain=drain)
+    assert "\n  drain     refuted: 3 requests.\n" in rollout_text(known)
+    assert "drain " not in rollout_text(rollout)
+    assert rollout_data(known)["drain"]["label"] == "refuted"
+    assert rollout_data(rollout)["drain"] is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "line"),
+    [(30, "  live      30 % as last seen"), (10, None), (None, None)],
+    ids=["moved by another hand", "as asked for", "not seen"],
+)
+def test_a_live_weight_that_is_not_the_one_asked_for_is_shown(
+    seen: int | None, line: str | None
+) -> None:
+    moved = a_rollout(seen_weight=seen)
+    lines = [one for one in rollout_text(moved).splitlines() if "live" in one]
+    assert lines == ([] if line is None else [line])
+    assert rollout_data(moved)["seen_weight"] == seen

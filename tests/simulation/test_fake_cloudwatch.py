@@ -70,7 +70,7 @@ def test_each_statistic_is_taken_over_the_whole_period(statistic: str, expected:
     assert read(made, "Shop/Orders", statistic, 300, dimensions={}) == {START: expected}
 
 
-def test_the_end_is_exclusive_and_a_start_inside_a_period_is_the_start_of_the_period() -> None:
+def test_periods_are_cut_from_the_start_and_the_end_cuts_off_the_last_one() -> None:
     made = empty_world()
     for minute in range(15):
         put(made, START + minute * MINUTE, minute)
@@ -81,10 +81,10 @@ def test_the_end_is_exclusive_and_a_start_inside_a_period_is_the_start_of_the_pe
         "Maximum",
         300,
         dimensions={},
-        start=START + 7 * MINUTE,
+        start=START + 2 * MINUTE,
         end=START + 10 * MINUTE,
     )
-    assert found == {START + 5 * MINUTE: 9}
+    assert found == {START + 2 * MINUTE: 6, START + 7 * MINUTE: 9}
 
 
 def test_values_that_are_put_late_change_a_datapoint_that_was_read() -> None:

@@ -6,22 +6,26 @@ beside it, and its own case in `conclude`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controller.core.findings import Finding
-from controller.core.judge.queries import Needs, keys_of, needs, period_of, queries_for
-from controller.core.judge.tally import fold, windows
+from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
+from controller.core.judge.queries import Needs, gate_needs, keys_of, period_of, queries_for
+from controller.core.judge.tally import fold, given_up, windows
 from controller.core.judge.threshold import Context, broken, conclude
-from controller.core.judge.window import NO_SERIES, measure_for
+from controller.core.judge.window import NO_SERIES, Measure, measure_for
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, Metric, Policy, Threshold
-from controller.core.rollout import FrozenValue, Tally
-from controller.core.units import ceil_to
+from controller.core.rollout import FrozenValue, Phase, Rollout, Run, Tally
+from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 __all__ = [
+    "GIVE_UP_AGE",
     "SEAL_AGE",
     "Evidence",
     "Needs",
+    "drain_disturbed",
+    "drain_of",
     "judge",
     "needs",
     "period_of",
@@ -32,6 +36,9 @@ __all__ = [
 
 # A minute this old can no longer change: CloudWatch's values converge within about ten minutes.
 SEAL_AGE = timedelta(minutes=15)
+# A query that stays unanswered is asked again for windows up to this age. Later they are lost, so
+# that neither the read nor the history grows with an outage.
+GIVE_UP_AGE = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +62,51 @@ class Evidence:
     baselines: Mapping[str, FrozenValue]
 
 
+def needs(rollout: Rollout, now: datetime) -> Needs:
+    """Return what the next decision about `rollout` has to read from the metrics."""
+    if rollout.phase is Phase.ROLLED_BACK:
+        return drain_needs(rollout, now)
+    return gate_needs(rollout, now)
+
+
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
     """Return one finding per criterion of the gate, from its closed windows."""
     return tuple(_judge_one(name, criterion, evidence) for name, criterion in evidence.gate.items())
 
 
-def seal(evidence: Evidence, up_to: int) -> dict[str, Tally]:
-    """Return the tallies with every window folded in that ended at `up_to` or before.
+def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
+    """Return the tallies with every window folded in that is too old to change.
 
-    A criterion whose series were not answered in full stays where it was: it is read again.
+    A criterion whose series were not answered in full stays where it was and is read again, until
+    its windows are so old that they are given up.
     """
+    up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed)
+    lost = floor_to(now - GIVE_UP_AGE, MINUTE_S)
     sealed: dict[str, Tally] = {}
     for name, criterion in evidence.gate.items():
         tally = evidence.tallies.get(name, Tally())
-        whole = broken(_answers(criterion, evidence)) is None
-        limit = min(up_to, evidence.closed)
-        sealed[name] = _folded(criterion, evidence, tally, limit) if whole else tally
+        if broken(_answers(criterion, evidence)) is None:
+            sealed[name] = _folded(criterion, evidence, tally, up_to)
+        else:
+            starts = windows(criterion, tally, evidence.start, lost)
+            sealed[name] = given_up(tally, starts, period_of(criterion))
     return sealed
 
 
 def _judge_one(name: str, criterion: Criterion, evidence: Evidence) -> Finding:
     tally = evidence.tallies.get(name, Tally())
-    tally = _folded(criterion, evidence, tally, evidence.closed)
+    failed = broken(_answers(criterion, evidence))
+    if failed is None:  # with holes in it, a row of breaches may not be one
+        tally = _folded(criterion, evidence, tally, evidence.closed)
     tally = _open_counts(criterion, evidence, tally)
     context = Context(
-        start=evidence.start,
-        closed=evidence.closed,
+        start=ceil_to(evidence.start, period_of(criterion)),
+        seen_until=evidence.open_end,
         bake_over=evidence.bake_over,
         weight=evidence.weight,
         unit=_unit(criterion, evidence.policy.metrics),
         baseline=evidence.baselines.get(name),
-        broken=broken(_answers(criterion, evidence)),
+        broken=failed,
     )
     return conclude(name, criterion, tally, context)
 
@@ -94,22 +115,27 @@ def _folded(criterion: Criterion, evidence: Evidence, tally: Tally, end: int) ->
     starts = windows(criterion, tally, evidence.start, end)
     if not starts:
         return tally
-    measure = measure_for(criterion, evidence.policy.metrics, evidence.series)
-    return fold(tally, measure, starts, period_of(criterion))
+    return fold(tally, _measure(criterion, evidence), starts, period_of(criterion))
+
+
+def _measure(criterion: Criterion, evidence: Evidence) -> Measure:
+    reached = evidence.weight > 0
+    return measure_for(criterion, evidence.policy.metrics, evidence.series, reached=reached)
 
 
 def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
     """Fold in windows that are not closed yet but whose count is over its limit already.
 
-    A count only grows: over the limit now is over it for good, so bad news need not settle. A
-    window in between that is not over yet may still end a run of breaches, so it does.
+    A count only grows: over the limit now is over it for good, so bad news need neither settle nor
+    come in a whole answer. A window in between that is not over yet, or was not answered, may still
+    end a run of breaches, so it does.
     """
     if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
         return tally
     if evidence.policy.metrics[criterion.metric].statistic not in ("Sum", "SampleCount"):
         return tally
     period_s = period_of(criterion)
-    measure = measure_for(criterion, evidence.policy.metrics, evidence.series)
+    measure = _measure(criterion, evidence)
     first = max(ceil_to(evidence.start, period_s), tally.through)
     certain = tally
     for start in range(first, evidence.open_end, period_s):
@@ -117,7 +143,7 @@ def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tall
         if seen is None or not seen.breach:
             continue
         if start != certain.through:
-            certain = replace(certain, run=0)
+            certain = replace(certain, run=Run())
         certain = fold(certain, measure, (start,), period_s)
     return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
 

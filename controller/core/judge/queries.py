@@ -85,8 +85,8 @@ def aligned(queries: Mapping[str, Query], start: int, end: int) -> Span:
     return Span(start // step * step, ceil_to(end, step))
 
 
-def needs(rollout: Rollout, now: datetime) -> Needs:
-    """Return what the next decision about `rollout` has to read from the metrics.
+def gate_needs(rollout: Rollout, now: datetime) -> Needs:
+    """Return what the gate of `rollout` has to read; nothing where no gate is judged.
 
     The span starts where evidence is sealed and includes the period that is still open, because an
     absolute count that is over its limit already is over it.

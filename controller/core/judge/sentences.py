@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 
 from controller.core.findings import Label
+from controller.core.judge.figures import moment, number, percent, stretch
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
 from controller.core.rollout import Tally
-from controller.core.units import at, clock_text, format_duration, format_percent, number_text
-
-_DIGITS = 9
+from controller.core.units import count_text, format_duration, format_percent, number_text
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Sentences about a criterion that compares window by window."""
+    """Sentences about a criterion that compares window by window, from `start` on."""
 
     name: str
     criterion: SuccessRate | Threshold
     tally: Tally
     unit: str
+    start: int
 
     @property
     def _limit(self) -> float:
@@ -31,12 +31,15 @@ class Windows:
 
     def _value(self, value: float) -> str:
         if isinstance(self.criterion, SuccessRate) or self.criterion.per is not None:
-            return _percent(value, self._limit, 3)
-        return f"{_number(value, self._limit)} {self.unit}".rstrip()
+            return percent(value, self._limit, 3)
+        return f"{number(value, self._limit)} {self.unit}".rstrip()
 
     @property
     def _last(self) -> str:
-        return "nothing" if self.tally.last is None else self._value(self.tally.last)
+        return self._known(self.tally.last)
+
+    def _known(self, value: float | None) -> str:
+        return "nothing" if value is None else self._value(value)
 
     @property
     def _subject(self) -> str:
@@ -53,9 +56,14 @@ class Windows:
     def _behind(self) -> str:
         """What stands behind the number."""
         if isinstance(self.criterion, SuccessRate):
-            failed = _count(self.tally.amount, "failure")
-            return f"{failed} in {_count(self.tally.samples, 'request')} of this step"
-        return f"{_count(self.tally.samples, 'sample')} in this step"
+            failed = count_text(self.tally.amount, "failure")
+            requests = count_text(self.tally.samples, "request")
+            return f"{failed} in {requests} since {self._since}"
+        return f"{count_text(self.tally.samples, 'sample')} since {self._since}"
+
+    @property
+    def _since(self) -> str:
+        return moment(self.start)
 
     @property
     def _over(self) -> str:
@@ -67,33 +75,39 @@ class Windows:
             f"{self._asked}; {self._behind}."
         )
 
-    def fails(self) -> str:
-        limit, worst = self.criterion.failure_limit, self.tally.worst
-        row = (
-            f"{worst} windows of {self._over} in a row"
-            if limit > 1
-            else f"a window of {self._over}"
-        )
+    def fails(self, seen_until: int) -> str:
+        """Say which windows fail; of one that is still open, what was read of it."""
+        worst = self.tally.worst
         side = "above" if self._at_most else "below"
         return (
-            f"{self.name} fails: {self._subject} was {side} {self._value(self._limit)} in {row}, "
-            f"last {self._last}; {self._behind}."
+            f"{self.name} fails: {self._subject} was {side} {self._value(self._limit)} in "
+            f"{self._row}, from {stretch(worst.start, min(worst.end, seen_until))}, "
+            f"last {self._known(worst.value)}; {self._behind}."
         )
+
+    @property
+    def _row(self) -> str:
+        """How many windows breach; they are in a row only where no silence lies between."""
+        worst = self.tally.worst
+        if worst.length == 1:
+            return f"a window of {self._over}"
+        whole = worst.end - worst.start == worst.length * self.criterion.over.total_seconds()
+        return f"{worst.length} windows of {self._over} {'in a row' if whole else 'with data'}"
 
     def wavering(self) -> str:
         return (
             f"{self.name} wavers: {self._subject} was {self._last} in the newest {self._over}, "
-            f"{self._asked}; {self.tally.run} of {self.criterion.failure_limit} breaches in a row "
-            "that fail."
+            f"{self._asked}; {self.tally.run.length} of {self.criterion.failure_limit} breaches "
+            "in a row that fail."
         )
 
-    def lacks(self, lack: Label, start: int) -> str:
+    def lacks(self, lack: Label) -> str:
         """Say what is missing for a verdict."""
         if lack is Label.BAD_DATA:
             return (
                 f"{self.name} cannot be judged: datapoints are missing or contradict each other in "
-                f"{_count(self.tally.unknown, 'window')} of {self._over}; check the metric names, "
-                "or set `missing: zero` where no datapoint means 0."
+                f"{count_text(self.tally.unknown, 'window')} of {self._over}; check the metric "
+                "names, or set `missing: zero` where no datapoint means 0."
             )
         if lack is Label.TOO_FEW:
             return (
@@ -103,11 +117,11 @@ class Windows:
             )
         if self.tally.windows == 0:
             return (
-                f"{self.name} has no data: no window of {self._over} since {_time(start)} had a "
+                f"{self.name} has no data: no window of {self._over} since {self._since} had a "
                 "datapoint; check that the canary is reached, and the metric's name and dimensions."
             )
         return (
-            f"{self.name} has gone silent: no datapoint since {_time(self.tally.last_end)}; "
+            f"{self.name} has gone silent: no datapoint since {moment(self.tally.last_end)}; "
             f"{self._behind}."
         )
 
@@ -127,7 +141,7 @@ class Latency:
         sign = "+" if increase >= 0 else "-"
         return (
             f"{self.criterion.metric} was {canary}{unit} against {number_text(round(baseline, 1))}"
-            f"{unit}, {sign}{_percent(abs(increase), self.criterion.max_increase, 1)}, at most "
+            f"{unit}, {sign}{percent(abs(increase), self.criterion.max_increase, 1)}, at most "
             f"+{format_percent(self.criterion.max_increase)} asked; "
             f"n = {number_text(self.tally.samples)}"
         )
@@ -152,7 +166,7 @@ class Latency:
 
     def silent(self, start: int) -> str:
         return (
-            f"{self.name} has no data: no window since {_time(start)} had {self.criterion.metric} "
+            f"{self.name} has no data: no window since {moment(start)} had {self.criterion.metric} "
             "and its baseline."
         )
 
@@ -174,16 +188,23 @@ def query_failed(name: str, series: str, answer: Series) -> str:
     return f"{name} cannot be judged: {why} for {series}{detail}."
 
 
-def arrived(name: str, seen: float, wanted: int) -> str:
+def lost(criterion: Criterion, tally: Tally) -> str:
+    """Return how much was never seen, beside whatever the rest says."""
+    windows = count_text(tally.lost, "window")
+    verb = "was" if tally.lost == 1 else "were"
+    return f"{windows} of {format_duration(criterion.window)} {verb} never answered and left out."
+
+
+def arrived(name: str, seen: float, wanted: int, start: int) -> str:
     return (
-        f"{name} holds: {_count(seen, 'request')} arrived in this step, at least "
+        f"{name} holds: {count_text(seen, 'request')} arrived since {moment(start)}, at least "
         f"{number_text(wanted)} asked."
     )
 
 
 def no_traffic(name: str, seen: float, wanted: int, start: int) -> str:
     return (
-        f"{name} has no data: {_count(seen, 'request')} since {_time(start)}, at least "
+        f"{name} has no data: {count_text(seen, 'request')} since {moment(start)}, at least "
         f"{number_text(wanted)} asked; the canary may not be reached."
     )
 
@@ -191,27 +212,5 @@ def no_traffic(name: str, seen: float, wanted: int, start: int) -> str:
 def unreached(name: str, expected: float, control: float) -> str:
     return (
         f"{name} fails: no request reached the canary while the control counted "
-        f"{_count(control, 'request')}; about {number_text(round(expected))} were due."
+        f"{count_text(control, 'request')}; about {number_text(round(expected))} were due."
     )
-
-
-def _time(second: int) -> str:
-    return clock_text(at(second))
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number_text(number)} {noun}" + ("" if number == 1 else "s")
-
-
-def _percent(value: float, bound: float, digits: int) -> str:
-    """Return `value` with as many decimals as it takes to tell it from `bound`."""
-    text = format_percent(value, digits)
-    same = text == format_percent(bound, digits) and value != bound
-    return _percent(value, bound, digits + 1) if same and digits < _DIGITS else text
-
-
-def _number(value: float, bound: float) -> str:
-    """Return `value` with more digits where it would read like `bound` and is not."""
-    text = number_text(value)
-    same = text == number_text(bound) and value != bound
-    return f"{value:.{_DIGITS}g}" if same else text

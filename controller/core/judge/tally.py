@@ -5,11 +5,12 @@ at multiples of their length (UTC), as CloudWatch cuts them.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from controller.core.judge.queries import period_of
 from controller.core.judge.window import Measure
 from controller.core.policy import Criterion
-from controller.core.rollout import Tally
+from controller.core.rollout import Run, Tally
 from controller.core.units import ceil_to
 
 
@@ -46,14 +47,15 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         amount += seen.amount
         control_samples += seen.control_samples
         control_amount += seen.control_amount
-        run = run + 1 if seen.breach else 0
-        worst = max(worst, run)
+        run = _longer(run, start, through, seen.value) if seen.breach else _NO_RUN
+        worst = run if run.length > worst.length else worst
         last, last_end, last_breach = seen.value, through, seen.breach
     return Tally(
         through=through,
         windows=count,
         empty=empty,
         unknown=unknown,
+        lost=tally.lost,
         samples=samples,
         amount=amount,
         control_samples=control_samples,
@@ -66,3 +68,27 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         tail_empty=tail_empty,
         tail_unfit=tail_unfit,
     )
+
+
+def given_up(tally: Tally, starts: range, period_s: int) -> Tally:
+    """Return `tally` with the windows at `starts` counted as lost: nobody will read them again.
+
+    They end a run of breaches: what was never seen may have been within the bound.
+    """
+    if not starts:
+        return tally
+    return replace(
+        tally,
+        through=starts[-1] + period_s,
+        lost=tally.lost + len(starts),
+        run=_NO_RUN,
+        tail_empty=True,
+        tail_unfit=False,
+    )
+
+
+_NO_RUN = Run()
+
+
+def _longer(run: Run, start: int, end: int, value: float) -> Run:
+    return Run(run.length + 1, run.start if run.length else start, end, value)

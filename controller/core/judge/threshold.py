@@ -4,7 +4,7 @@
 that long, and enough was seen. It proves nothing, so its label is `not refuted`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf
 
 from controller.core.findings import Finding, Label, Verdict
@@ -30,7 +30,7 @@ ROUNDING = 1e-9
 class Context:
     """What one criterion is judged in.
 
-    start, closed: first judged second, and end of the settled periods.
+    start, seen_until: begin of the first window, and end of what was read, unix seconds.
     bake_over: the bake is over and its data are settled to the end.
     weight: percent on the canary; unit: of the metric, for sentences.
     baseline: the stored value of a frozen baseline.
@@ -38,7 +38,7 @@ class Context:
     """
 
     start: int
-    closed: int
+    seen_until: int
     bake_over: bool
     weight: int
     unit: str = ""
@@ -47,7 +47,14 @@ class Context:
 
 
 def conclude(name: str, criterion: Criterion, tally: Tally, context: Context) -> Finding:
-    """Return what `tally` says about `criterion`, in numbers and in one sentence."""
+    """Return what `tally` says about `criterion`, in numbers and in words."""
+    finding = _concluded(name, criterion, tally, context)
+    if not tally.lost:
+        return finding
+    return replace(finding, sentence=f"{finding.sentence} {sentences.lost(criterion, tally)}")
+
+
+def _concluded(name: str, criterion: Criterion, tally: Tally, context: Context) -> Finding:
     match criterion:
         case SuccessRate() | Threshold():
             return _windows(name, criterion, tally, context)
@@ -61,19 +68,22 @@ def _windows(
     name: str, criterion: SuccessRate | Threshold, tally: Tally, context: Context
 ) -> Finding:
     bound = criterion.min if isinstance(criterion, SuccessRate) else criterion.bound
-    told = sentences.Windows(name, criterion, tally, context.unit)
+    told = sentences.Windows(name, criterion, tally, context.unit, context.start)
 
     def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        return _finding(name, verdict, label, tally.last, bound, tally.samples, context, sentence)
+        value = tally.worst.value if verdict is Verdict.FAIL else tally.last
+        start, end = _judged(tally, context)
+        samples = int(tally.samples)
+        return Finding(name, verdict, label, value, bound, samples, start, end, sentence)
 
-    if tally.worst >= criterion.failure_limit:
-        return finding(Verdict.FAIL, Label.REFUTED, told.fails())
+    if tally.worst.length >= criterion.failure_limit:
+        return finding(Verdict.FAIL, Label.REFUTED, told.fails(context.seen_until))
     open_still = _unready(name, criterion, tally, context)
     if open_still is not None:
         return finding(Verdict.INCONCLUSIVE, *open_still)
     lack = _lack(criterion, tally)
     if lack is not None:
-        return finding(Verdict.INCONCLUSIVE, lack, told.lacks(lack, context.start))
+        return finding(Verdict.INCONCLUSIVE, lack, told.lacks(lack))
     if tally.last_breach:
         return finding(Verdict.INCONCLUSIVE, Label.NOT_YET, told.wavering())
     return finding(Verdict.PASS, Label.NOT_REFUTED, told.holds())
@@ -98,8 +108,9 @@ def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Conte
         increase = tally.amount / tally.samples / baseline - 1
 
     def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
-        bound = criterion.max_increase
-        return _finding(name, verdict, label, increase, bound, tally.samples, context, sentence)
+        bound, samples = criterion.max_increase, int(tally.samples)
+        start, end = _judged(tally, context)
+        return Finding(name, verdict, label, increase, bound, samples, start, end, sentence)
 
     open_still = _unready(name, criterion, tally, context)
     if open_still is not None:
@@ -132,13 +143,14 @@ def _baseline(
 def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> Finding:
     def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
         seen, bound = tally.amount, float(criterion.min)
-        return _finding(name, verdict, label, seen, bound, seen, context, sentence)
+        start, end = _judged(tally, context)
+        return Finding(name, verdict, label, seen, bound, int(seen), start, end, sentence)
 
     open_still = _unready(name, criterion, tally, context)
     if open_still is not None:
         return finding(Verdict.INCONCLUSIVE, *open_still)
     if tally.amount >= criterion.min:
-        sentence = sentences.arrived(name, tally.amount, criterion.min)
+        sentence = sentences.arrived(name, tally.amount, criterion.min, context.start)
         return finding(Verdict.PASS, Label.NOT_REFUTED, sentence)
     control = tally.control_amount
     if not tally.amount and control and context.weight < 100:
@@ -156,25 +168,14 @@ def _unready(
     """Return why nothing can be said yet, whatever the numbers; None when something can."""
     if context.broken is not None:
         return Label.QUERY_FAILED, sentences.query_failed(name, *context.broken)
-    if tally.windows + tally.empty + tally.unknown == 0:
+    if tally.windows + tally.empty + tally.unknown + tally.lost == 0:
         return Label.NOT_YET, sentences.not_yet(name, criterion)
     return None
 
 
-def _finding(
-    name: str,
-    verdict: Verdict,
-    label: Label,
-    measured: float | None,
-    bound: float,
-    samples: float,
-    context: Context,
-    sentence: str,
-) -> Finding:
-    end = max(context.closed, context.start)
-    return Finding(
-        name, verdict, label, measured, bound, int(samples), context.start, end, sentence
-    )
+def _judged(tally: Tally, context: Context) -> tuple[int, int]:
+    """Return begin and end of the windows that were judged; of one still open, what was read."""
+    return context.start, max(context.start, min(tally.through, context.seen_until))
 
 
 def broken(answers: dict[str, Series]) -> tuple[str, Series] | None:

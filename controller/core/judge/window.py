@@ -43,9 +43,16 @@ Measure: TypeAlias = Callable[[int], Window | None]
 
 
 def measure_for(
-    criterion: Criterion, metrics: Mapping[str, Metric], series: Mapping[str, Series]
+    criterion: Criterion,
+    metrics: Mapping[str, Metric],
+    series: Mapping[str, Series],
+    *,
+    reached: bool,
 ) -> Measure:
-    """Return how `criterion` reads one window out of `series`."""
+    """Return how `criterion` reads one window out of `series`.
+
+    reached: the canary has traffic at all; without any, its silence is not too little of anything.
+    """
     read = _Reader(metrics, series, period_of(criterion))
     match criterion:
         case SuccessRate():
@@ -60,7 +67,9 @@ def measure_for(
         case Threshold():
             below = read.points(criterion.per) if criterion.per is not None else None
             own = read.points(criterion.metric), read.points(criterion.metric, SAMPLES)
-            return _threshold(criterion, *own, below, read.absent_is_zero(criterion.metric))
+            absent_is_zero = reached or criterion.min is None
+            absent_is_zero &= read.absent_is_zero(criterion.metric)
+            return _threshold(criterion, *own, below, absent_is_zero)
         case Traffic():
             control_points = read.points(criterion.control) if criterion.control is not None else {}
             return _traffic(read.points(criterion.metric), control_points)

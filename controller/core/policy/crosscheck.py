@@ -4,11 +4,9 @@ A mistake in one part hides none in another, and none is told twice: where a par
 its own, only what can still be said of it for certain is checked.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator
 from itertools import pairwise
 
-from controller.core.policy.baseline import ConcurrentBaseline
 from controller.core.policy.criteria import (
     Criterion,
     LatencyIncrease,
@@ -17,11 +15,12 @@ from controller.core.policy.criteria import (
     Threshold,
     Traffic,
 )
-from controller.core.policy.model import Metric, Step
+from controller.core.policy.gates import gates
+from controller.core.policy.model import Metric
 from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.wording import suggestion
-from controller.core.units import format_duration
+from controller.core.units import shown
 
 COUNTS = ("Sum", "SampleCount")
 
@@ -33,8 +32,8 @@ def crosscheck(parts: Parts) -> Iterator[Problem]:
     yield from _metric_names(parts)
     yield from _unused_metrics(parts)
     yield from _statistics(parts)
-    yield from _gates(parts)
-    yield from _unused_criteria(parts)
+    yield from _bounds(parts)
+    yield from gates(parts)
 
 
 def references(criterion: Criterion) -> Iterator[Reference]:
@@ -128,61 +127,22 @@ def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator
             yield Problem(at, f"compares {own.unit} with {other.unit} of {other_name}")
 
 
-def _gates(parts: Parts) -> Iterator[Problem]:
-    if parts.criteria is None:
-        return
-    if not parts.criteria:
-        yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
-    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
-        yield from _named_gate(parts.criteria, index, raw)
-        names = None if step is None else step.criteria
-        for name, criterion in parts.named():
-            if step is not None and (names is None or name in names):
-                yield from _gated(index, step, name, criterion)
-
-
-def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator[Problem]:
-    """Yield what is wrong with the list of criteria that a step has of its own."""
-    names = step.get("criteria") if isinstance(step, Mapping) else None
-    if not isinstance(names, list):
-        return
-    place: Place = ("steps", index, "criteria")
-    if not names:
-        yield Problem(place, "a step without a criterion would pass unseen; name at least one")
-    for position, name in enumerate(names):
-        if not isinstance(name, str):
+def _bounds(parts: Parts) -> Iterator[Problem]:
+    for name, criterion in parts.named():
+        if not isinstance(criterion, Threshold) or criterion.per is not None:
             continue
-        if name not in criteria:
-            message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
-            yield Problem((*place, position), message)
-        elif name in names[:position]:
-            yield Problem((*place, position), f"{name} is named twice")
+        metric = (parts.metrics or {}).get(criterion.metric)
+        if metric is None:
+            continue
+        side = "min" if criterion.max is None else "max"
+        if metric.statistic in COUNTS and criterion.bound < 0:
+            message = f"a count is never below 0: must be at least 0, not {shown(criterion.bound)}"
+            yield Problem(("criteria", name, side), message)
+        if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:
+            yield Problem(("criteria", name, "min_samples"), _NEVER_PASSES.format(criterion.metric))
 
 
-def _gated(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
-    concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
-        criterion.baseline, ConcurrentBaseline
-    )
-    if concurrent and step.weight == 100:
-        message = (
-            f"{name} compares with a concurrent control, which has no traffic at 100; "
-            "give this step its own list of criteria"
-        )
-        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-    over = criterion.window
-    if step.bake < 2 * over and over > timedelta(minutes=1):
-        message = (
-            f"{name} judges windows of {format_duration(over)}; a bake of "
-            f"{format_duration(step.bake)} may hold none: at least {format_duration(2 * over)}"
-        )
-        yield Problem(("steps", index, "bake"), message)
-
-
-def _unused_criteria(parts: Parts) -> Iterator[Problem]:
-    steps = parts.steps or ()
-    if not steps or any(step is None or step.criteria is None for step in steps):
-        return
-    used = {name for step in steps if step is not None for name in step.criteria or ()}
-    for name in parts.criteria or ():
-        if name not in used:
-            yield Problem(("criteria", name), "no step has this criterion", at_key=True)
+_NEVER_PASSES = (
+    "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
+    "samples to count, and silence has to pass"
+)

@@ -10,11 +10,11 @@ import json
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
-from controller.core.units import DurationRange, format_duration
+from controller.core.units import DurationRange, format_duration, shown
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
@@ -88,10 +88,18 @@ class Step(Model):
     )
 
 
+def _whole(value: object) -> object:
+    if type(value) in (float, bool):  # 1.0 and true equal 1, and may not mean it
+        raise ValueError(f"expected 1, not {shown(value)}")
+    return value
+
+
 class Policy(Model):
     """How one change is rolled out: target, metrics, criteria and steps."""
 
-    version: Literal[1] = Field(description="Version of the policy format.")
+    version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(
+        description="Version of the policy format."
+    )
     name: Annotated[str, Field(pattern=POLICY_NAME)] = Field(
         description="Name of the rollout; its records are called name#1, name#2, ..."
     )

@@ -1,12 +1,15 @@
 """Where the rows of `decide` lead: the next state, its record and its notices."""
 
 from controller.core.transitions.back import (
+    drained,
+    ended_at_zero,
     found_at_zero,
     guarding_zero,
     lower,
     lowering,
     rolled_back,
     rolling_back,
+    unconfirmed,
 )
 from controller.core.transitions.climb import (
     baking,
@@ -16,9 +19,8 @@ from controller.core.transitions.climb import (
     next_step,
     settled,
     waiting,
-    write_again,
 )
-from controller.core.transitions.outlook import held_too_long, not_in_force, outlook
+from controller.core.transitions.outlook import held_too_long, outlook
 from controller.core.transitions.pause import (
     drift_in_final,
     drifted,
@@ -26,12 +28,16 @@ from controller.core.transitions.pause import (
     raise_uncertain,
     reminder,
 )
+from controller.core.transitions.raising import moving, unseen, unwritten
+from controller.core.transitions.sight import sighted
 
 __all__ = [
     "baking",
     "created",
+    "drained",
     "drift_in_final",
     "drifted",
+    "ended_at_zero",
     "evidence_entry",
     "found_at_zero",
     "guarding_zero",
@@ -40,14 +46,17 @@ __all__ = [
     "inconclusive",
     "lower",
     "lowering",
+    "moving",
     "next_step",
-    "not_in_force",
     "outlook",
     "raise_uncertain",
     "reminder",
     "rolled_back",
     "rolling_back",
     "settled",
+    "sighted",
+    "unconfirmed",
+    "unseen",
+    "unwritten",
     "waiting",
-    "write_again",
 ]

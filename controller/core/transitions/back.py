@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.effects import Alert, Decision, Lower, Notice, Severity
+from controller.core.effects import Alert, Decision, Lower, Notice, Record, Severity
+from controller.core.findings import Finding, Verdict
 from controller.core.observation import Reading, Update
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.outlook import outlook, record
@@ -15,6 +16,9 @@ GUARD_ZERO = timedelta(minutes=15)
 LOWER_IN_ONE_TICK = timedelta(minutes=1)
 # A rollback that is not confirmed pages again this often; every tick ends with its alert.
 PAGE_EVERY = timedelta(minutes=15)
+
+UNCONFIRMED = "rollback_unconfirmed"
+GUARDING = "guarding_zero"
 
 
 def rolling_back(
@@ -30,7 +34,10 @@ def rolling_back(
         since=rollout.since if again else now,
         intent=Intent(0, rollout.intent.weight, "", now),
         watch_until=None,
+        drain=None,
         drift_told=False,
+        unconfirmed=again and rollout.unconfirmed,
+        reminded=rollout.reminded if again else None,
         blocked="",
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
@@ -51,25 +58,55 @@ def lowering(
     rollout: Rollout, move: Lower | None, why: str, critical: bool, now: datetime
 ) -> Decision:
     """0 % is not in force yet: try again. When that is critical it pages, and goes on trying."""
-    after = outlook(replace(rollout, blocked=why))
-    if not critical:
-        return Decision(after, move)
-    paged = max(rollout.reminded or rollout.since, rollout.since)
-    first = paged == rollout.since
-    if not first and now - paged < PAGE_EVERY:
-        return Decision(after, move, alert=Alert.ROLLBACK_UNCONFIRMED)
-    text = (
-        f"{rollout.id} is NOT rolled back: {why}. Rolling back since {clock_text(rollout.since)}; "
-        f"set {_variables(rollout)} by hand on {rollout.target}."
+    decision = Decision(outlook(replace(rollout, blocked=why)), move)
+    return unconfirmed(decision, why, now) if critical else decision
+
+
+def unconfirmed(decision: Decision, why: str, now: datetime) -> Decision:
+    """Return `decision` with what people must know of it: 0 % could not be written, and why.
+
+    It ends the tick in alarm always, pages now and then, and is in the history once. A page or an
+    entry that `decision` has already for that reason is told again in these words.
+    """
+    rollout = replace(decision.rollout, blocked=why)
+    text = _not_at_zero(rollout, why)
+    notices = tuple(one for one in decision.notices if one.severity is not Severity.CRITICAL)
+    if len(notices) < len(decision.notices) or _page_due(rollout, now):
+        notices += (Notice(Severity.CRITICAL, text),)
+        rollout = replace(rollout, reminded=now)
+    entry = decision.record
+    told_already = entry is not None and entry.kind == UNCONFIRMED
+    if told_already or (not rollout.unconfirmed and _gives_way(entry)):
+        rollout = replace(rollout, unconfirmed=True)
+        entry = replace(record(UNCONFIRMED, rollout, rollout, None, now), sentence=text)
+    return replace(
+        decision,
+        rollout=outlook(rollout),
+        notices=notices,
+        record=entry,
+        alert=Alert.ROLLBACK_UNCONFIRMED,
     )
-    after = replace(after, reminded=now)
-    entry = replace(record("rollback_unconfirmed", rollout, after, None, now), sentence=text)
-    return Decision(
-        after,
-        move,
-        (Notice(Severity.CRITICAL, text),),
-        entry if first else None,
-        Alert.ROLLBACK_UNCONFIRMED,
+
+
+def _page_due(rollout: Rollout, now: datetime) -> bool:
+    return rollout.reminded is None or now - rollout.reminded >= PAGE_EVERY
+
+
+def _gives_way(entry: Record | None) -> bool:
+    """Tell whether a tick has room for the entry: what begins a rollback is worth more."""
+    return entry is None or entry.kind == GUARDING
+
+
+def _not_at_zero(rollout: Rollout, why: str) -> str:
+    by_hand = f"set {_variables(rollout)} by hand on {rollout.target}."
+    if rollout.phase is Phase.ROLLED_BACK:
+        return (
+            f"{rollout.id} is NOT at 0 % any more: {rollout.peak} % came back after the rollback "
+            f"and could not be lowered: {why}; {by_hand}"
+        )
+    return (
+        f"{rollout.id} is NOT rolled back: {why}. "
+        f"Rolling back since {clock_text(rollout.since)}; {by_hand}"
     )
 
 
@@ -88,9 +125,16 @@ def rolled_back(rollout: Rollout, now: datetime) -> Decision:
 def found_at_zero(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """0 % is set already: the rollout is over, whoever set it, once 0 % is in force."""
     why = f"the weight was found at 0 % where {rollout.weight} % was asked for; that ends a rollout"
+    return ended_at_zero(rollout, target, Reason.FOUND_AT_ZERO, why, now)
+
+
+def ended_at_zero(
+    rollout: Rollout, target: Reading, reason: Reason, why: str, now: datetime
+) -> Decision:
+    """The rollout goes back to 0 % for `reason`, and the target shows 0 % already."""
     if target.stands_at(0):
-        return _at_zero(rollout, Reason.FOUND_AT_ZERO, why, now)
-    back = rolling_back(rollout, Reason.FOUND_AT_ZERO, why, 0, now)
+        return _at_zero(rollout, reason, why, now)
+    back = rolling_back(rollout, reason, why, 0, now)
     return replace(back, move=None) if target.update is Update.IN_PROGRESS else back
 
 
@@ -103,7 +147,9 @@ def _at_zero(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decis
         since=now,
         intent=replace(rollout.intent, weight=0),
         watch_until=now + GUARD_ZERO,
-        exposed_to=now,
+        exposed_to=rollout.exposed_to or now,
+        unconfirmed=False,
+        reminded=None,
         blocked="",
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolled back, 0 % is in force: {why}")
@@ -115,6 +161,23 @@ def guarding_zero(rollout: Rollout, now: datetime) -> Decision:
     """A late write of our own raised the weight after the rollback: lower it again."""
     move = replace(lower(rollout), must_succeed=True)
     text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
-    entry = record("guarding_zero", rollout, rollout, rollout.peak, now)
+    entry = record(GUARDING, rollout, rollout, rollout.peak, now)
     entry = replace(entry, reason=Reason.GUARDING_ZERO, sentence=text)
     return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)
+
+
+def drained(rollout: Rollout, drain: Finding | None, now: datetime) -> Decision:
+    """What became of the requests after the rollback is known: said once. None: not known yet."""
+    if drain is None:
+        return Decision(rollout)
+    refuted = drain.verdict is Verdict.FAIL
+    after = replace(rollout, drain=drain)
+    entry = record("drained", rollout, after, 0, now, keeps_series=True)
+    entry = replace(entry, reason=Reason.WATCHING, sentence=drain.sentence, findings=(drain,))
+    severity = Severity.CRITICAL if refuted else Severity.INFO
+    return Decision(
+        after,
+        notices=(Notice(severity, f"{rollout.id}: {drain.sentence}"),),
+        record=entry,
+        alert=Alert.ROLLBACK_UNCONFIRMED if refuted else None,
+    )

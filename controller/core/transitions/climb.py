@@ -93,14 +93,6 @@ def settled(rollout: Rollout, now: datetime) -> Decision:
     return Decision(after, record=record("settled", rollout, after, rollout.weight, now))
 
 
-def write_again(rollout: Rollout, move: Raise, now: datetime) -> Decision:
-    """The raise was saved but never written: the same raise, under the same token."""
-    sentence = f"{move.weight} % was decided but not written; writing it again"
-    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence)
-    entry = record("write_again", rollout, after, rollout.intent.previous, now)
-    return Decision(outlook(after), move, record=entry)
-
-
 def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) -> Decision:
     """The gate lets the rollout go on: the next weight, or success after the last."""
     label = weakest((rollout.label, *(str(one.label) for one in rollout.findings)))
@@ -152,4 +144,12 @@ def _passed(rollout: Rollout, reason: Reason) -> str:
 
 def _cleared(rollout: Rollout) -> Rollout:
     """A step starts without evidence: literal windows belong to one step."""
-    return replace(rollout, settled=None, tallies={}, sealed_at=None, findings=(), blocked="")
+    return replace(
+        rollout,
+        settled=None,
+        unfinished_since=None,
+        tallies={},
+        sealed_at=None,
+        findings=(),
+        blocked="",
+    )

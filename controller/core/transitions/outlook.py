@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Record
-from controller.core.findings import Finding, Verdict
+from controller.core.findings import Finding, Verdict, gate
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, format_duration
@@ -23,7 +23,8 @@ def outlook(rollout: Rollout) -> Rollout:
 def _next(rollout: Rollout) -> tuple[datetime | None, str]:
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
-            limit = rollout.intent.asked + rollout.policy.shift_timeout
+            first_look = rollout.unfinished_since or rollout.intent.asked
+            limit = first_look + rollout.policy.shift_timeout
             return limit, f"rolls back unless {rollout.weight} % is in force by {clock_text(limit)}"
         case Phase.PROGRESSING:
             return _next_gate(rollout)
@@ -50,6 +51,8 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
     judged = end + rollout.policy.settle
     if rollout.updated < judged:
         return judged, f"{then} at {clock_text(judged)} if every criterion passes"
+    if gate(rollout.findings) is Verdict.PASS:
+        return hold_end, f"{then} as soon as the target takes it; pauses at {clock_text(hold_end)}"
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     what = outcome[rollout.policy.on_inconclusive]
     return hold_end, f"{then} as soon as every criterion passes; {what} at {clock_text(hold_end)}"
@@ -64,12 +67,6 @@ def baking_sentence(rollout: Rollout) -> str:
         return f"baking at {weight} % until {clock_text(end)}"
     settled = clock_text(end + rollout.policy.settle)
     return f"baked at {weight} % until {clock_text(end)}; its last data settle until {settled}"
-
-
-def not_in_force(rollout: Rollout) -> str:
-    """Return that a raise ran out of time."""
-    limit = format_duration(rollout.policy.shift_timeout)
-    return f"{rollout.weight} % was not in force {limit} after it was asked for"
 
 
 def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:

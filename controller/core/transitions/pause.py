@@ -36,12 +36,12 @@ def inconclusive(rollout: Rollout, target: Reading | Unreadable, now: datetime) 
 
 def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """Another hand moved a weight that this rollout had set."""
-    higher = target.weight is None or target.weight > rollout.weight
+    higher = target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
     why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was asked for"
-    if higher and target.weight is not None and rollout.policy.on_drift_up == "rollback":
+    if higher and rollout.policy.on_drift_up == "rollback":
         back = rolling_back(rollout, Reason.DRIFTED, why, target.weight, now)
         return replace(back, alert=Alert.DRIFT)
-    severity = Severity.CRITICAL if higher else Severity.WARNING
+    severity = Severity.CRITICAL if higher or target.weight is None else Severity.WARNING
     paused = _paused(rollout, Reason.DRIFTED, why, target.weight, severity, now)
     return replace(paused, alert=Alert.DRIFT)
 
@@ -85,13 +85,14 @@ def reminder(rollout: Rollout, now: datetime) -> Decision | None:
 
 
 def drift_in_final(rollout: Rollout, target: Reading, now: datetime) -> Decision:
-    """A finished rollout's weight was moved: said once, left alone."""
-    if rollout.drift_told:
+    """A finished rollout's weight was moved: said once, left alone. At 0 % its exposure is over."""
+    exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
+    if rollout.drift_told and exposed_to == rollout.exposed_to:
         return Decision(rollout)
     text = (
         f"{rollout.id} ended at {rollout.weight} %, now the target shows {target.shown}; left alone"
     )
-    after = replace(rollout, drift_told=True)
+    after = replace(rollout, drift_told=True, exposed_to=exposed_to)
     entry = record("drifted", rollout, after, target.weight, now)
     return Decision(
         after,

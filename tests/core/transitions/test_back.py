@@ -4,11 +4,26 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.decide import roll_back
-from controller.core.effects import Alert, Severity
+from controller.core.decide import refused, roll_back
+from controller.core.effects import Alert, Decision, Notice, Severity
+from controller.core.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Reading, Unreadable
-from controller.core.rollout import Reason
-from tests.ladder import AT_10, BACK, DONE, FAILED, GOING_BACK, GONE, HOPELESS, MOVING, SICK, tick
+from controller.core.rollout import Reason, Rollout
+from controller.core.transitions.back import drained
+from tests.ladder import (
+    AT_10,
+    BACK,
+    DONE,
+    FAILED,
+    GOING_BACK,
+    GONE,
+    HOPELESS,
+    LOWER,
+    MOVING,
+    ON_HOLD,
+    SICK,
+    tick,
+)
 from tests.rollouts import ARN, MINUTE, NOON, reads
 
 
@@ -62,6 +77,64 @@ def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
     )
 
 
+def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> None:
+    """A write that is refused at each tick, from the tick that decides the rollback on."""
+    decision = refused(tick(AT_10, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    kinds, alarms, pages = [decision.record.kind if decision.record else ""], 1, [7]
+    for minute in range(8, 43):
+        now = NOON + minute * MINUTE
+        decision = refused(tick(decision.rollout, reads(10), minute), "access denied", now)
+        kinds += [decision.record.kind] if decision.record else []
+        alarms += decision.alert is Alert.ROLLBACK_UNCONFIRMED
+        pages += [minute] * len(decision.notices)
+    assert (kinds, alarms, pages) == (["rolling_back", "rollback_unconfirmed"], 36, [7, 22, 37])
+
+
+def test_a_refusal_is_told_beside_what_it_stopped() -> None:
+    decision = refused(tick(AT_10, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
+    assert decision.notices[1].text == (
+        "checkout#1 is NOT rolled back: access denied. Rolling back since 2026-11-24 12:07 UTC; "
+        f"set NEW_PATH_PERCENTAGE=0 and NEW_PATH=false by hand on {ARN}."
+    )
+    assert (decision.move, decision.rollout.blocked) == (LOWER, "access denied")
+
+
+def test_a_page_that_is_due_anyway_names_the_refusal() -> None:
+    late = refused(tick(GOING_BACK, reads(10), 6), "access denied", NOON + 6 * MINUTE)
+    assert late.record is not None
+    assert [one.text for one in late.notices] == [late.record.sentence]
+    assert late.record.sentence.startswith("checkout#1 is NOT rolled back: access denied. ")
+
+
+def test_a_guard_that_is_refused_pages_once_and_says_that_traffic_is_back() -> None:
+    rollout, pages, kinds = BACK, [], []
+    for minute in range(1, 15):
+        now = NOON + minute * MINUTE
+        decision = refused(tick(rollout, reads(10), minute), "access denied", now)
+        pages += [one.text for one in decision.notices if one.severity is Severity.CRITICAL]
+        kinds += [decision.record.kind] if decision.record else []
+        assert decision.alert is Alert.ROLLBACK_UNCONFIRMED
+        rollout = decision.rollout
+    assert kinds == ["rollback_unconfirmed"] + ["guarding_zero"] * 13
+    assert pages == [
+        "checkout#1 is NOT at 0 % any more: 10 % came back after the rollback and could not be "
+        "lowered: access denied; set NEW_PATH_PERCENTAGE=0 and NEW_PATH=false by hand on "
+        f"{ARN}."
+    ]
+
+
+def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
+    reminded = replace(ON_HOLD, reminded=NOON + 6 * MINUTE)
+    decision = refused(tick(reminded, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    assert decision.notices[-1].severity is Severity.CRITICAL
+
+
+def test_a_rollback_of_an_attempt_that_ended_does_not_move_the_end_of_its_exposure() -> None:
+    ended = replace(GOING_BACK, exposed_to=NOON - 60 * MINUTE)
+    assert tick(ended, reads(0), 2).rollout.exposed_to == NOON - 60 * MINUTE
+
+
 def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
     waiting = replace(AT_10, blocked="the bake", since=NOON - 60 * MINUTE)
     after = tick(waiting, reads(10), 7, SICK).rollout
@@ -98,3 +171,61 @@ def test_zero_is_not_guarded_against_a_newer_rollout() -> None:
 def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
     again = roll_back(GOING_BACK, Observation(reads(10)), NOON + 4 * MINUTE, "again").rollout
     assert tick(again, reads(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
+
+
+def drain(verdict: Verdict, label: Label) -> Finding:
+    return Finding("drain", verdict, label, 0.0, 0.0, 0, 0, 300, "what became of the requests")
+
+
+@pytest.mark.parametrize(
+    ("found", "severity", "alert"),
+    [
+        (drain(Verdict.PASS, Label.CONFIRMED), Severity.INFO, None),
+        (drain(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE), Severity.INFO, None),
+        (drain(Verdict.FAIL, Label.REFUTED), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
+    ],
+    ids=["confirmed", "unobservable", "refuted"],
+)
+def test_what_became_of_the_requests_is_kept_told_and_recorded(
+    found: Finding, severity: Severity, alert: Alert | None
+) -> None:
+    decision = drained(BACK, found, NOON + 5 * MINUTE)
+    assert (decision.rollout, decision.move, decision.alert) == (
+        replace(BACK, drain=found), None, alert,
+    )  # fmt: skip
+    assert decision.notices == (Notice(severity, "checkout#1: what became of the requests"),)
+    assert decision.record is not None
+    assert (decision.record.kind, decision.record.reason, decision.record.findings) == (
+        "drained", Reason.WATCHING, (found,),
+    )  # fmt: skip
+    assert decision.record.sentence == "what became of the requests"
+    assert decision.record.keeps_series
+
+
+def test_a_drain_that_is_not_known_yet_changes_nothing() -> None:
+    assert drained(BACK, None, NOON + 5 * MINUTE) == Decision(BACK)
+
+
+def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
+    known = replace(BACK, drain=drain(Verdict.FAIL, Label.REFUTED))
+    again = roll_back(known, Observation(reads(0)), NOON + 4 * MINUTE, "again").rollout
+    assert again.drain is None
+
+
+def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
+    """A refused rollback is no reason to be silent about its guard, or the next rollback."""
+
+    def told(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
+        late = refused(decision, "access denied", NOON + minute * MINUTE)
+        assert late.record is not None
+        pages = late.notices[-1].severity is Severity.CRITICAL
+        return late.rollout, late.record.kind, pages
+
+    rollout, *rollback = told(tick(GOING_BACK, reads(10), 1), 1)
+    rollout, *guard = told(tick(tick(rollout, reads(0), 2).rollout, reads(10), 3), 3)
+    by_hand = roll_back(rollout, Observation(reads(10)), NOON + 4 * MINUTE, "by hand")
+    rollout, *_ = told(by_hand, 4)
+    again = refused(tick(rollout, reads(10), 5), "access denied", NOON + 5 * MINUTE).record
+    assert rollback == guard == ["rollback_unconfirmed", True]
+    assert again is not None
+    assert again.kind == "rollback_unconfirmed"

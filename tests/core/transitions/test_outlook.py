@@ -11,6 +11,7 @@ from tests.ladder import (
     AT_10,
     AT_100,
     FAILED,
+    FIRST_RAISE,
     GOING_BACK,
     GONE,
     HEALTHY,
@@ -22,6 +23,9 @@ from tests.ladder import (
     tick,
 )
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+
+# Seen unfinished at noon.
+UNFINISHED = replace(RAISING, unfinished_since=NOON)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +57,28 @@ from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
             id="waiting",
         ),
         pytest.param(
-            RAISING, reads(50, MOVING), 11, SILENT,
-            "50 % was not in force 10m after it was asked for",
+            UNFINISHED, reads(50, MOVING), 11, SILENT,
+            "50 % was still not in force 10m after the first look at it: the update is still in "
+            "progress",
             id="shift timed out",
+        ),
+        pytest.param(
+            UNFINISHED, GONE, 11, SILENT,
+            "50 % was still not in force 10m after the first look at it, and the target cannot be "
+            "read: Lambda did not answer",
+            id="shift timed out, unreadable",
+        ),
+        pytest.param(
+            UNFINISHED, reads(10), 11, SILENT,
+            "50 % was still not in force 10m after the first look at it: the target is unchanged "
+            "at 10 %, so every write was refused or never arrived",
+            id="shift timed out, refused",
+        ),
+        pytest.param(
+            replace(FIRST_RAISE, unfinished_since=NOON), reads(0), 11, SILENT,
+            "10 % was still not in force 10m after the first look at it: the target is unchanged "
+            "at 0 %, so every write was refused or never arrived; no traffic was ever moved",
+            id="shift timed out, never moved",
         ),
         pytest.param(
             RAISING, reads(10, token="token-9"), 1, SILENT,
@@ -106,8 +129,8 @@ from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
         ),
         pytest.param(
             AT_10, reads(10), 7, SICK,
-            "works fails: success was below 99% in 2 windows of 1m in a row, last 95%; "
-            "10 failures in 200 requests of this step.",
+            "works fails: success was below 99% in 2 windows of 1m in a row from 2026-11-24 12:02 "
+            "to 12:04 UTC, last 95%; 10 failures in 200 requests since 2026-11-24 12:02 UTC.",
             id="gate failed",
         ),
         pytest.param(
@@ -136,8 +159,8 @@ def test_the_sentence_says_where_a_rollout_stands(
     ("rollout", "target", "minute", "measured", "at_minute", "text", "blocked"),
     [
         pytest.param(
-            RAISING, reads(50, MOVING), 1, SILENT, 10,
-            "rolls back unless 50 % is in force by 2026-11-24 12:10 UTC",
+            RAISING, reads(50, MOVING), 1, SILENT, 11,
+            "rolls back unless 50 % is in force by 2026-11-24 12:11 UTC",
             "the update is still in progress",
             id="a raise",
         ),
@@ -173,7 +196,7 @@ def test_the_sentence_says_where_a_rollout_stands(
         ),
         pytest.param(
             AT_10, GONE, 20, HEALTHY, 32,
-            "50 % as soon as every criterion passes; pauses at 2026-11-24 12:32 UTC",
+            "50 % as soon as the target takes it; pauses at 2026-11-24 12:32 UTC",
             "the target",
             id="a hold for the target",
         ),

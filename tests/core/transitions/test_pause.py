@@ -56,6 +56,56 @@ def test_drift_of_a_finished_rollout_is_told_once(rollout: Rollout, weight: int 
     assert (second.notices, second.record, second.alert) == ((), None, None)
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["first", "after other drift"])
+def test_a_success_found_at_zero_has_ended_its_exposure(told: bool) -> None:
+    decision = tick(replace(DONE, drift_told=told), reads(0), 60)
+    assert (decision.rollout.exposed_to, decision.alert) == (NOON + 60 * MINUTE, Alert.DRIFT)
+    assert decision.record is not None
+    again = tick(decision.rollout, reads(0), 61)
+    assert (again.rollout.exposed_to, again.alert) == (NOON + 60 * MINUTE, None)
+
+
+def test_a_success_found_above_zero_is_still_exposed() -> None:
+    assert tick(DONE, reads(30), 60).rollout.exposed_to is None
+
+
+def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
+    """Return the weights at which a paused rollout spoke: whether of drift, and how often."""
+    rollout, told = replace(ON_HOLD, seen_weight=10), []
+    for minute, weight in enumerate(weights, start=1):
+        decision = tick(rollout, reads(weight), minute, SILENT)
+        if decision.notices:
+            told.append((weight, decision.alert is Alert.DRIFT, len(decision.notices)))
+        rollout = decision.rollout
+    return told
+
+
+@pytest.mark.parametrize(
+    ("weights", "heard"),
+    [
+        pytest.param([10, 10], [], id="where it was"),
+        pytest.param([30, 30, 30], [30], id="moved once"),
+        pytest.param([30, 60, 60, 30], [30, 60, 30], id="moved again and again"),
+        pytest.param([30, 10, 10], [30, 10], id="moved and put back"),
+        pytest.param([None, None, 30], [None, 30], id="torn, then moved"),
+        pytest.param([5], [5], id="moved down"),
+    ],
+)
+def test_a_paused_rollout_hears_each_further_drift_once(
+    weights: list[int | None], heard: list[int | None]
+) -> None:
+    assert paused_drift(*weights) == [(weight, True, 1) for weight in heard]
+
+
+def test_drift_seen_while_baking_is_not_told_again_by_the_pause() -> None:
+    paused = tick(AT_10, reads(30), 5, SILENT).rollout
+    assert tick(paused, reads(30), 6, SILENT).alert is None
+
+
+def test_a_pause_from_before_the_live_weight_was_remembered_does_not_invent_drift() -> None:
+    assert tick(replace(ON_HOLD, seen_weight=None), reads(10), 1, SILENT).alert is None
+
+
 def test_a_success_is_watched_for_seven_days() -> None:
     week = 7 * 24 * 60
     assert [tick(DONE, reads(0), minute).alert for minute in (week - 1, week)] == [

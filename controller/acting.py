@@ -1,0 +1,111 @@
+"""What a tick does: move the weight, wait until it is in force, record, tell people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from controller import events
+from controller.core.decide import refused
+from controller.core.effects import Decision, Lower, Notice, Raise
+from controller.core.evidence import kept
+from controller.core.history import Entry, append, series_data, target_data
+from controller.core.observation import Observation, Reading, Unreadable, Update
+from controller.core.rollout import Rollout
+from controller.errors import TargetError, WriteRefusedError
+from controller.looking import Looking, facts
+from controller.ports import Notifier
+
+log = events.logger()
+
+LOOK_EVERY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Writes through the ports.
+
+    notifier: whom it tells; by: who is written into the history.
+    """
+
+    looking: Looking
+    notifier: Notifier
+    by: str
+
+    # --- moving the weight ----------------------------------------------------------------------
+
+    def lower(self, decision: Decision, move: Lower) -> Decision:
+        """Write 0 %, and return what `decision` is then: when that is hopeless, somebody is paged.
+
+        What may still pass is left to the next tick, until the policy's rollback_timeout pages.
+        """
+        rollout = decision.rollout
+        try:
+            self.looking.target_of(rollout).lower_to_zero(move.within)
+        except TargetError as error:
+            log.critical("lower_failed", **facts(rollout, error))
+            if move.must_succeed or isinstance(error, WriteRefusedError):
+                return refused(decision, str(error), self.looking.clock.now())
+            return decision
+        log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
+        return decision
+
+    def raise_once(self, rollout: Rollout, move: Raise) -> bool:
+        """Write the weight once; False when it was not written. The next tick looks again."""
+        try:
+            self.looking.target_of(rollout).raise_to(move.weight, move.token)
+        except TargetError as error:
+            log.error("raise_refused", **facts(rollout, error))
+            return False
+        log.info("weight_raised", rollout=rollout.id, weight_percent=move.weight)
+        return True
+
+    def settled(self, rollout: Rollout, patience: timedelta) -> Reading | Unreadable:
+        """Return what the target shows once its update is over, or `patience` is."""
+        clock = self.looking.clock
+        deadline = clock.now() + patience
+        target = self.looking.read_target(rollout)
+        while _moving(target) and clock.now() < deadline:
+            clock.sleep(LOOK_EVERY)
+            target = self.looking.read_target(rollout)
+        return target
+
+    # --- recording, telling ---------------------------------------------------------------------
+
+    def save(self, before: Rollout, seen: Observation, decision: Decision) -> Rollout:
+        """Write the next state, and its record in the same breath.
+
+        Raises StateConflictError, StoreError: nothing was written.
+        """
+        after, entries = self.recorded(before, seen, decision)
+        if before.final and not entries and _same(before, after):
+            return before  # a finished rollout that nothing happened to is not written again
+        return self.looking.store.save(after, entries)
+
+    def recorded(
+        self, before: Rollout, seen: Observation, decision: Decision
+    ) -> tuple[Rollout, list[Entry]]:
+        """Return the next state with its chain moved on, and the entries to store with it."""
+        if decision.record is None:
+            return decision.rollout, []
+        series = kept(before, decision.rollout, seen.series) if decision.record.keeps_series else {}
+        data = {"target": target_data(seen.target), "series": series_data(series)}
+        after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
+        return after, [entry]
+
+    def tell(self, rollout: Rollout, notices: Sequence[Notice]) -> None:
+        """Tell people; a channel that fails stops no tick."""
+        for notice in notices:
+            try:
+                self.notifier.notify(rollout, notice)
+            except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
+                text = notice.text
+                log.error("notify_failed", rollout=rollout.id, notice=text, problem=str(error))
+
+
+def _moving(target: Reading | Unreadable) -> bool:
+    return isinstance(target, Reading) and target.update is Update.IN_PROGRESS
+
+
+def _same(before: Rollout, after: Rollout) -> bool:
+    """Tell whether nothing but time has passed."""
+    return replace(after, updated=before.updated) == before

@@ -1,0 +1,31 @@
+"""Figures as the sentences of a finding show them: moments, stretches, values by a bound."""
+
+from controller.core.units import at, clock_text, format_percent, number_text
+
+_DIGITS = 9
+
+
+def moment(second: int) -> str:
+    """Return a unix second as a person reads it: `2026-11-24 12:00 UTC`."""
+    return clock_text(at(second))
+
+
+def stretch(start: int, end: int) -> str:
+    """Return a stretch of time with its day said once: `2026-11-24 12:00 to 12:15 UTC`."""
+    begin = moment(start).removesuffix(" UTC")
+    day, _ = begin.split(" ")
+    return f"{begin} to {moment(end).removeprefix(f'{day} ')}"
+
+
+def percent(value: float, bound: float, digits: int) -> str:
+    """Return `value` with as many decimals as it takes to tell it from `bound`."""
+    text = format_percent(value, digits)
+    same = text == format_percent(bound, digits) and value != bound
+    return percent(value, bound, digits + 1) if same and digits < _DIGITS else text
+
+
+def number(value: float, bound: float) -> str:
+    """Return `value` with more digits where it would read like `bound` and is not."""
+    text = number_text(value)
+    same = text == number_text(bound) and value != bound
+    return f"{value:.{_DIGITS}g}" if same else text

@@ -1,0 +1,332 @@
+"""After a rollback: whether requests really left the canary, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.decide import decide, roll_back
+from controller.core.effects import Alert, Decision, Severity
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.judge import needs
+from controller.core.observation import Answer, Observation, Reading, Series, Unreadable
+from controller.core.policy import Policy
+from controller.core.rollout import Intent, Rollout
+from tests.ladder import BACK, GONE, ON_HOLD, at_weight
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+
+TRAFFIC = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+CONTROLLED = a_policy(
+    metrics={
+        **LADDER["metrics"],
+        "direct": {"namespace": "Shop", "name": "Direct", "statistic": "Sum"},
+    },
+    criteria={**LADDER["criteria"], "traffic": {**TRAFFIC, "control": "direct"}},
+)
+UNCOUNTED = a_policy(
+    metrics={"errors": LADDER["metrics"]["errors"]},
+    criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
+)
+QUARTER = [None] * 20
+
+
+def counted(samples: int, minutes: int = 60) -> Finding:
+    """Return the gate's last finding before the rollback at noon."""
+    start, end = int((NOON - minutes * MINUTE).timestamp()), int(NOON.timestamp())
+    return Finding(
+        "works", Verdict.FAIL, Label.REFUTED, 0.9, 0.99, samples, start, end, "works fails."
+    )
+
+
+BUSY = replace(BACK, findings=(counted(600),))
+CONTROL = replace(BACK, policy=CONTROLLED)
+UNCOUNTED_BACK = replace(BACK, policy=UNCOUNTED)
+
+
+def requests(
+    canary: Sequence[float | None] = QUARTER,
+    direct: Sequence[float | None] = QUARTER,
+    answer: Answer = Answer.COMPLETE,
+) -> Mapping[str, Series]:
+    """Return what was counted in each minute from noon on."""
+    return {
+        "requests:Sum@60": points(canary, answer=answer),
+        "direct:Sum@60": points(direct, answer=answer),
+    }
+
+
+def look(
+    rollout: Rollout,
+    minute: float,
+    series: Mapping[str, Series],
+    target: Reading | Unreadable | None = None,
+    owns: bool = True,
+) -> Decision:
+    seen = Observation(target or reads(0), series, owns)
+    return decide(rollout, seen, NOON + minute * MINUTE)
+
+
+def label(decision: Decision) -> Label | None:
+    return decision.rollout.drain.label if decision.rollout.drain else None
+
+
+def leak(minute: int, requests_: float = 3) -> list[float | None]:
+    return [requests_ if one == minute else None for one in range(20)]
+
+
+CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSERVABLE
+
+
+@pytest.mark.parametrize(
+    ("rollout", "minute", "series", "expected"),
+    [
+        pytest.param(BUSY, 10, requests(), CONFIRMED, id="five settled minutes, 50 were due"),
+        pytest.param(BUSY, 9.9, requests(), None, id="four settled minutes: not yet"),
+        pytest.param(BUSY, 10, requests([40, 40]), CONFIRMED, id="in flight for two minutes"),
+        pytest.param(BUSY, 3.5, requests(leak(2)), REFUTED, id="a leak, however young"),
+        pytest.param(BUSY, 12, requests(leak(9, 1)), REFUTED, id="one request, not settled yet"),
+        pytest.param(
+            BUSY, 4, requests(leak(3), answer=Answer.PARTIAL), REFUTED,
+            id="a leak in an answer in part",
+        ),
+        pytest.param(BUSY, 10, requests([0] * 20), CONFIRMED, id="zeros are silence, too"),
+        pytest.param(BACK, 12.9, requests(), None, id="nobody knows what was due: not yet"),
+        pytest.param(BACK, 13, requests(), UNOBSERVABLE, id="nobody knows what was due: the end"),
+        pytest.param(
+            replace(BACK, findings=(counted(82),)), 10, requests(), None, id="6.8 were due: chance"
+        ),
+        pytest.param(
+            replace(BACK, findings=(counted(84),)), 10, requests(), CONFIRMED, id="7 were due"
+        ),
+        pytest.param(
+            BUSY, 12.9, requests(answer=Answer.ERROR), None, id="no answer: tried again"
+        ),
+        pytest.param(
+            BUSY, 13, requests(answer=Answer.PARTIAL), UNOBSERVABLE, id="no whole answer: the end"
+        ),
+        pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="not asked: the end"),
+        pytest.param(
+            CONTROL, 10, requests(direct=[13] * 20), CONFIRMED, id="65 on the control: 7 were due"
+        ),
+        pytest.param(
+            CONTROL, 10, requests(direct=[12] * 20), None, id="60 on the control: chance"
+        ),
+        pytest.param(CONTROL, 13, requests(), UNOBSERVABLE, id="both paths silent"),
+        pytest.param(
+            replace(CONTROL, findings=(counted(600),)), 13, requests(), UNOBSERVABLE,
+            id="both paths silent, whatever there was before",
+        ),
+        pytest.param(CONTROL, 5, requests(leak(3), [50] * 20), REFUTED, id="a leak beside both"),
+        pytest.param(
+            UNCOUNTED_BACK, 3, {}, UNOBSERVABLE, id="nothing counts requests: said at once"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_the_drain(
+    rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
+) -> None:
+    assert label(look(rollout, minute, series)) == expected
+
+
+def full(policy: Policy) -> Rollout:
+    """Return a rollback from 100 %."""
+    return at_weight(
+        100, policy=policy, phase=BACK.phase, intent=Intent(0, 100, "", NOON),
+        watch_until=BACK.watch_until, peak=100,
+    )  # fmt: skip
+
+
+def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back() -> None:
+    """Before, the stable path had none."""
+    assert label(look(full(CONTROLLED), 10, requests(direct=leak(4, 1)))) is CONFIRMED
+    assert label(look(full(CONTROLLED), 10, requests())) is None
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence"),
+    [
+        pytest.param(
+            look(BUSY, 10, requests()),
+            "drain confirmed: requests counted no request in 5 minutes since 2026-11-24 12:02 UTC; "
+            "about 50 requests were due at the rate before.",
+            id="confirmed by what there was before",
+        ),
+        pytest.param(
+            look(CONTROL, 10, requests(direct=[100] * 20)),
+            "drain confirmed: requests counted no request in 5 minutes since 2026-11-24 12:02 UTC; "
+            "direct counted 500 requests, and about 56 requests were due at 10 %.",
+            id="confirmed by the control",
+        ),
+        pytest.param(
+            look(BUSY, 4, requests(leak(3))),
+            "drain refuted: requests counted 3 requests on the canary since 2026-11-24 12:02 UTC, "
+            "although 0 % is in force since 2026-11-24 12:00 UTC. Writing 0 % again does not help: "
+            "look for callers that use a published version or an alias of the function, for "
+            "another function or client that has the flag on, and for other callers that this "
+            "metric counts.",
+            id="refuted",
+        ),
+        pytest.param(
+            look(CONTROL, 13, requests()),
+            "drain unobservable: no requests of either path were counted; no logs or metrics is no "
+            "proof. Only the weight was read back.",
+            id="both silent",
+        ),
+        pytest.param(
+            look(BACK, 13, requests()),
+            "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
+            "UTC, and none before it; no logs or metrics is no proof. Only the weight was read "
+            "back.",
+            id="silent before",
+        ),
+        pytest.param(
+            look(replace(BACK, findings=(counted(8),)), 13, requests()),
+            "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
+            "UTC; about 1 request was due at the rate before, too few to tell a drain from chance. "
+            "Only the weight was read back.",
+            id="too few before",
+        ),
+        pytest.param(
+            look(BUSY, 13, requests(answer=Answer.ERROR)),
+            "drain unobservable: it cannot be judged: CloudWatch did not answer for requests: "
+            "Throttling. Only the weight was read back.",
+            id="no answer",
+        ),
+        pytest.param(
+            look(replace(BUSY, policy=a_policy(settle="10m")), 13, requests()),
+            "drain unobservable: 1 minute since 2026-11-24 12:02 UTC settled during the watch "
+            "(settle 10m), and 5 are needed. Only the weight was read back.",
+            id="settles too late",
+        ),
+        pytest.param(
+            look(UNCOUNTED_BACK, 3, {}),
+            "drain unobservable: no traffic or success_rate criterion counts requests. Only the "
+            "weight was read back.",
+            id="nothing counts",
+        ),
+    ],
+)
+def test_the_sentence_says_what_was_seen_and_what_now(decision: Decision, sentence: str) -> None:
+    assert decision.rollout.drain is not None
+    assert decision.rollout.drain.sentence == sentence
+    (notice,) = decision.notices
+    assert notice.text == f"checkout#1: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("decision", "severity", "alert"),
+    [
+        (look(BUSY, 10, requests()), Severity.INFO, None),
+        (look(BACK, 13, requests()), Severity.INFO, None),
+        (look(BUSY, 4, requests(leak(3))), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
+    ],
+    ids=["confirmed", "unobservable", "refuted"],
+)
+def test_a_leak_pages_and_everything_else_is_only_told(
+    decision: Decision, severity: Severity, alert: Alert | None
+) -> None:
+    assert [one.severity for one in decision.notices] == [severity]
+    assert decision.alert is alert
+    assert decision.move is None
+
+
+def test_the_drain_is_said_once() -> None:
+    rollout, told = BUSY, []
+    for minute in range(1, 15):
+        decision = look(rollout, minute, requests(leak(3)))
+        told += [minute] * len(decision.notices)
+        rollout = decision.rollout
+    assert told == [3]
+
+
+@pytest.mark.parametrize(
+    ("rollout", "minute", "owns"),
+    [
+        pytest.param(BUSY, 2, True, id="the drain has its two minutes"),
+        pytest.param(BUSY, 15, True, id="the watch is over"),
+        pytest.param(BUSY, 10, False, id="a newer rollout owns the target"),
+        pytest.param(
+            replace(BUSY, settled=None), 10, True, id="the first weight was never in force"
+        ),
+    ],
+)
+def test_nothing_is_said_of_a_drain_that_is_not_watched(
+    rollout: Rollout, minute: float, owns: bool
+) -> None:
+    decision = look(rollout, minute, requests(leak(3)), owns=owns)
+    assert (label(decision), decision.record, decision.alert) == (None, None, None)
+
+
+def test_a_rollback_while_a_raise_was_under_way_is_held_against_the_weight_before() -> None:
+    halfway = replace(CONTROL, step=1, settled=None)
+    decision = look(halfway, 10, requests(direct=[13] * 20))
+    assert decision.rollout.drain is not None
+    assert decision.rollout.drain.sentence.endswith("were due at 10 %.")
+
+
+def test_counts_tell_nothing_while_the_target_cannot_be_read() -> None:
+    assert label(look(BUSY, 10, requests(leak(3)), GONE)) is None
+    assert label(look(BUSY, 13, requests(leak(3)), GONE)) is UNOBSERVABLE
+
+
+@pytest.mark.parametrize("weight", [10, 20], ids=["our own late write", "another hand"])
+def test_a_weight_that_moves_again_ends_the_look_at_the_drain(weight: int) -> None:
+    moved = look(BUSY, 4, requests(), reads(weight)).rollout
+    assert moved.drain is not None
+    assert moved.drain.label is UNOBSERVABLE
+    assert f"(NEW_PATH_PERCENTAGE={weight})" in moved.drain.sentence
+    assert look(moved, 8, requests(leak(5))).alert is None
+
+
+def test_a_weight_that_moves_later_does_not_change_what_was_known() -> None:
+    known = look(BUSY, 10, requests()).rollout
+    assert look(known, 11, requests(), reads(20)).rollout.drain == known.drain
+
+
+def test_another_rollback_watches_its_own_drain() -> None:
+    known = look(BUSY, 10, requests()).rollout
+    again = roll_back(known, Observation(reads(0)), NOON + 11 * MINUTE, "again").rollout
+    assert again.drain is None
+
+
+# --- what is read for it ------------------------------------------------------------------------
+
+
+def keys(rollout: Rollout, minute: float) -> set[str]:
+    return set(needs(rollout, NOON + minute * MINUTE).queries)
+
+
+def test_the_request_counts_are_read_while_the_drain_is_open() -> None:
+    assert [keys(BUSY, minute) for minute in (2, 2.1, 14.9, 15)] == [
+        set(), {"requests:Sum@60"}, {"requests:Sum@60"}, set(),
+    ]  # fmt: skip
+    assert keys(CONTROL, 3) == {"requests:Sum@60", "direct:Sum@60"}
+
+
+@pytest.mark.parametrize(
+    "rollout",
+    [
+        pytest.param(look(BUSY, 10, requests()).rollout, id="known"),
+        pytest.param(replace(BUSY, settled=None), id="nothing had been in force"),
+        pytest.param(UNCOUNTED_BACK, id="nothing counts requests"),
+    ],
+)
+def test_nothing_is_read_for_a_drain_that_cannot_say_more(rollout: Rollout) -> None:
+    assert keys(rollout, 11) == set()
+
+
+def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
+    span = needs(BUSY, NOON + 7.5 * MINUTE).span
+    noon = int(NOON.timestamp())
+    assert (span.start - noon, span.end - noon) == (2 * 60, 8 * 60)
+
+
+def test_the_first_minute_is_a_whole_one() -> None:
+    late = replace(BUSY, since=NOON + timedelta(seconds=20), watch_until=NOON + 15 * MINUTE)
+    assert needs(late, NOON + 5 * MINUTE).span.start - int(NOON.timestamp()) == 3 * 60
+
+
+def test_a_paused_rollout_found_at_zero_is_watched() -> None:
+    ended = look(ON_HOLD, 20, requests()).rollout
+    assert (str(ended.phase), keys(ended, 23)) == ("rolled_back", {"requests:Sum@60"})
