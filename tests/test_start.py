@@ -322,9 +322,9 @@ def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
 def succeeded(stage: Stage) -> None:
     start(stage.runner, Request(stage.policy, "one"))
     for _ in range(60):
-        if (rollout := stage.tick().rollout).phase is Phase.SUCCEEDED:
+        if stage.tick().rollout.phase is Phase.SUCCEEDED:
             return
-    raise AssertionError(f"no success: {rollout.sentence}")
+    raise AssertionError(f"no success: {stage.rollout.sentence}")
 
 
 def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(

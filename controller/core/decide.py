@@ -114,8 +114,10 @@ def _moved(rollout: Rollout, target: Reading, now: datetime) -> Decision:
 
 def _baking(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     if isinstance(seen.target, Unreadable):
-        return to.waiting(rollout, Reason.TARGET_UNREADABLE, seen.target.reason)
-    return _keep(to.baking(rollout), seen, now)
+        rollout = to.waiting(rollout, Reason.TARGET_UNREADABLE, seen.target.reason).rollout
+    else:
+        rollout = to.baking(rollout)
+    return _keep(rollout, seen, now)
 
 
 def _passed(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

@@ -31,6 +31,7 @@ HOPELESS: dict[str, Any] = {
             "metric": "direct",
             "max": 1,
             "over": "1m",
+            "failure_limit": 1,
         }
     },
 }

@@ -1,20 +1,23 @@
 """Evidence is sealed once an hour, and what was sealed when makes no difference to a finding."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.evidence import evidence_of, sealed
-from controller.core.judge import Evidence, judge, needs, seal
+from controller.core.evidence import evidence_of, kept, sealed
+from controller.core.history import series_data
+from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout, Tally
-from controller.core.units import MINUTE_S
-from tests.ladder import AT_10, AT_100, RAISING, THIN
-from tests.rollouts import MINUTE, NOON, a_policy, points, reads
+from controller.core.rollout import Phase, Rollout, Run, Tally
+from controller.core.units import MINUTE_S, at
+from tests.ladder import AT_10, AT_100, GONE, RAISING, THIN, tick
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
 
 START = int(NOON.timestamp())
 MINUTES = 40
@@ -83,7 +86,8 @@ def folded(whole: Evidence, at_minutes: Sequence[int]) -> Mapping[str, Tally]:
     """Return the tallies after sealing at each of `at_minutes`, as one tick after the other."""
     tallies: Mapping[str, Tally] = {}
     for minute in at_minutes:
-        tallies = seal(replace(whole, tallies=tallies), START + minute * MINUTE_S)
+        now = at(START + minute * MINUTE_S) + SEAL_AGE
+        tallies = seal(replace(whole, tallies=tallies), now)
     return tallies
 
 
@@ -141,10 +145,113 @@ def test_evidence_is_sealed_an_hour_after_the_first_judged_minute_and_then_every
     ] == [True, False, True, False]
 
 
+def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
+    decision = tick(AT_100, GONE, 70)
+    assert decision.record is not None
+    assert (decision.record.kind, decision.rollout.sealed_at) == ("evidence", NOON + 70 * MINUTE)
+
+
 def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
     broken = dict(THIN) | {"errors:Sum@60": points([0] * 60, answer=Answer.PARTIAL)}
     tallies = sealed(AT_100, Observation(reads(100), broken), NOON + 62 * MINUTE)
     assert tallies == {"works": Tally()}
+
+
+HOUR = 60 * MINUTE
+BROKEN = {key: points([0] * 600, answer=Answer.FORBIDDEN) for key in THIN}
+
+
+def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
+    """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
+    for hour in range(1, hours + 1):
+        now = NOON + hour * HOUR + 2 * MINUTE
+        tallies = sealed(rollout, Observation(reads(100), series), now)
+        assert tallies is not None
+        rollout = replace(rollout, tallies=tallies, sealed_at=now)
+    return rollout
+
+
+def test_windows_that_stay_unanswered_for_hours_are_given_up() -> None:
+    assert after(6, BROKEN).tallies["works"].through == 0
+    tally = after(9, BROKEN).tallies["works"]
+    assert (tally.lost, tally.windows) == (180, 0)
+    assert tally.through == START + 2 * MINUTE_S + 180 * MINUTE_S
+
+
+def test_what_is_read_of_a_query_that_is_never_answered_does_not_grow() -> None:
+    now = NOON + 120 * HOUR + 2 * MINUTE
+    read = needs(after(119, BROKEN), now).span
+    assert read.end - read.start <= (GIVE_UP_AGE + HOUR + MINUTE).total_seconds()
+
+
+def test_five_days_without_an_answer_fill_no_history() -> None:
+    """One query is refused all the time; the others are answered, minute by minute."""
+    rollout, sizes = replace(AT_100, policy=kinds("1m", 3, "zero")), []
+    for hour in range(1, 121):
+        now = NOON + hour * HOUR + 2 * MINUTE
+        seen = {}
+        for key in (wanted := needs(rollout, now)).queries:
+            answer = Answer.FORBIDDEN if key == "latency:p95@60" else Answer.COMPLETE
+            minutes = range(wanted.span.start, wanted.span.end, MINUTE_S)
+            seen[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
+        tallies = sealed(rollout, Observation(reads(100), seen), now)
+        assert tallies is not None
+        later = replace(rollout, tallies=tallies, sealed_at=now)
+        paused = replace(rollout, phase=Phase.PAUSED)
+        sizes += [len(json.dumps(series_data(kept(rollout, one, seen)))) for one in (later, paused)]
+        rollout = later
+    assert max(sizes) < 100_000
+
+
+def test_a_finding_says_how_many_windows_were_lost() -> None:
+    rollout = after(8, BROKEN)
+    whole = {
+        "requests:Sum@60": points([100] * 600),
+        "errors:Sum@60": points([0] * 600),
+    }
+    evidence = evidence_of(rollout, Observation(reads(100), whole), NOON + 9 * HOUR)
+    assert evidence is not None
+    (finding,) = judge(evidence)
+    assert "120 windows of 1m were never answered and left out." in finding.sentence
+
+
+def test_a_row_of_breaches_does_not_reach_over_windows_that_were_lost() -> None:
+    tally = Tally(through=START + 2 * MINUTE_S, windows=1, run=Run(1), worst=Run(1))
+    lost = after(8, BROKEN, replace(AT_100, tallies={"works": tally})).tallies["works"]
+    assert (lost.run.length, lost.worst.length) == (0, 1)
+
+
+def minutes_of(entry: Mapping[str, Series]) -> list[int]:
+    """Return the minutes after noon that an entry keeps of the requests."""
+    return [(second - START) // MINUTE_S for second in sorted(entry["requests:Sum@60"].points)]
+
+
+WHOLE = {key: points([9] * 600) for key in THIN}
+
+
+def test_hourly_evidence_keeps_every_minute_once() -> None:
+    rollout, minutes = AT_100, []
+    for hours in (1, 2, 3):
+        later = after(hours, WHOLE)
+        minutes += minutes_of(kept(rollout, later, WHOLE))
+        rollout = later
+    assert minutes == list(range(2, 2 + 165))
+
+
+def test_a_transition_keeps_what_was_seen_since_the_last_seal() -> None:
+    rollout = after(2, WHOLE)
+    lowered = replace(rollout, phase=Phase.ROLLING_BACK)
+    assert minutes_of(kept(rollout, lowered, WHOLE))[0] == 2 * 60 + 2 - 15
+    assert minutes_of(kept(AT_100, replace(AT_100, phase=Phase.PAUSED), WHOLE))[0] == 2
+    assert minutes_of(kept(rollout, replace(rollout, tallies={}, sealed_at=None), WHOLE))[0] == 107
+
+
+def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:
+    reached = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+    policy = a_policy(criteria={"reached": reached, "works": AT_100.policy.criteria["works"]})
+    half = dict(WHOLE) | {"errors:Sum@60": BROKEN["errors:Sum@60"]}
+    before, later = (after(hours, half, replace(AT_100, policy=policy)) for hours in (1, 2))
+    assert minutes_of(kept(before, later, half)) == list(range(47, 107))
 
 
 def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:
@@ -183,6 +290,33 @@ def test_a_bake_is_over_when_its_last_minute_has_settled() -> None:
         return evidence is not None and evidence.bake_over
 
     assert [over(minute) for minute in (12, 14.9, 15)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("over", "settled_at", "end"),
+    [
+        pytest.param("1m", 0, 12, id="every minute is a window"),
+        pytest.param("5m", 0, 15, id="five minutes from 12:05 to 12:15"),
+        pytest.param("5m", 3, 15, id="the bake ends with a window"),
+        pytest.param("5m", 4, 20, id="five minutes from 12:10 to 12:20"),
+        pytest.param("10m", 0, 20, id="ten minutes from 12:10 to 12:20"),
+    ],
+)
+def test_a_bake_holds_its_length_in_whole_windows(over: str, settled_at: int, end: int) -> None:
+    works = {**LADDER["criteria"]["works"], "over": over, "failure_limit": 1}
+    rollout = replace(
+        AT_10, policy=a_policy(criteria={"works": works}), settled=NOON + settled_at * MINUTE
+    )
+    assert rollout.bake_end == NOON + end * MINUTE
+
+
+def test_a_bake_is_over_when_the_last_window_of_every_criterion_is() -> None:
+    works = LADDER["criteria"]["works"]
+    criteria = {"quick": works, "slow": {**works, "over": "5m"}}
+    rollout = replace(AT_10, policy=a_policy(criteria=criteria))
+    alone = [{"weight": 10, "bake": "10m", "criteria": ["quick"]}, {"weight": 100, "bake": "10m"}]
+    quick = replace(AT_10, policy=a_policy(criteria=criteria, steps=alone))
+    assert (rollout.bake_end, quick.bake_end) == (NOON + 15 * MINUTE, NOON + 12 * MINUTE)
 
 
 def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() -> None:

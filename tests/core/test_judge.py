@@ -10,7 +10,7 @@ from controller.core.findings import Finding, Label, Verdict, gate, weakest
 from controller.core.judge import Evidence, judge
 from controller.core.observation import Answer, Series
 from controller.core.rollout import FrozenValue
-from controller.core.units import MINUTE_S
+from controller.core.units import MINUTE_S, at
 from tests.rollouts import MINUTE, NOON, a_policy, points
 
 START = int(NOON.timestamp())
@@ -688,6 +688,40 @@ def test_a_finding_says_what_was_judged() -> None:
         "C", 0.998, 0.999, 1_000,
     )  # fmt: skip
     assert (finding.start, finding.end) == (START, START + 600)
+
+
+def test_a_finding_covers_the_windows_that_were_judged_and_no_more() -> None:
+    def covered(start_minute: int, closed: int, criterion: Mapping[str, Any] = RATE) -> list[int]:
+        series = {name: five([500] * 3) for name in ("requests:Sum@300", "errors:Sum@300")}
+        start = START + start_minute * MINUTE_S
+        finding = judged(criterion, series, closed=closed, start=start)
+        return [(second - START) // MINUTE_S for second in (finding.start, finding.end)]
+
+    whole = {**RATE, "failures": ["errors"]}
+    assert covered(3, 13, whole) == [5, 10]
+    assert covered(3, 9, whole) == [5, 5]
+    assert covered(3, 13) == [5, 5], "nothing is judged of an answer with a hole"
+    assert covered(3, 8, {**COUNT, "max": 499}) == [5, 12], "of an open window, what was read"
+
+
+def test_a_failure_measures_the_row_that_failed() -> None:
+    finding = rate([100, 100, 100, 100], [1, 2, 3, 0])
+    assert (finding.verdict, finding.measured) == (FAIL, 0.97)
+
+
+def test_the_longest_row_is_told() -> None:
+    finding = rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0])
+    assert "in 4 windows of 5m in a row, from 2026-11-24 12:20 to 12:40 UTC" in finding.sentence
+
+
+def test_a_row_over_midnight_has_two_days() -> None:
+    late = START + 715 * MINUTE_S
+    series = {
+        f"{name}:Sum@300": points([value] * 3, every=5 * MINUTE, start=at(late))
+        for name, value in {"requests": 100, "errors": 9, "rejects": 0}.items()
+    }
+    finding = judged(RATE, series, closed=730, start=late)
+    assert "from 2026-11-24 23:55 UTC to 2026-11-25 00:10 UTC" in finding.sentence
 
 
 def test_a_series_that_nobody_read_never_passes() -> None:

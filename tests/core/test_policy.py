@@ -45,6 +45,8 @@ PLAIN: dict[str, Any] = {
     "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}],
 }
 
+COUNT = {"kind": "threshold", "judge": "threshold", "metric": "errors"}
+
 _GONE = object()
 
 
@@ -158,8 +160,37 @@ def test_a_plain_policy_has_no_mistakes() -> None:
         ),
         pytest.param(
             {"criteria__works__over": "1h"},
-            "steps[0].bake: works judges windows of 1h; a bake of 1h may hold none: at least 2h",
+            "steps[0].bake: works fails after 3 windows of 1h in a row, more than a bake of 1h "
+            "holds: at least 3h",
+            id="a bake in which nothing can fail",
+        ),
+        pytest.param(
+            {"criteria__works__over": "2h", "criteria__works__failure_limit": 1},
+            "steps[0].bake: works judges windows of 2h, more than a bake of 1h holds: at least 2h",
             id="a bake without a whole window",
+        ),
+        pytest.param(
+            {"criteria__fast__over": "2h"},
+            "steps[0].bake: fast judges windows of 2h, more than a bake of 1h holds: at least 2h",
+            id="a bake without a whole window of latency",
+        ),
+        pytest.param({"version": 1.0}, "version: expected 1, not 1.0", id="a version in decimals"),
+        pytest.param({"version": True}, "version: expected 1, not true", id="true is no version"),
+        pytest.param(
+            {"criteria__few": {**COUNT, "max": -1}},
+            "criteria.few.max: a count is never below 0: must be at least 0, not -1",
+            id="a count that is always too high",
+        ),
+        pytest.param(
+            {"criteria__few": {**COUNT, "min": -1}},
+            "criteria.few.min: a count is never below 0: must be at least 0, not -1",
+            id="a count that is never too low",
+        ),
+        pytest.param(
+            {"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
+            "criteria.few.min_samples: must be 0, said in so many words: errors is `missing: "
+            "zero`, so while all is well there are no samples to count, and silence has to pass",
+            id="health that is silent, and samples asked of it",
         ),
         pytest.param(
             {"criteria__works__over": "7m"},
@@ -364,10 +395,31 @@ def test_a_ratio_needs_counts_on_both_sides() -> None:
         pytest.param(
             {
                 "criteria__works__over": "1m",
+                "criteria__works__failure_limit": 1,
                 "criteria__fast__over": "1m",
                 "steps__0__bake": "1m",
             },
             id="a bake of one window of a minute",
+        ),
+        pytest.param({"criteria__works__over": "20m"}, id="a bake of as many windows as fail"),
+        pytest.param(
+            {
+                "criteria__few": {**COUNT, "max": 1, "min_samples": 0},
+                "metrics__errors__missing": "zero",
+            },
+            id="silence that may pass",
+        ),
+        pytest.param(
+            {"criteria__some": {**COUNT, "min": 1}, "metrics__errors__missing": "zero"},
+            id="silence that is too little",
+        ),
+        pytest.param(
+            {
+                "criteria__cold": {**COUNT, "metric": "latency", "min": -1},
+                "criteria__share": {**COUNT, "per": "requests", "max": "1%"},
+                "metrics__errors__missing": "zero",
+            },
+            id="what is no count may be below 0, and a share has samples of its own",
         ),
         pytest.param(
             {

@@ -60,7 +60,7 @@ def desk(
     # A process reads botocore's service models once, and that takes longer than a tick.
     monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
     # An update of the emulator is done after half a second.
-    monkeypatch.setattr("controller.runner.LOOK_EVERY", timedelta(milliseconds=100))
+    monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(milliseconds=100))
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.sqlite import SqliteStore
 from tests.e2e.account import OTHERS, POLICY, Account
 from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
@@ -209,10 +210,12 @@ print(json.dumps({"status": status, "modules": sorted(sys.modules)}), file=sys.s
 
 @pytest.mark.parametrize("busy", [False, True], ids=["an idle store", "a rollout that is judged"])
 def test_a_tick_loads_nothing_that_it_does_not_need(
-    program: Program, busy: bool, request: pytest.FixtureRequest
+    program: Program, busy: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if busy:
         request.getfixturevalue("started_earlier")
+    else:
+        SqliteStore(tmp_path / "rollouts.db").close()
 
     answer = program.python(LIST_MODULES)
 

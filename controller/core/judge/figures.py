@@ -11,10 +11,12 @@ def moment(second: int) -> str:
 
 
 def stretch(start: int, end: int) -> str:
-    """Return a stretch of time with its day said once: `2026-11-24 12:00 to 12:15 UTC`."""
-    begin = moment(start).removesuffix(" UTC")
-    day, _ = begin.split(" ")
-    return f"{begin} to {moment(end).removeprefix(f'{day} ')}"
+    """Return a stretch of time, within a day as `2026-11-24 12:00 to 12:15 UTC`."""
+    begin, until = moment(start), moment(end)
+    day = begin[: len("2026-11-24 ")]
+    if not until.startswith(day):
+        return f"{begin} to {until}"
+    return f"{begin.removesuffix(' UTC')} to {until.removeprefix(day)}"
 
 
 def percent(value: float, bound: float, digits: int) -> str:

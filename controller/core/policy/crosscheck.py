@@ -20,7 +20,6 @@ from controller.core.policy.model import Metric
 from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.wording import suggestion
-from controller.core.units import shown
 
 COUNTS = ("Sum", "SampleCount")
 
@@ -136,7 +135,7 @@ def _bounds(parts: Parts) -> Iterator[Problem]:
             continue
         side = "min" if criterion.max is None else "max"
         if metric.statistic in COUNTS and criterion.bound < 0:
-            message = f"a count is never below 0: must be at least 0, not {shown(criterion.bound)}"
+            message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)
         if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:
             yield Problem(("criteria", name, "min_samples"), _NEVER_PASSES.format(criterion.metric))

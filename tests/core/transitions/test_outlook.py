@@ -129,7 +129,7 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
         ),
         pytest.param(
             AT_10, reads(10), 7, SICK,
-            "works fails: success was below 99% in 2 windows of 1m in a row from 2026-11-24 12:02 "
+            "works fails: success was below 99% in 2 windows of 1m in a row, from 2026-11-24 12:02 "
             "to 12:04 UTC, last 95%; 10 failures in 200 requests since 2026-11-24 12:02 UTC.",
             id="gate failed",
         ),
