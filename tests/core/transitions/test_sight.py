@@ -90,7 +90,7 @@ def test_one_series_that_answers_is_sight() -> None:
 
 
 def test_the_warning_says_since_when_why_and_what_now() -> None:
-    decision = tick(replace(BAKING, blind_since=NOON), GONE, 95)
+    decision = tick(replace(BAKING, blind_since=NOON, sealed_at=NOON + 60 * MINUTE), GONE, 95)
     (notice,) = decision.notices
     assert notice.severity is Severity.WARNING
     assert notice.text == (
