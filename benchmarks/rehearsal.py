@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    events.configure(least=None)
+    events.silence()
     pairs = [
         (_timed("-m", "controller", *_ARGUMENTS), _timed("-c", _FLOOR)) for _ in range(options.runs)
     ]
