@@ -40,7 +40,7 @@ def test_a_move_is_shown_and_not_made(
     desk: Desk, command: tuple[str | Path, ...], would: str
 ) -> None:
     desk.start()
-    desk.serve(70 * MINUTE)
+    desk.serve(72 * MINUTE)
     function, store = desk.account.revision(), desk.stored()
 
     answer = desk.run(*command, "--dry-run", "--json")

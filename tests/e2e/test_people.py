@@ -44,7 +44,7 @@ def test_a_weight_set_to_0_by_another_hand_ends_the_rollout(desk: Desk) -> None:
 
 def test_what_a_deployment_changes_between_two_ticks_survives_the_next_raise(desk: Desk) -> None:
     desk.start()
-    desk.serve(70 * MINUTE)
+    desk.serve(72 * MINUTE)
     desk.account.change(DATABASE_URL="postgres://elsewhere", ADDED="=new=")
 
     assert desk.tick().status == 0

@@ -32,9 +32,9 @@ def program(environment: dict[str, str]) -> Program:
 @pytest.fixture
 def started_earlier(desk: Desk) -> Desk:
     """A rollout that was started at 10 % more than an hour ago, and is due for 50 %."""
-    desk.move_clock(-70 * MINUTE)
+    desk.move_clock(-72 * MINUTE)
     desk.start()
-    desk.serve(70 * MINUTE)
+    desk.serve(72 * MINUTE)
     return desk
 
 

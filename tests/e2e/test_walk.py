@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ministack
 def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> None:
     desk.start()
     statuses, pairs = [0], [desk.account.pair()]
-    for length, every in ((2 * HOUR + 30 * MINUTE, 5 * MINUTE), (24 * HOUR, 20 * MINUTE)):
+    for length, every in ((2 * HOUR + 40 * MINUTE, 5 * MINUTE), (25 * HOUR, 20 * MINUTE)):
         for answer in desk.ticks(length, every=every):
             statuses.append(answer.status)
             pairs.append(desk.account.pair())
@@ -44,7 +44,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     desk: Desk,
 ) -> None:
     desk.start()
-    desk.serve(70 * MINUTE)
+    desk.serve(72 * MINUTE)
     assert desk.tick().status == 0
     assert desk.account.pair() == ("50", "false")
 
@@ -71,7 +71,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
 
 def test_requests_that_go_on_after_a_rollback_end_a_tick_with_5_once(desk: Desk) -> None:
     desk.start()
-    desk.serve(70 * MINUTE, slow=True)
+    desk.serve(72 * MINUTE, slow=True)
     assert desk.tick().status == 0
     assert desk.account.pair() == ("0", "false")
 
@@ -83,7 +83,7 @@ def test_requests_that_go_on_after_a_rollback_end_a_tick_with_5_once(desk: Desk)
 
 def test_a_slower_p95_rolls_back_although_the_average_is_the_same(desk: Desk) -> None:
     desk.start()
-    desk.serve(70 * MINUTE, slow=True)
+    desk.serve(72 * MINUTE, slow=True)
 
     assert desk.tick().status == 0
 
@@ -126,7 +126,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert (status["reason"], status["blocked"]) == ("baking", "the bake")
     assert status["next"].startswith("50 % at ")
     due = datetime.fromisoformat(status["next_at"]) - datetime.fromisoformat(status["settled"])
-    assert timedelta(minutes=65) <= due <= timedelta(minutes=71)  # warm-up, bake, window, settling
+    assert timedelta(minutes=65) <= due <= timedelta(minutes=72)  # warm-up, bake, window, settling
     findings = {one["criterion"]: one for one in status["findings"]}
     assert list(findings) == [
         "SC-003", "SC-004", "auth-failures", "p95-integration", "p95-latency", "traffic",
@@ -145,7 +145,7 @@ def test_one_tick_advances_the_rollouts_of_two_functions(desk: Desk) -> None:
     other = desk.another_policy(**{FUNCTION: "Other", "name: execution-api": "name: other-api"})
     desk.start()
     desk.start(other)
-    desk.serve(70 * MINUTE)
+    desk.serve(72 * MINUTE)
 
     answer = desk.tick()
 
