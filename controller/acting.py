@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from controller import events
 from controller.core.decide import refused
-from controller.core.effects import Decision, Lower, Notice, Raise
+from controller.core.effects import Decision, Lower, Notice, Shift
 from controller.core.evidence import kept
 from controller.core.history import Entry, append, series_data, target_data
 from controller.core.observation import Observation, Reading, Unreadable, Update
@@ -49,14 +49,14 @@ class Acting:
         log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
         return decision
 
-    def raise_once(self, rollout: Rollout, move: Raise) -> bool:
+    def shift_once(self, rollout: Rollout, move: Shift) -> bool:
         """Write the weight once; False when it was not written. The next tick looks again."""
         try:
-            self.looking.target_of(rollout).raise_to(move.weight, move.token)
+            self.looking.target_of(rollout).shift_to(move.weight, move.token)
         except TargetError as error:
-            log.error("raise_refused", **facts(rollout, error))
+            log.error("shift_refused", **facts(rollout, error))
             return False
-        log.info("weight_raised", rollout=rollout.id, weight_percent=move.weight)
+        log.info("weight_shifted", rollout=rollout.id, weight_percent=move.weight)
         return True
 
     def settled(self, rollout: Rollout, patience: timedelta) -> Reading | Unreadable:

@@ -11,8 +11,11 @@
         WriteUncertainError         1   no answer: the write may or may not have happened
       StoreError                    1   rollouts could not be read or saved
         StateConflictError         75   another run saved first; safe to run again
+        LeaseHeldError             75   another run has the rollout; safe to run again
         TargetTakenError            2   another rollout owns the target
         UnknownRolloutError         2   no rollout has this id
+        MovedError                  2   the rollout lives in another store now
+        NoStoreError                2   there is no store at that place
 
 Absence of data is never an error: it is a finding.
 """
@@ -93,6 +96,12 @@ class StateConflictError(StoreError):
     exit_status = Exit.BUSY
 
 
+class LeaseHeldError(StoreError):
+    """Another run has this rollout at the moment; safe to run again."""
+
+    exit_status = Exit.BUSY
+
+
 class TargetTakenError(StoreError):
     """Another rollout owns the target; it is named in the message."""
 
@@ -101,5 +110,17 @@ class TargetTakenError(StoreError):
 
 class UnknownRolloutError(StoreError):
     """No rollout has this id."""
+
+    exit_status = Exit.USAGE
+
+
+class MovedError(StoreError):
+    """The rollout lives in another store now, which is named in the message."""
+
+    exit_status = Exit.USAGE
+
+
+class NoStoreError(StoreError):
+    """There is no store at the place that was named."""
 
     exit_status = Exit.USAGE

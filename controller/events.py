@@ -10,9 +10,9 @@ from typing import Any, Final, TextIO
 
 CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
-    "weight_raised": "more traffic goes to the canary",
+    "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",
-    "raise_refused": "the raise was not written; the next tick looks again",
+    "shift_refused": "the weight was not written; the next tick looks again",
     "lower_failed": "0 % could not be written; the next tick tries again",
     "target_unreadable": "the target did not answer; nothing is raised",
     "metrics_unavailable": "measurements could not be read; the gate is inconclusive",
@@ -21,7 +21,8 @@ CATALOGUE: Final = {
     "notify_failed": "people could not be told; the tick goes on",
     "rollout_started": "a rollout was created and its first weight decided",
     "call_retried": "a call that lowers the weight is tried again",
-    "tick_lost": "another run saved first; this one changed nothing and is safe to run again",
+    "tick_lost": "another run holds the rollout or saved first; this one changed nothing",
+    "lease_kept": "a lease could not be given back; other runs wait until it is over",
     "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
 }

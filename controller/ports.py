@@ -23,7 +23,7 @@ class Target(Protocol):
         """
         ...
 
-    def raise_to(self, weight: int, token: str) -> None:
+    def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` once, only if the target still carries `token`.
 
         Raises WriteRefusedError or WriteConflictError (nothing was written), or
@@ -76,25 +76,54 @@ class MetricSource(Protocol):
 
 
 class StateStore(Protocol):
-    """Keeps rollouts and their history; state and history are written together or not at all."""
+    """Keeps rollouts and their history; state and history are written together or not at all.
 
-    def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
-        """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
+    A lease keeps runs from doing the same work at once. It is no protection: that is the version,
+    which lets one of two saves through, whoever holds the lease and whatever the clocks say.
+    """
 
-        A final rollout that loses one lock loses them all: it watches no target in part.
+    def create(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        *,
+        hold: datetime | None = None,
+    ) -> None:
+        """Add a rollout and take the locks of its target; locks of closed rollouts are taken over.
+
+        A closed rollout that loses one lock loses them all: it watches no target in part.
+        hold: until when this run alone has it; None: nobody does.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
         ...
 
-    def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout. Raises UnknownRolloutError, StoreError."""
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        """Return the rollout, which this run alone has until it saves, releases, or `until` passes.
+
+        A lease that is over at `now` is taken from its holder, whose saves fail from then on.
+        Raises LeaseHeldError while another run has it, UnknownRolloutError, StoreError.
+        """
         ...
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+    def release(self, rollout_id: str) -> None:
+        """Let other runs in, if this one still has the rollout. Raises StoreError."""
+        ...
+
+    def load(self, rollout_id: str) -> Rollout:
+        """Return the rollout, whoever has it. Raises UnknownRolloutError, StoreError."""
+        ...
+
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
         """Write `rollout` and append `entries` if its version is still the stored one.
 
-        Returns the rollout with its new version. Raises StateConflictError otherwise, and
-        UnknownRolloutError when it was never created.
+        The lease ends with it, or goes on until `hold`. A run that never acquired the rollout may
+        save it all the same, and takes the lease from whoever has it.
+
+        Returns the rollout with its new version. Raises StateConflictError when another run saved
+        it, or took the lease over, and UnknownRolloutError when it was never created.
         """
         ...
 
@@ -103,7 +132,11 @@ class Catalogue(Protocol):
     """Finds rollouts in a store."""
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first: not final, or still watched."""
+        """Return the ids that a tick must visit, oldest first: not closed, or still watched."""
+        ...
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts, oldest first."""
         ...
 
     def of_name(self, name: str) -> Sequence[str]:
@@ -127,8 +160,20 @@ class Ownership(Protocol):
         ...
 
 
-class Store(StateStore, Catalogue, Ownership, Protocol):
-    """All three faces of a store."""
+class Archive(Protocol):
+    """Takes in what another store kept."""
+
+    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Add a rollout that ran in another store, with its whole history and the locks it holds.
+
+        Nobody sees it before all of it is there; what an interrupted call left is made use of.
+        Raises what `create` raises.
+        """
+        ...
+
+
+class Store(StateStore, Catalogue, Ownership, Archive, Protocol):
+    """All faces of a store."""
 
 
 class Notifier(Protocol):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from controller import events
 from controller.acting import Acting
 from controller.core.decide import decide, roll_back
-from controller.core.effects import Alert, Decision, Lower, Raise
+from controller.core.effects import Alert, Decision, Lower, Shift
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.overtaken import overtaken
 from controller.core.rollout import Rollout
@@ -201,7 +201,7 @@ class Runner:
         """Do what comes after the save: tell people, raise, follow the move."""
         self._acting.tell(rollout, decision.notices)
         match decision.move:
-            case Raise(weight=weight) as move if self._acting.raise_once(rollout, move):
+            case Shift(weight=weight) as move if self._acting.shift_once(rollout, move):
                 visit = self._follow(rollout, weight, patience)
             case Lower():
                 visit = self._follow(rollout, 0, patience)

@@ -36,9 +36,9 @@ class DryRunTarget:
         """Return the weight as it stands."""
         return self._target.read()
 
-    def raise_to(self, weight: int, token: str) -> None:
-        """Note the raise."""
-        self._journal.note(f"raise {self._name} to {weight} %")
+    def shift_to(self, weight: int, token: str) -> None:
+        """Note the weight."""
+        self._journal.note(f"set {self._name} to {weight} %")
 
     def lower_to_zero(self, within: timedelta) -> None:
         """Note the rollback."""

@@ -71,22 +71,22 @@ class LambdaEnvTarget:
         found = self._function.read()
         return lambda_names.doubts(self._function.name, self._pair, found.variables)
 
-    # --- raising: one shot ----------------------------------------------------------------------
+    # --- shifting: one shot ---------------------------------------------------------------------
 
-    def raise_to(self, weight: int, token: str) -> None:
+    def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` once, only if the function still has the RevisionId `token`.
 
         Raises WriteRefusedError and WriteConflictError (nothing was written), or
         WriteUncertainError when the write may have happened and the weight was not seen afterwards.
         """
         found = self._function.read()
-        self._check_raise(found, weight, token)
+        self._check_shift(found, weight, token)
         try:
             self._function.write(found, weight)
         except AWS_ERRORS as error:
             self._resolve(weight, error)
 
-    def _check_raise(self, found: Configuration, weight: int, token: str) -> None:
+    def _check_shift(self, found: Configuration, weight: int, token: str) -> None:
         name = self._function.name
         if not token:
             raise WriteRefusedError(

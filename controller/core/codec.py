@@ -40,6 +40,7 @@ def load(rollout_id: str, text: str, policy: str) -> Rollout:
     """
     data = _parse(f"the state of {rollout_id}", text)
     _check_schema(rollout_id, data)
+    data["schema"] = SCHEMA  # the fields that older versions did not know have defaults
     try:
         snapshot = _policy(policy)
     except ValidationError as error:

@@ -10,8 +10,11 @@ from controller.core.rollout import Phase, Reason, Rollout
 
 
 @dataclass(frozen=True, slots=True)
-class Raise:
-    """More traffic to the canary: one shot, under the token that the decision saw."""
+class Shift:
+    """Another weight than 0: one shot, under the token that the decision saw.
+
+    More traffic, but for a person who takes back what another hand had raised.
+    """
 
     weight: int
     token: str
@@ -44,7 +47,7 @@ class Notice:
     text: str
 
 
-Move: TypeAlias = Raise | Lower
+Move: TypeAlias = Shift | Lower
 
 
 class Alert(StrEnum):

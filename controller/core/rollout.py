@@ -13,7 +13,7 @@ from controller.core.findings import Finding
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, at, ceil_to
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Phase(StrEnum):
@@ -43,6 +43,12 @@ class Reason(StrEnum):
     COMPLETED = "completed"
     GATE_FAILED = "gate_failed"
     INCONCLUSIVE = "inconclusive"
+    FROZEN = "frozen"
+    AWAITING_APPROVAL = "awaiting_approval"
+    ADOPTED = "adopted"
+    PAUSED_BY_HAND = "paused_by_hand"
+    RESUMED = "resumed"
+    PROMOTED = "promoted"
     SHIFT_FAILED = "shift_failed"
     SHIFT_TIMED_OUT = "shift_timed_out"
     RAISE_UNCERTAIN = "raise_uncertain"
@@ -143,6 +149,10 @@ class Rollout:
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
+    resumed: when a person last let it go on; an inconclusive gate holds from there anew.
+    approved: the index of the step that a person lets it enter; None when nobody has.
+    waits_since: since when the gate has passed and a freeze or an approval holds the next step up.
+    moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
     """
@@ -182,6 +192,10 @@ class Rollout:
     drift_told: bool = False
     unconfirmed: bool = False
     reminded: datetime | None = None
+    resumed: datetime | None = None
+    approved: int | None = None
+    waits_since: datetime | None = None
+    moved_to: str = ""
     entries: int = 0
     chain: str = ""
     version: int = 0
@@ -191,6 +205,11 @@ class Rollout:
     def final(self) -> bool:
         """True when no tick moves this rollout any more."""
         return self.phase in FINAL
+
+    @property
+    def closed(self) -> bool:
+        """True when this store has nothing to do for it: final, or moved to another store."""
+        return self.final or bool(self.moved_to)
 
     @property
     def judged_from(self) -> int | None:
@@ -219,7 +238,7 @@ class Rollout:
         """When an inconclusive gate stops holding; None before the weight was seen."""
         end = self.bake_end
         hold: timedelta = self.policy.max_hold_of(self.step)
-        return None if end is None else end + hold
+        return None if end is None else max(end, self.resumed or end) + hold
 
     @property
     def locks(self) -> tuple[str, ...]:

@@ -89,19 +89,19 @@ class TargetContract:
     ) -> None:
         bench.add_function("handler", {**OTHERS, **pair("0", "false")})
         target = open_target(bench)
-        target.raise_to(weight, target.read().token)
+        target.shift_to(weight, target.read().token)
         assert variables(bench) == {**OTHERS, **pair(str(weight), boolean)}
 
     def test_a_raise_of_a_function_without_variables_adds_them(self, bench: LambdaBench) -> None:
         bench.add_function("handler", {})
         target = open_target(bench)
-        target.raise_to(10, target.read().token)
+        target.shift_to(10, target.read().token)
         assert variables(bench) == pair("10", "false")
 
     def test_a_raise_is_in_force_only_after_a_while(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         target = open_target(bench)
-        target.raise_to(10, target.read().token)
+        target.shift_to(10, target.read().token)
         moving = target.read()
         assert moving.weight == 10
         assert not moving.stands_at(10)
@@ -111,28 +111,28 @@ class TargetContract:
         bench.add_function("handler", OTHERS)
         early, late = open_target(bench), open_target(bench)
         token = late.read().token
-        early.raise_to(10, token)
+        early.shift_to(10, token)
         settled(bench)
         with pytest.raises(WriteConflictError, match=r"handler was changed since 50 % was decided"):
-            late.raise_to(50, token)
+            late.shift_to(50, token)
         assert variables(bench) == {**OTHERS, **pair("10", "false")}
 
     def test_a_raise_during_an_update_writes_nothing(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         target = open_target(bench)
-        target.raise_to(10, target.read().token)
+        target.shift_to(10, target.read().token)
         with pytest.raises(WriteConflictError, match="another change is in progress"):
-            target.raise_to(50, target.read().token)
+            target.shift_to(50, target.read().token)
         assert variables(bench) == {**OTHERS, **pair("10", "false")}
 
     def test_the_end_of_an_update_makes_its_token_old(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         target = open_target(bench)
-        target.raise_to(10, target.read().token)
+        target.shift_to(10, target.read().token)
         during = target.read().token
         settled(bench)
         with pytest.raises(WriteConflictError):
-            target.raise_to(50, during)
+            target.shift_to(50, during)
 
     # --- lowering -------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class TargetContract:
     def test_lowering_waits_for_an_update_that_is_in_progress(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         target = open_target(bench)
-        target.raise_to(100, target.read().token)
+        target.shift_to(100, target.read().token)
         target.lower_to_zero(LIMIT)
         assert variables(bench) == {**OTHERS, **pair("0", "false")}
 

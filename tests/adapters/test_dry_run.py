@@ -43,7 +43,7 @@ def dry(kept: Store, journal: Journal) -> DryRunStore:
 def test_a_target_is_read_and_never_written(journal: Journal) -> None:
     world = a_world()
     target = DryRunTarget(opened(world), "handler", journal)
-    target.raise_to(50, target.read().token)
+    target.shift_to(50, target.read().token)
     target.lower_to_zero(timedelta(minutes=1))
     assert target.read() == opened(world).read()
     assert list(target.obstacles()) == list(opened(world).obstacles())

@@ -64,7 +64,7 @@ def world() -> World:
 def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception) -> None:
     target = opened(world)
     meets(world, UPDATE, happens_but(error))
-    target.raise_to(50, target.read().token)
+    target.shift_to(50, target.read().token)
     assert variables(world) == {**OTHERS, **pair("50", "false")}
 
 
@@ -89,7 +89,7 @@ def test_a_raise_that_did_not_happen_says_how_sure_that_is(
     target = opened(world)
     meets(world, UPDATE, fails(error))
     with pytest.raises(TargetError, match=r"handler was not set to 50 % \(lambda:Update") as caught:
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
     assert type(caught.value) is raised
     assert variables(world) == {**OTHERS, **pair("10", "false")}
 
@@ -98,7 +98,7 @@ def test_a_raise_is_one_shot(world: World) -> None:
     target = opened(world)
     meets(world, UPDATE, fails(answered(CONFLICT)), times=1)
     with pytest.raises(WriteConflictError):
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
     assert world.calls["lambda", UPDATE] == 1
 
 
@@ -114,7 +114,7 @@ def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_rea
 
     meets(world, UPDATE, odd)
     with pytest.raises(WriteUncertainError, match=r"not set to 50 %.* and then .*cannot be read"):
-        target.raise_to(50, token)
+        target.shift_to(50, token)
 
 
 def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: World) -> None:
@@ -122,7 +122,7 @@ def test_a_raise_into_an_environment_that_cannot_be_read_writes_nothing(world: W
     token = target.read().token
     meets(world, READ, unreadable)
     with pytest.raises(WriteRefusedError, match="nothing is written"):
-        target.raise_to(50, token)
+        target.shift_to(50, token)
     assert variables(world) == {**OTHERS, **pair("10", "false")}
 
 
@@ -130,7 +130,7 @@ def test_a_raise_that_lambda_takes_and_cannot_read_back_is_uncertain(world: Worl
     target = opened(world)
     meets(world, UPDATE, unreadable)
     with pytest.raises(WriteUncertainError, match="Lambda took 50 % for handler but cannot read"):
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
 
 
 def test_a_raise_beyond_the_size_of_an_environment_writes_nothing(world: World) -> None:
@@ -138,13 +138,13 @@ def test_a_raise_beyond_the_size_of_an_environment_writes_nothing(world: World) 
     world.add_function("handler", full)
     target = opened(world)
     with pytest.raises(WriteRefusedError, match=r"would have 4120 bytes, and Lambda takes 4096"):
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
     assert variables(world) == full
 
 
 def test_nothing_is_raised_without_a_token(world: World) -> None:
     with pytest.raises(WriteRefusedError, match="handler has no RevisionId"):
-        opened(world).raise_to(50, "")
+        opened(world).shift_to(50, "")
     assert variables(world) == {**OTHERS, **pair("10", "false")}
 
 
@@ -198,7 +198,7 @@ def test_a_raise_gives_way_to_another_hand_in_between(world: World, takes: timed
     target = opened(world)
     meets(world, UPDATE, another_hand(world, takes))
     with pytest.raises(WriteConflictError):
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
     assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("10", "false")}
 
 

@@ -111,7 +111,7 @@ def test_the_value_of_another_variable_is_told_to_nobody(
     token = target.read().token
     meets(world, operation, odd)
     with capture_logs() as logs, pytest.raises(RolloutError) as caught:
-        target.raise_to(50, token) if raising else target.lower_to_zero(MINUTE)
+        target.shift_to(50, token) if raising else target.lower_to_zero(MINUTE)
     told = [text for error in chain(caught.value) for text in (str(error), repr(vars(error)))]
     assert [text for text in [*told, repr(logs)] if SECRET[:10] in text] == []
 
@@ -124,7 +124,7 @@ def test_a_refusal_is_told_by_its_code_alone_however_the_environment_in_it_is_sp
     refused = f"exceeded the 4KB limit. String measured: {spelt}"
     meets(world, UPDATE, fails(answered("InvalidParameterValueException", message=refused)))
     with pytest.raises(WriteRefusedError, match="InvalidParameterValueException") as caught:
-        target.raise_to(50, target.read().token)
+        target.shift_to(50, target.read().token)
     assert "quoted" not in str(caught.value)
 
 

@@ -151,7 +151,7 @@ def test_a_newer_state_asks_for_an_upgrade() -> None:
     with pytest.raises(StoreError) as raised:
         codec.load("checkout#1", newer, SNAPSHOT)
     assert str(raised.value) == (
-        "checkout#1 was written by a newer rolloutctl (schema 2, this one reads 1); upgrade"
+        f"checkout#1 was written by a newer rolloutctl (schema {SCHEMA + 1}, this one reads {SCHEMA}); upgrade"
     )
 
 

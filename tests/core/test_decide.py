@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from controller.core.decide import roll_back
-from controller.core.effects import Alert, Decision, Raise
+from controller.core.effects import Alert, Decision, Shift
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
@@ -70,19 +70,19 @@ FULL = "full"
             id="0 % that is still moving is read back before the rollout ends",
         ),
         pytest.param(
-            RAISING, reads(10), 1, PROGRESSING, Reason.WRITE_AGAIN, Raise(50, "token-1"),
+            RAISING, reads(10), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
             id="a raise that was saved and never written is written again",
         ),
         pytest.param(
-            FIRST_RAISE, reads(0), 1, PROGRESSING, Reason.WRITE_AGAIN, Raise(10, "token-1"),
+            FIRST_RAISE, reads(0), 1, PROGRESSING, Reason.WRITE_AGAIN, Shift(10, "token-1"),
             id="the first raise that was never written is written again",
         ),
         pytest.param(
-            RAISING, reads(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Raise(50, "token-1"),
+            RAISING, reads(10), 60, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
             id="a raise that was never written is written again however late it is first seen",
         ),
         pytest.param(
-            UNFINISHED, reads(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Raise(50, "token-1"),
+            UNFINISHED, reads(10), 10, PROGRESSING, Reason.WRITE_AGAIN, Shift(50, "token-1"),
             id="a raise that is refused is written again up to shift_timeout",
         ),
         pytest.param(
@@ -230,7 +230,7 @@ def test_a_raise_that_was_asked_for(
         ),
         pytest.param(
             reads(10, token="token-2"), 15, HEALTHY, PROGRESSING, Reason.GATE_PASSED,
-            Raise(50, "token-2"),
+            Shift(50, "token-2"),
             id="a gate that passes leads to the next weight, under the token that was seen",
         ),
         pytest.param(
@@ -266,7 +266,7 @@ def test_a_raise_that_was_asked_for(
             id="silence for max_hold pauses",
         ),
         pytest.param(
-            reads(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Raise(50, "token-1"),
+            reads(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Shift(50, "token-1"),
             id="ticks that were missed do not turn a pass into a pause",
         ),
         pytest.param(
@@ -407,7 +407,7 @@ def test_a_rollout_that_does_not_climb(
     [
         ("pause", PAUSED, Reason.INCONCLUSIVE, None),
         ("rollback", ROLLING_BACK, Reason.INCONCLUSIVE, LOWER),
-        ("advance", PROGRESSING, Reason.ADVANCED_UNPROVEN, Raise(50, "token-1")),
+        ("advance", PROGRESSING, Reason.ADVANCED_UNPROVEN, Shift(50, "token-1")),
     ],
 )
 def test_a_hold_ends_as_the_policy_says(
@@ -445,7 +445,7 @@ def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
     rollout, raises = RAISING, 0
     for minute in range(1, 60):
         decision = tick(rollout, reads(10), minute)
-        raises += isinstance(decision.move, Raise)
+        raises += isinstance(decision.move, Shift)
         rollout = decision.rollout
         if rollout.phase is ROLLING_BACK:
             break

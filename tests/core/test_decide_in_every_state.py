@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.decide import decide
-from controller.core.effects import Raise
+from controller.core.effects import Shift
 from controller.core.observation import Observation, Reading, Update
 from controller.core.rollout import FINAL, Intent, Phase, Reason, Rollout
 from tests.ladder import GONE, HEALTHY, HOPELESS, OUTAGE, PARTIAL, SICK, SILENT, THIN, a_ladder
@@ -98,7 +98,7 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
     decision = decide(rollout, seen, now)
-    if not isinstance(decision.move, Raise):
+    if not isinstance(decision.move, Shift):
         return
     after = decision.rollout
     assert decision.record is not None
@@ -117,7 +117,7 @@ def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
     move = decide(rollout, seen, now).move
-    if isinstance(move, Raise):
+    if isinstance(move, Shift):
         assert isinstance(seen.target, Reading)
         assert seen.target.token == move.token
         assert seen.target.weight is not None
@@ -132,7 +132,7 @@ def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
 ) -> None:
     decision = decide(rollout, seen, now)
     at_zero = isinstance(seen.target, Reading) and seen.target.weight == 0
-    if at_zero and isinstance(decision.move, Raise):
+    if at_zero and isinstance(decision.move, Shift):
         assert (decision.rollout.reason, rollout.step) == (Reason.WRITE_AGAIN, 0)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.effects import Decision, Notice, Raise, Severity
+from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.findings import Verdict, weakest
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
@@ -53,7 +53,7 @@ def created(
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
     entry = record("started", rollout, rollout, 0, now)
-    return Decision(outlook(rollout), Raise(weight, reading.token), (notice,), entry)
+    return Decision(outlook(rollout), Shift(weight, reading.token), (notice,), entry)
 
 
 def waiting(rollout: Rollout, reason: Reason, why: str) -> Decision:
@@ -112,7 +112,7 @@ def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) 
     )
     return Decision(
         outlook(after),
-        Raise(weight, target.token),
+        Shift(weight, target.token),
         (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
         record("advanced", rollout, after, rollout.weight, now, keeps_series=True),
     )

@@ -7,7 +7,7 @@ one late tick saw, or could not see, is no reason to take a healthy release back
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.effects import Decision, Raise
+from controller.core.effects import Decision, Shift
 from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.back import ended_at_zero, rolling_back
@@ -48,7 +48,7 @@ def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
 
 
 def _write_again(rollout: Rollout, now: datetime) -> Decision:
-    move = Raise(rollout.weight, rollout.intent.token)
+    move = Shift(rollout.weight, rollout.intent.token)
     sentence = f"{move.weight} % was decided but not written; writing it again"
     after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence)
     entry = record("write_again", rollout, after, rollout.intent.previous, now)

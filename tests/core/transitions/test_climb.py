@@ -7,7 +7,7 @@ import pytest
 
 from controller.core import transitions
 from controller.core.decide import decide
-from controller.core.effects import Raise
+from controller.core.effects import Shift
 from controller.core.observation import Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Reason, Rollout
@@ -67,7 +67,7 @@ def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
 def test_the_next_weight_follows_the_step_and_not_the_weight() -> None:
     out_of_line = replace(AT_50, intent=replace(AT_50.intent, weight=10))
     decision = tick(out_of_line, reads(10), 15)
-    assert (decision.rollout.step, decision.move) == (2, Raise(100, "token-1"))
+    assert (decision.rollout.step, decision.move) == (2, Shift(100, "token-1"))
 
 
 def test_a_step_is_judged_by_its_own_criteria() -> None:
@@ -104,7 +104,7 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
     for minute in range(1, 260):
         seen = Observation(reads(weight), healthy_until(minute))
         decision = decide(rollout, seen, NOON + minute * MINUTE)
-        if isinstance(decision.move, Raise):
+        if isinstance(decision.move, Shift):
             weight = decision.move.weight
         if decision.record:
             told.append((minute, decision.record.kind, weight))
@@ -124,7 +124,7 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
 
 def created(policy: Policy, retry_reason: str | None = None) -> Rollout:
     decision = transitions.created(policy, "code-1", reads(0), 1, {}, retry_reason, NOON)
-    assert decision.move == Raise(10, "token-1")
+    assert decision.move == Shift(10, "token-1")
     return decision.rollout
 
 
