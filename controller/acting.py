@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from controller import events
 from controller.core.decide import refused
 from controller.core.effects import Decision, Lower, Notice, Shift
 from controller.core.evidence import kept
-from controller.core.history import Entry, append, series_data, target_data
+from controller.core.history import Entry, append, memory_data, series_data, target_data
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
 from controller.errors import TargetError, WriteRefusedError
@@ -71,15 +71,22 @@ class Acting:
 
     # --- recording, telling ---------------------------------------------------------------------
 
-    def save(self, before: Rollout, seen: Observation, decision: Decision) -> Rollout:
+    def save(
+        self,
+        before: Rollout,
+        seen: Observation,
+        decision: Decision,
+        hold: datetime | None = None,
+    ) -> Rollout:
         """Write the next state, and its record in the same breath.
 
+        hold: until when this run still has the rollout; None: it is free with the save.
         Raises StateConflictError, StoreError: nothing was written.
         """
         after, entries = self.recorded(before, seen, decision)
         if before.final and not entries and _same(before, after):
             return before  # a finished rollout that nothing happened to is not written again
-        return self.looking.store.save(after, entries)
+        return self.looking.store.save(after, entries, hold=hold)
 
     def recorded(
         self, before: Rollout, seen: Observation, decision: Decision
@@ -88,7 +95,11 @@ class Acting:
         if decision.record is None:
             return decision.rollout, []
         series = kept(before, decision.rollout, seen.series) if decision.record.keeps_series else {}
-        data = {"target": target_data(seen.target), "series": series_data(series)}
+        data = {
+            "target": target_data(seen.target),
+            "series": series_data(series),
+            "memory": memory_data(before),
+        }
         after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
         return after, [entry]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller import events
 from controller.core.judge import Needs, needs, unanswered
@@ -13,6 +13,40 @@ from controller.errors import MetricsError, RolloutError, TargetError, WriteRefu
 from controller.ports import Clock, MetricSource, Store, Target, Targets
 
 log = events.logger()
+
+
+class OwnTarget:
+    """A target that is refused when it is another one than `identity`, of the same name.
+
+    That is another account or region: a rollout must not move traffic where it never was.
+    """
+
+    def __init__(self, target: Target, identity: str) -> None:
+        self._target, self._identity = target, identity
+
+    def read(self) -> Reading:
+        """Return the weight as it stands. Raises WriteRefusedError for another target."""
+        reading = self._target.read()
+        if reading.identity != self._identity:
+            raise WriteRefusedError(
+                f"{reading.identity} answers where the rollout runs on {self._identity}; nothing "
+                "is written: check the account and the region of these credentials"
+            )
+        return reading
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Write `weight` once; the token is of the right target, or refused."""
+        self._target.shift_to(weight, token)
+
+    def lower_to_zero(self, within: timedelta) -> None:
+        """Write weight 0, unless it is known that this is another target."""
+        try:
+            self.read()
+        except WriteRefusedError:
+            raise
+        except TargetError:
+            pass  # lowering tries longer than a read, and says what is wrong
+        self._target.lower_to_zero(within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +81,7 @@ class Looking:
     def target_of(self, rollout: Rollout) -> Target:
         """Return the target of `rollout`, opened once."""
         if rollout.id not in self._open:
-            self._open[rollout.id] = self.targets(rollout.policy.target)
+            self._open[rollout.id] = OwnTarget(self.targets(rollout.policy.target), rollout.target)
         return self._open[rollout.id]
 
     def look(self, rollout: Rollout) -> Look:

@@ -6,19 +6,23 @@ from controller.core import transitions
 from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.errors import RolledBackError, TargetError, UsageError
+from controller.errors import MovedError, RolledBackError, TargetError, UsageError
 from controller.ports import OpenTarget
-from controller.preflight import Preflight, preflight
+from controller.preflight import Preflight, live_step, preflight
 from controller.runner import Runner
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: a policy, a revision (default: the code's digest), and a retry."""
+    """What somebody asked for: a policy, a revision (default: the code's digest), and a retry.
+
+    adopt: begin at the step whose weight is live already, and move nothing.
+    """
 
     policy: Policy
     revision: str | None = None
     retry_reason: str | None = None
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,46 @@ def start(runner: Runner, request: Request) -> Started:
     if known is not None:
         return Started(known, created=False)
     now = runner.clock.now()
-    checked = preflight(runner, request.policy, reading, target.obstacles(), now)
+    checked = preflight(
+        runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
+    )
     if checked.refusals:
         lines = "\n".join(f"  {line}" for line in checked.refusals)
         raise UsageError(f"{request.policy.name} was not started; nothing was touched:\n{lines}")
     attempt = len(runner.store.of_name(request.policy.name)) + 1
     first = transitions.created(
-        request.policy, revision, reading, attempt, checked.baselines, request.retry_reason, now
+        request.policy,
+        revision,
+        reading,
+        attempt,
+        checked.baselines,
+        request.retry_reason,
+        now,
+        live_step(request.policy, reading) if request.adopt else None,
     )
     return Started(runner.begin(first, reading), created=True, warnings=checked.warnings)
 
 
-def look(runner: Runner, policy: Policy) -> Preflight:
+def retry(runner: Runner, rollout_id: str, why: str) -> Started:
+    """Start the revision of a rollout that was rolled back once more, by the policy it had.
+
+    Raises UsageError when it was not rolled back, or `why` is empty, and what `start` raises.
+    """
+    known = runner.store.load(rollout_id)
+    if known.phase is not Phase.ROLLED_BACK:
+        raise UsageError(
+            f"retry changed nothing of {known.id}: it is {known.phase}, and only what was rolled "
+            "back is tried again"
+        )
+    return start(runner, Request(known.policy, known.revision, retry_reason=why))
+
+
+def look(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
     """Return what a start of `policy` would find. Raises UsageError for an unreadable target."""
     target = runner.looking.targets(policy.target)
     reading = _read(target, policy)
-    return preflight(runner, policy, reading, target.obstacles(), runner.clock.now())
+    now = runner.clock.now()
+    return preflight(runner, policy, reading, target.obstacles(), now, adopt=adopt)
 
 
 def _read(target: OpenTarget, policy: Policy) -> Reading:
@@ -78,6 +106,8 @@ def _known(runner: Runner, request: Request, revision: str, reading: Reading) ->
     """
     for rollout_id in reversed(runner.store.of_name(request.policy.name)):
         known = runner.store.load(rollout_id)
+        if known.moved_to:
+            raise MovedError(f"{known.id} was moved to {known.moved_to}; start it there")
         if not known.final:
             return _same(known, request, revision)
         if known.revision != revision:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from controller.carrying import Visit
 from controller.core.rollout import Phase, Rollout
-from controller.runner import Runner, Visit
+from controller.runner import Runner
 
 # Phases in which only a person, or nothing at all, moves a rollout on.
 RESTING = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})

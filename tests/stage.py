@@ -17,7 +17,8 @@ from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.looking import Looking
 from controller.ports import OpenTarget, Store
-from controller.runner import Runner, Visit
+from controller.carrying import Visit
+from controller.runner import Runner
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.scenario import Scenario
 from controller.simulation.world import World

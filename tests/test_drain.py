@@ -10,7 +10,7 @@ from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
 from controller.core.rollout import Phase
 from controller.rehearsal import rehearse
-from controller.runner import Visit
+from controller.carrying import Visit
 from controller.simulation.faults import broken
 from controller.simulation.scenario import Scenario
 from tests.simulation.worlds import MINUTE, POLICY, scenario

@@ -17,7 +17,7 @@ from controller.core.findings import Label
 from controller.core.observation import Query, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import MetricsError, StoreError, UnknownRolloutError
-from controller.runner import FOLLOW, Visit
+from controller.carrying import FOLLOW, Visit
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.refusals import refusal
 from controller.start import Request, start

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from controller import events
+from controller.carrying import Visit
 from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase
 from controller.errors import Exit, StoreError, TargetError, UsageError
-from controller.runner import Visit
 
 
 @click.command()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from controller.carrying import Visit
 from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, UsageError
-from controller.runner import Runner, Visit
+from controller.runner import Runner
 
 
 @click.command()

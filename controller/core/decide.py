@@ -16,7 +16,7 @@ from controller.core.judge import Evidence, drain_disturbed, drain_of, judge
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 
-__all__ = ["decide", "refused", "roll_back"]
+__all__ = ["decide", "refused"]
 
 
 def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -48,23 +48,16 @@ def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
             assert_never(unreachable)
 
 
-def roll_back(rollout: Rollout, seen: Observation, now: datetime, why: str) -> Decision:
-    """Return the decision of a person to roll back: legal in every phase, blocked by nothing.
-
-    A rollout that is rolled back already guards zero again and lowers whatever it finds.
-    """
-    now = max(now, rollout.updated)
-    rollout = replace(rollout, updated=now)
-    decision = to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, why, _weight(seen.target), now)
-    return to.sighted(rollout, decision, seen, now)
-
-
 def refused(decision: Decision, why: str, now: datetime) -> Decision:
     """Return what `decision` becomes when its move to 0 % was refused for good, and `why`.
 
     It ends the tick in alarm, pages at most every quarter of an hour, and is recorded once.
     """
-    return to.unconfirmed(decision, why, max(now, decision.rollout.updated))
+    decision = to.unconfirmed(decision, why, max(now, decision.rollout.updated))
+    entry = decision.record
+    if entry is None:
+        return decision
+    return replace(decision, record=replace(entry, because={**entry.because, "refused": why}))
 
 
 def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
@@ -124,8 +117,19 @@ def _passed(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     """The gate passed; a target that takes no raise now is no reason to go back, or on."""
     target = seen.target
     if isinstance(target, Reading) and target.stands_at(rollout.weight):
-        return to.next_step(rollout, target, Reason.GATE_PASSED, now)
+        return _upward(rollout, seen, target, Reason.GATE_PASSED, now)
     return _held(rollout, seen, now) or to.inconclusive(rollout, target, now)
+
+
+def _upward(
+    rollout: Rollout, seen: Observation, target: Reading, reason: Reason, now: datetime
+) -> Decision:
+    """The gate lets the rollout go on; a freeze or a missing approval may not."""
+    barrier = to.barrier(rollout, now)
+    if barrier is None:
+        return to.next_step(rollout, target, reason, now)
+    decision = to.held_up(rollout, barrier, reason, now)
+    return decision if decision.record else _keep(decision.rollout, seen, now)
 
 
 def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -138,7 +142,7 @@ def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decisio
             why = to.held_too_long(rollout, target)
             return to.rolling_back(rollout, Reason.INCONCLUSIVE, why, _weight(target), now)
         case "advance" if isinstance(target, Reading) and target.stands_at(rollout.weight):
-            return to.next_step(rollout, target, Reason.ADVANCED_UNPROVEN, now)
+            return _upward(rollout, seen, target, Reason.ADVANCED_UNPROVEN, now)
         case "advance" | "pause":
             return to.inconclusive(rollout, target, now)
         case unreachable:
@@ -163,9 +167,12 @@ def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
 
 
 def _newly_moved(rollout: Rollout, target: Reading) -> bool:
-    """Tell whether another hand moved a paused weight since the last look; 0 % always ends it."""
+    """Tell whether another hand moved a paused weight since the last look; 0 % always ends it.
+
+    The weight that was asked for is none: a raise was on its way, or the hand has taken it back.
+    """
     known = rollout.weight if rollout.seen_weight is None else rollout.seen_weight
-    return target.weight not in (known, rollout.seen_weight) or target.weight == 0
+    return target.weight == 0 or target.weight not in (known, rollout.seen_weight, rollout.weight)
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:

@@ -1,6 +1,7 @@
 """What a decision asks of the world. The runner carries effects out; it decides nothing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
@@ -61,7 +62,8 @@ class Alert(StrEnum):
 class Record:
     """A history entry to be: what changed and why; the chain and the author are added later.
 
-    observed: the series that the decision saw, kept with transitions and hourly evidence.
+    keeps_series: the series that the decision saw are kept with it: transitions, hourly evidence.
+    because: what decided beside the observation, as JSON data: what a person asked, for instance.
     """
 
     kind: str
@@ -75,6 +77,7 @@ class Record:
     sentence: str
     findings: tuple[Finding, ...] = ()
     keeps_series: bool = False
+    because: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

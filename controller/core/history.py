@@ -15,6 +15,16 @@ from controller.core.findings import Finding
 from controller.core.observation import Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 
+# Fields of a rollout that change without an entry, and that a later decision depends on.
+MEMORY = (
+    "barrier",
+    "blind_since",
+    "hold_from",
+    "reminded",
+    "seen_weight",
+    "unfinished_since",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -47,6 +57,8 @@ def append(
         "findings": [finding_data(finding) for finding in record.findings],
         "seen": seen,
     }
+    if record.because:
+        body["because"] = record.because
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
     digest = _digest(rollout.chain, seq, record.at, record.kind, body)
@@ -98,6 +110,19 @@ def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
             **({"message": one.message} if one.message else {}),
         }
         for key, one in series.items()
+    }
+
+
+def memory_data(rollout: Rollout) -> dict[str, Any]:
+    """Return what ticks without an entry may have changed of `rollout`, as plain JSON data.
+
+    An entry keeps it, so that its decision can be derived again without those ticks.
+    """
+    memory = {name: getattr(rollout, name) for name in MEMORY}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in memory.items()
+        if value not in (None, "")
     }
 
 

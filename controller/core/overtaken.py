@@ -27,4 +27,8 @@ def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: dateti
     stored = replace(stored, updated=now, findings=known.findings)
     weight = seen.target.weight if isinstance(seen.target, Reading) else None
     decision = to.rolling_back(stored, known.reason, known.sentence, weight, now)
-    return to.sighted(stored, decision, seen, now)
+    decision = to.sighted(stored, decision, seen, now)
+    if decision.record is None:
+        return decision
+    because = {"verb": "overtaken", "reason": str(known.reason), "sentence": known.sentence}
+    return replace(decision, record=replace(decision.record, because=because))

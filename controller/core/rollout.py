@@ -149,9 +149,9 @@ class Rollout:
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
-    resumed: when a person last let it go on; an inconclusive gate holds from there anew.
+    hold_from: from when an inconclusive gate holds anew: a person let it go on, or it had passed.
     approved: the index of the step that a person lets it enter; None when nobody has.
-    waits_since: since when the gate has passed and a freeze or an approval holds the next step up.
+    barrier: what was last said to hold the next step up although the gate passed; empty: nothing.
     moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
@@ -192,9 +192,9 @@ class Rollout:
     drift_told: bool = False
     unconfirmed: bool = False
     reminded: datetime | None = None
-    resumed: datetime | None = None
+    hold_from: datetime | None = None
     approved: int | None = None
-    waits_since: datetime | None = None
+    barrier: str = ""
     moved_to: str = ""
     entries: int = 0
     chain: str = ""
@@ -238,7 +238,7 @@ class Rollout:
         """When an inconclusive gate stops holding; None before the weight was seen."""
         end = self.bake_end
         hold: timedelta = self.policy.max_hold_of(self.step)
-        return None if end is None else max(end, self.resumed or end) + hold
+        return None if end is None else max(end, self.hold_from or end) + hold
 
     @property
     def locks(self) -> tuple[str, ...]:

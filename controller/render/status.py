@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from controller.carrying import Visit
 from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, format_duration
-from controller.runner import Visit
 
 _MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 

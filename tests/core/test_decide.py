@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from controller.core.decide import roll_back
+from controller.core.asked import Ask, Verb, asked
 from controller.core.effects import Alert, Decision, Shift
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
@@ -529,7 +529,9 @@ def test_a_weight_moved_by_another_hand_is_judged_from_then_on() -> None:
 )
 @pytest.mark.parametrize("target", [reads(100), GONE, HOPELESS], ids=["readable", "gone", "broken"])
 def test_a_person_rolls_back_in_every_phase(rollout: Rollout, target: Reading | Unreadable) -> None:
-    decision = roll_back(rollout, Observation(target), NOON + MINUTE, "the shop is down")
+    decision = asked(
+        rollout, Ask(Verb.ROLLBACK, "the shop is down"), Observation(target), NOON + MINUTE
+    )
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER)
     after = decision.rollout
     assert (after.sentence, after.updated) == ("the shop is down", NOON + MINUTE)

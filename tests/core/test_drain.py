@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.decide import decide, roll_back
+from controller.core.asked import Ask, Verb, asked
+from controller.core.decide import decide
 from controller.core.effects import Alert, Decision, Severity
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import needs
@@ -286,7 +287,9 @@ def test_a_weight_that_moves_later_does_not_change_what_was_known() -> None:
 
 def test_another_rollback_watches_its_own_drain() -> None:
     known = look(BUSY, 10, requests()).rollout
-    again = roll_back(known, Observation(reads(0)), NOON + 11 * MINUTE, "again").rollout
+    again = asked(
+        known, Ask(Verb.ROLLBACK, "again"), Observation(reads(0)), NOON + 11 * MINUTE
+    ).rollout
     assert again.drain is None
 
 

@@ -16,7 +16,7 @@ from controller.render.status import (
     visit_data,
     visit_line,
 )
-from controller.runner import Visit
+from controller.carrying import Visit
 from tests.rollouts import NOON, a_rollout
 
 FINDING = Finding(

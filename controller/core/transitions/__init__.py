@@ -11,12 +11,14 @@ from controller.core.transitions.back import (
     rolling_back,
     unconfirmed,
 )
+from controller.core.transitions.barrier import Barrier, barrier, held_up
 from controller.core.transitions.climb import (
     baking,
     created,
     evidence_entry,
     holding,
     next_step,
+    promoted,
     settled,
     waiting,
 )
@@ -28,11 +30,21 @@ from controller.core.transitions.pause import (
     raise_uncertain,
     reminder,
 )
+from controller.core.transitions.person import (
+    approved,
+    kept,
+    paused_by_hand,
+    restored,
+    resumed,
+)
 from controller.core.transitions.raising import moving, unseen, unwritten
 from controller.core.transitions.sight import sighted
 
 __all__ = [
+    "Barrier",
+    "approved",
     "baking",
+    "barrier",
     "created",
     "drained",
     "drift_in_final",
@@ -42,15 +54,21 @@ __all__ = [
     "found_at_zero",
     "guarding_zero",
     "held_too_long",
+    "held_up",
     "holding",
     "inconclusive",
+    "kept",
     "lower",
     "lowering",
     "moving",
     "next_step",
     "outlook",
+    "paused_by_hand",
+    "promoted",
     "raise_uncertain",
     "reminder",
+    "restored",
+    "resumed",
     "rolled_back",
     "rolling_back",
     "settled",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
-from controller.core.findings import Verdict, weakest
+from controller.core.findings import Label, Verdict, weakest
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import FrozenValue, Intent, Phase, Reason, Rollout, Tally
@@ -25,10 +25,16 @@ def created(
     baselines: Mapping[str, FrozenValue],
     retry_reason: str | None,
     now: datetime,
+    adopted: int | None = None,
 ) -> Decision:
-    """A new rollout with its first weight decided, from a target that stands at 0 %."""
-    weight = policy.steps[0].weight
-    sentence = f"started with revision {revision[:SHOWN_OF_REVISION]}; going to {weight} %"
+    """A new rollout with its first weight decided, from a target that stands at 0 %.
+
+    adopted: the step whose weight is live already; the rollout begins there and moves nothing.
+    """
+    step = 0 if adopted is None else adopted
+    weight = policy.steps[step].weight
+    going = f"going to {weight} %" if adopted is None else f"adopting the {weight} % that are live"
+    sentence = f"started with revision {revision[:SHOWN_OF_REVISION]}; {going}"
     if retry_reason is not None:
         sentence += f"; tried again: {retry_reason}"
     rollout = Rollout(
@@ -40,10 +46,10 @@ def created(
         digest=policy.digest(),
         target=reading.identity,
         phase=Phase.PROGRESSING,
-        reason=Reason.STARTED,
+        reason=Reason.STARTED if adopted is None else Reason.ADOPTED,
         sentence=sentence,
-        step=0,
-        intent=Intent(weight, 0, reading.token, now),
+        step=step,
+        intent=Intent(weight, 0 if adopted is None else weight, reading.token, now),
         created=now,
         since=now,
         updated=now,
@@ -52,8 +58,10 @@ def created(
         exposed_from=now,
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
-    entry = record("started", rollout, rollout, 0, now)
-    return Decision(outlook(rollout), Shift(weight, reading.token), (notice,), entry)
+    entry = record("started", rollout, rollout, rollout.intent.previous, now)
+    because = {"verb": "start", "retry_reason": retry_reason, "adopted": adopted}
+    move = Shift(weight, reading.token) if adopted is None else None
+    return Decision(outlook(rollout), move, (notice,), replace(entry, because=because))
 
 
 def waiting(rollout: Rollout, reason: Reason, why: str) -> Decision:
@@ -93,22 +101,28 @@ def settled(rollout: Rollout, now: datetime) -> Decision:
     return Decision(after, record=record("settled", rollout, after, rollout.weight, now))
 
 
-def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) -> Decision:
-    """The gate lets the rollout go on: the next weight, or success after the last."""
-    label = weakest((rollout.label, *(str(one.label) for one in rollout.findings)))
+def next_step(
+    rollout: Rollout, target: Reading, reason: Reason, now: datetime, why: str = ""
+) -> Decision:
+    """The gate, or a person, lets the rollout go on: the next weight, or success after the last."""
+    labels = [str(one.label) for one in rollout.findings] or [str(Label.NOT_YET)]
+    label = weakest((rollout.label, *labels))
     step = rollout.step + 1
     if step == len(rollout.policy.steps):
-        return _succeeded(replace(rollout, label=label), reason, now)
+        return _succeeded(rollout, label, passed(rollout, reason, why), now)
     weight = rollout.policy.steps[step].weight
-    sentence = f"{_passed(rollout, reason)}; going to {weight} %"
+    sentence = f"{passed(rollout, reason, why)}; going to {weight} %"
     after = replace(
-        _cleared(rollout),
+        cleared(rollout),
+        phase=Phase.PROGRESSING,
         reason=reason,
         sentence=sentence,
         label=label,
         step=step,
         intent=Intent(weight, rollout.intent.weight, target.token, now),
+        since=rollout.since if rollout.phase is Phase.PROGRESSING else now,
         peak=weight,
+        approved=None,
     )
     return Decision(
         outlook(after),
@@ -118,13 +132,14 @@ def next_step(rollout: Rollout, target: Reading, reason: Reason, now: datetime) 
     )
 
 
-def _succeeded(rollout: Rollout, reason: Reason, now: datetime) -> Decision:
-    sentence = f"{_passed(rollout, reason)}; the rollout is complete ({rollout.label})"
+def _succeeded(rollout: Rollout, label: str, passed_how: str, now: datetime) -> Decision:
+    sentence = f"{passed_how}; the rollout is complete ({label})"
     after = replace(
         rollout,
         phase=Phase.SUCCEEDED,
         reason=Reason.COMPLETED,
         sentence=sentence,
+        label=label,
         since=now,
         watch_until=now + WATCH_SUCCESS,
         blocked="",
@@ -136,13 +151,18 @@ def _succeeded(rollout: Rollout, reason: Reason, now: datetime) -> Decision:
     )
 
 
-def _passed(rollout: Rollout, reason: Reason) -> str:
-    if reason is Reason.ADVANCED_UNPROVEN:
-        return f"the gate at {rollout.weight} % stayed inconclusive and the policy says advance"
-    return f"the gate at {rollout.weight} % passed"
+def passed(rollout: Rollout, reason: Reason, why: str = "") -> str:
+    """Return what let the rollout go on."""
+    match reason:
+        case Reason.ADVANCED_UNPROVEN:
+            return f"the gate at {rollout.weight} % stayed inconclusive and the policy says advance"
+        case Reason.PROMOTED:
+            return f"promoted at {rollout.weight} % by hand: {why}"
+        case _:
+            return f"the gate at {rollout.weight} % passed"
 
 
-def _cleared(rollout: Rollout) -> Rollout:
+def cleared(rollout: Rollout) -> Rollout:
     """A step starts without evidence: literal windows belong to one step."""
     return replace(
         rollout,
@@ -151,5 +171,12 @@ def _cleared(rollout: Rollout) -> Rollout:
         tallies={},
         sealed_at=None,
         findings=(),
+        hold_from=None,
+        barrier="",
         blocked="",
     )
+
+
+def promoted(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
+    """A person lets the rollout go up, or be done, without the pass of its gate."""
+    return next_step(rollout, target, Reason.PROMOTED, now, why)

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from controller.core.effects import Record
 from controller.core.findings import Finding, Verdict, gate
 from controller.core.observation import Reading, Unreadable, Update
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, format_duration
 
 # A pause has no limit, but it is not forgotten either.
 REMIND_EVERY = timedelta(days=1)
+_HELD_UP = frozenset({Reason.FROZEN, Reason.AWAITING_APPROVAL})
 
 
 def outlook(rollout: Rollout) -> Rollout:
@@ -31,8 +32,8 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
         case Phase.PAUSED:
             return (
                 max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY,
-                "waits for a person to roll it back (a criterion that fails still does); "
-                "reminds once a day",
+                "waits for a person to resume, promote or roll it back (a criterion that fails "
+                "still rolls it back); reminds once a day",
             )
         case Phase.ROLLING_BACK:
             limit = rollout.since + rollout.policy.rollback_timeout
@@ -50,12 +51,24 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
         return None, then
     judged = end + rollout.policy.settle
     if rollout.updated < judged:
-        return judged, f"{then} at {clock_text(judged)} if every criterion passes"
+        return judged, f"{then} at {clock_text(judged)} if every criterion passes{_and(rollout)}"
+    if rollout.reason in _HELD_UP:
+        frozen = rollout.policy.frozen(rollout.updated)
+        return frozen.until if frozen else None, f"{then} once this is over: {rollout.blocked}"
     if gate(rollout.findings) is Verdict.PASS:
         return hold_end, f"{then} as soon as the target takes it; pauses at {clock_text(hold_end)}"
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     what = outcome[rollout.policy.on_inconclusive]
     return hold_end, f"{then} as soon as every criterion passes; {what} at {clock_text(hold_end)}"
+
+
+def _and(rollout: Rollout) -> str:
+    """Return what a passed gate would still wait for."""
+    step = rollout.step + 1
+    last = step == len(rollout.policy.steps)
+    if last or not rollout.policy.needs_approval(step) or rollout.approved == step:
+        return ""
+    return f" and it is approved (rolloutctl approve {rollout.id})"
 
 
 def baking_sentence(rollout: Rollout) -> str:

@@ -10,10 +10,20 @@ from controller.core.transitions.back import rolling_back
 from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, outlook, record
 from controller.core.units import format_duration
 
-_WHAT_NOW = (
+_MEANWHILE = (
     "Traffic stays where it is and is not raised any more; a criterion that fails still rolls it "
-    "back. To end it: rolloutctl rollback"
+    "back."
 )
+
+
+def _what_now(rollout: Rollout) -> str:
+    """Return what a person can do about a pause of `rollout`."""
+    drifted = rollout.reason is Reason.DRIFTED
+    ways = " with --restore (down only) or --keep" if drifted else ""
+    return (
+        f"{_MEANWHILE} To go on: rolloutctl resume {rollout.id}{ways}; "
+        f"to end it: rolloutctl rollback {rollout.id}"
+    )
 
 
 def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
@@ -63,7 +73,7 @@ def _paused(
         settled=rollout.settled or now,
         blocked="a person",
     )
-    notice = Notice(severity, f"{rollout.id} is paused: {_ended(why)} {_WHAT_NOW} {rollout.id}")
+    notice = Notice(severity, f"{rollout.id} is paused: {_ended(why)} {_what_now(after)}")
     entry = record("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(outlook(after), notices=(notice,), record=entry)
 
@@ -78,7 +88,7 @@ def reminder(rollout: Rollout, now: datetime) -> Decision | None:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
     why = _ended(rollout.sentence)
-    text = f"{rollout.id} has been paused for {paused_for}: {why} {_WHAT_NOW} {rollout.id}"
+    text = f"{rollout.id} has been paused for {paused_for}: {why} {_what_now(rollout)}"
     after = outlook(replace(rollout, reminded=now))
     entry = record("reminded", rollout, after, rollout.weight, now)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.decide import refused, roll_back
+from controller.core.asked import Ask, Verb, asked
+from controller.core.decide import refused
 from controller.core.effects import Alert, Decision, Notice, Severity
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Reading, Unreadable
@@ -149,7 +150,9 @@ def test_a_rollback_ends_the_exposure_and_guards_zero() -> None:
 
 
 def test_a_success_that_is_rolled_back_is_not_watched_as_a_success_any_more() -> None:
-    back = roll_back(DONE, Observation(reads(100)), NOON + MINUTE, "by hand").rollout
+    back = asked(
+        DONE, Ask(Verb.ROLLBACK, "by hand"), Observation(reads(100)), NOON + MINUTE
+    ).rollout
     assert back.watch_until is None
 
 
@@ -169,7 +172,9 @@ def test_zero_is_not_guarded_against_a_newer_rollout() -> None:
 
 
 def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
-    again = roll_back(GOING_BACK, Observation(reads(10)), NOON + 4 * MINUTE, "again").rollout
+    again = asked(
+        GOING_BACK, Ask(Verb.ROLLBACK, "again"), Observation(reads(10)), NOON + 4 * MINUTE
+    ).rollout
     assert tick(again, reads(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
 
 
@@ -208,7 +213,9 @@ def test_a_drain_that_is_not_known_yet_changes_nothing() -> None:
 
 def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
     known = replace(BACK, drain=drain(Verdict.FAIL, Label.REFUTED))
-    again = roll_back(known, Observation(reads(0)), NOON + 4 * MINUTE, "again").rollout
+    again = asked(
+        known, Ask(Verb.ROLLBACK, "again"), Observation(reads(0)), NOON + 4 * MINUTE
+    ).rollout
     assert again.drain is None
 
 
@@ -223,7 +230,9 @@ def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
 
     rollout, *rollback = told(tick(GOING_BACK, reads(10), 1), 1)
     rollout, *guard = told(tick(tick(rollout, reads(0), 2).rollout, reads(10), 3), 3)
-    by_hand = roll_back(rollout, Observation(reads(10)), NOON + 4 * MINUTE, "by hand")
+    by_hand = asked(
+        rollout, Ask(Verb.ROLLBACK, "by hand"), Observation(reads(10)), NOON + 4 * MINUTE
+    )
     rollout, *_ = told(by_hand, 4)
     again = refused(tick(rollout, reads(10), 5), "access denied", NOON + 5 * MINUTE).record
     assert rollback == guard == ["rollback_unconfirmed", True]

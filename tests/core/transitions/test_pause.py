@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.decide import roll_back
+from controller.core.asked import Ask, Verb, asked
 from controller.core.effects import Alert, Severity
 from controller.core.observation import Observation
 from controller.core.rollout import Reason, Rollout
@@ -120,6 +120,6 @@ def test_a_success_is_not_watched_once_a_newer_rollout_owns_the_target() -> None
 
 def test_drift_is_told_again_after_a_rollback_by_hand() -> None:
     told = replace(DONE, drift_told=True)
-    back = roll_back(told, Observation(reads(30)), NOON + MINUTE, "by hand").rollout
+    back = asked(told, Ask(Verb.ROLLBACK, "by hand"), Observation(reads(30)), NOON + MINUTE).rollout
     back = tick(back, reads(0), 2).rollout
     assert tick(back, reads(30), 3).alert is Alert.DRIFT

@@ -1,0 +1,173 @@
+"""Carrying a decision out: move the weight and save in the order that is safe, follow, tell.
+
+Less traffic: act, then save. More traffic: save, then act. A move is followed for a short while,
+and when it is seen in force within that time, that is recorded too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from controller import events
+from controller.acting import Acting
+from controller.core.decide import decide
+from controller.core.effects import Alert, Decision, Lower, Shift
+from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.rollout import Rollout
+from controller.errors import StateConflictError, StoreError
+from controller.leasing import Leasing
+from controller.looking import Looking, facts
+
+log = events.logger()
+
+# How long a tick follows its own move before it leaves it to the next.
+FOLLOW = timedelta(seconds=30)
+# How often a rollback that was carried out is recorded anew when other runs save first.
+ROLLBACK_SAVES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One rollout visited: where it stands now, and whether that needs an exit status of its own.
+
+    busy: another run has it or saved first, and this one changed nothing.
+    problem: why the target could not be read, or the decision not be saved; else empty.
+    saved: False when the decision could not be saved; `rollout` is then what was carried out of it.
+    """
+
+    rollout: Rollout
+    alerts: tuple[Alert, ...] = ()
+    busy: bool = False
+    problem: str = ""
+    saved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """Carries decisions out. It branches on moves, never on phases."""
+
+    looking: Looking
+    acting: Acting
+    leasing: Leasing
+
+    def out(
+        self, before: Rollout, seen: Observation, decision: Decision, patience: timedelta = FOLLOW
+    ) -> Visit:
+        """Act and save in the order that is safe for the move, then follow it and tell people.
+
+        Raises StateConflictError; and StoreError when nothing was lowered.
+        """
+        if isinstance(decision.move, Lower):
+            decision = self.acting.lower(decision, decision.move)
+        hold = None if decision.move is None else self.leasing.until()
+        try:
+            after = self.acting.save(before, seen, decision, hold)
+        except StateConflictError:
+            raise
+        except StoreError as error:
+            if not isinstance(decision.move, Lower):
+                raise
+            return self._unrecorded(decision, error, patience)
+        visit = self.after_save(after, decision, patience)
+        if not visit.problem and not before.final and isinstance(seen.target, Unreadable):
+            visit = replace(visit, problem=seen.target.reason)
+        _log_tick(visit, seen)
+        return visit
+
+    def after_save(self, rollout: Rollout, decision: Decision, patience: timedelta) -> Visit:
+        """Do what comes after the save: tell people, shift, follow the move."""
+        self.acting.tell(rollout, decision.notices)
+        match decision.move:
+            case Shift(weight=weight) as move if self.acting.shift_once(rollout, move):
+                visit = self.follow(rollout, weight, patience)
+            case Lower():
+                visit = self.follow(rollout, 0, patience)
+            case _:
+                visit = Visit(rollout)
+        return replace(visit, alerts=_alerts(decision))
+
+    def follow(self, rollout: Rollout, weight: int, patience: timedelta) -> Visit:
+        """Wait a while for `weight` to be in force; record it when it was seen."""
+        target = self.acting.settled(rollout, patience)
+        if isinstance(target, Unreadable) or not target.stands_at(weight):
+            return Visit(rollout)
+        seen = Observation(target)
+        decision = decide(rollout, seen, self.looking.clock.now())
+        if decision.record is None or decision.move is not None:
+            return Visit(rollout)
+        try:
+            after = self.acting.save(rollout, seen, decision)
+        except StateConflictError:  # a tick beside this one has recorded it already
+            return self._as_stored(decision.rollout)
+        except StoreError as error:  # the next tick sees the same and records it
+            log.error("save_failed", **facts(rollout, error))
+            return Visit(decision.rollout, problem=str(error), saved=False)
+        self.acting.tell(after, decision.notices)
+        return Visit(after)
+
+    def insist(
+        self,
+        rollout_id: str,
+        decided: Callable[[Rollout, Observation, datetime], Decision],
+        patience: timedelta,
+        lowered: Decision | None = None,
+    ) -> Visit:
+        """Carry a rollback out until it is recorded; other runs may save first, again and again.
+
+        It waits for no lease, and takes the one that another run has.
+
+        lowered: the decision of which only the record is missing. Raises StoreError when there is
+        none and the rollout cannot be read.
+        """
+        problem = StoreError("it was not tried")
+        for _ in range(ROLLBACK_SAVES):
+            self.leasing.give_back(rollout_id)
+            try:
+                look = self.looking.look(self.looking.store.load(rollout_id))
+                seen = Observation(look.target, {}, look.owns)
+                lowered = decided(look.rollout, seen, look.now)
+                return self.out(look.rollout, seen, lowered, patience)
+            except StateConflictError as error:
+                problem = error
+            except StoreError as error:
+                problem = error
+                break
+        if lowered is None:
+            raise problem
+        return self._unrecorded(lowered, problem, patience)
+
+    def _as_stored(self, rollout: Rollout) -> Visit:
+        try:
+            return Visit(self.looking.store.load(rollout.id))
+        except StoreError as error:
+            log.error("load_failed", **facts(rollout, error))
+            return Visit(rollout, problem=str(error), saved=False)
+
+    def _unrecorded(self, decision: Decision, error: StoreError, patience: timedelta) -> Visit:
+        """Return what a rollback has led to that was carried out and could not be saved."""
+        rollout = decision.rollout
+        log.error("save_failed", **facts(rollout, error))
+        self.acting.tell(rollout, decision.notices)
+        target = self.acting.settled(rollout, patience)
+        after = decide(rollout, Observation(target), self.looking.clock.now()).rollout
+        return Visit(after, _alerts(decision), problem=str(error), saved=False)
+
+
+def _alerts(decision: Decision) -> tuple[Alert, ...]:
+    return () if decision.alert is None else (decision.alert,)
+
+
+def _log_tick(visit: Visit, seen: Observation) -> None:
+    rollout = visit.rollout
+    log.info(
+        "tick_completed",
+        rollout=rollout.id,
+        phase=str(rollout.phase),
+        step=rollout.step,
+        weight_percent=rollout.weight,
+        seen_percent=seen.target.weight if isinstance(seen.target, Reading) else None,
+        reason=str(rollout.reason),
+        sentence=rollout.sentence,
+        next=rollout.next,
+        alerts=[str(alert) for alert in visit.alerts],
+    )

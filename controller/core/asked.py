@@ -1,0 +1,190 @@
+"""What people may ask of a rollout, in which phases, and what becomes of it. Pure.
+
+A verb that does not fit changes nothing and says so. The table of `docs/policy.md` is made from
+here. `rollback` fits always: it is legal in every phase, and blocked by nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias, assert_never
+
+from controller.core import transitions as to
+from controller.core.effects import Decision
+from controller.core.evidence import evidence_of
+from controller.core.findings import Verdict, gate
+from controller.core.judge import judge
+from controller.core.observation import Observation, Reading, Unreadable, Update
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import UsageError
+
+Way: TypeAlias = Literal["", "restore", "keep"]
+
+
+class Verb(StrEnum):
+    """What a person can ask of a rollout that exists."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    APPROVE = "approve"
+    ROLLBACK = "rollback"
+
+
+FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
+    Verb.PAUSE: frozenset({Phase.PROGRESSING}),
+    Verb.RESUME: frozenset({Phase.PAUSED}),
+    Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.APPROVE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.ROLLBACK: frozenset(Phase),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person asks. way: with which weight `resume` goes on where another hand moved it."""
+
+    verb: Verb
+    reason: str = ""
+    way: Way = ""
+
+    def data(self) -> dict[str, object]:
+        """Return it as plain JSON data, for the history."""
+        return {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+
+
+def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+    """Return the decision of a person; what was asked is part of its record.
+
+    Raises UsageError, with the reason and what fits instead, when nothing is to be changed.
+    """
+    if rollout.phase not in FITS[ask.verb]:
+        raise _refused(rollout, ask, f"it is {rollout.phase}{_instead(rollout)}")
+    now = max(now, rollout.updated)
+    current = replace(rollout, updated=now)
+    decision = to.sighted(rollout, _decided(current, ask, seen, now), seen, now)
+    if decision.record is None:
+        return decision
+    return replace(decision, record=replace(decision.record, because=ask.data()))
+
+
+def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+    match ask.verb:
+        case Verb.PAUSE:
+            why = f"paused by hand: {ask.reason}" if ask.reason else "paused by hand"
+            return to.paused_by_hand(rollout, _weight(seen.target), why, now)
+        case Verb.RESUME:
+            return _resume(rollout, ask, _readable(rollout, ask, seen), now)
+        case Verb.PROMOTE:
+            return _promote(rollout, ask, seen, now)
+        case Verb.APPROVE:
+            return _approve(rollout, ask, now)
+        case Verb.ROLLBACK:
+            weight = _weight(seen.target)
+            return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+# --- resume -------------------------------------------------------------------------------------
+
+
+def _resume(rollout: Rollout, ask: Ask, target: Reading, now: datetime) -> Decision:
+    live, own = target.weight, rollout.weight
+    if live == 0:
+        raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
+    if live == own:
+        return to.resumed(rollout, target, ask.reason, now)
+    match ask.way:
+        case "restore" if target.may_be_full or (live is not None and live > own):
+            return to.restored(rollout, target, ask.reason, now)
+        case "restore":
+            why = f"--restore only takes weight back, and the target shows {target.shown}"
+            raise _refused(rollout, ask, f"{why} where {own} % was asked for; {_ways(rollout)}")
+        case "keep" if live is not None:
+            return _keep(rollout, ask, live, target.token, now)
+        case "keep":
+            why = f"the variables contradict each other ({target.shown}): put them right by hand"
+            raise _refused(rollout, ask, f"{why}, and resume then")
+        case "":
+            why = f"the target shows {target.shown} where {own} % was asked for"
+            raise _refused(rollout, ask, f"{why}; {_ways(rollout)}")
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _keep(rollout: Rollout, ask: Ask, live: int, token: str, now: datetime) -> Decision:
+    """The step that a kept weight has reached is the last one that asks for no more."""
+    reached = [index for index, step in enumerate(rollout.policy.steps) if step.weight <= live]
+    if not reached:
+        first = rollout.policy.steps[0].weight
+        raise _refused(rollout, ask, f"{live} % is below the first step: set {first} % by hand")
+    return to.kept(rollout, reached[-1], live, token, ask.reason, now)
+
+
+def _ways(rollout: Rollout) -> str:
+    return (
+        f"say --restore (back to {rollout.weight} %, if that is less) or --keep (go on with what "
+        f"is live), or end it: rolloutctl rollback {rollout.id}"
+    )
+
+
+# --- promote, approve ---------------------------------------------------------------------------
+
+
+def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+    target = _readable(rollout, ask, seen)
+    if rollout.settled is None:
+        raise _refused(rollout, ask, f"{rollout.weight} % was not seen in force yet; tick first")
+    if target.weight != rollout.weight:
+        why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
+        raise _refused(rollout, ask, f"{why}; resume it first")
+    evidence = evidence_of(rollout, seen, now)
+    findings = () if evidence is None else judge(evidence)
+    if gate(findings) is Verdict.FAIL:
+        why = " ".join(one.sentence for one in findings if one.verdict is Verdict.FAIL)
+        raise _refused(rollout, ask, f"nobody promotes a fail, the next tick rolls back: {why}")
+    barrier = to.barrier(rollout, now)
+    if barrier is not None:
+        raise _refused(rollout, ask, f"{barrier.text}; promote skips neither")
+    rollout = replace(rollout, findings=findings)
+    return to.promoted(rollout, target, ask.reason, now)
+
+
+def _approve(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
+    step = rollout.step + 1
+    if step == len(rollout.policy.steps) or not rollout.policy.needs_approval(step):
+        raise _refused(rollout, ask, "its next step needs no approval")
+    if rollout.approved == step:
+        weight = rollout.policy.steps[step].weight
+        raise _refused(rollout, ask, f"{weight} % is approved already")
+    return to.approved(rollout, step, ask.reason, now)
+
+
+# --- saying no ----------------------------------------------------------------------------------
+
+
+def _readable(rollout: Rollout, ask: Ask, seen: Observation) -> Reading:
+    target = seen.target
+    if isinstance(target, Unreadable):
+        raise _refused(rollout, ask, f"its target cannot be read: {target.reason}")
+    if target.update is not Update.SUCCESSFUL:
+        detail = f": {target.detail}" if target.detail else ""
+        raise _refused(rollout, ask, f"the last update of its target is {target.update}{detail}")
+    return target
+
+
+def _refused(rollout: Rollout, ask: Ask, why: str) -> UsageError:
+    return UsageError(f"{ask.verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
+
+
+def _instead(rollout: Rollout) -> str:
+    fitting = [str(verb) for verb in Verb if rollout.phase in FITS[verb]]
+    if rollout.phase is Phase.ROLLED_BACK:
+        fitting.append("retry")
+    return f"; what fits: {', '.join(fitting)}"
+
+
+def _weight(target: Reading | Unreadable) -> int | None:
+    return target.weight if isinstance(target, Reading) else None

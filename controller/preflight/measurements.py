@@ -1,0 +1,82 @@
+"""Whether the metrics of a policy can be read, and whether a criterion fails already."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from controller.core.findings import Verdict
+from controller.core.judge import Evidence, judge, queries_for
+from controller.core.judge.queries import aligned
+from controller.core.observation import Answer, Reading, Series
+from controller.core.policy import Criterion, Policy, SuccessRate, Threshold
+from controller.core.units import floor_to
+from controller.runner import Runner
+
+# How far back a criterion is looked at to see whether it fails already, at least.
+LOOK_BACK = timedelta(hours=1)
+
+
+def measurement_refusals(
+    runner: Runner, policy: Policy, reading: Reading, now: datetime, *, adopt: bool
+) -> list[str]:
+    """Return a line for each series that cannot be read, and each criterion that fails now.
+
+    Nothing would ever be known of the first, and a start could only roll back for the second.
+    Raises MetricsError when the source does not answer at all.
+    """
+    weight = (reading.weight or 0) if adopt else 0
+    when = "before any traffic moved"
+    if adopt:
+        when = f"so roll back the {weight} % that are live (rolloutctl rollback POLICY)"
+    queries = queries_for(policy, policy.criteria)
+    closed = floor_to(now - policy.settle, 60)
+    begins = {name: closed - _look_back_s(one) for name, one in policy.criteria.items()}
+    span = aligned(queries, min(begins.values()), closed)
+    answers = runner.looking.metrics.read(queries.values(), span)
+    series = {key: answers[query] for key, query in queries.items()}
+    return [
+        *(
+            f"{key} cannot be read: {one.message or one.answer}"
+            for key, one in series.items()
+            if one.answer in (Answer.FORBIDDEN, Answer.ERROR)
+        ),
+        *(
+            f"fails already, {when}: {sentence}"
+            for name, begin in begins.items()
+            for sentence in _failing(policy, name, series, begin, closed, weight)
+        ),
+    ]
+
+
+def _look_back_s(criterion: Criterion) -> int:
+    """Return how many seconds back a criterion is looked at: long enough for it to fail."""
+    length = LOOK_BACK
+    if isinstance(criterion, SuccessRate | Threshold):
+        # One window more, because the first may have begun before the look.
+        length = max(length, (criterion.failure_limit + 1) * criterion.over)
+    return int(length.total_seconds())
+
+
+def _failing(
+    policy: Policy,
+    name: str,
+    series: Mapping[str, Series],
+    begin: int,
+    closed: int,
+    weight: int,
+) -> list[str]:
+    criterion = policy.criteria[name]
+    if not isinstance(criterion, SuccessRate | Threshold):
+        return []
+    evidence = Evidence(
+        policy=policy,
+        gate={name: criterion},
+        series=series,
+        tallies={},
+        start=begin,
+        closed=closed,
+        open_end=closed,
+        bake_over=True,
+        weight=weight,
+        baselines={},
+    )
+    return [one.sentence for one in judge(evidence) if one.verdict is Verdict.FAIL]
