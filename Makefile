@@ -49,21 +49,24 @@ rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., S
 test: $(VENV)/.compiled $(E2E_VENV)/.locked lint ## check style, types and imports, then run every test
 	$(PY) -m pytest -n $(WORKERS)
 
-lint: $(VENV)/.installed ## check style, types and imports
+lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+	@if [ -x $(VENV)/bin/hadolint ]; then set -x; $(VENV)/bin/hadolint Dockerfile; \
+	else echo "Dockerfile: not checked; there is no hadolint for this platform" >&2; fi
 
 .venv: $(VENV)/.compiled ## set up the environment for everything but the emulator
 
 e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
 
-lock: ## resolve the dependencies anew and write the three lock files (needs uv)
+lock: ## resolve the dependencies anew and write the four lock files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) lock --quiet --upgrade
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project -o requirements-dev.lock
+	$(UV) export --quiet --frozen --no-header --no-annotate --only-group build -o requirements-build.lock
 	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
 

@@ -8,7 +8,7 @@ from controller import events
 from controller.core.decide import refused
 from controller.core.effects import Decision, Lower, Notice, Shift
 from controller.core.evidence import kept
-from controller.core.history import Entry, append, memory_data, series_data, target_data
+from controller.core.history import Entry, append, seen_data
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
 from controller.errors import TargetError, WriteRefusedError
@@ -95,11 +95,7 @@ class Acting:
         if decision.record is None:
             return decision.rollout, []
         series = kept(before, decision.rollout, seen.series) if decision.record.keeps_series else {}
-        data = {
-            "target": target_data(seen.target),
-            "series": series_data(series),
-            "memory": memory_data(before),
-        }
+        data = seen_data(before, seen, series)
         after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
         return after, [entry]
 

@@ -5,6 +5,8 @@ Exactly one `tick_completed` per rollout and tick carries the story.
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from typing import Any, Final, TextIO
 
@@ -23,6 +25,7 @@ CATALOGUE: Final = {
     "call_retried": "a call that lowers the weight is tried again",
     "tick_lost": "another run holds the rollout or saved first; this one changed nothing",
     "lease_kept": "a lease could not be given back; other runs wait until it is over",
+    "caller_unknown": "AWS did not say whose credentials these are; the login name is recorded",
     "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
 }
@@ -67,6 +70,24 @@ def silence() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def warnings_only(stream: TextIO) -> Iterator[None]:
+    """Send warnings and worse to `stream`, and nothing else: for a view that tells the rest."""
+    structlog = _import_structlog()
+    before = structlog.get_config()
+    structlog.configure(
+        **{
+            **before,
+            "wrapper_class": structlog.make_filtering_bound_logger(logging.WARNING),
+            "logger_factory": structlog.PrintLoggerFactory(stream),
+        }
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _drop(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from controller.core.asked import Ask, Verb
 from controller.core.history import Entry
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.transitions.outlook import REMIND_EVERY
+from controller.errors import TargetTakenError, UsageError
+from controller.ports import Clock
 from controller.runner import Runner
 from controller.start import Request, start
 from controller.walk import walk
@@ -17,6 +21,8 @@ from controller.walk import walk
 AFTER_PAUSE = timedelta(hours=1)
 # The ladder, its holds, and this much more is all the time that a rehearsal gives.
 SPARE = timedelta(days=1)
+# Frozen time comes on top of that, up to here.
+MOST_FROZEN = timedelta(days=14)
 
 
 class World(Protocol):
@@ -27,14 +33,17 @@ class World(Protocol):
 
     def weight_now(self) -> int: ...
 
+    def take_starts(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a rehearsal ended.
 
-    weights: every weight that was in force on purpose, in order; final_weight: what the target
-    shows at the end. ticks: how often the rollout was visited. calls: AWS calls by service and
-    operation.
+    weights: every weight that was in force on purpose, in order; final_weight: the share of traffic
+    that takes the canary at the end, whatever the target shows. ticks: how often the rollout was
+    visited. calls: AWS calls by service and operation. refused: what second starts were told;
+    accepted: the rollouts of those that were not refused, which nobody ticked.
     """
 
     rollout: Rollout
@@ -45,6 +54,8 @@ class Outcome:
     ended: datetime
     entries: Sequence[Entry]
     calls: Mapping[str, int]
+    refused: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -59,33 +70,32 @@ def rehearse(
     *,
     every: timedelta,
     on_tick: Callable[[Rollout], None],
+    adopt: bool = False,
+    approve: bool = False,
 ) -> Outcome:
     """Play `policy` from its start until it ends, and a while longer when it pauses or goes back.
 
-    What a rollback left behind is known when its drain is, or when its watch is over.
+    What a rollback left behind is known when its drain is, or when its watch is over. A rollout
+    that waits for an approval which nobody gives is left after a day, with its first reminder.
+
+    adopt: begin at the weight that is live. approve: somebody approves as soon as it is asked for.
 
     Raises what `start` raises when the world does not let the rollout start.
     """
     begin = runner.clock.now()
-    rollout = start(runner, Request(policy)).rollout
-    limit = begin + _longest(policy) + SPARE
+    rollout = start(runner, Request(policy, adopt=adopt)).rollout
+    patience = _Patience(runner.clock, begin + _longest(policy) + SPARE)
+    beside = _Beside()
     ticks = 0
-
-    def done(now_at: Rollout) -> bool:
-        now = runner.clock.now()
-        match now_at.phase:
-            case Phase.ROLLED_BACK:
-                watched = now_at.watch_until is not None and now < now_at.watch_until
-                return now_at.drain is not None or not watched
-            case Phase.PAUSED:
-                return now - now_at.since >= AFTER_PAUSE
-            case _:
-                return now_at.final
-
-    for visit in walk(runner, rollout, every=every, until=limit, done=done):
+    until = patience.limit + (MOST_FROZEN if policy.freeze else timedelta())
+    for visit in walk(runner, rollout, every=every, until=until, done=patience.over):
         ticks += 1
         rollout = visit.rollout
         on_tick(rollout)
+        for _ in range(world.take_starts()):
+            beside.start(runner, policy)
+        if approve and rollout.reason is Reason.AWAITING_APPROVAL:
+            rollout = runner.ask(rollout.id, Ask(Verb.APPROVE, "rehearsed")).rollout
     entries = runner.store.history(rollout.id)
     return Outcome(
         rollout=rollout,
@@ -96,6 +106,8 @@ def rehearse(
         ended=runner.clock.now(),
         entries=entries,
         calls={f"{service}:{operation}": n for (service, operation), n in world.calls.items()},
+        refused=tuple(beside.refused),
+        accepted=tuple(beside.accepted),
     )
 
 
@@ -105,3 +117,54 @@ def _longest(policy: Policy) -> timedelta:
         for index, step in enumerate(policy.steps)
     )
     return sum(parts, timedelta())
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How long a rehearsal goes on looking.
+
+    limit: moment at which it stops in any case; frozen time moves it. asked: since when nobody
+    gives the approval that the rollout waits for.
+    """
+
+    clock: Clock
+    limit: datetime
+    asked: datetime | None = None
+    _looked: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._looked = self.clock.now()
+
+    def over(self, rollout: Rollout) -> bool:
+        """Tell whether nothing more is worth waiting for, now that it stands like this."""
+        now = self.clock.now()
+        passed, self._looked = now - self._looked, now
+        if rollout.reason is Reason.FROZEN:
+            self.limit += passed
+        self.asked = (self.asked or now) if rollout.reason is Reason.AWAITING_APPROVAL else None
+        if now > self.limit or (self.asked is not None and now - self.asked >= REMIND_EVERY):
+            return True
+        match rollout.phase:
+            case Phase.ROLLED_BACK:
+                watched = rollout.watch_until is not None and now < rollout.watch_until
+                return rollout.drain is not None or not watched
+            case Phase.PAUSED:
+                return now - rollout.since >= AFTER_PAUSE
+            case _:
+                return rollout.final
+
+
+@dataclass(slots=True)
+class _Beside:
+    """Somebody who starts the same policy under another name, while the first runs."""
+
+    refused: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+
+    def start(self, runner: Runner, policy: Policy) -> None:
+        """Start it and keep what came of it."""
+        other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
+        try:
+            self.accepted.append(start(runner, Request(other)).rollout.id)
+        except (UsageError, TargetTakenError) as error:
+            self.refused.append(str(error))

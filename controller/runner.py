@@ -78,10 +78,7 @@ class Runner:
         try:
             for rollout_id in dict.fromkeys(ids):
                 try:
-                    held.rollouts.append(self._leasing.take(rollout_id))
-                except LeaseHeldError as error:
-                    log.warning("tick_lost", rollout=rollout_id, problem=str(error))
-                    held.busy.append(Visit(self.store.load(rollout_id), busy=True))
+                    self._take(rollout_id, held)
                 except UnknownRolloutError:
                     raise
                 except StoreError as error:
@@ -91,6 +88,13 @@ class Runner:
         finally:
             for rollout in held.rollouts:
                 self._leasing.give_back(rollout.id)
+
+    def _take(self, rollout_id: str, held: "_Held") -> None:
+        try:
+            held.rollouts.append(self._leasing.take(rollout_id))
+        except LeaseHeldError as error:
+            log.warning("tick_lost", rollout=rollout_id, problem=str(error))
+            held.busy.append(Visit(self.store.load(rollout_id), busy=True))
 
     def _visit(self, look: Look, seen: Observation) -> Visit:
         rollout = look.rollout

@@ -1,9 +1,10 @@
 """What the environment says, read once per process."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final, TypeAlias
 
 from controller.errors import UsageError
 
@@ -11,43 +12,103 @@ from controller.errors import UsageError
 _CONTAINER_VARIABLES = ("ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI")
 _CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
-# CI systems name the person who started the job; a shell names its user.
-_ACTORS = ("ROLLOUTCTL_BY", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME")
+# Who started the job, as each CI system calls it; who pressed its button goes first.
+_ACTORS: Final = (
+    "ROLLOUTCTL_BY",
+    "GITHUB_TRIGGERING_ACTOR",
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "CIRCLE_USERNAME",
+    "BUILDKITE_UNBLOCKER",
+    "BUILDKITE_BUILD_CREATOR",
+    "BITBUCKET_STEP_TRIGGERER_UUID",
+    "BUILD_REQUESTEDFOR",  # Azure Pipelines
+    "BUILD_USER_ID",  # Jenkins with the plugin build-user-vars
+    "CODEBUILD_INITIATOR",
+)
+_LOGINS: Final = ("USER", "LOGNAME")
+
+_SQLITE: Final = "sqlite:///"
+_DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # what a table may be called
+
+
+@dataclass(frozen=True, slots=True)
+class SqlitePlace:
+    """A store in one SQLite file."""
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """The URL that names this file from every directory, and by one spelling only."""
+        return f"{_SQLITE}{self.path.resolve()}"
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDbPlace:
+    """A store in a DynamoDB table, in the account and region that the AWS variables name."""
+
+    table: str
+
+    @property
+    def url(self) -> str:
+        """The URL that names this table."""
+        return f"dynamodb://{self.table}"
+
+
+Place: TypeAlias = SqlitePlace | DynamoDbPlace
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where rollouts are kept, and who acts.
 
-    store: path of the SQLite file.
-    by: who is written into the history.
+    by: who is written into the history. by_login: that is only what this machine calls its user,
+    or "unknown"; nobody gave a name.
     """
 
-    store: Path
+    store: Place
     by: str
+    by_login: bool = False
 
 
-def read(environment: Mapping[str, str], store_url: str | None = None) -> Settings:
-    """Return the settings of this process; `store_url` goes before ROLLOUTCTL_STORE.
+def read(
+    environment: Mapping[str, str], store_url: str | None = None, by: str | None = None
+) -> Settings:
+    """Return the settings of this process; what was given as an option goes before variables.
 
     Raises UsageError for an unknown kind of store, and for none at all in a container.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
-    by = next((environment[name] for name in _ACTORS if environment.get(name)), "unknown")
-    return Settings(store_path(url) if url else default_store(environment), by)
+    place = parse_place(url) if url else default_place(environment)
+    named = _first([by, *map(environment.get, _ACTORS)])
+    login = _first(map(environment.get, _LOGINS))
+    return Settings(place, named or login or "unknown", by_login=not named)
 
 
-def store_path(url: str) -> Path:
-    """Return the file that a `sqlite:///` URL names: three slashes relative, four absolute."""
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2:
+def _first(names: Iterable[str | None]) -> str:
+    """Return the first that is a name, fit for one line of history; else an empty one."""
+    lines = ("".join(filter(str.isprintable, name or "")).strip() for name in names)
+    return next(filter(None, lines), "")
+
+
+def parse_place(url: str) -> Place:
+    """Return the place that `url` names; a file has three slashes when relative, four absolute.
+
+    Raises UsageError for everything else.
+    """
+    if table := _DYNAMODB.fullmatch(url):
+        return DynamoDbPlace(table[1])
+    path = url.removeprefix(_SQLITE)
+    if path in (url, "", "/") or set("?#") & set(path):
         raise UsageError(
-            f"no store is called {url!r}; write sqlite:///rollouts.db or sqlite:////abs"
+            f"no store is called {url!r}; write sqlite:///rollouts.db (sqlite:////abs for an "
+            "absolute path) or dynamodb://TABLE, whose name has 3 to 255 of A-Z a-z 0-9 _ . -"
         )
-    return Path(parts.path[1:])
+    return SqlitePlace(Path(path))
 
 
-def default_store(environment: Mapping[str, str]) -> Path:
+def default_place(environment: Mapping[str, str]) -> SqlitePlace:
     """Return the file under the user's state directory. Raises UsageError in a container."""
     if in_container(environment):
         raise UsageError(
@@ -59,7 +120,7 @@ def default_store(environment: Mapping[str, str]) -> Path:
     if not state and not home:
         raise UsageError("no home directory: say where rollouts are kept with --store")
     base = Path(state) if state else Path(home or "") / ".local" / "state"
-    return base / "rolloutctl" / "rollouts.db"
+    return SqlitePlace(base / "rolloutctl" / "rollouts.db")
 
 
 def in_container(environment: Mapping[str, str]) -> bool:

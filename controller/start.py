@@ -73,13 +73,23 @@ def start(runner: Runner, request: Request) -> Started:
 def retry(runner: Runner, rollout_id: str, why: str) -> Started:
     """Start the revision of a rollout that was rolled back once more, by the policy it had.
 
-    Raises UsageError when it was not rolled back, or `why` is empty, and what `start` raises.
+    Raises UsageError when it was not rolled back, when the function has other code now, or when
+    `why` is empty; and what `start` raises.
     """
     known = runner.store.load(rollout_id)
+    nothing = f"retry changed nothing of {known.id}"
+    if not why:
+        raise UsageError(f"{nothing}: say why, it is written into the history")
     if known.phase is not Phase.ROLLED_BACK:
         raise UsageError(
-            f"retry changed nothing of {known.id}: it is {known.phase}, and only what was rolled "
-            "back is tried again"
+            f"{nothing}: it is {known.phase}, and only what was rolled back is tried again"
+        )
+    code = _read(runner.looking.targets(known.policy.target), known.policy).code
+    # Of a revision that was named nobody can say whether it is the code of today.
+    if len(known.revision) == len(code) and known.revision != code:
+        raise UsageError(
+            f"{nothing}: its revision was the code {known.revision}, and the function has {code} "
+            "now; that is a new revision: rolloutctl start POLICY"
         )
     return start(runner, Request(known.policy, known.revision, retry_reason=why))
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.carrying import Visit
 from controller.core.rollout import Phase, Rollout
+from controller.errors import Exit, StoreError
 from controller.runner import Runner
 
 # Phases in which only a person, or nothing at all, moves a rollout on.
@@ -19,20 +20,31 @@ def walk(
     until: datetime,
     done: Callable[[Rollout], bool],
 ) -> Iterator[Visit]:
-    """Tick `rollout` every so often and yield each visit, until `done` or the clock says `until`.
+    """Tick `rollout` every so often and yield each visit, until it is `done`, or last at `until`.
 
-    A tick that takes longer than `every` is followed at once by the next.
+    A tick that takes longer than `every` is followed at once by the next. A store that does not
+    answer is a problem of the visit; StoreError is raised only where the next tick fares no better.
     """
     due = runner.clock.now() + every
-    while not done(rollout) and due <= until:
-        wait = due - runner.clock.now()
+    while not done(rollout) and runner.clock.now() < until:
+        wait = min(due, until) - runner.clock.now()
         if wait > timedelta():
             runner.clock.sleep(wait)
-        (visit,) = runner.tick([rollout.id])
+        visit = _visited(runner, rollout)
         yield visit
         if visit.saved:  # else the next tick stands where this one stood
             rollout = visit.rollout
         due = max(due + every, runner.clock.now())
+
+
+def _visited(runner: Runner, rollout: Rollout) -> Visit:
+    try:
+        (visit,) = runner.tick([rollout.id])
+    except StoreError as error:  # logged by the runner
+        if error.exit_status is Exit.USAGE:
+            raise
+        return Visit(rollout, problem=str(error), saved=False)
+    return visit
 
 
 def resting(rollout: Rollout) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from controller.core.asked import Ask, Verb, Way, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision, Lower
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
-from controller.core.rollout import Intent, Phase, Reason, Rollout
-from tests.rollouts import MINUTE, NOON, a_policy, a_rollout, points
+from controller.core.rollout import Intent, Phase, Reason, Rollout, Tally
+from tests.rollouts import MINUTE, NOON, a_policy, a_rollout, points, reads
 
 PROGRESSING, PAUSED = Phase.PROGRESSING, Phase.PAUSED
 ROLLING_BACK, ROLLED_BACK, SUCCEEDED = Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.SUCCEEDED
@@ -78,3 +79,36 @@ def tick(
 ) -> Decision:
     """Decide `minute` minutes after noon."""
     return decide(rollout, Observation(target, measured, owns), NOON + minute * MINUTE)
+
+
+# What a step had shown until a person acted, at 12:20.
+LATER = NOON + 20 * MINUTE
+SEEN = {"works": Tally(windows=5, samples=500)}
+
+
+def ask(
+    rollout: Rollout,
+    verb: Verb,
+    target: Reading | Unreadable,
+    measured: Mapping[str, Series] | None = None,
+    *,
+    reason: str = "",
+    way: Way = "",
+    minute: float = 20,
+) -> Decision:
+    """Ask at 12:20, where nothing else is said."""
+    seen = Observation(target, measured or {})
+    return asked(rollout, Ask(verb, reason, way), seen, NOON + minute * MINUTE)
+
+
+def paused(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
+    """Return a rollout that paused at 12:15, with what its step had shown until then."""
+    since = NOON + 15 * MINUTE
+    plain = {"phase": PAUSED, "reason": reason, "since": since, "tallies": SEEN}
+    return at_weight(weight, **{**plain, **facts})
+
+
+def paused_in_flight(weight: int = 50) -> Rollout:
+    """Return a rollout that was paused while its raise was on its way."""
+    raising = {10: FIRST_RAISE, 50: RAISING}[weight]
+    return ask(raising, Verb.PAUSE, reads(weight, MOVING), minute=1).rollout

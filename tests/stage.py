@@ -1,15 +1,16 @@
 """A runner on a stage: the real adapters and a real SQLite file, in a small simulated world."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.sqlite import SqliteStore
+from controller.carrying import Visit
 from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.policy import LambdaEnv, Policy
@@ -17,7 +18,6 @@ from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.looking import Looking
 from controller.ports import OpenTarget, Store
-from controller.carrying import Visit
 from controller.runner import Runner
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.scenario import Scenario
@@ -66,14 +66,16 @@ def variables(**others: str) -> dict[str, Any]:
 class Stage:
     """A world, a store in a file, and a runner between them.
 
-    told: every notice, in order.
+    file: where the store is; told: every notice, in order.
     """
 
     policy: Policy
     world: World
+    file: Path
     store: SqliteStore
     runner: Runner
     told: list[Notice] = field(default_factory=list)
+    _others: ExitStack = field(default_factory=ExitStack)
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Remember `notice`: the stage is its runner's notifier."""
@@ -82,6 +84,11 @@ class Stage:
     def start(self) -> Rollout:
         """Start the policy."""
         return start(self.runner, Request(self.policy)).rollout
+
+    def another_run(self) -> Runner:
+        """Return what another process is: a runner with the same world, file and notifier."""
+        store = self._others.enter_context(SqliteStore(self.file, durable=False))
+        return a_runner(self.world, store, self)
 
     def saves_into(self, store: Store) -> None:
         """From now on the runner keeps rollouts in `store`."""
@@ -120,7 +127,7 @@ class Stage:
 
 
 def a_runner(world: World, store: Store, notifier: Any) -> Runner:
-    """Return a runner on the real adapters; two of them are two processes."""
+    """Return a runner on the real adapters."""
 
     def open_target(target: LambdaEnv) -> OpenTarget:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock)
@@ -137,8 +144,9 @@ def on_stage(
     policy = policy or short()
     played = played or scenario(function=variables())
     world = World.for_policy(policy, played, seed=1, start=START)
-    with SqliteStore(folder / "rollouts.db", durable=False) as store:
-        stage = Stage(policy, world, store, a_runner(world, store, None))
+    file = folder / "rollouts.db"
+    with SqliteStore(file, durable=False) as store, ExitStack() as others:
+        stage = Stage(policy, world, file, store, a_runner(world, store, None), _others=others)
         stage.runner = replace(stage.runner, notifier=stage)
         yield stage
 
@@ -169,13 +177,14 @@ class ReadOnlyStore:
     def __init__(self, store: Store, only: str | None = None, after: int = 0) -> None:
         self._store, self._only, self._room = store, only, after
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
         if self._only in (None, rollout.id):
             self._room -= 1
-            if self._room >= 0:
-                return self._store.save(rollout, entries)
-            raise StoreError("the disk is full", rollout=rollout.id, problem="ENOSPC")
-        return self._store.save(rollout, entries)
+            if self._room < 0:
+                raise StoreError("the disk is full", rollout=rollout.id, problem="ENOSPC")
+        return self._store.save(rollout, entries, hold=hold)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -187,11 +196,13 @@ class RacingStore:
     def __init__(self, store: Store, act: Callable[[], object], times: int = 1) -> None:
         self._store, self._act, self._left = store, act, times
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
         if self._left:
             self._left -= 1
             self._act()
-        return self._store.save(rollout, entries)
+        return self._store.save(rollout, entries, hold=hold)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

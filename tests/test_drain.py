@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from controller import events
+from controller.carrying import Visit
 from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
 from controller.core.rollout import Phase
 from controller.rehearsal import rehearse
-from controller.carrying import Visit
 from controller.simulation.faults import broken
 from controller.simulation.scenario import Scenario
 from tests.simulation.worlds import MINUTE, POLICY, scenario

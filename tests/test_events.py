@@ -88,3 +88,15 @@ def test_details_below_info_are_not_logged() -> None:
     events.configure(stream)
     events.logger().debug("tick_lost")
     assert stream.getvalue() == ""
+
+
+def test_beside_a_live_view_only_warnings_are_logged_and_all_again_afterwards() -> None:
+    collector, view = io.StringIO(), io.StringIO()
+    events.configure(collector, dry_run=False)
+    with events.warnings_only(view):
+        events.logger().info("tick_completed")
+        events.logger().warning("tick_lost")
+    events.logger().info("tick_completed")
+    told = [(line["event"], line["dry_run"]) for line in lines(view)]
+    assert told == [("tick_lost", False)]
+    assert [line["event"] for line in lines(collector)] == ["tick_completed"]

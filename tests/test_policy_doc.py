@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil, exp, log
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from controller.core.policy import parse
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import format_duration
 from controller.errors import PolicyError
 from controller.loader import loads
@@ -31,6 +33,10 @@ MODELS: dict[str, type[Model]] = {
     "target": LambdaEnv,
     "metric": Metric,
     "step": Step,
+    "freeze": Freeze,
+    "weekly": WeeklyWindow,
+    "daily": DailyWindow,
+    "dates": DateWindow,
     "success_rate": SuccessRate,
     "latency_increase": LatencyIncrease,
     "threshold": Threshold,
@@ -79,7 +85,7 @@ def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
     data: Any = deepcopy(yaml_source.parse(WHOLE[0], "docs/policy.md").data)
     fragment: Any = yaml_source.parse(text, "docs/policy.md").data
     for key, value in fragment.items():
-        data[key] = {**data[key], **value} if isinstance(value, dict) else value
+        data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
     assert parse(data).name == data["name"]
 
 
@@ -109,6 +115,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("target", LambdaEnv),
         ("metrics", Metric),
         ("steps", Step),
+        ("Freeze windows and approvals", Freeze),
         ("success_rate", SuccessRate),
         ("latency_increase", LatencyIncrease),
         ("threshold", Threshold),
@@ -130,6 +137,37 @@ def test_what_all_criteria_have_is_explained_once() -> None:
 def test_every_field_of_a_baseline_is_shown(model: type[Model]) -> None:
     shown = section("latency_increase")
     assert all(f"`{field.alias or name}`" in shown for name, field in model.model_fields.items())
+
+
+def test_the_stretch_that_is_told_is_that_of_the_windows_above() -> None:
+    text = section("Freeze windows and approvals")
+    windows = next(body for body in YAML if body.startswith("freeze:"))
+    freeze = loads(f"{WHOLE[0].partition('steps:')[0]}{windows}", "docs/policy.md").freeze
+    assert freeze is not None
+    frozen = freeze.at(datetime(2026, 12, 24, 12, tzinfo=UTC))
+    assert frozen is not None
+    assert f"`{frozen.text}`" in text
+
+
+@pytest.mark.parametrize("day", ["2027-03-28", "2026-10-25"])
+def test_what_a_change_of_the_clock_does_is_told(day: str) -> None:
+    row = re.search(rf"^\| {day}, 02:30 .*$", TEXT, re.MULTILINE)
+    assert row is not None
+    begin, end = (
+        frozen_at_half_past_two(day, begin=begin).strftime("%H:%M UTC") for begin in (True, False)
+    )
+    assert re.findall(r"\d\d:\d\d UTC", row[0]) == [begin, end]
+
+
+def frozen_at_half_past_two(day: str, *, begin: bool) -> datetime:
+    """Return the moment at which a window that begins, or ends, at 02:30 of `day` does so."""
+    window = {"from": f"{day}T02:30", "to": f"{day}T12:00"}
+    if not begin:
+        window = {"from": f"{day}T00:30", "to": f"{day}T02:30"}
+    freeze = Freeze.model_validate({"zone": "Europe/Berlin", "dates": [window]})
+    coming = freeze.coming(datetime(2026, 10, 1, tzinfo=UTC))
+    assert coming is not None
+    return coming[0] if begin else coming[1].until
 
 
 @pytest.mark.parametrize(

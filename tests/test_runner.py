@@ -1,7 +1,7 @@
 """The tick, on the real adapters and a real SQLite file: what is saved and done, in which order."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -12,12 +12,15 @@ import pytest
 
 from controller import events
 from controller.by_hand import lower_and_confirm
+from controller.carrying import FOLLOW, Visit
+from controller.core.asked import Ask, Verb
 from controller.core.effects import Alert, Severity
 from controller.core.findings import Label
 from controller.core.observation import Query, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import MetricsError, StoreError, UnknownRolloutError
-from controller.carrying import FOLLOW, Visit
+from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
+from controller.leasing import LEASE
+from controller.runner import Runner
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.refusals import refusal
 from controller.start import Request, start
@@ -32,7 +35,6 @@ from tests.stage import (
     RacingStore,
     ReadOnlyStore,
     Stage,
-    a_runner,
     on_stage,
     short,
     variables,
@@ -288,13 +290,22 @@ def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
 # --- runs beside each other ---------------------------------------------------------------------
 
 
+def late_to(stage: Stage, rival: Runner) -> Callable[[], object]:
+    """Return what happens while the lease of a slow run runs out: a rival ticks."""
+
+    def act() -> None:
+        stage.world.clock.advance(LEASE)
+        rival.tick(["orders#1"])
+
+    return act
+
+
 def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
     stage: Stage, tmp_path: Path
 ) -> None:
     stage.start()
-    rival = a_runner(stage.world, stage.store, stage)
     stage.world.clock.advance(5 * MINUTE)
-    stage.world.layers.append(Before(METRICS, lambda: rival.tick(["orders#1"])))
+    stage.world.layers.append(Before(METRICS, late_to(stage, stage.another_run())))
     (visit,) = stage.runner.tick(["orders#1"])
     assert visit.busy
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
@@ -305,11 +316,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> None:
     """The start is done; only what it saw afterwards was written down by a tick beside it."""
 
-    def wait_and_tick() -> None:
-        stage.world.clock.advance(timedelta(seconds=5))
-        a_runner(stage.world, stage.store, stage).tick(["orders#1"])
-
-    follow = Before(READ, wait_and_tick)
+    follow = Before(READ, late_to(stage, stage.another_run()))
     stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
     rollout = stage.start()
     assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
@@ -335,9 +342,9 @@ def back_to_zero(stage: Stage) -> list[str]:
 def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path: Path) -> None:
     with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
         stage.start()
-        rival = a_runner(stage.world, stage.store, stage)
+        rival = stage.another_run()
         rival = replace(rival, looking=replace(rival.looking, metrics=NoMetrics()))
-        stage.saves_into(RacingStore(stage.store, lambda: rival.tick(["orders#1"])))
+        stage.saves_into(RacingStore(stage.store, late_to(stage, rival)))
         visit = until_it_lowers(stage)
         assert (visit.busy, visit.problem, visit.saved) == (False, "", True)
         assert (stage.rollout.phase, stage.rollout.reason) == (
@@ -356,8 +363,7 @@ class NoMetrics:
 def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Path) -> None:
     with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
         stage.start()
-        rival = a_runner(stage.world, stage.store, stage)
-        stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
+        stage.world.layers.append(Before(WRITE, late_to(stage, stage.another_run())))
         visit = until_it_lowers(stage)
         assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
         kinds = [entry.kind for entry in stage.store.history("orders#1")]
@@ -474,7 +480,7 @@ def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
 
 def test_a_rollback_by_hand_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
     stage.start()
-    rival = a_runner(stage.world, stage.store, stage)
+    rival = stage.another_run()
     stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
     stage.world.clock.advance(2 * MINUTE)
     visit = stage.runner.roll_back("orders#1", "support is paged")
@@ -558,3 +564,163 @@ def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: P
         calls.clear()
         stage.runner.tick([other.id, first.id])
         assert calls.index("UpdateFunctionConfiguration") < calls.index("GetMetricData")
+
+
+# --- the right target ---------------------------------------------------------------------------
+
+ELSEWHERE = "arn:aws:lambda:eu-central-1:999999999999:function:handler"
+
+
+def with_the_credentials_of_another_account(stage: Stage) -> None:
+    """From now on a function of the same name answers from another account."""
+    stage.world.function("handler").arn = ELSEWHERE
+
+
+def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Stage) -> None:
+    home = stage.start().target
+    with_the_credentials_of_another_account(stage)
+    visits = stage.ticks(6)
+    assert (stage.writes, stage.world.weight_now()) == (1, 10)
+    assert {one.problem for one in visits} == {
+        f"{ELSEWHERE} answers where the rollout runs on {home}; nothing is written: check the "
+        "account and the region of these credentials"
+    }
+    assert {one.rollout.phase for one in visits} == {Phase.PROGRESSING}
+
+
+def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_somebody_is_paged(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        with_the_credentials_of_another_account(stage)
+        visits = [one for one in stage.ticks(8) if one.rollout.phase is Phase.ROLLING_BACK]
+        assert len(visits) > 1
+        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
+        assert (stage.writes, stage.variables["PERCENTAGE"]) == (1, "10")
+        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        assert len(paged) == 1
+        assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
+
+
+def test_a_rollback_by_hand_with_the_credentials_of_another_account_writes_nothing(
+    stage: Stage,
+) -> None:
+    stage.start()
+    with_the_credentials_of_another_account(stage)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+    assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
+
+
+def test_a_rollback_in_the_right_account_again_is_carried_out(stage: Stage) -> None:
+    home = stage.start().target
+    with_the_credentials_of_another_account(stage)
+    stage.runner.roll_back("orders#1", "support is paged")
+    stage.world.function("handler").arn = home
+    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
+    assert stage.world.weight_now() == 0
+
+
+# --- what people ask ----------------------------------------------------------------------------
+
+BY_EYE = Ask(Verb.PROMOTE, "seen by eye")
+
+
+def test_a_promotion_is_saved_before_it_is_written_and_followed(stage: Stage) -> None:
+    stage.start()
+    stored: list[int] = []
+    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
+    visit = stage.runner.ask("orders#1", BY_EYE)
+    assert (stored, stage.world.weight_now()) == ([100], 100)
+    assert (visit.rollout.reason, visit.rollout.label) == (Reason.SETTLED, "not judged yet")
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+    assert stage.store.history("orders#1")[2].body["because"] == BY_EYE.data()
+
+
+def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
+    stage.start()
+    stage.saves_into(ReadOnlyStore(stage.store))
+    with pytest.raises(StoreError, match="the disk is full"):
+        stage.runner.ask("orders#1", BY_EYE)
+    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
+
+
+def test_a_promotion_that_another_hand_meets_on_its_way_is_not_raised(stage: Stage) -> None:
+    """Its write is refused; the next tick sees a target that others changed, and asks people."""
+    stage.start()
+
+    def somebody_writes() -> None:
+        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        stage.world.clock.advance(timedelta(seconds=10))
+
+    stage.world.layers.append(Before(WRITE, somebody_writes))
+    stage.runner.ask("orders#1", BY_EYE)
+    assert stage.world.weight_now() == 10
+    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
+
+
+def test_a_promotion_looks_at_the_metrics_and_a_failing_canary_is_not_promoted(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.world.clock.advance(5 * MINUTE)
+        with pytest.raises(UsageError, match="nobody promotes a fail"):
+            stage.runner.ask("orders#1", BY_EYE)
+        assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
+
+
+def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        stage.world.clock.advance(5 * MINUTE)
+        visit = stage.runner.ask("orders#1", BY_EYE)
+        assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
+
+
+@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
+def test_other_verbs_read_no_metrics(stage: Stage, verb: Verb) -> None:
+    steps = [SHORT["steps"][0], {**SHORT["steps"][1], "approval": "required"}]
+    stage.policy = short(steps=steps)
+    stage.start()
+    before = stage.world.calls[METRICS]
+    stage.world.clock.advance(5 * MINUTE)
+    stage.runner.ask("orders#1", Ask(verb))
+    assert stage.world.calls[METRICS] == before
+
+
+def test_a_pause_while_a_raise_is_on_its_way_leaves_it_to_arrive_and_goes_on_from_there(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE, "wait"))
+        visits = stage.ticks(6)
+        assert {one.rollout.reason for one in visits} == {Reason.PAUSED_BY_HAND}
+        assert not any(one.alerts for one in visits)
+        assert stage.world.weight_now() == 10
+        resumed = stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout
+        assert (resumed.step, resumed.settled) == (0, stage.world.clock.now())
+        assert stage.tick_until(100).rollout.step == 1
+
+
+def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask("orders#1", Ask(Verb.PAUSE, "for today"))
+    visits = [stage.tick(after=30 * MINUTE) for _ in range(100)]
+    assert {one.rollout.phase for one in visits} == {Phase.PAUSED}
+    reminders = [one.text for one in stage.told if "has been paused for" in one.text]
+    assert [text.split(": ")[0] for text in reminders] == [
+        "orders#1 has been paused for 24h",
+        "orders#1 has been paused for 48h",
+    ]
+
+
+def test_a_rollback_that_a_person_asks_for_is_one_of_the_verbs(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+    visit = stage.runner.ask("orders#1", Ask(Verb.ROLLBACK, "support is paged"))
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

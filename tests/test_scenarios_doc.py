@@ -24,7 +24,7 @@ ROWS = dict(re.findall(r"^\| ([^|]+?) \| (.+) \|$", TEXT, re.MULTILINE))
 
 
 def test_every_shipped_scenario_is_told() -> None:
-    told = set(re.findall(r"^\| `([a-z-]+)` \| ", TEXT, re.MULTILINE))
+    told = set(re.findall(r"^\| `([a-z][a-z-]+)` \| ", TEXT, re.MULTILINE))
     assert told - {"cold_start", "function", "publication", "traffic"} == set(scenario_names())
 
 
@@ -41,6 +41,14 @@ def test_every_shipped_scenario_is_told() -> None:
 )
 def test_every_field_of_a_part_is_told(row: str, model: type[BaseModel]) -> None:
     assert re.findall(r"`([a-z_]+)`", ROWS[row]) == list(model.model_fields)
+
+
+def test_every_option_that_is_told_is_one_of_rehearse(capsys: pytest.CaptureFixture[str]) -> None:
+    told = re.findall(r"^\| `(--[a-z]+)", TEXT, re.MULTILINE)
+    assert main(["rehearse", "--help"]) == 0
+    known = capsys.readouterr().out
+    assert len(told) == 3
+    assert [option for option in told if option not in known] == []
 
 
 def _events() -> list[Any]:

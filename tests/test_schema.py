@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from controller import yaml_source
+from controller.core.policy import parse
 from controller.schema import policy_schema
 
 SHIPPED = sorted((Path(__file__).parents[1] / "policies").glob("*.yaml"))
@@ -43,6 +44,22 @@ def test_it_is_a_schema_of_draft_2020_12() -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_policy_fits(path: Path) -> None:
     Draft202012Validator(SCHEMA).validate(yaml_source.read(path).data)
+
+
+WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}
+
+
+def test_a_policy_with_a_freeze_and_an_approval_fits() -> None:
+    data = shipped()
+    data["freeze"] = {
+        "zone": "Europe/Berlin",
+        "weekly": [WEEKEND],
+        "daily": [{"from": "22:00", "to": "06:00"}],
+        "dates": [{"from": "2026-12-23", "to": "2027-01-02T08:00"}],
+    }
+    data["steps"][1]["approval"] = "required"
+    Draft202012Validator(SCHEMA).validate(data)
+    assert parse(data).needs_approval(1)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -95,6 +112,24 @@ def test_what_may_be_left_out_need_not_be_null() -> None:
         pytest.param("criteria.SC-003.baseline", {"frozen": "direct"}, id="no window"),
         pytest.param("criteria.SC-003.baseline", 300, id="a baseline that is a number"),
         pytest.param("criteria.auth-failures.min", 1, id="two bounds"),
+        pytest.param("steps.1.approval", "yes", id="another word for required"),
+        pytest.param("freeze", {"weekly": [WEEKEND]}, id="a freeze without a zone"),
+        pytest.param("freeze", {"zone": "Europe/Berlin", "weekly": []}, id="no window in a list"),
+        pytest.param(
+            "freeze",
+            {"zone": "Europe/Berlin", "weekly": [{"from": "friday 16:00", "to": "mon 08:00"}]},
+            id="a weekday in full",
+        ),
+        pytest.param(
+            "freeze",
+            {"zone": "Europe/Berlin", "daily": [{"from": "22:00", "to": "24:00"}]},
+            id="a time that no clock shows",
+        ),
+        pytest.param(
+            "freeze",
+            {"zone": "Europe/Berlin", "dates": [{"from": "2026-12-23 12:00", "to": "2027-01-02"}]},
+            id="a moment with a space",
+        ),
     ],
 )
 def test_an_editor_marks_a_mistake(path: str, value: object) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from controller import settings
 from controller.errors import UsageError
+from controller.settings import DynamoDbPlace, Place, SqlitePlace
 
 HOME = {"HOME": "/home/me"}
 ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
@@ -19,46 +20,96 @@ def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "url", "store"),
+    ("environment", "url", "place"),
     [
         pytest.param(
-            HOME, None, "/home/me/.local/state/rolloutctl/rollouts.db", id="a file of the user"
+            HOME, None, SqlitePlace(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
+            id="a file of the user",
         ),
         pytest.param(
-            {**HOME, "XDG_STATE_HOME": "/state"}, None, "/state/rolloutctl/rollouts.db",
-            id="where the user keeps state",
+            {**HOME, "XDG_STATE_HOME": "/state"}, None,
+            SqlitePlace(Path("/state/rolloutctl/rollouts.db")), id="where the user keeps state",
         ),
         pytest.param(
-            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None, "/data/r.db",
-            id="the variable: absolute with four slashes",
+            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None,
+            SqlitePlace(Path("/data/r.db")), id="the variable: absolute with four slashes",
         ),
         pytest.param(
             {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, "sqlite:///mine/r.db",
-            "mine/r.db", id="the option goes first: relative with three slashes",
+            SqlitePlace(Path("mine/r.db")), id="the option goes first: relative with three",
         ),
-        pytest.param(ECS, "sqlite:////mnt/r.db", "/mnt/r.db", id="a container that names one"),
+        pytest.param(
+            ECS, "sqlite:////mnt/r.db", SqlitePlace(Path("/mnt/r.db")),
+            id="a container that names a file",
+        ),
+        pytest.param(
+            {**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbPlace("rollouts"),
+            id="a container that names a table",
+        ),
+        pytest.param(
+            HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbPlace("Team-A_rollouts.v2"),
+            id="every character that a table's name may have",
+        ),
+        pytest.param(HOME, "dynamodb://" + "t" * 255, DynamoDbPlace("t" * 255), id="255 of them"),
     ],
 )  # fmt: skip
-def test_rollouts_are_kept_in(environment: Mapping[str, str], url: str | None, store: str) -> None:
-    assert settings.read(environment, url).store == Path(store)
+def test_rollouts_are_kept_in(
+    environment: Mapping[str, str], url: str | None, place: Place
+) -> None:
+    assert settings.read(environment, url).store == place
+
+
+NO_STORE = [
+    pytest.param("redis://host/0", id="redis"),
+    pytest.param("sqlite://host/r.db", id="a host"),
+    pytest.param("sqlite:///", id="no file"),
+    pytest.param("sqlite:////", id="the root"),
+    pytest.param("sqlite:///r.db?mode=ro", id="a parameter, which would become part of a name"),
+    pytest.param("sqlite:///r.db#1", id="a fragment"),
+    pytest.param("rollouts.db", id="a bare file"),
+    pytest.param("dynamodb://", id="no table"),
+    pytest.param("dynamodb://ab", id="a table's name too short"),
+    pytest.param("dynamodb://" + "t" * 256, id="a table's name too long"),
+    pytest.param("dynamodb://a/b", id="no name of a table"),
+    pytest.param("dynamodb:///rollouts", id="three slashes before a table"),
+    pytest.param("dynamodb://rollouts\n", id="a line end"),
+]
+
+
+@pytest.mark.parametrize("url", NO_STORE)
+def test_what_names_no_store_is_told_how_both_kinds_are_written(url: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        settings.read(HOME, url)
+    assert str(raised.value).startswith(f"no store is called {url!r}; write sqlite:///rollouts.db ")
+    assert "or dynamodb://TABLE" in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("environment", "url", "words"),
+    ("environment", "words"),
     [
-        pytest.param(ECS, None, "in a container, say where", id="a container without a store"),
-        pytest.param({}, None, "no home directory", id="nobody's home"),
-        pytest.param(HOME, "redis://host/0", "no store is called 'redis://host/0'", id="redis"),
-        pytest.param(HOME, "sqlite://host/r.db", "no store is called", id="a host"),
-        pytest.param(HOME, "sqlite:///", "no store is called", id="no file"),
-        pytest.param(HOME, "rollouts.db", "write sqlite:///rollouts.db", id="a bare file"),
+        pytest.param(ECS, "in a container, say where", id="a container without a store"),
+        pytest.param({}, "no home directory", id="nobody's home"),
     ],
 )
-def test_it_is_a_usage_error_to_ask_for(
-    environment: Mapping[str, str], url: str | None, words: str
-) -> None:
+def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        settings.read(environment, url)
+        settings.read(environment)
+
+
+def test_a_file_has_one_url_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in a moved rollout, and is read from another directory."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "sub")
+    monkeypatch.chdir(tmp_path)
+    urls = [f"sqlite:///{tmp_path}/sub/r.db", "sqlite:///sub/../linked/r.db"]
+    assert {settings.parse_place(url).url for url in urls} == {f"sqlite:///{tmp_path}/sub/r.db"}
+
+
+@pytest.mark.parametrize("url", ["sqlite:////data/r.db", "dynamodb://rollouts"])
+def test_a_place_reads_its_own_url(url: str) -> None:
+    assert settings.parse_place(url).url == url
 
 
 def test_a_container_is_known_by_its_files_too(
@@ -71,14 +122,51 @@ def test_a_container_is_known_by_its_files_too(
     assert settings.in_container(HOME)
 
 
+CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "option", "by"),
+    [
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "jo", "jo", id="who the option names"),
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, None, "me", id="who the variable names"),
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "", "me", id="an empty option names nobody"),
+        pytest.param(CI, None, "octo", id="who started the workflow"),
+        pytest.param(
+            {**CI, "GITHUB_TRIGGERING_ACTOR": "again"}, None, "again",
+            id="who ran the workflow again",
+        ),
+        pytest.param(
+            {"BUILDKITE_BUILD_CREATOR": "author", "BUILDKITE_UNBLOCKER": "operator"}, None,
+            "operator", id="who pressed the button, and not who wrote the commit",
+        ),
+        pytest.param({"ROLLOUTCTL_BY": " \x1b[2Jjo\nhn "}, None, "[2Jjohn", id="in one line"),
+        *(
+            pytest.param({name: "jo", "USER": "runner"}, None, "jo", id=name)
+            for name in (
+                "GITLAB_USER_LOGIN", "CIRCLE_USERNAME", "BUILDKITE_BUILD_CREATOR",
+                "BITBUCKET_STEP_TRIGGERER_UUID", "BUILD_REQUESTEDFOR", "BUILD_USER_ID",
+                "CODEBUILD_INITIATOR",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_the_history_says_who_acted(
+    environment: Mapping[str, str], option: str | None, by: str
+) -> None:
+    read = settings.read({**HOME, **environment}, by=option)
+    assert (read.by, read.by_login) == (by, False)
+
+
 @pytest.mark.parametrize(
     ("environment", "by"),
     [
-        pytest.param({"ROLLOUTCTL_BY": "schedule", "USER": "root"}, "schedule", id="as told"),
-        pytest.param({"GITHUB_ACTOR": "octo", "USER": "runner"}, "octo", id="who started the job"),
-        pytest.param({"USER": "me"}, "me", id="the user"),
-        pytest.param({"USER": ""}, "unknown", id="nobody that is known"),
+        pytest.param({"USER": "me", "LOGNAME": "other"}, "me", id="the user"),
+        pytest.param({"USER": "", "LOGNAME": "me"}, "me", id="the login"),
+        pytest.param({"ROLLOUTCTL_BY": " \n", "USER": "me"}, "me", id="instead of a blank name"),
+        pytest.param({}, "unknown", id="nobody that is known"),
     ],
 )
-def test_the_history_says_who_acted(environment: Mapping[str, str], by: str) -> None:
-    assert settings.read({**HOME, **environment}).by == by
+def test_a_login_is_no_name_that_anybody_gave(environment: Mapping[str, str], by: str) -> None:
+    read = settings.read({**HOME, **environment})
+    assert (read.by, read.by_login) == (by, True)

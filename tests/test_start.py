@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Policy
-from controller.core.rollout import Phase
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import RolledBackError, TargetTakenError, UsageError
-from controller.start import Request, look, start
+from controller.simulation.fake_lambda import code_digest
+from controller.start import Request, look, retry, start
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
-from tests.stage import SHORT, WRITE, Stage, on_stage, short, variables
+from tests.stage import SECRET, SHORT, WRITE, Stage, on_stage, short, variables
 
 # The short policy with a latency beside it, held against the stable path of the last hour.
 FROZEN: dict[str, Any] = {
@@ -381,3 +382,315 @@ def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
         rolled_back(stage)
         stage.world.clock.advance(HOUR + 10 * MINUTE)
         assert start(stage.runner, Request(stage.policy, "two")).created
+
+
+# --- adopting the live weight -------------------------------------------------------------------
+
+DAY = short(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "24h"}])
+TWO_STEPS = "10 % for 2m, 100 % for 2m"
+
+
+def live(stage: Stage, **values: str | None) -> None:
+    """Let the function have carried these variables for a good while; None is one it has not."""
+    kept = stage.world.function(FUNCTION).variables
+    for name in [name for name, value in values.items() if value is None]:
+        del kept[name]
+    stage.world.set_variables(FUNCTION, {name: one for name, one in values.items() if one})
+    stage.world.clock.advance(HOUR)
+
+
+def adopt(stage: Stage, **said: Any) -> Rollout:
+    return start(stage.runner, Request(stage.policy, **{"adopt": True, **said})).rollout
+
+
+def at_live(**values: str | None) -> Callable[[Stage], None]:
+    return lambda stage: live(stage, **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        pytest.param({"PERCENTAGE": "10", "ENABLED": "false"}, 0, id="at a middle step"),
+        pytest.param({"PERCENTAGE": "10", "ENABLED": None}, 0, id="without the boolean"),
+        pytest.param({"PERCENTAGE": "100", "ENABLED": "true"}, 1, id="at the last step"),
+        pytest.param({"PERCENTAGE": None, "ENABLED": "true"}, 1, id="100 by the boolean alone"),
+    ],
+)
+def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
+    stage: Stage, values: dict[str, str | None], step: int
+) -> None:
+    live(stage, **values)
+    now, variables_before = stage.world.clock.now(), dict(stage.variables)
+    rollout = adopt(stage)
+    assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.SETTLED, now)
+    assert (stage.writes, stage.variables) == (0, variables_before)
+    assert (rollout.exposed_from, rollout.peak) == (now, rollout.weight)
+    started = stage.store.history("orders#1")[0].body
+    assert started["because"]["adopted"] == step
+    assert started["weight_from"] == started["weight_to"] == rollout.weight
+    assert f"adopting the {rollout.weight} % that are live" in stage.told[0].text
+
+
+def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
+    live(stage, PERCENTAGE="10")
+    adopt(stage)
+    assert stage.tick_until(100).rollout.step == 1
+    assert stage.world.weight_now() == 100
+
+
+def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=DAY) as stage:
+        live(stage, PERCENTAGE=None, ENABLED="true")
+        begin = stage.world.clock.now()
+        adopt(stage)
+        while stage.rollout.phase is Phase.PROGRESSING:
+            assert stage.tick(after=5 * MINUTE).problem == ""
+        ended = stage.rollout
+        assert (ended.phase, ended.label) == (Phase.SUCCEEDED, "not refuted")
+        assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
+        assert stage.writes == 0
+
+
+def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        visits = [stage.tick(after=HOUR) for _ in range(80)]
+        assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("percentage", [None, "100"], ids=["by the boolean alone", "by both"])
+def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
+    stage: Stage, percentage: str | None
+) -> None:
+    live(stage, PERCENTAGE=percentage, ENABLED="true")
+    adopt(stage)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
+
+
+def test_an_adopted_rollout_is_judged_and_goes_back_by_itself(tmp_path: Path) -> None:
+    sick = [{"kind": "errors", "server_errors": "20%", "at": {"after": "1h"}}]
+    with on_stage(tmp_path, scenario(function=variables(), events=sick)) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        stage.ticks(6)
+        assert (stage.rollout.reason, stage.world.weight_now()) == (Reason.GATE_FAILED, 0)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said", "played", "refusal"),
+    [
+        pytest.param(
+            NOTHING, {}, {}, "there is nothing to adopt: the canary has 0 % (PERCENTAGE=0",
+            id="nothing is live",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="50"), {}, {},
+            "the canary has 50 % (PERCENTAGE=50, ENABLED=false), and no step of the policy has: "
+            f"{TWO_STEPS}",
+            id="no step has the live weight",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
+            "the variables contradict each other: PERCENTAGE=10, ENABLED=true",
+            id="the variables contradict each other",
+        ),
+        pytest.param(
+            lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
+            "the last update of the target is in_progress",
+            id="the live weight is not in force yet",
+        ),
+        pytest.param(
+            function_says(PERCENTAGE="10", status="Failed", reason="no such subnet"), {}, {},
+            "the last update of the target is failed: no such subnet",
+            id="the last update failed",
+        ),
+        pytest.param(
+            function_says(PERCENTAGE="10", snap_start="PublishedVersions"), {}, {},
+            "handler has SnapStart", id="callers use a snapshot",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), FROZEN, {},
+            "fast: a baseline `over` 1h before the start would be measured while the canary has "
+            "traffic; name a window before that with `from` and `to`, or a known value",
+            id="a baseline of the time just before",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), {}, {"events": FORBIDDEN},
+            "requests:Sum@60 cannot be read: Forbidden", id="a metric may not be read",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), {}, {"events": BLIND}, "measurements cannot be read:",
+            id="the metrics do not answer",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="100", ENABLED="true"), {},
+            {"events": [{"kind": "errors", "server_errors": "20%"}]},
+            "fails already, so roll back the 100 % that are live (rolloutctl rollback POLICY): "
+            "works fails",
+            id="a criterion fails already",
+        ),
+    ],
+)  # fmt: skip
+def test_an_adoption_is_refused_and_touches_nothing_when(
+    tmp_path: Path,
+    prepare: Callable[[Stage], None],
+    said: dict[str, Any],
+    played: dict[str, Any],
+    refusal: str,
+) -> None:
+    world = scenario(**{"function": variables(), **played})
+    with on_stage(tmp_path, world, short(**said)) as stage:
+        prepare(stage)
+        with pytest.raises(UsageError) as refused:
+            adopt(stage)
+        assert refusal in str(refused.value)
+        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert (stage.writes, stage.store.of_name("orders")) == (0, ())
+        assert look(stage.runner, stage.policy, adopt=True).refusals == tuple(
+            line.strip() for line in str(refused.value).splitlines()[1:]
+        )
+
+
+def test_an_environment_that_cannot_be_decrypted_is_not_adopted(tmp_path: Path) -> None:
+    with (
+        on_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
+        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+    ):
+        adopt(stage)
+
+
+def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_with(
+    tmp_path: Path,
+) -> None:
+    criteria = frozen_window("2026-01-05T08:00Z", "2026-01-05T08:50Z")
+    with on_stage(tmp_path, policy=short(**FROZEN | {"criteria": criteria})) as stage:
+        live(stage, PERCENTAGE="10")
+        assert adopt(stage).baselines["fast"].samples > 200
+
+
+def test_adopting_twice_changes_nothing(stage: Stage) -> None:
+    live(stage, PERCENTAGE="10")
+    first = adopt(stage)
+    again = start(stage.runner, Request(stage.policy, adopt=True))
+    assert (again.created, again.rollout) == (False, first)
+
+
+def test_a_revision_that_was_rolled_back_is_not_adopted_by_itself(stage: Stage) -> None:
+    rolled_back(stage)
+    stage.world.clock.advance(HOUR)
+    live(stage, PERCENTAGE="10")
+    with pytest.raises(RolledBackError, match="was rolled back by orders#1"):
+        adopt(stage, revision="one")
+    assert adopt(stage, revision="one", retry_reason="it was the network").id == "orders#2"
+
+
+def test_what_another_rollout_owns_is_not_adopted(stage: Stage) -> None:
+    stage.start()
+    with pytest.raises(TargetTakenError, match="orders#1"):
+        start(stage.runner, Request(short(name="rival"), adopt=True))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_what_another_rollout_has_brought_to_100_is_taken_over(stage: Stage) -> None:
+    succeeded(stage)
+    adopted = adopt(stage, revision="two")
+    assert (adopted.id, adopted.step) == ("orders#2", 1)
+    assert stage.store.owner(adopted.locks[0]) == "orders#2"
+
+
+# --- freezes ------------------------------------------------------------------------------------
+
+FREEZE: dict[str, Any] = {"freeze": {"zone": "UTC", "daily": [{"from": "08:00", "to": "18:00"}]}}
+
+
+def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FREEZE)) as stage:
+        with pytest.raises(UsageError) as refused:
+            stage.start()
+        assert (
+            "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start it after that"
+        ) in str(refused.value)
+        live(stage, PERCENTAGE="10")
+        assert adopt(stage).phase is Phase.PROGRESSING
+
+
+def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
+    soon = {"freeze": {"zone": "UTC", "daily": [{"from": "09:03", "to": "10:00"}]}}
+    with on_stage(tmp_path, policy=short(**soon)) as stage:
+        stage.start()
+        stage.ticks(59)
+        assert (stage.rollout.reason, stage.rollout.next) == (
+            Reason.FROZEN,
+            "100 % at 2026-01-05 10:00 UTC",
+        )
+        assert len([one for one in stage.told if "frozen until" in one.text]) == 1
+        stage.tick()
+        assert stage.world.weight_now() == 100
+
+
+# --- trying again -------------------------------------------------------------------------------
+
+
+def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> None:
+    rolled_back(stage, short(warmup="1m"))
+    again = retry(stage.runner, "orders#1", "the gateway was down")
+    assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
+    assert again.rollout.policy == short(warmup="1m")
+    assert stage.world.weight_now() == 10
+
+
+def test_a_retry_of_the_same_code_is_started(stage: Stage) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    assert retry(stage.runner, "orders#1", "it was the network").created
+
+
+def test_a_retry_is_not_of_code_that_has_gone(stage: Stage) -> None:
+    first = stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    function = stage.world.function(FUNCTION)
+    function.code_sha256 = code_digest("the next release")
+    with pytest.raises(UsageError) as refused:
+        retry(stage.runner, "orders#1", "it was the network")
+    assert str(refused.value) == (
+        f"retry changed nothing of orders#1: its revision was the code {first.revision}, and the "
+        f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
+    )
+
+
+def rolled_back_and_raised(stage: Stage) -> None:
+    rolled_back(stage)
+    live(stage, PERCENTAGE="10")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why", "refusal"),
+    [
+        pytest.param(
+            lambda stage: stage.start(), "try", "it is progressing, and only what was rolled back",
+            id="it runs",
+        ),
+        pytest.param(rolled_back, "", "say why, it is written into the history", id="no reason"),
+        pytest.param(
+            rolled_back_and_raised, "try",
+            "the canary has 10 % already", id="the checks of a start",
+        ),
+    ],
+)  # fmt: skip
+def test_a_retry_changes_nothing_where(
+    stage: Stage, prepare: Callable[[Stage], object], why: str, refusal: str
+) -> None:
+    prepare(stage)
+    with pytest.raises(UsageError, match=refusal):
+        retry(stage.runner, "orders#1", why)
+    assert stage.store.of_name("orders") == ("orders#1",)
+
+
+def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -> None:
+    rolled_back(stage)
+    second = retry(stage.runner, "orders#1", "once").rollout
+    again = retry(stage.runner, "orders#1", "twice")
+    assert (again.created, again.rollout) == (False, second)

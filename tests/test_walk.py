@@ -42,7 +42,24 @@ def test_a_slow_tick_is_followed_at_once_but_its_delay_is_not_caught_up(stage: S
     slow.done = False
     visits = walk(stage.runner, rollout, every=MINUTE, until=begin + 5 * MINUTE, done=resting)
     over = [(stage.world.clock.now() - begin) / MINUTE for _ in visits]
-    assert over == [1 + 2.5, 3.5, 4.5]
+    a_write = 3 / 60
+    assert over == [1 + 2.5, 3.5, 4.5, 5 + a_write]
+
+
+@pytest.mark.parametrize(
+    ("limit", "over"),
+    [
+        pytest.param(90, [60, 90], id="between two ticks"),
+        pytest.param(30, [30], id="before the first"),
+        pytest.param(0, [], id="over already"),
+    ],
+)
+def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: list[int]) -> None:
+    rollout = stage.start()
+    begin, second = stage.world.clock.now(), timedelta(seconds=1)
+    until = begin + limit * second
+    visits = walk(stage.runner, rollout, every=MINUTE, until=until, done=resting)
+    assert [(stage.world.clock.now() - begin) / second for _ in visits] == over
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from controller.errors import UsageError
 CONNECT_S: Final = 3
 READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
+# Who is calling is only good to know: asked once and briefly, for a rollback may wait for it.
+BRIEF: Final = {"sts": (1, 1, 2)}  # attempts, seconds to connect, seconds to read
 
 
 class StrangeAnswerError(Exception):
@@ -53,10 +55,11 @@ class Clients:
     def _make(self, service: str) -> Any:
         from botocore.config import Config
 
+        attempts, connect_s, read_s = BRIEF.get(service, (ATTEMPTS, CONNECT_S, READ_S))
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            connect_timeout=CONNECT_S,
-            read_timeout=READ_S,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=connect_s,
+            read_timeout=read_s,
             tcp_keepalive=True,
         )
         try:
@@ -87,7 +90,13 @@ def _session() -> Any:
 
 _CONFLICT_STATUSES: Final = (409, 412)
 _THROTTLED: Final = frozenset(
-    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
 # Known without asking AWS; whatever else keeps an answer from coming may pass.
 _OURS: Final = (

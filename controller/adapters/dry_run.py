@@ -59,29 +59,39 @@ class DryRunStore:
         self._entries: dict[str, list[Entry]] = {}
         self._locks: dict[str, str] = {}
 
-    def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def create(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        *,
+        hold: datetime | None = None,
+    ) -> None:
         """Note the new rollout. Raises TargetTakenError as the real store would."""
-        for lock in locks:
-            owner = self.owner(lock)
-            if owner is not None and not self.load(owner).final:
-                raise TargetTakenError(
-                    f"{rollout.id} would not be started: {owner} owns {lock}; let {owner} finish "
-                    "or roll it back first",
-                    rollout=rollout.id,
-                    owner=owner,
-                    lock=lock,
-                )
+        self._check_free(rollout, locks)
         self._journal.note(f"create {rollout.id}: {rollout.sentence}")
-        self._saved[rollout.id] = rollout
-        self._created.append(rollout.id)
-        self._entries[rollout.id] = list(entries)
-        self._locks.update(dict.fromkeys(locks, rollout.id))
+        self._keep(rollout, entries, locks)
+
+    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Note what would be taken in. Raises TargetTakenError as the real store would."""
+        self._check_free(rollout, locks)
+        self._journal.note(f"take in {rollout.id} and its history ({len(entries)} entries)")
+        self._keep(rollout, entries, locks)
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        """Return the rollout, whoever has it: what is not written disturbs nobody."""
+        return self.load(rollout_id)
+
+    def release(self, rollout_id: str) -> None:
+        """Do nothing: nothing was acquired."""
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout as this process saved it, or as it is stored."""
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
         """Note the transitions; a state without one is not worth a line.
 
         Raises StateConflictError, as a real store would, for a version that was saved before.
@@ -97,7 +107,12 @@ class DryRunStore:
 
     def active(self, now: datetime) -> Sequence[str]:
         """Return the ids that a tick must visit, this process's own last."""
-        return (*self._store.active(now), *self._created)
+        own = (one for one in self._created if not self._saved[one].closed)
+        return (*self._store.active(now), *own)
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts, this process's own last."""
+        return (*self._store.all(), *self._created)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`."""
@@ -116,6 +131,24 @@ class DryRunStore:
     def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
         """Return when rollouts of `target` had weight above 0; a dry run moved none."""
         return self._store.exposures(target)
+
+    def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
+        for lock in locks:
+            owner = self.owner(lock)
+            if owner is not None and not self.load(owner).closed:
+                raise TargetTakenError(
+                    f"{rollout.id} would not be started: {owner} owns {lock}; let {owner} finish "
+                    "or roll it back first",
+                    rollout=rollout.id,
+                    owner=owner,
+                    lock=lock,
+                )
+
+    def _keep(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        self._saved[rollout.id] = rollout
+        self._created.append(rollout.id)
+        self._entries[rollout.id] = list(entries)
+        self._locks.update(dict.fromkeys(locks, rollout.id))
 
 
 class DryRunNotifier:

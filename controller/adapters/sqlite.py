@@ -10,20 +10,22 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
+from controller.adapters import sqlite_queries as sql
+from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite_file import explained, open_file
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.core.units import clock_text
-from controller.errors import StateConflictError, TargetTakenError, UnknownRolloutError
 
 
 class SqliteStore:
     """`Store` in the file at `path`, which is created with its directory on first use.
 
     durable: False for rehearsals; a commit then does not wait for the disk.
-    create: False for runs that change nothing; a store that is not there is then an empty one.
+    create: False for runs that change nothing; a store that is not there is then an empty one, and
+        one of an older layout is a copy.
 
     Belongs to the thread that made it. Raises StoreError when the file cannot be used, then and
     from every method.
@@ -32,6 +34,8 @@ class SqliteStore:
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         self._path = path
         self._connection = open_file(path, durable=durable, create=create)
+        self._holder = uuid4().hex
+        self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
 
     def __enter__(self) -> Self:
         return self
@@ -46,35 +50,59 @@ class SqliteStore:
 
     # --- StateStore -----------------------------------------------------------------------------
 
-    def create(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def create(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        *,
+        hold: datetime | None = None,
+    ) -> None:
         """Add a rollout and take the locks of its target, as `StateStore.create` says."""
         with self._writing(f"create {rollout.id}"):
             if self._one("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
-                raise StateConflictError(
-                    f"{rollout.id} exists already: another run started it first; "
-                    "nothing was written, it is safe to run again",
-                    rollout=rollout.id,
-                )
-            self._take(rollout, locks)
-            self._connection.execute(_INSERT, {**_columns(rollout), **_unchanging(rollout)})
-            self._append(rollout, entries)
-            self._connection.executemany(
-                "INSERT INTO locks (lock, rollout) VALUES (?, ?)",
-                [(lock, rollout.id) for lock in dict.fromkeys(locks)],
-            )
+                raise refusals.exists(rollout.id)
+            self._add(rollout, entries, locks, hold)
+        if hold is not None:
+            self._fences[rollout.id] = 1
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
+        lease = {"holder": self._holder, "now": sql.sortable(now), "until": sql.sortable(until)}
+        with self._writing(f"acquire {rollout_id}"):
+            if self._connection.execute(sql.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
+                self._read(rollout_id)
+                raise refusals.held(rollout_id, self._lease_until(rollout_id))
+            rollout = self._read(rollout_id)
+            (fence,) = self._one("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
+        self._fences[rollout_id] = fence
+        return rollout
+
+    def release(self, rollout_id: str) -> None:
+        """Let other runs in, if this object still has the rollout. Raises StoreError."""
+        self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
+        with self._writing(f"release {rollout_id}"):
+            self._connection.execute(sql.RELEASE, {"id": rollout_id, "holder": self._holder})
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout. Raises UnknownRolloutError, StoreError."""
         with explained(self._path, f"load {rollout_id}"):
             return self._read(rollout_id)
 
-    def save(self, rollout: Rollout, entries: Sequence[Entry]) -> Rollout:
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says."""
         saved = replace(rollout, version=rollout.version + 1)
+        change = {
+            **sql.columns(saved),
+            **self._lease(hold),
+            "fence": self._fences.get(rollout.id),
+            "read": rollout.version,
+        }
         with self._writing(f"save {rollout.id}"):
-            change = {**_columns(saved), "read": rollout.version}
-            if self._connection.execute(_UPDATE, change).rowcount == 0:
-                raise _conflict(self._read(rollout.id), rollout)
+            if self._connection.execute(sql.UPDATE, change).rowcount == 0:
+                raise refusals.overtaken(rollout, self._read(rollout.id))
             self._append(rollout, entries)
         return saved
 
@@ -83,16 +111,23 @@ class SqliteStore:
     def active(self, now: datetime) -> Sequence[str]:
         """Return the ids that a tick must visit, oldest first.
 
-        Not final; or final, still watched, and not replaced by a newer owner of its target.
+        Not closed; or closed, still watched, and not replaced by a newer owner of its target.
         """
         with explained(self._path, "list the active rollouts"):
-            rows = self._connection.execute(_UNFINISHED).fetchall()
+            rows = self._connection.execute(sql.UNFINISHED).fetchall()
         found = [
             (datetime.fromisoformat(created), rollout_id)
-            for rollout_id, created, final, until in rows
-            if not final or (until is not None and datetime.fromisoformat(until) > now)
+            for rollout_id, created, closed, until in rows
+            if not closed or (until is not None and datetime.fromisoformat(until) > now)
         ]
         return tuple(rollout_id for _, rollout_id in sorted(found))
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts, oldest first."""
+        with explained(self._path, "list all rollouts"):
+            rows = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
+        found = sorted((datetime.fromisoformat(created), one) for created, one in rows)
+        return tuple(rollout_id for _, rollout_id in found)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
@@ -131,8 +166,20 @@ class SqliteStore:
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
-        found = [(one, datetime.fromisoformat(begin), _moment(end)) for one, begin, end in rows]
+        found = [
+            (one, datetime.fromisoformat(begin), sql.moment_of(end)) for one, begin, end in rows
+        ]
         return tuple(sorted(found, key=lambda exposure: exposure[1]))
+
+    # --- Archive --------------------------------------------------------------------------------
+
+    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Add a rollout with its whole history, as `Archive.receive` says."""
+        with self._writing(f"receive {rollout.id}"):
+            if self._one("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
+                refusals.already_there(self._read(rollout.id), rollout, entries)
+                return
+            self._add(rollout, entries, locks, None)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -149,14 +196,36 @@ class SqliteStore:
     def _read(self, rollout_id: str) -> Rollout:
         row = self._one("SELECT state, policy FROM rollouts WHERE id = ?", rollout_id)
         if row is None:
-            raise UnknownRolloutError(
-                f"no rollout has the id {rollout_id} in {self._path}; "
-                "check the id and which store was asked",
-                rollout=rollout_id,
-                file=str(self._path),
-            )
+            raise refusals.unknown(rollout_id, str(self._path))
         state, policy = row
         return codec.load(rollout_id, state, policy)
+
+    def _lease_until(self, rollout_id: str) -> datetime:
+        (until,) = self._one("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
+        return datetime.fromisoformat(until)
+
+    def _lease(self, until: datetime | None) -> dict[str, object]:
+        if until is None:
+            return {"holder": None, "lease_until": None}
+        return {"holder": self._holder, "lease_until": sql.sortable(until)}
+
+    def _add(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        hold: datetime | None,
+    ) -> None:
+        self._take(rollout, locks)
+        lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
+        self._connection.execute(
+            sql.INSERT, {**sql.columns(rollout), **sql.unchanging(rollout), **lease}
+        )
+        self._append(rollout, entries)
+        self._connection.executemany(
+            "INSERT INTO locks (lock, rollout) VALUES (?, ?)",
+            [(lock, rollout.id) for lock in dict.fromkeys(locks)],
+        )
 
     def _append(self, rollout: Rollout, entries: Sequence[Entry]) -> None:
         self._connection.executemany(
@@ -165,89 +234,10 @@ class SqliteStore:
         )
 
     def _take(self, rollout: Rollout, locks: Sequence[str]) -> None:
-        """Free `locks` of their final owners. Raises TargetTakenError when one is not final."""
+        """Free `locks` of their closed owners. Raises TargetTakenError when one is not closed."""
         wanted = json.dumps(list(locks))
-        taken = self._one(_LIVING_OWNER, wanted)
+        taken = self._one(sql.LIVING_OWNER, wanted)
         if taken is not None:
             lock, owner = taken
-            raise TargetTakenError(
-                f"{rollout.id} was not started: {owner} owns {lock}; "
-                f"let {owner} finish or roll it back first",
-                rollout=rollout.id,
-                owner=owner,
-                lock=lock,
-            )
-        self._connection.execute(_EVICT, (wanted,))
-
-
-_INSERT = """
-INSERT INTO rollouts (id, name, attempt, target, created, policy,
-                      version, final, watch_until, exposed_from, exposed_to, state)
-VALUES (:id, :name, :attempt, :target, :created, :policy,
-        :version, :final, :watch_until, :exposed_from, :exposed_to, :state)
-"""
-
-_UPDATE = """
-UPDATE rollouts
-SET version = :version, final = :final, watch_until = :watch_until,
-    exposed_from = :exposed_from, exposed_to = :exposed_to, state = :state
-WHERE id = :id AND version = :read
-"""
-
-_UNFINISHED = """
-SELECT id, created, final, watch_until FROM rollouts
-WHERE NOT final OR id IN (SELECT rollout FROM locks)
-"""
-
-_LIVING_OWNER = """
-SELECT lock, rollout FROM locks JOIN rollouts ON rollouts.id = locks.rollout
-WHERE lock IN (SELECT value FROM json_each(?)) AND NOT final
-ORDER BY lock LIMIT 1
-"""
-
-_EVICT = """
-DELETE FROM locks WHERE rollout IN
-    (SELECT rollout FROM locks WHERE lock IN (SELECT value FROM json_each(?)))
-"""
-
-
-def _columns(rollout: Rollout) -> dict[str, object]:
-    """Return what a save writes; the columns beside `state` repeat what queries look for."""
-    return {
-        "id": rollout.id,
-        "version": rollout.version,
-        "final": rollout.final,
-        "watch_until": _text(rollout.watch_until),
-        "exposed_from": _text(rollout.exposed_from),
-        "exposed_to": _text(rollout.exposed_to),
-        "state": codec.dump(rollout),
-    }
-
-
-def _unchanging(rollout: Rollout) -> dict[str, object]:
-    return {
-        "name": rollout.name,
-        "attempt": rollout.attempt,
-        "target": rollout.target,
-        "created": _text(rollout.created),
-        "policy": rollout.policy.snapshot(),
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _conflict(stored: Rollout, ours: Rollout) -> StateConflictError:
-    return StateConflictError(
-        f"another run saved {ours.id} first ({stored.reason}, {clock_text(stored.updated)}): "
-        f"version {stored.version} is stored, this run read {ours.version}; "
-        "nothing was written, it is safe to run again",
-        rollout=ours.id,
-        stored_version=stored.version,
-        read_version=ours.version,
-    )
+            raise refusals.taken(rollout.id, owner, lock)
+        self._connection.execute(sql.EVICT, (wanted,))

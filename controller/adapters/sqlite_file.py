@@ -8,49 +8,27 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+from controller.adapters.sqlite_layout import (
+    LAYOUT,
+    OURS,
+    TABLES,
+    application_of,
+    layout_of,
+    migrate,
+)
 from controller.errors import StoreError
 
 # A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
 BUSY_LIMIT = timedelta(seconds=10)
 
-LAYOUT = 1  # PRAGMA user_version
-_OURS = 0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
 _OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions without asking
-
-_TABLES = f"""
-CREATE TABLE rollouts (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    target TEXT NOT NULL,
-    created TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    final INTEGER NOT NULL,
-    watch_until TEXT,
-    exposed_from TEXT,
-    exposed_to TEXT,
-    policy TEXT NOT NULL,
-    state TEXT NOT NULL
-) STRICT;
-CREATE TABLE history (
-    rollout TEXT NOT NULL REFERENCES rollouts (id),
-    seq INTEGER NOT NULL,
-    entry TEXT NOT NULL,
-    PRIMARY KEY (rollout, seq)
-) STRICT;
-CREATE TABLE locks (
-    lock TEXT PRIMARY KEY,
-    rollout TEXT NOT NULL REFERENCES rollouts (id)
-) STRICT;
-PRAGMA application_id = {_OURS};
-PRAGMA user_version = {LAYOUT};
-"""
 
 
 def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Connection:
     """Return a connection to the store at `path`, created with its directory if there is none.
 
-    Without `create` it is an empty one in memory then, and nothing is left behind.
+    Without `create` nothing is changed on disk: a store that is not there is an empty one in
+    memory, and one of an older layout is a copy in memory.
     Raises StoreError when it cannot be opened, is not ours, or is of a newer version.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
@@ -66,6 +44,9 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
         connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
         try:
             _check(path, connection)
+            if layout_of(connection) < LAYOUT:
+                connection = connection if create else _copied(connection)
+                migrate(connection)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         except BaseException:
@@ -105,7 +86,7 @@ def _create(path: Path) -> None:
     try:
         with closing(_connect(Path(draft).absolute().as_uri())) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_TABLES)
+            connection.executescript(TABLES)
         with suppress(FileExistsError):  # another run made the store first: it is as good as ours
             path.hardlink_to(draft)
     finally:
@@ -114,8 +95,16 @@ def _create(path: Path) -> None:
 
 def _empty() -> sqlite3.Connection:
     connection = _connect("file::memory:")
-    connection.executescript(_TABLES)
+    connection.executescript(TABLES)
     return connection
+
+
+def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a copy in memory, and close what it was copied from."""
+    copy = _connect("file::memory:")
+    with closing(connection):
+        connection.backup(copy)
+    return copy
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -124,13 +113,12 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (layout,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != _OURS:
+    if application_of(connection) != OURS:
         raise StoreError(f"{path} is not a rolloutctl store; {_WHERE}", file=str(path))
+    layout = layout_of(connection)
     if layout > LAYOUT:
         raise StoreError(
-            f"{path} was written by a newer rolloutctl (schema {layout}, this one reads {LAYOUT}); "
+            f"{path} was written by a newer rolloutctl (layout {layout}, this one reads {LAYOUT}); "
             "upgrade",
             file=str(path),
         )

@@ -23,10 +23,18 @@ _VERBS: Final = {
     "rehearse": "controller.cli.rehearse:rehearse",
     "start": "controller.cli.rollout:start",
     "tick": "controller.cli.rollout:tick",
-    "run": "controller.cli.rollout:run",
+    "run": "controller.cli.run:run",
     "status": "controller.cli.look:status",
     "history": "controller.cli.look:history",
+    "replay": "controller.cli.replay:replay",
+    "pause": "controller.cli.steer:pause",
+    "resume": "controller.cli.steer:resume",
+    "promote": "controller.cli.steer:promote",
+    "approve": "controller.cli.steer:approve",
+    "retry": "controller.cli.steer:retry",
     "rollback": "controller.cli.rollback:rollback",
+    "store": "controller.cli.store:store",
+    "completion": "controller.cli.completion:completion",
 }
 
 

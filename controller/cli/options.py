@@ -49,8 +49,8 @@ def store(command: Command) -> Command:
         "--store",
         "store_url",
         metavar="URL",
-        help="Where rollouts are kept: sqlite:///FILE. Default: ROLLOUTCTL_STORE, or a file under "
-        "the user's state directory.",
+        help="Where rollouts are kept: sqlite:///FILE or dynamodb://TABLE. Default: "
+        "ROLLOUTCTL_STORE, or a file under the user's state directory.",
     )(command)
 
 
@@ -61,14 +61,34 @@ def dry_run(command: Command) -> Command:
     )(command)
 
 
+def by(command: Command) -> Command:
+    """Add --by: who does this, as the history will say."""
+    return click.option(
+        "--by",
+        metavar="NAME",
+        help="Who does this. Default: ROLLOUTCTL_BY, who started the CI job, the AWS caller, or "
+        "the user.",
+    )(command)
+
+
 @contextmanager
-def opened(store_url: str | None, *, dry_run: bool = False, create: bool = False) -> Iterator[App]:
+def opened(
+    store_url: str | None,
+    *,
+    dry_run: bool = False,
+    create: bool = False,
+    by: str | None = None,
+    person: bool = False,
+) -> Iterator[App]:
     """Yield the application on the real account, with logs set up for a person or a collector.
 
-    Raises UsageError when there is no store and this verb does not `create` one.
+    by: what --by said. person: a verb of people, for which AWS is asked who calls when no name was
+    given; ticks have no such call to spare.
+    Raises NoStoreError when there is no store and this verb does not `create` one.
     """
     events.configure(dry_run=dry_run)
-    with live(settings.read(os.environ, store_url), dry_run=dry_run, create=create) as app:
+    read = settings.read(os.environ, store_url, by)
+    with live(read, dry_run=dry_run, create=create, person=person) as app:
         yield app
 
 

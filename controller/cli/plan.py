@@ -5,32 +5,35 @@ from typing import Any
 
 import click
 
-from controller.bootstrap import App
+from controller.bootstrap import App, current_moment
 from controller.cli import options
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import Exit, RolloutError
+from controller.errors import Exit, RolloutError, UsageError
 from controller.ports import Store
 
 
 @click.command()
-@click.argument("policy", type=Path)
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--live", is_flag=True, help="Read the account too; still nothing is written.")
+@click.option("--adopt", is_flag=True, help="With --live: as `start --adopt` would find it.")
 @options.store
 @options.as_json
-def plan(policy: Path, live: bool, store_url: str | None, as_json: bool) -> int:
+def plan(policy: Path, live: bool, adopt: bool, store_url: str | None, as_json: bool) -> int:
     """Show the ladder and the gates of POLICY, and what comes next."""
     from controller.loader import load
     from controller.render.plan import plan_data, plan_text
 
-    known = load(policy)
-    data, lines = plan_data(known), [plan_text(known), ""]
+    if adopt and not live:
+        raise UsageError("--adopt asks what is live: give it with --live")
+    known, now = load(policy), current_moment()
+    data, lines = plan_data(known, now), [plan_text(known, now), ""]
     if not live:
         data["next"] = _next(known, store_url)
         lines.append(f"  next: {data['next']}")
     else:
         with options.opened(store_url, dry_run=True, create=True) as app:
-            data["live"], data["next"], text = _live(app, known)
+            data["live"], data["next"], text = _live(app, known, adopt=adopt)
             lines.append(text)
     if as_json:
         options.print_json("plan", data)
@@ -52,10 +55,10 @@ def _next(policy: Policy, store_url: str | None) -> str:
     return f"{running.id} is {running.phase} at {running.weight} %: {running.next}"
 
 
-def _live(app: App, policy: Policy) -> tuple[dict[str, Any], str, str]:
+def _live(app: App, policy: Policy, *, adopt: bool) -> tuple[dict[str, Any], str, str]:
     """Return what the account says about the next move: as data, in a line, as text."""
     running = _running(app.runner.store, policy)
-    return _next_tick(app, running) if running else _next_start(app, policy)
+    return _next_tick(app, running) if running else _next_start(app, policy, adopt=adopt)
 
 
 def _running(store: Store, policy: Policy) -> Rollout | None:
@@ -76,10 +79,10 @@ def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str, str]:
     return data, following, "\n".join([rollout_text(visit.rollout), "", *lines])
 
 
-def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str, str]:
+def _next_start(app: App, policy: Policy, *, adopt: bool) -> tuple[dict[str, Any], str, str]:
     from controller.start import look
 
-    checked = look(app.runner, policy)
+    checked = look(app.runner, policy, adopt=adopt)
     lines = [f"  live: {checked.reading.shown}, the last update is {checked.reading.update}"]
     lines += [
         f"  baseline of {name}: {value.value:.1f} from {value.samples:.0f} samples"
@@ -87,9 +90,12 @@ def _next_start(app: App, policy: Policy) -> tuple[dict[str, Any], str, str]:
     ]
     lines += [f"  warning: {line}" for line in checked.warnings]
     lines += [f"  start would be refused: {line}" for line in checked.refusals]
-    following = f"`rolloutctl start` sets {policy.steps[0].weight} %"
+    start = "`rolloutctl start --adopt`" if adopt else "`rolloutctl start`"
+    following = f"{start} sets {policy.steps[0].weight} %"
+    if adopt:
+        following = f"{start} takes over the {checked.reading.weight} % that are live"
     if checked.refusals:
-        following = "`rolloutctl start` would be refused"
+        following = f"{start} would be refused"
     lines.append(f"  next: {following}")
     data = {
         "shown": checked.reading.shown,

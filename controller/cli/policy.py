@@ -10,7 +10,9 @@ from controller.errors import Exit, PolicyError
 
 
 @click.command()
-@click.argument("policies", nargs=-1, required=True, metavar="POLICY...", type=Path)
+@click.argument(
+    "policies", nargs=-1, required=True, metavar="POLICY...", type=click.Path(path_type=Path)
+)
 @options.as_json
 def validate(policies: tuple[Path, ...], as_json: bool) -> int:
     """Check policy files, offline.

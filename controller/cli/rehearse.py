@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from controller import events
-from controller.cli import options
+from controller import events, settings
+from controller.cli import completion, options
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import Exit
@@ -20,10 +20,10 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
 
 
 @click.command()
-@click.argument("policy", type=Path)
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--scenario", default="healthy", show_default=True, metavar="NAME|FILE",
-    help="A shipped scenario, or a file like them.",
+    shell_complete=completion.scenarios, help="A shipped scenario, or a file like them.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other noise.")
 @click.option(
@@ -34,6 +34,20 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     type=click.Choice(["succeeded", "rolled_back", "paused"]),
     help="End with 0 when it ends like this, and with 7 when not.",
 )
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="The canary has 100 % when it begins, and the rollout adopts that.",
+)
+@click.option(
+    "--approve", is_flag=True, help="Somebody approves as soon as asked; else nobody ever does."
+)
+@click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
+)
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
 @options.as_json
 def rehearse(
@@ -42,12 +56,16 @@ def rehearse(
     seed: int,
     every: timedelta,
     expect: str | None,
+    adopt: bool,
+    approve: bool,
+    store_url: str | None,
     verbose: bool,
     as_json: bool,
 ) -> int:
     """Play a whole policy in a simulated world.
 
-    It goes through the real runner, the real adapters and a real SQLite file, in virtual time.
+    It goes through the real runner, the real adapters and a real store, in virtual time. The store
+    is a temporary file unless --store names one.
     """
     from controller.bootstrap import rehearsal
     from controller.loader import load
@@ -58,9 +76,18 @@ def rehearse(
         events.configure()
     else:
         events.silence()
+    place = settings.parse_place(store_url) if store_url else None
     progress = _Progress(shown=sys.stderr.isatty() and not (verbose or as_json))
-    with rehearsal(load(policy), scenario, seed) as stage, progress:
-        outcome = play(stage.runner, stage.world, stage.policy, every=every, on_tick=progress.tick)
+    with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:
+        outcome = play(
+            stage.runner,
+            stage.world,
+            stage.policy,
+            every=every,
+            on_tick=progress.tick,
+            adopt=adopt,
+            approve=approve,
+        )
     if as_json:
         options.print_json("rehearse", outcome_data(outcome, scenario, seed))
     else:

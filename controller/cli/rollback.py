@@ -19,6 +19,7 @@ from controller.errors import Exit, StoreError, TargetError, UsageError
 @click.option("--percentage", help="Without a rollout: the variable that holds the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
 @click.option("--reason", default="asked for by a person", help="Written into the history.")
+@options.by
 @options.store
 @options.dry_run
 @options.as_json
@@ -28,6 +29,7 @@ def rollback(
     percentage: str | None,
     boolean: str | None,
     reason: str,
+    by: str | None,
     store_url: str | None,
     dry_run: bool,
     as_json: bool,
@@ -40,7 +42,7 @@ def rollback(
     bare = _bare_target(rollout, function, percentage, boolean)
     if bare is None and rollout is not None:
         try:
-            return _recorded(rollout, reason, store_url, dry_run, as_json)
+            return _recorded(rollout, reason, by, store_url, dry_run, as_json)
         except (StoreError, UsageError) as error:
             if not options.is_policy_file(rollout):
                 raise
@@ -71,10 +73,12 @@ def _target_of(policy: Path) -> LambdaEnv:
     return load(policy).target
 
 
-def _recorded(given: str, reason: str, store_url: str | None, dry_run: bool, as_json: bool) -> int:
+def _recorded(
+    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+) -> int:
     from controller.render.status import rollout_text, visit_data
 
-    with options.opened(store_url, dry_run=dry_run) as app:
+    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
         found = options.rollout_id(app.runner.store, given)
         visit = app.runner.roll_back(found, reason)
         lines = [] if app.journal is None else app.journal.lines

@@ -1,67 +1,75 @@
-"""Verbs that move a rollout on: start it, tick it, run it to its end."""
+"""Verbs that move a rollout on: start it, tick it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from controller.carrying import Visit
 from controller.cli import options
 from controller.core.effects import Alert
-from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, UsageError
-from controller.runner import Runner
+
+if TYPE_CHECKING:
+    from controller.start import Started
 
 
 @click.command()
-@click.argument("policy", type=Path)
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--revision", help="What is rolled out; default: the function's CodeSha256.")
+@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
 @click.option("--retry", is_flag=True, help="Start a revision again that was rolled back.")
 @click.option("--reason", help="Why it is tried again; needed with --retry.")
+@options.by
 @options.store
 @options.dry_run
 @options.as_json
 def start(
     policy: Path,
     revision: str | None,
+    adopt: bool,
     retry: bool,
     reason: str | None,
+    by: str | None,
     store_url: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Start a rollout and return at once.
 
-    Everything is checked first; then the first weight is set. Ticks take it from there.
+    Everything is checked first; then the first weight is set, or with --adopt the live one is
+    taken over. Ticks take it from there.
     """
     from controller.loader import load
-    from controller.render.status import rollout_data, rollout_text
     from controller.start import Request
     from controller.start import start as start_rollout
 
-    request = Request(load(policy), revision, _retry_reason(retry, reason))
-    with options.opened(store_url, dry_run=dry_run, create=True) as app:
+    request = Request(load(policy), revision, _retry_reason(retry, reason), adopt)
+    with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
         started = start_rollout(app.runner, request)
-        if as_json:
-            data = {
-                **rollout_data(started.rollout),
-                "new": started.created,
-                "warnings": list(started.warnings),
-            }
-            if app.journal is not None:
-                data["would"] = app.journal.lines
-            options.print_json("start", data)
-            return Exit.DONE
-        for warning in started.warnings:
-            click.echo(f"warning: {warning}")
-        if not started.created:
-            click.echo(f"{started.rollout.id} is {started.rollout.phase} already; nothing changed")
-        click.echo(rollout_text(started.rollout))
-        if app.journal is not None:
-            options.print_journal(app.journal.lines)
+        would = None if app.journal is None else app.journal.lines
+    print_started("start", started, would, as_json=as_json)
     return Exit.DONE
+
+
+def print_started(verb: str, started: "Started", would: list[str] | None, *, as_json: bool) -> None:
+    """Print what a start has led to, and in a dry run what it would have done."""
+    from controller.render.status import rollout_data, rollout_text
+
+    rollout = started.rollout
+    if as_json:
+        warnings = list(started.warnings)
+        data = {**rollout_data(rollout), "new": started.created, "warnings": warnings}
+        options.print_json(verb, data if would is None else {**data, "would": would})
+        return
+    for warning in started.warnings:
+        click.echo(f"warning: {warning}")
+    if not started.created:
+        click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
+    click.echo(rollout_text(rollout))
+    if would is not None:
+        options.print_journal(would)
 
 
 def _retry_reason(retry: bool, reason: str | None) -> str | None:
@@ -136,101 +144,3 @@ def _tick_status(visits: Sequence[Visit]) -> Exit:
     if Alert.DRIFT in alerts:
         return Exit.DRIFT
     return Exit.BUSY if any(visit.busy for visit in visits) else Exit.DONE
-
-
-@click.command()
-@click.argument("policy", type=Path)
-@click.option("--revision", help="What is rolled out; default: the function's CodeSha256.")
-@click.option(
-    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
-)
-@click.option(
-    "--for", "limit", type=options.Duration(), default="48h", show_default=True,
-    help="Stop watching after this long; the rollout itself goes on with other ticks.",
-)  # fmt: skip
-@options.store
-@options.dry_run
-@options.as_json
-def run(
-    policy: Path,
-    revision: str | None,
-    every: timedelta,
-    limit: timedelta,
-    store_url: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
-    """Start if needed, then tick until it ends or pauses.
-
-    Or until --for is over. Ends with 6 when another hand moved the weight while it watched, and it
-    neither succeeded nor was rolled back. A dry run shows what would be done first, and ends there.
-    """
-    from controller.loader import load
-    from controller.render.status import rollout_data
-    from controller.start import Request
-    from controller.start import start as start_rollout
-
-    show = _Shown(quiet=as_json)
-    with options.opened(store_url, dry_run=dry_run, create=True) as app:
-        until = app.runner.clock.now() + limit
-        started = start_rollout(app.runner, Request(load(policy), revision))
-        if not dry_run:
-            last = _watch(app.runner, started.rollout, every, until, show)
-        elif started.created:
-            last = Visit(started.rollout)
-        else:
-            (last,) = app.runner.tick([started.rollout.id])
-        show(last.rollout)
-    would = {} if app.journal is None else {"would": app.journal.lines}
-    if as_json:
-        options.print_json("run", {**rollout_data(last.rollout), **would})
-    elif app.journal is not None:
-        options.print_journal(app.journal.lines)
-    return Exit.DONE if dry_run else _run_status(last)
-
-
-def _watch(
-    runner: Runner,
-    rollout: Rollout,
-    every: timedelta,
-    until: datetime,
-    show: Callable[[Rollout], None],
-) -> Visit:
-    """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
-    from controller.walk import resting, walk
-
-    show(rollout)
-    last, alerts = Visit(rollout), set[Alert]()
-    for last in walk(runner, rollout, every=every, until=until, done=resting):
-        alerts.update(last.alerts)
-        show(last.rollout)
-    return replace(last, alerts=tuple(alerts))
-
-
-class _Shown:
-    """Prints where a rollout stands, whenever that reads differently from the last time."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._last = quiet, ""
-
-    def __call__(self, rollout: Rollout) -> None:
-        from controller.render.status import rollout_line
-
-        line = rollout_line(rollout)
-        if not self._quiet and line != self._last:
-            click.echo(line)
-        self._last = line
-
-
-def _run_status(last: Visit) -> Exit:
-    match last.rollout.phase:
-        case Phase.ROLLING_BACK:
-            return Exit.UNCONFIRMED
-        case _ if last.problem:
-            return Exit.INTERNAL
-        case Phase.SUCCEEDED:
-            return Exit.DONE
-        case Phase.ROLLED_BACK:
-            return Exit.ROLLED_BACK
-        case Phase.PROGRESSING | Phase.PAUSED:
-            return Exit.DRIFT if Alert.DRIFT in last.alerts else Exit.UNDECIDED

@@ -13,8 +13,9 @@ from typing import Final, Literal, TypeAlias, assert_never
 from controller.core import transitions as to
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
-from controller.core.findings import Verdict, gate
+from controller.core.findings import Label, Verdict, gate, weakest
 from controller.core.judge import judge
+from controller.core.judge.queries import JUDGED
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
@@ -63,10 +64,18 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
         raise _refused(rollout, ask, f"it is {rollout.phase}{_instead(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = to.sighted(rollout, _decided(current, ask, seen, now), seen, now)
+    decision = _sighted(rollout, _decided(current, ask, seen, now), seen, now)
     if decision.record is None:
         return decision
     return replace(decision, record=replace(decision.record, because=ask.data()))
+
+
+def _sighted(before: Rollout, decision: Decision, seen: Observation, now: datetime) -> Decision:
+    """A look without measurements ends no blindness: the next tick says whether that is over."""
+    decision = to.sighted(before, decision, seen, now)
+    if seen.series or decision.rollout.phase not in JUDGED or isinstance(seen.target, Unreadable):
+        return decision
+    return replace(decision, rollout=replace(decision.rollout, blind_since=before.blind_since))
 
 
 def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
@@ -96,38 +105,52 @@ def _resume(rollout: Rollout, ask: Ask, target: Reading, now: datetime) -> Decis
         raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
     if live == own:
         return to.resumed(rollout, target, ask.reason, now)
+    shown = f"the target shows {target.shown} where {own} % was asked for"
     match ask.way:
-        case "restore" if target.may_be_full or (live is not None and live > own):
+        case "restore" if _higher(rollout, target):
             return to.restored(rollout, target, ask.reason, now)
         case "restore":
-            why = f"--restore only takes weight back, and the target shows {target.shown}"
-            raise _refused(rollout, ask, f"{why} where {own} % was asked for; {_ways(rollout)}")
+            why = f"--restore only takes weight back, and {shown}"
+            raise _refused(rollout, ask, f"{why}; {_ways(rollout, target)}")
         case "keep" if live is not None:
             return _keep(rollout, ask, live, target.token, now)
         case "keep":
-            why = f"the variables contradict each other ({target.shown}): put them right by hand"
-            raise _refused(rollout, ask, f"{why}, and resume then")
+            why = f"nobody knows what to keep: {shown}"
+            raise _refused(rollout, ask, f"{why}; {_ways(rollout, target)}")
         case "":
-            why = f"the target shows {target.shown} where {own} % was asked for"
-            raise _refused(rollout, ask, f"{why}; {_ways(rollout)}")
+            raise _refused(rollout, ask, f"{shown}; {_ways(rollout, target)}")
         case unreachable:
             assert_never(unreachable)
 
 
 def _keep(rollout: Rollout, ask: Ask, live: int, token: str, now: datetime) -> Decision:
     """The step that a kept weight has reached is the last one that asks for no more."""
-    reached = [index for index, step in enumerate(rollout.policy.steps) if step.weight <= live]
+    reached = _reached(rollout, live)
     if not reached:
-        first = rollout.policy.steps[0].weight
-        raise _refused(rollout, ask, f"{live} % is below the first step: set {first} % by hand")
+        why = f"{live} % is below the first step"
+        raise _refused(rollout, ask, f"{why}: set {rollout.weight} % by hand and resume then")
     return to.kept(rollout, reached[-1], live, token, ask.reason, now)
 
 
-def _ways(rollout: Rollout) -> str:
-    return (
-        f"say --restore (back to {rollout.weight} %, if that is less) or --keep (go on with what "
-        f"is live), or end it: rolloutctl rollback {rollout.id}"
-    )
+def _reached(rollout: Rollout, weight: int) -> list[int]:
+    return [index for index, step in enumerate(rollout.policy.steps) if step.weight <= weight]
+
+
+def _ways(rollout: Rollout, target: Reading) -> str:
+    """Return what fits a weight that is not the one that was asked for."""
+    ways = f"say --keep (go on with the {target.weight} % that are live)"
+    if target.weight is None:
+        ways = "put the variables right by hand and resume then"
+    elif not _reached(rollout, target.weight):
+        ways = f"set {rollout.weight} % by hand and resume then"
+    if _higher(rollout, target):
+        ways = f"say --restore (back to {rollout.weight} %), {ways}"
+    return f"{ways}, or end it: rolloutctl rollback {rollout.id}"
+
+
+def _higher(rollout: Rollout, target: Reading) -> bool:
+    """Tell whether what was asked for is less than what is live, or may be."""
+    return target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
 
 
 # --- promote, approve ---------------------------------------------------------------------------
@@ -147,8 +170,12 @@ def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         raise _refused(rollout, ask, f"nobody promotes a fail, the next tick rolls back: {why}")
     barrier = to.barrier(rollout, now)
     if barrier is not None:
-        raise _refused(rollout, ask, f"{barrier.text}; promote skips neither")
-    rollout = replace(rollout, findings=findings)
+        raise _refused(
+            rollout, ask, f"{barrier.text}; promote skips neither a freeze nor an approval"
+        )
+    to_its_end = evidence is not None and evidence.bake_over and to.undisturbed(rollout)
+    label = rollout.label if to_its_end else weakest((rollout.label, str(Label.NOT_YET)))
+    rollout = replace(rollout, findings=findings, label=label)
     return to.promoted(rollout, target, ask.reason, now)
 
 

@@ -1,7 +1,7 @@
 """`decide`: what a rollout does next, from what a tick saw. Pure and total.
 
-The tables of `docs/policy.md` ("Phases") are this module in words: in each function below, the
-first row that holds wins. What a row leads to is built in `transitions.py`.
+The table of `docs/policy.md` ("Phases and verbs") is made by running it. In each function below
+the first case that holds wins; what it leads to is built in `transitions`.
 """
 
 from dataclasses import replace
@@ -53,11 +53,13 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
 
     It ends the tick in alarm, pages at most every quarter of an hour, and is recorded once.
     """
-    decision = to.unconfirmed(decision, why, max(now, decision.rollout.updated))
+    decided = decision.rollout.updated
+    decision = to.unconfirmed(decision, why, max(now, decided))
     entry = decision.record
     if entry is None:
         return decision
-    return replace(decision, record=replace(entry, because={**entry.because, "refused": why}))
+    because = {**entry.because, "refused": why, "decided": decided.isoformat()}
+    return replace(decision, record=replace(entry, because=because))
 
 
 def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from controller.core.findings import Finding
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Phase, Reason, Rollout, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Record:
 
     keeps_series: the series that the decision saw are kept with it: transitions, hourly evidence.
     because: what decided beside the observation, as JSON data: what a person asked, for instance.
+    tallies: the evidence as it was sealed with this entry, by criterion.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Record:
     findings: tuple[Finding, ...] = ()
     keeps_series: bool = False
     because: Mapping[str, object] = field(default_factory=dict)
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

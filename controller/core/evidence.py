@@ -7,7 +7,7 @@ from math import inf
 
 from controller.core.judge import Evidence, seal
 from controller.core.judge.queries import JUDGED, keys_of
-from controller.core.observation import Observation, Reading, Series
+from controller.core.observation import Answer, Observation, Reading, Series
 from controller.core.rollout import Rollout, Tally
 from controller.core.units import MINUTE_S, at, floor_to
 
@@ -66,6 +66,24 @@ def kept(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[
     begin = _sealed_until(before)
     end = _sealed_until(after) if _seals(before, after) else {}
     return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}
+
+
+def whole(
+    before: Rollout, series: Mapping[str, Series], sealed_points: Mapping[str, Mapping[int, float]]
+) -> dict[str, Series]:
+    """Return `series`, as `kept` left them, with the points that earlier entries have sealed.
+
+    One criterion may have sealed what another still reads. An answer that was not complete stays as
+    it is: nobody knows which of those points it had.
+    """
+    if before.phase not in JUDGED:
+        return dict(series)
+    return {
+        key: replace(one, points={**sealed_points.get(key, {}), **one.points})
+        if one.answer is Answer.COMPLETE
+        else one
+        for key, one in series.items()
+    }
 
 
 def _seals(before: Rollout, after: Rollout) -> bool:

@@ -6,20 +6,20 @@ An entry's hash is SHA-256 over the previous hash and the entry's canonical JSON
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from controller.core.effects import Record
 from controller.core.findings import Finding
-from controller.core.observation import Reading, Series, Unreadable
+from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 
 # Fields of a rollout that change without an entry, and that a later decision depends on.
-MEMORY = (
-    "barrier",
+MEMORY: Final = (
     "blind_since",
     "hold_from",
+    "reason",
     "reminded",
     "seen_weight",
     "unfinished_since",
@@ -43,22 +43,9 @@ def append(
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its chain moved on, and the entry to store with it.
 
-    by: who did it. seen: the observation as JSON data (`observed`).
+    by: who did it. seen: the observation as JSON data (`seen_data`).
     """
-    body = {
-        "by": by,
-        "phase_from": record.phase_from,
-        "phase_to": record.phase_to,
-        "weight_from": record.weight_from,
-        "weight_to": record.weight_to,
-        "step": record.step,
-        "reason": record.reason,
-        "sentence": record.sentence,
-        "findings": [finding_data(finding) for finding in record.findings],
-        "seen": seen,
-    }
-    if record.because:
-        body["because"] = record.because
+    body = {"by": by, **record_data(record), "seen": seen}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
     digest = _digest(rollout.chain, seq, record.at, record.kind, body)
@@ -86,6 +73,25 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
     return None if chain in (None, previous) else seq + 1
 
 
+def record_data(record: Record) -> dict[str, Any]:
+    """Return what an entry says of a decision, as plain JSON data."""
+    data: dict[str, Any] = {
+        "phase_from": record.phase_from,
+        "phase_to": record.phase_to,
+        "weight_from": record.weight_from,
+        "weight_to": record.weight_to,
+        "step": record.step,
+        "reason": record.reason,
+        "sentence": record.sentence,
+        "findings": [finding_data(finding) for finding in record.findings],
+    }
+    if record.tallies:
+        data["tallies"] = {name: asdict(tally) for name, tally in record.tallies.items()}
+    if record.because:
+        data["because"] = record.because
+    return data
+
+
 def finding_data(finding: Finding) -> dict[str, Any]:
     """Return a finding as plain JSON data, as `status --json` and the history show it."""
     return {
@@ -99,6 +105,19 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "end": finding.end,
         "sentence": finding.sentence,
     }
+
+
+def seen_data(before: Rollout, seen: Observation, series: Mapping[str, Series]) -> dict[str, Any]:
+    """Return what a decision about `before` was made from, as plain JSON data.
+
+    series: what is kept of the series that were seen.
+    """
+    data = {
+        "target": target_data(seen.target),
+        "series": series_data(series),
+        "memory": memory_data(before),
+    }
+    return data if seen.owns_target else {**data, "owns_target": False}
 
 
 def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
@@ -137,4 +156,5 @@ def target_data(target: Reading | Unreadable) -> dict[str, Any]:
         "token": target.token,
         "update": str(target.update),
         "detail": target.detail,
+        **({"may_be_full": True} if target.may_be_full else {}),
     }

@@ -9,6 +9,9 @@ from controller.core.effects import Decision
 from controller.core.observation import Observation, Reading
 from controller.core.rollout import Phase, Reason, Rollout
 
+# What the record of such a decision says instead of a person's verb.
+OVERTAKEN = "overtaken"
+
 _BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 
 
@@ -19,16 +22,22 @@ def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: dateti
     unless it went back for a reason of its own. A 0 % that it merely found was ours.
     """
     now = max(now, stored.updated)
-    if lowered.rollout.phase is Phase.ROLLED_BACK:  # zero was guarded
-        return replace(lowered, rollout=replace(stored, updated=now))
+    known = lowered.rollout
+    if known.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:  # zero was guarded
+        decision = to.guarding_zero(replace(stored, updated=now), now)
+        return _said(decision, Reason.GUARDING_ZERO, "")
     if stored.phase in _BACK and stored.reason is not Reason.FOUND_AT_ZERO:
         return decide(stored, seen, now)
-    known = lowered.rollout
     stored = replace(stored, updated=now, findings=known.findings)
     weight = seen.target.weight if isinstance(seen.target, Reading) else None
     decision = to.rolling_back(stored, known.reason, known.sentence, weight, now)
     decision = to.sighted(stored, decision, seen, now)
+    return _said(decision, known.reason, known.sentence)
+
+
+def _said(decision: Decision, reason: Reason, sentence: str) -> Decision:
+    """Return `decision` with why traffic is down in its record."""
     if decision.record is None:
         return decision
-    because = {"verb": "overtaken", "reason": str(known.reason), "sentence": known.sentence}
+    because = {"verb": OVERTAKEN, "reason": str(reason), "sentence": sentence}
     return replace(decision, record=replace(decision.record, because=because))

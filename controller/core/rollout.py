@@ -45,6 +45,7 @@ class Reason(StrEnum):
     INCONCLUSIVE = "inconclusive"
     FROZEN = "frozen"
     AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
     ADOPTED = "adopted"
     PAUSED_BY_HAND = "paused_by_hand"
     RESUMED = "resumed"

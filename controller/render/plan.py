@@ -1,6 +1,6 @@
 """A policy as a plan: the ladder with its times, and each gate in words."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from controller.core.policy import (
@@ -8,6 +8,7 @@ from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
     FixedBaseline,
+    Freeze,
     FrozenBaseline,
     LatencyIncrease,
     Policy,
@@ -24,8 +25,9 @@ from controller.core.units import (
 )
 
 
-def plan_data(policy: Policy) -> dict[str, Any]:
-    """Return the plan of `policy` as plain JSON data."""
+def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
+    """Return the plan of `policy`, as of `now`, as plain JSON data."""
+    freeze = {} if policy.freeze is None else {"freeze": _freeze_data(policy.freeze, now)}
     return {
         "name": policy.name,
         "digest": policy.digest(),
@@ -38,30 +40,36 @@ def plan_data(policy: Policy) -> dict[str, Any]:
                 "bake": format_duration(step.bake),
                 "warmup": format_duration(policy.warmup_of(index)),
                 "max_hold": format_duration(policy.max_hold_of(index)),
+                "needs_approval": policy.needs_approval(index),
                 "criteria": list(policy.gate(index)),
             }
             for index, step in enumerate(policy.steps)
         ],
+        **freeze,
         "criteria": {
             name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
         },
     }
 
 
-def plan_text(policy: Policy) -> str:
-    """Return the plan of `policy` as a page."""
+def plan_text(policy: Policy, now: datetime) -> str:
+    """Return the plan of `policy`, as of `now`, as a page."""
     target = policy.target
     lines = [
         f"{policy.name}: {policy.summary}".rstrip(": "),
         f"  target    {target.function}: {target.percentage}"
         + (f", {target.boolean}" if target.boolean else ""),
-        f"  takes     {length_text(shortest(policy))} when every gate passes at once",
+        f"  takes     {length_text(shortest(policy))} when every gate passes at once"
+        + _beside(policy),
         f"  otherwise {_otherwise(policy)}",
+        *([] if policy.freeze is None else _freeze_lines(policy.freeze, now)),
         "",
     ]
     for index, step in enumerate(policy.steps):
+        approval = "needs approval; " if policy.needs_approval(index) else ""
         lines.append(
-            f"  {step.weight:>3} %  {format_duration(policy.warmup_of(index))} warm-up, then "
+            f"  {step.weight:>3} %  {approval}"
+            f"{format_duration(policy.warmup_of(index))} warm-up, then "
             f"{format_duration(step.bake)} of bake; gate: {', '.join(policy.gate(index))}"
         )
     lines.append("")
@@ -79,6 +87,40 @@ def shortest(policy: Policy) -> timedelta:
         for index, step in enumerate(policy.steps)
     )
     return sum(parts, timedelta())
+
+
+def _beside(policy: Policy) -> str:
+    """Return what the shortest time leaves out."""
+    waits = {
+        "approval": any(policy.needs_approval(index) for index in range(len(policy.steps))),
+        "freeze": policy.freeze is not None,
+    }
+    named = " or ".join(wait for wait, there in waits.items() if there)
+    return f", without waits for {named}" if named else ""
+
+
+def _freeze_data(freeze: Freeze, now: datetime) -> dict[str, Any]:
+    frozen, coming = freeze.at(now), freeze.coming(now)
+    return {
+        "zone": freeze.zone,
+        "windows": [window.text for window in freeze.windows],
+        "frozen_until": None if frozen is None else frozen.until.isoformat(),
+        "next_begin": None if coming is None else coming[0].isoformat(),
+        "next_until": None if coming is None else coming[1].until.isoformat(),
+    }
+
+
+def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
+    """Return the windows, and the stretch that is frozen now or next."""
+    windows = "; ".join(window.text for window in freeze.windows)
+    lines = [f"  freeze    no step is taken: {windows} ({freeze.zone})"]
+    frozen, coming = freeze.at(now), freeze.coming(now)
+    if frozen is not None:
+        lines.append(f"            now {frozen.text}")
+    elif coming is not None:
+        begin, then = coming
+        lines.append(f"            next from {clock_text(begin)}: {then.text}")
+    return lines
 
 
 def _otherwise(policy: Policy) -> str:

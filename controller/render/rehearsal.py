@@ -1,5 +1,6 @@
 """The outcome of a rehearsal: a timeline for people, figures for programs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from controller.core.history import finding_data
@@ -25,6 +26,8 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
         "started": outcome.started.isoformat(),
         "ended": outcome.ended.isoformat(),
         "calls": dict(outcome.calls),
+        "refused": list(outcome.refused),
+        "accepted": list(outcome.accepted),
         "findings": [finding_data(finding) for finding in rollout.findings],
         "timeline": [
             {
@@ -51,4 +54,12 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
         f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
         f"(in force: {weights}): {rollout.sentence}"
     )
-    return "\n".join([head, "", *timeline(outcome.entries), "", end])
+    return "\n".join([head, "", *timeline(outcome.entries), *_beside(outcome), "", end])
+
+
+def _beside(outcome: Outcome) -> Iterator[str]:
+    """Yield what came of second starts: a paragraph for each."""
+    for refusal in outcome.refused:
+        yield from ("", f"A second start was refused: {refusal}")
+    for rollout_id in outcome.accepted:
+        yield from ("", f"A second start was accepted, and its rollout not ticked: {rollout_id}")

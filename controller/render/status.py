@@ -1,12 +1,17 @@
-"""Where a rollout stands, as one line, as a page, and as JSON data."""
+"""Where a rollout stands, as one line, as a page, and as JSON data; and many, one line each."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.carrying import Visit
 from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, format_duration
+from controller.core.units import clock_text, format_duration, length_text
+
+# A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
+LATE = timedelta(minutes=20)
 
 _MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 
@@ -39,6 +44,8 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "updated": moment(rollout.updated),
         "findings": [finding_data(finding) for finding in rollout.findings],
         "drain": None if rollout.drain is None else finding_data(rollout.drain),
+        "unconfirmed": rollout.unconfirmed,
+        "moved_to": rollout.moved_to or None,
     }
 
 
@@ -74,8 +81,11 @@ def visit_line(visit: Visit) -> str:
     return line
 
 
-def rollout_text(rollout: Rollout) -> str:
-    """Return `rollout` as a page: the ladder, what is next, and every finding."""
+def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
+    """Return `rollout` as a page: the ladder, what is next, and every finding.
+
+    now: for somebody who only looks; whether ticks are late is said, too.
+    """
     lines = [
         f"{rollout.id}  {rollout.phase}  {rollout.weight} %",
         f"  revision  {rollout.revision}",
@@ -92,9 +102,23 @@ def rollout_text(rollout: Rollout) -> str:
         lines.append(f"  shown     {rollout.label}")
     if rollout.drain is not None:
         lines.append(f"  drain     {rollout.drain.sentence.removeprefix('drain ')}")
-    lines.append(f"  updated   {clock_text(rollout.updated)}")
+    if rollout.moved_to:
+        lines.append(f"  moved to  {rollout.moved_to}")
+    late = "" if now is None else late_text(rollout, now)
+    lines.append(f"  updated   {clock_text(rollout.updated)}{late}")
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
     return "\n".join(lines)
+
+
+def late_text(rollout: Rollout, now: datetime) -> str:
+    """Return for how long no tick has seen `rollout`; empty while that is as it should be."""
+    if not _late(rollout, now):
+        return ""
+    return f", {length_text(now - rollout.updated)} ago: does anything tick it?"
+
+
+def _late(rollout: Rollout, now: datetime) -> bool:
+    return not rollout.closed and now - rollout.updated > LATE
 
 
 def ladder_text(rollout: Rollout) -> str:
@@ -110,3 +134,58 @@ def ladder_text(rollout: Rollout) -> str:
 def finding_line(finding: Finding) -> str:
     """Return a finding in one line: verdict, how much was shown, and the sentence."""
     return f"{_MARKS[finding.verdict]:<4}  {finding.label}: {finding.sentence}"
+
+
+# --- many ---------------------------------------------------------------------------------------
+
+
+def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
+    """Return a line per rollout, the most urgent first; those that need a person begin with `!`."""
+    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
+    width = max((len(one.id) for one in rollouts), default=0)
+    return [
+        f"{'!' if _rank(one, now) <= _NEEDS_A_PERSON else ' '} {one.id:<{width}}  "
+        f"{one.phase:<12}  {one.weight:>3} %  {_news(one, now)}"
+        for one in ranked
+    ]
+
+
+_NEEDS_A_PERSON = 3
+
+
+def _rank(rollout: Rollout, now: datetime) -> int:
+    """Return how much can wait: 0 cannot."""
+    if rollout.moved_to:
+        return 7
+    match rollout.phase:
+        case Phase.ROLLING_BACK:
+            return 0 if rollout.unconfirmed else 1
+        case Phase.PAUSED:
+            return 2
+        case Phase.PROGRESSING:
+            return 3 if _late(rollout, now) else 4
+        case Phase.ROLLED_BACK:
+            return 0 if _leaks(rollout, now) else 5
+        case Phase.SUCCEEDED:
+            return 6
+
+
+def _leaks(rollout: Rollout, now: datetime) -> bool:
+    """Tell whether a rollback that is still watched did not end the canary's requests."""
+    refuted = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
+    watched = rollout.watch_until is not None and now < rollout.watch_until
+    return watched and (refuted or rollout.unconfirmed)
+
+
+def _news(rollout: Rollout, now: datetime) -> str:
+    """Return what there is to say of a rollout in a few words, what is wrong first."""
+    if rollout.moved_to:
+        return f"moved to {rollout.moved_to}"
+    if rollout.drain is not None and _leaks(rollout, now):
+        return rollout.drain.sentence
+    progressing = rollout.phase is Phase.PROGRESSING
+    what = (rollout.next if progressing else "") or rollout.sentence
+    if _late(rollout, now):
+        what = f"no tick for {length_text(now - rollout.updated)}; {what}"
+    unsure = rollout.phase is Phase.ROLLING_BACK and rollout.unconfirmed
+    return f"NOT at 0 %: {rollout.blocked}; {what}" if unsure else what

@@ -57,6 +57,10 @@ class FunctionBehaviour(Model):
     """The function that holds the weight, and its control plane."""
 
     weight: Weight = Field(default=0, description="Weight at the start.")
+    live_for: Duration = Field(
+        default=timedelta(hours=12),
+        description="In a rehearsal that adopts: for how long the canary has had all traffic.",
+    )
     update_takes: Duration = Field(
         default=timedelta(seconds=3), description="How long an update stays in progress."
     )

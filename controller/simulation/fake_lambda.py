@@ -34,6 +34,7 @@ class Function:
     """One function: what its configuration shows, and what it is served with.
 
     provisioned, aliases: as ListProvisionedConcurrencyConfigs and ListAliases answer them.
+    pinned: environment of the version that callers get by an alias; None: they get $LATEST.
     """
 
     name: str
@@ -50,6 +51,12 @@ class Function:
     capacity_provider: str = ""
     aliases: list[dict[str, Any]] = field(default_factory=list)
     provisioned: list[dict[str, Any]] = field(default_factory=list)
+    pinned: Mapping[str, str] | None = None
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """The environment that requests meet."""
+        return self.served if self.pinned is None else self.pinned
 
 
 class FakeLambda:
@@ -105,6 +112,13 @@ class FakeLambda:
         self._clock.at(
             self._clock.now() + rules.takes, lambda: self._finish(function, serve, rules.fails)
         )
+
+    def pin(self, function: Function, variables: Mapping[str, str]) -> None:
+        """Send callers to an alias, of a version with these `variables`; $LATEST stays as it is."""
+        function.pinned = dict(variables)
+        arn = f"{function.arn}:live"
+        function.aliases.append({"AliasArn": arn, "Name": "live", "FunctionVersion": "1"})
+        self._served(function)
 
     def get_function_configuration(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer GetFunctionConfiguration."""

@@ -3,15 +3,23 @@
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Model
-from controller.core.units import DurationRange, PercentUpTo
+from controller.core.units import DurationRange, PercentUpTo, shown
 from controller.simulation.roles import Path
+
+
+def _true_or_false(value: object) -> object:
+    if value is not None and type(value) is not bool:  # 1 equals True, and `yes` is text
+        raise ValueError(f"expected true or false, not {shown(value)}")
+    return value
+
 
 Duration: TypeAlias = Annotated[timedelta, DurationRange("0s", "30d")]
 Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
 Weight: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
 
 
 class When(Model):
@@ -81,6 +89,10 @@ class Person(Happening):
     weight: Weight | None = Field(
         default=None, description="Weight to set, in the policy's own variables."
     )
+    boolean: Flag | None = Field(
+        default=None,
+        description="What to set the policy's boolean variable to, whatever the weight says.",
+    )
     variables: dict[str, str] = Field(
         default_factory=dict, description="Other variables to set; the rest stays."
     )
@@ -90,6 +102,21 @@ class StackUpdate(Happening):
     """An infrastructure stack puts the environment back to what it was, and brings new code."""
 
     kind: Literal["stack_update"] = Field(description="What happens.")
+
+
+class AliasReset(Happening):
+    """Callers are sent to an alias, of a version with the environment of the rehearsal's start."""
+
+    kind: Literal["alias_reset"] = Field(description="What happens.")
+
+
+class SecondStart(Happening):
+    """Somebody starts the policy once more, under another name, beside the rollout that runs."""
+
+    kind: Literal["second_start"] = Field(description="What happens.")
+
+
+Act: TypeAlias = Person | StackUpdate | AliasReset | SecondStart
 
 
 class Outage(Lasting):
@@ -148,6 +175,8 @@ Event: TypeAlias = Annotated[
     | Requests
     | Person
     | StackUpdate
+    | AliasReset
+    | SecondStart
     | MetricsOutage
     | LambdaOutage
     | SlowUpdates

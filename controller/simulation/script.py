@@ -8,16 +8,15 @@ from typing import TypeVar
 
 from controller.simulation.behaviour import ColdStart
 from controller.simulation.happenings import (
+    Act,
     Errors,
     FailedUpdates,
     KmsDenied,
     Lasting,
     Latency,
     Outage,
-    Person,
     Requests,
     SlowUpdates,
-    StackUpdate,
     When,
 )
 from controller.simulation.roles import Path
@@ -50,13 +49,23 @@ class Script:
     """Answers what a scenario says of a second, and learns when each step came into force.
 
     steps: weights of the policy's steps, for moments that count from a step.
+    adopted: the first steps are skipped, so that what happens in any step counts from the start.
     """
 
-    def __init__(self, scenario: Scenario, steps: Sequence[int], start: datetime) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        steps: Sequence[int],
+        start: datetime,
+        *,
+        adopted: bool = False,
+    ) -> None:
         self.scenario = scenario
         self._steps = tuple(steps)
         self._start_s = start.timestamp()
         self._begun: dict[int, float] = {}
+        if adopted:
+            self._begun = dict.fromkeys(range(len(self._steps)), self._start_s)
         self._events = scenario.events
 
     def begin(self, weight: int, second: float) -> None:
@@ -72,10 +81,10 @@ class Script:
         begun = self._begun.get(min(when.step, len(self._steps)) - 1)
         return None if begun is None else begun + when.after.total_seconds()
 
-    def acts(self) -> Iterator[tuple[int, datetime, Person | StackUpdate]]:
+    def acts(self) -> Iterator[tuple[int, datetime, Act]]:
         """Yield number, moment and content of what others do, as far as its moment is known."""
         for number, event in enumerate(self._events):
-            if isinstance(event, Person | StackUpdate):
+            if isinstance(event, Act):
                 moment = self.moment(event.at)
                 if moment is not None:
                     yield number, datetime.fromtimestamp(moment, UTC), event

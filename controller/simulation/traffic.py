@@ -153,11 +153,18 @@ class TrafficFeed:
             _remember(self._known, second, known)
         return known
 
+    def count(self, second: int) -> int:
+        """Return how many values that minute has: one for each request."""
+        return sum(self._requests(path, second) for path in self._paths)
+
+    def _requests(self, path: Path, second: int) -> int:
+        return sum(stretch.requests for stretch in self._traffic.counts(path, second))
+
     def _of(self, path: Path, second: int) -> Distribution:
         if self._measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY):
             return self._traffic.latencies(path, second)
         counts = self._traffic.counts(path, second)
-        requests = sum(stretch.requests for stretch in counts)
+        requests = self._requests(path, second)
         match self._measure:
             case Measure.CLIENT_ERRORS:
                 hits = sum(stretch.client_errors for stretch in counts)

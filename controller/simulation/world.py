@@ -6,17 +6,18 @@ one place to hang.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 
 from controller.core.policy import LambdaEnv, Policy
+from controller.simulation.beginning import DEFAULT_START, live_since, start_of
 from controller.simulation.behaviour import PathBehaviour, Rhythm
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fake_cloudwatch import FakeCloudWatch
 from controller.simulation.fake_lambda import FakeLambda, Function
 from controller.simulation.faults import Answer, Proceed, broken
-from controller.simulation.people import People, pair_of, weight_of
+from controller.simulation.people import People, full_before_rollouts, pair_of, weight_of
 from controller.simulation.roles import roles_of
 from controller.simulation.scenario import Scenario
 from controller.simulation.script import Script, UpdateRules
@@ -24,8 +25,6 @@ from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
-
-DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 _EMPTY = Scenario(
     name="empty",
@@ -39,6 +38,7 @@ _EMPTY = Scenario(
 class World:
     """AWS as one rollout meets it, in virtual time.
 
+    live_since: since when the canary of `target` has all traffic; None: the scenario's weight.
     clock: time passes only by its `sleep` and `advance`.
     calls: how often each (service, operation) was called.
     layers: what stands around every call, the last one outermost; tests add theirs here.
@@ -52,12 +52,13 @@ class World:
         start: datetime | None = None,
         target: LambdaEnv | None = None,
         steps: tuple[int, ...] = (),
+        live_since: datetime | None = None,
     ) -> None:
         begin = start or scenario.start or DEFAULT_START
         self.clock = VirtualClock(begin)
         self.calls: Counter[tuple[str, str]] = Counter()
         self.layers: list[Layer] = [self._as_planned]
-        self._script = Script(scenario, steps, begin)
+        self._script = Script(scenario, steps, begin, adopted=live_since is not None)
         self._weights = Weights(scenario.function.weight)
         self._traffic = TrafficModel(self._script, self._weights, seed)
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
@@ -65,25 +66,42 @@ class World:
         self._target = target
         self._people: People | None = None
         if target is not None:
-            behaviour = scenario.function
-            self.add_function(
-                target.function, {**behaviour.variables, **pair_of(target, behaviour.weight)}
-            )
+            pair = pair_of(target, scenario.function.weight)
+            if live_since is not None:
+                pair = full_before_rollouts(target)
+                self._weights.put(100, live_since.timestamp())
+            self.add_function(target.function, {**scenario.function.variables, **pair})
             self._people = People(self._script, self.clock, self._lambda, target)
             self._people.plan()
 
     @classmethod
     def for_policy(
-        cls, policy: Policy, scenario: Scenario, *, seed: int = 0, start: datetime | None = None
+        cls,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        seed: int = 0,
+        start: datetime | None = None,
+        adopt: bool = False,
     ) -> "World":
         """Return a world that has the target of `policy` and publishes every metric it names.
 
-        start: first moment of the rehearsal; the scenario's, or a fixed one, when left out.
-        Raises PolicyError for a metric of which nobody can guess what it measures.
+        start: first moment of the rehearsal; when left out, one that fits both. adopt: the last
+        step's weight is live already, as an application has it that knows no percentage.
+        Raises PolicyError for a metric of which nobody can guess what it measures, and for a
+        scenario that needs a variable which the policy does not name.
         """
         roles = roles_of(policy, scenario.metrics)
         steps = tuple(step.weight for step in policy.steps)
-        world = cls(scenario, seed=seed, start=start, target=policy.target, steps=steps)
+        begin = start or start_of(policy, scenario)
+        world = cls(
+            scenario,
+            seed=seed,
+            start=begin,
+            target=policy.target,
+            steps=steps,
+            live_since=live_since(policy, scenario, begin) if adopt else None,
+        )
         for identity, role in roles.items():
             world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
         return world
@@ -129,6 +147,10 @@ class World:
         """Return the percent of traffic that takes the canary now."""
         return self._weights.now()
 
+    def take_starts(self) -> int:
+        """Return how many second starts have become due since this was last asked."""
+        return 0 if self._people is None else self._people.take_starts()
+
     def _operation(self, service: str, operation: str) -> Callable[[Mapping[str, Any]], Answer]:
         match service, operation:
             case "lambda", "GetFunctionConfiguration":
@@ -158,7 +180,7 @@ class World:
     def _served(self, function: Function) -> None:
         if self._target is None or function is not self._lambda.function(self._target.function):
             return
-        weight = weight_of(self._target, function.served)
+        weight = weight_of(self._target, function.in_force)
         now_s = self.clock.now().timestamp()
         self._weights.put(weight, now_s)
         self._script.begin(weight, now_s)

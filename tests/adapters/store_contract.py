@@ -4,28 +4,34 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from random import Random
+from typing import Any, ClassVar
 
 import pytest
 
-from controller.core.history import broken_link
+from controller.core.history import Entry, append, broken_link
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
     Exit,
+    LeaseHeldError,
     RolloutError,
     StateConflictError,
     TargetTakenError,
     UnknownRolloutError,
 )
 from controller.ports import Store
-from tests.rollouts import MINUTE, NOON, a_rollout, recorded
+from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded
 
-RACERS, ROUNDS = 12, 20
+RACERS = 12
 RACE_LIMIT = timedelta(seconds=60)
 LOCK, BOOLEAN_LOCK = "eu-central-1/handler/PERCENTAGE", "eu-central-1/handler/BOOLEAN"
 LIVING = [Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK]
 FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
+
+LATER = NOON + 2 * MINUTE  # the end of a lease that was taken at noon
+MOMENT = timedelta(microseconds=1)
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
 
@@ -78,8 +84,32 @@ def start_on(lock: str, name: str, store: Store, number: int) -> None:
     started(store, a_rollout(f"{name}-{number}#1"), lock)
 
 
+def acquire_at_noon(wanted: str, store: Store, number: int) -> None:
+    """Acquire the rollout that all racers want."""
+    store.acquire(wanted, NOON, LATER)
+
+
+def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
+    """Return `rollout` after as many entries as said, one a minute, and these entries."""
+    history: list[Entry] = []
+    for minute in range(entries):
+        rollout, entry = recorded(replace(rollout, updated=NOON + minute * MINUTE))
+        history.append(entry)
+    return rollout, history
+
+
+def with_numbers(rollout: Rollout, numbers: int) -> tuple[Rollout, Entry]:
+    """Return `rollout` with an entry of so many measured values, which compress badly."""
+    draw = Random(1).random
+    seen = {"series": [draw() for _ in range(numbers)]}
+    return append(rollout, a_record(rollout), by="tester", seen=seen)
+
+
 class StoreContract:
     """Tests of one store; `open_store` opens the same data anew each time it is called."""
+
+    rounds: ClassVar = 20  # of each race
+    long_history: ClassVar = 2_000  # entries
 
     @pytest.fixture
     def open_store(self) -> OpenStore:
@@ -166,7 +196,7 @@ class StoreContract:
         self, store: Store, open_store: OpenStore
     ) -> None:
         rollout = started(store, a_rollout())
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             ends = race(open_store, partial(save_as, rollout))
             assert ends.count(None) == 1
             assert {type(end) for end in ends if end} == {StateConflictError}
@@ -174,26 +204,202 @@ class StoreContract:
             assert winner.sentence == f"Run {ends.index(None)}."
             assert winner.version == rollout.version + 1
             rollout = winner
-        assert rollout.entries == len(store.history("checkout#1")) == ROUNDS + 1
+        assert rollout.entries == len(store.history("checkout#1")) == self.rounds + 1
         assert broken_link(store.history("checkout#1"), rollout.chain) is None
 
     def test_of_twelve_starts_on_one_target_one_wins(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        for turn in range(ROUNDS):
-            lock = f"{LOCK}/{turn}"
-            ends = race(open_store, partial(start_on, lock, f"turn-{turn}"))
+        """From the second turn on, the target has an owner that is closed."""
+        for turn in range(self.rounds):
+            ends = race(open_store, partial(start_on, LOCK, f"turn-{turn}"))
             winner = f"turn-{turn}-{ends.index(None)}#1"
             assert ends.count(None) == 1
-            assert store.owner(lock) == winner
+            assert store.owner(LOCK) == winner
             for end in ends:
                 assert end is None or (isinstance(end, TargetTakenError) and winner in str(end))
+            moved(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
+            assert store.active(NOON) == (winner,)
 
     def test_of_twelve_starts_of_one_id_one_wins(self, store: Store, open_store: OpenStore) -> None:
         ends = race(open_store, lambda other, _: started(other, a_rollout(), LOCK))
         assert ends.count(None) == 1
         assert {type(end) for end in ends if end} == {StateConflictError}
         assert len(store.history("checkout#1")) == 1
+
+    # --- one run at a time ----------------------------------------------------------------------
+
+    def test_acquiring_returns_the_rollout_as_the_last_save_left_it(self, store: Store) -> None:
+        saved = moved(store, started(store, a_rollout()), reason=Reason.BAKING)
+        assert store.acquire("checkout#1", NOON, LATER) == saved
+
+    def test_a_rollout_that_another_run_has_is_refused_and_it_is_said_until_when(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError) as raised:
+                other.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
+            assert other.load("checkout#1") == rollout
+        assert raised.value.exit_status == Exit.BUSY
+        for word in ("checkout#1", "12:02 UTC", "safe to run again"):
+            assert word in str(raised.value)
+
+    def test_a_refused_run_has_prolonged_nothing(self, store: Store, open_store: OpenStore) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError):
+                other.acquire("checkout#1", NOON, LATER + MINUTE)
+            assert other.acquire("checkout#1", LATER, LATER + MINUTE) == rollout
+
+    @pytest.mark.parametrize(
+        ("early", "free"),
+        [
+            pytest.param(MOMENT, False, id="a moment before the end"),
+            pytest.param(timedelta(0), True, id="at the end"),
+            pytest.param(-MINUTE, True, id="a minute after the end"),
+        ],
+    )
+    def test_a_lease_that_is_over_is_taken_and_no_other(
+        self, store: Store, open_store: OpenStore, early: timedelta, free: bool
+    ) -> None:
+        end = LATER + timedelta(milliseconds=500)
+        started(store, a_rollout())
+        store.acquire("checkout#1", NOON, end)
+        with open_store() as other:
+            if free:
+                other.acquire("checkout#1", end - early, end + MINUTE)
+            else:
+                with pytest.raises(LeaseHeldError):
+                    other.acquire("checkout#1", end - early, end + MINUTE)
+
+    def test_a_run_may_acquire_again_what_it_has(self, store: Store, open_store: OpenStore) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        store.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
+        with open_store() as other, pytest.raises(LeaseHeldError, match="12:03 UTC"):
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+        assert moved(store, rollout).version == 1
+
+    def test_a_save_ends_the_lease(self, store: Store, open_store: OpenStore) -> None:
+        started(store, a_rollout())
+        saved = moved(store, store.acquire("checkout#1", NOON, LATER))
+        with open_store() as other:
+            assert other.acquire("checkout#1", NOON, LATER) == saved
+
+    def test_a_save_that_holds_on_prolongs_the_lease_until_the_next_one(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        started(store, a_rollout())
+        after, entry = recorded(store.acquire("checkout#1", NOON, LATER))
+        saved = store.save(after, [entry], hold=LATER + MINUTE)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                other.acquire("checkout#1", LATER, LATER + MINUTE)
+            last = moved(store, saved)
+            assert other.acquire("checkout#1", NOON, LATER) == last
+
+    def test_a_released_rollout_is_free_and_as_it_was(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        store.release("checkout#1")
+        with open_store() as other:
+            assert other.acquire("checkout#1", NOON, LATER) == rollout
+
+    @pytest.mark.parametrize("took", [False, True], ids=["never had it", "lost it"])
+    def test_releasing_what_another_run_has_does_nothing(
+        self, store: Store, open_store: OpenStore, took: bool
+    ) -> None:
+        started(store, a_rollout())
+        if took:
+            store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other, open_store() as third:
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+            store.release("checkout#1")
+            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                third.acquire("checkout#1", LATER, LATER + MINUTE)
+
+    def test_a_run_whose_lease_was_taken_over_saves_nothing_and_hears_why(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        """Also when the other run has not saved yet, or has gone without a word."""
+        started(store, a_rollout())
+        slow = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            quick = other.acquire("checkout#1", LATER, LATER + MINUTE)
+            with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to run"):
+                moved(store, slow, sentence="I am late.")
+            saved = moved(other, quick, reason=Reason.BAKING)
+            with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
+                moved(store, slow, sentence="I am late.")
+        assert store.load("checkout#1") == saved
+        assert len(store.history("checkout#1")) == 2
+
+    def test_a_run_that_released_what_it_took_over_has_shut_the_first_one_out(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        started(store, a_rollout())
+        slow = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+            other.release("checkout#1")
+        with pytest.raises(StateConflictError):
+            moved(store, slow)
+        assert moved(store, store.acquire("checkout#1", LATER, LATER + MINUTE)).version == 1
+
+    @pytest.mark.parametrize("hold", [None, LATER + MINUTE], ids=["and lets go", "and holds on"])
+    def test_a_run_that_never_acquired_saves_all_the_same_and_takes_the_lease(
+        self, store: Store, open_store: OpenStore, hold: datetime | None
+    ) -> None:
+        """A rollback by hand waits for nobody."""
+        started(store, a_rollout())
+        holder = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as person:
+            after, entry = recorded(replace(holder, phase=Phase.ROLLING_BACK))
+            saved = person.save(after, [entry], hold=hold)
+            with pytest.raises(StateConflictError, match="saved checkout#1 first"):
+                moved(store, holder)
+            with pytest.raises(StateConflictError):
+                moved(store, store.load("checkout#1"), sentence="I still have it.")
+            if hold is None:
+                assert store.acquire("checkout#1", NOON, LATER) == saved
+            else:
+                with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                    store.acquire("checkout#1", NOON, LATER)
+                assert moved(person, saved).version == 2
+
+    def test_a_rollout_that_is_created_and_held_is_its_creators_alone(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout, entry = recorded(a_rollout())
+        store.create(rollout, [entry], [LOCK], hold=LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError, match="12:02 UTC"):
+                other.acquire("checkout#1", NOON, LATER)
+            saved = moved(store, rollout)
+            assert other.acquire("checkout#1", NOON, LATER) == saved
+            with pytest.raises(StateConflictError):
+                moved(store, saved)
+
+    def test_an_unknown_rollout_is_not_acquired(self, store: Store) -> None:
+        for unknown in ("checkout#9", "checkout#01", "checkout", "#1", ""):
+            with pytest.raises(UnknownRolloutError, match=f"id {unknown} in"):
+                store.acquire(unknown, NOON, LATER)
+            store.release(unknown)
+
+    def test_of_twelve_runs_that_acquire_at_once_one_has_it(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        for turn in range(self.rounds):
+            rollout = started(store, a_rollout(f"checkout#{turn + 1}"))
+            ends = race(open_store, partial(acquire_at_noon, rollout.id))
+            assert ends.count(None) == 1
+            assert {type(end) for end in ends if end} == {LeaseHeldError}
+            assert store.load(rollout.id) == rollout
 
     # --- one owner per target -------------------------------------------------------------------
 
@@ -223,6 +429,27 @@ class StoreContract:
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
 
+    def test_the_lock_of_a_rollout_that_moved_away_is_taken_over(self, store: Store) -> None:
+        moved(store, started(store, a_rollout("checkout#1"), LOCK), moved_to="another")
+        started(store, a_rollout("search#1"), LOCK)
+        assert store.owner(LOCK) == "search#1"
+
+    def test_a_lock_is_taken_over_again_and_again(self, store: Store) -> None:
+        for attempt in (1, 2, 3):
+            rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
+            assert store.owner(BOOLEAN_LOCK) == rollout.id
+            moved(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
+        assert store.active(NOON) == ("checkout#3",)
+
+    def test_a_rollout_that_lost_its_locks_is_not_watched_again_when_it_is_saved(
+        self, store: Store
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        started(store, a_rollout("checkout#2"), LOCK)
+        moved(store, first, watch_until=LATER + MINUTE)
+        assert store.active(NOON) == ("checkout#2",)
+
     def test_a_rollout_that_lost_one_lock_has_lost_them_all(self, store: Store) -> None:
         """Half an owner would watch the weight of somebody else, and call it drift."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
@@ -241,8 +468,8 @@ class StoreContract:
     # --- finding rollouts -----------------------------------------------------------------------
 
     def test_an_empty_store_has_nothing_to_do(self, store: Store) -> None:
-        found = store.active(NOON), store.of_name("checkout"), store.exposures("x")
-        assert found == ((), (), ())
+        found = store.active(NOON), store.all(), store.of_name("checkout"), store.exposures("x")
+        assert found == ((), (), (), ())
 
     @pytest.mark.parametrize(
         ("phase", "watched", "taken_over", "visited"),
@@ -277,6 +504,29 @@ class StoreContract:
             started(store, a_rollout("checkout#2"), LOCK)
         assert ("checkout#1" in store.active(NOON)) is visited
 
+    @pytest.mark.parametrize("phase", [*LIVING, *FINAL])
+    def test_a_tick_never_visits_what_moved_away(self, store: Store, phase: Phase) -> None:
+        """It is found by its id all the same, and says where it is."""
+        rollout = started(store, a_rollout(), LOCK)
+        gone = moved(store, rollout, phase=phase, watch_until=LATER, moved_to="another")
+        assert store.active(NOON) == ()
+        assert store.of_name("checkout") == store.all() == ("checkout#1",)
+        assert store.acquire("checkout#1", NOON, LATER) == gone
+
+    def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
+        moved(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
+        assert store.active(NOON) == ()
+
+    def test_all_rollouts_are_found_oldest_first_whatever_became_of_them(
+        self, store: Store
+    ) -> None:
+        ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": MOMENT}
+        for rollout_id, age in ages.items():
+            started(store, a_rollout(rollout_id, created=NOON + age))
+        moved(store, store.load("old#1"), phase=Phase.SUCCEEDED)
+        moved(store, store.load("young#1"), moved_to="another")
+        assert store.all() == ("old#1", "middle#1", "young#1")
+
     def test_the_oldest_active_rollout_comes_first(self, store: Store) -> None:
         """To the microsecond, which text without fractions would sort wrongly."""
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}
@@ -308,3 +558,95 @@ class StoreContract:
         ((_, begin, end),) = store.exposures("fn")
         moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
         assert [getattr(moment, "tzinfo", None) is not None for moment in moments] == [True] * 4
+
+    # --- taking in what another store kept ------------------------------------------------------
+
+    def test_a_received_rollout_goes_on_as_if_it_had_always_been_here(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout, entries = lived(a_rollout(version=41, exposed_from=NOON), 12)
+        store.receive(rollout, entries, [LOCK, BOOLEAN_LOCK])
+        with open_store() as other:
+            assert other.history("checkout#1") == tuple(entries)
+            assert (other.owner(LOCK), other.owner(BOOLEAN_LOCK)) == ("checkout#1", "checkout#1")
+            assert other.active(NOON) == other.all() == other.of_name("checkout") == ("checkout#1",)
+            assert other.exposures(rollout.target) == (("checkout#1", NOON, None),)
+            known = other.acquire("checkout#1", NOON, LATER)
+            assert replace(known, version=41) == rollout
+            saved = moved(other, known)
+            assert saved.version > known.version >= 41
+            assert broken_link(other.history("checkout#1"), saved.chain) is None
+
+    def test_a_history_of_thousands_of_entries_is_received_whole(self, store: Store) -> None:
+        rollout, entries = lived(a_rollout(), self.long_history)
+        store.receive(rollout, entries, [LOCK])
+        assert store.history("checkout#1") == tuple(entries)
+
+    @pytest.mark.parametrize(
+        ("facts", "visited"),
+        [
+            pytest.param({"phase": Phase.PAUSED}, True, id="living"),
+            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": LATER}, True, id="watched"),
+            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": NOON}, False, id="watched out"),
+            pytest.param({"phase": Phase.ROLLED_BACK}, False, id="done"),
+        ],
+    )
+    def test_a_received_rollout_is_visited_as_it_would_have_been(
+        self, store: Store, facts: dict[str, Any], visited: bool
+    ) -> None:
+        rollout, entries = lived(a_rollout(**facts), 1)
+        store.receive(rollout, entries, [LOCK])
+        assert ("checkout#1" in store.active(NOON)) is visited
+
+    def test_a_received_rollout_takes_the_locks_of_the_closed_and_of_nobody_else(
+        self, store: Store
+    ) -> None:
+        rollout, entries = lived(a_rollout("checkout#7"), 3)
+        owner = started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
+        with pytest.raises(TargetTakenError, match="search#1 owns"):
+            store.receive(rollout, entries, [LOCK])
+        for read in (store.load, store.history):
+            with pytest.raises(UnknownRolloutError):
+                read("checkout#7")
+        moved(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
+        store.receive(rollout, entries, [LOCK])
+        assert (store.owner(LOCK), store.owner(BOOLEAN_LOCK)) == ("checkout#7", None)
+        assert store.active(NOON) == ("checkout#7",)
+
+    def test_receiving_the_same_rollout_twice_does_no_harm(self, store: Store) -> None:
+        rollout, entries = lived(a_rollout(), 3)
+        for _ in range(2):
+            store.receive(rollout, entries, [LOCK])
+        assert store.history("checkout#1") == tuple(entries)
+        assert store.all() == ("checkout#1",)
+
+    @pytest.mark.parametrize("facts", [{}, {"moved_to": "another"}], ids=["lives", "moved away"])
+    def test_a_rollout_that_went_its_own_way_here_is_not_received_again(
+        self, store: Store, facts: dict[str, object]
+    ) -> None:
+        rollout, entries = lived(a_rollout(), 3)
+        store.receive(rollout, entries, [LOCK])
+        here = moved(store, store.load("checkout#1"), **facts)
+        with pytest.raises(StateConflictError, match=r"checkout#1 is in this store already"):
+            store.receive(rollout, entries, [LOCK])
+        assert store.load("checkout#1") == here
+        assert len(store.history("checkout#1")) == 4
+
+    # --- large ones -----------------------------------------------------------------------------
+
+    def test_an_entry_of_three_megabytes_comes_back_as_it_was(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        after, entry = with_numbers(rollout, 150_000)
+        saved = store.save(after, [entry])
+        after, small = recorded(saved)
+        saved = store.save(after, [small])
+        history = store.history("checkout#1")
+        assert history[1:] == (entry, small)
+        assert broken_link(history, saved.chain) is None
+
+    def test_a_state_of_a_hundred_kilobytes_comes_back_as_it_was(self, store: Store) -> None:
+        saved = moved(store, started(store, a_rollout()), sentence="Why? " * 20_000)
+        assert store.load("checkout#1") == saved
+        assert store.acquire("checkout#1", NOON, LATER) == saved
+        with pytest.raises(StateConflictError, match="version 1 is stored"):
+            moved(store, a_rollout())

@@ -13,7 +13,7 @@ from controller.errors import StateConflictError, StoreError, TargetTakenError, 
 from controller.ports import Store
 from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
 from tests.adapters.target_contract import pair
-from tests.rollouts import NOON, a_rollout, recorded
+from tests.rollouts import MINUTE, NOON, a_rollout, recorded
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_target_is_read_and_never_written(journal: Journal) -> None:
     assert target.read() == opened(world).read()
     assert list(target.obstacles()) == list(opened(world).obstacles())
     assert variables(world) == {**OTHERS, **pair("10", "false")}
-    assert journal.lines == ["raise handler to 50 %", "lower handler to 0 %"]
+    assert journal.lines == ["set handler to 50 %", "lower handler to 0 %"]
 
 
 # --- the store ----------------------------------------------------------------------------------
@@ -100,6 +100,37 @@ def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
 
 def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, kept: Store) -> None:
     kept.save(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED), [])
+    dry.create(a_rollout("basket#1"), [], ["lock"])
+    assert dry.owner("lock") == "basket#1"
+
+
+def test_a_rollout_that_another_run_has_is_looked_at_and_left_to_it(
+    dry: DryRunStore, kept: Store, journal: Journal
+) -> None:
+    held = kept.acquire("checkout#1", NOON, NOON + MINUTE)
+    assert dry.acquire("checkout#1", NOON, NOON + MINUTE) == held
+    dry.save(held, [], hold=NOON + MINUTE)
+    dry.release("checkout#1")
+    assert kept.save(held, []).version == held.version + 1
+    assert journal.lines == []
+
+
+def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
+    dry: DryRunStore, kept: Store, journal: Journal
+) -> None:
+    rollout, entry = recorded(a_rollout("basket#1", phase=Phase.SUCCEEDED))
+    dry.receive(rollout, [entry], ["other lock"])
+    assert dry.all() == ("checkout#1", "basket#1")
+    assert dry.history("basket#1") == (entry,)
+    assert dry.active(NOON) == ("checkout#1",)
+    assert kept.all() == ("checkout#1",)
+    assert journal.lines == ["take in basket#1 and its history (1 entries)"]
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
+        dry.receive(a_rollout("basket#2"), [], ["lock"])
+
+
+def test_a_target_whose_owner_moved_away_is_taken_over(dry: DryRunStore, kept: Store) -> None:
+    kept.save(replace(kept.load("checkout#1"), moved_to="another"), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 

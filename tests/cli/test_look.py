@@ -1,15 +1,20 @@
 """status and history: where rollouts stand, and how they got there."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from controller import settings
+from controller import cli, settings
+from controller.adapters.sqlite import SqliteStore
+from controller.core.history import Entry
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.simulation.worlds import FUNCTION, HOUR, MINUTE
+from tests.stage import SHORT
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 
@@ -66,6 +71,53 @@ def test_status_without_a_name_shows_every_active_rollout(walked: Desk) -> None:
     data = walked.run("status", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1"]
     assert walked.run("status").out.startswith("orders#1  progressing  100 %")
+
+
+def two_rollouts(desk: Desk) -> None:
+    """Start a second rollout, which is at 10 % while the first is further."""
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    desk.run("start", desk.another_policy("payments", target=target))
+
+
+def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: Desk) -> None:
+    two_rollouts(walked)
+    walked.run("rollback", "payments")
+    first, second = walked.run("status").out.splitlines()
+    assert first.startswith("  orders#1    progressing   100 %  success at 2026-01-05 09:")
+    assert second.startswith("  payments#1  rolled_back     0 %  ")
+    walked.world.clock.advance(HOUR)
+    (alone, *_) = walked.run("status").out.splitlines()  # the rollback is no news any more
+    assert alone == "orders#1  progressing  100 %"
+
+
+def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
+    two_rollouts(walked)
+    walked.run("rollback", "payments")
+    walked.world.clock.advance(HOUR)
+    late, over = walked.run("status", "--all").out.splitlines()
+    assert late.startswith("! orders#1    progressing   100 %  no tick for 1h 00m; ")
+    assert over.startswith("  payments#1  rolled_back     0 %  ")
+    data = walked.run("status", "--all", "--json").data
+    assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
+
+
+def test_a_rollout_that_cannot_be_read_hides_no_other(walked: Desk) -> None:
+    two_rollouts(walked)
+    damage(walked, "payments#1")
+    ended = walked.run("status")
+    assert ended.status == Exit.INTERNAL
+    assert ended.out.startswith("orders#1  progressing  100 %\n")
+    assert "payments#1" in ended.err
+    ended = walked.run("status", "--json")
+    assert [one["id"] for one in ended.data["rollouts"]] == ["orders#1"]
+
+
+def damage(desk: Desk, rollout_id: str) -> None:
+    """Write over the stored state of a rollout."""
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = '{' WHERE id = ?", (rollout_id,))
 
 
 def test_status_of_a_name_is_its_newest_attempt(desk: Desk) -> None:
@@ -134,6 +186,30 @@ def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
     ended = walked.run("history", "orders", "--json")
     assert (ended.status, ended.data["chain_valid"]) == (Exit.INTERNAL, False)
     assert "was changed or is incomplete from entry 2 on" in ended.err
+
+
+def test_what_a_tick_adds_while_a_history_is_read_breaks_no_chain(
+    walked: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, before = SqliteStore.history, walked.run("history", "orders").out
+
+    def ticked_meanwhile(store: SqliteStore, rollout_id: str) -> Sequence[Entry]:
+        tick(walked, 5)
+        return history(store, rollout_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteStore, "history", ticked_meanwhile)
+        ended = walked.run("history", "orders")
+    assert (ended.status, ended.out) == (Exit.DONE, before)
+    assert "  succeeded  " in walked.run("history", "orders").out
+
+
+def tick(desk: Desk, number: int) -> None:
+    """Tick once a minute, in silence."""
+    for _ in range(number):
+        desk.world.clock.advance(MINUTE)
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            assert cli.main(["tick"]) == Exit.DONE
 
 
 @pytest.mark.parametrize("verb", [["status"], ["history", "orders"]], ids=["status", "history"])

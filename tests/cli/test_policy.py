@@ -100,5 +100,5 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Des
     desk.run("start", desk.policy)
     desk.world.clock.advance(5 * MINUTE)
     ended = desk.run("plan", desk.policy, "--live")
-    assert "the next tick would: raise handler to 100 %" in ended.out
+    assert "the next tick would: set handler to 100 %" in ended.out
     assert desk.weight == 10

@@ -50,6 +50,11 @@ def policy(desk: Desk) -> str:
         ("error-burst", Exit.ROLLED_BACK, "rolled_back", [10, 50], 0),
         ("silent", Exit.UNDECIDED, "paused", [10], 10),
         ("meddling-human", Exit.UNDECIDED, "paused", [10], 75),
+        ("console-up", Exit.UNDECIDED, "paused", [10], 100),
+        ("contradiction", Exit.UNDECIDED, "paused", [10], 10),
+        ("cdk-reset", Exit.ROLLED_BACK, "rolled_back", [10, 50], 0),
+        ("alias-reset", Exit.UNDECIDED, "paused", [10], 0),
+        ("second-owner", Exit.DONE, "succeeded", [10, 50, 100], 100),
         ("metrics-outage", Exit.DONE, "succeeded", [10, 50, 100], 100),
         ("slow-lambda", Exit.DONE, "succeeded", [10, 50, 100], 100),
     ],
@@ -174,3 +179,79 @@ def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:
     told = desk.run("rehearse", policy)
     assert told.status == Exit.USAGE
     assert "hopeless was not started" in told.err
+
+
+def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
+    desk: Desk, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    ended = desk.run("rehearse", policy)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "No such file or directory; name one that can be written to with TMPDIR" in ended.err
+
+
+# --- what people do -----------------------------------------------------------------------------
+
+
+def test_a_second_start_is_told_with_its_refusal(desk: Desk, policy: str) -> None:
+    lines = desk.run("rehearse", policy, "--scenario", "second-owner").out.splitlines()
+    told = lines.index(
+        "A second start was refused: ladder-beside was not started; nothing was touched:"
+    )
+    assert "the canary has 10 % already by ladder#1" in lines[told + 1]
+    data = desk.run("rehearse", policy, "--scenario", "second-owner", "--json").data
+    (refusal,) = data["refused"]
+    assert "ladder#1" in refusal
+    assert data["accepted"] == []
+
+
+def test_nothing_is_told_of_second_starts_where_there_are_none(desk: Desk, policy: str) -> None:
+    assert "second start" not in desk.run("rehearse", policy).out
+
+
+def test_adopt_begins_where_the_canary_has_everything(desk: Desk, policy: str) -> None:
+    data = desk.run("rehearse", policy, "--adopt", "--json").data
+    assert (data["status"], data["weights"], data["final_weight"]) == ("succeeded", [100], 100)
+    assert "lambda:UpdateFunctionConfiguration" not in data["calls"]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "weights"),
+    [
+        pytest.param(["--approve"], Exit.DONE, [10, 100], id="somebody approves"),
+        pytest.param([], Exit.UNDECIDED, [10], id="nobody does"),
+    ],
+)
+def test_a_step_waits_for_its_approval(
+    desk: Desk, options: list[str], status: Exit, weights: list[int]
+) -> None:
+    first, last = SHORT["steps"]
+    careful = desk.another_policy("careful", steps=[first, {**last, "approval": "required"}])
+    told = desk.run("rehearse", careful, "--every", "10m", "--json", *options)
+    assert (told.status, told.data["weights"]) == (status, weights)
+
+
+def test_a_rehearsal_in_a_store_of_its_own_can_be_looked_at_later(
+    desk: Desk, policy: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
+    assert desk.run("rehearse", policy, "--store", url).status == Exit.DONE
+    told = desk.run("history", "ladder#1", "--store", url)
+    assert "succeeded" in told.out
+    assert "(by rehearsal)" in told.out
+
+
+def test_a_store_that_is_not_empty_is_no_stage(desk: Desk, policy: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
+    desk.run("rehearse", policy, "--store", url)
+    told = desk.run("rehearse", policy, "--store", url)
+    assert told.status == Exit.USAGE
+    assert "needs an empty store" in told.err
+
+
+def test_a_scenario_that_does_not_fit_the_policy_says_why(desk: Desk) -> None:
+    target = {name: value for name, value in SHORT["target"].items() if name != "boolean"}
+    policy = desk.another_policy("plain", target=target)
+    told = desk.run("rehearse", policy, "--scenario", "contradiction")
+    assert told.status == Exit.USAGE
+    assert "contradiction does not fit: events[0].boolean" in told.err

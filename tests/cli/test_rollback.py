@@ -266,3 +266,10 @@ def test_an_environment_that_cannot_be_read_is_not_wiped(desk_in: MakeDesk) -> N
     assert bare.status == Exit.UNCONFIRMED
     assert bare.out.startswith("handler: NOT confirmed: the environment of handler cannot be read")
     assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+def test_the_history_names_who_rolled_back(desk: Desk) -> None:
+    at_10(desk)
+    desk.run("rollback", "orders", "--by", "jo")
+    lines = desk.run("history", "orders").out.splitlines()
+    assert [line.rpartition("  (by ")[2] for line in lines[-2:]] == ["jo)", "jo)"]

@@ -1,4 +1,4 @@
-"""start, tick and run: what they print, change, and end with."""
+"""start and tick: what they print, change, and end with."""
 
 import sqlite3
 from collections.abc import Callable
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.units import parse_duration
+from controller import cli
 from controller.errors import Exit
+from controller.leasing import LEASE
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
 from tests.stage import METRICS, SECRET, SHORT, WRITE, Before
@@ -155,7 +156,7 @@ def test_a_dry_tick_shows_what_it_would_do_and_saves_nothing(desk: Desk) -> None
     desk.world.clock.advance(5 * MINUTE)
     before = desk.run("status", "orders", "--json").out
     dry = desk.run("tick", "--dry-run")
-    assert "would: raise handler to 100 %" in dry.out
+    assert "would: set handler to 100 %" in dry.out
     assert "would: record advanced of orders#1: the gate at 10 % passed" in dry.out
     assert all(event["dry_run"] for event in dry.events)
     assert desk.run("status", "orders", "--json").out == before
@@ -169,11 +170,14 @@ def drift(desk: Desk) -> None:
 
 
 def a_rival(desk: Desk) -> None:
-    """A tick beside ours saves first."""
+    """A tick beside ours, which sleeps past the end of its lease, saves first."""
     desk.run("start", desk.policy)
-    from controller import cli
 
-    desk.world.layers.append(Before(METRICS, lambda: cli.main(["tick"])))
+    def tick_first() -> None:
+        desk.world.clock.advance(LEASE)
+        cli.main(["tick"])
+
+    desk.world.layers.append(Before(METRICS, tick_first))
 
 
 def a_full_disk(desk: Desk) -> None:
@@ -225,69 +229,6 @@ def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> N
     assert ticks(desk, 1).status == Exit.DRIFT
     assert [ticks(desk, 1).status for _ in range(20)] == [Exit.DONE] * 20
     assert desk.weight == 75
-
-
-# --- run ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("events", "status", "phase", "weight"),
-    [
-        pytest.param([], Exit.DONE, "succeeded", 100, id="healthy: 0"),
-        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", 0, id="sick: 4"),
-        pytest.param(SILENT, Exit.UNDECIDED, "paused", 10, id="silent: 3"),
-        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="another hand: 6"),
-        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10, id="denied: 5"),
-    ],
-)
-def test_run_takes_a_policy_to_its_end(
-    desk_in: MakeDesk, events: list[Any], status: Exit, phase: str, weight: int
-) -> None:
-    desk = desk_in(events=events)
-    ended = desk.run("run", desk.policy, "--json", "--for", "1h")
-    assert (ended.status, ended.data["phase"], desk.weight) == (status, phase, weight)
-    assert ended.data["schema"] == "run/1"
-
-
-def test_run_says_where_it_stands_whenever_that_changes(desk: Desk) -> None:
-    lines = desk.run("run", desk.policy).out.splitlines()
-    assert lines == list(dict.fromkeys(lines))
-    assert lines[0].startswith("orders#1  progressing  10 %  settled: 10 % is in force")
-    assert lines[-1].startswith("orders#1  succeeded  100 %  completed: the gate at 100 % passed")
-
-
-def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
-    begin = desk.world.clock.now()
-    ended = desk.run("run", desk.policy, "--for", "3m", "--every", "30s")
-    assert ended.status == Exit.UNDECIDED
-    assert desk.world.clock.now() - begin <= parse_duration("3m")
-    assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
-
-
-def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
-    a_full_disk(desk)
-    ended = desk.run("run", desk.policy, "--for", "3m")
-    assert ended.status == Exit.INTERNAL
-    assert [event["event"] for event in ended.events].count("save_failed") == 3
-
-
-def test_run_goes_on_with_what_was_started_before(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    ticks(desk, 6)
-    assert desk.run("run", desk.policy).status == Exit.DONE
-    assert desk.run("history", "orders", "--json").data["rollout"] == "orders#1"
-
-
-def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
-    begin = desk.world.clock.now()
-    ended = desk.run("run", desk.policy, "--dry-run")
-    assert (ended.status, desk.weight) == (Exit.DONE, 0)
-    assert "would: raise handler to 10 %" in ended.out
-    assert desk.world.clock.now() == begin
-    desk.run("start", desk.policy)
-    desk.world.clock.advance(5 * MINUTE)
-    assert "would: record advanced" in desk.run("run", desk.policy, "--dry-run").out
-    assert desk.weight == 10
 
 
 def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:

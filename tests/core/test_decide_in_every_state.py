@@ -2,21 +2,32 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.asked import FITS, Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Shift
+from controller.core.effects import Decision, Shift
 from controller.core.observation import Observation, Reading, Update
 from controller.core.rollout import FINAL, Intent, Phase, Reason, Rollout
+from controller.errors import UsageError
 from tests.ladder import GONE, HEALTHY, HOPELESS, OUTAGE, PARTIAL, SICK, SILENT, THIN, a_ladder
-from tests.rollouts import MINUTE, NOON, a_policy, reads
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
+FIRST, *OTHERS = LADDER["steps"]
+# Noon is frozen, or not; each step but the first needs an approval, or none does.
+BARRIERS: list[dict[str, Any]] = [
+    {},
+    {"freeze": {"zone": "UTC", "daily": [{"from": "11:30", "to": "12:30"}]}},
+    {"steps": [FIRST, *({**step, "approval": "required"} for step in OTHERS)]},
+]
 POLICIES = [
-    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up)
+    a_policy(on_inconclusive=inconclusive, on_drift_up=drift_up, **barrier)
     for inconclusive in ("pause", "rollback", "advance")
     for drift_up in ("pause", "rollback")
+    for barrier in BARRIERS
 ]
 WEIGHTS = (10, 50, 100)
 TOKENS = st.sampled_from(["token-1", "token-2"])
@@ -51,6 +62,10 @@ def rollouts(draw: st.DrawFn) -> Rollout:
         reminded=draw(st.none() | ages.map(lambda age: NOON - age)),
         watch_until=draw(st.none() | ages.map(lambda age: NOON - 3 * MINUTE + age)),
         drift_told=draw(st.booleans()),
+        reason=draw(st.sampled_from(Reason)),
+        hold_from=draw(st.none() | ages.map(lambda age: NOON - age)),
+        approved=draw(st.none() | st.sampled_from(range(len(WEIGHTS)))),
+        barrier=draw(st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])),
     )
 
 
@@ -71,6 +86,7 @@ moments = st.timedeltas(-5 * MINUTE, 60 * MINUTE).map(lambda later: NOON + later
 every_state = given(rollouts(), observations, moments)
 often = settings(max_examples=200, deadline=None)
 
+HELD_UP = (Reason.FROZEN, Reason.AWAITING_APPROVAL)
 LEGAL = {
     Phase.PROGRESSING: set(Phase),
     Phase.PAUSED: {Phase.PAUSED, Phase.ROLLING_BACK, Phase.ROLLED_BACK},
@@ -108,6 +124,8 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
     else:
         assert after.reason in (Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN)
         assert after.step == rollout.step + 1
+        assert rollout.policy.frozen(after.updated) is None
+        assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
         assert decision.move.weight == after.policy.steps[after.step].weight
 
 
@@ -175,9 +193,12 @@ def test_a_rollout_that_is_not_over_says_what_comes_next(
 def test_no_rollout_waits_for_more_than_its_limits(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
-    """Whatever is seen, a rollout still progressing has its next moment no later than its limit."""
+    """Whatever is seen, a rollout still progressing has its next moment no later than its limit.
+
+    But where its gate leads on and the policy or a person keeps it.
+    """
     after = decide(rollout, seen, now).rollout
-    if after.phase is not Phase.PROGRESSING:
+    if after.phase is not Phase.PROGRESSING or after.reason in HELD_UP:
         return
     if after.settled is None:
         first_look = after.unfinished_since or after.updated
@@ -185,3 +206,88 @@ def test_no_rollout_waits_for_more_than_its_limits(
     else:
         assert after.hold_end is not None
         assert after.updated < max(after.hold_end, after.settled + MINUTE)
+
+
+# --- what people ask, in every state ------------------------------------------------------------
+
+asks = st.builds(
+    Ask, st.sampled_from(Verb), st.just("they say so"), st.sampled_from(["", "restore", "keep"])
+)
+asked_in_every_state = given(rollouts(), asks, observations, moments)
+
+GOES_TO = {
+    Verb.PAUSE: {Phase.PAUSED},
+    Verb.RESUME: {Phase.PROGRESSING},
+    Verb.PROMOTE: {Phase.PROGRESSING, Phase.SUCCEEDED},
+    Verb.APPROVE: {Phase.PROGRESSING, Phase.PAUSED},
+    Verb.ROLLBACK: {Phase.ROLLING_BACK},
+}
+
+
+def answer(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision | str:
+    """Return the decision of a person, or why it was refused."""
+    try:
+        return asked(rollout, ask, seen, now)
+    except UsageError as error:
+        return str(error)
+
+
+@often
+@asked_in_every_state
+def test_a_verb_is_refused_or_recorded_and_told(
+    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+) -> None:
+    decision = answer(rollout, ask, seen, now)
+    if isinstance(decision, str):
+        assert ask.verb is not Verb.ROLLBACK
+        assert decision.startswith(f"{ask.verb} changed nothing of {rollout.id}: ")
+        return
+    after = decision.rollout
+    assert rollout.phase in FITS[ask.verb]
+    assert after.phase in GOES_TO[ask.verb]
+    assert decision.record is not None
+    assert decision.record.because == ask.data()
+    assert decision.record.phase_to is after.phase
+    assert decision.notices
+    assert after.updated == max(now, rollout.updated)
+    assert after.phase in FINAL or (after.next and after.next_at)
+
+
+@often
+@asked_in_every_state
+def test_only_a_promotion_raises_and_only_by_one_step_over_what_was_seen(
+    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+) -> None:
+    decision = answer(rollout, ask, seen, now)
+    if isinstance(decision, str) or not isinstance(decision.move, Shift):
+        return
+    assert isinstance(seen.target, Reading)
+    assert decision.move.token == seen.target.token
+    if ask.verb is Verb.PROMOTE:
+        after = decision.rollout
+        assert seen.target.stands_at(rollout.weight)
+        assert after.step == rollout.step + 1
+        assert decision.move.weight == after.weight == after.policy.steps[after.step].weight
+        assert rollout.policy.frozen(after.updated) is None
+        assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
+    else:
+        assert (ask.verb, ask.way) == (Verb.RESUME, "restore")
+        assert decision.move.weight == rollout.weight
+        assert seen.target.may_be_full or (seen.target.weight or 0) > rollout.weight
+
+
+@often
+@asked_in_every_state
+def test_what_goes_on_after_a_pause_is_what_is_live_or_was_asked_for(
+    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+) -> None:
+    decision = answer(rollout, ask, seen, now)
+    if isinstance(decision, str) or ask.verb is not Verb.RESUME:
+        return
+    after = decision.rollout
+    assert isinstance(seen.target, Reading)
+    assert after.weight in (rollout.weight, seen.target.weight)
+    assert after.weight >= after.policy.steps[after.step].weight
+    if decision.move is None:
+        assert seen.target.stands_at(after.weight)
+        assert after.settled is not None

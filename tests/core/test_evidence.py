@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.evidence import evidence_of, kept, sealed
+from controller.core.evidence import evidence_of, kept, sealed, whole
 from controller.core.history import series_data
 from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal
 from controller.core.observation import Answer, Observation, Series
@@ -252,6 +252,37 @@ def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:
     half = dict(WHOLE) | {"errors:Sum@60": BROKEN["errors:Sum@60"]}
     before, later = (after(hours, half, replace(AT_100, policy=policy)) for hours in (1, 2))
     assert minutes_of(kept(before, later, half)) == list(range(47, 107))
+
+
+def lagging() -> tuple[Rollout, dict[str, dict[int, float]]]:
+    """Return a rollout with a criterion that could seal nothing, and the points that others did."""
+    reached = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+    policy = a_policy(criteria={"reached": reached, "works": AT_100.policy.criteria["works"]})
+    half = dict(WHOLE) | {"errors:Sum@60": points([9] * 600, answer=Answer.FORBIDDEN)}
+    before = replace(AT_100, policy=policy)
+    later = after(1, half, before)
+    return later, {key: dict(one.points) for key, one in kept(before, later, half).items()}
+
+
+def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from() -> None:
+    rollout, archive = lagging()
+    now = NOON + 100 * MINUTE
+    entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), WHOLE)
+
+    def found(series: Mapping[str, Series]) -> object:
+        evidence = evidence_of(rollout, Observation(reads(100), series), now)
+        assert evidence is not None
+        return judge(evidence)
+
+    assert found(entry) != found(WHOLE)
+    assert found(whole(rollout, entry, archive)) == found(WHOLE)
+
+
+def test_to_an_answer_that_was_not_complete_nothing_is_added() -> None:
+    rollout, archive = lagging()
+    partial = {key: Series(one.points, Answer.PARTIAL) for key, one in WHOLE.items()}
+    entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), partial)
+    assert whole(rollout, entry, archive) == entry
 
 
 def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:

@@ -8,10 +8,18 @@ from datetime import timedelta
 import pytest
 
 from controller.core.findings import Finding, Label, Verdict
-from controller.core.history import Entry, append, broken_link, finding_data, series_data
-from controller.core.observation import Answer, Series
-from controller.core.rollout import Rollout
-from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded
+from controller.core.history import (
+    Entry,
+    append,
+    broken_link,
+    finding_data,
+    seen_data,
+    series_data,
+    target_data,
+)
+from controller.core.observation import Answer, Observation, Series
+from controller.core.rollout import Rollout, Tally
+from tests.rollouts import MINUTE, NOON, a_record, a_rollout, reads, recorded
 
 
 def four_entries() -> tuple[Rollout, list[Entry]]:
@@ -119,3 +127,23 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
             "none": {"points": [], "answer": "complete"},
         },
     }
+
+
+def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
+    before = a_rollout(hold_from=NOON, seen_weight=10)
+    seen = Observation(reads(None, may_be_full=True), owns_target=False)
+    assert seen_data(before, seen, {"none": Series()}) == {
+        "target": target_data(seen.target),
+        "series": {"none": {"points": [], "answer": "complete"}},
+        "memory": {"hold_from": NOON.isoformat(), "reason": "started", "seen_weight": 10},
+        "owns_target": False,
+    }
+    assert target_data(seen.target)["may_be_full"] is True
+
+
+def test_an_hour_of_evidence_says_what_it_sealed() -> None:
+    rollout = a_rollout()
+    record = a_record(rollout, kind="evidence", tallies={"works": Tally(windows=60, samples=9.0)})
+    _, entry = append(rollout, record, by="tester", seen={})
+    tally = entry.body["tallies"]["works"]
+    assert (tally["windows"], tally["samples"], tally["run"]["length"]) == (60, 9.0, 0)

@@ -88,13 +88,15 @@ def rate(
         pytest.param(
             rate([1000, 1000], [0, 1]), PASS, Label.NOT_REFUTED,
             "C holds: success was 99.9% in the newest 5m, at least 99.9% asked; 1 failure in "
-            "2 000 requests since 2026-11-24 12:00 UTC.",
+            "2 000 requests since 2026-11-24 12:00 UTC: at most 0.237% fail at 95 % confidence, "
+            "so 99.9% itself is not shown (that takes 2 995 without one).",
             id="exactly at the bound holds",
         ),
         pytest.param(
             rate([10_000], [942], min="90.58%"), PASS, Label.NOT_REFUTED,
             "C holds: success was 90.58% in the newest 5m, at least 90.58% asked; 942 failures in "
-            "10 000 requests since 2026-11-24 12:00 UTC.",
+            "10 000 requests since 2026-11-24 12:00 UTC: at most 9.92% fail at 95 % confidence, so "
+            "90.58% itself is not shown.",
             id="exactly at a bound that binary fractions round up holds",
         ),
         pytest.param(
@@ -153,8 +155,22 @@ def rate(
         ),
         pytest.param(
             rate([20, 20], [0, 0]), INCONCLUSIVE, Label.TOO_FEW,
-            "C has too few samples: 40 of 300 that a pass needs; last 100%, at least 99.9% asked.",
-            id="20 requests prove no 99.9 %",
+            "C has too few samples: 40 of 300 that a pass needs; last 100%, at least 99.9% asked; "
+            "0 failures: at most 7.22% fail at 95 % confidence, so 99.9% itself is not shown (that "
+            "takes 2 995 without one).",
+            id="40 requests prove no 99.9 %",
+        ),
+        pytest.param(
+            rate([3_000], [0]), PASS, Label.NOT_REFUTED,
+            "C holds: success was 100% in the newest 5m, at least 99.9% asked; 0 failures in "
+            "3 000 requests since 2026-11-24 12:00 UTC.",
+            id="what was shown needs no reserve",
+        ),
+        pytest.param(
+            rate([3_000], [0], min_samples=9_000), INCONCLUSIVE, Label.TOO_FEW,
+            "C has too few samples: 3 000 of 9 000 that a pass needs; last 100%, at least 99.9% "
+            "asked.",
+            id="more may be asked than it takes to show the rate",
         ),
         pytest.param(
             rate([500, 500], [0, None]), INCONCLUSIVE, Label.BAD_DATA,
@@ -177,7 +193,8 @@ def rate(
         pytest.param(
             rate([300], [2], min="99%"), PASS, Label.NOT_REFUTED,
             "C holds: success was 99.333% in the newest 5m, at least 99% asked; 2 failures in 300 "
-            "requests since 2026-11-24 12:00 UTC.",
+            "requests since 2026-11-24 12:00 UTC: at most 2.09% fail at 95 % confidence, so 99% "
+            "itself is not shown.",
             id="a value far from its bound is rounded",
         ),
         pytest.param(

@@ -1,5 +1,6 @@
 """What a policy means, and what is a mistake in it: shape, references, and both at once."""
 
+import json
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from controller.core.policy import (
     Threshold,
     parse,
     references,
+    zones,
 )
 from controller.core.policy.problem import dotted
 
@@ -174,6 +176,12 @@ def test_a_plain_policy_has_no_mistakes() -> None:
             "steps[0].bake: fast judges windows of 2h, more than a bake of 1h holds: at least 2h",
             id="a bake without a whole window of latency",
         ),
+        pytest.param(
+            {"steps__0__approval": "required"},
+            "steps[0].approval: the first step takes none: whoever starts the rollout approves it "
+            "by that",
+            id="an approval of the start",
+        ),
         pytest.param({"version": 1.0}, "version: expected 1, not 1.0", id="a version in decimals"),
         pytest.param({"version": True}, "version: expected 1, not true", id="true is no version"),
         pytest.param(
@@ -282,6 +290,9 @@ def test_a_mistake_is_told_at_its_place(changes: dict[str, Any], line: str) -> N
         ({"metrics": _GONE}, "metrics: is required"),
         ({"metrics": []}, "metrics: expected a mapping, not a list"),
         ({"criteria": None}, "criteria: expected a mapping, not nothing"),
+        ({"steps__0__approval": "maybe"}, "steps[0].approval: expected 'required', not 'maybe'"),
+        ({"steps__1__approval": True}, "steps[1].approval: expected 'required', not true"),
+        ({"steps__1__aproval": "required"}, "steps[1].aproval: unknown key; did you mean 'approv"),
     ],
 )
 def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
@@ -291,9 +302,178 @@ def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
     assert told[0].startswith(line)
 
 
+WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}
+
+
+@pytest.mark.parametrize(
+    ("freeze", "line"),
+    [
+        pytest.param(5, ": expected a mapping, not 5", id="no mapping"),
+        pytest.param({"weekly": [WEEKEND], "zone": _GONE}, ".zone: is required", id="no zone"),
+        pytest.param({}, ": needs at least one window: weekly, daily or dates", id="no window"),
+        pytest.param(
+            {"weekly": []},
+            ".weekly: needs at least one window; leave the key out where there is none",
+            id="a list without a window",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND] * 51},
+            ".weekly: has 51 entries, at most 50 are allowed",
+            id="more windows than anybody means",
+        ),
+        pytest.param(
+            {"weekli": [WEEKEND]}, ".weekli: unknown key; did you mean 'weekly'?", id="a key"
+        ),
+        pytest.param(
+            {"weekly": [{**WEEKEND, "til": "sun"}]},
+            ".weekly[0].til: unknown key; known: from, to",
+            id="a key of a window",
+        ),
+        pytest.param({"dates": [{"from": "2026-12-23"}]}, ".dates[0].to: is required", id="no end"),
+        pytest.param(
+            {"weekly": [{"from": "fry 16:00", "to": "mon 08:00"}]},
+            ".weekly[0].from: no weekday is called 'fry'; known: mon, tue, wed, thu, fri, sat, sun",
+            id="an unknown weekday",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "fri 16:00", "to": "mon 24:00"}]},
+            ".weekly[0].to: expected a weekday and a time, like fri 16:00, not 'mon 24:00'",
+            id="a time that no clock shows",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "fri 16:00", "to": "fri 16:00"}]},
+            ".weekly[0]: a window of no length: it begins and ends at fri 16:00",
+            id="a week without length",
+        ),
+        pytest.param(
+            {"daily": [{"from": "22:00", "to": "22:00"}]},
+            ".daily[0]: a window of no length: it begins and ends at 22:00",
+            id="a day without length",
+        ),
+        pytest.param(
+            {"daily": [{"from": "22:00", "to": 360}]},
+            ".daily[0].to: expected a time from 00:00 to 23:59, like 22:00, not 360",
+            id="minutes in place of a time",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-23T12:00"}]},
+            ".dates[0]: a window of no length: it begins and ends at 2026-12-23T12:00",
+            id="a date without length",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-23", "to": "2026-12-22"}]},
+            ".dates[0]: `from` must be before `to`",
+            id="dates the wrong way round",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-23T12:00", "to": "2026-12-22"}]},
+            ".dates[0]: `from` must be before `to`",
+            id="a moment after the last day",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-02-30", "to": "2026-03-01"}]},
+            ".dates[0].from: the calendar has no 2026-02-30",
+            id="a day that is none",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-11-27T12:00Z", "to": "2026-12-01"}]},
+            ".dates[0].from: expected a day or a local moment without a zone, like 2026-12-23 or "
+            "2026-11-27T12:00, not '2026-11-27T12:00Z'",
+            id="a moment of another zone",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND, {"from": "mon 07:00", "to": "fri 16:00"}]},
+            ": its windows cover the whole week: nothing could ever advance",
+            id="a week without a free minute",
+        ),
+        pytest.param(
+            {
+                "weekly": [
+                    {"from": "mon 00:00", "to": "thu 12:00"},
+                    {"from": "thu 12:00", "to": "mon 00:00"},
+                ]
+            },
+            ": its windows cover the whole week: nothing could ever advance",
+            id="two halves of a week",
+        ),
+        pytest.param(
+            {"daily": [{"from": "10:00", "to": "09:00"}, {"from": "08:00", "to": "10:00"}]},
+            ": its windows cover the whole week: nothing could ever advance",
+            id="days without a free minute",
+        ),
+        pytest.param(
+            {
+                "weekly": [{"from": "mon 10:00", "to": "mon 09:00"}],
+                "daily": [{"from": "08:30", "to": "10:30"}],
+            },
+            ": its windows cover the whole week: nothing could ever advance",
+            id="a week and its days without a free minute",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND], "zone": "europe/berlin"},
+            ".zone: no time zone is called 'europe/berlin'; did you mean 'Europe/Berlin'?",
+            id="a zone in small letters, which only some machines would take",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND], "zone": "New York"},
+            ".zone: no time zone is called 'New York'; did you mean 'America/New_York'?",
+            id="a city for a zone",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND], "zone": "CEST"},
+            ".zone: no time zone is called 'CEST'; IANA names are like Europe/Berlin",
+            id="an abbreviation, of which the nearest is hours away",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND], "zone": "localtime"},
+            ".zone: no time zone is called 'localtime'; IANA names are like Europe/Berlin",
+            id="a zone that is another on each machine",
+        ),
+        pytest.param(
+            {"weekly": [WEEKEND], "zone": "../../etc/passwd"},
+            ".zone: no time zone is called '../../etc/passwd'; IANA names are like Europe/Berlin",
+            id="a path",
+        ),
+        pytest.param({"weekly": [WEEKEND], "zone": ""}, ".zone: must not be empty", id="no name"),
+        pytest.param({"weekly": [WEEKEND], "zone": 1}, ".zone: expected text, not 1", id="+1"),
+    ],
+)
+def test_a_mistake_in_a_freeze_is_one_line(freeze: Any, line: str) -> None:
+    if isinstance(freeze, dict):
+        freeze = {"zone": "Europe/Berlin", **freeze}
+        freeze = {key: value for key, value in freeze.items() if value is not _GONE}
+    assert mistakes(changed(freeze=freeze)) == [f"freeze{line}"]
+
+
+def test_a_machine_without_time_zones_is_told_apart_from_a_wrong_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zones, "available_timezones", set)
+    assert mistakes(changed(freeze={"zone": "Europe/Berlin", "weekly": [WEEKEND]})) == [
+        "freeze.zone: this machine has no database of time zones: install the tzdata package"
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "lines"),
     [
+        pytest.param(
+            {"freeze": {"zone": "Berlin", "weekly": [{"from": "fri", "to": "mon 08:00"}]}},
+            [
+                "freeze.weekly[0].from: expected a weekday and a time, like fri 16:00, not 'fri'",
+                "freeze.zone: no time zone is called 'Berlin'; did you mean 'Europe/Berlin'?",
+            ],
+            id="a wrong window hides no wrong zone",
+        ),
+        pytest.param(
+            {"steps__0__approval": "required", "steps__0__bake": 5},
+            [
+                "steps[0].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, not 5",
+                "steps[0].approval: the first step takes none: whoever starts the rollout "
+                "approves it by that",
+            ],
+            id="a wrong bake hides no wrong approval",
+        ),
         pytest.param(
             {"criteria__works__min": 99, "criteria__works__failures": ["errors", "erors"]},
             [
@@ -432,7 +612,32 @@ def test_a_ratio_needs_counts_on_both_sides() -> None:
             {"steps__0__criteria": ["works"], "steps__1__criteria": ["fast"]},
             id="a criterion per step",
         ),
-        pytest.param({"target__boolean": None, "max_hold": None}, id="nothing, where it may be"),
+        pytest.param(
+            {"target__boolean": None, "max_hold": None, "freeze": None, "steps__0__approval": None},
+            id="nothing, where it may be",
+        ),
+        pytest.param(
+            {"freeze": {"zone": "UTC", "weekly": [WEEKEND, WEEKEND]}}, id="windows that overlap"
+        ),
+        pytest.param(
+            {
+                "freeze": {
+                    "zone": "Europe/Berlin",
+                    "weekly": [{"from": "mon 10:00", "to": "mon 09:59"}],
+                    "daily": [{"from": "00:00", "to": "09:59"}, {"from": "10:00", "to": "23:59"}],
+                }
+            },
+            id="a free minute in a week",
+        ),
+        pytest.param(
+            {
+                "freeze": {
+                    "zone": "Europe/Berlin",
+                    "dates": [{"from": "2026-12-24", "to": "2026-12-24"}],
+                }
+            },
+            id="a single day",
+        ),
     ],
 )
 def test_what_makes_sense_is_no_mistake(changes: dict[str, Any]) -> None:
@@ -491,8 +696,23 @@ def test_a_gate_holds_twice_the_bake_unless_the_policy_says_otherwise() -> None:
     assert parse(changed(max_hold="0s")).max_hold_of(0) == timedelta(0)
 
 
+def test_an_approval_is_needed_where_it_is_required() -> None:
+    policy = parse(changed(steps__1__approval="required"))
+    assert [policy.needs_approval(step) for step in (0, 1)] == [False, True]
+
+
 def test_a_snapshot_reads_back_as_the_same_policy() -> None:
     data = changed(
+        freeze={
+            "zone": "Europe/Berlin",
+            "weekly": [WEEKEND],
+            "daily": [{"from": "22:00", "to": "06:00"}],
+            "dates": [
+                {"from": "2026-12-23", "to": "2027-01-02"},
+                {"from": "2026-11-27T12:00", "to": "2026-11-30"},
+            ],
+        },
+        steps__1__approval="required",
         criteria__fast__baseline={
             "frozen": "direct",
             "from": "2026-11-20T00:00:00Z",
@@ -511,6 +731,22 @@ def test_a_snapshot_reads_back_as_the_same_policy() -> None:
     again = Policy.model_validate_json(policy.snapshot())
     assert again == policy
     assert again.digest() == policy.digest()
+
+
+def test_a_freeze_is_stored_as_it_was_written() -> None:
+    said = {
+        "zone": "Europe/Berlin",
+        "weekly": [WEEKEND],
+        "daily": [{"from": "22:00", "to": "06:00"}],
+        "dates": [{"from": "2026-12-23", "to": "2027-01-02T08:00"}],
+    }
+    assert json.loads(parse(changed(freeze=said)).snapshot())["freeze"] == said
+
+
+def test_the_digest_of_a_policy_outlives_new_fields_that_it_does_not_use() -> None:
+    """A rollout that started with it would be refused its own policy otherwise."""
+    digest = "abfd4bd859c3b393bcf88f5f74c686e3e31905e6b0175276e269962490990f56"
+    assert parse(PLAIN).digest() == digest
 
 
 def test_the_digest_follows_the_meaning_not_the_spelling() -> None:

@@ -3,7 +3,7 @@
 import io
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,10 @@ POLICY: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
 FUNCTION: Final = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
 PERCENTAGE: Final = "USE_API_GATEWAY_PERCENTAGE"
 BOOLEAN: Final = "USE_API_GATEWAY"
+
+AT_0: Final[Mapping[str, str]] = {PERCENTAGE: "0", BOOLEAN: "false"}
+# A service that was moved by hand before anybody thought of a percentage.
+AT_100_BY_HAND: Final[Mapping[str, str]] = {BOOLEAN: "true"}
 
 # Whatever a person may have put there. None of it is the controller's, and some of it is secret.
 OTHERS: Final[Mapping[str, str]] = {
@@ -43,7 +47,7 @@ _MINUTE: Final = timedelta(minutes=1)
 _DIRECTLY: Final = {120.0: 30, 180.0: 20, 240.0: 8, 300.0: 2}
 _GATEWAY: Final = {119.0: 30, 178.0: 20, 244.8: 8, 306.0: 2}
 _SLOW_TAIL: Final = {110.0: 30, 170.0: 20, 300.0: 10}
-_A_MINUTE: Final = 60
+_ONE_REQUEST: Final = {178.0: 1}
 _PUT_AT_ONCE: Final = 1_000
 
 
@@ -62,17 +66,21 @@ class Account:
         clients = (emulator.client(service, number) for service in ("lambda", "cloudwatch"))
         return cls(emulator, number, *clients)
 
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of `service` that acts in this account."""
+        return self.emulator.client(service, self.number)
+
     # --- functions ------------------------------------------------------------------------------
 
-    def create(self, function: str = FUNCTION) -> None:
-        """Create `function` at 0 %, with a dozen other variables."""
+    def create(self, function: str = FUNCTION, pair: Mapping[str, str] = AT_0) -> None:
+        """Create `function` with `pair`, and with a dozen other variables."""
         self._lambda.create_function(
             FunctionName=function,
             Runtime="python3.12",
             Role=f"arn:aws:iam::{self.number}:role/handler",
             Handler="handler.handle",
             Code={"ZipFile": _archive()},
-            Environment={"Variables": {**OTHERS, PERCENTAGE: "0", BOOLEAN: "false"}},
+            Environment={"Variables": {**OTHERS, **pair}},
         )
         self._settled(function)
 
@@ -125,33 +133,44 @@ class Account:
 
     def call_directly(self, begin: datetime, end: datetime) -> None:
         """Measure the direct path in each minute from `begin` to `end`."""
-        self._put("AWS/Lambda", [_datum("Duration", _DIRECT, _DIRECTLY)], begin, end)
+        minute = [_datum("Duration", _DIRECT, _DIRECTLY)]
+        self._put("AWS/Lambda", minute, _minutes(begin, end))
 
     def call_gateway(
         self, begin: datetime, end: datetime, *, failing: int = 0, slow: bool = False
     ) -> None:
         """Measure the gateway in each minute from `begin` to `end`.
 
-        failing: how many of the 60 requests end with a 5XX. slow: the slowest sixth takes longer.
+        failing: how many of its 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
-        took = _SLOW_TAIL if slow else _GATEWAY
-        minute = [
-            _datum("Count", _API, {1.0: _A_MINUTE}),
-            _datum("4XXError", _API, {0.0: _A_MINUTE}),
-            _datum("5XXError", _API, {0.0: _A_MINUTE - failing, 1.0: failing}),
-            _datum("Latency", _API, took),
-            _datum("IntegrationLatency", _API, took),
-        ]
-        self._put("AWS/ApiGateway", minute, begin, end)
+        minute = _answers(_SLOW_TAIL if slow else _GATEWAY, failing)
+        self._put("AWS/ApiGateway", minute, _minutes(begin, end))
+
+    def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
+        """Measure one good request through the gateway in every fifth minute of the clock."""
+        minutes = (at for at in _minutes(begin, end) if at.minute % 5 == 0)
+        self._put("AWS/ApiGateway", _answers(_ONE_REQUEST), minutes)
 
     def _put(
-        self, namespace: str, minute: Sequence[Mapping[str, Any]], begin: datetime, end: datetime
+        self, namespace: str, minute: Sequence[Mapping[str, Any]], minutes: Iterable[datetime]
     ) -> None:
-        data = [{**one, "Timestamp": at} for at in _minutes(begin, end) for one in minute]
+        data = [{**one, "Timestamp": at} for at in minutes for one in minute]
         for first in range(0, len(data), _PUT_AT_ONCE):
             self._cloudwatch.put_metric_data(
                 Namespace=namespace, MetricData=data[first : first + _PUT_AT_ONCE]
             )
+
+
+def _answers(took: Mapping[float, int], failing: int = 0) -> list[dict[str, Any]]:
+    """Return what the gateway measures in a minute of requests that took so long (ms)."""
+    requests = sum(took.values())
+    return [
+        _datum("Count", _API, {1.0: requests}),
+        _datum("4XXError", _API, {0.0: requests}),
+        _datum("5XXError", _API, {0.0: requests - failing, 1.0: failing}),
+        _datum("Latency", _API, took),
+        _datum("IntegrationLatency", _API, took),
+    ]
 
 
 def _datum(

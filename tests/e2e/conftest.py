@@ -12,8 +12,11 @@ from botocore.loaders import create_loader
 from freezegun import freeze_time
 
 import controller
+from tests.e2e import proxy, table
 from tests.e2e.account import Account
 from tests.e2e.desk import Desk
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy
 from tests.emulator import Emulator
 
 # Commands import what they need when they are called, and pydantic cannot build a model while the
@@ -36,14 +39,31 @@ def shop(ministack: Emulator, account: str) -> Account:
 
 
 @pytest.fixture
-def environment(shop: Account, tmp_path: Path) -> dict[str, str]:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store of the test's own that nobody made yet: a file, or a table by `ON_A_TABLE`."""
+    if getattr(request, "param", "file") == "table":
+        return table.URL
+    return f"sqlite:///{tmp_path / 'rollouts.db'}"
+
+
+@pytest.fixture
+def environment(shop: Account, store_url: str) -> dict[str, str]:
     """The variables with which a process acts in the shop, with a store of its own."""
     return {
         **shop.emulator.environment(shop.number),
         "PATH": os.environ.get("PATH", os.defpath),
-        "ROLLOUTCTL_STORE": f"sqlite:///{tmp_path / 'rollouts.db'}",
+        "ROLLOUTCTL_STORE": store_url,
         "ROLLOUTCTL_BY": "oncall",
     }
+
+
+@pytest.fixture
+def loads_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all commands of this process share botocore's service models.
+
+    To read them takes longer than a tick, and a process of its own reads them once.
+    """
+    monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
 
 
 @pytest.fixture
@@ -51,16 +71,36 @@ def desk(
     shop: Account,
     environment: dict[str, str],
     tmp_path: Path,
+    loads_models_once: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Desk]:
     """The command line in this process, at the current moment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    # A process reads botocore's service models once, and that takes longer than a tick.
-    monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
     # An update of the emulator is done after half a second.
     monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(milliseconds=100))
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)
+
+
+@pytest.fixture
+def started(desk: Desk) -> Desk:
+    """A rollout in a store that `store init` made, with 10 % in force."""
+    assert desk.run("store", "init").status == 0
+    desk.start()
+    return desk
+
+
+@pytest.fixture
+def watched(ministack: Emulator) -> Iterator[Proxy]:
+    """A proxy in front of the emulator, which processes go through."""
+    with proxy.running(ministack.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def program(environment: dict[str, str], watched: Proxy) -> Program:
+    """The program in the shop, behind the proxy."""
+    return Program({**environment, "AWS_ENDPOINT_URL": watched.endpoint})

@@ -66,9 +66,9 @@ class Desk:
         out, err = self.streams.readouterr()
         return Answer(status, out, err)
 
-    def start(self, policy: Path = POLICY) -> dict[str, Any]:
+    def start(self, policy: Path = POLICY, *options: str) -> dict[str, Any]:
         """Start `policy`, which must go well, and return the rollout."""
-        answer = self.run("start", policy, "--json")
+        answer = self.run("start", policy, *options, "--json")
         assert answer.status == 0, answer.err
         return answer.data
 
@@ -111,9 +111,9 @@ class Desk:
 
     # --- files ----------------------------------------------------------------------------------
 
-    def another_policy(self, **words: str) -> Path:
-        """Return a copy of the shipped policy in which every key of `words` reads as its value."""
-        text = POLICY.read_text()
+    def another_policy(self, policy: Path = POLICY, /, **words: str) -> Path:
+        """Return a copy of `policy` in which every key of `words` reads as its value."""
+        text = policy.read_text()
         for old, new in words.items():
             assert old in text
             text = text.replace(old, new)

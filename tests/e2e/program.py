@@ -1,9 +1,10 @@
-"""The program as schedulers and people start it: a process of its own, on the real clock."""
+"""The program as schedulers and people start it: a process of its own."""
 
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,15 @@ class Running:
 
     process: subprocess.Popen[str]
 
+    def has_ended(self) -> bool:
+        """Tell whether it has ended by now."""
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        """End it as the kernel ends what takes too much memory: it does nothing more."""
+        self.process.kill()
+        self.answer()
+
     def answer(self) -> Answer:
         """Wait for its end, at most a minute, and return how it ended."""
         try:
@@ -30,9 +40,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`python -m controller` in one environment, and in no other."""
+    """`python -m controller` in one environment, and in no other.
+
+    moment: what its clock shows when a command begins; None: what the real clock shows.
+    """
 
     environment: Mapping[str, str]
+    moment: datetime | None = None
 
     def run(self, *arguments: str | Path) -> Answer:
         """Run one command."""
@@ -40,7 +54,10 @@ class Program:
 
     def begin(self, *arguments: str | Path) -> Running:
         """Start a command and do not wait for it."""
-        return self._begin(["-m", "controller", *map(str, arguments)])
+        module = ["controller"]
+        if self.moment is not None:
+            module = ["tests.e2e.moved", self.moment.isoformat()]
+        return self._begin(["-m", *module, *map(str, arguments)])
 
     def python(self, code: str) -> Answer:
         """Run Python `code`."""
@@ -49,7 +66,11 @@ class Program:
     def elsewhere(self, *without: str, **instead: str) -> "Program":
         """Return the program in an environment `without` some names and with others `instead`."""
         kept = {name: self.environment[name] for name in self.environment if name not in without}
-        return Program({**kept, **instead})
+        return replace(self, environment={**kept, **instead})
+
+    def at(self, moment: datetime) -> "Program":
+        """Return the program with a clock that shows `moment`."""
+        return replace(self, moment=moment)
 
     def _begin(self, arguments: Sequence[str]) -> Running:
         return Running(

@@ -18,7 +18,7 @@ def test_a_start_is_shown_and_not_made(desk: Desk) -> None:
     answer = desk.run("start", POLICY, "--dry-run", "--json")
 
     assert answer.status == 0
-    assert f"raise {FUNCTION} to 10 %" in answer.data["would"]
+    assert f"set {FUNCTION} to 10 %" in answer.data["would"]
     assert desk.account.revision() == function
     assert "there is no store at " in desk.run("status").err
 
@@ -26,7 +26,7 @@ def test_a_start_is_shown_and_not_made(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("command", "would"),
     [
-        pytest.param(("tick",), f"raise {FUNCTION} to 50 %", id="a tick that would advance"),
+        pytest.param(("tick",), f"set {FUNCTION} to 50 %", id="a tick that would advance"),
         pytest.param(
             ("rollback", "execution-api"), f"lower {FUNCTION} to 0 %", id="a rollback of a rollout"
         ),

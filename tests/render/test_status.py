@@ -2,22 +2,24 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from controller.carrying import Visit
 from controller.core.effects import Alert
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Rollout
 from controller.render.status import (
     ladder_text,
+    overview_lines,
     rollout_data,
     rollout_line,
     rollout_text,
     visit_data,
     visit_line,
 )
-from controller.carrying import Visit
-from tests.rollouts import NOON, a_rollout
+from tests.rollouts import MINUTE, NOON, a_rollout
 
 FINDING = Finding(
     criterion="works",
@@ -117,3 +119,85 @@ def test_a_live_weight_that_is_not_the_one_asked_for_is_shown(
     lines = [one for one in rollout_text(moved).splitlines() if "live" in one]
     assert lines == ([] if line is None else [line])
     assert rollout_data(moved)["seen_weight"] == seen
+
+
+def test_somebody_who_looks_is_told_that_ticks_stay_away(rollout: Rollout) -> None:
+    two_hours = NOON + timedelta(hours=2)
+    assert "  updated   2026-11-24 12:00 UTC" in rollout_text(rollout, NOON + MINUTE).splitlines()
+    late = "  updated   2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
+    assert late in rollout_text(rollout, two_hours).splitlines()
+    ended = replace(rollout, phase=Phase.SUCCEEDED)
+    assert "does anything tick it?" not in rollout_text(ended, two_hours)
+
+
+def test_where_a_rollout_has_moved_to_is_shown(rollout: Rollout) -> None:
+    moved = replace(rollout, moved_to="dynamodb://rollouts")
+    assert "  moved to  dynamodb://rollouts" in rollout_text(moved).splitlines()
+    assert rollout_data(moved)["moved_to"] == "dynamodb://rollouts"
+    assert rollout_data(rollout)["moved_to"] is None
+
+
+# --- many ---------------------------------------------------------------------------------------
+
+LATER = NOON + timedelta(hours=2)
+FAR = NOON + timedelta(days=7)
+
+
+def one(name: str, phase: Phase, **facts: object) -> Rollout:
+    """Return a rollout that a tick has just seen, changed by `facts`."""
+    plain = {"phase": phase, "updated": LATER, "sentence": f"{name} says why", "next": "100 % next"}
+    return a_rollout(f"{name}#1", **{**plain, **facts})
+
+
+LEAK = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
+ROWS = [
+    pytest.param(
+        one("a", Phase.ROLLING_BACK, unconfirmed=True, blocked="AccessDenied"),
+        "! a#1  rolling_back   10 %  NOT at 0 %: AccessDenied; a says why", id="not at zero",
+    ),
+    pytest.param(
+        one("b", Phase.ROLLED_BACK, drain=LEAK, watch_until=FAR),
+        "! b#1  rolled_back    10 %  drain refuted: 3 requests.", id="requests still arrive",
+    ),
+    pytest.param(
+        one("c", Phase.ROLLING_BACK),
+        "! c#1  rolling_back   10 %  c says why", id="on its way back",
+    ),
+    pytest.param(one("d", Phase.PAUSED), "! d#1  paused         10 %  d says why", id="paused"),
+    pytest.param(
+        one("e", Phase.PROGRESSING, updated=NOON),
+        "! e#1  progressing    10 %  no tick for 2h 00m; 100 % next", id="not ticked",
+    ),
+    pytest.param(
+        one("f", Phase.PROGRESSING), "  f#1  progressing    10 %  100 % next", id="on its way",
+    ),
+    pytest.param(
+        one("g", Phase.ROLLED_BACK, drain=LEAK, watch_until=NOON),
+        "  g#1  rolled_back    10 %  g says why", id="rolled back long ago",
+    ),
+    pytest.param(
+        one("h", Phase.SUCCEEDED, updated=NOON),
+        "  h#1  succeeded      10 %  h says why", id="complete",
+    ),
+    pytest.param(
+        one("i", Phase.PAUSED, moved_to="dynamodb://rollouts", updated=NOON),
+        "  i#1  paused         10 %  moved to dynamodb://rollouts", id="moved",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rollout", "line"), ROWS)
+def test_of_many_each_is_a_line_that_says_whether_it_needs_a_person(
+    rollout: Rollout, line: str
+) -> None:
+    assert overview_lines([rollout], LATER) == [line]
+
+
+def test_of_many_the_most_urgent_comes_first_and_the_oldest_of_equals() -> None:
+    rollouts, told = zip(*(row.values for row in ROWS), strict=True)
+    assert overview_lines(rollouts[::-1], LATER) == list(told[1::-1]) + list(told[2:])
+
+
+def test_columns_of_many_are_as_wide_as_the_longest_name() -> None:
+    shown = overview_lines([one("a", Phase.PAUSED), one("checkout", Phase.PAUSED)], LATER)
+    assert [line.index("paused") for line in shown] == [14, 14]

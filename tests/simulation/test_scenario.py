@@ -38,12 +38,17 @@ def test_a_file_of_ones_own_is_loaded_by_its_path(tmp_path: Path) -> None:
 
 def test_the_shipped_scenarios_are_found_by_name() -> None:
     assert set(scenario_names()) == {
+        "alias-reset",
+        "cdk-reset",
+        "console-up",
+        "contradiction",
         "error-burst",
         "healthy",
         "latency-creep",
         "meddling-human",
         "metrics-outage",
         "quiet",
+        "second-owner",
         "silent",
         "slow-lambda",
     }
@@ -65,6 +70,7 @@ def test_an_unknown_name_lists_the_shipped_ones() -> None:
         ("events: [{at: {step: 1}}]", "6:10: events[0].kind: is required; one of errors,"),
         ("events: [{kind: errors, lasting: 5}]", "6:34: events[0].lasting: expected a number and"),
         ("events: [{kind: person, weight: 101}]", "6:33: events[0].weight: must be at most 100"),
+        ("events: [{kind: person, boolean: yes}]", "6:34: events[0].boolean: expected true or"),
         ("events: [{kind: latency}]", "6:10: events[0].times: is required"),
         ("function: {weight: yes}", "6:20: function.weight: expected a whole number, not 'yes'"),
         ("metrics: {a: {path: up, measure: latency}}", "6:21: metrics.a.path: expected 'stable'"),

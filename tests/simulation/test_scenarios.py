@@ -97,6 +97,53 @@ def test_meddling_human_moves_the_first_step_up_after_a_quarter_of_an_hour() -> 
     assert made.weight_now() == 75
 
 
+def test_console_up_moves_the_first_step_to_100_after_a_quarter_of_an_hour() -> None:
+    made = world(load_scenario("console-up"))
+    set_weight(made, 10)
+    made.clock.advance(15 * MINUTE - timedelta(seconds=1))
+    assert made.weight_now() == 10
+    made.clock.advance(MINUTE)
+    assert made.weight_now() == 100
+
+
+def test_contradiction_sets_the_boolean_and_leaves_the_percentage() -> None:
+    made = world(load_scenario("contradiction"))
+    set_weight(made, 10)
+    made.clock.advance(16 * MINUTE)
+    assert made.function(FUNCTION).variables["ENABLED"] == "true"
+    assert made.function(FUNCTION).variables["PERCENTAGE"] == "10"
+    assert made.weight_now() == 10
+
+
+def test_cdk_reset_takes_the_second_step_back_to_the_template_after_twenty_minutes() -> None:
+    made = walked("cdk-reset", 10)
+    template = {**made.function(FUNCTION).variables, "PERCENTAGE": "0", "ENABLED": "false"}
+    set_weight(made, 50)
+    made.clock.advance(20 * MINUTE - timedelta(seconds=1))
+    assert made.weight_now() == 50
+    made.clock.advance(MINUTE)
+    assert (made.weight_now(), made.function(FUNCTION).variables) == (0, template)
+
+
+def test_alias_reset_leaves_the_variables_and_takes_the_requests() -> None:
+    made = walked("alias-reset", 10, 50)
+    assert made.function(FUNCTION).variables["PERCENTAGE"] == "50"
+    assert made.weight_now() == 0
+    requests = read(made, "Count", start=START, end=START + 2 * HOUR)
+    assert max(requests) < START + 2 * MINUTE
+    (alias,) = made.client("lambda").list_aliases(FunctionName=FUNCTION)["Aliases"]
+    assert (alias["Name"], alias["FunctionVersion"]) == ("live", "1")
+
+
+def test_second_owner_comes_once_after_a_quarter_of_an_hour_of_the_first_step() -> None:
+    made = world(load_scenario("second-owner"))
+    set_weight(made, 10)
+    made.clock.advance(15 * MINUTE - timedelta(seconds=1))
+    assert made.take_starts() == 0
+    made.clock.advance(MINUTE)
+    assert (made.take_starts(), made.take_starts()) == (1, 0)
+
+
 def test_metrics_outage_lasts_forty_minutes_of_the_second_step() -> None:
     made = walked("metrics-outage", 10)
     set_weight(made, 50)

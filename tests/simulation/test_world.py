@@ -215,6 +215,15 @@ def test_a_person_sets_both_variables_and_leaves_the_others() -> None:
     assert made.weight_now() == 100
 
 
+def test_a_boolean_set_by_hand_needs_a_policy_that_has_one() -> None:
+    target = {name: value for name, value in POLICY["target"].items() if name != "boolean"}
+    act = {"kind": "person", "boolean": True}
+    with pytest.raises(PolicyError, match=r"test does not fit: events\[0\]\.boolean .* none"):
+        World.for_policy(
+            Policy.model_validate({**POLICY, "target": target}), scenario(events=[act])
+        )
+
+
 def test_a_person_who_meets_an_update_in_progress_tries_again() -> None:
     made = world(scenario(events=[{"kind": "person", "at": {"after": "1m"}, "weight": 75}]))
     made.clock.advance(MINUTE - SECOND)
@@ -232,6 +241,57 @@ def test_a_stack_update_puts_the_environment_back_and_brings_new_code() -> None:
     made.clock.advance(10 * MINUTE + 3 * SECOND)
     assert (shown(made), made.weight_now()) == (original, 0)
     assert made.function(FUNCTION).code_sha256 != code
+
+
+def test_callers_of_an_alias_keep_the_environment_of_the_start_whatever_is_written() -> None:
+    reset = {"kind": "alias_reset", "at": {"after": "10m"}}
+    made = world(scenario(events=[reset], function={"weight": 30}))
+    set_weight(made, 50)
+    assert made.weight_now() == 50
+    made.clock.advance(10 * MINUTE)
+    assert made.weight_now() == 30
+    set_weight(made, 100)
+    assert (made.weight_now(), shown(made)["PERCENTAGE"]) == (30, "100")
+
+
+# --- adopting -----------------------------------------------------------------------------------
+
+
+def adopted(boolean: str | None = "ENABLED", **played: Any) -> World:
+    target = {**POLICY["target"], "boolean": boolean}
+    policy = Policy.model_validate({**POLICY, "target": target})
+    return World.for_policy(policy, scenario(**played), seed=1, start=START, adopt=True)
+
+
+@pytest.mark.parametrize(
+    ("boolean", "variables"),
+    [
+        pytest.param("ENABLED", {"COLOUR": "red", "ENABLED": "true"}, id="the boolean says it all"),
+        pytest.param(None, {"COLOUR": "red", "PERCENTAGE": "100"}, id="only a percentage"),
+    ],
+)
+def test_an_adopted_world_begins_at_100_as_no_rollout_wrote_it(
+    boolean: str | None, variables: dict[str, str]
+) -> None:
+    made = adopted(boolean, function={"variables": {"COLOUR": "red"}})
+    assert (shown(made), made.weight_now()) == (variables, 100)
+
+
+def test_before_an_adopted_world_begins_first_the_stable_path_had_the_traffic() -> None:
+    made = adopted(function={"live_for": "3h"})
+    before = START - 6 * HOUR
+    direct = read(made, "AWS/Lambda/Invocations", start=before, end=START)
+    canary = read(made, "Count", start=before, end=START)
+    assert (min(direct), max(direct)) == (before, START - 3 * HOUR - MINUTE)
+    assert (min(canary), max(canary)) == (START - 3 * HOUR, START - 2 * MINUTE)
+
+
+def test_what_happens_in_a_skipped_step_counts_from_the_start_of_an_adopted_world() -> None:
+    made = adopted(events=[{"kind": "person", "at": {"step": 2, "after": "10m"}, "weight": 75}])
+    made.clock.advance(10 * MINUTE)
+    assert made.weight_now() == 100
+    made.clock.advance(3 * SECOND)
+    assert made.weight_now() == 75
 
 
 @pytest.mark.parametrize(("step", "weight"), [(1, 10), (2, 50), (3, 100), (9, 100)])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.core.findings import Label
 from controller.core.judge.figures import moment, number, percent, stretch
+from controller.core.judge.unshown import unshown
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
 from controller.core.rollout import Tally
@@ -62,6 +63,13 @@ class Windows:
         return f"{count_text(self.tally.samples, 'sample')} since {self._since}"
 
     @property
+    def _unshown(self) -> str:
+        """What so many requests leave open about a rate."""
+        if not isinstance(self.criterion, SuccessRate):
+            return ""
+        return unshown(self.criterion.min, self.tally.amount, self.tally.samples)
+
+    @property
     def _since(self) -> str:
         return moment(self.start)
 
@@ -72,7 +80,7 @@ class Windows:
     def holds(self) -> str:
         return (
             f"{self.name} holds: {self._subject} was {self._last} in the newest {self._over}, "
-            f"{self._asked}; {self._behind}."
+            f"{self._asked}; {self._behind}{self._unshown}."
         )
 
     def fails(self, seen_until: int) -> str:
@@ -110,10 +118,12 @@ class Windows:
                 "names, or set `missing: zero` where no datapoint means 0."
             )
         if lack is Label.TOO_FEW:
+            failed = count_text(self.tally.amount, "failure")
+            reserve = f"; {failed}{self._unshown}" if self._unshown else ""
             return (
                 f"{self.name} has too few samples: {number_text(self.tally.samples)} of "
                 f"{number_text(self.criterion.min_samples)} that a pass needs; "
-                f"last {self._last}, {self._asked}."
+                f"last {self._last}, {self._asked}{reserve}."
             )
         if self.tally.windows == 0:
             return (

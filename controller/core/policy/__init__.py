@@ -15,6 +15,7 @@ from controller.core.policy.criteria import (
     Traffic,
 )
 from controller.core.policy.crosscheck import references
+from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.problem import Place, Problem
 
@@ -23,6 +24,7 @@ __all__ = [
     "ConcurrentBaseline",
     "Criterion",
     "FixedBaseline",
+    "Freeze",
     "FrozenBaseline",
     "LambdaEnv",
     "LatencyIncrease",

@@ -15,9 +15,11 @@ from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.crosscheck import crosscheck
+from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
+from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import shown
 
 
@@ -78,6 +80,11 @@ _BASELINES: dict[str, type[Model]] = {
     "frozen": FrozenBaseline,
     "concurrent": ConcurrentBaseline,
 }
+_WINDOWS: dict[str, type[Model]] = {
+    "weekly": WeeklyWindow,
+    "daily": DailyWindow,
+    "dates": DateWindow,
+}
 
 
 def _within(loc: Place) -> tuple[Place, type[Model]]:
@@ -97,6 +104,10 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
             return loc, LambdaEnv
         case ("steps", _, _, *_):
             return loc, Step
+        case ("freeze", str(kind), _, _, *_) if kind in _WINDOWS:
+            return loc, _WINDOWS[kind]
+        case ("freeze", _, *_):
+            return loc, Freeze
         case _:
             return loc, Policy
 

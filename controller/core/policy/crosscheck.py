@@ -4,7 +4,7 @@ A mistake in one part hides none in another, and none is told twice: where a par
 its own, only what can still be said of it for certain is checked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from controller.core.policy.criteria import (
@@ -20,6 +20,7 @@ from controller.core.policy.model import Metric
 from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.wording import suggestion
+from controller.core.policy.zones import zone_problem
 
 COUNTS = ("Sum", "SampleCount")
 
@@ -28,6 +29,8 @@ def crosscheck(parts: Parts) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
     yield from _variables(parts)
     yield from _weights(parts)
+    yield from _approvals(parts)
+    yield from _zone(parts)
     yield from _metric_names(parts)
     yield from _unused_metrics(parts)
     yield from _statistics(parts)
@@ -60,6 +63,23 @@ def _weights(parts: Parts) -> Iterator[Problem]:
     if weights[-1] not in (None, 100):
         place = ("steps", len(weights) - 1, "weight")
         yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
+
+
+def _approvals(parts: Parts) -> Iterator[Problem]:
+    first = parts.raw_steps[0] if parts.raw_steps else None
+    if isinstance(first, Mapping) and first.get("approval") is not None:
+        message = "the first step takes none: whoever starts the rollout approves it by that"
+        yield Problem(("steps", 0, "approval"), message)
+
+
+def _zone(parts: Parts) -> Iterator[Problem]:
+    """Yield when no such zone exists here and now.
+
+    That is no matter of form: a stored policy has to be readable, and its rollout to be rolled
+    back, on a machine whose database has lost the zone.
+    """
+    if parts.zone is not None and (wrong := zone_problem(parts.zone)):
+        yield Problem(("freeze", "zone"), wrong)
 
 
 def _metric_names(parts: Parts) -> Iterator[Problem]:

@@ -7,118 +7,116 @@ freeze:
   dates: [{from: 2026-12-23, to: 2027-01-02}]
 """
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Annotated, Self, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from controller.core.freeze import Frozen, Window, next_begin, stretch
+from controller.core.freeze import Frozen, Span, Window, next_begin, stretch
 from controller.core.policy.base import Model
-from controller.core.policy.wall_time import DAY_MINUTES, DateMoment, DayMoment, WeekMoment
+from controller.core.policy.wall_time import WEEK_MINUTES
+from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import clock_text
 
-_WEEK_MINUTES = 7 * DAY_MINUTES
-# Occurrences that are looked at, from the one before a day on: windows overlap midnight and the
-# week's end, and where the clock skips one, the next that begins is the one after it.
-_NEAR = range(-1, 3)
 # How many windows a sentence names before it says how many more there are.
 _NAMED = 3
-_ASK_AGAIN = timedelta(minutes=15)
+# Of a freeze that cannot be read nobody can say when it ends: after this long one looks again.
+_LOOK_AGAIN = timedelta(minutes=15)
+
+_Windows = TypeVar("_Windows", bound=tuple[Model, ...])
 
 
-class WeeklyWindow(Model):
-    """The same days and times every week."""
+def _not_empty(windows: _Windows) -> _Windows:
+    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
+    if not windows:
+        raise ValueError("needs at least one window; leave the key out where there is none")
+    return windows
 
-    from_: WeekMoment = Field(
-        alias="from", description="Local weekday and time it begins, like fri 16:00."
+
+_LIST = Field(max_length=50, json_schema_extra={"minItems": 1})
+Weekly: TypeAlias = Annotated[tuple[WeeklyWindow, ...], _LIST, AfterValidator(_not_empty)]
+Daily: TypeAlias = Annotated[tuple[DailyWindow, ...], _LIST, AfterValidator(_not_empty)]
+Dates: TypeAlias = Annotated[tuple[DateWindow, ...], _LIST, AfterValidator(_not_empty)]
+
+
+class Freeze(Model):
+    """When no step is taken, in the local time of one zone; a rollback is never kept from it."""
+
+    zone: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="IANA time zone of every time below, like Europe/Berlin."
     )
-    to: WeekMoment = Field(description="Local weekday and time it ends, like mon 08:00.")
-
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        return _different(self)
-
-    @property
-    def text(self) -> str:
-        """The window as a person says it."""
-        return f"{self.from_} to {self.to}"
-
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end, on the wall clock of `zone`, of its occurrences near `day`."""
-        days = (self.to.weekday - self.from_.weekday) % 7
-        if days == 0 and self.to.time <= self.from_.time:
-            days = 7
-        own = day + timedelta(days=self.from_.weekday - day.weekday())
-        for week in _NEAR:
-            first = own + timedelta(weeks=week)
-            last = first + timedelta(days=days)
-            yield self.from_.time.on(first, zone), self.to.time.on(last, zone)
-
-    def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield its begin and end in minutes of the week; one that ends before it begins wraps."""
-        yield self.from_.minute, self.to.minute
-
-
-class DailyWindow(Model):
-    """The same times every day."""
-
-    from_: DayMoment = Field(alias="from", description="Local time it begins, like 22:00.")
-    to: DayMoment = Field(description="Local time it ends, like 06:00.")
-
-    @model_validator(mode="after")
-    def _has_length(self) -> Self:
-        return _different(self)
-
-    @property
-    def text(self) -> str:
-        """The window as a person says it."""
-        return f"daily {self.from_} to {self.to}"
-
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end, on the wall clock of `zone`, of its occurrences near `day`."""
-        days = 0 if self.from_ < self.to else 1
-        for number in _NEAR:
-            first = day + timedelta(days=number)
-            yield self.from_.on(first, zone), self.to.on(first + timedelta(days=days), zone)
-
-    def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield its begins and ends in minutes of the week."""
-        length = (self.to.minute - self.from_.minute) % DAY_MINUTES
-        for midnight in range(0, _WEEK_MINUTES, DAY_MINUTES):
-            begin = midnight + self.from_.minute
-            yield begin, (begin + length) % _WEEK_MINUTES
-
-
-class DateWindow(Model):
-    """One stretch of the calendar: whole days, both included, or from one local moment to another."""
-
-    from_: DateMoment = Field(
-        alias="from", description="First day, or local moment it begins, like 2026-11-27T12:00."
+    weekly: Weekly | None = Field(
+        default=None, description="Windows that come every week; they may cross its end."
     )
-    to: DateMoment = Field(description="Last day, or local moment it ends, like 2027-01-02.")
+    daily: Daily | None = Field(
+        default=None, description="Windows that come every day; they may cross midnight."
+    )
+    dates: Dates | None = Field(default=None, description="Windows that come once.")
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        begin, end = self.from_.begin(UTC), self.to.end(UTC)
-        if begin == end:
-            raise ValueError(f"a window of no length: begins and ends at {self.to}")
-        if begin > end:
-            raise ValueError("`from` must be before `to`")
+    def _leaves_time(self) -> Self:
+        if not self.windows:
+            raise ValueError("needs at least one window: weekly, daily or dates")
+        recurring: list[WeeklyWindow | DailyWindow] = [*(self.weekly or ()), *(self.daily or ())]
+        if _covered(span for window in recurring for span in window.minutes()):
+            raise ValueError("its windows cover the whole week: nothing could ever advance")
         return self
 
     @property
-    def text(self) -> str:
-        """The window as a person says it."""
-        return f"{self.from_} to {self.to}"
+    def windows(self) -> Sequence[Window]:
+        """All windows, as they are written."""
+        return (*(self.weekly or ()), *(self.daily or ()), *(self.dates or ()))
 
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield its begin and end on the wall clock of `zone`; it comes once."""
-        yield self.from_.begin(zone), self.to.end(zone)
+    def at(self, now: datetime) -> Frozen | None:
+        """Return the frozen stretch that `now` lies in; None when there is none."""
+        zone = self._zone()
+        if zone is None:
+            return Frozen(now.astimezone(UTC) + _LOOK_AGAIN, self._unreadable())
+        spans = stretch(self.windows, zone, now)
+        return Frozen(spans[-1].end, self._told(spans)) if spans else None
+
+    def coming(self, now: datetime) -> tuple[datetime, Frozen] | None:
+        """Return when the next window begins after `now`, and the stretch that it is part of."""
+        zone = self._zone()
+        begin = None if zone is None else next_begin(self.windows, zone, now)
+        frozen = None if begin is None else self.at(begin)
+        return None if begin is None or frozen is None else (begin, frozen)
+
+    def _zone(self) -> ZoneInfo | None:
+        """Return the zone as this machine knows it; None when it does not.
+
+        Its database, or that of the tzdata package, is the one thing that the core reads. It is
+        asked when a policy is written, and when a rollout would advance: never by a rollback.
+        """
+        try:
+            return ZoneInfo(self.zone)
+        except (LookupError, OSError, ValueError):  # not there; a directory; no name of a zone
+            return None
+
+    def _told(self, spans: Sequence[Span]) -> str:
+        names = [span.text for span in spans]
+        more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+        windows = ", then ".join([*names[:_NAMED], *more])
+        return f"frozen until {clock_text(spans[-1].end)} ({windows}, {self.zone})"
+
+    def _unreadable(self) -> str:
+        return (
+            "frozen, and nobody can say until when: this machine knows no time zone "
+            f"{self.zone}; install the tzdata package"
+        )
 
 
-def _different(window: WeeklyWindow | DailyWindow) -> Self:
-    if window.from_ == window.to:
-        raise ValueError(f"a window of no length: begins and ends at {window.to}")
-    return window
+def _covered(spans: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether spans, begin and length in minutes of the week, leave none of it free."""
+    pieces: list[tuple[int, int]] = []
+    for begin, length in spans:
+        end = begin + length
+        pieces += [(begin, end), (begin - WEEK_MINUTES, end - WEEK_MINUTES)]
+    reached = 0
+    for begin, end in sorted(pieces):
+        if begin > reached:
+            return False
+        reached = max(reached, end)
+    return reached >= WEEK_MINUTES

@@ -7,13 +7,15 @@ checked in `crosscheck.py`.
 
 import hashlib
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from controller.core.freeze import Frozen
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
+from controller.core.policy.freeze import Freeze
 from controller.core.units import DurationRange, format_duration, shown
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
@@ -86,6 +88,9 @@ class Step(Model):
     criteria: tuple[Name, ...] | None = Field(
         default=None, description="Criteria of this step's gate; all of the policy when left out."
     )
+    approval: Literal["required"] | None = Field(
+        default=None, description="The step is not taken before a person approves it."
+    )
 
 
 def _whole(value: object) -> object:
@@ -137,6 +142,10 @@ class Policy(Model):
         description="How long a rollback may stay unconfirmed before it is critical.",
     )
 
+    freeze: Freeze | None = Field(
+        default=None, description="When no step is taken; rollbacks are never frozen."
+    )
+
     def gate(self, step: int) -> dict[str, Criterion]:
         """Return the criteria that gate step number `step`, by id."""
         names = self.steps[step].criteria
@@ -151,6 +160,14 @@ class Policy(Model):
         """Return how long the gate of step number `step` may hold after its bake."""
         bake = self.steps[step].bake
         return 2 * bake if self.max_hold is None else self.max_hold
+
+    def needs_approval(self, step: int) -> bool:
+        """Tell whether step number `step` waits for a person before it is taken."""
+        return self.steps[step].approval == "required"
+
+    def frozen(self, now: datetime) -> Frozen | None:
+        """Return the stretch around `now` in which no step is taken; None when there is none."""
+        return None if self.freeze is None else self.freeze.at(now)
 
     def ladder(self) -> str:
         """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""

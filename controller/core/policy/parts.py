@@ -15,7 +15,8 @@ class Parts:
     """What of a document is sound, beside what was written.
 
     `None` stands where an item has a mistake of its own, and where a whole section has. The raw
-    items are what such an item says all the same: its names and its weight can be checked.
+    items are what such an item says all the same: its names and its weight can be checked. The
+    zone is that of the freeze, whatever else is wrong there; None where none is named.
     """
 
     target: LambdaEnv | None
@@ -24,6 +25,7 @@ class Parts:
     steps: Sequence[Step | None] | None
     raw_criteria: Mapping[str, object]
     raw_steps: Sequence[object]
+    zone: str | None
 
     def named(self) -> Iterator[tuple[str, Criterion]]:
         """Yield the sound criteria with their ids."""
@@ -49,6 +51,7 @@ def parts_of(data: Mapping[Any, Any]) -> Parts:
         steps=None if steps is None else [_sound(_STEP, step) for step in steps],
         raw_criteria=criteria or {},
         raw_steps=steps or (),
+        zone=_zone(data.get("freeze")),
     )
 
 
@@ -56,6 +59,11 @@ def _items(found: object) -> dict[str, object] | None:
     if not isinstance(found, Mapping):
         return None
     return {name: value for name, value in found.items() if isinstance(name, str)}
+
+
+def _zone(freeze: object) -> str | None:
+    zone = freeze.get("zone") if isinstance(freeze, Mapping) else None
+    return zone if isinstance(zone, str) else None
 
 
 def _sound(adapter: TypeAdapter[Any], value: object) -> Any:

@@ -36,6 +36,7 @@ from controller.core.transitions.person import (
     paused_by_hand,
     restored,
     resumed,
+    undisturbed,
 )
 from controller.core.transitions.raising import moving, unseen, unwritten
 from controller.core.transitions.sight import sighted
@@ -74,6 +75,7 @@ __all__ = [
     "settled",
     "sighted",
     "unconfirmed",
+    "undisturbed",
     "unseen",
     "unwritten",
     "waiting",

@@ -25,21 +25,22 @@ def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
     policy, step = rollout.policy, rollout.step + 1
     if step == len(policy.steps):
         return None
+    weight = policy.steps[step].weight
+    unapproved = policy.needs_approval(step) and rollout.approved != step
+    approval = f"{weight} % needs an approval: rolloutctl approve {rollout.id}"
     frozen = policy.frozen(now)
     if frozen is not None:
-        return Barrier(Reason.FROZEN, frozen.text)
-    if policy.needs_approval(step) and rollout.approved != step:
-        weight = policy.steps[step].weight
-        text = f"{weight} % needs an approval: rolloutctl approve {rollout.id}"
-        return Barrier(Reason.AWAITING_APPROVAL, text)
-    return None
+        text = f"{frozen.text}; {approval}" if unapproved else frozen.text
+        return Barrier(Reason.FROZEN, text)
+    return Barrier(Reason.AWAITING_APPROVAL, approval) if unapproved else None
 
 
 def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Decision:
     """Stay although the gate lets the rollout go on for `reason`, and say so once.
 
-    An approval is reminded of once a day; a freeze ends by itself. Should the gate lose its verdict
-    meanwhile, its hold begins here, and not when the bake ended.
+    An approval is reminded of once a day; a freeze ends by itself. Should a gate that passed lose
+    its verdict meanwhile, its hold begins here, and not when the bake ended; one whose hold is over
+    has none left.
     """
     sentence = f"{passed(rollout, reason)}; {by.text}"
     new = rollout.barrier != by.reason
@@ -51,13 +52,14 @@ def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Dec
         reason=by.reason,
         sentence=sentence,
         blocked=by.text,
-        hold_from=now,
+        hold_from=now if reason is Reason.GATE_PASSED else rollout.hold_from,
         barrier=str(by.reason),
         reminded=now if due else rollout.reminded,
     )
     after = outlook(after)
     if not due:
         return Decision(after)
-    entry = record("held_up" if new else "reminded", rollout, after, rollout.weight, now)
+    kind = "held_up" if new else "reminded"
+    entry = record(kind, rollout, after, rollout.weight, now, keeps_series=True)
     severity = Severity.WARNING if by.reason is Reason.AWAITING_APPROVAL else Severity.INFO
     return Decision(after, notices=(Notice(severity, f"{rollout.id}: {sentence}"),), record=entry)

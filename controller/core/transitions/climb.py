@@ -89,6 +89,7 @@ def holding(rollout: Rollout, target: Reading | Unreadable) -> Rollout:
 def evidence_entry(rollout: Rollout, tallies: Mapping[str, Tally], now: datetime) -> Decision:
     """Stay, with the sealed evidence written down."""
     entry = record("evidence", rollout, rollout, rollout.weight, now, keeps_series=True)
+    entry = replace(entry, tallies=tallies)
     return Decision(replace(rollout, tallies=tallies, sealed_at=now), record=entry)
 
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Record
 from controller.core.findings import Finding, Verdict, gate
+from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, format_duration
 
 # A pause has no limit, but it is not forgotten either.
 REMIND_EVERY = timedelta(days=1)
-_HELD_UP = frozenset({Reason.FROZEN, Reason.AWAITING_APPROVAL})
 
 
 def outlook(rollout: Rollout) -> Rollout:
@@ -44,29 +44,60 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
 
 
 def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
-    last = rollout.step + 1 == len(rollout.policy.steps)
-    then = "success" if last else f"{rollout.policy.steps[rollout.step + 1].weight} %"
-    end, hold_end = rollout.bake_end, rollout.hold_end
-    if end is None or hold_end is None:
+    end, then = rollout.bake_end, _then(rollout)
+    if end is None:
         return None, then
     judged = end + rollout.policy.settle
     if rollout.updated < judged:
-        return judged, f"{then} at {clock_text(judged)} if every criterion passes{_and(rollout)}"
-    if rollout.reason in _HELD_UP:
-        frozen = rollout.policy.frozen(rollout.updated)
-        return frozen.until if frozen else None, f"{then} once this is over: {rollout.blocked}"
+        return _next_judged(rollout, judged)
+    frozen = _frozen(rollout, rollout.updated)
+    if rollout.reason is Reason.FROZEN and frozen is not None:
+        return frozen.until, f"{then} at {clock_text(frozen.until)}{_and(rollout)}"
+    if rollout.reason is Reason.AWAITING_APPROVAL:
+        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        return reminds, f"{then} once it is approved; reminds once a day"
+    return _next_held(rollout)
+
+
+def _next_judged(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:
+    """Return when a bake that goes well leads on: once it is judged and nothing is frozen."""
+    frozen = _frozen(rollout, judged)
+    if frozen is not None:
+        judged = frozen.until
+    text = f"{_then(rollout)} at {clock_text(judged)} if every criterion passes{_and(rollout)}"
+    return judged, text if frozen is None else f"{text}; {frozen.text}"
+
+
+def _next_held(rollout: Rollout) -> tuple[datetime | None, str]:
+    """Return what a gate without a verdict, or a target that takes no raise, leads to."""
+    end, then = rollout.hold_end, _then(rollout)
+    if end is None:
+        return None, then
     if gate(rollout.findings) is Verdict.PASS:
-        return hold_end, f"{then} as soon as the target takes it; pauses at {clock_text(hold_end)}"
+        return end, f"{then} as soon as the target takes it; pauses at {clock_text(end)}"
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
     what = outcome[rollout.policy.on_inconclusive]
-    return hold_end, f"{then} as soon as every criterion passes; {what} at {clock_text(hold_end)}"
+    return end, f"{then} as soon as every criterion passes; {what} at {clock_text(end)}"
+
+
+def _then(rollout: Rollout) -> str:
+    """Return what follows the step: the next weight, or success."""
+    return "success" if _last(rollout) else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+
+
+def _last(rollout: Rollout) -> bool:
+    return rollout.step + 1 == len(rollout.policy.steps)
+
+
+def _frozen(rollout: Rollout, moment: datetime) -> Frozen | None:
+    """Return the freeze that the next step would meet at `moment`; success meets none."""
+    return None if _last(rollout) else rollout.policy.frozen(moment)
 
 
 def _and(rollout: Rollout) -> str:
     """Return what a passed gate would still wait for."""
     step = rollout.step + 1
-    last = step == len(rollout.policy.steps)
-    if last or not rollout.policy.needs_approval(step) or rollout.approved == step:
+    if _last(rollout) or not rollout.policy.needs_approval(step) or rollout.approved == step:
         return ""
     return f" and it is approved (rolloutctl approve {rollout.id})"
 

@@ -18,8 +18,11 @@ _MEANWHILE = (
 
 def _what_now(rollout: Rollout) -> str:
     """Return what a person can do about a pause of `rollout`."""
-    drifted = rollout.reason is Reason.DRIFTED
-    ways = " with --restore (down only) or --keep" if drifted else ""
+    ways, previous = "", rollout.intent.previous
+    if rollout.reason is Reason.DRIFTED:
+        ways = " with --restore (down only) or --keep, unless the weight is put back"
+    elif rollout.reason is Reason.RAISE_UNCERTAIN and previous > 0:
+        ways = f" with --keep, to go on from {previous} %"
     return (
         f"{_MEANWHILE} To go on: rolloutctl resume {rollout.id}{ways}; "
         f"to end it: rolloutctl rollback {rollout.id}"
@@ -90,7 +93,7 @@ def reminder(rollout: Rollout, now: datetime) -> Decision | None:
     why = _ended(rollout.sentence)
     text = f"{rollout.id} has been paused for {paused_for}: {why} {_what_now(rollout)}"
     after = outlook(replace(rollout, reminded=now))
-    entry = record("reminded", rollout, after, rollout.weight, now)
+    entry = record("reminded", rollout, after, rollout.weight, now, keeps_series=True)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
 
 

@@ -7,10 +7,10 @@ from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.observation import Reading
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.climb import cleared
-from controller.core.transitions.outlook import outlook, record
+from controller.core.transitions.outlook import baking_sentence, outlook, record
 
-# Pauses in which traffic stayed as the rollout had set it: what was measured since is of the step.
-_UNDISTURBED = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
+# Pauses in which nobody moved the weight.
+_UNMOVED = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
 def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime) -> Decision:
@@ -30,13 +30,22 @@ def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime
 def resumed(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
     """Go on at the weight that the rollout had asked for, and that is live.
 
-    After a pause in which nobody moved the weight the bake goes on; otherwise it begins anew. The
-    time in which an inconclusive gate holds begins anew in any case.
+    After a pause in which nobody moved the weight the bake goes on; otherwise it begins anew, for
+    the weight is seen in force now. The time in which an inconclusive gate holds begins anew in any
+    case.
     """
-    undisturbed = rollout.reason in _UNDISTURBED and rollout.settled != rollout.since
-    kept = rollout if undisturbed else cleared(rollout)
-    after = replace(_going_on(kept, now), sentence=f"going on at {rollout.weight} %{_because(why)}")
-    return _told("resumed", rollout, after, target.weight, now)
+    after = _going_on(rollout if undisturbed(rollout) else _anew(rollout, now), now)
+    sentence = f"going on at {rollout.weight} %{_because(why)}"
+    if after.bake_end is not None and now < after.bake_end:
+        sentence += f"; {baking_sentence(after)}"
+    return _told("resumed", rollout, replace(after, sentence=sentence), target.weight, now)
+
+
+def undisturbed(rollout: Rollout) -> bool:
+    """Tell whether all that was measured since the weight was in force is of the step."""
+    if rollout.phase is not Phase.PAUSED:
+        return True
+    return rollout.reason in _UNMOVED and rollout.settled != rollout.since
 
 
 def restored(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
@@ -54,26 +63,29 @@ def restored(rollout: Rollout, target: Reading, why: str, now: datetime) -> Deci
 
 def kept(rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime) -> Decision:
     """Go on with the live `weight` that another hand had set, in the step that it has reached."""
-    sentence = f"going on with the {weight} % that another hand had set{_because(why)}"
     after = replace(
-        _going_on(cleared(rollout), now),
-        sentence=sentence,
+        _going_on(_anew(rollout, now), now),
         step=step,
         intent=Intent(weight, weight, token, now),
         peak=weight,
         approved=None,
     )
-    return _told("resumed", rollout, after, weight, now)
+    with_what = f"going on with the {weight} % that another hand had set{_because(why)}"
+    sentence = f"{with_what}; {baking_sentence(after)}"
+    return _told("resumed", rollout, replace(after, sentence=sentence), weight, now)
 
 
 def approved(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Let the next step be entered once its turn comes."""
     weight = rollout.policy.steps[step].weight
-    after = replace(rollout, approved=step, barrier="")
-    entry = record("approved", rollout, after, rollout.weight, now)
     text = f"{weight} % may be entered once the gate at {rollout.weight} % passes{_because(why)}"
+    after = replace(rollout, approved=step)
+    if rollout.reason is Reason.AWAITING_APPROVAL:  # what it says of itself is over
+        after = replace(after, reason=Reason.APPROVED, sentence=text, blocked="")
+    entry = record("approved", rollout, after, rollout.weight, now)
+    entry = replace(entry, reason=Reason.APPROVED, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
-    return Decision(outlook(after), notices=(notice,), record=replace(entry, sentence=text))
+    return Decision(outlook(after), notices=(notice,), record=entry)
 
 
 def _going_on(rollout: Rollout, now: datetime) -> Rollout:
@@ -86,6 +98,11 @@ def _going_on(rollout: Rollout, now: datetime) -> Rollout:
         barrier="",
         blocked="",
     )
+
+
+def _anew(rollout: Rollout, now: datetime) -> Rollout:
+    """The step from its begin: its weight was read back in force."""
+    return replace(cleared(rollout), settled=now)
 
 
 def _told(

@@ -74,7 +74,8 @@ def _told(decision: Decision, since: datetime, blind: _Blindness, now: datetime)
         f"To end it: rolloutctl rollback {rollout.id}"
     )
     rollout = outlook(replace(rollout, reminded=now))
-    entry = replace(record("blind", rollout, rollout, None, now), sentence=text)
+    entry = record("blind", rollout, rollout, None, now, keeps_series=True)
+    entry = replace(entry, sentence=text)
     return replace(
         decision,
         rollout=rollout,

@@ -104,7 +104,8 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
         pytest.param(
             AT_10, reads(10), 15, THIN,
             "holding at 10 %: works has too few samples: 10 of 50 that a pass needs; last 100%, "
-            "at least 99% asked.",
+            "at least 99% asked; 0 failures: at most 25.9% fail at 95 % confidence, so 99% itself "
+            "is not shown (that takes 299 without one).",
             id="holding for samples",
         ),
         pytest.param(
@@ -115,7 +116,8 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
         pytest.param(
             AT_10, reads(10), 32, THIN,
             "still held at 10 % 20m after the bake: works has too few samples: 27 of 50 that a "
-            "pass needs; last 100%, at least 99% asked.",
+            "pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail at 95 % "
+            "confidence, so 99% itself is not shown (that takes 299 without one).",
             id="held too long",
         ),
         pytest.param(
@@ -202,8 +204,8 @@ def test_the_sentence_says_where_a_rollout_stands(
         ),
         pytest.param(
             AT_10, reads(30), 5, HEALTHY, 24 * 60 + 5,
-            "waits for a person to roll it back (a criterion that fails still does); reminds "
-            "once a day",
+            "waits for a person to resume, promote or roll it back (a criterion that fails still "
+            "rolls it back); reminds once a day",
             "a person",
             id="a pause",
         ),

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from controller.core.asked import Ask, Verb, asked
-from controller.core.effects import Alert, Severity
+from controller.core.effects import Alert, Decision, Severity
 from controller.core.observation import Observation
 from controller.core.rollout import Reason, Rollout
-from tests.ladder import AT_10, BACK, DONE, ON_HOLD, SILENT, tick
+from tests.ladder import AT_10, BACK, DONE, ON_HOLD, RAISING, SILENT, THIN, tick
 from tests.rollouts import MINUTE, NOON, reads
 
 
@@ -26,8 +26,25 @@ def test_a_pause_tells_what_happened_and_what_to_do_now() -> None:
     assert notice.text == (
         "checkout#1 is paused: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % "
         "was asked for. Traffic stays where it is and is not raised any more; a criterion that "
-        "fails still rolls it back. To end it: rolloutctl rollback checkout#1"
+        "fails still rolls it back. To go on: rolloutctl resume checkout#1 with --restore (down "
+        "only) or --keep, unless the weight is put back; to end it: rolloutctl rollback checkout#1"
     )
+
+
+@pytest.mark.parametrize(
+    ("decision", "ways"),
+    [
+        pytest.param(tick(AT_10, reads(10), 32, THIN), "", id="inconclusive"),
+        pytest.param(
+            tick(RAISING, reads(10, token="token-9"), 1),
+            " with --keep, to go on from 10 %",
+            id="an uncertain raise",
+        ),
+    ],
+)
+def test_a_pause_names_the_resume_that_fits(decision: Decision, ways: str) -> None:
+    (notice,) = decision.notices
+    assert f" To go on: rolloutctl resume checkout#1{ways}; to end it:" in notice.text
 
 
 def test_a_pause_reminds_once_a_day() -> None:
@@ -86,7 +103,7 @@ def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
         pytest.param([10, 10], [], id="where it was"),
         pytest.param([30, 30, 30], [30], id="moved once"),
         pytest.param([30, 60, 60, 30], [30, 60, 30], id="moved again and again"),
-        pytest.param([30, 10, 10], [30, 10], id="moved and put back"),
+        pytest.param([30, 10, 10], [30], id="moved and put back"),
         pytest.param([None, None, 30], [None, 30], id="torn, then moved"),
         pytest.param([5], [5], id="moved down"),
     ],

@@ -1,32 +1,42 @@
-"""The composition root: the only module that names concrete adapters."""
+"""The composition root: the only package that names concrete adapters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from random import Random
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from controller.adapters.aws import Clients
+from controller.adapters.caller import caller
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
-from controller.adapters.sqlite import SqliteStore
-from controller.adapters.sqlite_file import explained
+from controller.bootstrap.places import make, opened, template
+from controller.bootstrap.stage import Stage, rehearsal
 from controller.by_hand import lower_and_confirm
-from controller.core.policy import LambdaEnv, Policy
+from controller.core.policy import LambdaEnv
 from controller.errors import TargetError, UsageError
 from controller.looking import Looking
-from controller.ports import OpenTarget, Store
+from controller.ports import Clock, OpenTarget, Store
 from controller.runner import Runner
-from controller.settings import Settings
+from controller.settings import Place, Settings
+from controller.transfer import End, Transfer
 
-if TYPE_CHECKING:
-    from controller.simulation.world import World
+__all__ = [
+    "App",
+    "Lowered",
+    "Stage",
+    "bare_target",
+    "live",
+    "lower_bare",
+    "make_store",
+    "open_store",
+    "rehearsal",
+    "template",
+    "transfer",
+    "wall_clock",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +48,24 @@ class App:
 
 
 @contextmanager
-def live(settings: Settings, *, dry_run: bool = False, create: bool = False) -> Iterator[App]:
+def live(
+    settings: Settings, *, dry_run: bool = False, create: bool = False, person: bool = False
+) -> Iterator[App]:
     """Yield the application on the real account; a dry run is the same with other adapters.
 
-    create: a store that is not there is made, or is an empty one to a dry run; else UsageError.
+    create: a file that is not there is made, or is an empty store to a dry run; else NoStoreError.
+    person: somebody waits for this, and AWS is asked for the name when nobody gave one.
     """
-    if not create:
-        _check_store(settings)
     clients = Clients()
     clock = SystemClock()
 
     def open_target(target: LambdaEnv) -> OpenTarget:
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
-    with SqliteStore(settings.store, create=not dry_run) as store:
+    with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
         looking = Looking(store, open_target, CloudWatchMetrics(clients.get("cloudwatch")), clock)
-        runner = Runner(looking, LogNotifier(), settings.by)
+        by = _actor(settings, clients) if person else settings.by
+        runner = Runner(looking, LogNotifier(), by)
         yield _dry(runner) if dry_run else App(runner)
 
 
@@ -74,56 +86,51 @@ def open_store(
 ) -> Iterator[tuple[Store, datetime]]:
     """Yield the store alone, and the current moment: for verbs that only look, and create none.
 
-    Raises UsageError when there is no store; one that may be missing is an empty one then.
+    Raises NoStoreError when there is no store; a file that may be missing is an empty one then.
     """
-    if not may_be_missing:
-        _check_store(settings)
-    with SqliteStore(settings.store, create=False) as store:
+    must_exist = not may_be_missing
+    with opened(settings.store, Clients(), must_exist=must_exist, writes=False) as store:
         yield store, SystemClock().now()
 
 
-def _check_store(settings: Settings) -> None:
-    """Raise UsageError when there is no store: a mistyped path must not look like an empty one."""
-    with explained(settings.store, "open the store"):
-        if not settings.store.exists():
-            raise UsageError(
-                f"there is no store at {settings.store}; check --store and ROLLOUTCTL_STORE "
-                "(`rolloutctl start` makes it)"
-            )
+def current_moment() -> datetime:
+    """Return the current moment, UTC-aware, for a verb that needs nothing else from outside."""
+    return SystemClock().now()
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything a rehearsal plays on: the real runner and adapters, a simulated world."""
+def wall_clock() -> Clock:
+    """Return the clock of this machine: for verbs that look again and again."""
+    return SystemClock()
 
-    runner: Runner
-    world: "World"
-    policy: Policy
+
+def make_store(place: Place) -> bool:
+    """Make the store at `place`; False when it was there already. Raises StoreError."""
+    return make(place, Clients(), SystemClock())
 
 
 @contextmanager
-def rehearsal(policy: Policy, scenario: str, seed: int) -> Iterator[Stage]:
-    """Yield a stage for `policy`: fake AWS clients, a virtual clock, a real SQLite file.
+def transfer(
+    settings: Settings, destination: Place, *, dry_run: bool = False
+) -> Iterator[Transfer]:
+    """Yield what moves rollouts from the store of `settings` to another; both must be there.
 
-    Raises PolicyError when the scenario is wrong or does not fit the policy.
+    Raises UsageError when both are the same store, NoStoreError.
     """
-    from controller.simulation.scenario import load_scenario
-    from controller.simulation.world import World
-
-    world = World.for_policy(policy, load_scenario(scenario), seed=seed)
-    jitter = Random(seed).uniform  # noqa: S311 - the same seed tells the same story
-
-    def open_target(target: LambdaEnv) -> OpenTarget:
-        return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
-
+    source = settings.store
+    if source.url == destination.url:
+        raise UsageError(f"{source.url} cannot be copied to itself: name another store")
+    clients, clock, writes = Clients(), SystemClock(), not dry_run
     with (
-        TemporaryDirectory(prefix="rolloutctl-") as folder,
-        SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
+        opened(source, clients, must_exist=True, writes=writes) as origin,
+        opened(destination, clients, must_exist=True, writes=writes) as arrival,
     ):
-        metrics = CloudWatchMetrics(world.client("cloudwatch"))
-        looking = Looking(store, open_target, metrics, world.clock)
-        runner = Runner(looking, LogNotifier(), by="rehearsal")
-        yield Stage(runner, world, policy)
+        ends = End(origin, source.url), End(arrival, destination.url)
+        yield Transfer(*ends, clock, _actor(settings, clients))
+
+
+def _actor(settings: Settings, clients: Clients) -> str:
+    """Return who acts by hand: AWS knows better than this machine, whose user may be root."""
+    return (caller(clients) if settings.by_login else "") or settings.by
 
 
 @dataclass(frozen=True, slots=True)

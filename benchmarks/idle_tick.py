@@ -1,0 +1,188 @@
+"""What a tick that changes nothing asks of AWS, and what that is in capacity units of DynamoDB.
+
+    python benchmarks/idle_tick.py [--json]
+
+Walks the shipped policy through a healthy world, one tick every five minutes, with its rollout in a
+table (moto's, in this process) and in a file. Early in the first bake and late in the last one, it
+ticks the rollout by its id, and then once more as a schedule does, which has to find it first.
+
+Calls are counted at the clients. Capacity units are not measured: they follow from the sizes of the
+items by DynamoDB's published rules. A write costs one unit for each kilobyte of the item before or
+after it, whichever is larger; a query of an index costs half a unit for each 4 kilobytes found. An
+index costs a write only when what it shows changes, and an idle tick changes nothing of that.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from boto3.session import Session
+from moto import mock_aws
+
+from controller import events
+from controller.adapters.clock import SystemClock
+from controller.adapters.dynamodb import DynamoDbStore
+from controller.adapters.dynamodb_items import rollout_key, size_of
+from controller.adapters.dynamodb_table import create_table
+from controller.bootstrap import Stage, rehearsal
+from controller.loader import load
+from controller.start import Request, start
+from controller.walk import walk
+
+POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
+EARLY: Final = timedelta(minutes=10)  # after the start
+LATE: Final = timedelta(hours=26)  # the last bake ends soon after
+
+BY_ID: Final = "by its id"
+BY_SCHEDULE: Final = "as a schedule does"
+
+_EVERY = timedelta(minutes=5)
+_TRIES = 3  # of an idle tick: once an hour one adds evidence to the history, and is not idle
+_TABLE = "rollouts"
+_WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """One idle tick: its calls by service and operation, and what DynamoDB counts for it.
+
+    after_h: hours since the start. item_bytes: the size of the rollout's item afterwards; 0 in a
+    file.
+    """
+
+    store: str
+    ticked: str
+    after_h: float
+    calls: Mapping[str, int] = field(default_factory=dict)
+    write_units: int = 0
+    read_units: float = 0.0
+    item_bytes: int = 0
+
+
+def main() -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    events.silence()
+    ticks = [asdict(tick) for store in (on_a_table, on_a_file) for tick in store(EARLY, LATE)]
+    if options.json:
+        print(json.dumps(ticks, indent=2))
+        return 0
+    for tick in ticks:
+        print("{store}, {ticked}, {after_h:.1f} h after the start:".format(**tick))
+        units = {name: tick[name] for name in ("write_units", "read_units", "item_bytes")}
+        for name, value in {**tick["calls"], **(units if tick["item_bytes"] else {})}.items():
+            print(f"    {name:34} {value:>6}")
+    return 0
+
+
+def on_a_table(*moments: timedelta) -> Iterator[Idle]:
+    """Yield the idle ticks at each moment after the start of a rollout in a table."""
+    with mock_aws(), rehearsal(load(POLICY), "healthy", 1) as stage:
+        counted, uncounted = _client(), _client()
+        create_table(uncounted, _TABLE, SystemClock())
+        looking = replace(stage.runner.looking, store=DynamoDbStore(counted, _TABLE))
+        on_table = replace(stage, runner=replace(stage.runner, looking=looking))
+        meter = _Meter(uncounted)
+        counted.meta.events.register("after-call.dynamodb", meter.count)
+        yield from _idle_ticks("table", on_table, meter, moments)
+
+
+def on_a_file(*moments: timedelta) -> Iterator[Idle]:
+    """Yield the idle ticks at each moment after the start of a rollout in a SQLite file."""
+    with rehearsal(load(POLICY), "healthy", 1) as stage:
+        yield from _idle_ticks("file", stage, _Meter(), moments)
+
+
+def _client() -> Any:
+    session = Session("testing", "testing", region_name="us-east-1")
+    return session.client("dynamodb")
+
+
+# --- ticks --------------------------------------------------------------------------------------
+
+
+def _idle_ticks(
+    store: str, stage: Stage, meter: "_Meter", moments: Sequence[timedelta]
+) -> Iterator[Idle]:
+    runner, begun = stage.runner, stage.runner.clock.now()
+    rollout = start(runner, Request(stage.policy)).rollout
+    for moment in moments:
+        until = begun + moment
+        for visit in walk(runner, rollout, every=_EVERY, until=until, done=lambda _: False):
+            rollout = visit.rollout
+        for ticked in (BY_ID, BY_SCHEDULE):
+            tick = Idle(store, ticked, moment / timedelta(hours=1))
+            yield _measured(tick, stage, meter, rollout.id)
+
+
+def _measured(tick: Idle, stage: Stage, meter: "_Meter", rollout_id: str) -> Idle:
+    """Tick until nothing was worth an entry in the history, and return what that tick took."""
+    runner, world = stage.runner, stage.world
+    for _ in range(_TRIES):
+        runner.clock.sleep(_EVERY)
+        entries = runner.store.history(rollout_id)
+        meter.reset(rollout_id)
+        before = world.calls.copy()
+        runner.tick(
+            [rollout_id] if tick.ticked == BY_ID else runner.store.active(runner.clock.now())
+        )
+        made = {":".join(call): times for call, times in (world.calls - before).items()}
+        tick = replace(tick, calls={**meter.calls, **made}, **meter.units())
+        if runner.store.history(rollout_id) == entries:
+            return tick
+    raise AssertionError(f"none of {_TRIES} ticks was idle")
+
+
+class _Meter:
+    """Counts what a client of DynamoDB is asked, and the units that it takes.
+
+    client: another one, by which it looks at the table itself; None where there is no table.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        self._client = client
+        self.reset()
+
+    def reset(self, rollout_id: str = "") -> None:
+        """Begin anew, with the item of this rollout as it stands."""
+        self._key = rollout_key(rollout_id)
+        self.calls: Counter[str] = Counter()
+        self._writes, self._reads, self._bytes = 0, 0.0, self._size()
+
+    def units(self) -> dict[str, Any]:
+        """Return what `Idle` says of them."""
+        return {
+            "write_units": self._writes,
+            "read_units": self._reads,
+            "item_bytes": self._bytes,
+        }
+
+    def count(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+        """Count one call that was answered."""
+        self.calls[f"dynamodb:{model.name}"] += 1
+        if model.name == "UpdateItem":
+            before, self._bytes = self._bytes, self._size()
+            self._writes += math.ceil(max(before, self._bytes) / _WRITE_BYTES)
+        elif model.name == "Query":
+            found = sum(map(size_of, parsed["Items"]))
+            self._reads += max(1, math.ceil(found / _READ_BYTES)) / 2
+
+    def _size(self) -> int:
+        if self._client is None or self._key is None:
+            return 0
+        return size_of(self._client.get_item(TableName=_TABLE, Key=self._key)["Item"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""Rollouts in one DynamoDB table, for runs on any number of hosts.
+
+State, lease and fence are one item, so acquiring returns the state and saving frees it; state and
+history are saved in one transaction. Every write carries an id, by which it is known again after
+an answer was lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from controller.adapters import dynamodb_items as items
+from controller.adapters import dynamodb_outcome as outcome
+from controller.adapters import store_refusals as refusals
+from controller.adapters.dynamodb_calls import RefusedError, UnansweredError
+from controller.adapters.dynamodb_items import Attribute, Item, moment, number, text
+from controller.adapters.dynamodb_locks import taking
+from controller.adapters.dynamodb_reader import DynamoDbReader
+from controller.adapters.dynamodb_writes import ABSENT, Write, batches, check, put, update
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.errors import StateConflictError, StoreError
+
+LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
+
+_FREE = "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now"
+
+
+class DynamoDbStore(DynamoDbReader):
+    """`Store` in the DynamoDB table called `table`, which `dynamodb_table` makes.
+
+    Raises NoStoreError when there is no such table, StoreError when it cannot be used, from every
+    method.
+    """
+
+    def __init__(self, client: Any, table: str) -> None:
+        super().__init__(client, table)
+        self._holder = uuid4().hex
+        self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
+        self._holds: set[str] = set()
+
+    # --- StateStore -----------------------------------------------------------------------------
+
+    def create(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        *,
+        hold: datetime | None = None,
+    ) -> None:
+        """Add a rollout and take the locks of its target, as `StateStore.create` says."""
+        history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
+        if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
+            raise refusals.exists(rollout.id)
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
+        doing = f"acquire {rollout_id}"
+        lease = self._lease(until)
+        write = update(
+            self._key(rollout_id),
+            lease,
+            f"attribute_exists(#pk) AND ({_FREE})",
+            add={"fence": 1},
+            now=moment(now),
+        )
+        try:
+            item = self._table.write(doing, [write], returning=True)
+        except RefusedError as refused:
+            raise self._not_free(rollout_id, refused.found[0]) from refused
+        except UnansweredError as unanswered:
+            found = outcome.stored(self._table, doing, write, unanswered)
+            if found is None or any(found.get(name) != one for name, one in lease.items()):
+                raise
+            item = found
+        self._fences[rollout_id] = int(item["fence"]["N"])
+        self._holds.add(rollout_id)
+        try:
+            return items.rollout_of(item)
+        except StoreError:
+            self.release(rollout_id)  # whoever comes next shall see the damage, and not a lease
+            raise
+
+    def release(self, rollout_id: str) -> None:
+        """Let other runs in, if this object still has the rollout. Raises StoreError."""
+        self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
+        if rollout_id not in self._holds:
+            return
+        doing = f"release {rollout_id}"
+        ours = text(self._holder)
+        write = update(self._key(rollout_id), self._lease(None), "#holder = :ours", ours=ours)
+        try:
+            self._table.write(doing, [write])
+        except RefusedError:
+            pass  # another run has it by now
+        except UnansweredError as unanswered:
+            found = outcome.stored(self._table, doing, write, unanswered)
+            if found is not None and found.get("holder") == ours:
+                raise
+        self._holds.discard(rollout_id)
+
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
+        """Write `rollout` and append `entries`, as `StateStore.save` says."""
+        saved = replace(rollout, version=rollout.version + 1)
+        write_id = text(uuid4().hex)
+        saving = self._saving(saved, write_id, hold)
+        history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
+        doing = f"save {rollout.id}"
+        try:
+            self._table.write(doing, [saving, *history])
+        except (RefusedError, UnansweredError) as problem:
+            found = outcome.stored(self._table, doing, saving, problem)
+            if found is None:
+                raise refusals.unknown(rollout.id, self._table.place) from problem
+            if not outcome.is_written(saved, write_id, found, problem):
+                ours = self._fences.get(rollout.id)
+                raise outcome.not_saved(rollout, ours, found, problem) from problem
+        self._mark(rollout.id, hold)
+        return saved
+
+    # --- Archive --------------------------------------------------------------------------------
+
+    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+        """Add a rollout with its whole history, as `Archive.receive` says.
+
+        The history goes first, in as many transactions as it needs, each of which wants the rollout
+        not to be there yet; with the rollout, all of it is seen at once.
+        """
+        doing = f"receive {rollout.id}"
+        known = self._table.get(doing, self._key(rollout.id))
+        if known is None:
+            taking(self._table, rollout.id, locks)  # refuses at once what would be refused at last
+            absent = check(self._key(rollout.id), ABSENT)
+            history = (put(one) for one in items.history_items(rollout.id, entries))
+            for batch in batches(history, room=1):
+                try:
+                    self._table.write(doing, [absent, *batch])
+                except RefusedError:
+                    break  # another run has brought it meanwhile
+            known = self._add(doing, rollout, locks, [], None)
+        if known is not None:
+            refusals.already_there(items.rollout_of(known), rollout, entries)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _lease(self, until: datetime | None) -> dict[str, Attribute | None]:
+        if until is None:
+            return {"holder": None, "lease_until": None}
+        return {"holder": text(self._holder), "lease_until": moment(until)}
+
+    def _mark(self, rollout_id: str, hold: datetime | None) -> None:
+        """Remember whether a release has something to do."""
+        if hold is None:
+            self._holds.discard(rollout_id)
+        else:
+            self._holds.add(rollout_id)
+
+    def _not_free(self, rollout_id: str, found: Item | None) -> StoreError:
+        until = items.moment_of(found or {}, "lease_until")
+        if until is None:
+            return refusals.unknown(rollout_id, self._table.place)
+        return refusals.held(rollout_id, until)
+
+    def _saving(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
+        """Return the update of a save.
+
+        An object that never acquired the rollout overrides: whoever had it finds another fence.
+        """
+        changes = {**items.saved(saved), **self._lease(hold), "write_id": write_id}
+        key, read = self._key(saved.id), number(saved.version - 1)
+        ours = self._fences.get(saved.id)
+        if ours is None:
+            return update(key, changes, "#version = :read", add={"fence": 1}, read=read)
+        held = "#version = :read AND #fence = :ours"
+        return update(key, changes, held, read=read, ours=number(ours))
+
+    def _add(
+        self,
+        doing: str,
+        rollout: Rollout,
+        locks: Sequence[str],
+        history: Sequence[Write],
+        hold: datetime | None,
+    ) -> Item | None:
+        """Add a rollout, and return None; or return the one that was there already."""
+        write_id = text(uuid4().hex)
+        lease = {name: one for name, one in self._lease(hold).items() if one is not None}
+        fence = number(0 if hold is None else 1)
+        item = {**items.created(rollout, locks), **lease, "fence": fence, "write_id": write_id}
+        adding = put(item, ABSENT)
+        for _ in range(LOCK_TRIES):
+            owning = taking(self._table, rollout.id, locks)
+            try:
+                self._table.write(doing, [adding, *history, *owning])
+            except (RefusedError, UnansweredError) as problem:
+                found = outcome.stored(self._table, doing, adding, problem)
+                if found is None:
+                    outcome.check_locks_changed(rollout.id, problem, len(history))
+                    continue
+                if not outcome.is_written(rollout, write_id, found, problem):
+                    return found
+            if hold is not None:
+                self._fences[rollout.id] = 1
+            self._mark(rollout.id, hold)
+            return None
+        raise StateConflictError(
+            f"cannot {doing}: its target changed its owner {LOCK_TRIES} times meanwhile; "
+            "nothing was written, it is safe to run again",
+            rollout=rollout.id,
+        )

@@ -1,0 +1,222 @@
+"""The calls to one DynamoDB table: reads consistent and whole, writes conditional, errors told.
+
+A write that found no answer may have happened. Whoever made it re-reads, and knows its own write.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from controller.adapters.aws import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    is_passing,
+    told,
+)
+from controller.adapters.dynamodb_items import Attribute, Item
+from controller.adapters.dynamodb_writes import MOST_BYTES, MOST_WRITES, Write
+from controller.errors import NoStoreError, StateConflictError, StoreError
+
+TRIES: Final = 6  # of a write that meets another one at the same moment
+PAUSE_S: Final = 0.5  # the longest between two of them
+
+
+class RefusedError(Exception):
+    """A condition did not hold, so nothing was written by the last try.
+
+    failed: for each write whether its condition failed; found: the items that made them fail.
+    repeated: botocore had tried before, and that try may have been written unseen.
+    """
+
+    def __init__(
+        self, failed: Sequence[bool], found: Sequence[Item | None], repeated: bool
+    ) -> None:
+        super().__init__("a condition did not hold")
+        self.failed, self.found, self.repeated = failed, found, repeated
+
+
+class UnansweredError(StoreError):
+    """No answer came: the write may or may not have happened."""
+
+
+class _MetError(Exception):
+    """Another write was on its way to the same item; DynamoDB refuses both or the second."""
+
+
+class Table:
+    """The table called `name`. Needs dynamodb: GetItem, Query, Scan, PutItem, UpdateItem,
+    DeleteItem and ConditionCheckItem on it and its indexes."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self.name = name
+        self.place = f"dynamodb://{name}"
+
+    # --- reads ----------------------------------------------------------------------------------
+
+    def get(self, doing: str, key: Item) -> Item | None:
+        """Return the item with `key`, as the newest write left it."""
+        with self._explained(doing, "GetItem"):
+            answer = _dynamodbs(
+                self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
+            )
+        found: Item | None = answer.get("Item")
+        return found
+
+    def query(
+        self,
+        doing: str,
+        key: str,
+        value: Attribute,
+        *,
+        index: str = "",
+        only: Sequence[str] = (),
+    ) -> Iterator[Item]:
+        """Yield all items whose partition key is `value`, in order of the sort key.
+
+        index: where to look; it may lag a moment. only: the attributes wanted; none: all of them.
+        """
+        where: dict[str, Any] = {"IndexName": index} if index else {"ConsistentRead": True}
+        if only:
+            where["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
+        return self._pages(
+            doing,
+            "query",
+            KeyConditionExpression=f"#{key} = :value",
+            ExpressionAttributeNames={f"#{name}": name for name in (key, *only)},
+            ExpressionAttributeValues={":value": value},
+            **where,
+        )
+
+    def scan(self, doing: str, index: str) -> Iterator[Item]:
+        """Yield all items of `index`, in no order."""
+        return self._pages(doing, "scan", IndexName=index)
+
+    def _pages(self, doing: str, operation: str, **request: Any) -> Iterator[Item]:
+        with self._explained(doing, operation.title()):
+            pages = self._client.get_paginator(operation).paginate(TableName=self.name, **request)
+            for page in pages:
+                yield from _dynamodbs(page)["Items"]
+
+    # --- writes ---------------------------------------------------------------------------------
+
+    def write(self, doing: str, writes: Sequence[Write], *, returning: bool = False) -> Item:
+        """Make all `writes` or none; return the item after one update, when `returning`.
+
+        Raises RefusedError, UnansweredError, StateConflictError when other writes were always in
+        the way, StoreError when it cannot be, or is too large.
+        """
+        _check_size(doing, writes)
+        tries = Retrying(
+            retry=retry_if_exception_type(_MetError),
+            stop=stop_after_attempt(TRIES),
+            wait=wait_random_exponential(multiplier=PAUSE_S / 10, max=PAUSE_S),
+            reraise=True,
+        )
+        try:
+            return tries(self._write_once, doing, writes, returning)
+        except _MetError as error:
+            raise StateConflictError(
+                f"cannot {doing}: others wrote at the same moment, {TRIES} times; "
+                "nothing was written, it is safe to run again",
+                table=self.name,
+            ) from error
+
+    def _write_once(self, doing: str, writes: Sequence[Write], returning: bool) -> Item:
+        lone = writes[0] if len(writes) == 1 and writes[0].kind == "Update" else None
+        with self._explained(doing, "UpdateItem" if lone else "TransactWriteItems", writing=True):
+            if lone is None:
+                actions = [{one.kind: {"TableName": self.name, **one.request}} for one in writes]
+                _dynamodbs(self._client.transact_write_items(TransactItems=actions))
+                return {}
+            values = "ALL_NEW" if returning else "NONE"
+            answer = self._client.update_item(
+                TableName=self.name, ReturnValues=values, **lone.request
+            )
+            found: Item = _dynamodbs(answer).get("Attributes", {})
+            return found
+
+    # --- errors ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _explained(self, doing: str, operation: str, *, writing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except AWS_ERRORS as error:
+            if writing and isinstance(error, ClientError):
+                _raise_refusal(error)
+            raise self._failure(doing, operation, error, writing) from error
+
+    def _failure(self, doing: str, operation: str, error: Exception, writing: bool) -> StoreError:
+        if code_of(error) == "ResourceNotFoundException":
+            region = self._client.meta.region_name
+            return NoStoreError(
+                f"there is no table {self.name} in {region}; make it: "
+                f"rolloutctl store init --store {self.place}",
+                table=self.name,
+                region=region,
+            )
+        text = told(f"cannot {doing} (dynamodb:{operation}, table {self.name})", error)
+        facts = {"table": self.name, "code": code_of(error)}
+        if writing and _may_have_happened(error):
+            return UnansweredError(f"{text}; whether it was written is not known", **facts)
+        return StoreError(f"{text}{_reasons(error)}", **facts)
+
+
+def _dynamodbs(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `answer`. Raises StrangeAnswerError when it is none of DynamoDB's."""
+    if "RequestId" not in answer.get("ResponseMetadata", {}):
+        raise StrangeAnswerError
+    return answer
+
+
+def _check_size(doing: str, writes: Sequence[Write]) -> None:
+    size = sum(one.size for one in writes)
+    if len(writes) > MOST_WRITES or size > MOST_BYTES:
+        raise StoreError(
+            f"cannot {doing}: {len(writes)} items of {size:,} bytes do not fit in one transaction "
+            f"of DynamoDB ({MOST_WRITES} items, {MOST_BYTES:,} bytes); nothing was written: ask "
+            "for fewer metrics in the policy, or use another store",
+            size=size,
+        )
+
+
+_MEETING: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
+_CONDITION: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
+# Inside a transaction, botocore does not see that it was throttling.
+_SLOW: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+def _raise_refusal(error: ClientError) -> None:
+    """Raise RefusedError or _MetError when `error` is one of the two; return when it is not."""
+    reasons = _cancellation(error) or [{"Code": code_of(error), **error.response}]
+    codes = {reason.get("Code", "None") for reason in reasons}
+    if codes & _CONDITION:
+        failed = [reason.get("Code") in _CONDITION for reason in reasons]
+        repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        raise RefusedError(failed, [one.get("Item") for one in reasons], repeated) from error
+    if codes & (_MEETING | _SLOW) and codes <= (_MEETING | _SLOW | {"None"}):
+        raise _MetError from error
+
+
+def _cancellation(error: Exception) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(error, ClientError):
+        return ()
+    found: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", ())
+    return found
+
+
+def _reasons(error: Exception) -> str:
+    said = [one.get("Message", "") for one in _cancellation(error)]
+    return "".join(f"; {one}" for one in said if one)
+
+
+def _may_have_happened(error: Exception) -> bool:
+    """Tell whether the write may have been made: no answer, or one that DynamoDB lost its way."""
+    if not isinstance(error, ClientError):
+        return is_passing(error)
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500

@@ -1,0 +1,214 @@
+"""What the items of a `DynamoDbStore` hold: rollouts, entries of their history, locks.
+
+Text is kept as it is while it is short, for people who look into the table; long text is
+compressed, because every kilobyte is paid for with every write, and no item may pass 400 KB.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final, TypeAlias
+
+from controller.core import codec
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+
+Attribute: TypeAlias = Mapping[str, Any]
+Item: TypeAlias = Mapping[str, Attribute]
+
+COMPRESSED_FROM: Final = 2_048  # characters
+# DynamoDB takes 409,600 bytes an item, names of attributes included. A piece of history leaves room
+# for those; a new rollout leaves room for its evidence to grow.
+PIECE_BYTES: Final = 360_000
+NEW_ROLLOUT_BYTES: Final = 300_000
+
+ACTIVE: Final = {"S": "active"}
+
+
+# --- rollouts -----------------------------------------------------------------------------------
+
+
+def rollout_key(rollout_id: str) -> Item | None:
+    """Return the key of a rollout; None for what cannot be the id of one."""
+    name, _, attempt = rollout_id.rpartition("#")
+    if not (name and attempt.isascii() and attempt.isdecimal() and str(int(attempt)) == attempt):
+        return None
+    return {"pk": name_key(name), "sk": text(f"{int(attempt):010d}")}
+
+
+def name_key(name: str) -> Attribute:
+    """Return what the keys of all rollouts called `name` begin with."""
+    return text(f"ROLLOUT#{name}")
+
+
+def rollout_id_of(item: Item) -> str:
+    """Return the id of the rollout whose key is in `item`."""
+    return f"{item['pk']['S'].removeprefix('ROLLOUT#')}#{int(item['sk']['S'])}"
+
+
+def saved(rollout: Rollout) -> dict[str, Attribute | None]:
+    """Return what a save sets, and None for what it removes.
+
+    What is beside `state` repeats what conditions and indexes look for. A rollout that moved away
+    is watched elsewhere, whatever its state says.
+    """
+    watched = None if rollout.moved_to else rollout.watch_until
+    found: dict[str, Attribute | None] = {
+        "state": packed(codec.dump(rollout)),
+        "version": number(rollout.version),
+        "closed": {"BOOL": rollout.closed},
+        "watch_until": _moment(watched),
+        "exposed_from": _moment(rollout.exposed_from),
+        "exposed_to": _moment(rollout.exposed_to),
+    }
+    return {**found, "active": None} if rollout.closed and watched is None else found
+
+
+def created(rollout: Rollout, locks: Sequence[str]) -> Item:
+    """Return a new rollout without a lease. Raises StoreError when it is too large for an item."""
+    key = rollout_key(rollout.id)
+    if key is None:
+        raise StoreError(f"{rollout.id} is no id of a rollout: name#attempt", rollout=rollout.id)
+    fields = {
+        "target": text(rollout.target),
+        "created": moment(rollout.created),
+        "policy": packed(rollout.policy.snapshot()),
+        "locks": {"SS": list(dict.fromkeys(locks))} if locks else None,
+        "fence": number(0),
+        "active": ACTIVE,
+        **saved(rollout),
+    }
+    item = {**key, **{name: value for name, value in fields.items() if value is not None}}
+    if size_of(item) > NEW_ROLLOUT_BYTES:
+        raise StoreError(
+            f"{rollout.id} is too large to be kept in DynamoDB: {size_of(item):,} bytes compressed "
+            f"with its policy, and {NEW_ROLLOUT_BYTES:,} is the limit; nothing was written: make "
+            "the policy smaller, or use another store",
+            rollout=rollout.id,
+            size=size_of(item),
+        )
+    return item
+
+
+def rollout_of(item: Item) -> Rollout:
+    """Return the rollout that a whole item holds. Raises StoreError when it is damaged."""
+    rollout_id = rollout_id_of(item)
+    state, policy = (unpacked(rollout_id, [item[name]]) for name in ("state", "policy"))
+    return codec.load(rollout_id, state, policy)
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+def lock_key(lock: str) -> Item:
+    """Return the key of a lock."""
+    return {"pk": text(f"LOCK#{lock}"), "sk": text("LOCK")}
+
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def history_key(rollout_id: str) -> Attribute:
+    """Return what the keys of all entries of a rollout begin with."""
+    return text(f"HISTORY#{rollout_id}")
+
+
+def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
+    """Yield the items of `entries`: one for each, or some for one that is too large for one."""
+    for entry in entries:
+        content = packed(codec.dump_entry(entry))
+        pieces = list(_pieces(content))
+        for index, piece in enumerate(pieces):
+            yield {
+                "pk": history_key(rollout_id),
+                "sk": text(f"{entry.seq:012d}.{index:03d}"),
+                "entry": piece,
+                "pieces": number(len(pieces)),
+            }
+
+
+def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
+    """Yield the entries that `items` hold, in their order. Raises StoreError for damaged ones."""
+    for seq, group in groupby(items, key=lambda item: item["sk"]["S"].partition(".")[0]):
+        pieces = list(group)
+        if len(pieces) != int(pieces[0]["pieces"]["N"]):
+            raise _damaged(rollout_id, f"a piece of entry {int(seq)} is missing")
+        content = unpacked(rollout_id, [piece["entry"] for piece in pieces])
+        yield codec.load_entry(rollout_id, content)
+
+
+def _pieces(content: Attribute) -> Iterator[Attribute]:
+    if "S" in content:
+        yield content
+        return
+    whole: bytes = content["B"]
+    for start in range(0, len(whole), PIECE_BYTES):
+        yield {"B": whole[start : start + PIECE_BYTES]}
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def text(value: str) -> Attribute:
+    """Return `value` as an attribute."""
+    return {"S": value}
+
+
+def number(value: int) -> Attribute:
+    """Return `value` as an attribute."""
+    return {"N": str(value)}
+
+
+def moment(value: datetime) -> Attribute:
+    """Return `value` as an attribute, in text of one length, which sorts as time does."""
+    return {"S": value.astimezone(UTC).isoformat(timespec="microseconds")}
+
+
+def _moment(value: datetime | None) -> Attribute | None:
+    return None if value is None else moment(value)
+
+
+def moment_of(item: Item, name: str) -> datetime | None:
+    """Return the moment that `item` has as `name`, if any."""
+    return datetime.fromisoformat(item[name]["S"]) if name in item else None
+
+
+def packed(content: str) -> Attribute:
+    """Return `content` as an attribute, compressed when it is long."""
+    if len(content) < COMPRESSED_FROM:
+        return {"S": content}
+    return {"B": zlib.compress(content.encode())}
+
+
+def unpacked(rollout_id: str, parts: Sequence[Attribute]) -> str:
+    """Return what was packed, and cut to `parts`. Raises StoreError when it is damaged."""
+    if "S" in parts[0]:
+        return str(parts[0]["S"])
+    try:
+        return zlib.decompress(b"".join(part["B"] for part in parts)).decode()
+    except (KeyError, UnicodeDecodeError, zlib.error) as error:
+        raise _damaged(rollout_id, str(error)) from error
+
+
+def size_of(item: Item) -> int:
+    """Return the bytes that DynamoDB counts for `item`, or a few more."""
+    return sum(len(name) + _length(value) for name, value in item.items())
+
+
+def _length(attribute: Attribute) -> int:
+    (value,) = attribute.values()
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    return sum(len(one.encode()) + 3 for one in value) + 3 if isinstance(value, list) else 1
+
+
+def _damaged(rollout_id: str, why: str) -> StoreError:
+    return StoreError(
+        f"what is stored of {rollout_id} is damaged ({why}); traffic was not touched; restore the "
+        "table from a backup, or roll back by function and variable names",
+        rollout=rollout_id,
+    )

@@ -1,0 +1,58 @@
+"""Taking the locks of a target in a DynamoDB table: looked up first, then held to by conditions."""
+
+from collections.abc import Iterator, Sequence
+
+from controller.adapters import store_refusals as refusals
+from controller.adapters.dynamodb_calls import Table
+from controller.adapters.dynamodb_items import Item, lock_key, rollout_key, text
+from controller.adapters.dynamodb_writes import ABSENT, Write, delete, put, update
+
+
+def taking(table: Table, rollout_id: str, locks: Sequence[str]) -> list[Write]:
+    """Return the writes that give `locks` to `rollout_id`, and take all locks of closed owners.
+
+    They fail when an owner changed since it was looked up. Raises TargetTakenError when an owner is
+    not closed, StateConflictError when it is `rollout_id` itself.
+    """
+    owners = {lock: owner_of(table, lock) for lock in locks}
+    evicted = {
+        owner: _closed(table, rollout_id, owner, lock) for lock, owner in owners.items() if owner
+    }
+    return [
+        *(_take(lock, owner, rollout_id) for lock, owner in owners.items()),
+        *(one for owner, item in evicted.items() if item for one in _evict(owner, item, locks)),
+    ]
+
+
+def owner_of(table: Table, lock: str) -> str | None:
+    """Return the id of the rollout that holds `lock`."""
+    item = table.get(f"look up the owner of {lock}", lock_key(lock))
+    return None if item is None else str(item["rollout"]["S"])
+
+
+def _closed(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None:
+    """Return the item of `owner`; None when there is only its lock. Raises TargetTakenError."""
+    key = rollout_key(owner)
+    item = None if key is None else table.get(f"look up {owner}", key)
+    if item is not None and owner == rollout_id:
+        raise refusals.exists(rollout_id)
+    if item is not None and not item["closed"]["BOOL"]:
+        raise refusals.taken(rollout_id, owner, lock)
+    return item
+
+
+def _take(lock: str, owner: str | None, rollout_id: str) -> Write:
+    item = {**lock_key(lock), "rollout": text(rollout_id)}
+    if owner is None:
+        return put(item, ABSENT)
+    return put(item, "#rollout = :owner", owner=text(owner))
+
+
+def _evict(owner: str, item: Item, wanted: Sequence[str]) -> Iterator[Write]:
+    """Yield the writes after which `owner` holds nothing and is watched no more."""
+    key = {"pk": item["pk"], "sk": item["sk"]}
+    gone = {"active": None, "locks": None}
+    yield update(key, gone, "#closed = :closed", closed={"BOOL": True})
+    for lock in item.get("locks", {}).get("SS", ()):
+        if lock not in wanted:
+            yield delete(lock_key(lock), "#rollout = :owner", owner=text(owner))

@@ -1,0 +1,69 @@
+"""What the file of a `SqliteStore` holds, and how an older file becomes a newer one."""
+
+import sqlite3
+
+LAYOUT = 2  # PRAGMA user_version
+OURS = 0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
+
+# What a save writes beside `state` repeats what queries look for.
+TABLES = f"""
+CREATE TABLE rollouts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    created TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    watch_until TEXT,
+    exposed_from TEXT,
+    exposed_to TEXT,
+    policy TEXT NOT NULL,
+    state TEXT NOT NULL,
+    fence INTEGER NOT NULL DEFAULT 0,
+    holder TEXT,
+    lease_until TEXT
+) STRICT;
+CREATE TABLE history (
+    rollout TEXT NOT NULL REFERENCES rollouts (id),
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (rollout, seq)
+) STRICT;
+CREATE TABLE locks (
+    lock TEXT PRIMARY KEY,
+    rollout TEXT NOT NULL REFERENCES rollouts (id)
+) STRICT;
+PRAGMA application_id = {OURS};
+PRAGMA user_version = {LAYOUT};
+"""
+
+# By the layout that each leads to. What a file of layout 1 calls final is all that can be closed.
+_STEPS = {
+    2: (
+        "ALTER TABLE rollouts RENAME COLUMN final TO closed",
+        "ALTER TABLE rollouts ADD COLUMN fence INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE rollouts ADD COLUMN holder TEXT",
+        "ALTER TABLE rollouts ADD COLUMN lease_until TEXT",
+    ),
+}
+
+
+def application_of(connection: sqlite3.Connection) -> int:
+    """Return which program the database belongs to."""
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def layout_of(connection: sqlite3.Connection) -> int:
+    """Return the layout of the database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database to today's layout, in one transaction; another run may have been first."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for layout in range(layout_of(connection) + 1, LAYOUT + 1):
+            for statement in _STEPS[layout]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {layout}")

@@ -1,0 +1,86 @@
+"""The SQL of a `SqliteStore`, and what its columns hold."""
+
+from datetime import UTC, datetime
+
+from controller.core import codec
+from controller.core.rollout import Rollout
+
+INSERT = """
+INSERT INTO rollouts (id, name, attempt, target, created, policy, fence, holder, lease_until,
+                      version, closed, watch_until, exposed_from, exposed_to, state)
+VALUES (:id, :name, :attempt, :target, :created, :policy, :fence, :holder, :lease_until,
+        :version, :closed, :watch_until, :exposed_from, :exposed_to, :state)
+"""
+
+# A run without a fence of its own never acquired the rollout: it overrides, and whoever had the
+# rollout finds another fence. Once free, the rollout keeps the fence of its last holder.
+UPDATE = """
+UPDATE rollouts
+SET version = :version, closed = :closed, watch_until = :watch_until,
+    exposed_from = :exposed_from, exposed_to = :exposed_to, state = :state,
+    fence = coalesce(:fence, fence + 1), holder = :holder, lease_until = :lease_until
+WHERE id = :id AND version = :read AND fence = coalesce(:fence, fence)
+"""
+
+ACQUIRE = """
+UPDATE rollouts SET fence = fence + 1, holder = :holder, lease_until = :until
+WHERE id = :id AND (holder IS NULL OR holder = :holder OR lease_until <= :now)
+"""
+
+RELEASE = """
+UPDATE rollouts SET holder = NULL, lease_until = NULL WHERE id = :id AND holder = :holder
+"""
+
+UNFINISHED = """
+SELECT id, created, closed, watch_until FROM rollouts
+WHERE NOT closed OR id IN (SELECT rollout FROM locks)
+"""
+
+LIVING_OWNER = """
+SELECT lock, rollout FROM locks JOIN rollouts ON rollouts.id = locks.rollout
+WHERE lock IN (SELECT value FROM json_each(?)) AND NOT closed
+ORDER BY lock LIMIT 1
+"""
+
+EVICT = """
+DELETE FROM locks WHERE rollout IN
+    (SELECT rollout FROM locks WHERE lock IN (SELECT value FROM json_each(?)))
+"""
+
+
+def columns(rollout: Rollout) -> dict[str, object]:
+    """Return what a save writes. What moved away is watched elsewhere, whatever its state says."""
+    return {
+        "id": rollout.id,
+        "version": rollout.version,
+        "closed": rollout.closed,
+        "watch_until": None if rollout.moved_to else _text(rollout.watch_until),
+        "exposed_from": _text(rollout.exposed_from),
+        "exposed_to": _text(rollout.exposed_to),
+        "state": codec.dump(rollout),
+    }
+
+
+def unchanging(rollout: Rollout) -> dict[str, object]:
+    """Return what only a new rollout writes."""
+    return {
+        "name": rollout.name,
+        "attempt": rollout.attempt,
+        "target": rollout.target,
+        "created": _text(rollout.created),
+        "policy": rollout.policy.snapshot(),
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """Return the moment that a column holds, if any."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def sortable(moment: datetime) -> str:
+    """Return `moment` as text of one length, which sorts as time does."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

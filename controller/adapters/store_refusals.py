@@ -1,0 +1,78 @@
+"""What a store says when it refuses: the same words, whichever store it is."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.core.units import clock_text
+from controller.errors import (
+    LeaseHeldError,
+    StateConflictError,
+    TargetTakenError,
+    UnknownRolloutError,
+)
+
+_AGAIN = "nothing was written, it is safe to run again"
+
+
+def unknown(rollout_id: str, place: str) -> UnknownRolloutError:
+    """Return the refusal of an id that nothing has in the store at `place`."""
+    return UnknownRolloutError(
+        f"no rollout has the id {rollout_id} in {place}; check the id and which store was asked",
+        rollout=rollout_id,
+        store=place,
+    )
+
+
+def exists(rollout_id: str) -> StateConflictError:
+    """Return the refusal of an id that is used already."""
+    return StateConflictError(
+        f"{rollout_id} exists already: another run started it first; {_AGAIN}", rollout=rollout_id
+    )
+
+
+def taken(rollout_id: str, owner: str, lock: str) -> TargetTakenError:
+    """Return the refusal of a lock that a living rollout, `owner`, has."""
+    return TargetTakenError(
+        f"{rollout_id} was not started: {owner} owns {lock}; "
+        f"let {owner} finish or roll it back first",
+        rollout=rollout_id,
+        owner=owner,
+        lock=lock,
+    )
+
+
+def held(rollout_id: str, until: datetime) -> LeaseHeldError:
+    """Return the refusal of a rollout that another run has `until` then."""
+    return LeaseHeldError(
+        f"another run has {rollout_id}, until {clock_text(until)} at the latest; {_AGAIN}",
+        rollout=rollout_id,
+        until=until.isoformat(),
+    )
+
+
+def overtaken(ours: Rollout, stored: Rollout) -> StateConflictError:
+    """Return the refusal of a save: another run saved first, or took the rollout over."""
+    facts = f"({stored.reason}, {clock_text(stored.updated)})"
+    if stored.version == ours.version:
+        text = f"another run took {ours.id} over {facts}: the lease of this run was over; {_AGAIN}"
+    else:
+        text = (
+            f"another run saved {ours.id} first {facts}: version {stored.version} is stored, "
+            f"this run read {ours.version}; {_AGAIN}"
+        )
+    return StateConflictError(
+        text, rollout=ours.id, stored_version=stored.version, read_version=ours.version
+    )
+
+
+def already_there(stored: Rollout, rollout: Rollout, entries: Sequence[Entry]) -> None:
+    """Raise StateConflictError unless `stored` is what a receive of `rollout` would bring."""
+    if (stored.entries, stored.chain) == (len(entries), rollout.chain) and not stored.moved_to:
+        return
+    away = f", and was moved to {stored.moved_to}" if stored.moved_to else ""
+    raise StateConflictError(
+        f"{rollout.id} is in this store already, with another history{away}; nothing was written",
+        rollout=rollout.id,
+    )

@@ -1,0 +1,76 @@
+"""Stores by their places: opened, checked, made, described."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from controller.adapters.aws import Clients
+from controller.adapters.sqlite import SqliteStore
+from controller.adapters.sqlite_file import explained
+from controller.errors import NoStoreError, UsageError
+from controller.ports import Clock, Store
+from controller.settings import DynamoDbPlace, Place, SqlitePlace
+
+
+@contextmanager
+def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) -> Iterator[Store]:
+    """Yield the store at `place`.
+
+    must_exist: a file that is not there is a NoStoreError; else it is made by a run that `writes`,
+    and an empty store to one that does not. A table is asked for nothing before it is used: that
+    it is not there is a NoStoreError of the first call, and no run but `make` makes it.
+    """
+    match place:
+        case SqlitePlace():
+            if must_exist:
+                _check(place)
+            with SqliteStore(place.path, create=writes) as store:
+                yield store
+        case DynamoDbPlace(table=table):
+            from controller.adapters.dynamodb import DynamoDbStore
+
+            yield DynamoDbStore(clients.get("dynamodb"), table)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def make(place: Place, clients: Clients, clock: Clock) -> bool:
+    """Make the store at `place`; False when it was there already.
+
+    Raises StoreError when it cannot be made, or something else is there.
+    """
+    match place:
+        case SqlitePlace(path=path):
+            with explained(path, "make the store"):
+                new = not path.exists()
+            with SqliteStore(path):
+                return new
+        case DynamoDbPlace(table=table):
+            from controller.adapters.dynamodb_table import create_table
+
+            return create_table(clients.get("dynamodb"), table, clock)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def template(place: Place) -> str:
+    """Return the CloudFormation of the table at `place`. Raises UsageError for a file."""
+    if isinstance(place, SqlitePlace):
+        raise UsageError(
+            f"{place.path} is a file, which no template makes; name a table: "
+            "--store dynamodb://TABLE"
+        )
+    from controller.adapters.dynamodb_table import template as table_template
+
+    return table_template(place.table)
+
+
+def _check(place: SqlitePlace) -> None:
+    """Raise NoStoreError without a file: a mistyped path must not look like an empty store."""
+    with explained(place.path, "open the store"):
+        if not place.path.exists():
+            raise NoStoreError(
+                f"there is no store at {place.path}; check --store and ROLLOUTCTL_STORE "
+                "(`rolloutctl store init` makes it, and so does `start`)",
+                store=place.url,
+            )

@@ -1,0 +1,99 @@
+"""What a rehearsal plays on: the real runner, adapters and store, in a simulated world."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from controller.adapters.aws import Clients
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.log_notifier import LogNotifier
+from controller.adapters.sqlite import SqliteStore
+from controller.bootstrap.places import opened
+from controller.core.policy import LambdaEnv, Policy
+from controller.errors import UsageError
+from controller.looking import Looking
+from controller.ports import OpenTarget, Store
+from controller.runner import Runner
+from controller.settings import Place
+
+if TYPE_CHECKING:
+    from controller.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything a rehearsal plays on: the real runner and adapters, a simulated world."""
+
+    runner: Runner
+    world: "World"
+    policy: Policy
+
+
+@contextmanager
+def rehearsal(
+    policy: Policy, scenario: str, seed: int, *, store: Place | None = None, adopt: bool = False
+) -> Iterator[Stage]:
+    """Yield a stage for `policy`: fake AWS clients, a virtual clock, a real store.
+
+    store: where it leaves its rollouts; a temporary file when left out. A table is reached as the
+    AWS variables say, while Lambda and CloudWatch stay simulated.
+    adopt: the world begins with the weight of the last step live already.
+
+    Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
+    store that is not empty.
+    """
+    from controller.simulation.scenario import load_scenario
+    from controller.simulation.world import World
+
+    world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
+    jitter = Random(seed).uniform  # noqa: S311 - the same seed tells the same story
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
+
+    with _temporary() if store is None else _empty(store) as kept:
+        metrics = CloudWatchMetrics(world.client("cloudwatch"))
+        looking = Looking(kept, open_target, metrics, world.clock)
+        yield Stage(Runner(looking, LogNotifier(), by="rehearsal"), world, policy)
+
+
+@contextmanager
+def _temporary() -> Iterator[Store]:
+    with (
+        _folder() as folder,
+        SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
+    ):
+        yield store
+
+
+def _folder() -> TemporaryDirectory[str]:
+    """Return a new folder. Raises UsageError where none can be made, as under a read-only root."""
+    try:
+        return TemporaryDirectory(prefix="rolloutctl-")
+    except OSError as error:
+        raise UsageError(
+            "a rehearsal keeps its rollout in a temporary folder, and none can be made: "
+            f"{error.strerror}; name one that can be written to with TMPDIR, or mount /tmp"
+        ) from error
+
+
+@contextmanager
+def _empty(place: Place) -> Iterator[Store]:
+    """Yield the store at `place`, which must be empty; a file is made.
+
+    So no rehearsal writes between rollouts of a real account, and none is led by an earlier one,
+    which had the same revision and owned the same target.
+    """
+    with opened(place, Clients(), must_exist=False, writes=True) as store:
+        if ids := store.all():
+            raise UsageError(
+                f"a rehearsal needs an empty store, and {place.url} has {ids[-1]} "
+                f"({store.load(ids[-1]).target}): name a file that is not there yet, or a table "
+                "of its own, fresh from `rolloutctl store init`"
+            )
+        yield store

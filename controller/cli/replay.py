@@ -1,0 +1,33 @@
+"""replay: whether a history follows from what it says was seen."""
+
+import click
+
+from controller.cli import options
+from controller.errors import Exit
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@options.store
+@options.as_json
+def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
+    """Derive every decision again and say where one differs.
+
+    ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its
+    history entry says was seen, each hour of evidence is folded anew, and the chain of hashes is
+    checked.
+    Ends with 7 when anything differs, or cannot be derived.
+    """
+    from controller.core.replay import replay as derived_again
+    from controller.render.replay import replay_data, replay_lines
+
+    with options.looking(store_url) as (store, _):
+        found = options.rollout_id(store, rollout)
+        stored = store.load(found)
+        entries = store.history(found)
+    replayed = derived_again(stored, entries)
+    if as_json:
+        options.print_json("replay", replay_data(replayed))
+    else:
+        click.echo("\n".join(replay_lines(replayed)))
+    return Exit.DONE if replayed.same else Exit.CHECK_SAID_NO

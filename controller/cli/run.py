@@ -1,0 +1,115 @@
+"""The verb that takes a rollout to its end: start it if needed, and tick it in between."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.carrying import Visit
+from controller.cli import options, watching
+from controller.core.effects import Alert
+from controller.core.rollout import Phase, Rollout
+from controller.errors import Exit
+from controller.runner import Runner
+
+if TYPE_CHECKING:
+    from controller.start import Started
+
+
+@click.command()
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.option("--revision", help="What is rolled out; default: the function's CodeSha256.")
+@click.option(
+    "--adopt", is_flag=True, help="Begin at the step whose weight is live already; move nothing."
+)
+@click.option(
+    "--every", type=options.Duration(), default="1m", show_default=True, help="Time between ticks."
+)
+@click.option(
+    "--for", "limit", type=options.Duration(), default="48h", show_default=True,
+    help="Stop after this long; the rollout itself goes on with other ticks.",
+)  # fmt: skip
+@options.by
+@options.store
+@options.dry_run
+@options.as_json
+def run(
+    policy: Path,
+    revision: str | None,
+    adopt: bool,
+    every: timedelta,
+    limit: timedelta,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Start if needed, then tick until it ends or pauses.
+
+    Or until --for is over; the last tick is then. On a terminal with rich, the view is live. Ends
+    with 6 when another hand moved the weight while it watched, and it neither succeeded nor was
+    rolled back. A dry run shows what would be done first, and ends there.
+    """
+    from controller.loader import load
+    from controller.render.status import rollout_data
+    from controller.start import Request, start
+
+    request = Request(load(policy), revision, adopt=adopt)
+    with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+        until = app.runner.clock.now() + limit
+        started = start(app.runner, request)
+        if not as_json:
+            for warning in started.warnings:
+                click.echo(f"warning: {warning}")
+        with watching.display(app.runner.clock, live=not dry_run, off=as_json) as show:
+            if dry_run:
+                last = _first(app.runner, started)
+            else:
+                last = _watched(app.runner, started.rollout, every, until, show)
+            show(last.rollout)
+    if as_json:
+        data = {**rollout_data(last.rollout), "warnings": list(started.warnings)}
+        if app.journal is not None:
+            data["would"] = app.journal.lines
+        options.print_json("run", data)
+    elif app.journal is not None:
+        options.print_journal(app.journal.lines)
+    return Exit.DONE if dry_run else _status(last)
+
+
+def _first(runner: Runner, started: "Started") -> Visit:
+    """Return the first thing that a run does: the start, or a tick of what runs already."""
+    if started.created:
+        return Visit(started.rollout)
+    (visit,) = runner.tick([started.rollout.id])
+    return visit
+
+
+def _watched(
+    runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: watching.Show
+) -> Visit:
+    """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
+    from controller.walk import resting, walk
+
+    show(rollout)
+    last, alerts = Visit(rollout), set[Alert]()
+    for last in walk(runner, rollout, every=every, until=until, done=resting):
+        alerts.update(last.alerts)
+        show(last.rollout)
+    return replace(last, alerts=tuple(alerts))
+
+
+def _status(last: Visit) -> Exit:
+    match last.rollout.phase:
+        case Phase.ROLLING_BACK:
+            return Exit.UNCONFIRMED
+        case _ if last.problem:
+            return Exit.INTERNAL
+        case Phase.SUCCEEDED:
+            return Exit.DONE
+        case Phase.ROLLED_BACK:
+            return Exit.ROLLED_BACK
+        case Phase.PROGRESSING | Phase.PAUSED:
+            return Exit.DRIFT if Alert.DRIFT in last.alerts else Exit.UNDECIDED

@@ -1,0 +1,114 @@
+"""Verbs for the store itself: make one, and move rollouts from one to another."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from controller import events, settings
+from controller.cli import options
+from controller.errors import Exit
+from controller.settings import DynamoDbPlace
+from controller.transfer import Item, Outcome
+
+
+@click.group()
+def store() -> None:
+    """Make a store, or move rollouts to another."""
+
+
+@store.command()
+@options.store
+@click.option(
+    "--template", is_flag=True, help="Only print the CloudFormation of the table; touch nothing."
+)
+@options.as_json
+def init(store_url: str | None, template: bool, as_json: bool) -> int:
+    """Make the store; one that is there already stays as it is.
+
+    A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
+    too, for those who would rather make it with a stack of their own.
+    """
+    from controller import bootstrap
+
+    events.configure()
+    place = settings.read(os.environ, store_url).store
+    made = None if template else bootstrap.make_store(place)
+    is_table = isinstance(place, DynamoDbPlace)
+    text = bootstrap.template(place) if is_table or template else None
+    if as_json:
+        options.print_json("store-init", {"store": place.url, "made": made, "template": text})
+        return Exit.DONE
+    if made is not None:
+        said = f"{place.url}: {'made' if made else 'was there already'}"
+        click.echo(f"# {said}" if is_table else said)  # what is printed stays a template
+    if text is not None:
+        click.echo(text.rstrip("\n"))
+    return Exit.DONE
+
+
+@store.command()
+@click.argument("source_url", metavar="FROM")
+@click.argument("destination_url", metavar="TO")
+@click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
+@options.by
+@options.dry_run
+@options.as_json
+def copy(
+    source_url: str,
+    destination_url: str,
+    rollouts: tuple[str, ...],
+    by: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Move rollouts with their history from the store FROM to the store TO.
+
+    All of them, or those that are named; all attempts of a name go together. FROM keeps a record
+    of each and refuses to drive it from then on. What was interrupted is finished by the same
+    command.
+    """
+    from controller import bootstrap
+
+    events.configure(dry_run=dry_run)
+    read = settings.read(os.environ, source_url, by)
+    destination = settings.parse_place(destination_url)
+    names = [options.policy_name(given).partition("#")[0] for given in rollouts]
+    done: list[Item] = []
+    with bootstrap.transfer(read, destination, dry_run=dry_run) as transfer:
+        planned = transfer.survey(names)
+        for item in [] if dry_run else transfer.carry_out(planned):
+            done.append(item)
+            if not as_json:
+                click.echo(_line(item))
+    _print_end(planned if dry_run else done, destination.url, dry_run, as_json)
+    return Exit.DONE
+
+
+def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) -> None:
+    moving = [one for one in items if one.outcome in (Outcome.MOVED, Outcome.FINISHED)]
+    would = [f"move {one.rollout_id} to {one.url}" for one in moving]
+    if as_json:
+        rollouts = [
+            {"id": one.rollout_id, "outcome": str(one.outcome), "store": one.url} for one in items
+        ]
+        data = {"to": url, "rollouts": rollouts}
+        options.print_json("store-copy", {**data, "would": would} if dry_run else data)
+    elif dry_run:
+        options.print_journal(would)
+    elif moving:
+        click.echo(f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}")
+    elif not items:
+        click.echo("no rollout to move")
+
+
+def _line(item: Item) -> str:
+    match item.outcome:
+        case Outcome.MOVED:
+            return f"{item.rollout_id}: moved to {item.url}"
+        case Outcome.FINISHED:
+            return f"{item.rollout_id}: moved to {item.url}; an earlier run had retired it"
+        case Outcome.THERE:
+            return f"{item.rollout_id}: was in {item.url} already"
+        case Outcome.ELSEWHERE:
+            return f"{item.rollout_id}: lives in {item.url}; left alone"

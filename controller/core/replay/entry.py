@@ -1,0 +1,186 @@
+"""An entry read back: what its decision saw and remembered, what was asked, what it led to."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import datetime
+from math import isfinite
+from typing import Any, Final, TypeAlias, get_type_hints
+
+from pydantic import AwareDatetime, TypeAdapter
+
+from controller.core.asked import Ask
+from controller.core.findings import Finding
+from controller.core.history import MEMORY, Entry
+from controller.core.judge.queries import JUDGED
+from controller.core.observation import Observation, Reading, Series, Unreadable
+from controller.core.overtaken import OVERTAKEN
+from controller.core.rollout import Phase, Reason, Rollout, Tally
+
+
+class UnreadableEntryError(ValueError):
+    """The body of an entry is not what this program writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start: why a revision is tried again, and the step that was live already."""
+
+    retry_reason: str | None = None
+    adopted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """A rollback that was carried out while another run saved first, and why."""
+
+    reason: Reason
+    sentence: str
+
+
+Cause: TypeAlias = Ask | Start | Overtaken | None
+"""What decided beside the observation; None: nothing did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one entry holds.
+
+    memory: the fields that ticks without an entry may have changed before the decision; None when
+        the entry is of a rolloutctl that did not write them down.
+    decided: when it was decided; the time of the entry may be when its move was refused.
+    refused: why its move to 0 % was refused for good; None when it was not.
+    """
+
+    entry: Entry
+    seen: Observation
+    memory: Mapping[str, Any] | None
+    cause: Cause
+    decided: datetime
+    refused: str | None
+    phase: Phase
+    weight: int
+    step: int
+    reason: Reason
+    sentence: str
+    findings: tuple[Finding, ...]
+    tallies: Mapping[str, Tally]
+
+    @property
+    def kind(self) -> str:
+        """What sort of entry it is."""
+        return self.entry.kind
+
+    @property
+    def shown(self) -> str:
+        """The decision in a few words."""
+        return f"{self.kind}: {self.sentence}"
+
+    def remembered(self, rollout: Rollout) -> Rollout:
+        """Return `rollout` with what ticks without an entry had changed of it.
+
+        While a gate is judged its findings change with every tick; a decision that does not judge
+        takes over the last ones.
+        """
+        if rollout.phase in JUDGED and rollout.settled is not None:
+            rollout = replace(rollout, findings=self.findings)
+        return rollout if self.memory is None else replace(rollout, **self.memory)
+
+
+def read(entry: Entry, steps: int) -> Recorded:
+    """Return what `entry` holds, in the history of a policy of so many `steps`.
+
+    Raises UnreadableEntryError for a body that makes no sense.
+    """
+    try:
+        recorded = _read(entry)
+        _check_steps(recorded, steps)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableEntryError(f"{type(error).__name__}: {_first_line(error)}") from error
+    return recorded
+
+
+def _read(entry: Entry) -> Recorded:
+    body = entry.body
+    seen = body["seen"]
+    because = body.get("because", {})
+    series = {key: _series(one) for key, one in seen["series"].items()}
+    at = _MOMENT.validate_python(entry.at)
+    return Recorded(
+        entry=entry,
+        seen=Observation(_target(seen["target"]), series, seen.get("owns_target", True)),
+        memory=_memory(seen["memory"]) if "memory" in seen else None,
+        cause=_cause(because),
+        decided=_MOMENT.validate_python(because.get("decided", at)),
+        refused=because.get("refused"),
+        phase=Phase(body["phase_to"]),
+        weight=_WHOLE.validate_python(body["weight_to"]),
+        step=_WHOLE.validate_python(body["step"]),
+        reason=Reason(body["reason"]),
+        sentence=_TEXT.validate_python(body["sentence"]),
+        findings=_FINDINGS.validate_python(body["findings"]),
+        tallies=_TALLIES.validate_python(body.get("tallies", {})),
+    )
+
+
+def _check_steps(recorded: Recorded, steps: int) -> None:
+    adopted = recorded.cause.adopted if isinstance(recorded.cause, Start) else None
+    for step in (recorded.step, adopted):
+        if step is not None and not 0 <= step < steps:
+            raise ValueError(f"the policy has {steps} steps, and none is number {step}")
+
+
+_TEXT: Final = TypeAdapter(str)
+_WHOLE: Final = TypeAdapter(int)
+_MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
+_FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
+_TALLIES: Final = TypeAdapter(dict[str, Tally])
+_READING: Final = TypeAdapter(Reading)
+_SERIES: Final = TypeAdapter(Series)
+_ASK: Final = TypeAdapter(Ask)
+_START: Final = TypeAdapter(Start)
+_OVERTAKEN: Final = TypeAdapter(Overtaken)
+_REMEMBERED: Final = {
+    one.name: (TypeAdapter(kind), one.default)
+    for one in fields(Rollout)
+    for name, kind in get_type_hints(Rollout).items()
+    if name == one.name and name in MEMORY
+}
+
+
+def _cause(because: Mapping[str, Any]) -> Cause:
+    match because.get("verb"):
+        case None:
+            return None
+        case "start":
+            return _START.validate_python(because)
+        case verb if verb == OVERTAKEN:
+            return _OVERTAKEN.validate_python(because)
+        case _:
+            return _ASK.validate_python(because)
+
+
+def _target(data: Mapping[str, Any]) -> Reading | Unreadable:
+    if "unreadable" in data:
+        return Unreadable(_TEXT.validate_python(data["unreadable"]), data["hopeless"] is True)
+    return _READING.validate_python(data)
+
+
+def _series(data: Mapping[str, Any]) -> Series:
+    series = _SERIES.validate_python({**data, "points": dict(data["points"])})
+    if not all(map(isfinite, series.points.values())):
+        raise ValueError("a datapoint is no number")
+    return series
+
+
+def _memory(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every field of the memory; what an entry leaves out had its default."""
+    memory: dict[str, Any] = {}
+    for name, (kind, default) in _REMEMBERED.items():
+        value = kind.validate_python(data[name]) if name in data else default
+        if value is not MISSING:
+            memory[name] = _MOMENT.validate_python(value) if isinstance(value, datetime) else value
+    return memory
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

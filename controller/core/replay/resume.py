@@ -1,0 +1,68 @@
+"""Going on after a difference: a rollout as an entry says that it stood then."""
+
+from dataclasses import replace
+
+from controller.core.effects import Decision
+from controller.core.observation import Reading
+from controller.core.replay.entry import Recorded
+from controller.core.rollout import Intent, Phase, Rollout
+from controller.core.transitions.back import GUARD_ZERO
+from controller.core.transitions.climb import WATCH_SUCCESS, cleared
+
+# Entries that say something of a rollout which stays as it is.
+_REMARKS = frozenset(
+    {"approved", "blind", "drained", "drifted", "guarding_zero", "rollback_unconfirmed"}
+)
+
+
+def as_recorded(before: Rollout, decision: Decision | None, recorded: Recorded) -> Rollout:
+    """Return where `recorded` leaves a rollout that it found as `before`.
+
+    decision: what follows instead; where it goes the same way, the rest of it is right too.
+    """
+    same_way = decision is not None and _goes_to(decision) == _went_to(recorded)
+    after = decision.rollout if decision and same_way else _gone(before, recorded)
+    if recorded.kind in _REMARKS:
+        return after
+    if recorded.kind == "evidence":
+        after = replace(after, tallies=recorded.tallies or after.tallies)
+    findings = recorded.findings if after.findings else ()
+    return replace(after, reason=recorded.reason, sentence=recorded.sentence, findings=findings)
+
+
+def _goes_to(decision: Decision) -> object:
+    entry = decision.record
+    return entry and (entry.kind, entry.phase_to, entry.weight_to, entry.step)
+
+
+def _went_to(recorded: Recorded) -> object:
+    return (recorded.kind, recorded.phase, recorded.weight, recorded.step)
+
+
+def _gone(before: Rollout, recorded: Recorded) -> Rollout:
+    at, target = recorded.entry.at, recorded.seen.target
+    anew = recorded.kind in ("advanced", "resumed")
+    after = cleared(before) if anew else before
+    if recorded.weight != before.weight:
+        token = target.token if isinstance(target, Reading) else ""
+        intent = Intent(recorded.weight, before.weight, token, at)
+        after = replace(after, intent=intent, peak=recorded.weight or before.peak)
+    if recorded.phase is not before.phase:
+        after = replace(after, since=at)
+    if recorded.kind in ("settled", "paused"):
+        after = replace(after, settled=after.settled or at)
+    return _watched(replace(after, phase=recorded.phase, step=recorded.step, updated=at), recorded)
+
+
+def _watched(rollout: Rollout, recorded: Recorded) -> Rollout:
+    at = recorded.entry.at
+    match recorded.kind:
+        case "succeeded":
+            return replace(rollout, watch_until=at + WATCH_SUCCESS)
+        case "rolled_back":
+            exposed_to = rollout.exposed_to or at
+            return replace(rollout, watch_until=at + GUARD_ZERO, exposed_to=exposed_to)
+        case _ if rollout.phase is Phase.ROLLING_BACK:
+            return replace(rollout, watch_until=None, drain=None)
+        case _:
+            return rollout

@@ -1,0 +1,81 @@
+"""The steps of a rollout and the bake of the current one, drawn for a terminal. Needs rich."""
+
+from datetime import datetime
+from typing import Final, assert_never
+
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import format_duration, length_text
+
+COLOURS: Final = {
+    Phase.PROGRESSING: "bold cyan",
+    Phase.PAUSED: "bold yellow",
+    Phase.ROLLING_BACK: "bold red",
+    Phase.ROLLED_BACK: "bold red",
+    Phase.SUCCEEDED: "bold green",
+}
+_BAR_WIDTH = 24
+
+
+def ladder(rollout: Rollout, now: datetime) -> RenderableType:
+    """Return a row per step: where it stands, its weight and bake, and what is left of that."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for index, step in enumerate(rollout.policy.steps):
+        here = index == rollout.step
+        style = "" if here else "dim"
+        table.add_row(
+            _mark(rollout, index),
+            Text(f"{step.weight} %", style),
+            Text(format_duration(step.bake), style),
+            _bake(rollout, now) if here else "",
+        )
+    return table
+
+
+def _mark(rollout: Rollout, index: int) -> Text:
+    """Return where the step stands: behind, now, ahead, or the one that it went back from."""
+    if rollout.phase is Phase.SUCCEEDED or index < rollout.step:
+        return Text("✓", "green")
+    if index > rollout.step:
+        return Text("·", "dim")
+    gone_back = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    return Text("✗", "bold red") if gone_back else Text("▶", COLOURS[rollout.phase])
+
+
+def _bake(rollout: Rollout, now: datetime) -> RenderableType:
+    """Return how far the bake of the current step is; of a rollout that is over, nothing."""
+    match rollout.phase:
+        case Phase.ROLLING_BACK:
+            return Text("goes back to 0 %", "red")
+        case Phase.ROLLED_BACK:
+            return Text("went back to 0 % from here", "red")
+        case Phase.SUCCEEDED:
+            return ""
+        case Phase.PROGRESSING | Phase.PAUSED:
+            pass
+        case unreachable:
+            assert_never(unreachable)
+    begin, end = rollout.settled, rollout.bake_end
+    if begin is None or end is None:
+        return Text("waits until the weight is in force", "dim")
+    total = (end - begin).total_seconds()
+    done = min(total, max(0.0, (now - begin).total_seconds()))
+    bar = ProgressBar(total, done, width=_BAR_WIDTH, complete_style="cyan", finished_style="cyan")
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_row(bar, Text(_left(rollout, end, now)))
+    return line
+
+
+def _left(rollout: Rollout, end: datetime, now: datetime) -> str:
+    if now < end:
+        return f"{length_text(end - now)} left"
+    judged = end + rollout.policy.settle
+    return "baked; its last data settle" if now < judged else "baked"

@@ -1,0 +1,217 @@
+"""Rollouts moved from one store to another, so that at no moment both drive the same one.
+
+A rollout is retired in the one store first and received by the other then. In between nothing
+drives it, and the same command run again finishes what was begun.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from controller.core.effects import Record
+from controller.core.history import Entry, append, broken_link
+from controller.core.rollout import Rollout
+from controller.errors import StoreError, UnknownRolloutError, UsageError
+from controller.leasing import Leasing
+from controller.ports import Clock, Store
+
+_MOVED = "moved"
+
+
+class Outcome(StrEnum):
+    """What becomes of a rollout: moved, moved the rest of the way, or left where it is."""
+
+    MOVED = "moved"
+    FINISHED = "finished"
+    THERE = "there"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One rollout, what becomes of it, and the store in which it lives afterwards."""
+
+    rollout_id: str
+    outcome: Outcome
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A store, and the URL that people call it by."""
+
+    store: Store
+    url: str
+
+
+class _RefusedError(Exception):
+    """Why a rollout cannot be moved, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Moves rollouts from `source` to `destination`. by: who is written into the history."""
+
+    source: End
+    destination: End
+    clock: Clock
+    by: str
+
+    def survey(self, names: Sequence[str] = ()) -> list[Item]:
+        """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
+
+        All attempts of a name go together: the next one is counted from them. Nothing is changed.
+        Raises UsageError with every refusal, UnknownRolloutError, StoreError.
+        """
+        items, refusals = [], []
+        for rollout_id in self._chosen(names):
+            rollout = self.source.store.load(rollout_id)
+            try:
+                items.append(self._item(rollout, named=bool(names)))
+            except _RefusedError as refusal:
+                refusals.append(f"  {rollout_id}: {refusal}")
+        if refusals:
+            raise UsageError("\n".join(["nothing was moved:", *refusals]))
+        return items
+
+    def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Move what `survey` returned, and yield each rollout once that is done.
+
+        Raises LeaseHeldError while another run keeps a rollout, UsageError when one can no longer
+        be moved, and StoreError; a message says so when a rollout is retired and not received.
+        """
+        for item in items:
+            if item.outcome is Outcome.MOVED:
+                self._receive(*self._retire(item.rollout_id))
+            elif item.outcome is Outcome.FINISHED:
+                retired = self.source.store.load(item.rollout_id)
+                self._receive(retired, self.source.store.history(item.rollout_id))
+            yield item
+
+    # --- what becomes of a rollout --------------------------------------------------------------
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        ids = list(self.source.store.all())
+        known = {one.rpartition("#")[0] for one in ids}
+        if missing := [name for name in names if name not in known]:
+            raise UnknownRolloutError(
+                f"no rollout is called {missing[0]!r} in {self.source.url}; nothing was moved"
+            )
+        return [one for one in ids if not names or one.rpartition("#")[0] in names]
+
+    def _item(self, rollout: Rollout, *, named: bool) -> Item:
+        """Return what becomes of `rollout`; one that lives elsewhere is only refused when named."""
+        if rollout.moved_to not in ("", self.destination.url):
+            if named:
+                raise _RefusedError(f"it was moved to {rollout.moved_to}; move it on from there")
+            return Item(rollout.id, Outcome.ELSEWHERE, rollout.moved_to)
+        outcome = Outcome.FINISHED if rollout.moved_to else Outcome.MOVED
+        if self._arrived(rollout):
+            outcome = Outcome.THERE
+        else:
+            self._check_locks(rollout)
+        return Item(rollout.id, outcome, self.destination.url)
+
+    def _arrived(self, rollout: Rollout) -> bool:
+        """Tell whether the destination has what was retired, which may have gone on since."""
+        store = self.destination.store
+        try:
+            there = store.load(rollout.id)
+        except UnknownRolloutError:
+            return False
+        if rollout.moved_to and self._move_of(rollout) in store.history(rollout.id):
+            return True
+        if there.moved_to:
+            raise _RefusedError(
+                f"it was moved from {self.destination.url} to {there.moved_to} before, and does "
+                "not move back; move it to a store that never had it"
+            )
+        raise _RefusedError(
+            f"{self.destination.url} has another rollout of this id, {there.phase} since "
+            f"{there.since:%Y-%m-%d %H:%M} UTC"
+        )
+
+    def _move_of(self, rollout: Rollout) -> Entry | None:
+        """Return the entry that retired `rollout`; a rollback by hand may have followed it."""
+        entries = self.source.store.history(rollout.id)
+        return next((one for one in reversed(entries) if one.kind == _MOVED), None)
+
+    def _check_locks(self, rollout: Rollout) -> None:
+        """Refuse an unfinished rollout whose target another drives in either store."""
+        if rollout.final:
+            return
+        for end in (self.destination, self.source):
+            for lock in rollout.locks:
+                owner = self._other_owner(end, lock, rollout)
+                if owner is None or owner.closed:
+                    continue
+                retired = "; until then nothing drives it" if rollout.moved_to else ""
+                raise _RefusedError(
+                    f"{owner.id} owns {lock} in {end.url}; let {owner.id} finish or roll it back "
+                    f"first{retired}"
+                )
+
+    def _locks(self, rollout: Rollout) -> tuple[str, ...]:
+        """Return what the rollout owns from now on.
+
+        A finished one is only watched, and gives way as it would in one store: to who took over its
+        target in the source, who drives it in the destination, or came later there.
+        """
+        if not rollout.final:
+            return rollout.locks
+        owner = self.source.store.owner
+        held = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
+        others = [self._other_owner(self.destination, lock, rollout) for lock in held]
+        before = all(o is None or (o.closed and o.created < rollout.created) for o in others)
+        return held if before else ()
+
+    def _other_owner(self, end: End, lock: str, rollout: Rollout) -> Rollout | None:
+        owner = end.store.owner(lock)
+        return None if owner in (None, rollout.id) else end.store.load(owner)
+
+    # --- moving it ------------------------------------------------------------------------------
+
+    def _retire(self, rollout_id: str) -> tuple[Rollout, list[Entry]]:
+        """Say in the source that the rollout lives elsewhere; return it, and its whole history."""
+        store = self.source.store
+        with Leasing(store, self.clock).held(rollout_id) as rollout:
+            try:
+                self._item(rollout, named=True)  # once more: the survey is a while ago
+            except _RefusedError as refusal:
+                raise UsageError(f"{rollout_id} was not moved: {refusal}") from refusal
+            entries = store.history(rollout_id)
+            if (broken := broken_link(entries, rollout.chain)) is not None:
+                raise StoreError(
+                    f"{rollout_id} was not moved: its history was changed or is incomplete from "
+                    f"entry {broken} on; look who wrote to {self.source.url}",
+                    rollout=rollout_id,
+                )
+            retired, entry = self._retired(rollout)
+            return store.save(retired, [entry]), [*entries, entry]
+
+    def _retired(self, rollout: Rollout) -> tuple[Rollout, Entry]:
+        now = max(self.clock.now(), rollout.updated)
+        moved = Record(
+            kind=_MOVED,
+            at=now,
+            phase_from=rollout.phase,
+            phase_to=rollout.phase,
+            weight_from=rollout.weight,
+            weight_to=rollout.weight,
+            step=rollout.step,
+            reason=rollout.reason,
+            sentence=f"moved from {self.source.url} to {self.destination.url}",
+        )
+        retired = replace(rollout, moved_to=self.destination.url, updated=now)
+        return append(retired, moved, by=self.by, seen={})
+
+    def _receive(self, retired: Rollout, entries: Sequence[Entry]) -> None:
+        arriving = replace(retired, moved_to="")
+        try:
+            self.destination.store.receive(arriving, entries, self._locks(retired))
+        except StoreError as error:
+            raise StoreError(
+                f"{retired.id} is retired in {self.source.url} and not in {self.destination.url} "
+                f"yet, so nothing drives it; run the same command again: {error}",
+                rollout=retired.id,
+            ) from error

@@ -1,0 +1,147 @@
+"""replay: whether the history of a rollout follows from what it says was seen."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.codec import dump_entry, load_entry
+from controller.core.history import Entry
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.core.test_replay import chained
+from tests.simulation.worlds import MINUTE
+
+
+@pytest.fixture
+def walked(desk: Desk) -> Desk:
+    """A desk whose rollout has succeeded."""
+    desk.run("start", desk.policy)
+    for _ in range(12):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    assert desk.run("status", "orders", "--json").data["phase"] == "succeeded"
+    return desk
+
+
+Forge = Callable[[dict[str, Any]], None]
+
+
+def forged(desk: Desk, number: int, forge: Forge, *, hashes: bool) -> None:
+    """Change the body of one entry in the store, and make the hashes anew if `hashes`."""
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        rows = connection.execute("SELECT entry FROM history ORDER BY seq").fetchall()
+        entries = [load_entry("orders#1", text) for (text,) in rows]
+        body = json.loads(json.dumps(entries[number - 1].body))
+        forge(body)
+        old = entries[number - 1]
+        entries[number - 1] = Entry(old.seq, old.at, old.kind, body, old.previous, old.hash)
+        last = entries[-1].hash
+        if hashes:
+            entries = chained(entries)
+        for entry in entries:
+            connection.execute(
+                "UPDATE history SET entry = ? WHERE seq = ?", (dump_entry(entry), entry.seq)
+            )
+        connection.execute(
+            "UPDATE rollouts SET state = replace(state, ?, ?)", (last, entries[-1].hash)
+        )
+
+
+def reworded(body: dict[str, Any]) -> None:
+    body["sentence"] = "somebody said so"
+
+
+def test_a_history_that_nobody_touched_is_the_same_in_one_line(walked: Desk) -> None:
+    ended = walked.run("replay", "orders")
+    assert ended.status == Exit.DONE
+    assert ended.out == (
+        "orders#1: 5 decisions and 0 hours of evidence derived again, all the same; "
+        "the chain of 5 entries holds\n"
+    )
+
+
+def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: Desk) -> None:
+    forged(walked, 3, reworded, hashes=True)
+    ended = walked.run("replay", "orders")
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.out.splitlines() == [
+        "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
+        '"somebody said so", but what was seen leads to "the gate at 10 % passed; going to 100 %"',
+        "orders#1: 5 decisions and 0 hours of evidence derived again, 1 of them differs; "
+        "the chain of 5 entries holds",
+    ]
+
+
+def test_a_broken_chain_comes_first(walked: Desk) -> None:
+    forged(walked, 3, reworded, hashes=False)
+    ended = walked.run("replay", "orders")
+    assert ended.status == Exit.CHECK_SAID_NO
+    first, *_, last = ended.out.splitlines()
+    assert first.startswith("the chain breaks at entry 3: the history was changed")
+    assert last.endswith("1 of them differs; the chain breaks at entry 3")
+
+
+def test_a_state_that_its_history_does_not_lead_to_is_told(walked: Desk) -> None:
+    store = Path(walked.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("""UPDATE rollouts SET state = replace(state,
+            '"label": "not refuted"', '"label": "confirmed"')""")
+    ended = walked.run("replay", "orders")
+    assert ended.status == Exit.CHECK_SAID_NO
+    told = ended.out.splitlines()[0]
+    assert told.startswith("the stored state: ")
+    assert 'label was recorded as confirmed, but the history leads to "not refuted"' in told
+    assert "derived again, the stored state differs; the chain" in ended.out
+
+
+def older(body: dict[str, Any]) -> None:
+    body["seen"].pop("memory")
+    reworded(body)
+
+
+def test_what_an_older_rolloutctl_did_not_write_down_is_no_pass(walked: Desk) -> None:
+    forged(walked, 3, older, hashes=True)
+    ended = walked.run("replay", "orders")
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert "advanced: an older rolloutctl did not write down all that decided this" in ended.out
+    assert "derived again, 1 cannot be derived; the chain of 5 entries holds" in ended.out
+
+
+def test_json_carries_all_of_it(walked: Desk) -> None:
+    same = walked.run("replay", "orders", "--json").data
+    assert same == {
+        "schema": "replay/1",
+        "rollout": "orders#1",
+        "same": True,
+        "entries": 5,
+        "decisions": 5,
+        "hours_of_evidence": 0,
+        "chain_valid": True,
+        "chain_broken_at": None,
+        "differences": [],
+        "state": [],
+    }
+    forged(walked, 3, reworded, hashes=True)
+    (one,) = walked.run("replay", "orders", "--json").data["differences"]
+    assert (one["seq"], one["kind"], one["derivable"]) == (3, "advanced", True)
+    assert [each["what"] for each in one["differs"]] == ["sentence"]
+
+
+def test_replay_needs_no_account(walked: Desk) -> None:
+    before = walked.world.calls.copy()
+    walked.run("replay", "orders")
+    assert walked.world.calls == before
+
+
+@pytest.mark.parametrize("which", ["unknown", "orders#9"])
+def test_an_unknown_rollout_is_a_usage_error(desk_in: MakeDesk, which: str) -> None:
+    desk = desk_in()
+    desk.run("start", desk.policy)
+    ended = desk.run("replay", which)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")

@@ -1,0 +1,141 @@
+"""run: it starts a rollout if needed, and takes it to its end."""
+
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.units import parse_duration
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.test_rollout import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.stage import WRITE
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "phase", "weight"),
+    [
+        pytest.param([], Exit.DONE, "succeeded", 100, id="healthy: 0"),
+        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", 0, id="sick: 4"),
+        pytest.param(SILENT, Exit.UNDECIDED, "paused", 10, id="silent: 3"),
+        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="another hand: 6"),
+        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10, id="denied: 5"),
+    ],
+)
+def test_run_takes_a_policy_to_its_end(
+    desk_in: MakeDesk, events: list[Any], status: Exit, phase: str, weight: int
+) -> None:
+    desk = desk_in(events=events)
+    ended = desk.run("run", desk.policy, "--json", "--for", "1h")
+    assert (ended.status, ended.data["phase"], desk.weight) == (status, phase, weight)
+    assert ended.data["schema"] == "run/1"
+
+
+def test_run_says_where_it_stands_whenever_that_changes(desk: Desk) -> None:
+    lines = desk.run("run", desk.policy).out.splitlines()
+    assert lines == list(dict.fromkeys(lines))
+    assert lines[0].startswith("orders#1  progressing  10 %  settled: 10 % is in force")
+    assert lines[-1].startswith("orders#1  succeeded  100 %  completed: the gate at 100 % passed")
+
+
+def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("run", desk.policy, "--for", "3m", "--every", "30s")
+    assert ended.status == Exit.UNDECIDED
+    assert desk.world.clock.now() - begin <= parse_duration("3m")
+    assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
+
+
+def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
+    a_full_disk(desk)
+    ended = desk.run("run", desk.policy, "--for", "3m")
+    assert ended.status == Exit.INTERNAL
+    assert [event["event"] for event in ended.events] == ["load_failed"] * 3
+
+
+def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
+    a_full_disk(desk)
+    store = Path(desk.policy).parent / "rollouts.db"
+    mended = partial(sqlite_do, store, "DROP TRIGGER full")
+    desk.world.clock.at(desk.world.clock.now() + 2 * MINUTE + MINUTE / 2, mended)
+    ended = desk.run("run", desk.policy, "--json")
+    assert (ended.status, ended.data["phase"]) == (Exit.DONE, "succeeded")
+    assert [event["event"] for event in ended.events].count("load_failed") == 2
+
+
+def sqlite_do(store: Path, statement: str) -> None:
+    """Carry out a statement on a store."""
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_run_goes_on_with_what_was_started_before(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    ticks(desk, 6)
+    assert desk.run("run", desk.policy).status == Exit.DONE
+    assert desk.run("history", "orders", "--json").data["rollout"] == "orders#1"
+
+
+def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("run", desk.policy, "--dry-run")
+    assert (ended.status, desk.weight) == (Exit.DONE, 0)
+    assert "would: set handler to 10 %" in ended.out
+    assert desk.world.clock.now() == begin
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    assert "would: record advanced" in desk.run("run", desk.policy, "--dry-run").out
+    assert desk.weight == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "minutes"),
+    [
+        pytest.param(["--for", "90s", "--every", "1m"], 1.5, id="it is no tick before the limit"),
+        pytest.param(["--for", "3m", "--every", "1h"], 3, id="it is less than the time of a tick"),
+    ],
+)
+def test_run_watches_until_its_limit_and_ticks_then(
+    desk: Desk, options: list[str], minutes: float
+) -> None:
+    desk.run("start", desk.policy)
+    begin = desk.world.clock.now()
+    ended = desk.run("run", desk.policy, "--json", *options)
+    assert ended.status == Exit.UNDECIDED
+    assert (desk.world.clock.now() - begin).total_seconds() == 60 * minutes
+    last = [event for event in ended.events if event["event"] == "tick_completed"][-1]
+    assert last["rollout"] == "orders#1"
+    assert ended.data["updated"] == desk.world.clock.now().isoformat()
+
+
+def test_run_adopts_the_weight_that_is_live(desk: Desk) -> None:
+    by_hand = {"Variables": {"PERCENTAGE": "100", "ENABLED": "true"}}
+    desk.world.client("lambda").update_function_configuration(
+        FunctionName=FUNCTION, Environment=by_hand
+    )
+    desk.world.clock.advance(MINUTE)
+    refused = desk.run("run", desk.policy)
+    assert (refused.status, desk.weight) == (Exit.USAGE, 100)
+    ended = desk.run("run", desk.policy, "--adopt", "--json")
+    assert (ended.status, ended.data["phase"], desk.weight) == (Exit.DONE, "succeeded", 100)
+    assert desk.world.calls[WRITE] == 1  # by hand
+
+
+def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
+    desk.run("run", desk.policy, "--by", "the release train")
+    entries = desk.run("history", "orders", "--json").data["entries"]
+    assert {entry["by"] for entry in entries} == {"the release train"}
+
+
+def test_run_tells_the_warnings_of_its_start(desk: Desk) -> None:
+    desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
+    lines = desk.run("run", desk.policy, "--for", "1m").out.splitlines()
+    assert lines[0].startswith("warning: handler has aliases (live)")
+    desk.run("rollback", "orders")
+    other = desk.another_policy("again")
+    (warning,) = desk.run("run", other, "--for", "1m", "--json").data["warnings"]
+    assert warning == lines[0].removeprefix("warning: ")

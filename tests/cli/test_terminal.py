@@ -1,0 +1,123 @@
+"""What a real terminal gets: a live view where that can be drawn, and lines where it cannot."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from io import FileIO
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.sqlite import SqliteStore
+from tests.cli.test_main import ROOT
+from tests.rollouts import a_rollout, recorded
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
+CURSOR_UP = "\x1b[1A"
+LIMIT_S = 60.0
+HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"
+
+Watch = Callable[..., str]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    """Return what watches a rollout for a second on a terminal, and returns what that was sent."""
+    now = datetime.now(UTC)
+    rollout, entry = recorded(
+        a_rollout(settled=now, seen_weight=10, updated=now, sentence="baking at 10 %")
+    )
+    store = tmp_path / "rollouts.db"
+    with SqliteStore(store) as kept:
+        kept.create(rollout, [entry], rollout.locks)
+
+    def watched(*python: str, **variables: str) -> str:
+        arguments = ["status", "checkout", "--watch", "--for", "1s", "--every", "1s"]
+        environment = {"PATH": "", "ROLLOUTCTL_STORE": f"sqlite:///{store}", **variables}
+        status, sent = on_a_terminal([*(python or ("-m", "controller")), *arguments], environment)
+        assert status == 3, sent
+        return sent
+
+    return watched
+
+
+def on_a_terminal(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run Python on a terminal of its own; return the exit status, and what the terminal was sent.
+
+    After a minute it is killed.
+    """
+    ours, theirs = pty.openpty()
+    with (
+        os.fdopen(ours, "rb", buffering=0) as screen,
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+        ) as process,
+    ):  # fmt: skip
+        os.close(theirs)
+        clock = threading.Timer(LIMIT_S, process.kill)
+        clock.start()
+        sent = b"".join(iter(partial(_read, screen), b""))
+        clock.cancel()
+    return process.returncode, sent.decode()
+
+
+def _read(screen: FileIO) -> bytes:
+    """Return what comes next; nothing when the other side has gone, an error on Linux."""
+    try:
+        return screen.read(65_536) or b""
+    except OSError:
+        return b""
+
+
+def test_on_a_terminal_a_view_is_drawn_over_itself_and_stays_when_it_is_over(watch: Watch) -> None:
+    sent = watch(TERM="xterm-256color")
+    assert CURSOR_UP in sent
+    assert COLOUR.search(sent)
+    assert (sent.count(HIDDEN), sent.count(SHOWN)) == (1, 1)
+    last = sent[sent.rindex(CURSOR_UP) :]
+    assert "baking at 10 %" in last
+
+
+def test_what_is_told_meanwhile_stands_on_a_line_of_its_own(watch: Watch) -> None:
+    sent = watch(TERM="xterm-256color", NO_COLOR="1")
+    (line,) = [line for line in sent.splitlines() if "time is up" in line]
+    assert line.endswith("rolloutctl: time is up; checkout#1 is progressing")
+    assert "updated" not in line.rsplit("\x1b[2K", 1)[-1]
+
+
+def test_no_color_means_no_colour(watch: Watch) -> None:
+    sent = watch(TERM="xterm-256color", NO_COLOR="1")
+    assert CURSOR_UP in sent
+    assert COLOUR.search(sent) is None
+
+
+WITHOUT_RICH = """
+import sys
+from controller.cli import watching, main
+watching.find_spec = lambda name: None
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "term"),
+    [
+        pytest.param((), "dumb", id="a terminal that cannot move its cursor"),
+        pytest.param((), "", id="a terminal that does not say what it is"),
+        pytest.param(("-c", WITHOUT_RICH), "xterm-256color", id="no rich"),
+    ],
+)
+def test_lines_are_printed_where_no_view_can_be_drawn(
+    watch: Watch, python: tuple[str, ...], term: str
+) -> None:
+    assert watch(*python, TERM=term).splitlines() == [
+        "checkout#1  progressing  10 %  started: baking at 10 %",
+        "rolloutctl: time is up; checkout#1 is progressing",
+    ]

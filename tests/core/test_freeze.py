@@ -1,0 +1,469 @@
+"""When nothing advances: edges, joined windows, and clocks that jump."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from controller.core.policy import Freeze, Policy, parse
+from tests.core.test_policy import changed
+
+BERLIN = "Europe/Berlin"
+LORD_HOWE = "Australia/Lord_Howe"
+SECOND = timedelta(seconds=1)
+
+WEEKEND: dict[str, Any] = {"weekly": [{"from": "fri 16:00", "to": "mon 08:00"}]}
+NIGHTS: dict[str, Any] = {"daily": [{"from": "22:00", "to": "06:00"}]}
+HOLIDAYS: dict[str, Any] = {"dates": [{"from": "2026-12-23", "to": "2027-01-02"}]}
+
+
+def freeze(zone: str = BERLIN, **windows: Any) -> Freeze:
+    return Freeze.model_validate({"zone": zone, **windows})
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def until(frozen: Freeze, now: str) -> str:
+    """Return the end of the stretch that `now` lies in, as text; empty when it is free."""
+    stretch = frozen.at(moment(now))
+    return f"{stretch.until:%Y-%m-%d %H:%M:%S}" if stretch else ""
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "end"),
+    [
+        pytest.param(WEEKEND, "2026-11-27T14:59:59", "", id="before a window"),
+        pytest.param(WEEKEND, "2026-11-27T15:00:00", "2026-11-30 07:00:00", id="its begin"),
+        pytest.param(WEEKEND, "2026-11-30T06:59:59", "2026-11-30 07:00:00", id="its last second"),
+        pytest.param(WEEKEND, "2026-11-30T07:00:00", "", id="its end is free"),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-01T08:30:00",
+            "",
+            id="the free hour of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-01T09:00:00",
+            "2026-12-08 08:00:00",
+            id="the begin of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-08T07:59:59",
+            "2026-12-08 08:00:00",
+            id="the last second of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 09:00", "to": "tue 10:00"}]},
+            "2026-12-01T08:59:59",
+            "2026-12-01 09:00:00",
+            id="an hour of a day",
+        ),
+        pytest.param(NIGHTS, "2026-11-25T20:59:59", "", id="before a night"),
+        pytest.param(NIGHTS, "2026-11-25T21:00:00", "2026-11-26 05:00:00", id="before midnight"),
+        pytest.param(NIGHTS, "2026-11-26T04:59:59", "2026-11-26 05:00:00", id="after midnight"),
+        pytest.param(NIGHTS, "2026-11-26T05:00:00", "", id="the end of a night"),
+        pytest.param(
+            NIGHTS, "2026-12-31T23:30:00", "2027-01-01 05:00:00", id="a night in two years"
+        ),
+        pytest.param(
+            {"daily": [{"from": "11:00", "to": "13:00"}]},
+            "2026-11-26T11:59:00",
+            "2026-11-26 12:00:00",
+            id="within a day",
+        ),
+        pytest.param(HOLIDAYS, "2026-12-22T22:59:59", "", id="before the first day"),
+        pytest.param(HOLIDAYS, "2026-12-22T23:00:00", "2027-01-02 23:00:00", id="the first day"),
+        pytest.param(HOLIDAYS, "2027-01-02T22:59:59", "2027-01-02 23:00:00", id="the last day"),
+        pytest.param(HOLIDAYS, "2027-01-02T23:00:00", "", id="after the last day"),
+        pytest.param(
+            {"dates": [{"from": "2026-12-24", "to": "2026-12-24"}]},
+            "2026-12-24T22:59:59",
+            "2026-12-24 23:00:00",
+            id="a single day",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30T08:00"}]},
+            "2026-11-27T11:00:00",
+            "2026-11-30 07:00:00",
+            id="from one moment to another",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30"}]},
+            "2026-11-30T22:59:59",
+            "2026-11-30 23:00:00",
+            id="from a moment to the end of a day",
+        ),
+        pytest.param(
+            WEEKEND | HOLIDAYS,
+            "2026-12-25T12:00:00",
+            "2027-01-04 07:00:00",
+            id="holidays that end on a weekend end with it",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T16:00"}]} | WEEKEND,
+            "2026-12-07T12:00:00",
+            "2026-12-14 07:00:00",
+            id="windows that touch are one stretch",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T15:59"}]} | WEEKEND,
+            "2026-12-07T12:00:00",
+            "2026-12-11 14:59:00",
+            id="a free minute parts two stretches",
+        ),
+        pytest.param(
+            WEEKEND | NIGHTS,
+            "2026-11-26T22:00:00",
+            "2026-11-27 05:00:00",
+            id="the night before a weekend",
+        ),
+        pytest.param(
+            WEEKEND | NIGHTS,
+            "2026-11-27T22:00:00",
+            "2026-11-30 07:00:00",
+            id="a night within a weekend",
+        ),
+    ],
+)  # fmt: skip
+def test_a_stretch_ends_where_the_last_of_its_windows_does(
+    windows: dict[str, Any], now: str, end: str
+) -> None:
+    assert until(freeze(**windows), now) == end
+
+
+@pytest.mark.parametrize(
+    ("zone", "begin", "end", "frozen"),
+    [
+        pytest.param(
+            BERLIN, "2027-03-28T02:30", "2027-03-28T12:00",
+            ("2027-03-28 01:00", "2027-03-28 10:00"),
+            id="begins with the jump where its begin is skipped",
+        ),
+        pytest.param(
+            BERLIN, "2027-03-28T00:30", "2027-03-28T02:30",
+            ("2027-03-27 23:30", "2027-03-28 01:00"),
+            id="ends with the jump where its end is skipped",
+        ),
+        pytest.param(
+            BERLIN, "2027-03-28T02:00", "2027-03-28T03:00", None, id="is the hour that is skipped"
+        ),
+        pytest.param(
+            BERLIN, "2027-03-28T01:59", "2027-03-28T03:01",
+            ("2027-03-28 00:59", "2027-03-28 01:01"),
+            id="is two minutes long where the clock says 62",
+        ),
+        pytest.param(
+            BERLIN, "2026-10-25T02:30", "2026-10-25T12:00",
+            ("2026-10-25 00:30", "2026-10-25 11:00"),
+            id="begins the first time where its begin comes twice",
+        ),
+        pytest.param(
+            BERLIN, "2026-10-25T00:30", "2026-10-25T02:30",
+            ("2026-10-24 22:30", "2026-10-25 01:30"),
+            id="ends the second time where its end comes twice",
+        ),
+        pytest.param(
+            BERLIN, "2026-10-25T02:15", "2026-10-25T02:45",
+            ("2026-10-25 00:15", "2026-10-25 01:45"),
+            id="goes on between the two times where both come twice",
+        ),
+        pytest.param(
+            BERLIN, "2026-10-25", "2026-10-25", ("2026-10-24 22:00", "2026-10-25 23:00"),
+            id="has 25 hours when it is a whole day",
+        ),
+        pytest.param(
+            LORD_HOWE, "2026-10-04T02:15", "2026-10-04T04:00",
+            ("2026-10-03 15:30", "2026-10-03 17:00"),
+            id="begins with a jump of half an hour",
+        ),
+        pytest.param(
+            LORD_HOWE, "2027-04-04T01:45", "2027-04-04T04:00",
+            ("2027-04-03 14:45", "2027-04-03 17:30"),
+            id="begins the first time where half an hour comes twice",
+        ),
+        pytest.param(
+            LORD_HOWE, "2027-04-04T00:00", "2027-04-04T01:45",
+            ("2027-04-03 13:00", "2027-04-03 15:15"),
+            id="ends the second time where half an hour comes twice",
+        ),
+        pytest.param(
+            "America/Sao_Paulo", "2018-11-04", "2018-11-04",
+            ("2018-11-04 03:00", "2018-11-05 02:00"),
+            id="begins at one o'clock when a day has no midnight",
+        ),
+        pytest.param(
+            "Pacific/Apia", "2011-12-29", "2011-12-30",
+            ("2011-12-29 10:00", "2011-12-30 10:00"),
+            id="has one day of two where a zone skips a whole day",
+        ),
+        pytest.param(
+            "Pacific/Apia", "2011-12-30", "2011-12-30", None, id="is a day that never was"
+        ),
+    ],
+)  # fmt: skip
+def test_where_the_clock_changes_a_window(
+    zone: str, begin: str, end: str, frozen: tuple[str, str] | None
+) -> None:
+    coming = freeze(zone, dates=[{"from": begin, "to": end}]).coming(moment("2010-01-01"))
+    told = coming and (f"{coming[0]:%Y-%m-%d %H:%M}", f"{coming[1].until:%Y-%m-%d %H:%M}")
+    assert told == frozen
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "end"),
+    [
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-28T01:20:00", "",
+            id="a daily window does not come where it is skipped",
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:05:00",
+            "2026-10-25 01:45:00",
+            id="a daily window that has begun lasts although the clock is before it again",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2026-10-25T01:05:00",
+            "2026-10-25 01:45:00",
+            id="a weekly window that has begun lasts although the clock is before it again",
+        ),
+        pytest.param(
+            NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00", id="summer is an hour earlier"
+        ),
+    ],
+)  # fmt: skip
+def test_where_the_clock_changes_what_comes_again_and_again(
+    windows: dict[str, Any], now: str, end: str
+) -> None:
+    assert until(freeze(**windows), now) == end
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "begin"),
+    [
+        pytest.param(NIGHTS, "2026-11-25T20:59:59", "2026-11-25T21:00", id="tonight"),
+        pytest.param(NIGHTS, "2026-11-25T21:00", "2026-11-26T21:00", id="not what begins now"),
+        pytest.param(WEEKEND, "2026-11-27T15:00", "2026-12-04T15:00", id="in a week"),
+        pytest.param(
+            WEEKEND | HOLIDAYS, "2026-12-20", "2026-12-22T23:00", id="the first of several"
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-27T12:00", "2027-03-29T00:15",
+            id="not the day on which it is skipped",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2027-03-21T12:00",
+            "2027-04-04T00:15",
+            id="not the week in which it is skipped",
+        ),
+    ],
+)  # fmt: skip
+def test_the_next_window_is_the_first_that_begins(
+    windows: dict[str, Any], now: str, begin: str
+) -> None:
+    coming = freeze(**windows).coming(moment(now))
+    assert coming is not None
+    assert coming[0] == moment(begin)
+
+
+def test_what_is_over_does_not_come_again() -> None:
+    assert freeze(**HOLIDAYS).coming(moment("2027-01-03")) is None
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "text"),
+    [
+        pytest.param(
+            WEEKEND, "2026-11-28",
+            "frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, Europe/Berlin)",
+            id="a window",
+        ),
+        pytest.param(
+            NIGHTS, "2026-11-25T23:00",
+            "frozen until 2026-11-26 05:00 UTC (daily 22:00 to 06:00, Europe/Berlin)",
+            id="a night",
+        ),
+        pytest.param(
+            WEEKEND | HOLIDAYS, "2026-12-25",
+            "frozen until 2027-01-04 07:00 UTC (2026-12-23 to 2027-01-02, then fri 16:00 to mon "
+            "08:00, Europe/Berlin)",
+            id="two windows that overlap",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-01T12:00", "to": "2026-12-31"}]} | NIGHTS,
+            "2026-12-30T23:00",
+            "frozen until 2027-01-01 05:00 UTC (2026-12-01T12:00 to 2026-12-31, then daily 22:00 "
+            "to 06:00, Europe/Berlin)",
+            id="only the windows that lead to the end are named",
+        ),
+        pytest.param(
+            {
+                "dates": [
+                    {"from": f"2026-12-01T{hour:02}:00", "to": f"2026-12-01T{hour + 1:02}:00"}
+                    for hour in range(5)
+                ]
+            },
+            "2026-11-30T23:00",
+            "frozen until 2026-12-01 04:00 UTC (2026-12-01T00:00 to 2026-12-01T01:00, then "
+            "2026-12-01T01:00 to 2026-12-01T02:00, then 2026-12-01T02:00 to 2026-12-01T03:00, "
+            "then 2 more, Europe/Berlin)",
+            id="of many windows the first are named",
+        ),
+    ],
+)  # fmt: skip
+def test_why_it_is_frozen_is_said_in_one_line(windows: dict[str, Any], now: str, text: str) -> None:
+    frozen = freeze(**windows).at(moment(now))
+    assert frozen is not None
+    assert frozen.text == text
+
+
+def test_a_zone_that_the_machine_lost_freezes_and_spoils_no_stored_policy() -> None:
+    snapshot = parse(changed(freeze={"zone": BERLIN, **WEEKEND})).snapshot()
+    stored = Policy.model_validate_json(snapshot.replace(BERLIN, "Europe/Atlantis"))
+    now = moment("2026-11-25T12:00")
+    frozen = stored.frozen(now)
+    assert frozen is not None
+    assert frozen.until == now + timedelta(minutes=15)
+    assert frozen.text == (
+        "frozen, and nobody can say until when: this machine knows no time zone Europe/Atlantis; "
+        "install the tzdata package"
+    )
+
+
+def test_a_policy_without_a_freeze_is_never_frozen() -> None:
+    assert parse(changed()).frozen(moment("2026-12-24")) is None
+
+
+def test_a_policy_is_frozen_when_its_freeze_is() -> None:
+    policy = parse(changed(freeze={"zone": BERLIN, **WEEKEND}))
+    frozen = policy.frozen(moment("2026-11-28"))
+    assert frozen is not None
+    assert frozen.until == moment("2026-11-30T07:00")
+    assert policy.frozen(moment("2026-11-26")) is None
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+# By name: where the clock jumps by an hour, by half of one, at odd minutes, back for a month a
+# year, and never.
+ZONES = [BERLIN, LORD_HOWE, "Pacific/Chatham", "Africa/Casablanca", "Asia/Kathmandu"]
+BEGIN = moment("2026-09-01")
+MINUTES = 14 * 30 * 24 * 60
+CLOCKS = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 15, 30, 59]))
+WEEKDAYS = st.sampled_from(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
+DAYS = st.dates(BEGIN.date(), BEGIN.date() + timedelta(days=420)).map(str)
+PERIODS = {
+    "weekly": st.builds("{} {}".format, WEEKDAYS, CLOCKS),
+    "daily": CLOCKS,
+    "dates": DAYS | st.builds("{}T{}".format, DAYS, CLOCKS),
+}
+# Every change of a clock in that time lies within a day of one of these, for the zones above.
+CHANGES = [
+    moment(day)
+    for day in (
+        "2026-09-26", "2026-10-03", "2026-10-25", "2027-02-07", "2027-03-14", "2027-03-28",
+        "2027-04-03",
+    )
+]  # fmt: skip
+MOMENTS = st.one_of(
+    st.integers(0, MINUTES).map(lambda minutes: BEGIN + timedelta(minutes=minutes)),
+    st.builds(
+        lambda day, minutes: day + timedelta(minutes=minutes),
+        st.sampled_from(CHANGES),
+        st.integers(-24 * 60, 48 * 60),
+    ),
+)
+
+
+@st.composite
+def freezes(draw: st.DrawFn) -> Freeze:
+    windows: dict[str, Any] = {
+        period: draw(
+            st.lists(st.fixed_dictionaries({"from": times, "to": times}), min_size=1, max_size=3)
+        )
+        for period, times in PERIODS.items()
+        if draw(st.booleans())
+    }
+    try:
+        return freeze(draw(st.sampled_from(ZONES)), **windows)
+    except ValidationError:
+        assume(False)
+        raise
+
+
+@settings(deadline=None)
+@given(freezes(), MOMENTS)
+def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
+    frozen: Freeze, now: datetime
+) -> None:
+    stretch = frozen.at(now)
+    assume(stretch is not None)
+    assert stretch is not None
+    assert stretch.until > now
+    assert frozen.at(stretch.until) is None
+    for inside in (stretch.until - SECOND, now + (stretch.until - now) / 2):
+        last = frozen.at(inside)
+        assert last is not None
+        assert last.until == stretch.until
+
+
+@settings(deadline=None)
+@given(freezes(), MOMENTS, st.floats(0, 0.999))
+def test_nothing_is_frozen_before_the_stretch_that_comes(
+    frozen: Freeze, now: datetime, part: float
+) -> None:
+    coming = frozen.coming(now)
+    assume(coming is not None and frozen.at(now) is None)
+    assert coming is not None
+    begin, stretch = coming
+    assert now < begin < stretch.until
+    assert frozen.at(begin) == stretch
+    assert frozen.at(now + (begin - now) * part) is None
+
+
+@settings(deadline=None)
+@given(freezes(), MOMENTS)
+def test_it_is_frozen_when_the_clock_on_the_wall_shows_a_time_of_a_window(
+    frozen: Freeze, now: datetime
+) -> None:
+    """And only then, apart from days on which the clock shows an hour twice."""
+    wall = now.astimezone(ZoneInfo(frozen.zone))
+    shown = any(holds(wall, frozen))
+    if shown:
+        assert frozen.at(now) is not None
+    elif not any(is_set_back(wall + timedelta(hours=hours)) for hours in range(-26, 27)):
+        assert frozen.at(now) is None
+
+
+def holds(wall: datetime, frozen: Freeze) -> Iterator[bool]:
+    """Yield for each window whether it holds this reading of the clock, by the text it has."""
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    clock, day = f"{wall:%H:%M}", str(wall.date())
+    now: tuple[Any, ...]
+    for window in frozen.windows:
+        begin, end = window.text.removeprefix("daily ").split(" to ")
+        if window.text[:3] in days:
+            now = (wall.weekday(), clock)
+            ends = [(days.index(one[:3]), one[4:]) for one in (begin, end)]
+            yield ends[0] <= now < ends[1] if ends[0] < ends[1] else now >= ends[0] or now < ends[1]
+        elif window.text.startswith("daily"):
+            yield begin <= clock < end if begin < end else clock >= begin or clock < end
+        else:
+            last = f"{end}~" if "T" not in end else end  # a whole day ends after all its times
+            yield begin <= f"{day}T{clock}" < last
+
+
+def is_set_back(wall: datetime) -> bool:
+    """Tell whether the clock shows this reading twice, or another within the hour."""
+    return any(
+        reading.replace(fold=0).utcoffset() > reading.replace(fold=1).utcoffset()  # type: ignore[operator]
+        for reading in (wall, wall + timedelta(minutes=30))
+    )

@@ -1,0 +1,69 @@
+"""A service that has 100 % already, by a person's hand, gets the day of watching that it missed."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.account import AT_100_BY_HAND, OTHERS, POLICY, Account
+from tests.e2e.desk import HOUR, Desk
+from tests.e2e.table import ON_BOTH_STORES
+from tests.emulator import Emulator
+
+pytestmark = [pytest.mark.ministack, ON_BOTH_STORES]
+
+QUIET = POLICY.with_name("quiet-service.yaml")
+# Nothing was measured directly for weeks: a number (ms) stands where the shipped policy has a week.
+A_NUMBER = {
+    "{frozen: direct, from: 2026-11-09T00:00:00Z, to: 2026-11-16T00:00:00Z}": "{fixed: 240}",
+    "  direct: ": "  # direct: ",
+}
+
+
+@pytest.fixture
+def shop(ministack: Emulator, account: str) -> Account:
+    """An account whose function has the boolean at "true", and no percentage."""
+    found = Account.of(ministack, account)
+    found.create(pair=AT_100_BY_HAND)
+    return found
+
+
+@pytest.fixture
+def policy(desk: Desk) -> Path:
+    """The policy of a quiet service, with a number as its baseline."""
+    return desk.another_policy(QUIET, **A_NUMBER)
+
+
+def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_written(
+    desk: Desk, policy: Path
+) -> None:
+    assert desk.run("store", "init").status == 0
+    before, revision = desk.account.environment(), desk.account.revision()
+
+    adopted = desk.start(policy, "--adopt")
+    statuses = []
+    for _ in range(26):
+        desk.account.call_gateway_rarely(desk.now, desk.now + HOUR)
+        desk.move_clock(HOUR)
+        statuses.append(desk.tick().status)
+
+    assert adopted["weight"] == 100
+    assert set(statuses) == {0}
+    assert desk.account.environment() == before == {**OTHERS, **AT_100_BY_HAND}
+    assert desk.account.revision() == revision
+    ended = desk.status("quiet-service")
+    assert (ended["phase"], ended["weight"], ended["label"]) == ("succeeded", 100, "not refuted")
+    transitions = desk.history("quiet-service")
+    assert [one["kind"] for one in transitions] == ["started", "settled", "succeeded"]
+    settled, succeeded = (datetime.fromisoformat(one["at"]) for one in transitions[1:])
+    assert timedelta(hours=24) <= succeeded - settled <= timedelta(hours=26)
+
+
+def test_an_adopted_service_is_rolled_back_in_both_variables(desk: Desk, policy: Path) -> None:
+    assert desk.run("store", "init").status == 0
+    desk.start(policy, "--adopt")
+
+    assert desk.run("rollback", "quiet-service").status == 0
+
+    assert desk.account.pair() == ("0", "false")
+    assert desk.account.others() == OTHERS

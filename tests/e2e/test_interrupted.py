@@ -1,0 +1,83 @@
+"""Ticks that are killed, and ticks that lose an answer, at the worst places there are."""
+
+import pytest
+
+from tests.e2e.account import OTHERS
+from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy, Wanted, Way, named
+from tests.e2e.table import ON_A_TABLE, Table, saves_a_rollout, takes_a_rollout
+
+pytestmark = [pytest.mark.ministack, ON_A_TABLE]
+
+
+@pytest.mark.parametrize(
+    ("call", "way", "left"),
+    [
+        pytest.param("TransactWriteItems", Way.NOT_MADE, "10", id="before it saved"),
+        pytest.param("UpdateFunctionConfiguration", Way.NOT_MADE, "10", id="before it raised"),
+        pytest.param("UpdateFunctionConfiguration", Way.ON, "50", id="as it raised"),
+    ],
+)
+def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
+    started: Desk, program: Program, watched: Proxy, call: str, way: Way, left: str
+) -> None:
+    started.serve(72 * MINUTE)
+    with watched.holding(named(call)) as held:
+        killed = program.at(started.now).begin("tick")
+        held.wait()
+        killed.kill()
+        held.free(way)
+    started.account.revision()  # is there once the update is over
+    assert started.account.pair() == (left, "false")
+    before = Table.of(started.account).items
+
+    started.serve(MINUTE)
+    next_one = started.tick()
+    untouched = Table.of(started.account).items
+    started.serve(2 * MINUTE)
+    after_the_lease = started.tick()
+
+    assert (next_one.status, next_one.count("tick_lost"), untouched == before) == (75, 1, True)
+    assert after_the_lease.status == 0
+    assert started.account.pair() == ("50", "false")
+    assert started.account.others() == OTHERS
+    kinds = [kind for kind in started.kinds() if kind != "write_again"]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lost", "kinds"),
+    [
+        pytest.param(10, takes_a_rollout, [], id="that it has the rollout"),
+        pytest.param(10, saves_a_rollout, [], id="that an idle tick is saved"),
+        pytest.param(72, saves_a_rollout, ["advanced", "settled"], id="that a raise is saved"),
+        pytest.param(
+            72,
+            named("UpdateFunctionConfiguration"),
+            ["advanced", "settled"],
+            id="that the weight is written",
+        ),
+    ],
+)
+def test_a_tick_is_as_any_other_although_the_answer_was_lost(
+    started: Desk,
+    program: Program,
+    watched: Proxy,
+    minutes: int,
+    lost: Wanted,
+    kinds: list[str],
+) -> None:
+    before = Table.of(started.account)
+    started.serve(minutes * MINUTE)
+    trap = watched.lose_answer(lost)
+
+    answer = program.at(started.now).run("tick", "--json")
+
+    assert trap.caught.is_set()
+    assert (answer.status, answer.count("tick_completed")) == (0, 1)
+    assert started.kinds() == ["started", "settled", *kinds]
+    table = Table.of(started.account)
+    assert table.version == before.version + max(1, len(kinds))
+    assert started.account.pair() == ("50" if kinds else "10", "false")
+    assert started.tick().status == 0  # and the rollout is free for the next one

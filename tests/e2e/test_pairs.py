@@ -1,0 +1,122 @@
+"""A table of DynamoDB, and every tick twice at once: two schedulers, or a scheduler and a person.
+
+That two processes overlap is not left to chance: a proxy holds the first one that gets to work at
+its first look at the function, until the other one has ended.
+"""
+
+import json
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import groupby
+
+import pytest
+
+from tests.e2e.account import OTHERS, PERCENTAGE
+from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.program import LIMIT_S, Program
+from tests.e2e.proxy import Proxy, named
+from tests.e2e.table import ON_A_TABLE, Table, saves_a_rollout
+
+pytestmark = [pytest.mark.ministack, ON_A_TABLE]
+
+
+def pair(desk: Desk, program: Program, watched: Proxy) -> tuple[Answer, Answer]:
+    """Tick twice at once; return how the one ended that ended first, and then the other."""
+    before = Table.of(desk.account)
+    ticking = program.at(desk.now)
+    with watched.holding(named("GetFunctionConfiguration")) as held, ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(ticking.run, "tick", "--json") for _ in range(2)]
+        done, _ = wait(running, LIMIT_S, FIRST_COMPLETED)
+        between = Table.of(desk.account)
+        held.free()
+    (first,) = done
+    (second,) = (one for one in running if one is not first)
+    assert between.but_leases() == before.but_leases()  # whoever ended first changed nothing
+    assert between.fence == before.fence + 1  # and one of them alone was let in
+    return first.result(), second.result()
+
+
+def weights_written(watched: Proxy) -> list[str]:
+    """Return the percentage of every write to the function, refused ones included."""
+    writes = filter(named("UpdateFunctionConfiguration"), watched.calls)
+    return [json.loads(one.body)["Environment"]["Variables"][PERCENTAGE] for one in writes]
+
+
+def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_way_to_100(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    created = Table.of(started.account)
+    seen: list[tuple[str, str]] = []
+    for length in [36 * MINUTE] * 4 + [8 * HOUR] * 2 + [9 * HOUR]:
+        started.serve(length)
+        loser, winner = pair(started, program, watched)
+        assert (loser.status, winner.status) == (75, 0)
+        assert (loser.count("tick_lost"), winner.count("tick_completed")) == (1, 1)
+        seen.append(started.account.pair())
+
+    assert [one for one, _ in groupby(seen)] == [("10", "false"), ("50", "false"), ("100", "true")]
+    assert weights_written(watched) == ["50", "100"]  # once each; 10 was the start's
+    assert started.account.others() == OTHERS
+    status = started.status()
+    assert (status["phase"], status["weight"], status["label"]) == ("succeeded", 100, "not refuted")
+    assert started.kinds() == [
+        "started", "settled", "advanced", "settled", "advanced", "settled", "succeeded",
+    ]  # fmt: skip
+    table = Table.of(started.account)
+    assert table.version - created.version == sum(map(saves_a_rollout, watched.calls))
+    assert table.entries == list(range(1, len(table.entries) + 1))
+
+
+def test_of_two_ticks_at_once_one_rolls_a_sick_release_back(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    def pass_by() -> None:
+        if started.account.pair() == ("0", "false"):
+            started.move_clock(14 * MINUTE)  # nobody calls the canary any more
+        else:
+            started.serve(14 * MINUTE, failing=3)
+
+    for _ in range(3):
+        pass_by()
+        loser, winner = pair(started, program, watched)
+        assert (loser.status, winner.status) == (75, 0)
+
+    assert started.account.pair() == ("0", "false")
+    assert weights_written(watched) == ["0"]
+    assert started.kinds() == ["started", "settled", "rolling_back", "rolled_back", "drained"]
+    assert started.status()["reason"] == "gate_failed"
+
+
+@pytest.mark.parametrize(
+    ("failing", "operation"),
+    [
+        pytest.param(0, "GetFunctionConfiguration", id="is about to look"),
+        pytest.param(0, "GetMetricData", id="is about to measure"),
+        pytest.param(0, "TransactWriteItems", id="is about to save that it raises"),
+        pytest.param(0, "UpdateFunctionConfiguration", id="is about to raise"),
+        pytest.param(3, "UpdateFunctionConfiguration", id="is about to lower"),
+        pytest.param(3, "TransactWriteItems", id="is about to save that it lowered"),
+    ],
+)
+def test_a_rollback_by_hand_wins_over_a_tick_that(
+    started: Desk, program: Program, watched: Proxy, operation: str, failing: int
+) -> None:
+    started.serve(72 * MINUTE, failing=failing)
+    now = program.at(started.now)
+    with watched.holding(named(operation)) as held:
+        tick = now.begin("tick", "--json")
+        held.wait()
+        rollback = now.run("rollback", ROLLOUT, "--reason", "customers called", "--json")
+        by_hand, waited = started.account.pair(), tick.has_ended()
+        held.free()
+        ticked = tick.answer()
+
+    assert (rollback.status, by_hand, waited) == (0, ("0", "false"), False)
+    assert ticked.status in (0, 75)
+    assert started.account.pair() == ("0", "false")
+    kinds = started.kinds()
+    assert (kinds.count("rolling_back"), kinds.count("rolled_back")) == (1, 1)
+    assert started.status()["phase"] == "rolled_back"
+    started.move_clock(MINUTE)
+    assert started.tick().status == 0  # nothing is held, and nothing is left to do
+    assert started.account.pair() == ("0", "false")
+    assert started.kinds() == kinds

@@ -1,0 +1,58 @@
+"""A rehearsal is the same story whatever store it is told into."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli import main
+from tests.e2e import table
+from tests.e2e.account import POLICY
+from tests.emulator import Emulator
+
+pytestmark = pytest.mark.ministack
+
+
+@pytest.fixture
+def folder(
+    ministack: Emulator,
+    account: str,
+    loads_models_once: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A folder for files, and an account for tables; Lambda and CloudWatch are simulated."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"),
+    [
+        ("healthy", "succeeded"),
+        ("error-burst", "rolled_back"),
+        ("cdk-reset", "rolled_back"),
+        ("console-up", "paused"),
+        ("contradiction", "paused"),
+        ("second-owner", "succeeded"),
+        ("alias-reset", "paused"),
+        ("meddling-human", "paused"),
+    ],
+)
+def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
+    scenario: str, status: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rehearsed(store: str) -> dict[str, Any]:
+        assert main(["store", "init", "--store", store]) == 0
+        capsys.readouterr()
+        arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--every", "5m"]
+        assert main([*arguments, "--store", store, "--expect", status, "--json"]) == 0
+        story: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return story
+
+    on_a_file = rehearsed(f"sqlite:///{folder / 'rehearsal.db'}")
+    on_a_table = rehearsed(table.URL)
+
+    assert on_a_table == on_a_file  # with every weight, sentence, moment, finding and call

@@ -1,0 +1,147 @@
+"""The plan of a policy: what waits for a person, and when nothing advances."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from controller.core.policy import parse
+from controller.render.plan import plan_data, plan_text
+from tests.core.test_policy import changed
+
+FREEZE = {
+    "zone": "Europe/Berlin",
+    "weekly": [{"from": "fri 16:00", "to": "mon 08:00"}],
+    "dates": [{"from": "2026-12-23", "to": "2027-01-02"}],
+}
+WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
+SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
+ONCE = {"zone": "UTC", "dates": [{"from": "2026-11-01", "to": "2026-11-02"}]}
+
+
+def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
+    return plan_text(parse(changed(**changes)), now).splitlines()
+
+
+def test_a_plain_plan_says_nothing_of_freezes_and_approvals() -> None:
+    text = "\n".join(lines())
+    assert "takes     25h 10m when every gate passes at once\n" in text
+    assert "freeze" not in text
+    assert "approval" not in text
+
+
+def test_a_step_that_needs_approval_says_so() -> None:
+    told = lines(steps__1__approval="required")
+    assert "   10 %  2m warm-up, then 1h of bake; gate: works, fast" in told
+    assert "  100 %  needs approval; 2m warm-up, then 24h of bake; gate: works, fast" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_out"),
+    [
+        pytest.param({"freeze": FREEZE}, "freeze", id="a freeze"),
+        pytest.param({"steps__1__approval": "required"}, "approval", id="an approval"),
+        pytest.param(
+            {"freeze": FREEZE, "steps__1__approval": "required"}, "approval or freeze", id="both"
+        ),
+    ],
+)
+def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
+    assert (
+        f"  takes     25h 10m when every gate passes at once, without waits for {left_out}"
+        in lines(**changes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("freeze", "now", "told"),
+    [
+        pytest.param(
+            FREEZE,
+            WEDNESDAY,
+            [
+                "  freeze    no step is taken: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+                "(Europe/Berlin)",
+                "            next from 2026-11-27 15:00 UTC: frozen until 2026-11-30 07:00 UTC "
+                "(fri 16:00 to mon 08:00, Europe/Berlin)",
+            ],
+            id="the next one",
+        ),
+        pytest.param(
+            FREEZE,
+            SATURDAY,
+            [
+                "  freeze    no step is taken: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+                "(Europe/Berlin)",
+                "            now frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, "
+                "Europe/Berlin)",
+            ],
+            id="the one that is now",
+        ),
+        pytest.param(
+            ONCE,
+            WEDNESDAY,
+            ["  freeze    no step is taken: 2026-11-01 to 2026-11-02 (UTC)"],
+            id="none any more",
+        ),
+    ],
+)
+def test_a_freeze_is_shown_with_the_stretch_that_matters(
+    freeze: dict[str, Any], now: datetime, told: list[str]
+) -> None:
+    text = lines(now, freeze=freeze)
+    start = text.index(told[0])
+    assert text[start : start + len(told) + 1] == [*told, ""]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "now", "data"),
+    [
+        pytest.param(
+            FREEZE,
+            WEDNESDAY,
+            {
+                "zone": "Europe/Berlin",
+                "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
+                "frozen_until": None,
+                "next_begin": "2026-11-27T15:00:00+00:00",
+                "next_until": "2026-11-30T07:00:00+00:00",
+            },
+            id="free",
+        ),
+        pytest.param(
+            FREEZE,
+            SATURDAY,
+            {
+                "zone": "Europe/Berlin",
+                "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
+                "frozen_until": "2026-11-30T07:00:00+00:00",
+                "next_begin": "2026-12-04T15:00:00+00:00",
+                "next_until": "2026-12-07T07:00:00+00:00",
+            },
+            id="frozen",
+        ),
+        pytest.param(
+            ONCE,
+            WEDNESDAY,
+            {
+                "zone": "UTC",
+                "windows": ["2026-11-01 to 2026-11-02"],
+                "frozen_until": None,
+                "next_begin": None,
+                "next_until": None,
+            },
+            id="over",
+        ),
+    ],
+)
+def test_a_program_reads_the_freeze(
+    freeze: dict[str, Any], now: datetime, data: dict[str, Any]
+) -> None:
+    assert plan_data(parse(changed(freeze=freeze)), now)["freeze"] == data
+
+
+def test_a_program_reads_which_steps_need_approval() -> None:
+    data = plan_data(parse(changed(steps__1__approval="required")), WEDNESDAY)
+    assert [step["needs_approval"] for step in data["steps"]] == [False, True]
+    assert "freeze" not in data

@@ -1,0 +1,42 @@
+"""An idle tick costs what the benchmark says; its figures are counts, so they hold everywhere."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from benchmarks.idle_tick import BY_ID, BY_SCHEDULE, EARLY, Idle, on_a_file, on_a_table
+
+LOOK = {"lambda:GetFunctionConfiguration": 1, "cloudwatch:GetMetricData": 1}
+TAKE_AND_SAVE = {"dynamodb:UpdateItem": 2}
+FIND = {"dynamodb:Query": 1}
+
+
+@pytest.mark.parametrize(
+    ("ticks", "by_id", "by_schedule"),
+    [
+        pytest.param(on_a_file, LOOK, LOOK, id="two calls with a file"),
+        pytest.param(
+            on_a_table,
+            {**TAKE_AND_SAVE, **LOOK},
+            {**FIND, **TAKE_AND_SAVE, **LOOK},
+            id="four with a table, and a fifth to find the rollout",
+        ),
+    ],
+)
+def test_an_idle_tick_makes(
+    ticks: Callable[[timedelta], Iterator[Idle]],
+    by_id: dict[str, int],
+    by_schedule: dict[str, int],
+) -> None:
+    calls = {tick.ticked: tick.calls for tick in ticks(EARLY)}
+
+    assert calls == {BY_ID: by_id, BY_SCHEDULE: by_schedule}
+
+
+def test_an_idle_tick_on_a_table_takes_six_write_units_and_half_a_read_unit() -> None:
+    by_id, by_schedule = on_a_table(EARLY)
+
+    assert 2_048 < by_id.item_bytes < 3_072  # three units for each of two writes
+    assert (by_id.write_units, by_id.read_units) == (6, 0)
+    assert (by_schedule.write_units, by_schedule.read_units) == (6, 0.5)

@@ -1,0 +1,57 @@
+"""The image: what goes into it, and how it is started. It takes a registry to build it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def instructions(name: str) -> list[str]:
+    """Return what follows each instruction `name`, its lines joined."""
+    joined = DOCKERFILE.replace("\\\n", " ")
+    return re.findall(rf"^{name} (.*)$", joined, re.MULTILINE)
+
+
+def copied() -> list[str]:
+    """Return what the build takes from the checkout."""
+    own = [line for line in instructions("COPY") if not line.startswith("--from")]
+    return [name for line in own for name in line.split()[:-1]]
+
+
+def test_all_that_is_copied_is_there_and_all_else_is_ignored() -> None:
+    ignored, *exceptions = [
+        line
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    assert ignored == "*"
+    assert {name.removeprefix("!") for name in exceptions} == {*copied(), "**/__pycache__"}
+    assert all((ROOT / name).exists() for name in copied())
+
+
+def test_it_runs_the_program_itself_as_nobody_in_particular() -> None:
+    *_, user = instructions("USER")
+    (entrypoint,) = instructions("ENTRYPOINT")
+    assert user == "10001:10001"
+    assert json.loads(entrypoint) == ["rolloutctl"]  # no shell, which would keep SIGTERM to itself
+
+
+def test_nothing_is_installed_without_its_hash() -> None:
+    installs = re.findall(r"pip[^&]*? install ([^&]*)", " ".join(instructions("RUN")))
+    assert len(installs) == 3
+    assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+LOCKS = [*ROOT.glob("requirements*.lock"), ROOT / "tests" / "e2e" / "ministack.lock"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: Path) -> None:
+    line = re.compile(r"[a-z0-9.-]+==[^ ]+( ; .*?)?( --hash=sha256:[0-9a-f]{64})+")
+    text = re.sub(r" \\\n +", " ", lock.read_text(encoding="utf-8"))
+    assert all(line.fullmatch(one) for one in text.splitlines())
+    assert "//" not in text
