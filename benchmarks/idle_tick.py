@@ -29,8 +29,8 @@ from moto import mock_aws
 from controller import events
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb_items import rollout_key, size_of
-from controller.adapters.dynamodb_table import create_table
+from controller.adapters.dynamodb.items import rollout_key, size_of
+from controller.adapters.dynamodb.table import create_table
 from controller.bootstrap import Stage, rehearsal
 from controller.loader import load
 from controller.start import Request, start

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from controller.adapters.aws import Clients
 from controller.adapters.sqlite import SqliteStore
-from controller.adapters.sqlite_file import explained
+from controller.adapters.sqlite.file import explained
 from controller.errors import NoStoreError, UsageError
 from controller.ports import Clock, Store
 from controller.settings import DynamoDbPlace, Place, SqlitePlace
@@ -46,7 +46,7 @@ def make(place: Place, clients: Clients, clock: Clock) -> bool:
             with SqliteStore(path):
                 return new
         case DynamoDbPlace(table=table):
-            from controller.adapters.dynamodb_table import create_table
+            from controller.adapters.dynamodb.table import create_table
 
             return create_table(clients.get("dynamodb"), table, clock)
         case unreachable:
@@ -60,7 +60,7 @@ def template(place: Place) -> str:
             f"{place.path} is a file, which no template makes; name a table: "
             "--store dynamodb://TABLE"
         )
-    from controller.adapters.dynamodb_table import template as table_template
+    from controller.adapters.dynamodb.table import template as table_template
 
     return table_template(place.table)
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb_table import create_table
+from controller.adapters.dynamodb.table import create_table
 
 TABLE = "rollouts"
 

@@ -527,6 +527,16 @@ class StoreContract:
         moved(store, store.load("young#1"), moved_to="another")
         assert store.all() == ("old#1", "middle#1", "young#1")
 
+    def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
+        self, store: Store
+    ) -> None:
+        """A person rolls an old success back, whoever owns the target by now."""
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        done = moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        started(store, a_rollout("checkout#2", created=NOON + MINUTE), LOCK)
+        moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
+        assert store.active(NOON) == ("checkout#1", "checkout#2")
+
     def test_the_oldest_active_rollout_comes_first(self, store: Store) -> None:
         """To the microsecond, which text without fractions would sort wrongly."""
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}

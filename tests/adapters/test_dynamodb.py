@@ -12,8 +12,8 @@ from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb_calls import UnansweredError
-from controller.adapters.dynamodb_table import create_table
+from controller.adapters.dynamodb.calls import UnansweredError
+from controller.adapters.dynamodb.table import create_table
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.ports import Store
 from tests.adapters.odd_dynamodb import (

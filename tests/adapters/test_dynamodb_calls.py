@@ -8,9 +8,9 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from controller.adapters import dynamodb_calls
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb_calls import TRIES, UnansweredError
+from controller.adapters.dynamodb import calls as dynamodb_calls
+from controller.adapters.dynamodb.calls import TRIES, UnansweredError
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb_table import BACKED_UP_WITHIN, SHAPE, create_table, template
+from controller.adapters.dynamodb.table import BACKED_UP_WITHIN, SHAPE, create_table, template
 from controller.errors import StoreError
 from controller.ports import Clock
 from tests.adapters import odd_dynamodb as odd

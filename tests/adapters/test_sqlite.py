@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from controller.adapters import sqlite_file, sqlite_layout
 from controller.adapters.sqlite import SqliteStore
+from controller.adapters.sqlite import file as sqlite_file
+from controller.adapters.sqlite import layout as sqlite_layout
 from controller.core import codec
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout

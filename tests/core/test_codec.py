@@ -139,7 +139,8 @@ def test_a_newer_state_asks_for_an_upgrade() -> None:
     with pytest.raises(StoreError) as raised:
         codec.load("checkout#1", newer, SNAPSHOT)
     assert str(raised.value) == (
-        f"checkout#1 was written by a newer rolloutctl (schema {SCHEMA + 1}, this one reads {SCHEMA}); upgrade"
+        f"checkout#1 was written by a newer rolloutctl (schema {SCHEMA + 1}, this one reads "
+        f"{SCHEMA}); upgrade"
     )
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from controller.adapters import store_refusals as refusals
-from controller.adapters.dynamodb_calls import Table
-from controller.adapters.dynamodb_items import Item, lock_key, rollout_key, text
-from controller.adapters.dynamodb_writes import ABSENT, Write, delete, put, update
+from controller.adapters.dynamodb.calls import Table
+from controller.adapters.dynamodb.items import Item, lock_key, rollout_key, text
+from controller.adapters.dynamodb.writes import ABSENT, Write, delete, put, update
 
 
 def taking(table: Table, rollout_id: str, locks: Sequence[str]) -> list[Write]:

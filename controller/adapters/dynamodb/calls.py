@@ -17,8 +17,8 @@ from controller.adapters.aws import (
     is_passing,
     told,
 )
-from controller.adapters.dynamodb_items import Attribute, Item
-from controller.adapters.dynamodb_writes import MOST_BYTES, MOST_WRITES, Write
+from controller.adapters.dynamodb.items import Attribute, Item
+from controller.adapters.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # of a write that meets another one at the same moment

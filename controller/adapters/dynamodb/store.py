@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from controller.adapters import dynamodb_items as items
-from controller.adapters import dynamodb_outcome as outcome
 from controller.adapters import store_refusals as refusals
-from controller.adapters.dynamodb_calls import RefusedError, UnansweredError
-from controller.adapters.dynamodb_items import Attribute, Item, moment, number, text
-from controller.adapters.dynamodb_locks import taking
-from controller.adapters.dynamodb_reader import DynamoDbReader
-from controller.adapters.dynamodb_writes import ABSENT, Write, batches, check, put, update
+from controller.adapters.dynamodb import items as items
+from controller.adapters.dynamodb import outcome as outcome
+from controller.adapters.dynamodb.calls import RefusedError, UnansweredError
+from controller.adapters.dynamodb.items import Attribute, Item, moment, number, text
+from controller.adapters.dynamodb.locks import taking
+from controller.adapters.dynamodb.reader import DynamoDbReader
+from controller.adapters.dynamodb.writes import ABSENT, Write, batches, check, put, update
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
@@ -29,7 +29,7 @@ _FREE = "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :
 
 
 class DynamoDbStore(DynamoDbReader):
-    """`Store` in the DynamoDB table called `table`, which `dynamodb_table` makes.
+    """`Store` in the DynamoDB table called `table`, which `table.py` makes.
 
     Raises NoStoreError when there is no such table, StoreError when it cannot be used, from every
     method.

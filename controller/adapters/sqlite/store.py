@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from controller.adapters import sqlite_queries as sql
 from controller.adapters import store_refusals as refusals
-from controller.adapters.sqlite_file import explained, open_file
+from controller.adapters.sqlite import queries as sql
+from controller.adapters.sqlite.file import explained, open_file
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout

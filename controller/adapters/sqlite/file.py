@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from controller.adapters.sqlite_layout import (
+from controller.adapters.sqlite.layout import (
     LAYOUT,
     OURS,
     TABLES,

@@ -7,9 +7,9 @@ the second one refused because of it; the write id in the item tells.
 from typing import TypeAlias
 
 from controller.adapters import store_refusals as refusals
-from controller.adapters.dynamodb_calls import RefusedError, Table, UnansweredError
-from controller.adapters.dynamodb_items import Attribute, Item, rollout_of
-from controller.adapters.dynamodb_writes import Write
+from controller.adapters.dynamodb.calls import RefusedError, Table, UnansweredError
+from controller.adapters.dynamodb.items import Attribute, Item, rollout_of
+from controller.adapters.dynamodb.writes import Write
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from controller.adapters.dynamodb_items import Attribute, Item, number, size_of
+from controller.adapters.dynamodb.items import Attribute, Item, number, size_of
 
 ABSENT: Final = "attribute_not_exists(#pk)"
 # DynamoDB's limits of one transaction, the second one with room for expressions and keys.

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from controller.adapters import dynamodb_items as items
 from controller.adapters import store_refusals as refusals
-from controller.adapters.dynamodb_calls import Table
-from controller.adapters.dynamodb_items import Item, text
-from controller.adapters.dynamodb_locks import owner_of
+from controller.adapters.dynamodb import items as items
+from controller.adapters.dynamodb.calls import Table
+from controller.adapters.dynamodb.items import Item, text
+from controller.adapters.dynamodb.locks import owner_of
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 

@@ -63,7 +63,9 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
         "exposed_from": _moment(rollout.exposed_from),
         "exposed_to": _moment(rollout.exposed_to),
     }
-    return {**found, "active": None} if rollout.closed and watched is None else found
+    if not rollout.closed:  # also one that had lost its target, and that a person rolls back again
+        return {**found, "active": ACTIVE}
+    return found if watched else {**found, "active": None}
 
 
 def created(rollout: Rollout, locks: Sequence[str]) -> Item:
