@@ -1,18 +1,18 @@
-"""Whatever happens to a rollout, its history derives again, decision by decision."""
+"""Whatever happens to a rollout, its history derives again, decision by decision.
+
+That of every shipped policy in every scenario: tests/test_policies.py.
+"""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from controller import bootstrap, events
+from controller import events
 from controller.core.asked import Ask, Verb
 from controller.core.replay import Replay, replay
 from controller.errors import RolloutError
-from controller.loader import load
 from controller.ports import Store
-from controller.rehearsal import rehearse
 from controller.render.replay import replay_lines
 from tests.stage import on_stage, short
 from tests.wandering import wandered
@@ -40,17 +40,6 @@ def assert_same(store: Store) -> list[Replay]:
     told = ["\n".join(replay_lines(one)) for one in replays if not one.same]
     assert not told, told[0]
     return replays
-
-
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
-def test_every_shipped_scenario_derives_again(policy: Path, scenario: Path) -> None:
-    ladder = load(policy)
-    long = sum((step.bake for step in ladder.steps), timedelta()) > timedelta(days=2)
-    every = timedelta(minutes=30 if long else 5)
-    with bootstrap.rehearsal(ladder, scenario.stem, 1) as stage:
-        rehearse(stage.runner, stage.world, stage.policy, every=every, on_tick=lambda rollout: None)
-        assert all(one.decisions >= 3 for one in assert_same(stage.runner.store))
 
 
 @pytest.mark.parametrize("seed", range(12))
