@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from controller import acting
 from controller.adapters.clock import SystemClock
 from controller.cli import main
 
@@ -23,5 +24,6 @@ def move_clock(moment: datetime) -> None:
 
 
 if __name__ == "__main__":
+    acting.LOOK_EVERY = timedelta(milliseconds=100)  # an update of the emulator takes half a second
     move_clock(datetime.fromisoformat(sys.argv[1]))
     sys.exit(main(sys.argv[2:]))

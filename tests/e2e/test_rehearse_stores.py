@@ -29,25 +29,25 @@ def folder(
 
 
 @pytest.mark.parametrize(
-    ("scenario", "status"),
+    ("scenario", "every", "status"),
     [
-        ("healthy", "succeeded"),
-        ("error-burst", "rolled_back"),
-        ("cdk-reset", "rolled_back"),
-        ("console-up", "paused"),
-        ("contradiction", "paused"),
-        ("second-owner", "succeeded"),
-        ("alias-reset", "paused"),
-        ("meddling-human", "paused"),
+        ("healthy", "15m", "succeeded"),
+        ("error-burst", "5m", "rolled_back"),
+        ("cdk-reset", "5m", "rolled_back"),
+        ("console-up", "5m", "paused"),
+        ("contradiction", "5m", "paused"),
+        ("second-owner", "15m", "succeeded"),
+        ("alias-reset", "5m", "paused"),
+        ("meddling-human", "5m", "paused"),
     ],
 )
 def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
-    scenario: str, status: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    scenario: str, every: str, status: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def rehearsed(store: str) -> dict[str, Any]:
         assert main(["store", "init", "--store", store]) == 0
         capsys.readouterr()
-        arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--every", "5m"]
+        arguments = ["rehearse", str(POLICY), "--scenario", scenario, "--every", every]
         assert main([*arguments, "--store", store, "--expect", status, "--json"]) == 0
         story: dict[str, Any] = json.loads(capsys.readouterr().out)
         return story
