@@ -1,4 +1,4 @@
-"""How long a whole rehearsal takes, and what an idle tick asks of AWS.
+"""How long a whole rehearsal takes, and what it asks of AWS.
 
     python benchmarks/rehearsal.py [--runs 5] [--json]
 
@@ -19,11 +19,8 @@ from pathlib import Path
 
 from controller import events
 from controller.bootstrap import rehearsal
-from controller.core.rollout import Rollout
 from controller.loader import load
 from controller.rehearsal import rehearse
-from controller.start import Request, start
-from controller.walk import walk
 
 ROOT = Path(__file__).resolve().parents[1]
 POLICY = ROOT / "policies" / "execution-api.yaml"
@@ -47,7 +44,7 @@ def main() -> int:
         "floor_s": round(statistics.median(floor for _, floor in pairs), 2),
         "ratio": round(statistics.median(own / floor for own, floor in pairs), 2),
         "budget_s": BUDGET_S,
-        **_calls(),
+        **_whole(),
     }
     if options.json:
         print(json.dumps(figures, indent=2))
@@ -62,21 +59,8 @@ def _timed(*arguments: str) -> float:
     return time.perf_counter() - begin
 
 
-def _calls() -> dict[str, object]:
-    """Count the AWS calls of one idle tick, ten minutes into the first bake, and of everything."""
-    with rehearsal(load(POLICY), "healthy", 1) as stage:
-        rollout: Rollout = start(stage.runner, Request(stage.policy)).rollout
-        until = stage.runner.clock.now() + timedelta(minutes=10)
-        for visit in walk(
-            stage.runner, rollout, every=timedelta(minutes=1), until=until, done=lambda _: False
-        ):
-            rollout = visit.rollout
-        before = stage.world.calls.copy()
-        stage.runner.tick([rollout.id])
-        idle = {
-            f"{service}:{name}": count
-            for (service, name), count in (stage.world.calls - before).items()
-        }
+def _whole() -> dict[str, object]:
+    """Count the ticks of a whole rehearsal, and its AWS calls."""
     with rehearsal(load(POLICY), "healthy", 1) as stage:
         outcome = rehearse(
             stage.runner,
@@ -85,7 +69,7 @@ def _calls() -> dict[str, object]:
             every=timedelta(minutes=1),
             on_tick=lambda _: None,
         )
-    return {"idle_tick_calls": idle, "ticks": outcome.ticks, "all_calls": dict(outcome.calls)}
+    return {"ticks": outcome.ticks, "all_calls": dict(outcome.calls)}
 
 
 if __name__ == "__main__":

@@ -116,8 +116,10 @@ class Runner:
 
     # --- people ---------------------------------------------------------------------------------
 
-    def begin(self, decision: Decision, target: Reading) -> Rollout:
+    def begin(self, decision: Decision, target: Reading) -> Visit:
         """Create the rollout of `decision`, take its locks, and carry out its first move.
+
+        What comes after the creation may fail to be saved: that is a problem of the visit.
 
         Raises TargetTakenError, StateConflictError: nothing was touched.
         """
@@ -127,8 +129,8 @@ class Runner:
         try:
             if decision.move is None:  # the weight is live already
                 self._acting.tell(rollout, decision.notices)
-                return self._carrying.follow(rollout, rollout.weight, FOLLOW).rollout
-            return self._carrying.after_save(rollout, decision, FOLLOW).rollout
+                return self._carrying.follow(rollout, rollout.weight, FOLLOW)
+            return self._carrying.after_save(rollout, decision, FOLLOW)
         finally:
             self._leasing.give_back(rollout.id)
 

@@ -67,7 +67,11 @@ def start(runner: Runner, request: Request) -> Started:
         now,
         live_step(request.policy, reading) if request.adopt else None,
     )
-    return Started(runner.begin(first, reading), created=True, warnings=checked.warnings)
+    begun = runner.begin(first, reading)
+    warnings = checked.warnings
+    if begun.problem:
+        warnings = (*warnings, f"it was created, and then could not be saved: {begun.problem}")
+    return Started(begun.rollout, created=True, warnings=warnings)
 
 
 def retry(runner: Runner, rollout_id: str, why: str) -> Started:

@@ -13,7 +13,7 @@ from controller.errors import RolledBackError, TargetTakenError, UsageError
 from controller.simulation.fake_lambda import code_digest
 from controller.start import Request, look, retry, start
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
-from tests.stage import SECRET, SHORT, WRITE, Stage, on_stage, short, variables
+from tests.stage import SECRET, SHORT, WRITE, ReadOnlyStore, Stage, on_stage, short, variables
 
 # The short policy with a latency beside it, held against the stable path of the last hour.
 FROZEN: dict[str, Any] = {
@@ -694,3 +694,12 @@ def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -
     second = retry(stage.runner, "orders#1", "once").rollout
     again = retry(stage.runner, "orders#1", "twice")
     assert (again.created, again.rollout) == (False, second)
+
+
+def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
+    """A role that may create and not update would else be noticed by nobody but the next tick."""
+    with on_stage(tmp_path) as stage:
+        stage.saves_into(ReadOnlyStore(stage.store))
+        started = start(stage.runner, Request(stage.policy))
+        assert "created, and then could not be saved: the disk is full" in started.warnings[-1]
+        assert stage.variables[stage.policy.target.percentage] == "10"
