@@ -40,7 +40,7 @@ class Acting:
         """
         rollout = decision.rollout
         try:
-            self.looking.target_of(rollout).lower_to_zero(move.within)
+            self.looking.target_of(rollout).lower_to_zero(move.within, void=move.void)
         except TargetError as error:
             log.critical("lower_failed", **facts(rollout, error))
             if move.must_succeed or isinstance(error, WriteRefusedError):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from controller.core.observation import Reading, Update
+from controller.core.policy import LambdaEnv
 from controller.ports import Clock, Target
 
 # How long it may take, twice: to write 0 % and to see it in force.
@@ -22,3 +23,10 @@ def lower_and_confirm(target: Target, clock: Clock) -> Reading:
         clock.sleep(LOOK_EVERY)
         reading = target.read()
     return reading
+
+
+def command(target: LambdaEnv) -> str:
+    """Return what somebody types to have `target` lowered."""
+    names = f"--function {target.function} --percentage {target.percentage}"
+    boolean = f" --boolean {target.boolean}" if target.boolean else ""
+    return f"rolloutctl rollback {names}{boolean}"

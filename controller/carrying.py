@@ -13,6 +13,7 @@ from controller.acting import Acting
 from controller.core.decide import decide
 from controller.core.effects import Alert, Decision, Lower, Shift
 from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.overtaken import BACK, too_late
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
 from controller.leasing import Leasing
@@ -77,14 +78,32 @@ class Carrying:
     def after_save(self, rollout: Rollout, decision: Decision, patience: timedelta) -> Visit:
         """Do what comes after the save: tell people, shift, follow the move."""
         self.acting.tell(rollout, decision.notices)
-        match decision.move:
-            case Shift(weight=weight) as move if self.acting.shift_once(rollout, move):
-                visit = self.follow(rollout, weight, patience)
-            case Lower():
-                visit = self.follow(rollout, 0, patience)
-            case _:
-                visit = Visit(rollout)
-        return replace(visit, alerts=_alerts(decision))
+        visit = Visit(rollout)
+        if isinstance(decision.move, Shift):
+            visit = self._shift(rollout, decision.move, patience)
+        elif isinstance(decision.move, Lower):
+            visit = self.follow(rollout, 0, patience)
+        return replace(visit, alerts=visit.alerts or _alerts(decision))
+
+    def _shift(self, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
+        """Write a weight once and follow it; take it back if others went back to 0 % meanwhile."""
+        visit = Visit(rollout)
+        if self.acting.shift_once(rollout, move):
+            visit = self.follow(rollout, move.weight, patience)
+        if visit.rollout.version > rollout.version and visit.rollout.phase not in BACK:
+            return visit  # nobody has saved in between
+        stored = self._as_stored(rollout)
+        if stored.rollout.phase not in BACK:
+            return visit
+
+        def back(stored: Rollout, seen: Observation, now: datetime) -> Decision:
+            return too_late(stored, rollout, seen, now)
+
+        try:
+            return self.insist(rollout.id, back, patience)
+        except StoreError as error:  # the next tick finds what was written, and lowers it
+            log.error("load_failed", **facts(rollout, error))
+            return Visit(stored.rollout, problem=str(error), saved=False)
 
     def follow(self, rollout: Rollout, weight: int, patience: timedelta) -> Visit:
         """Wait a while for `weight` to be in force; record it when it was seen."""
@@ -114,7 +133,8 @@ class Carrying:
     ) -> Visit:
         """Carry a rollback out until it is recorded; other runs may save first, again and again.
 
-        It waits for no lease, and takes the one that another run has.
+        It waits for no lease, and takes the one that another run has; nor does it ask who owns the
+        target. The lease is left to whoever called.
 
         lowered: the decision of which only the record is missing. Raises StoreError when there is
         none and the rollout cannot be read.
@@ -123,10 +143,10 @@ class Carrying:
         for _ in range(ROLLBACK_SAVES):
             self.leasing.give_back(rollout_id)
             try:
-                look = self.looking.look(self.looking.store.load(rollout_id))
-                seen = Observation(look.target, {}, look.owns)
-                lowered = decided(look.rollout, seen, look.now)
-                return self.out(look.rollout, seen, lowered, patience)
+                rollout = self.looking.store.load(rollout_id)
+                seen = Observation(self.looking.read_target(rollout))
+                lowered = decided(rollout, seen, self.looking.clock.now())
+                return self.out(rollout, seen, lowered, patience)
             except StateConflictError as error:
                 problem = error
             except StoreError as error:

@@ -4,11 +4,12 @@ Exactly one `tick_completed` per rollout and tick carries the story.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
@@ -26,9 +27,64 @@ CATALOGUE: Final = {
     "tick_lost": "another run holds the rollout or saved first; this one changed nothing",
     "lease_kept": "a lease could not be given back; other runs wait until it is over",
     "caller_unknown": "AWS did not say whose credentials these are; the login name is recorded",
+    "lease_failed": "the store takes no writes; the rollout may be lowered, and nothing else",
     "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
+    "rollout_retired": "an unfinished rollout lives in another store; nothing drives it from here",
+    "retired_unknown": "the store did not say whether rollouts live elsewhere; the tick goes on",
 }
+
+
+class Unfailing:
+    """A text stream that drops what nobody takes: no word that is lost may stop a rollback.
+
+    stream: None where a process has none. problem: what went wrong first; everything goes nowhere
+    from then on.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.problem: OSError | ValueError | None = None
+
+    def write(self, text: str) -> int:
+        """Write `text` if that is possible, and return its length."""
+        if not isinstance(text, str):  # Click asks in this way whether a stream is binary
+            raise TypeError("text is written here")
+        with self._forgiving():
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, if that is possible."""
+        with self._forgiving():
+            if self._stream is not None:
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Tell whether a person is looking."""
+        with self._forgiving():
+            return self._stream is not None and self._stream.isatty()
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # full, without a reader; closed
+            self.problem = self.problem or error
+            self._go_nowhere()
+
+    def _go_nowhere(self) -> None:
+        """Let nothing come of what is buffered: Python writes that once more when it ends."""
+        with suppress(OSError, ValueError, AttributeError):
+            place = self.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, place)
+            os.close(nowhere)
 
 
 class _NoRich(MetaPathFinder):
@@ -40,9 +96,12 @@ class _NoRich(MetaPathFinder):
 
 
 def configure(stream: TextIO | None = None, **facts: object) -> None:
-    """Send the logs of this process to `stream`, stderr by default; `facts` stand in every line."""
+    """Send the logs of this process to `stream`, stderr by default; `facts` stand in every line.
+
+    A stream that is closed, full or without a reader loses them, and stops nothing.
+    """
     structlog = _import_structlog()
-    stream = stream or sys.stderr
+    stream = _unfailing(stream or sys.stderr)
     renderer: Any = structlog.processors.JSONRenderer()
     if stream.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=False)
@@ -81,13 +140,17 @@ def warnings_only(stream: TextIO) -> Iterator[None]:
         **{
             **before,
             "wrapper_class": structlog.make_filtering_bound_logger(logging.WARNING),
-            "logger_factory": structlog.PrintLoggerFactory(stream),
+            "logger_factory": structlog.PrintLoggerFactory(_unfailing(stream)),
         }
     )
     try:
         yield
     finally:
         structlog.configure(**before)
+
+
+def _unfailing(stream: Any) -> TextIO:
+    return cast("TextIO", stream if isinstance(stream, Unfailing) else Unfailing(stream))
 
 
 def _drop(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:

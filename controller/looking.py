@@ -27,26 +27,26 @@ class OwnTarget:
     def read(self) -> Reading:
         """Return the weight as it stands. Raises WriteRefusedError for another target."""
         reading = self._target.read()
-        if reading.identity != self._identity:
-            raise WriteRefusedError(
-                f"{reading.identity} answers where the rollout runs on {self._identity}; nothing "
-                "is written: check the account and the region of these credentials"
-            )
+        self._check(reading)
         return reading
 
     def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` once; the token is of the right target, or refused."""
         self._target.shift_to(weight, token)
 
-    def lower_to_zero(self, within: timedelta) -> None:
-        """Write weight 0, unless it is known that this is another target."""
-        try:
-            self.read()
-        except WriteRefusedError:
-            raise
-        except TargetError:
-            pass  # lowering tries longer than a read, and says what is wrong
-        self._target.lower_to_zero(within)
+    def lower_to_zero(self, within: timedelta, *, void: str = "") -> None:
+        """Write weight 0, unless another target is what answers.
+
+        void: while the target carries this token, 0 is written even where it stands.
+        """
+        self._target.lower_to_zero(within, void=void, check=self._check)
+
+    def _check(self, reading: Reading) -> None:
+        if reading.identity != self._identity:
+            raise WriteRefusedError(
+                f"{reading.identity} answers where the rollout runs on {self._identity}; nothing "
+                "is written: check the account and the region of these credentials"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,19 @@ class Looking:
     targets: Targets
     metrics: MetricSource
     clock: Clock
-    _open: dict[str, Target] = field(default_factory=dict, init=False)
+    _open: dict[str, OwnTarget] = field(default_factory=dict, init=False)
 
-    def target_of(self, rollout: Rollout) -> Target:
+    def target_of(self, rollout: Rollout) -> OwnTarget:
         """Return the target of `rollout`, opened once."""
         if rollout.id not in self._open:
             self._open[rollout.id] = OwnTarget(self.targets(rollout.policy.target), rollout.target)
         return self._open[rollout.id]
 
     def look(self, rollout: Rollout) -> Look:
-        """Return `rollout` with its target read. Time never goes back behind what was recorded."""
+        """Return `rollout` with its target read. Time never goes back behind what was recorded.
+
+        Raises StoreError when the store does not tell who owns the target of a final rollout.
+        """
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
         owns = not rollout.final or self.store.owner(rollout.locks[0]) == rollout.id

@@ -31,9 +31,18 @@ class Target(Protocol):
         """
         ...
 
-    def lower_to_zero(self, within: timedelta) -> None:
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[Reading], object] | None = None,
+    ) -> None:
         """Write weight 0 over whatever stands there, trying until it is accepted.
 
+        void: while the target carries this token, 0 is written even where it stands; a raise under
+        it is refused from then on. check: is shown what stands there before each write, and what it
+        raises ends the matter.
         Raises WriteRefusedError at once when writing would lose settings, TargetError when
         `within` is over.
         """
@@ -90,9 +99,10 @@ class StateStore(Protocol):
         *,
         hold: datetime | None = None,
     ) -> None:
-        """Add a rollout and take the locks of its target; locks of closed rollouts are taken over.
+        """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
-        A closed rollout that loses one lock loses them all: it watches no target in part.
+        A final rollout that loses one lock loses them all: it watches no target in part. One that
+        was moved unfinished keeps them here, because another store drives its target.
         hold: until when this run alone has it; None: nobody does.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
@@ -101,7 +111,8 @@ class StateStore(Protocol):
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, which this run alone has until it saves, releases, or `until` passes.
 
-        A lease that is over at `now` is taken from its holder, whose saves fail from then on.
+        A lease that is over at `now` is taken from its holder, whose saves fail from then on. So is
+        one that ends later than twice the length asked for: a clock that was wrong has given it.
         Raises LeaseHeldError while another run has it, UnknownRolloutError, StoreError.
         """
         ...

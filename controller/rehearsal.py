@@ -99,7 +99,7 @@ def rehearse(
     entries = runner.store.history(rollout.id)
     return Outcome(
         rollout=rollout,
-        weights=tuple(e.body["weight_to"] for e in entries if e.kind == "settled"),
+        weights=tuple(entry.body["weight_to"] for entry in entries if _in_force(entry)),
         final_weight=world.weight_now(),
         ticks=ticks,
         started=begin,
@@ -109,6 +109,12 @@ def rehearse(
         refused=tuple(beside.refused),
         accepted=tuple(beside.accepted),
     )
+
+
+def _in_force(entry: Entry) -> bool:
+    """Tell whether the weight of `entry` was read back: a step's, or one that was adopted."""
+    adopted = entry.body["weight_from"] == entry.body["weight_to"]
+    return entry.kind == "settled" or (entry.kind == "started" and adopted)
 
 
 def _longest(policy: Policy) -> timedelta:

@@ -1,30 +1,33 @@
 """The tick: load, observe, decide, act, record. And what people ask for, on the same way."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller import events
 from controller.acting import Acting
 from controller.carrying import FOLLOW, Carrying, Visit
-from controller.core.asked import Ask, Verb, asked
+from controller.core.asked import MEASURED, Ask, Verb, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision, Lower
 from controller.core.observation import Observation, Reading
 from controller.core.overtaken import overtaken
 from controller.core.rollout import Rollout
-from controller.errors import (
-    LeaseHeldError,
-    StateConflictError,
-    StoreError,
-    UnknownRolloutError,
-)
-from controller.leasing import Leasing
+from controller.core.transitions import lower
+from controller.errors import StateConflictError, StoreError
+from controller.leasing import Leasing, Missed, Taken
 from controller.looking import Look, Looking, facts
 from controller.ports import Clock, Notifier, Store
 
 log = events.logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What became of the rollouts of a tick; how those stand that it missed, nobody knows."""
+
+    visits: list[Visit]
+    missed: list[Missed] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,55 +53,63 @@ class Runner:
 
     # --- ticks ----------------------------------------------------------------------------------
 
-    def tick(self, ids: Sequence[str]) -> list[Visit]:
+    def tick(self, ids: Sequence[str]) -> Ticked:
         """Visit each rollout of `ids` once, with one read of the metrics for all of them.
 
         Those that need no metrics go first: a rollback does not wait for CloudWatch. Those that
-        another run has are left to it.
+        another run has are left to it. What goes wrong with one rollout is told of that one.
 
-        Raises UnknownRolloutError before anything is touched, and StoreError for a rollout that
-        cannot be read, after the others were visited. A state that cannot be written is a problem
-        of its visit.
+        Raises UnknownRolloutError and MovedError before anything is touched.
         """
-        with self._held(ids) as held:
-            looks = [self.looking.look(rollout) for rollout in held.rollouts]
-            urgent = [look for look in looks if not look.wants.queries]
-            others = [look for look in looks if look.wants.queries]
-            visits = [self._visit(look, look.seen({})) for look in urgent]
-            answer = self.looking.measure(others)
-            visits += [self._visit(look, look.seen(answer)) for look in others]
-        if held.damaged:
-            raise held.damaged[0]
-        return [*visits, *held.busy]
+        with self._leasing.each(ids) as taken:
+            if taken.gone:
+                raise taken.gone[0]
+            return self._ticked(taken)
 
-    @contextmanager
-    def _held(self, ids: Sequence[str]) -> Iterator["_Held"]:
-        """Yield the rollouts of `ids` that no other run has, for this run alone."""
-        held = _Held([], [], [])
-        try:
-            for rollout_id in dict.fromkeys(ids):
-                try:
-                    self._take(rollout_id, held)
-                except UnknownRolloutError:
-                    raise
-                except StoreError as error:
-                    log.error("load_failed", rollout=rollout_id, problem=str(error))
-                    held.damaged.append(error)
-            yield held
-        finally:
-            for rollout in held.rollouts:
-                self._leasing.give_back(rollout.id)
+    def tick_active(self) -> Ticked:
+        """Visit every rollout that has something to do, as `tick` does.
 
-    def _take(self, rollout_id: str, held: "_Held") -> None:
-        try:
-            held.rollouts.append(self._leasing.take(rollout_id))
-        except LeaseHeldError as error:
-            log.warning("tick_lost", rollout=rollout_id, problem=str(error))
-            held.busy.append(Visit(self.store.load(rollout_id), busy=True))
+        Those that moved away since the store listed them are not ours any more. Raises StoreError
+        when the store cannot list them.
+        """
+        with self._leasing.each(self.store.active(self.clock.now())) as taken:
+            return self._ticked(taken)
 
-    def _visit(self, look: Look, seen: Observation) -> Visit:
+    def visit(self, rollout_id: str) -> Visit:
+        """Visit one rollout, as `tick` does. Raises StoreError too when it cannot be read."""
+        ticked = self.tick([rollout_id])
+        if ticked.missed:
+            raise ticked.missed[0].error
+        return ticked.visits[0]
+
+    def _ticked(self, taken: Taken) -> Ticked:
+        visits, looks = list[Visit](), list[Look]()
+        for rollout in taken.rollouts:
+            try:
+                looks.append(self.looking.look(rollout))
+            except StoreError as error:
+                log.error("load_failed", **facts(rollout, error))
+                visits.append(Visit(rollout, problem=str(error), saved=False))
+        urgent = [look for look in looks if not look.wants.queries]
+        others = [look for look in looks if look.wants.queries]
+        visits += [self._visit(look, look.seen({}), taken) for look in urgent]
+        answer = self.looking.measure(others)
+        visits += [self._visit(look, look.seen(answer), taken) for look in others]
+        visits += [Visit(rollout, busy=True) for rollout in taken.busy]
+        return Ticked(visits, taken.missed)
+
+    def _visit(self, look: Look, seen: Observation, taken: Taken) -> Visit:
         rollout = look.rollout
         decision = decide(rollout, seen, look.now)
+        problem = taken.unwritable.get(rollout.id)
+        if problem is None:
+            return self._carried(rollout, seen, decision)
+        if not isinstance(decision.move, Lower):
+            return Visit(rollout, problem=str(problem), saved=False)
+        visit = self._carried(rollout, seen, decision)
+        return replace(visit, problem=visit.problem or str(problem))
+
+    def _carried(self, rollout: Rollout, seen: Observation, decision: Decision) -> Visit:
         try:
             return self._carrying.out(rollout, seen, decision)
         except StateConflictError as error:
@@ -127,9 +138,6 @@ class Runner:
         self.store.create(rollout, entries, rollout.locks, hold=self._leasing.until())
         log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)
         try:
-            if decision.move is None:  # the weight is live already
-                self._acting.tell(rollout, decision.notices)
-                return self._carrying.follow(rollout, rollout.weight, FOLLOW)
             return self._carrying.after_save(rollout, decision, FOLLOW)
         finally:
             self._leasing.give_back(rollout.id)
@@ -144,7 +152,7 @@ class Runner:
             return self.roll_back(rollout_id, ask.reason)
         with self._leasing.held(rollout_id) as rollout:
             look = self.looking.look(rollout)
-            answer = self.looking.measure([look]) if ask.verb is Verb.PROMOTE else {}
+            answer = self.looking.measure([look]) if ask.verb in MEASURED else {}
             seen = look.seen(answer) if answer else Observation(look.target, {}, look.owns)
             return self._carrying.out(rollout, seen, asked(rollout, ask, seen, look.now))
 
@@ -158,10 +166,14 @@ class Runner:
 
         def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
             decision = asked(rollout, Ask(Verb.ROLLBACK, why), seen, now)
-            return replace(decision, move=Lower(rollout.policy.rollback_timeout))
+            patient = replace(lower(rollout), within=rollout.policy.rollback_timeout)
+            return replace(decision, move=patient)
 
         patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
-        return self._carrying.insist(rollout_id, by_hand, patience)
+        try:
+            return self._carrying.insist(rollout_id, by_hand, patience)
+        finally:
+            self._leasing.give_back(rollout_id)
 
     # --- parts ----------------------------------------------------------------------------------
 
@@ -176,12 +188,3 @@ class Runner:
     @property
     def _carrying(self) -> Carrying:
         return Carrying(self.looking, self._acting, self._leasing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What a tick has, what other runs have, and what could not be read."""
-
-    rollouts: list[Rollout]
-    busy: list[Visit]
-    damaged: list[StoreError]

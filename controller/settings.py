@@ -86,10 +86,14 @@ def read(
     return Settings(place, named or login or "unknown", by_login=not named)
 
 
+def one_line(text: str) -> str:
+    """Return `text` as one printable line, fit for a history, a log and a terminal."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
 def _first(names: Iterable[str | None]) -> str:
-    """Return the first that is a name, fit for one line of history; else an empty one."""
-    lines = ("".join(filter(str.isprintable, name or "")).strip() for name in names)
-    return next(filter(None, lines), "")
+    """Return the first that is a name; else an empty one."""
+    return next(filter(None, (one_line(name or "") for name in names)), "")
 
 
 def parse_place(url: str) -> Place:

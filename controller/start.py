@@ -38,8 +38,8 @@ def start(runner: Runner, request: Request) -> Started:
     """Create the rollout of `request` and decide its first weight; return at once.
 
     Idempotent: the same revision of the same policy is returned as it stands. Raises UsageError
-    with every refusal, RolledBackError when this revision was rolled back before, and
-    TargetTakenError when another rollout owns the target.
+    with every refusal, RolledBackError when this revision was rolled back before, or taken back to
+    0 % after its success, and TargetTakenError when another rollout owns the target.
     """
     target = runner.looking.targets(request.policy.target)
     reading = _read(target, request.policy)
@@ -75,20 +75,22 @@ def start(runner: Runner, request: Request) -> Started:
 
 
 def retry(runner: Runner, rollout_id: str, why: str) -> Started:
-    """Start the revision of a rollout that was rolled back once more, by the policy it had.
+    """Start the revision of a rollout that went back to 0 % once more, by the policy it had.
 
-    Raises UsageError when it was not rolled back, when the function has other code now, or when
-    `why` is empty; and what `start` raises.
+    Raises UsageError when it did not go back, when the function has other code now, or when `why`
+    is empty; and what `start` raises.
     """
     known = runner.store.load(rollout_id)
     nothing = f"retry changed nothing of {known.id}"
     if not why:
         raise UsageError(f"{nothing}: say why, it is written into the history")
-    if known.phase is not Phase.ROLLED_BACK:
+    reading = _read(runner.looking.targets(known.policy.target), known.policy)
+    if known.phase is not Phase.ROLLED_BACK and not _taken_back(known, reading):
         raise UsageError(
-            f"{nothing}: it is {known.phase}, and only what was rolled back is tried again"
+            f"{nothing}: it is {known.phase}, and only what was rolled back, or taken back to 0 % "
+            "after its success, is tried again"
         )
-    code = _read(runner.looking.targets(known.policy.target), known.policy).code
+    code = reading.code
     # Of a revision that was named nobody can say whether it is the code of today.
     if len(known.revision) == len(code) and known.revision != code:
         raise UsageError(
@@ -126,15 +128,33 @@ def _known(runner: Runner, request: Request, revision: str, reading: Reading) ->
             return _same(known, request, revision)
         if known.revision != revision:
             continue
-        if known.phase is Phase.ROLLED_BACK and request.retry_reason is None:
-            raise RolledBackError(
-                f"revision {revision} was rolled back by {known.id}: {known.sentence}. It does not "
-                "come back by itself; give --retry with --reason to try it again"
-            )
+        if request.retry_reason is None:
+            _check_not_back(known, reading)
         if known.phase is Phase.SUCCEEDED and reading.weight == known.weight:
             return _same(known, request, revision)
         return None
     return None
+
+
+def _check_not_back(known: Rollout, reading: Reading) -> None:
+    if known.phase is Phase.ROLLED_BACK:
+        what = f"was rolled back by {known.id}: {known.sentence}"
+    elif _taken_back(known, reading):
+        what = (
+            f"succeeded with {known.id}, and its weight was taken back to 0 % after that "
+            f"({reading.shown})"
+        )
+    else:
+        return
+    raise RolledBackError(
+        f"revision {known.revision} {what}. It does not come back by itself; give --retry with "
+        "--reason to try it again"
+    )
+
+
+def _taken_back(known: Rollout, reading: Reading) -> bool:
+    """Tell whether a success has no traffic any more: somebody has decided that."""
+    return known.phase is Phase.SUCCEEDED and reading.weight == 0
 
 
 def _same(known: Rollout, request: Request, revision: str) -> Rollout:

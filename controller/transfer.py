@@ -11,7 +11,13 @@ from enum import StrEnum
 from controller.core.effects import Record
 from controller.core.history import Entry, append, broken_link
 from controller.core.rollout import Rollout
-from controller.errors import StoreError, UnknownRolloutError, UsageError
+from controller.errors import (
+    MovedError,
+    StateConflictError,
+    StoreError,
+    UnknownRolloutError,
+    UsageError,
+)
 from controller.leasing import Leasing
 from controller.ports import Clock, Store
 
@@ -82,10 +88,9 @@ class Transfer:
         """
         for item in items:
             if item.outcome is Outcome.MOVED:
-                self._receive(*self._retire(item.rollout_id))
-            elif item.outcome is Outcome.FINISHED:
-                retired = self.source.store.load(item.rollout_id)
-                self._receive(retired, self.source.store.history(item.rollout_id))
+                item = self._retire(item)
+            if item.outcome in (Outcome.MOVED, Outcome.FINISHED):
+                self._receive(item.rollout_id)
             yield item
 
     # --- what becomes of a rollout --------------------------------------------------------------
@@ -143,13 +148,13 @@ class Transfer:
         for end in (self.destination, self.source):
             for lock in rollout.locks:
                 owner = self._other_owner(end, lock, rollout)
-                if owner is None or owner.closed:
+                if owner is None or owner.final:
                     continue
+                what_now = f"let {owner.id} finish or roll it back first"
+                if owner.moved_to:
+                    what_now = f"that was moved to {owner.moved_to} before its end: move it there"
                 retired = "; until then nothing drives it" if rollout.moved_to else ""
-                raise _RefusedError(
-                    f"{owner.id} owns {lock} in {end.url}; let {owner.id} finish or roll it back "
-                    f"first{retired}"
-                )
+                raise _RefusedError(f"{owner.id} owns {lock} in {end.url}; {what_now}{retired}")
 
     def _locks(self, rollout: Rollout) -> tuple[str, ...]:
         """Return what the rollout owns from now on.
@@ -162,7 +167,7 @@ class Transfer:
         owner = self.source.store.owner
         held = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
         others = [self._other_owner(self.destination, lock, rollout) for lock in held]
-        before = all(o is None or (o.closed and o.created < rollout.created) for o in others)
+        before = all(o is None or (o.final and o.created < rollout.created) for o in others)
         return held if before else ()
 
     def _other_owner(self, end: End, lock: str, rollout: Rollout) -> Rollout | None:
@@ -171,25 +176,36 @@ class Transfer:
 
     # --- moving it ------------------------------------------------------------------------------
 
-    def _retire(self, rollout_id: str) -> tuple[Rollout, list[Entry]]:
-        """Say in the source that the rollout lives elsewhere; return it, and its whole history."""
+    def _retire(self, item: Item) -> Item:
+        """Say in the source that a rollout lives elsewhere; return what becomes of it then.
+
+        That is something else than was planned when another run has moved it since the survey.
+        """
         store = self.source.store
-        with Leasing(store, self.clock).held(rollout_id) as rollout:
-            try:
-                self._item(rollout, named=True)  # once more: the survey is a while ago
-            except _RefusedError as refusal:
-                raise UsageError(f"{rollout_id} was not moved: {refusal}") from refusal
-            entries = store.history(rollout_id)
-            if (broken := broken_link(entries, rollout.chain)) is not None:
-                raise StoreError(
-                    f"{rollout_id} was not moved: its history was changed or is incomplete from "
-                    f"entry {broken} on; look who wrote to {self.source.url}",
-                    rollout=rollout_id,
-                )
-            retired, entry = self._retired(rollout)
-            return store.save(retired, [entry]), [*entries, entry]
+        try:
+            with Leasing(store, self.clock).held(item.rollout_id) as rollout:
+                self._planned(rollout)
+                retired, entry = self._retired(rollout)
+                store.save(retired, [entry])
+        except MovedError:
+            return self._planned(store.load(item.rollout_id))
+        return item
+
+    def _planned(self, rollout: Rollout) -> Item:
+        """Return what becomes of `rollout`. Raises UsageError when it cannot be moved."""
+        try:
+            return self._item(rollout, named=True)
+        except _RefusedError as refusal:
+            raise UsageError(f"{rollout.id} was not moved: {refusal}") from refusal
 
     def _retired(self, rollout: Rollout) -> tuple[Rollout, Entry]:
+        broken = broken_link(self.source.store.history(rollout.id), rollout.chain)
+        if broken is not None:
+            raise StoreError(
+                f"{rollout.id} was not moved: its history was changed or is incomplete from "
+                f"entry {broken} on; look who wrote to {self.source.url}",
+                rollout=rollout.id,
+            )
         now = max(self.clock.now(), rollout.updated)
         moved = Record(
             kind=_MOVED,
@@ -205,13 +221,24 @@ class Transfer:
         retired = replace(rollout, moved_to=self.destination.url, updated=now)
         return append(retired, moved, by=self.by, seen={})
 
-    def _receive(self, retired: Rollout, entries: Sequence[Entry]) -> None:
+    def _receive(self, rollout_id: str) -> None:
+        """Bring a retired rollout to the destination, unless another run was faster."""
+        retired = self.source.store.load(rollout_id)
+        entries = self.source.store.history(rollout_id)
         arriving = replace(retired, moved_to="")
         try:
             self.destination.store.receive(arriving, entries, self._locks(retired))
         except StoreError as error:
+            if isinstance(error, StateConflictError) and self._has_arrived(retired):
+                return
             raise StoreError(
                 f"{retired.id} is retired in {self.source.url} and not in {self.destination.url} "
                 f"yet, so nothing drives it; run the same command again: {error}",
                 rollout=retired.id,
             ) from error
+
+    def _has_arrived(self, retired: Rollout) -> bool:
+        try:
+            return self._arrived(retired)
+        except _RefusedError:
+            return False

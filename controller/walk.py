@@ -39,12 +39,11 @@ def walk(
 
 def _visited(runner: Runner, rollout: Rollout) -> Visit:
     try:
-        (visit,) = runner.tick([rollout.id])
+        return runner.visit(rollout.id)
     except StoreError as error:  # logged by the runner
         if error.exit_status is Exit.USAGE:
             raise
         return Visit(rollout, problem=str(error), saved=False)
-    return visit
 
 
 def resting(rollout: Rollout) -> bool:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from controller.core import transitions
 from controller.core.asked import Ask, Verb, Way, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision, Lower
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
+from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout, Tally
 from tests.rollouts import MINUTE, NOON, a_policy, a_rollout, points, reads
 
@@ -106,6 +108,12 @@ def paused(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:
     since = NOON + 15 * MINUTE
     plain = {"phase": PAUSED, "reason": reason, "since": since, "tallies": SEEN}
     return at_weight(weight, **{**plain, **facts})
+
+
+def adopted(weight: int, policy: Policy = POLICY) -> Rollout:
+    """Return a rollout that took over the live `weight` at noon."""
+    step = [one.weight for one in policy.steps].index(weight)
+    return transitions.created(policy, "code-1", reads(weight), 1, {}, None, NOON, step).rollout
 
 
 def paused_in_flight(weight: int = 50) -> Rollout:

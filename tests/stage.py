@@ -19,7 +19,7 @@ from controller.errors import StoreError
 from controller.looking import Looking
 from controller.ports import OpenTarget, Store
 from controller.runner import Runner
-from controller.simulation.faults import Answer, Proceed
+from controller.simulation.faults import Answer, Proceed, broken
 from controller.simulation.scenario import Scenario
 from controller.simulation.world import World
 from controller.start import Request, start
@@ -97,7 +97,10 @@ class Stage:
     def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
         """Let time pass and visit the newest rollout of the policy, or those named."""
         self.world.clock.advance(after)
-        return self.runner.tick(ids or self.store.of_name(self.policy.name)[-1:])[0]
+        first, *others = ids or self.store.of_name(self.policy.name)[-1:]
+        if others:
+            return self.runner.tick(ids).visits[0]
+        return self.runner.visit(first)
 
     def tick_until(self, weight: int) -> Visit:
         """Tick until the rollout asks for `weight`, for twenty minutes at most."""
@@ -168,23 +171,48 @@ class Before:
         return proceed()
 
 
-class ReadOnlyStore:
-    """A store on a full disk: it is read, and refuses every save of one rollout, or of all.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A layer of the world: no call of one kind is answered any more."""
 
-    after: how many saves still find room.
+    call: tuple[str, str]
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call:
+            return broken(service, operation, "error", proceed)
+        return proceed()
+
+
+class ReadOnlyStore:
+    """A store on a full disk: it is read, and refuses every write of one rollout, or of all.
+
+    after: how many writes still find room.
     """
 
     def __init__(self, store: Store, only: str | None = None, after: int = 0) -> None:
         self._store, self._only, self._room = store, only, after
 
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        self._write(rollout_id)
+        return self._store.acquire(rollout_id, now, until)
+
+    def release(self, rollout_id: str) -> None:
+        self._write(rollout_id, room=0)  # it may have nothing to give back
+        self._store.release(rollout_id)
+
     def save(
         self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
     ) -> Rollout:
-        if self._only in (None, rollout.id):
-            self._room -= 1
-            if self._room < 0:
-                raise StoreError("the disk is full", rollout=rollout.id, problem="ENOSPC")
+        self._write(rollout.id)
         return self._store.save(rollout, entries, hold=hold)
+
+    def _write(self, rollout_id: str, room: int = 1) -> None:
+        if self._only in (None, rollout_id):
+            if self._room < 1:
+                raise StoreError("the disk is full", rollout=rollout_id, problem="ENOSPC")
+            self._room -= room
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

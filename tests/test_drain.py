@@ -14,7 +14,7 @@ from controller.rehearsal import rehearse
 from controller.simulation.faults import broken
 from controller.simulation.scenario import Scenario
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.stage import METRICS, SHORT, Stage, on_stage, short, variables
+from tests.stage import METRICS, SHORT, WRITE, Broken, Stage, on_stage, short, variables
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 # The canary's metric also counts what the stable path serves: callers that the weight cannot lower.
@@ -107,8 +107,8 @@ def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_whose_weight_was_never_in_force_ends_with_the_watch(tmp_path: Path) -> None:
-    failing = [{"kind": "failed_updates", "at": {}, "lasting": "1m"}]
-    with on_stage(tmp_path, scenario(function=variables(), events=failing)) as stage:
+    with on_stage(tmp_path, scenario(function=variables())) as stage:
+        stage.world.layers.append(Broken(WRITE))
         outcome = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )

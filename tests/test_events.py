@@ -1,8 +1,10 @@
 """The log: every event is in the catalogue, and every line says the same kind of things."""
 
 import ast
+import errno
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,47 @@ def test_facts_of_the_process_stand_in_every_line_and_do_not_outlive_it() -> Non
     events.configure(wet)
     events.logger().info("tick_lost")
     assert [line.get("dry_run") for line in (*lines(dry), *lines(wet))] == [True, None]
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        pytest.param(None, id="the process has none"),
+        pytest.param(closed(), id="it is closed"),
+        pytest.param(Full(), id="it is full"),
+    ],
+)
+def test_a_log_that_takes_nothing_stops_nothing(
+    stderr: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", stderr)
+    events.configure()
+    events.logger().critical("lower_failed")
+    with events.warnings_only(sys.stderr):
+        events.logger().warning("tick_lost")
+    events.logger().info("weight_lowered")
+
+
+def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
+    stream = events.Unfailing(Full())
+    assert (stream.write("line"), stream.isatty()) == (4, False)
+    stream.flush()
+    assert str(stream.problem) == "[Errno 28] No space left on device"
+    with pytest.raises(TypeError):  # Click asks like this
+        stream.write(b"line")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))

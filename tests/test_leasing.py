@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def test_a_tick_visits_what_is_free_beside_what_is_not(stage: Stage, other: Sqli
     start(stage.runner, Request(short(name="payments", target=target)))
     taken(stage, other)
     stage.world.clock.advance(3 * MINUTE - LEASE)
-    visits = stage.runner.tick(["orders#1", "payments#1"])
+    visits = stage.runner.tick(["orders#1", "payments#1"]).visits
     assert {one.rollout.id: one.busy for one in visits} == {"payments#1": False, "orders#1": True}
 
 
@@ -99,8 +99,8 @@ def test_a_rollout_that_another_run_has_and_nobody_can_read_stops_no_other(
     with closing(sqlite3.connect(stage.file)) as connection, connection:
         connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = 'orders#1'")
     stage.world.clock.advance(MINUTE)
-    with pytest.raises(StoreError, match="orders#1"):
-        stage.runner.tick(["orders#1", "payments#1"])
+    (missed,) = stage.runner.tick(["orders#1", "payments#1"]).missed
+    assert (missed.rollout_id, "orders#1 is damaged" in str(missed.error)) == ("orders#1", True)
     assert stage.store.load(second.id).updated == stage.world.clock.now()
 
 
@@ -199,6 +199,34 @@ class Unreleasing:
 def test_a_lease_that_cannot_be_given_back_stops_nothing(stage: Stage) -> None:
     stage.saves_into(Unreleasing(stage.store))
     assert stage.tick(after=3 * MINUTE).problem == ""
+
+
+class Meeting:
+    """A store in which others write the lease at the same moment, again and again."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        raise StateConflictError("others wrote at the same moment, 6 times")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_tick_that_others_keep_from_the_lease_is_busy_and_no_error(stage: Stage) -> None:
+    stage.saves_into(Meeting(stage.store))
+    visit = stage.tick()
+    assert (visit.busy, visit.problem, visit.rollout) == (True, "", stage.rollout)
+
+
+def test_a_lease_that_a_clock_hours_ahead_has_given_stops_no_tick(
+    stage: Stage, other: SqliteStore
+) -> None:
+    """Its run was killed, and the others would wait for its clock."""
+    ahead = stage.world.clock.now() + timedelta(hours=6)
+    other.acquire("orders#1", ahead, ahead + LEASE)
+    assert not stage.tick().busy
 
 
 # --- people -------------------------------------------------------------------------------------
@@ -331,3 +359,43 @@ def test_a_rollout_that_was_moved_is_left_to_its_new_store(
     with pytest.raises(MovedError, match=r"was moved to dynamodb://rollouts; nothing was changed"):
         visit(stage)
     assert (stage.rollout, is_free(stage, other)) == (away, True)
+
+
+class Lagging:
+    """A store whose index lists a rollout that is not there any more."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def active(self, now: datetime) -> list[str]:
+        return ["gone#1", "orders#1", *self._store.active(now)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_rollout_that_moved_since_it_was_listed_is_left_out_without_a_word(
+    stage: Stage, other: SqliteStore
+) -> None:
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    start(stage.runner, Request(short(name="payments", target=target)))
+    stage.store.save(replace(stage.rollout, moved_to="dynamodb://rollouts"), [])
+    stage.saves_into(Lagging(stage.store))
+    ticked = stage.runner.tick_active()
+    assert [visit.rollout.id for visit in ticked.visits] == ["payments#1"]
+    assert (ticked.missed, is_free(stage, other)) == ([], True)
+
+
+def test_a_rollout_that_was_moved_and_is_named_keeps_the_others_untouched(
+    stage: Stage, other: SqliteStore
+) -> None:
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    start(stage.runner, Request(short(name="payments", target=target)))
+    before = stage.store.save(replace(stage.store.load("payments#1"), moved_to="elsewhere"), [])
+    calls = stage.world.calls.copy()
+    with pytest.raises(MovedError):
+        stage.runner.tick(["orders#1", "payments#1"])
+    assert (stage.store.load("payments#1"), stage.world.calls) == (before, calls)
+    assert is_free(stage, other)

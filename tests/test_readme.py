@@ -28,9 +28,9 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
             yield rest, match["body"]
 
 
-def shell_commands() -> list[list[str]]:
-    """Return the rolloutctl command lines of the README's shell blocks."""
-    lines = [line for _, body in blocks("sh") for line in body.splitlines()]
+def shell_commands(info: str = "") -> list[list[str]]:
+    """Return the rolloutctl command lines of the README's shell blocks with this `info`."""
+    lines = [line for rest, body in blocks("sh") if rest == info for line in body.splitlines()]
     return [
         shlex.split(line, comments=True)[1:] for line in lines if line.startswith("rolloutctl ")
     ]
@@ -95,13 +95,38 @@ def test_the_commands_run_in_the_order_of_the_readme(
     for command in commands:
         status = main(command)
         assert status == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    environment = ministack.client("lambda", account).get_function_configuration(
-        FunctionName=policy.target.function
-    )["Environment"]["Variables"]
-    assert environment["USE_API_GATEWAY_PERCENTAGE"] == "0"
+    assert _environment(ministack, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
 
 
-def _a_function(ministack: Emulator, account: str, policy: Policy) -> None:
+def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
+    tmp_path: Path,
+    ministack: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first user's case: the boolean alone is on, and a number stands for the days of old."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+    monkeypatch.chdir(tmp_path)
+    shipped = (ROOT / "policies" / "quiet-service.yaml").read_text(encoding="utf-8")
+    mine = re.sub(r"\{frozen: direct, [^}]*\}", "{fixed: 240}", shipped)
+    mine = re.sub(r"^  direct: .*\n", "", mine, flags=re.MULTILINE)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "quiet-service.yaml").write_text(mine, encoding="utf-8")
+    policy = load(tmp_path / "policies" / "quiet-service.yaml")
+    _a_function(ministack, account, policy, USE_API_GATEWAY="true")
+    commands = shell_commands("adopt")
+    assert [command[0] for command in commands] == ["rehearse", "start"]
+    for command in commands:
+        assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
+    assert "\nquiet-service#1  progressing  100 %\n" in capsys.readouterr().out
+    left = _environment(ministack, account, policy)
+    assert left == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
+
+
+def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) -> None:
     client = ministack.client("lambda", account)
     client.create_function(
         FunctionName=policy.target.function,
@@ -109,11 +134,18 @@ def _a_function(ministack: Emulator, account: str, policy: Policy) -> None:
         Role=f"arn:aws:iam::{account}:role/caller",
         Handler="app.handler",
         Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
-        Environment={"Variables": {"OTHER": "kept"}},
+        Environment={"Variables": {"OTHER": "kept", **pair}},
     )
     client.get_waiter("function_updated").wait(
         FunctionName=policy.target.function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
     )
+
+
+def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str, str]:
+    found: dict[str, str] = ministack.client("lambda", account).get_function_configuration(
+        FunctionName=policy.target.function
+    )["Environment"]["Variables"]
+    return found
 
 
 def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:

@@ -20,7 +20,8 @@ from controller.core.observation import Query, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
 from controller.leasing import LEASE
-from controller.runner import Runner
+from controller.ports import Store
+from controller.runner import Runner, Ticked
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.refusals import refusal
 from controller.start import Request, start
@@ -131,6 +132,49 @@ def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Pat
     assert stage.world.calls == calls
 
 
+class Ownerless:
+    """A store that does not tell who owns a target."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def owner(self, lock: str) -> str | None:
+        raise StoreError("the owner cannot be looked up", problem="throttled")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        done = a_second(stage)
+        stage.runner.roll_back(done.id, "enough")
+        first = stage.start()
+        stage.saves_into(Ownerless(stage.store))
+        ticked = stage.runner.tick([done.id, first.id])
+        while stage.world.weight_now() > 0:
+            assert stage.world.clock.now() < first.created + 10 * MINUTE
+            stage.world.clock.advance(MINUTE)
+            ticked = stage.runner.tick([done.id, first.id])
+        problems = {one.rollout.id: one.problem for one in ticked.visits}
+        assert problems[done.id] == "the owner cannot be looked up"
+        assert (stage.world.weight_now(), ticked.missed) == (0, [])
+        assert stage.store.load(first.id).reason is Reason.GATE_FAILED
+
+
+def test_a_rollback_by_hand_asks_for_no_owner(stage: Stage) -> None:
+    stage.start()
+    while stage.rollout.phase is not Phase.SUCCEEDED:
+        stage.tick()
+    stage.saves_into(Ownerless(stage.store))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
+        Phase.ROLLED_BACK, True, 0,
+    )  # fmt: skip
+
+
 def test_a_tick_of_a_rollout_that_nobody_started_is_an_error(stage: Stage) -> None:
     with pytest.raises(UnknownRolloutError, match="orders#7"):
         stage.tick("orders#7")
@@ -231,7 +275,7 @@ def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
     ids = [stage.start().id, a_second(stage).id]
     before = stage.world.calls.copy()
     stage.world.clock.advance(3 * MINUTE)
-    visits = stage.runner.tick(ids)
+    visits = stage.runner.tick(ids).visits
     assert [visit.rollout.id for visit in visits] == ids
     assert all(visit.rollout.findings for visit in visits)
     assert stage.world.calls - before == {READ: 2, METRICS: 1}
@@ -268,7 +312,7 @@ def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stag
 
 
 def test_a_tick_without_rollouts_calls_nobody(stage: Stage) -> None:
-    assert stage.runner.tick([]) == []
+    assert stage.runner.tick([]) == Ticked([])
     assert not stage.world.calls
 
 
@@ -306,7 +350,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
     stage.start()
     stage.world.clock.advance(5 * MINUTE)
     stage.world.layers.append(Before(METRICS, late_to(stage, stage.another_run())))
-    (visit,) = stage.runner.tick(["orders#1"])
+    visit = stage.runner.visit("orders#1")
     assert visit.busy
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
@@ -613,6 +657,26 @@ def test_a_rollback_by_hand_with_the_credentials_of_another_account_writes_nothi
     assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
 
 
+def test_a_function_of_another_account_is_not_lowered_where_the_first_read_fails_in_passing(
+    stage: Stage,
+) -> None:
+    """Lowering reads again and again, and looks each time whose function that is."""
+    stage.start()
+    with_the_credentials_of_another_account(stage)
+    reads: list[str] = []
+
+    def fail_twice(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        if (service, operation) == READ and len(reads) < 2:
+            reads.append(operation)
+            raise refusal(operation, "TooManyRequestsException", "slow down")
+        return proceed()
+
+    stage.world.layers.append(fail_twice)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+    assert (stage.writes, stage.world.weight_now()) == (1, 10)
+
+
 def test_a_rollback_in_the_right_account_again_is_carried_out(stage: Stage) -> None:
     home = stage.start().target
     with_the_credentials_of_another_account(stage)
@@ -679,6 +743,25 @@ def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_pa
         stage.world.clock.advance(5 * MINUTE)
         visit = stage.runner.ask("orders#1", BY_EYE)
         assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
+
+
+def test_a_resume_looks_at_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.world.clock.advance(5 * MINUTE)
+        with pytest.raises(UsageError, match="nobody resumes a fail, the next tick rolls back"):
+            stage.runner.ask("orders#1", Ask(Verb.RESUME))
+        assert stage.tick().rollout.reason is Reason.GATE_FAILED
+
+
+def test_metrics_that_do_not_answer_keep_nobody_from_a_resume(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.world.clock.advance(5 * MINUTE)
+        assert stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout.reason is Reason.RESUMED
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from controller.cli import main
+from controller.cli import _VERBS, main
 from controller.simulation.behaviour import (
     ColdStart,
     FunctionBehaviour,
@@ -49,6 +49,11 @@ def test_every_option_that_is_told_is_one_of_rehearse(capsys: pytest.CaptureFixt
     known = capsys.readouterr().out
     assert len(told) == 3
     assert [option for option in told if option not in known] == []
+
+
+def test_what_looks_at_a_rehearsal_is_a_verb() -> None:
+    told = re.findall(r"`([a-z]+)`", ROWS["`--store URL`"])
+    assert (len(told), set(told) - set(_VERBS)) == (3, set())
 
 
 def _events() -> list[Any]:

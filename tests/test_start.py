@@ -7,13 +7,25 @@ from typing import Any
 
 import pytest
 
+from controller.by_hand import lower_and_confirm
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import RolledBackError, TargetTakenError, UsageError
 from controller.simulation.fake_lambda import code_digest
 from controller.start import Request, look, retry, start
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
-from tests.stage import SECRET, SHORT, WRITE, ReadOnlyStore, Stage, on_stage, short, variables
+from tests.stage import (
+    READ,
+    SECRET,
+    SHORT,
+    WRITE,
+    Broken,
+    ReadOnlyStore,
+    Stage,
+    on_stage,
+    short,
+    variables,
+)
 
 # The short policy with a latency beside it, held against the stable path of the last hour.
 FROZEN: dict[str, Any] = {
@@ -80,7 +92,9 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
     [
         pytest.param(
             function_says(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0",
+            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0: "
+            "roll back by hand (rolloutctl rollback --function handler --percentage PERCENTAGE "
+            "--boolean ENABLED), or",
             id="the canary has traffic already",
         ),
         pytest.param(
@@ -342,6 +356,43 @@ def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stag
         start(stage.runner, Request(short(warmup="1m"), "one"))
 
 
+def taken_back(stage: Stage) -> None:
+    """Let a success be taken back by somebody who does not know its name."""
+    succeeded(stage)
+    lower_and_confirm(stage.runner.looking.targets(stage.policy.target), stage.world.clock)
+
+
+@pytest.mark.parametrize("seen", [0, 1], ids=["before any tick", "after a tick"])
+def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start(
+    stage: Stage, seen: int
+) -> None:
+    taken_back(stage)
+    stage.ticks(seen)
+    for adopt in (False, True):
+        with pytest.raises(RolledBackError) as refused:
+            start(stage.runner, Request(stage.policy, "one", adopt=adopt))
+        assert str(refused.value) == (
+            "revision one succeeded with orders#1, and its weight was taken back to 0 % after that "
+            "(PERCENTAGE=0, ENABLED=false). It does not come back by itself; give --retry with "
+            "--reason to try it again"
+        )
+    assert stage.world.weight_now() == 0
+
+
+def test_a_success_that_somebody_took_back_is_started_again_when_a_person_says_why(
+    stage: Stage,
+) -> None:
+    taken_back(stage)
+    assert start(stage.runner, Request(stage.policy, "one", "it was not us")).rollout.id == (
+        "orders#2"
+    )
+
+
+def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:
+    taken_back(stage)
+    assert start(stage.runner, Request(stage.policy, "two")).created
+
+
 # --- other rollouts -----------------------------------------------------------------------------
 
 
@@ -422,7 +473,8 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     live(stage, **values)
     now, variables_before = stage.world.clock.now(), dict(stage.variables)
     rollout = adopt(stage)
-    assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.SETTLED, now)
+    assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.ADOPTED, now)
+    assert rollout.next.endswith("if every criterion passes")
     assert (stage.writes, stage.variables) == (0, variables_before)
     assert (rollout.exposed_from, rollout.peak) == (now, rollout.weight)
     started = stage.store.history("orders#1")[0].body
@@ -571,6 +623,28 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
         assert adopt(stage).baselines["fast"].samples > 200
 
 
+def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
+    """Nothing was moved, so there is nothing to take back while nobody can look."""
+    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        stage.world.layers.append(Broken(READ))
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.TARGET_UNREADABLE, 0)
+
+
+@pytest.mark.parametrize("status", ["Failed", "InProgress"])
+def test_an_adopted_weight_survives_a_deployment_right_after_it(
+    tmp_path: Path, status: str
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        function_says(status=status, reason="no such subnet")(stage)
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.BAKING, 0)
+
+
 def test_adopting_twice_changes_nothing(stage: Stage) -> None:
     live(stage, PERCENTAGE="10")
     first = adopt(stage)
@@ -642,6 +716,12 @@ def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> 
     assert stage.world.weight_now() == 10
 
 
+def test_a_retry_of_a_success_that_was_taken_back_is_started(stage: Stage) -> None:
+    taken_back(stage)
+    again = retry(stage.runner, "orders#1", "it was not us")
+    assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
+
+
 def test_a_retry_of_the_same_code_is_started(stage: Stage) -> None:
     stage.start()
     stage.runner.roll_back("orders#1", "looks odd")
@@ -672,6 +752,12 @@ def rolled_back_and_raised(stage: Stage) -> None:
         pytest.param(
             lambda stage: stage.start(), "try", "it is progressing, and only what was rolled back",
             id="it runs",
+        ),
+        pytest.param(
+            lambda stage: succeeded(stage), "try",
+            "it is succeeded, and only what was rolled back, or taken back to 0 % after its "
+            "success, is tried again",
+            id="it succeeded and is live",
         ),
         pytest.param(rolled_back, "", "say why, it is written into the history", id="no reason"),
         pytest.param(

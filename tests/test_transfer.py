@@ -1,6 +1,6 @@
 """Moving rollouts between two stores: at no moment do both drive the same one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from controller.errors import (
     MovedError,
     StateConflictError,
     StoreError,
+    TargetTakenError,
     UnknownRolloutError,
     UsageError,
 )
@@ -85,6 +86,18 @@ def kept(store: Store, rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
     return store.load(rollout_id)
 
 
+def keep(both: Both, rollout_id: str) -> None:
+    """Let another run have a rollout of the old store, and ask for it again each minute."""
+    run, begin = both.store("old"), both.clock.now()
+
+    def once_more() -> None:
+        run.acquire(rollout_id, both.clock.now(), both.clock.now() + LEASE)
+
+    once_more()
+    for minute in range(1, 10):
+        both.clock.at(begin + minute * MINUTE, once_more)
+
+
 @pytest.fixture
 def both(tmp_path: Path) -> Iterator[Both]:
     stores = Both(tmp_path)
@@ -127,12 +140,15 @@ def test_the_old_store_says_where_it_went_and_drives_it_no_more(both: Both) -> N
         Leasing(both.old, both.clock).take("checkout#1")
 
 
-def test_the_target_is_owned_in_the_new_store_and_free_in_the_old(both: Both) -> None:
+def test_the_target_is_owned_in_the_new_store_and_nobodys_to_start_on_in_the_old(
+    both: Both,
+) -> None:
     kept(both.old)
     both.move()
     assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
     other, entry = recorded(a_rollout("search#1"))
-    both.old.create(other, [entry], LOCKS)
+    with pytest.raises(TargetTakenError, match=f"start it there: --store {NEW}"):
+        both.old.create(other, [entry], LOCKS)
 
 
 def test_a_finished_rollout_takes_along_only_what_nobody_took_over(both: Both) -> None:
@@ -205,7 +221,7 @@ def test_those_before_a_failure_stay_moved(both: Both) -> None:
     transfer = both.transfer()
     steps = transfer.carry_out(transfer.survey())
     assert next(steps).rollout_id == "checkout#1"
-    both.old.acquire("search#1", NOON, NOON + timedelta(hours=1))
+    keep(both, "search#1")
     with pytest.raises(LeaseHeldError):
         both.move(old=both.store("old"))
     assert both.new.all() == ("checkout#1",)
@@ -224,8 +240,7 @@ def test_a_tick_that_has_the_rollout_is_waited_for(both: Both) -> None:
 
 def test_a_run_that_keeps_the_rollout_ends_the_wait_with_75_and_nothing_moves(both: Both) -> None:
     was = kept(both.old)
-    hour = both.clock.now() + timedelta(hours=1)
-    both.store("old").acquire("checkout#1", both.clock.now(), hour)
+    keep(both, "checkout#1")
     with pytest.raises(LeaseHeldError) as raised:
         both.move()
     assert raised.value.exit_status == Exit.BUSY
@@ -258,11 +273,64 @@ def test_a_rollback_that_saves_first_keeps_its_rollout(both: Both) -> None:
     assert both.new.load("checkout#1").phase is Phase.ROLLED_BACK
 
 
+class Meanwhile:
+    """A store before whose next call of one method something else happens."""
+
+    def __init__(self, store: Store, method: str, act: Callable[[], object]) -> None:
+        self._store, self._method, self._acts = store, method, [act]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and self._acts:
+            self._acts.pop()()
+        return getattr(self._store, name)
+
+
+def test_of_two_moves_at_once_the_slower_one_finds_that_it_is_done(both: Both) -> None:
+    """The other one has brought it, and ticks drive it there already."""
+    kept(both.old)
+
+    def brought_and_ticked() -> None:
+        assert both.move(new=both.store("new")) == [("checkout#1", "finished")]
+        after, entry = recorded(both.new.load("checkout#1"), sentence="Advanced.")
+        both.new.save(after, [entry])
+
+    slower = Meanwhile(both.new, "receive", brought_and_ticked)
+    assert both.move(new=slower) == [("checkout#1", "moved")]
+    assert both.new.load("checkout#1").entries == 4
+
+
+def test_of_two_moves_at_once_the_slower_one_goes_on_from_where_the_other_broke_off(
+    both: Both,
+) -> None:
+    kept(both.old)
+
+    def retired_and_gone() -> None:
+        with pytest.raises(StoreError):
+            both.move(old=both.store("old"), new=Fragile(both.new, "receive"))
+
+    slower = Meanwhile(both.old, "acquire", retired_and_gone)
+    assert both.move(old=slower) == [("checkout#1", "finished")]
+    assert [one.kind for one in both.new.history("checkout#1")].count("moved") == 1
+
+
+def test_a_rollout_of_this_id_that_came_meanwhile_is_not_taken_for_the_moved_one(
+    both: Both,
+) -> None:
+    kept(both.old)
+    slower = Meanwhile(both.new, "receive", lambda: another_of_this_id(both))
+    with pytest.raises(StoreError, match="nothing drives it; run the same command again"):
+        both.move(new=slower)
+
+
 # --- refused ------------------------------------------------------------------------------------
 
 
 def another_of_this_id(both: Both) -> None:
     kept(both.new, "checkout#1", target=OTHER_ARN)
+
+
+def another_owner_moved_on(both: Both) -> None:
+    kept(both.new, "search#1", moved_to="dynamodb://third")
 
 
 def another_owner(both: Both) -> None:
@@ -287,6 +355,11 @@ def moved_from_there(both: Both) -> None:
         pytest.param(
             another_owner, f"checkout#1: search#1 owns {LOCKS[0]} in {NEW}; let search#1 finish",
             id="a target that a living one drives there",
+        ),
+        pytest.param(
+            another_owner_moved_on, f"checkout#1: search#1 owns {LOCKS[0]} in {NEW}; that was "
+            "moved to dynamodb://third before its end: move it there",
+            id="a target that is driven from a third store",
         ),
         pytest.param(
             moved_from_there, f"checkout#1: it was moved from {NEW} to {OLD} before, and does not",
@@ -338,11 +411,18 @@ def test_a_target_has_one_owner_in_the_new_store_and_who_gives_way_is(
     assert [both.new.owner(lock) for lock in LOCKS] == [owner, owner]
 
 
-def test_an_owner_that_has_moved_on_from_the_new_store_is_in_nobodys_way(both: Both) -> None:
-    kept(both.new, "search#1", moved_to="dynamodb://third")
+def test_a_final_owner_that_has_moved_on_from_the_new_store_is_in_nobodys_way(both: Both) -> None:
+    kept(both.new, "search#1", phase=Phase.SUCCEEDED, moved_to="dynamodb://third")
     kept(both.old)
     both.move()
     assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
+
+
+def test_a_finished_one_gives_way_to_one_that_has_moved_on_from_the_new_store(both: Both) -> None:
+    kept(both.new, "search#1", moved_to="dynamodb://third", created=NOON - MINUTE)
+    kept(both.old, phase=Phase.SUCCEEDED)
+    both.move()
+    assert [both.new.owner(lock) for lock in LOCKS] == ["search#1", "search#1"]
 
 
 def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: Both) -> None:
@@ -369,17 +449,13 @@ def test_an_owner_that_came_between_survey_and_move_is_seen(both: Both) -> None:
     assert Leasing(both.old, both.clock).take("checkout#1") == was
 
 
-def test_a_retired_target_that_was_taken_over_must_be_free_again(both: Both) -> None:
-    """Between two runs of the command somebody started anew in the old store."""
+def test_a_retired_target_is_taken_over_by_nobody_until_its_move_is_finished(both: Both) -> None:
     kept(both.old)
     with pytest.raises(StoreError):
         both.move(new=Fragile(both.new, "receive"))
-    newer = kept(both.old, "checkout#2", created=NOON + MINUTE)
-    with pytest.raises(UsageError, match=r"checkout#2 owns .*; until then nothing drives it"):
-        both.move("checkout")
-    down, entry = recorded(replace(newer, phase=Phase.ROLLED_BACK))
-    both.old.save(down, [entry])
-    assert both.move("checkout") == [("checkout#1", "finished"), ("checkout#2", "moved")]
+    with pytest.raises(TargetTakenError, match=NEW):
+        kept(both.old, "checkout#2", created=NOON + MINUTE)
+    assert both.move() == [("checkout#1", "finished")]
     assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
 
 

@@ -153,7 +153,7 @@ def without_quotes(error: Exception) -> Exception:
 
 _LOG_IN: Final = "the credentials have expired; log in again"
 _GRANT: Final = "grant the action to this role"
-_THROTTLE: Final = "the account's limit for such calls is reached; run again in a moment"
+SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
 _UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
@@ -168,6 +168,7 @@ _ADVICE: Final = {
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",
     "StrangeAnswerError": _UNREACHABLE,
+    "TransactionInProgressException": "the same write is still on its way; run again in a moment",
     "UnauthorizedSSOTokenError": _LOG_IN,
     "UnrecognizedClientException": "the credentials are not valid in this region or account",
 }
@@ -184,7 +185,7 @@ def told(action: str, error: Exception) -> str:
 def _advice(error: Exception) -> str:
     code = code_of(error)
     if code in _THROTTLED:
-        return _THROTTLE
+        return SLOW_DOWN
     if code in _ADVICE:
         return _ADVICE[code]
     if is_passing(error):

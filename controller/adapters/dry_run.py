@@ -3,15 +3,17 @@
 The runner does not know: the same path is walked with other edges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
+from controller.adapters import store_refusals as refusals
 from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.observation import Reading
 from controller.core.rollout import Rollout
-from controller.errors import StateConflictError, TargetTakenError
+from controller.errors import StateConflictError
 from controller.ports import Obstacle, OpenTarget, Store
 
 
@@ -40,8 +42,16 @@ class DryRunTarget:
         """Note the weight."""
         self._journal.note(f"set {self._name} to {weight} %")
 
-    def lower_to_zero(self, within: timedelta) -> None:
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[Reading], object] | None = None,
+    ) -> None:
         """Note the rollback."""
+        if check is not None:
+            check(self._target.read())
         self._journal.note(f"lower {self._name} to 0 %")
 
     def obstacles(self) -> Sequence[Obstacle]:
@@ -135,14 +145,11 @@ class DryRunStore:
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:
             owner = self.owner(lock)
-            if owner is not None and not self.load(owner).closed:
-                raise TargetTakenError(
-                    f"{rollout.id} would not be started: {owner} owns {lock}; let {owner} finish "
-                    "or roll it back first",
-                    rollout=rollout.id,
-                    owner=owner,
-                    lock=lock,
-                )
+            if owner is None:
+                continue
+            if not self.load(owner).closed:
+                raise refusals.taken(rollout.id, owner, lock)
+            refusals.check_gives_way(rollout.id, partial(self.load, owner), lock)
 
     def _keep(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
         self._saved[rollout.id] = rollout

@@ -99,6 +99,11 @@ class LambdaFunction:
                 problem=problem,
             )
 
+    def not_set(self, weight: int, error: Exception) -> str:
+        """Return why `weight` was not written, in one sentence."""
+        action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
+        return told(action, error)
+
     def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> Reading:
         reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
         return Reading(

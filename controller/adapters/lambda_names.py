@@ -3,32 +3,47 @@
 Only names are told, never a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
 from controller.adapters.pair import Pair
-from controller.ports import Obstacle
 
 
-def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Obstacle]:
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why 0 % in a pair may not be 0 % of traffic.
+
+    unset: the function has no variable of that name, and what it has says nothing else.
+    left_on: the variable that may still send all traffic to the canary; empty: none.
+    """
+
+    text: str
+    unset: bool = False
+    left_on: str = ""
+
+
+def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Doubt]:
     """Return why 0 % in `pair` may not be 0 % of traffic.
 
-    Fatal when the percentage is not set and the boolean does not say otherwise: that reads as 0 %
-    whatever another variable, which was meant, may hold.
+    A percentage that is not set is none where the boolean is on: that means 100 %.
     """
-    found: list[Obstacle] = []
+    found: list[Doubt] = []
     if pair.percentage not in variables:
-        fatal = pair.weight(variables) == 0
+        unset = pair.weight(variables) == 0
         text = f"{pair.percentage} is not set on {function}"
-        if fatal and pair.boolean is not None:
+        if unset and pair.boolean is not None:
             text += f", and {pair.boolean} says nothing else"
-        found.append(Obstacle(fatal, f"{text}; {_alike(pair.percentage, variables)}"))
+        found.append(Doubt(f"{text}; {_alike(pair.percentage, variables)}", unset))
+    if pair.boolean is not None and pair.boolean not in variables:
+        text = f"{pair.boolean} is not set on {function}; {_alike(pair.boolean, variables)}"
+        found.append(Doubt(f"{text} (leave --boolean out where there is none)", unset=True))
     if pair.boolean not in variables:
         found += (
-            Obstacle(
-                fatal=False,
-                text=f"{name} is on, looks as if it belonged to {pair.percentage}, and is left "
-                f"alone; if it does, name it (--boolean {name})",
+            Doubt(
+                f"{name} is on, looks as if it belonged to {pair.percentage}, and is left alone",
+                left_on=name,
             )
             for name in _partners(pair.percentage, variables)
         )
@@ -40,11 +55,19 @@ def _alike(name: str, names: Iterable[str]) -> str:
     return f"was {' or '.join(alike)} meant?" if alike else "no variable there has a similar name"
 
 
-def _partners(percentage: str, variables: Mapping[str, str]) -> list[str]:
-    """Return the variables that are true and begin with the same word as `percentage`."""
-    word = percentage.partition("_")[0]
-    return [
-        name
-        for name, value in variables.items()
-        if value == "true" and name != percentage and name.partition("_")[0] == word
-    ]
+# What names of weights and of switches say beside what they are about.
+_COMMON: Final = frozenset(
+    {"PERCENTAGE", "PERCENT", "PCT", "WEIGHT", "SHARE", "USE", "ENABLE", "ENABLED", "IS", "ON"}
+)
+
+
+def _partners(percentage: str, variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the variables that are true and about the same as `percentage`."""
+    about = _words(percentage) - _COMMON
+    for name, value in variables.items():
+        if about and name != percentage and value.lower() == "true" and about <= _words(name):
+            yield name
+
+
+def _words(name: str) -> set[str]:
+    return set(name.upper().split("_"))

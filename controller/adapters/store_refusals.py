@@ -1,6 +1,6 @@
 """What a store says when it refuses: the same words, whichever store it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
@@ -9,9 +9,13 @@ from controller.core.units import clock_text
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,
+    StoreError,
     TargetTakenError,
     UnknownRolloutError,
 )
+
+# An honest lease is never longer than the one asked for; twice that leaves room for clocks.
+_DOUBTFUL = 2
 
 _AGAIN = "nothing was written, it is safe to run again"
 
@@ -32,6 +36,27 @@ def exists(rollout_id: str) -> StateConflictError:
     )
 
 
+def check_gives_way(rollout_id: str, closed: Callable[[], Rollout], lock: str) -> None:
+    """Raise TargetTakenError unless the owner of `lock`, which is `closed` here, is final.
+
+    What was moved before its end is driven from another store. Of what is damaged nobody knows,
+    and nobody could ever finish it: it gives way.
+    """
+    try:
+        owner = closed()
+    except StoreError:
+        return
+    if owner.final:
+        return
+    raise TargetTakenError(
+        f"{rollout_id} was not started: {owner.id} owns {lock}, and was moved to "
+        f"{owner.moved_to} before its end; start it there: --store {owner.moved_to}",
+        rollout=rollout_id,
+        owner=owner.id,
+        lock=lock,
+    )
+
+
 def taken(rollout_id: str, owner: str, lock: str) -> TargetTakenError:
     """Return the refusal of a lock that a living rollout, `owner`, has."""
     return TargetTakenError(
@@ -41,6 +66,11 @@ def taken(rollout_id: str, owner: str, lock: str) -> TargetTakenError:
         owner=owner,
         lock=lock,
     )
+
+
+def doubtful_from(now: datetime, until: datetime) -> datetime:
+    """Return which end of a lease is too late to be true, for who asks for one `until` then."""
+    return now + _DOUBTFUL * (until - now)
 
 
 def held(rollout_id: str, until: datetime) -> LeaseHeldError:

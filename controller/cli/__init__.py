@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from controller.cli import streams
 from controller.errors import Exit, RolloutError
 
 # Verb -> module and attribute; the order of `--help`.
@@ -63,9 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     SIGTERM ends it wherever it is, as Ctrl-C does: what was saved and not done, or done and not
-    saved, is put right by the next tick.
+    saved, is put right by the next tick. A result that cannot be written stops nothing, and ends
+    with 1.
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
+    with streams.unfailing() as results:
+        return streams.status_with(results, _run(args))
+
+
+def _run(args: list[str]) -> int:
     try:
         with _terminable():
             status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)

@@ -9,7 +9,8 @@ from functools import partial
 import click
 
 from controller import bootstrap
-from controller.cli import options, watching
+from controller.cli import options, streams, watching
+from controller.cli.retired import retired, retired_data, retired_line
 from controller.cli.watching import Pace
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
@@ -30,8 +31,8 @@ from controller.ports import Store
 @watching.paced
 @click.option(
     "--exit-code", is_flag=True,
-    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
-    "another hand moved the weight.",
+    help="End with 2 when it lives in another store, 3 while undecided, 4 when rolled back, 5 "
+    "while that is not confirmed, 6 when another hand moved the weight.",
 )  # fmt: skip
 @options.store
 @options.as_json
@@ -87,22 +88,27 @@ def _show(rollout: Rollout, now: datetime, as_json: bool) -> Rollout:
 def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) -> list[Rollout]:
     """Show a page of one rollout, a line each of many. What cannot be read hides no other.
 
-    Raises StoreError, when all others were shown.
+    Where nothing is active, those that live elsewhere. Raises StoreError, when all others were
+    shown.
     """
     from controller.render.status import overview_lines, rollout_data
 
     shown, damaged = _loaded(store, store.all() if finished_too else store.active(now))
+    gone = [] if shown or damaged or finished_too else retired(store)
     if as_json:
-        options.print_json("status", {"rollouts": [rollout_data(one) for one in shown]})
+        data = {"rollouts": [rollout_data(one) for one in shown], "retired": retired_data(gone)}
+        options.print_json("status", data)
     elif len(shown) == 1:
         _show(shown[0], now, as_json)
     elif shown:
         click.echo("\n".join(map(_fitted, overview_lines(shown, now))))
+    elif gone:
+        click.echo("\n".join(map(retired_line, gone)))
     elif not damaged:
         click.echo("no rollout" if finished_too else "no active rollout")
     if damaged:
         raise StoreError("\nrolloutctl: ".join(map(str, damaged)))
-    return shown
+    return shown or gone
 
 
 def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:
@@ -128,10 +134,14 @@ def _follow(
 ) -> Rollout:
     """Show a rollout until it rests, or is over and quiet, or time is up; return it as it stood."""
     look = partial(store.load, options.rollout_id(store, given))
-    over = watching.resting if wait else watching.quiet
+    over = watching.resting if wait else _seen_enough
     with watching.display(pace.clock, live=watch, off=as_json) as show:
         last = watching.follow(look, pace, over, show)
     return _show(last, pace.clock.now(), as_json) if as_json else last
+
+
+def _seen_enough(rollout: Rollout, now: datetime) -> bool:
+    return watching.quiet(rollout, now) or streams.lost()
 
 
 @click.command()
@@ -170,6 +180,8 @@ def history(
         pace = Pace(bootstrap.wall_clock(), every, now + limit)
         for line in history_lines(_arriving(store, found, pace)):
             click.echo(line)
+            if streams.lost():
+                break
     return Exit.DONE
 
 

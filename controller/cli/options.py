@@ -3,20 +3,26 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from controller import events, settings
 from controller.bootstrap import App, live
 from controller.core.units import parse_duration
-from controller.errors import UnknownRolloutError
+from controller.errors import StoreError, UnknownRolloutError
 from controller.ports import Catalogue, Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Longer than any reason that somebody reads, and short enough for a history entry and a terminal.
+MOST_CHARACTERS: Final = 500
+# So many names of rollouts does a message list.
+_LISTED: Final = 10
+_STORE_ASKED: Final = "rolloutctl.store"  # key of the click context
 
 
 class Duration(click.ParamType[timedelta]):
@@ -34,6 +40,30 @@ class Duration(click.ParamType[timedelta]):
         if length <= timedelta():
             self.fail("must be longer than nothing", param, ctx)
         return length
+
+
+class OneLine(click.ParamType[str]):
+    """What a person writes, as one printable line: histories, logs and terminals show it as it is.
+
+    Line breaks and control characters become spaces; what is blank then is empty.
+    """
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        line = settings.one_line(value)
+        if len(line) > MOST_CHARACTERS:
+            self.fail(f"has {len(line)} characters; at most {MOST_CHARACTERS} fit", param, ctx)
+        return line
+
+
+class Word(OneLine):
+    """What a machine compares: refused where it is no printable line, and never changed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value != super().convert(value, param, ctx):
+            self.fail("must be one printable line, without spaces around it", param, ctx)
+        return str(value)
 
 
 def as_json(command: Command) -> Command:
@@ -65,6 +95,7 @@ def by(command: Command) -> Command:
     """Add --by: who does this, as the history will say."""
     return click.option(
         "--by",
+        type=OneLine(),
         metavar="NAME",
         help="Who does this. Default: ROLLOUTCTL_BY, who started the CI job, the AWS caller, or "
         "the user.",
@@ -88,6 +119,7 @@ def opened(
     """
     events.configure(dry_run=dry_run)
     read = settings.read(os.environ, store_url, by)
+    click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with live(read, dry_run=dry_run, create=create, person=person) as app:
         yield app
 
@@ -101,6 +133,7 @@ def looking(
 
     events.configure()
     read = settings.read(os.environ, store_url)
+    click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with open_store(read, may_be_missing=may_be_missing) as (store, now):
         yield store, now
 
@@ -108,15 +141,29 @@ def looking(
 def rollout_id(catalogue: Catalogue, given: str) -> str:
     """Return the id that `given` means: an id, a rollout's name, or a policy file.
 
-    A name or a policy stands for its newest attempt. Raises UnknownRolloutError.
+    A name or a policy stands for its newest attempt. Raises UnknownRolloutError, which says what
+    the store has instead.
     """
     name = policy_name(given)
     if "#" in name:
         return name
     ids = catalogue.of_name(name)
     if not ids:
-        raise UnknownRolloutError(f"no rollout is called {name!r} in this store; start one first")
+        place = click.get_current_context().meta.get(_STORE_ASKED, "this store")
+        raise UnknownRolloutError(
+            f"no rollout is called {name!r} in {place}{_instead(catalogue)}; if that is the wrong "
+            "store, name another one: --store or ROLLOUTCTL_STORE"
+        )
     return ids[-1]
+
+
+def _instead(catalogue: Catalogue) -> str:
+    """Return what a store has, for a message; nothing when it does not say."""
+    with suppress(StoreError):
+        names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return f", which has {', '.join(names[:_LISTED]) or 'none at all'}{more}"
+    return ""
 
 
 def policy_name(given: str) -> str:

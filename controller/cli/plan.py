@@ -70,7 +70,7 @@ def _running(store: Store, policy: Policy) -> Rollout | None:
 def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str, str]:
     from controller.render.status import rollout_data, rollout_text
 
-    (visit,) = app.runner.tick([rollout.id])
+    visit = app.runner.visit(rollout.id)
     would = app.journal.lines if app.journal else []
     would_text = would or ["change nothing"]
     lines = [f"  the next tick would: {line}" for line in would_text]

@@ -1,6 +1,8 @@
 """The verb that must work when little else does: all traffic back to stable, now."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -9,8 +11,16 @@ from controller.carrying import Visit
 from controller.cli import options
 from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
-from controller.core.rollout import Phase
+from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, StoreError, TargetError, UsageError
+from controller.ports import Ownership
+
+_ASKED: Final = "asked for by a person"
+# What works without the store, for whoever meets one that does not work at the worst moment.
+_WITHOUT: Final = (
+    "without a store: rolloutctl rollback POLICY.yaml, or "
+    "rolloutctl rollback --function F --percentage K [--boolean B]"
+)
 
 
 @click.command()
@@ -18,7 +28,13 @@ from controller.errors import Exit, StoreError, TargetError, UsageError
 @click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
 @click.option("--percentage", help="Without a rollout: the variable that holds the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
-@click.option("--reason", default="asked for by a person", help="Written into the history.")
+@click.option(
+    "--reason",
+    type=options.OneLine(),
+    default=_ASKED,
+    show_default=True,
+    help="Written into the history.",
+)
 @options.by
 @options.store
 @options.dry_run
@@ -42,10 +58,10 @@ def rollback(
     bare = _bare_target(rollout, function, percentage, boolean)
     if bare is None and rollout is not None:
         try:
-            return _recorded(rollout, reason, by, store_url, dry_run, as_json)
+            return _recorded(rollout, reason or _ASKED, by, store_url, dry_run, as_json)
         except (StoreError, UsageError) as error:
             if not options.is_policy_file(rollout):
-                raise
+                raise type(error)(f"{error}; {_WITHOUT}", **error.context) from error
             click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
             return _unrecorded(_target_of(Path(rollout)), dry_run, as_json)
     if bare is None:
@@ -82,18 +98,32 @@ def _recorded(
         found = options.rollout_id(app.runner.store, given)
         visit = app.runner.roll_back(found, reason)
         lines = [] if app.journal is None else app.journal.lines
+        warnings = _of_another(app.runner.store, visit.rollout)
+    for warning in warnings:
+        click.echo(f"rolloutctl: warning: {warning}", err=True)
     if not visit.saved:
         word = "is" if _confirmed(visit) else "is NOT yet"
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
         click.echo(f"rolloutctl: {problem}", err=True)
     if as_json:
-        data = visit_data(visit)
+        data = {**visit_data(visit), "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
         if dry_run:
             options.print_journal(lines)
     return Exit.DONE if dry_run else _status(visit)
+
+
+def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
+    """Return a warning when the traffic that went back was not that of `rollout` any more."""
+    with suppress(StoreError):  # 0 % is in force whoever owns it
+        owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
+        return [
+            f"{rollout.id} does not own {rollout.target} any more: this was the traffic of {owner}"
+            for owner in sorted(map(str, owners))
+        ]
+    return []
 
 
 def _status(visit: Visit) -> Exit:
@@ -130,4 +160,6 @@ def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool 
     else:
         word = "0 % is in force" if result.confirmed else "NOT confirmed"
         click.echo(f"{target.function}: {word}: {result.shown}")
+        for command in [] if result.confirmed else result.commands:
+            click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

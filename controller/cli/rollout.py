@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.carrying import Visit
 from controller.cli import options
+from controller.cli.retired import retired, retired_data, retired_line
 from controller.core.effects import Alert
+from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError
+from controller.runner import Ticked
 
 if TYPE_CHECKING:
     from controller.start import Started
@@ -17,10 +19,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
-@click.option("--revision", help="What is rolled out; default: the function's CodeSha256.")
+@click.option(
+    "--revision",
+    type=options.Word(),
+    help="What is rolled out; default: the function's CodeSha256.",
+)
 @click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
 @click.option("--retry", is_flag=True, help="Start a revision again that was rolled back.")
-@click.option("--reason", help="Why it is tried again; needed with --retry.")
+@click.option(
+    "--reason", type=options.OneLine(), help="Why it is tried again; needed with --retry."
+)
 @options.by
 @options.store
 @options.dry_run
@@ -100,46 +108,57 @@ def tick(
     """Look, decide, act and record, once.
 
     Visits every active rollout, or those that are named. Without a store it ends with 2, on a
-    schedule too: a mistyped path must not pass for a quiet day.
+    schedule too: a mistyped path must not pass for a quiet day. So it does when nothing is active
+    but an unfinished rollout lives in another store, which this run does not drive.
     """
+    gone: list[Rollout] = []
     with options.opened(store_url, dry_run=dry_run) as app:
         store = app.runner.store
         if rollouts:
-            ids = [options.rollout_id(store, given) for given in rollouts]
+            ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
         else:
-            ids = list(store.active(app.runner.clock.now()))
-        visits = app.runner.tick(ids)
-    _print_visits(visits, None if app.journal is None else app.journal.lines, as_json)
-    status = _tick_status(visits)
+            ticked = app.runner.tick_active()
+            gone = [] if ticked.visits or ticked.missed else retired(store)
+    _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
+    status = Exit.USAGE if gone else _tick_status(ticked)
     return Exit.DONE if scheduled and status in _FINE_ON_A_SCHEDULE else status
 
 
 _FINE_ON_A_SCHEDULE = frozenset({Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.BUSY})
 
 
-def _print_visits(visits: Sequence[Visit], would: list[str] | None, as_json: bool) -> None:
-    from controller.render.status import visit_data, visit_line
+def _print_ticked(
+    ticked: Ticked, gone: Sequence[Rollout], would: list[str] | None, as_json: bool
+) -> None:
+    from controller.render.status import missed_data, missed_line, visit_data, visit_line
 
     if as_json:
-        data: dict[str, object] = {"rollouts": [visit_data(visit) for visit in visits]}
+        rollouts = [visit_data(visit) for visit in ticked.visits]
+        rollouts += [missed_data(missed) for missed in ticked.missed]
+        data: dict[str, object] = {"rollouts": rollouts, "retired": retired_data(gone)}
         if would is not None:
             data["would"] = would
         options.print_json("tick", data)
         return
-    for visit in visits:
+    for visit in ticked.visits:
         click.echo(visit_line(visit))
-    if not visits:
+    for missed in ticked.missed:
+        click.echo(missed_line(missed))
+    for rollout in gone:
+        click.echo(retired_line(rollout))
+    if not (ticked.visits or ticked.missed or gone):
         click.echo("no active rollout")
     if would is not None:
         options.print_journal(would)
 
 
-def _tick_status(visits: Sequence[Visit]) -> Exit:
-    """Return the worst of what the visits ask for: 5, 1, 6, 75, else 0."""
+def _tick_status(ticked: Ticked) -> Exit:
+    """Return the worst of what a tick has led to: 5, 1, 6, 75, else 0."""
+    visits = ticked.visits
     alerts = {alert for visit in visits for alert in visit.alerts}
     if Alert.ROLLBACK_UNCONFIRMED in alerts:
         return Exit.UNCONFIRMED
-    if any(visit.problem for visit in visits):
+    if ticked.missed or any(visit.problem for visit in visits):
         return Exit.INTERNAL
     if Alert.DRIFT in alerts:
         return Exit.DRIFT

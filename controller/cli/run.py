@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
-@click.option("--revision", help="What is rolled out; default: the function's CodeSha256.")
+@click.option(
+    "--revision",
+    type=options.Word(),
+    help="What is rolled out; default: the function's CodeSha256.",
+)
 @click.option(
     "--adopt", is_flag=True, help="Begin at the step whose weight is live already; move nothing."
 )
@@ -83,8 +87,7 @@ def _first(runner: Runner, started: "Started") -> Visit:
     """Return the first thing that a run does: the start, or a tick of what runs already."""
     if started.created:
         return Visit(started.rollout)
-    (visit,) = runner.tick([started.rollout.id])
-    return visit
+    return runner.visit(started.rollout.id)
 
 
 def _watched(

@@ -23,14 +23,20 @@ def _steering(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _said(_context: click.Context, _option: click.Parameter, reason: str) -> str:
-    if not reason.strip():
+    if not reason:
         raise click.BadParameter("say why: it is written into the history")
     return reason
 
 
-_reason = click.option("--reason", default="", help="Why; written into the history.")
+_reason = click.option(
+    "--reason", type=options.OneLine(), default="", help="Why; written into the history."
+)
 _needed_reason = click.option(
-    "--reason", required=True, callback=_said, help="Why; written into the history. Needed."
+    "--reason",
+    type=options.OneLine(),
+    required=True,
+    callback=_said,
+    help="Why; written into the history. Needed.",
 )
 
 

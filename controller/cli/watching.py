@@ -101,7 +101,9 @@ def quiet(rollout: Rollout, now: datetime) -> bool:
 
 # --- exit statuses ------------------------------------------------------------------------------
 
-_WORST_FIRST = (Exit.UNCONFIRMED, Exit.DRIFT, Exit.ROLLED_BACK, Exit.UNDECIDED, Exit.DONE)
+_WORST_FIRST = (
+    Exit.UNCONFIRMED, Exit.DRIFT, Exit.ROLLED_BACK, Exit.UNDECIDED, Exit.USAGE, Exit.DONE,
+)  # fmt: skip
 
 
 def worst(rollouts: Iterable[Rollout]) -> Exit:
@@ -110,6 +112,8 @@ def worst(rollouts: Iterable[Rollout]) -> Exit:
 
 
 def _standing(rollout: Rollout) -> Exit:
+    if rollout.moved_to and not rollout.final:
+        return Exit.USAGE  # only the other store knows
     match rollout.phase:
         case Phase.SUCCEEDED:
             return Exit.DONE

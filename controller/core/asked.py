@@ -13,8 +13,8 @@ from typing import Final, Literal, TypeAlias, assert_never
 from controller.core import transitions as to
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
-from controller.core.findings import Label, Verdict, gate, weakest
-from controller.core.judge import judge
+from controller.core.findings import Finding, Label, Verdict, gate, weakest
+from controller.core.judge import Evidence, judge
 from controller.core.judge.queries import JUDGED
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
@@ -42,6 +42,10 @@ FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
 }
 
 
+# What is not asked past a criterion that fails already, so it is measured first.
+MEASURED: Final = frozenset({Verb.RESUME, Verb.PROMOTE})
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a person asks. way: with which weight `resume` goes on where another hand moved it."""
@@ -64,18 +68,32 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
         raise _refused(rollout, ask, f"it is {rollout.phase}{_instead(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = _sighted(rollout, _decided(current, ask, seen, now), seen, now)
+    decision = _sighted(rollout, ask, _decided(current, ask, seen, now), seen, now)
     if decision.record is None:
         return decision
     return replace(decision, record=replace(decision.record, because=ask.data()))
 
 
-def _sighted(before: Rollout, decision: Decision, seen: Observation, now: datetime) -> Decision:
-    """A look without measurements ends no blindness: the next tick says whether that is over."""
+# Verbs that may meet a weight which another hand has set, and are not about it.
+_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE})
+
+
+def _sighted(
+    before: Rollout, ask: Ask, decision: Decision, seen: Observation, now: datetime
+) -> Decision:
+    """Return `decision` with what was seen, but for what is left to the next tick to tell.
+
+    That is drift that nobody has asked about; and the end of a blindness, which a look without
+    measurements is not.
+    """
+    known = decision.rollout.seen_weight
     decision = to.sighted(before, decision, seen, now)
-    if seen.series or decision.rollout.phase not in JUDGED or isinstance(seen.target, Unreadable):
-        return decision
-    return replace(decision, rollout=replace(decision.rollout, blind_since=before.blind_since))
+    after = decision.rollout
+    if ask.verb in _NOT_ABOUT_WEIGHT:
+        after = replace(after, seen_weight=known)
+    if not seen.series and after.phase in JUDGED and isinstance(seen.target, Reading):
+        after = replace(after, blind_since=before.blind_since)
+    return replace(decision, rollout=after)
 
 
 def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
@@ -84,7 +102,7 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
             why = f"paused by hand: {ask.reason}" if ask.reason else "paused by hand"
             return to.paused_by_hand(rollout, _weight(seen.target), why, now)
         case Verb.RESUME:
-            return _resume(rollout, ask, _readable(rollout, ask, seen), now)
+            return _resume(rollout, ask, seen, now)
         case Verb.PROMOTE:
             return _promote(rollout, ask, seen, now)
         case Verb.APPROVE:
@@ -99,10 +117,12 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
 # --- resume -------------------------------------------------------------------------------------
 
 
-def _resume(rollout: Rollout, ask: Ask, target: Reading, now: datetime) -> Decision:
+def _resume(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+    target = _readable(rollout, ask, seen)
     live, own = target.weight, rollout.weight
     if live == 0:
         raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
+    rollout = replace(rollout, findings=_judged(rollout, evidence_of(rollout, seen, now), ask))
     if live == own:
         return to.resumed(rollout, target, ask.reason, now)
     shown = f"the target shows {target.shown} where {own} % was asked for"
@@ -164,10 +184,7 @@ def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
         raise _refused(rollout, ask, f"{why}; resume it first")
     evidence = evidence_of(rollout, seen, now)
-    findings = () if evidence is None else judge(evidence)
-    if gate(findings) is Verdict.FAIL:
-        why = " ".join(one.sentence for one in findings if one.verdict is Verdict.FAIL)
-        raise _refused(rollout, ask, f"nobody promotes a fail, the next tick rolls back: {why}")
+    findings = _judged(rollout, evidence, ask)
     barrier = to.barrier(rollout, now)
     if barrier is not None:
         raise _refused(
@@ -190,6 +207,15 @@ def _approve(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
 
 
 # --- saying no ----------------------------------------------------------------------------------
+
+
+def _judged(rollout: Rollout, evidence: Evidence | None, ask: Ask) -> tuple[Finding, ...]:
+    """Return what is measured now. A fail is in the data already, so nobody goes on over it."""
+    findings = () if evidence is None else judge(evidence)
+    if gate(findings) is Verdict.FAIL:
+        why = " ".join(one.sentence for one in findings if one.verdict is Verdict.FAIL)
+        raise _refused(rollout, ask, f"nobody {ask.verb}s a fail, the next tick rolls back: {why}")
+    return findings
 
 
 def _readable(rollout: Rollout, ask: Ask, seen: Observation) -> Reading:

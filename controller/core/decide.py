@@ -71,14 +71,13 @@ def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> 
     if target.stands_at(intent.weight):
         return to.settled(rollout, now)
     if target.update is Update.FAILED:
-        why = f"the update to {intent.weight} % failed: {target.detail or 'no reason given'}"
-        return to.rolling_back(rollout, Reason.SHIFT_FAILED, why, target.weight, now)
-    if target.weight == 0 and intent.previous > 0:
+        return to.failed(rollout, target, now)
+    if target.weight == 0 and not rollout.first_raise:
         return to.found_at_zero(rollout, target, now)
     if quiet and at_previous and target.token == intent.token:
         return to.unwritten(rollout, target, now)
-    if quiet and at_previous:
-        return to.raise_uncertain(rollout, now)
+    if quiet and at_previous and intent.previous < intent.weight:
+        return to.untraced(rollout, target, now)
     return to.drifted(rollout, target, now) if quiet else to.moving(rollout, target, now)
 
 
@@ -130,8 +129,7 @@ def _upward(
     barrier = to.barrier(rollout, now)
     if barrier is None:
         return to.next_step(rollout, target, reason, now)
-    decision = to.held_up(rollout, barrier, reason, now)
-    return decision if decision.record else _keep(decision.rollout, seen, now)
+    return _waiting(to.held_up(rollout, barrier, reason, now), seen, now)
 
 
 def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -152,10 +150,24 @@ def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decisio
 
 
 def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision | None:
-    """Hold for as long as the policy allows; None once that is over."""
+    """Hold for as long as the policy allows; None once that is over.
+
+    While a freeze or a missing approval keeps a gate that had passed from going up, nothing is lost
+    by waiting: its hold begins with the first tick after that.
+    """
+    if to.waited(rollout):
+        rollout = replace(rollout, hold_from=now)
+        barrier = to.barrier(rollout, now)
+        if barrier is not None:
+            return _waiting(to.put_off(rollout, barrier, seen.target, now), seen, now)
     if rollout.hold_end is None or now < rollout.hold_end:
         return _keep(to.holding(rollout, seen.target), seen, now)
     return None
+
+
+def _waiting(decision: Decision, seen: Observation, now: datetime) -> Decision:
+    """Return a wait with what it says, or with its hour of evidence when it has nothing to say."""
+    return decision if decision.record else _keep(decision.rollout, seen, now)
 
 
 def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -219,6 +231,8 @@ def _succeeded(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
     if isinstance(target, Unreadable) or not _watching(rollout, seen, now):
         return Decision(rollout)
+    if target.weight != 0 and rollout.exposed_to is not None:
+        return to.exposed_again(rollout, target, now)
     if target.weight != rollout.intent.weight:
         return to.drift_in_final(rollout, target, now)
     return Decision(rollout)

@@ -26,10 +26,13 @@ class Lower:
     """All traffic back to stable, trying until `within` is over.
 
     must_succeed: nobody tries again for long, so that a failure is critical at once.
+    void: the token of a raise from 0 % that may still be written; while the target carries it, 0 %
+        is written even where it stands, and fits no raise any more. Empty: there is none.
     """
 
     within: timedelta
     must_succeed: bool = False
+    void: str = ""
 
 
 class Severity(StrEnum):

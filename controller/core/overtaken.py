@@ -1,4 +1,4 @@
-"""A rollback that was carried out while another run saved first: it is decided again on that."""
+"""A run that acts while another one saves: what its move becomes on what is stored by then."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -6,13 +6,15 @@ from datetime import datetime
 from controller.core import transitions as to
 from controller.core.decide import decide
 from controller.core.effects import Decision
-from controller.core.observation import Observation, Reading
+from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Phase, Reason, Rollout
 
 # What the record of such a decision says instead of a person's verb.
 OVERTAKEN = "overtaken"
 
-_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+# What another run says of a 0 % that is not its own.
+_FOUND = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
 
 
 def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: datetime) -> Decision:
@@ -26,13 +28,25 @@ def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: dateti
     if known.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:  # zero was guarded
         decision = to.guarding_zero(replace(stored, updated=now), now)
         return _said(decision, Reason.GUARDING_ZERO, "")
-    if stored.phase in _BACK and stored.reason is not Reason.FOUND_AT_ZERO:
+    if stored.phase in BACK and stored.reason not in _FOUND:
         return decide(stored, seen, now)
     stored = replace(stored, updated=now, findings=known.findings)
     weight = seen.target.weight if isinstance(seen.target, Reading) else None
     decision = to.rolling_back(stored, known.reason, known.sentence, weight, now)
     decision = to.sighted(stored, decision, seen, now)
     return _said(decision, known.reason, known.sentence)
+
+
+def too_late(stored: Rollout, raised: Rollout, seen: Observation, now: datetime) -> Decision:
+    """Return what becomes of `stored`, which went back before the weight of `raised` was written.
+
+    That weight is ours, and is lowered however long ago the rollback was and whoever owns the
+    target by now. Any other weight is left to what `decide` says of it.
+    """
+    ours = isinstance(seen.target, Unreadable) or seen.target.weight == raised.weight
+    if stored.phase is Phase.ROLLED_BACK and ours:
+        return overtaken(stored, Decision(replace(raised, phase=stored.phase)), seen, now)
+    return decide(stored, seen, now)
 
 
 def _said(decision: Decision, reason: Reason, sentence: str) -> Decision:

@@ -68,6 +68,7 @@ class Intent:
     """A weight that was decided: from what, under which token, and when.
 
     Saved before a raise, so that a crash between saving and acting is seen by the next tick.
+    previous: what was in force; of a way back to 0 %, what callers may still have, or 0 for none.
     """
 
     weight: int
@@ -139,8 +140,7 @@ class Rollout:
     settled: when the weight of the step was first seen in force; None before.
     unfinished_since: the first look that saw a raise not in force yet; its time limit counts from
         there, so that ticks that came late are no reason to roll back.
-    seen_weight: the live weight as last seen; None before, and while the variables contradict
-        each other.
+    seen_weight: the live weight as last seen; None while the variables contradict each other.
     blind_since: since when no tick saw the target, or any metric; None while they are seen.
     peak: the last weight above zero that this rollout asked for; guarding zero looks for it.
     since: when the phase was entered.
@@ -150,9 +150,10 @@ class Rollout:
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
-    hold_from: from when an inconclusive gate holds anew: a person let it go on, or it had passed.
+    hold_from: from when an inconclusive gate holds anew: a person let it go on, or it had passed
+        and what kept it from going up was over.
     approved: the index of the step that a person lets it enter; None when nobody has.
-    barrier: what was last said to hold the next step up although the gate passed; empty: nothing.
+    barrier: what was last said to hold up a raise that was due; empty: nothing.
     moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
@@ -211,6 +212,17 @@ class Rollout:
     def closed(self) -> bool:
         """True when this store has nothing to do for it: final, or moved to another store."""
         return self.final or bool(self.moved_to)
+
+    @property
+    def in_flight(self) -> bool:
+        """True while nobody has seen its weight in force; a pause in flight passes for settled."""
+        paused = self.reason is Reason.PAUSED_BY_HAND and self.settled == self.since
+        return self.settled is None or paused
+
+    @property
+    def first_raise(self) -> bool:
+        """True while no weight above 0 was ever seen, for the first raise is in flight."""
+        return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
 
     @property
     def judged_from(self) -> int | None:

@@ -43,7 +43,7 @@ def preflight(
     adopt: bool = False,
 ) -> Preflight:
     """Return what stands in the way of a start, or of adopting the weight that is live."""
-    refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, reading)
+    refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
     refusals += update_refusals(reading)
     refusals += (one.text for one in obstacles if one.fatal)
     frozen = None if adopt else policy.frozen(now)

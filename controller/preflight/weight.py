@@ -1,11 +1,12 @@
 """Whether a start may begin from the weight that the target shows."""
 
+from controller.by_hand import command
 from controller.core.observation import Reading, Update
 from controller.core.policy import Policy
 from controller.runner import Runner
 
 
-def weight_refusals(runner: Runner, reading: Reading) -> list[str]:
+def weight_refusals(runner: Runner, policy: Policy, reading: Reading) -> list[str]:
     refusals: list[str] = []
     if reading.weight is None:
         refusals.append(f"the variables contradict each other: {reading.shown}")
@@ -16,7 +17,7 @@ def weight_refusals(runner: Runner, reading: Reading) -> list[str]:
         first = (
             f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
             if owner
-            else "roll back by hand (rolloutctl rollback --function ... --percentage ...)"
+            else f"roll back by hand ({command(policy.target)})"
         )
         refusals.append(
             f"the canary has {reading.weight} % already{by} ({reading.shown}); a rollout starts "

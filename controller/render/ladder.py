@@ -57,9 +57,11 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
             return Text("goes back to 0 %", "red")
         case Phase.ROLLED_BACK:
             return Text("went back to 0 % from here", "red")
+        case Phase.PAUSED:
+            return Text("paused", COLOURS[Phase.PAUSED])
         case Phase.SUCCEEDED:
             return ""
-        case Phase.PROGRESSING | Phase.PAUSED:
+        case Phase.PROGRESSING:
             pass
         case unreachable:
             assert_never(unreachable)

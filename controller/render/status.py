@@ -9,6 +9,7 @@ from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, format_duration, length_text
+from controller.leasing import Missed
 
 # A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
 LATE = timedelta(minutes=20)
@@ -69,13 +70,30 @@ def visit_data(visit: Visit) -> dict[str, Any]:
     }
 
 
+def missed_data(missed: Missed) -> dict[str, Any]:
+    """Return a rollout that a tick missed as plain JSON data; how it stands nobody knows."""
+    return {
+        "id": missed.rollout_id,
+        "phase": None,
+        "busy": False,
+        "problem": str(missed.error),
+        "saved": False,
+        "alerts": [],
+    }
+
+
+def missed_line(missed: Missed) -> str:
+    """Return a rollout that a tick missed in one line."""
+    return f"{missed.rollout_id}  was not visited: {missed.error}"
+
+
 def visit_line(visit: Visit) -> str:
     """Return a visit in one line, with what went wrong in front."""
     line = rollout_line(visit.rollout)
     if visit.busy:
         return f"another run was faster; nothing changed by this one: {line}"
     if not visit.saved:
-        return f"the decision could not be saved ({visit.problem}): {line}"
+        return f"the store failed, so nothing was recorded ({visit.problem}): {line}"
     if visit.problem:
         return f"the target cannot be read ({visit.problem}): {line}"
     return line

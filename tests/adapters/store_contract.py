@@ -275,6 +275,29 @@ class StoreContract:
                 with pytest.raises(LeaseHeldError):
                     other.acquire("checkout#1", end - early, end + MINUTE)
 
+    @pytest.mark.parametrize(
+        ("late", "free"),
+        [
+            pytest.param(timedelta(0), False, id="twice as long"),
+            pytest.param(MOMENT, True, id="a moment more than twice as long"),
+            pytest.param(6 * 60 * MINUTE, True, id="hours longer"),
+        ],
+    )
+    def test_a_lease_of_a_clock_that_is_ahead_holds_up_to_twice_the_length_asked_for(
+        self, store: Store, open_store: OpenStore, late: timedelta, free: bool
+    ) -> None:
+        """Else one run on such a host keeps all others out for hours, when it is killed."""
+        started(store, a_rollout())
+        ahead = store.acquire("checkout#1", NOON + late, NOON + 4 * MINUTE + late)
+        with open_store() as other:
+            if not free:
+                with pytest.raises(LeaseHeldError):
+                    other.acquire("checkout#1", NOON, LATER)
+                return
+            other.acquire("checkout#1", NOON, LATER)
+            with pytest.raises(StateConflictError, match="took checkout#1 over"):
+                moved(store, ahead)
+
     def test_a_run_may_acquire_again_what_it_has(self, store: Store, open_store: OpenStore) -> None:
         rollout = started(store, a_rollout())
         store.acquire("checkout#1", NOON, LATER)
@@ -429,10 +452,31 @@ class StoreContract:
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
 
-    def test_the_lock_of_a_rollout_that_moved_away_is_taken_over(self, store: Store) -> None:
-        moved(store, started(store, a_rollout("checkout#1"), LOCK), moved_to="another")
+    @pytest.mark.parametrize("phase", FINAL)
+    def test_the_lock_of_a_final_rollout_that_moved_away_is_taken_over(
+        self, store: Store, phase: Phase
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        moved(store, first, phase=phase, moved_to="another")
         started(store, a_rollout("search#1"), LOCK)
         assert store.owner(LOCK) == "search#1"
+
+    @pytest.mark.parametrize("phase", LIVING)
+    def test_the_lock_of_a_rollout_that_moved_away_unfinished_is_kept_and_its_store_is_named(
+        self, store: Store, phase: Phase
+    ) -> None:
+        """It is driven from there: a second owner here would be one too many."""
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        moved(store, first, phase=phase, moved_to="dynamodb://another")
+        receiving, entries = lived(a_rollout("search#1"), 1)
+        acts: list[Callable[[], object]] = [
+            lambda: started(store, a_rollout("search#1"), LOCK),
+            lambda: store.receive(receiving, entries, [LOCK]),
+        ]
+        for act in acts:
+            with pytest.raises(TargetTakenError, match=r"checkout#1 .* --store dynamodb://another"):
+                act()
+        assert (store.owner(LOCK), store.of_name("search")) == ("checkout#1", ())
 
     def test_a_lock_is_taken_over_again_and_again(self, store: Store) -> None:
         for attempt in (1, 2, 3):

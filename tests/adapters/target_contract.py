@@ -168,6 +168,21 @@ class TargetContract:
         assert before.token
         assert open_target(bench).read() == before
 
+    def test_lowering_at_0_makes_the_token_of_a_raise_old_and_once_is_enough(
+        self, bench: LambdaBench
+    ) -> None:
+        bench.add_function("handler", {**OTHERS, **pair("0", "false")})
+        target = open_target(bench)
+        token = target.read().token
+        assert token
+        target.lower_to_zero(LIMIT, void=token)
+        after = settled(bench)
+        target.lower_to_zero(LIMIT, void=token)
+        assert target.read() == after
+        with pytest.raises(WriteConflictError):
+            target.shift_to(10, token)
+        assert variables(bench) == {**OTHERS, **pair("0", "false")}
+
     def test_lowering_what_does_not_exist_fails_at_once(self, bench: LambdaBench) -> None:
         begin = bench.clock.now()
         with pytest.raises(TargetError, match=r"handler .* check the name"):

@@ -8,8 +8,15 @@ import pytest
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.adapters.sqlite import SqliteStore
 from controller.core.effects import Notice, Severity
+from controller.core.observation import Reading
 from controller.core.rollout import Phase
-from controller.errors import StateConflictError, StoreError, TargetTakenError, UnknownRolloutError
+from controller.errors import (
+    StateConflictError,
+    StoreError,
+    TargetTakenError,
+    UnknownRolloutError,
+    WriteRefusedError,
+)
 from controller.ports import Store
 from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
 from tests.adapters.target_contract import pair
@@ -49,6 +56,16 @@ def test_a_target_is_read_and_never_written(journal: Journal) -> None:
     assert list(target.obstacles()) == list(opened(world).obstacles())
     assert variables(world) == {**OTHERS, **pair("10", "false")}
     assert journal.lines == ["set handler to 50 %", "lower handler to 0 %"]
+
+
+def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: Journal) -> None:
+    def foreign(reading: Reading) -> None:
+        raise WriteRefusedError(f"{reading.identity} is not ours")
+
+    target = DryRunTarget(opened(a_world()), "handler", journal)
+    with pytest.raises(WriteRefusedError):
+        target.lower_to_zero(timedelta(minutes=1), check=foreign)
+    assert journal.lines == []
 
 
 # --- the store ----------------------------------------------------------------------------------
@@ -129,8 +146,13 @@ def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
         dry.receive(a_rollout("basket#2"), [], ["lock"])
 
 
-def test_a_target_whose_owner_moved_away_is_taken_over(dry: DryRunStore, kept: Store) -> None:
-    kept.save(replace(kept.load("checkout#1"), moved_to="another"), [])
+def test_a_target_whose_owner_moved_away_is_taken_over_once_that_is_final(
+    dry: DryRunStore, kept: Store
+) -> None:
+    away = kept.save(replace(kept.load("checkout#1"), moved_to="another"), [])
+    with pytest.raises(TargetTakenError, match="start it there: --store another"):
+        dry.create(a_rollout("basket#1"), [], ["lock"])
+    kept.save(replace(away, phase=Phase.ROLLED_BACK), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 

@@ -12,8 +12,9 @@ from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb.calls import UnansweredError
+from controller.adapters.dynamodb.failures import UnansweredError
 from controller.adapters.dynamodb.table import create_table
+from controller.core.history import broken_link
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.ports import Store
 from tests.adapters.odd_dynamodb import (
@@ -160,6 +161,23 @@ def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -
         started(store, a_rollout(), LOCK)
     assert raised.value.exit_status == Exit.INTERNAL
     assert store.owner(LOCK) is None
+
+
+def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(client: Any) -> None:
+    """Of another rollout of this id, perhaps: it would be in the way of the next entry."""
+    store = a_store(client)
+    odd = OddClient(client)
+    odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
+    longer, left = lived(a_rollout(sentence="Another."), 150)
+    with pytest.raises(UnansweredError):
+        DynamoDbStore(odd, TABLE).receive(longer, left, [LOCK])
+
+    rollout, entries = lived(a_rollout(), 2)
+    store.receive(rollout, entries, [LOCK])
+
+    assert store.history("checkout#1") == tuple(entries)
+    saved = moved(store, store.load("checkout#1"))
+    assert broken_link(store.history("checkout#1"), saved.chain) is None
 
 
 def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhile(

@@ -10,7 +10,8 @@ from moto import mock_aws
 
 from controller.adapters.dynamodb import DynamoDbStore
 from controller.adapters.dynamodb import calls as dynamodb_calls
-from controller.adapters.dynamodb.calls import TRIES, UnansweredError
+from controller.adapters.dynamodb.calls import TRIES
+from controller.adapters.dynamodb.failures import UnansweredError
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
@@ -49,6 +50,12 @@ def store(client: OddClient) -> DynamoDbStore:
 def other(client: OddClient, store: DynamoDbStore) -> DynamoDbStore:
     """Return the store of another run."""
     return DynamoDbStore(client, TABLE)
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tries of a write follow each other at once."""
+    monkeypatch.setattr(dynamodb_calls, "PAUSE_S", 0.001)
 
 
 def lose_every_read(client: OddClient) -> None:
@@ -241,6 +248,27 @@ def test_a_save_that_was_lost_on_its_way_to_a_newer_version_hears_who_was_first(
         store.save(rollout, [])
 
 
+@pytest.mark.parametrize("done", [True, False], ids=["written", "not written"])
+def test_a_transaction_that_is_still_on_its_way_is_looked_up(
+    client: OddClient, store: DynamoDbStore, done: bool
+) -> None:
+    """botocore sends a call again whose answer was lost, and the first try may still be at work."""
+    rollout = started(store, a_rollout())
+
+    def on_its_way(call: Call) -> Any:
+        if done:
+            call()
+        raise odd.an_error("TransactionInProgressException", 400)
+
+    client.faults["transact_write_items"] = [on_its_way]
+    if done:
+        assert save(store, rollout, "transact_write_items") == store.load("checkout#1")
+    else:
+        with pytest.raises(UnansweredError, match="whether it was written is not known"):
+            save(store, rollout, "transact_write_items")
+        assert store.load("checkout#1") == rollout
+
+
 # --- meeting others -------------------------------------------------------------------------------
 
 
@@ -249,15 +277,11 @@ def test_a_save_that_was_lost_on_its_way_to_a_newer_version_hears_who_was_first(
     [
         ("update_item", odd.met_another),
         ("transact_write_items", odd.transaction_met_another),
-        ("transact_write_items", odd.transaction_was_throttled),
     ],
 )
+@pytest.mark.usefixtures("in_a_hurry")
 class TestMeetingAnotherWrite:
     """Two writes of the same item at the same moment: DynamoDB refuses, and the next try goes."""
-
-    @pytest.fixture(autouse=True)
-    def _in_a_hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dynamodb_calls, "PAUSE_S", 0.001)
 
     def test_is_tried_again(
         self, client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
@@ -276,6 +300,39 @@ class TestMeetingAnotherWrite:
         with pytest.raises(StateConflictError, match=r"save checkout#1.*safe to run again"):
             save(store, rollout, operation)
         assert store.load("checkout#1") == rollout
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+class TestATransactionThatIsThrottled:
+    """Inside a transaction botocore does not see it: it is tried again here, and then told."""
+
+    def test_is_tried_again(self, client: OddClient, store: DynamoDbStore) -> None:
+        rollout = started(store, a_rollout())
+        client.faults["transact_write_items"] = [odd.transaction_was_throttled] * (TRIES - 1)
+        assert save(store, rollout, "transact_write_items").version == 1
+
+    @pytest.mark.parametrize("others", [[], [odd.transaction_met_another] * (TRIES - 1)])
+    def test_is_an_error_in_the_end_and_does_not_pass_for_another_run(
+        self, client: OddClient, store: DynamoDbStore, others: list[Fault]
+    ) -> None:
+        rollout = started(store, a_rollout())
+        throttled = [odd.transaction_was_throttled] * (TRIES - len(others))
+        client.faults["transact_write_items"] = [*others, *throttled]
+        with pytest.raises(
+            StoreError, match=r"save checkout#1 .*ThrottlingError it was; .* limit for such calls"
+        ) as raised:
+            save(store, rollout, "transact_write_items")
+        assert raised.value.exit_status == Exit.INTERNAL
+        assert store.load("checkout#1") == rollout
+
+    def test_makes_no_error_of_another_run_that_was_met_last(
+        self, client: OddClient, store: DynamoDbStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        throttled = [odd.transaction_was_throttled] * (TRIES - 1)
+        client.faults["transact_write_items"] = [*throttled, odd.transaction_met_another]
+        with pytest.raises(StateConflictError):
+            save(store, rollout, "transact_write_items")
 
 
 def test_a_start_whose_target_got_an_owner_meanwhile_is_refused_by_its_name(
@@ -331,7 +388,7 @@ def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
 def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> None:
     store = DynamoDbStore(client, "rollouts")
     said = (
-        r"there is no table rollouts in us-east-1; make it: "
+        r"there is no table rollouts in us-east-1: check the name, or make it: "
         r"rolloutctl store init --store dynamodb://rollouts$"
     )
     calls: list[Callable[[], object]] = [

@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 
 from controller.adapters.aws import StrangeAnswerError
-from controller.adapters.lambda_env import LOWER_ATTEMPTS, LambdaEnvTarget
-from controller.core.observation import Update
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.lambda_lowering import LOWER_ATTEMPTS
+from controller.core.observation import Reading, Update
 from controller.errors import (
     TargetError,
     WriteConflictError,
@@ -335,3 +336,40 @@ def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_
     meets(world, UPDATE, taken_and_lost)
     opened(world).lower_to_zero(timedelta())
     assert variables(world)["PERCENTAGE"] == "0"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(fails(answered("TooManyRequestsException")), id="429"),
+        pytest.param(fails(lost("lambda")), id="no answer"),
+        pytest.param(happens_but(lost("lambda")), id="done, no answer"),
+    ],
+)
+def test_lowering_at_0_insists_until_the_token_of_a_raise_is_old(world: World, odd: Odd) -> None:
+    world.add_function("handler", pair("0", "false"))
+    token = opened(world).read().token
+    meets(world, UPDATE, odd, times=3)
+    opened(world).lower_to_zero(MINUTE, void=token)
+    assert opened(world).read().token != token
+    assert variables(world) == pair("0", "false")
+
+
+def test_lowering_at_0_that_could_not_make_the_token_of_a_raise_old_says_so(world: World) -> None:
+    world.add_function("handler", pair("0", "false"))
+    token = opened(world).read().token
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    with pytest.raises(TargetError, match="ServiceException"):
+        opened(world).lower_to_zero(MINUTE, void=token)
+
+
+def test_lowering_shows_every_reading_before_it_writes(world: World) -> None:
+    """Whoever looks may find that this is another function of the same name."""
+    meets(world, READ, fails(lost("lambda")), times=1)
+
+    def foreign(reading: Reading) -> None:
+        raise WriteRefusedError(f"{reading.identity} is not ours")
+
+    with pytest.raises(WriteRefusedError, match="function:handler is not ours"):
+        opened(world).lower_to_zero(MINUTE, check=foreign)
+    assert variables(world) == {**OTHERS, **pair("10", "false")}

@@ -43,6 +43,7 @@ class TestOnMoto(TargetContract):
         "test_the_end_of_an_update_makes_its_token_old": _NO_REVISION,
         "test_lowering_waits_for_an_update_that_is_in_progress": _NO_REVISION,
         "test_lowering_at_0_writes_nothing": _NO_REVISION,
+        "test_lowering_at_0_makes_the_token_of_a_raise_old_and_once_is_enough": _NO_REVISION,
         "test_nothing_is_in_the_way_of_a_plain_function": _NO_PROVISIONED,
         "test_provisioned_concurrency_is_fatal": _NO_PROVISIONED,
         "test_snap_start_is_fatal": "moto keeps no SnapStart",

@@ -186,6 +186,19 @@ def test_while_another_run_saves_reading_goes_on_and_saving_waits_for_a_limited_
     assert 0.04 < waited_s < 5
 
 
+def test_a_run_that_has_nothing_to_give_back_waits_for_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback by hand releases first, to be sure; traffic must not wait for the lock."""
+    monkeypatch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=50))
+    with SqliteStore(path, durable=False) as store, closing(sqlite3.connect(path)) as other:
+        started(store, a_rollout())
+        other.execute("BEGIN IMMEDIATE")
+        store.release("checkout#1")
+        with pytest.raises(StoreError, match="was locked by another process"):
+            store.acquire("checkout#1", NOON, LATER)
+
+
 def test_two_processes_lose_no_save_of_each_other(path: Path) -> None:
     with SqliteStore(path) as store:
         started(store, a_rollout(), LOCK)

@@ -14,6 +14,12 @@ from tests.stage import SECRET, WRITE
 BARE = ("--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", "ENABLED")
 
 
+WITHOUT_A_STORE = (
+    "without a store: rolloutctl rollback POLICY.yaml, or "
+    "rolloutctl rollback --function F --percentage K [--boolean B]"
+)
+
+
 def at_10(desk: Desk) -> Desk:
     """Put 10 % of traffic on the canary, by a rollout."""
     desk.run("start", desk.policy)
@@ -45,6 +51,40 @@ def test_the_reason_of_a_person_is_in_the_history(desk: Desk) -> None:
         "2026-01-05 09:00    0 %  rolling_back  support is paged  (by tester)",
         "2026-01-05 09:00    0 %  rolled_back   0 % is in force  (by tester)",
     ]
+
+
+FORGED = "why\n2026-01-05 09:00    0 %  succeeded  \x1b[2Jall is well \u202e"
+
+
+def test_a_reason_forges_no_line_of_the_history(desk: Desk) -> None:
+    at_10(desk)
+    printed = desk.run("rollback", "orders", "--reason", FORGED)
+    history = desk.run("history", "orders").out
+    assert history.splitlines()[-2].startswith("2026-01-05 09:00    0 %  rolling_back  why 2026-01")
+    assert not {"\x1b", "\u202e"} & {*history, *printed.out, *printed.err}
+    assert not any(line.startswith("2026-01-05 09:00    0 %  succeeded") for line in
+                   history.splitlines())  # fmt: skip
+
+
+def test_a_blank_reason_is_the_usual_one(desk: Desk) -> None:
+    at_10(desk)
+    desk.run("rollback", "orders", "--reason", " \n ")
+    assert "rolling_back  asked for by a person  (by" in desk.run("history", "orders").out
+
+
+def test_who_rolls_back_what_another_rollout_owns_by_now_is_told(desk: Desk) -> None:
+    at_10(desk)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(MINUTE)
+    assert desk.run("start", desk.another_policy("payments")).status == Exit.DONE
+    assert desk.weight == 10
+    ended = desk.run("rollback", "orders", "--json")
+    assert (ended.status, desk.weight) == (Exit.DONE, 0)
+    (warning,) = ended.data["warnings"]
+    assert warning.startswith("orders#1 does not own arn:aws:lambda:")
+    assert warning.endswith(" any more: this was the traffic of payments#1")
+    assert f"warning: {warning}\n" in ended.err
+    assert desk.run("rollback", "payments", "--json").data["warnings"] == []
 
 
 def test_bare_names_need_no_store_and_no_rollout(desk: Desk, tmp_path: Path) -> None:
@@ -110,10 +150,22 @@ def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: Desk
     ended = desk.run("rollback", "orders")
     assert ended.status == Exit.USAGE
     assert "there is no store at " in ended.err
+    assert ended.err.endswith(f"; {WITHOUT_A_STORE}\n")
     at_10(desk)
     ended = desk.run("rollback", "payments")
     assert ended.status == Exit.USAGE
     assert "no rollout is called 'payments'" in ended.err
+    assert "rollouts.db, which has orders; " in ended.err
+    assert ended.err.endswith(f"; {WITHOUT_A_STORE}\n")
+
+
+def test_a_name_in_a_broken_store_says_what_works_without_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_store(desk, monkeypatch)
+    ended = desk.run("rollback", "orders")
+    assert ended.status == Exit.INTERNAL
+    assert ended.err.endswith(f"; {WITHOUT_A_STORE}\n")
 
 
 @pytest.mark.parametrize("given", ["orders", "{policy}"], ids=["a name", "a policy file"])
@@ -194,18 +246,58 @@ def test_a_boolean_that_stands_alone_is_lowered(desk: Desk) -> None:
     assert "warning: PERCENTAGE is not set on handler" in ended.err
 
 
-@pytest.mark.parametrize(
-    "boolean", [[], ["--boolean", "USE_API_GATEWY"]], ids=["not named", "mistyped"]
+FULL = {"USE_API_GATEWAY_PERCENTAGE": "100", "USE_API_GATEWAY": "true", "DEBUG": "true"}
+BOTH = (
+    f"rolloutctl rollback --function {FUNCTION} --percentage USE_API_GATEWAY_PERCENTAGE "
+    "--boolean USE_API_GATEWAY"
 )
-def test_a_boolean_that_was_left_on_is_warned_of(desk: Desk, boolean: list[str]) -> None:
-    pair = {"USE_API_GATEWAY_PERCENTAGE": "100", "USE_API_GATEWAY": "true", "DEBUG": "true"}
-    desk.world.set_variables(FUNCTION, pair)
+
+
+def at_100(desk: Desk) -> tuple[str, ...]:
+    """Put all traffic on the canary by the first user's variables; return the names of half."""
+    desk.world.set_variables(FUNCTION, FULL)
     desk.world.clock.advance(MINUTE)
-    names = ["--percentage", "USE_API_GATEWAY_PERCENTAGE", *boolean]
-    ended = desk.run("rollback", "--function", FUNCTION, *names, "--json")
-    (warning,) = ended.data["warnings"]
-    assert warning.startswith("USE_API_GATEWAY is on, looks as if it belonged to")
-    assert f"warning: {warning}" in ended.err
+    return ("--function", FUNCTION, "--percentage", "USE_API_GATEWAY_PERCENTAGE")
+
+
+def test_a_boolean_that_was_left_on_leaves_a_rollback_unconfirmed(desk: Desk) -> None:
+    ended = desk.run("rollback", *at_100(desk))
+    assert (ended.status, ended.out.splitlines()) == (
+        Exit.UNCONFIRMED,
+        [
+            "handler: NOT confirmed: USE_API_GATEWAY_PERCENTAGE=0",
+            f"to lower both: {BOTH}",
+        ],
+    )
+    assert "warning: USE_API_GATEWAY is on, looks as if it belonged to" in ended.err
+    again = desk.run(*BOTH.split()[1:], "--json")
+    assert (again.status, again.data["confirmed"], again.data["warnings"]) == (0, True, [])
+
+
+def test_a_program_reads_that_a_boolean_was_left_on(desk: Desk) -> None:
+    data = desk.run("rollback", *at_100(desk), "--json").data
+    (warning,) = data["warnings"]
+    assert (data["confirmed"], warning.endswith(f"; if it does: {BOTH}")) == (False, True)
+
+
+def test_a_mistyped_boolean_is_refused_with_the_command_that_was_meant(desk: Desk) -> None:
+    ended = desk.run("rollback", *at_100(desk), "--boolean", "USE_API_GATEWY")
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "USE_API_GATEWY is not set on handler; was USE_API_GATEWAY" in ended.err
+    assert BOTH in ended.err
+    assert not desk.world.calls[WRITE]
+
+
+def test_a_policy_file_without_a_boolean_is_taken_at_its_word(desk: Desk) -> None:
+    at_100(desk)
+    target = {
+        "kind": "lambda-env",
+        "function": FUNCTION,
+        "percentage": "USE_API_GATEWAY_PERCENTAGE",
+    }
+    ended = desk.run("rollback", desk.another_policy("payments", target=target))
+    assert ended.status == Exit.DONE
+    assert "warning: USE_API_GATEWAY is on, looks as if" in ended.err
 
 
 def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
@@ -226,6 +318,18 @@ def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
         pytest.param(["orders", "--function", "f"], "not both", id="a rollout and a target"),
         pytest.param(
             ["--function", "f", "--percentage", "TZ"], "this names no target", id="a wrong name"
+        ),
+        pytest.param(
+            ["--function", "F:1", "--percentage", "PERCENTAGE"],
+            "rolloutctl: this names no target: --function: expected the name or ARN of a function, "
+            "without version or alias, not 'F:1'\n",
+            id="a version",
+        ),
+        pytest.param(
+            ["--function", "f", "--percentage", "P"],
+            "rolloutctl: this names no target: --percentage: expected an environment variable (a "
+            "letter, then letters, digits, _; at least 2), not 'P'\n",
+            id="too short a name",
         ),
     ],
 )

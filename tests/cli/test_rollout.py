@@ -138,7 +138,28 @@ def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
     desk.run("start", desk.policy)
     ended = desk.run("tick", "checkout")
     assert ended.status == Exit.USAGE
-    assert "no rollout is called 'checkout' in this store" in ended.err
+    url = f"sqlite:///{Path(desk.policy).parent / 'rollouts.db'}"
+    assert ended.err == (
+        f"rolloutctl: no rollout is called 'checkout' in {url}, which has orders; if that is the "
+        "wrong store, name another one: --store or ROLLOUTCTL_STORE\n"
+    )
+
+
+def test_a_revision_is_one_word_that_histories_can_show(desk: Desk) -> None:
+    ended = desk.run("start", desk.policy, "--revision", "v1\nforged")
+    assert ended.status == Exit.USAGE
+    assert "must be one printable line" in ended.err
+    assert desk.weight == 0
+
+
+def test_a_message_lists_the_newest_names_of_a_store(desk: Desk) -> None:
+    for number in range(12):
+        desk.world.add_function(f"f{number}", {})
+        target = {**SHORT["target"], "function": f"f{number}"}
+        desk.run("start", desk.another_policy(f"name{number}", target=target))
+        desk.world.clock.advance(MINUTE)
+    names = ", ".join(f"name{number}" for number in range(11, 1, -1))
+    assert f"which has {names} and 2 more; if" in desk.run("status", "checkout").err
 
 
 @pytest.mark.parametrize("option", ["", "--scheduled", "--dry-run"])
@@ -180,6 +201,24 @@ def a_rival(desk: Desk) -> None:
     desk.world.layers.append(Before(METRICS, tick_first))
 
 
+def a_damaged_rollout(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    damage(desk, "orders#1")
+
+
+def damage(desk: Desk, rollout_id: str) -> None:
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", (rollout_id,))
+
+
+def one_that_moved(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    folder = Path(desk.policy).parent
+    for command in (("init", "--store"), ("copy", f"sqlite:///{folder / 'rollouts.db'}")):
+        assert desk.run("store", *command, f"sqlite:///{folder / 'rollouts.db2'}").status == 0
+
+
 def a_full_disk(desk: Desk) -> None:
     desk.run("start", desk.policy)
     store = Path(desk.policy).parent / "rollouts.db"
@@ -197,6 +236,12 @@ def a_full_disk(desk: Desk) -> None:
         pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="another hand moved the weight"),
         pytest.param([], a_rival, Exit.BUSY, Exit.DONE, id="another run saved first"),
         pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
+        pytest.param(
+            [], a_damaged_rollout, Exit.INTERNAL, Exit.INTERNAL, id="a rollout cannot be read"
+        ),
+        pytest.param(
+            [], one_that_moved, Exit.USAGE, Exit.USAGE, id="what there was lives elsewhere now"
+        ),
     ],
 )
 def test_a_tick_ends_with(
@@ -221,6 +266,33 @@ def test_a_rollback_that_cannot_be_confirmed_ends_with_5(desk_in: MakeDesk) -> N
     assert ended.status == Exit.UNCONFIRMED
     assert ended.data["rollouts"][0]["alerts"] == ["rollback_unconfirmed"]
     assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
+    desk_in: MakeDesk,
+) -> None:
+    desk = desk_in(events=[*SICK, *DENIED])
+    desk.run("start", desk.policy)
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    desk.run("start", desk.another_policy("payments", target=target))
+    damage(desk, "payments#1")
+    ended = ticks(desk, 4, "--json")
+    assert ended.status == Exit.UNCONFIRMED
+    orders, payments = ended.data["rollouts"]
+    assert (orders["id"], orders["alerts"]) == ("orders#1", ["rollback_unconfirmed"])
+    assert (payments["id"], payments["phase"], payments["saved"]) == ("payments#1", None, False)
+    assert "the state of payments#1 is damaged" in payments["problem"]
+    lines = ticks(desk, 1).out.splitlines()
+    assert "orders#1  rolling_back" in lines[0]
+    assert lines[1].startswith("payments#1  was not visited: the state of payments#1 is damaged")
+
+
+def test_a_tick_of_a_rollout_that_was_moved_ends_with_2_and_says_where_it_is(desk: Desk) -> None:
+    one_that_moved(desk)
+    ended = desk.run("tick", "orders")
+    assert ended.status == Exit.USAGE
+    assert "orders#1 was moved to sqlite:///" in ended.err
 
 
 def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:

@@ -54,7 +54,7 @@ def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
     a_full_disk(desk)
     ended = desk.run("run", desk.policy, "--for", "3m")
     assert ended.status == Exit.INTERNAL
-    assert [event["event"] for event in ended.events] == ["load_failed"] * 3
+    assert [event["event"] for event in ended.events] == ["lease_failed"] * 3
 
 
 def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
@@ -64,7 +64,7 @@ def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> No
     desk.world.clock.at(desk.world.clock.now() + 2 * MINUTE + MINUTE / 2, mended)
     ended = desk.run("run", desk.policy, "--json")
     assert (ended.status, ended.data["phase"]) == (Exit.DONE, "succeeded")
-    assert [event["event"] for event in ended.events].count("load_failed") == 2
+    assert [event["event"] for event in ended.events].count("lease_failed") == 2
 
 
 def sqlite_do(store: Path, statement: str) -> None:

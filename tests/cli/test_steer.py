@@ -192,6 +192,14 @@ def test_what_is_done_is_told(desk: Desk) -> None:
         pytest.param(["promote", "orders"], "Missing option '--reason'", id="no reason"),
         pytest.param(["retry", "orders"], "Missing option '--reason'", id="no reason to retry"),
         pytest.param(
+            ["retry", "orders", "--reason", "\x1b\n"], "say why: it is written into the history",
+            id="a reason of which nothing can be read",
+        ),
+        pytest.param(
+            ["pause", "orders", "--reason", "x" * 501], "has 501 characters; at most 500 fit",
+            id="a reason that nobody reads",
+        ),
+        pytest.param(
             ["promote", "orders", "--reason", " "], "say why: it is written into the history",
             id="an empty reason",
         ),

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from controller import cli
+from controller import bootstrap, cli
 from controller.errors import Exit
+from controller.settings import DynamoDbPlace, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.emulator import Emulator
+from tests.rollouts import a_rollout, recorded
 from tests.simulation.worlds import FUNCTION, MINUTE
 
 Captured = pytest.CaptureFixture[str]
@@ -102,12 +104,67 @@ def test_a_copied_rollout_goes_on_in_the_other_store(desk: Desk, places: tuple[s
     )
     for _ in range(12):
         desk.world.clock.advance(MINUTE)
-        assert desk.run("tick").out == "no active rollout\n"
         assert desk.run("tick", "--store", new).status == Exit.DONE
     assert desk.run("status", "orders", "--store", new, "--json").data["phase"] == "succeeded"
     history = desk.run("history", "orders", "--store", new, "--json").data
     assert history["chain_valid"]
     assert "moved" in [entry["kind"] for entry in history["entries"]]
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        pytest.param(["tick"], Exit.USAGE, id="a tick"),
+        pytest.param(["tick", "--scheduled"], Exit.USAGE, id="a scheduled tick"),
+        pytest.param(["tick", "--dry-run"], Exit.USAGE, id="a dry tick"),
+        pytest.param(["status"], Exit.DONE, id="status"),
+        pytest.param(["status", "--exit-code"], Exit.USAGE, id="status with an exit code"),
+    ],
+)
+def test_a_schedule_that_still_looks_into_the_old_store_is_told(
+    desk: Desk, places: tuple[str, str], verb: list[str], status: Exit
+) -> None:
+    old, new = places
+    desk.run("store", "copy", old, new)
+    ended = desk.run(*verb, "--store", old)
+    assert ended.status == status
+    assert ended.out.splitlines()[0] == (
+        f"orders#1  lives in {new}, and nothing drives it from here: "
+        f"let every run use that, the schedule's too (ROLLOUTCTL_STORE={new})"
+    )
+    assert [one["event"] for one in ended.events] == ["rollout_retired"]
+    data = desk.run(*verb, "--store", old, "--json").data
+    assert (data["rollouts"], data["retired"]) == ([], [{"id": "orders#1", "moved_to": new}])
+
+
+@pytest.mark.parametrize("verb", ["tick", "status"])
+def test_what_had_ended_before_it_was_moved_is_no_news(
+    desk: Desk, places: tuple[str, str], verb: str
+) -> None:
+    old, new = places
+    desk.run("rollback", "orders")
+    desk.run("store", "copy", old, new)
+    desk.world.clock.advance(24 * 60 * MINUTE)
+    ended = desk.run(verb, "--store", old)
+    assert (ended.status, ended.out) == (Exit.DONE, "no active rollout\n")
+
+
+@pytest.mark.usefixtures("_account")
+def test_a_schedule_that_still_looks_into_the_old_table_is_told(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    url = f"sqlite:///{tmp_path / 'rollouts.db'}"
+    for place in ("dynamodb://rollouts", url):
+        run(capsys, "store", "init", "--store", place)
+    idle = run(capsys, "tick", "--scheduled", "--store", "dynamodb://rollouts")
+    assert (idle.status, idle.out) == (Exit.DONE, "no active rollout\n")
+    rollout, entry = recorded(a_rollout())
+    with bootstrap.live(Settings(DynamoDbPlace("rollouts"), "tester")) as app:
+        app.runner.store.create(rollout, [entry], rollout.locks)
+    assert run(capsys, "store", "copy", "dynamodb://rollouts", url).status == Exit.DONE
+    ended = run(capsys, "tick", "--scheduled", "--store", "dynamodb://rollouts")
+    assert ended.status == Exit.USAGE
+    assert ended.out.startswith(f"checkout#1  lives in {url}, and nothing drives it from here")
 
 
 def test_the_old_store_sends_whoever_asks_to_the_new_one(

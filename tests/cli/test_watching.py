@@ -272,6 +272,9 @@ def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
             one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 %"
         ),
         pytest.param(one(Phase.ROLLED_BACK), Exit.ROLLED_BACK, id="rolled back"),
+        pytest.param(
+            one(Phase.PROGRESSING, moved_to="dynamodb://rollouts"), Exit.USAGE, id="moved away"
+        ),
     ],
 )  # fmt: skip
 def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit) -> None:

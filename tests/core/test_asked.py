@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from controller.core import transitions
 from controller.core.asked import FITS, Verb, Way
-from controller.core.effects import Shift
+from controller.core.effects import Alert, Shift
 from controller.core.observation import Reading, Series, Unreadable
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
@@ -26,12 +27,14 @@ from tests.ladder import (
     MOVING,
     ON_HOLD,
     OUTAGE,
+    POLICY,
     PROGRESSING,
     RAISING,
     SICK,
     SILENT,
     SUCCEEDED,
     THIN,
+    adopted,
     ask,
     paused,
     paused_in_flight,
@@ -194,6 +197,30 @@ def test_resume_changes_nothing_where(
 ) -> None:
     told = refusal(before, Verb.RESUME, target, way=way)
     assert told == f"resume changed nothing of checkout#1: {why}"
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "way"),
+    [
+        pytest.param(paused(Reason.PAUSED_BY_HAND, tallies={}), 10, "", id="by hand"),
+        pytest.param(paused(Reason.DRIFTED, tallies={}), 10, "", id="drift that was put back"),
+        pytest.param(paused(Reason.DRIFTED, tallies={}), 30, "keep", id="keep"),
+        pytest.param(paused(Reason.DRIFTED, tallies={}), 30, "restore", id="restore"),
+    ],
+)
+def test_nobody_resumes_past_a_criterion_that_fails_already(
+    before: Rollout, live: int, way: Way
+) -> None:
+    assert refusal(before, Verb.RESUME, reads(live), SICK, way=way).startswith(
+        "resume changed nothing of checkout#1: nobody resumes a fail, the next tick rolls back: "
+        "works fails"
+    )
+
+
+@pytest.mark.parametrize("measured", [OUTAGE, SILENT, THIN, HEALTHY, {}])
+def test_what_does_not_fail_keeps_nobody_from_a_resume(measured: Mapping[str, Series]) -> None:
+    after = ask(paused(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, reads(10), measured).rollout
+    assert after.phase is PROGRESSING
 
 
 # --- promote ------------------------------------------------------------------------------------
@@ -414,10 +441,42 @@ def test_time_never_goes_back_for_a_person_either() -> None:
     assert (after.updated, after.since) == (ahead, ahead)
 
 
-def test_the_live_weight_that_a_person_met_is_remembered() -> None:
-    after = ask(AT_10, Verb.PAUSE, reads(30)).rollout
-    assert after.seen_weight == 30
-    assert tick(after, reads(30), 21, SILENT).alert is None
+@pytest.mark.parametrize("on_drift_up", ["pause", "rollback"])
+@pytest.mark.parametrize(
+    ("before", "verb"),
+    [
+        pytest.param(replace(AT_10, seen_weight=10), Verb.PAUSE, id="pause"),
+        pytest.param(AT_10, Verb.PAUSE, id="pause, before any tick"),
+        pytest.param(replace(RAISING, seen_weight=10), Verb.PAUSE, id="pause of a raise"),
+        pytest.param(replace(ON_HOLD, seen_weight=10), Verb.APPROVE, id="approve in a pause"),
+    ],
+)
+def test_drift_that_a_verb_of_people_met_is_told_by_the_next_tick(
+    before: Rollout, verb: Verb, on_drift_up: str
+) -> None:
+    before = replace(before, policy=a_policy(steps=ASKED_FIRST.steps, on_drift_up=on_drift_up))
+    told = tick(ask(before, verb, reads(100)).rollout, reads(100), 21, SILENT)
+    assert (told.rollout.reason, told.alert) == (Reason.DRIFTED, Alert.DRIFT)
+    assert told.move == (LOWER if on_drift_up == "rollback" else None)
+
+
+@pytest.mark.parametrize("weight", [10, 100])
+def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight: int) -> None:
+    started = transitions.created(POLICY, "code-1", reads(0), 1, {}, None, NOON).rollout
+    before = started if weight == 10 else adopted(weight)
+    after = ask(before, Verb.PAUSE, TORN, minute=1).rollout
+    assert tick(after, TORN, 2, SILENT).rollout.reason is Reason.DRIFTED
+
+
+def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
+    after = ask(replace(AT_50, seen_weight=50), Verb.PAUSE, reads(10)).rollout
+    assert tick(after, reads(10), 21, SILENT).rollout.reason is Reason.DRIFTED
+
+
+@pytest.mark.parametrize(("way", "weight"), [("restore", 30), ("keep", 30), ("", 10)])
+def test_the_live_weight_that_a_resume_is_about_is_remembered(way: Way, weight: int) -> None:
+    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(weight), way=way).rollout
+    assert after.seen_weight == weight
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])

@@ -10,7 +10,7 @@ from controller.core.asked import Ask, Verb, asked
 from controller.core.effects import Alert, Decision, Shift
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from tests.ladder import (
     AT_10,
     AT_100,
@@ -36,12 +36,15 @@ from tests.ladder import (
     SILENT,
     SUCCEEDED,
     THIN,
+    adopted,
     tick,
 )
 from tests.rollouts import MINUTE, NOON, a_policy, reads
 
 # Seen unfinished at noon.
 UNFINISHED = replace(RAISING, unfinished_since=NOON)
+# On its way back down, to where a person wants it.
+RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON), seen_weight=100)
 # Variables that contradict each other, with a boolean that says 100 %.
 FULL = "full"
 
@@ -105,6 +108,24 @@ FULL = "full"
         pytest.param(
             RAISING, reads(10, token="token-9"), 99, PAUSED, Reason.RAISE_UNCERTAIN, None,
             id="the old weight on a changed target is for a person however late it is seen",
+        ),
+        pytest.param(
+            FIRST_RAISE, reads(0, token="token-9"), 1, ROLLED_BACK, Reason.RAISE_UNCERTAIN, None,
+            id="a first raise that met another hand ends at the 0 % that stands",
+        ),
+        pytest.param(
+            replace(FIRST_RAISE, seen_weight=10), reads(0, token="token-9"), 1,
+            ROLLED_BACK, Reason.FOUND_AT_ZERO, None,
+            id="0 % after the first raise was seen on its way ends the rollout",
+        ),
+        pytest.param(
+            RESTORING, reads(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None,
+            id="a restore that met another hand is drift again",
+        ),
+        pytest.param(
+            replace(RESTORING, policy=a_policy(on_drift_up="rollback")),
+            reads(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER,
+            id="a restore that met another hand is drift up",
         ),
         pytest.param(
             UNFINISHED, reads(50, MOVING), 10, PROGRESSING, Reason.WAITING, None,
@@ -431,6 +452,52 @@ def test_a_gate_that_passed_waits_for_its_target_and_never_ends_as_an_inconclusi
         "50 % as soon as the target takes it; pauses at 2026-11-24 12:32 UTC"
     )
     assert (ended.rollout.phase, ended.move) == (PAUSED, None)
+
+
+MOVED_BY_NOBODY = [
+    pytest.param([GONE, GONE], Reason.TARGET_UNREADABLE, id="unreadable for long"),
+    pytest.param([reads(100, MOVING)] * 2, Reason.BAKING, id="an update that takes long"),
+    pytest.param([reads(100, FAILED)] * 2, Reason.BAKING, id="an update that failed"),
+]
+
+
+@pytest.mark.parametrize(("targets", "reason"), MOVED_BY_NOBODY)
+def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
+    targets: list[Reading | Unreadable], reason: Reason
+) -> None:
+    first = tick(adopted(100), targets[0], 1).rollout
+    decision = tick(first, targets[1], 12)
+    after = decision.rollout
+    assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
+
+
+# What was asked for may have been live: a contradictory pair at 100 % that a person put right.
+PERHAPS_MOVED = replace(UNFINISHED, step=2, intent=Intent(100, 100, "token-1", NOON))
+
+
+@pytest.mark.parametrize(
+    ("target", "minute", "reason"),
+    [
+        pytest.param(GONE, 10.1, Reason.SHIFT_TIMED_OUT, id="unreadable for shift_timeout"),
+        pytest.param(reads(100, MOVING), 10.1, Reason.SHIFT_TIMED_OUT, id="moving for as long"),
+        pytest.param(reads(100, FAILED), 1, Reason.SHIFT_FAILED, id="an update that failed"),
+    ],
+)
+def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
+    target: Reading | Unreadable, minute: float, reason: Reason
+) -> None:
+    decision = tick(PERHAPS_MOVED, target, minute, SILENT)
+    assert (decision.rollout.phase, decision.rollout.reason, decision.move) == (
+        PAUSED, reason, None,
+    )  # fmt: skip
+    assert "pauses unless 100 % is in force by" in tick(PERHAPS_MOVED, GONE, 1).rollout.next
+
+
+def test_a_first_raise_that_met_another_hand_says_how_to_start_it_again() -> None:
+    assert tick(FIRST_RAISE, reads(0, token="token-9"), 1).rollout.sentence == (
+        "no traffic was seen to move to 10 %: the function was changed by another hand between "
+        "the decision and its write; start it again with --retry --reason"
+    )
 
 
 def test_a_raise_is_timed_from_the_first_look_that_saw_it_unfinished() -> None:

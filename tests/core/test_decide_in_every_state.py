@@ -42,7 +42,8 @@ def rollouts(draw: st.DrawFn) -> Rollout:
     """A rollout in any phase, at any step, of any age, also ones that no tick leads to."""
     step = draw(st.sampled_from(range(len(WEIGHTS))))
     intended = WEIGHTS[step]
-    intent = Intent(intended, (0, *WEIGHTS)[step], draw(TOKENS), NOON - draw(ages))
+    previous = draw(st.sampled_from([(0, *WEIGHTS)[step], intended, 100]))
+    intent = Intent(intended, previous, draw(TOKENS), NOON - draw(ages))
     phase = draw(st.sampled_from(Phase))
     if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
         intent = replace(intent, weight=0, previous=intended)
@@ -121,6 +122,8 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
     assert (after.intent.weight, after.intent.token) == (decision.move.weight, decision.move.token)
     if after.reason is Reason.WRITE_AGAIN:
         assert after.intent == rollout.intent
+        lowered = after.intent.previous > after.weight
+        assert lowered or rollout.policy.frozen(after.updated) is None
     else:
         assert after.reason in (Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN)
         assert after.step == rollout.step + 1

@@ -13,8 +13,19 @@ from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import needs
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Rollout
-from tests.ladder import BACK, GONE, ON_HOLD, at_weight
+from controller.core.rollout import Intent, Reason, Rollout
+from tests.ladder import (
+    BACK,
+    FIRST_RAISE,
+    GONE,
+    ON_HOLD,
+    RAISING,
+    adopted,
+    ask,
+    at_weight,
+    paused,
+    paused_in_flight,
+)
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
 
 TRAFFIC = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
@@ -43,6 +54,7 @@ def counted(samples: int, minutes: int = 60) -> Finding:
 BUSY = replace(BACK, findings=(counted(600),))
 CONTROL = replace(BACK, policy=CONTROLLED)
 UNCOUNTED_BACK = replace(BACK, policy=UNCOUNTED)
+NEVER_UP = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
 
 
 def requests(
@@ -247,9 +259,7 @@ def test_the_drain_is_said_once() -> None:
         pytest.param(BUSY, 2, True, id="the drain has its two minutes"),
         pytest.param(BUSY, 15, True, id="the watch is over"),
         pytest.param(BUSY, 10, False, id="a newer rollout owns the target"),
-        pytest.param(
-            replace(BUSY, settled=None), 10, True, id="the first weight was never in force"
-        ),
+        pytest.param(NEVER_UP, 10, True, id="the first weight was never in force"),
     ],
 )
 def test_nothing_is_said_of_a_drain_that_is_not_watched(
@@ -259,11 +269,55 @@ def test_nothing_is_said_of_a_drain_that_is_not_watched(
     assert (label(decision), decision.record, decision.alert) == (None, None, None)
 
 
-def test_a_rollback_while_a_raise_was_under_way_is_held_against_the_weight_before() -> None:
-    halfway = replace(CONTROL, step=1, settled=None)
-    decision = look(halfway, 10, requests(direct=[13] * 20))
-    assert decision.rollout.drain is not None
-    assert decision.rollout.drain.sentence.endswith("were due at 10 %.")
+RESTORING = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(100), way="restore", minute=-5).rollout
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "stood_at"),
+    [
+        pytest.param(at_weight(10), 10, 10, id="a weight in force"),
+        pytest.param(at_weight(10), None, 10, id="a target that cannot be read"),
+        pytest.param(replace(at_weight(50), seen_weight=50), 0, 50, id="0 by another hand"),
+        pytest.param(at_weight(10), 100, 100, id="a weight raised by another hand"),
+        pytest.param(
+            replace(paused(Reason.DRIFTED), seen_weight=100), None, 100, id="one that was seen"
+        ),
+        pytest.param(RAISING, 10, 10, id="a raise under way: the weight before"),
+        pytest.param(RAISING, 50, 10, id="a raise that is not surely in force: the weight before"),
+        pytest.param(FIRST_RAISE, 0, 0, id="a first raise that was never seen"),
+        pytest.param(FIRST_RAISE, 10, 10, id="a first raise under way"),
+        pytest.param(FIRST_RAISE, None, 10, id="a first raise that nobody could see"),
+        pytest.param(
+            replace(FIRST_RAISE, seen_weight=10), 0, 10, id="a first raise that was seen, and 0"
+        ),
+        pytest.param(RESTORING, 100, 10, id="a restore that was not written: the lower weight"),
+        pytest.param(RESTORING, None, 10, id="a restore that nobody could see"),
+        pytest.param(adopted(100), 100, 100, id="an adopted weight"),
+        pytest.param(adopted(100), 0, 100, id="an adopted weight, and 0 by another hand"),
+        pytest.param(adopted(10), 10, 10, id="an adopted first step"),
+        pytest.param(
+            ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="keep", minute=-5).rollout,
+            30, 30, id="a kept weight",
+        ),
+        pytest.param(paused_in_flight(), 10, 10, id="a raise that was paused and not written"),
+        pytest.param(BACK, 0, 10, id="another rollback of the same"),
+        pytest.param(BACK, 20, 20, id="another rollback, of what came back"),
+    ],
+)  # fmt: skip
+def test_requests_are_looked_for_against_the_weight_that_was_in_force_last(
+    before: Rollout, live: int | None, stood_at: int
+) -> None:
+    """By a person, and where 0 % is found: a rollback that takes two ticks, and one of one."""
+    before = replace(before, policy=CONTROLLED, updated=NOON - 9 * MINUTE)
+    target = GONE if live is None else reads(live)
+    back = asked(before, Ask(Verb.ROLLBACK, "now"), Observation(target), NOON).rollout
+    back = look(back, 0, {}).rollout
+    told = look(back, 10, requests(direct=[1000] * 20)).rollout.drain
+    assert (told is not None) == (stood_at > 0)
+    if told is not None and stood_at < 100:
+        assert told.sentence.endswith(f"were due at {stood_at} %.")
+    if told is not None and stood_at == 100:
+        assert told.sentence.endswith("; direct counted 5 000 requests.")
 
 
 def test_counts_tell_nothing_while_the_target_cannot_be_read() -> None:
@@ -311,7 +365,7 @@ def test_the_request_counts_are_read_while_the_drain_is_open() -> None:
     "rollout",
     [
         pytest.param(look(BUSY, 10, requests()).rollout, id="known"),
-        pytest.param(replace(BUSY, settled=None), id="nothing had been in force"),
+        pytest.param(NEVER_UP, id="nothing had been in force"),
         pytest.param(UNCOUNTED_BACK, id="nothing counts requests"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.core import transitions as to
-from controller.core.asked import Ask, Verb, asked
+from controller.core.asked import MEASURED, Ask, Verb, asked
 from controller.core.decide import decide, refused
 from controller.core.effects import Decision
 from controller.core.evidence import kept
@@ -69,7 +69,9 @@ class Life:
 
     def ask(self, ask: Ask, target: Reading | Unreadable) -> Decision:
         """Do what a person asks."""
-        seen = replace(self.see(target), series={})
+        seen = self.see(target)
+        if ask.verb not in MEASURED:
+            seen = replace(seen, series={})
         return self.take(asked(self.rollout, ask, seen, self.now), seen)
 
     @property
@@ -83,11 +85,12 @@ class Life:
         return [entry.kind for entry in self.entries]
 
 
-def a_life(policy: Policy = POLICY) -> Life:
-    """Return a rollout that was just started."""
-    first = to.created(policy, "code-1", reads(0), 1, {}, None, NOON)
+def a_life(policy: Policy = POLICY, adopted: int | None = None) -> Life:
+    """Return a rollout that was just started, or that has adopted the weight of a step."""
+    target = reads(0 if adopted is None else policy.steps[adopted].weight)
+    first = to.created(policy, "code-1", target, 1, {}, None, NOON, adopted)
     life = Life(first.rollout)
-    life.take(first, Observation(reads(0)))
+    life.take(first, Observation(target))
     return life
 
 
@@ -307,15 +310,93 @@ def test_what_ticks_without_an_entry_change_of_a_running_rollout_is_no_differenc
 
 
 def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
-    """A gate that loses its verdict while it waits for a person holds anew from there."""
+    """A gate that loses its verdict while it waits for a person holds anew from their answer on."""
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m", "approval": "required"}]
     life = a_life(a_policy(steps=steps))
     wavering_from = int((NOON + HOUR).timestamp())
     life.errors = lambda second: 50.0 if second >= wavering_from and second % 120 == 0 else 0.0
+    while life.now < NOON + 90 * MINUTE:
+        life.tick(reads(10), 2 * MINUTE)
+    life.tick(reads(10))
+    life.ask(Ask(Verb.APPROVE), reads(10))
     while life.rollout.phase is Phase.PROGRESSING and life.now < NOON + 3 * HOUR:
         life.tick(reads(10), 2 * MINUTE)
-    assert life.kinds == ["started", "settled", "held_up", "evidence", "paused"]
+    assert life.kinds == ["started", "settled", "held_up", "evidence", "approved", "paused"]
     assert life.rollout.reason is Reason.INCONCLUSIVE
+    assert life.replay.same
+
+
+FREEZE = {"zone": "UTC", "daily": [{"from": "12:10", "to": "14:00"}]}
+
+
+def test_a_raise_that_a_freeze_kept_from_being_written_is_derived() -> None:
+    life = a_life(a_policy(steps=[{"weight": 10, "bake": "10m"}], freeze=FREEZE))
+    for _ in range(9):
+        life.tick(reads(0, Update.IN_PROGRESS))
+    while life.rollout.phase is Phase.PROGRESSING:
+        life.tick(reads(0))
+    assert life.now > NOON + 2 * HOUR
+    assert life.kinds[:3] == ["started", "held_up", "write_again"]
+    assert life.kinds[-1] == "rolled_back"
+    assert life.replay.same
+
+
+def test_a_gate_that_lost_its_verdict_in_a_freeze_is_derived() -> None:
+    steps = [{"weight": 10, "bake": "5m"}, {"weight": 100, "bake": "10m"}]
+    life = a_life(a_policy(steps=steps, freeze=FREEZE, on_inconclusive="rollback"))
+    silent_from = int((NOON + 20 * MINUTE).timestamp())
+    life.errors = lambda second: 1000.0 if second >= silent_from else 0.0  # makes no sense
+    while life.rollout.phase is Phase.PROGRESSING:
+        life.tick(reads(10))
+    assert life.now == NOON + 2 * HOUR + 10 * MINUTE
+    assert life.replay.same
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [
+        pytest.param([reads(0, token="token-9")], "rolled_back", id="a first raise without trace"),
+        pytest.param(
+            [reads(10), *[reads(10, Update.FAILED)] * 3, reads(70), reads(0)], "rolled_back",
+            id="drift, and 0",
+        ),
+    ],
+)  # fmt: skip
+def test_what_ends_at_zero_is_derived(targets: Sequence[Reading], kind: str) -> None:
+    life = a_life()
+    for target in targets:
+        life.tick(target)
+    assert life.kinds[-1] == kind
+    assert life.replay.same
+
+
+def test_an_adopted_rollout_is_derived_with_its_bake() -> None:
+    policy = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "30m"}])
+    life = a_life(policy, adopted=1)
+    while life.rollout.phase is Phase.PROGRESSING:
+        life.tick(reads(100))
+    assert life.kinds == ["started", "succeeded"]
+    assert life.replay.same
+
+
+def test_zeros_and_traffic_after_a_success_are_derived() -> None:
+    life = a_success()
+    for weight in (0, 100, 0, 30, 30, 0):
+        life.tick(reads(weight))
+    life.ask(Ask(Verb.ROLLBACK, "enough"), reads(30))
+    life.tick(reads(0))
+    assert life.rollout.exposed_to == life.now
+    assert life.replay.same
+
+
+def test_a_verb_that_met_drift_is_derived_and_so_is_the_tick_that_tells_it() -> None:
+    life = a_life()
+    life.tick(reads(10))
+    life.ask(Ask(Verb.PAUSE, "what is this"), reads(70))
+    assert life.tick(reads(70)).rollout.reason is Reason.DRIFTED
+    life.ask(Ask(Verb.RESUME, "ours", "restore"), reads(70))
+    life.tick(reads(70, token="token-9"))
+    assert life.kinds[2:] == ["paused", "paused", "resumed", "paused"]
     assert life.replay.same
 
 
@@ -473,6 +554,19 @@ def test_a_rollback_that_another_run_overtook_is_derived_on_what_that_run_saved(
     life.take(overtaken(life.rollout, lowered, seen, life.now), seen)
     assert life.kinds[-1] == kind
     assert life.entries[-1].body["because"]["reason"] == "gate_failed"
+    assert life.replay.same
+
+
+def test_a_first_raise_that_a_person_took_back_is_not_put_down_to_another_hand() -> None:
+    """The run beside saw our 0 %, and took it for the reason why nothing was raised."""
+    life = a_life()
+    seen = replace(life.see(reads(10, Update.IN_PROGRESS)), series={})
+    lowered = asked(life.rollout, Ask(Verb.ROLLBACK, "enough"), seen, life.now)
+    life.tick(reads(0, token="token-9"), timedelta())
+    assert life.rollout.reason is Reason.RAISE_UNCERTAIN
+    seen = replace(life.see(reads(0, token="token-9")), series={})
+    life.take(overtaken(life.rollout, lowered, seen, life.now), seen)
+    assert (life.rollout.reason, life.rollout.sentence) == (Reason.ROLLBACK_REQUESTED, "enough")
     assert life.replay.same
 
 

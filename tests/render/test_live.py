@@ -10,7 +10,7 @@ from rich.console import Console
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Rollout
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.render.live import Screen, live_view
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout
 
@@ -124,6 +124,11 @@ def test_the_ladder_shows_behind_here_and_ahead(
 ) -> None:
     at_50 = replace(baking, phase=phase, step=1, intent=Intent(50, 10, "token", NOON))
     assert [step(at_50, weight)[0] for weight in ("10 %", "50 %", "100 %")] == rows
+
+
+def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
+    by_hand = replace(baking, phase=Phase.PAUSED, reason=Reason.PAUSED_BY_HAND)
+    assert step(by_hand, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
 
 
 def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:

@@ -10,8 +10,12 @@ from controller.carrying import Visit
 from controller.core.effects import Alert
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Rollout
+from controller.errors import StoreError
+from controller.leasing import Missed
 from controller.render.status import (
     ladder_text,
+    missed_data,
+    missed_line,
     overview_lines,
     rollout_data,
     rollout_line,
@@ -54,7 +58,7 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
         ),
         pytest.param(
             Visit(a_rollout(), problem="the disk is full", saved=False),
-            "the decision could not be saved (the disk is full): ", id="not saved",
+            "the store failed, so nothing was recorded (the disk is full): ", id="not saved",
         ),
         pytest.param(
             Visit(a_rollout(), problem="AccessDenied"),
@@ -64,6 +68,15 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
 )  # fmt: skip
 def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
     assert visit_line(visit) == front + rollout_line(visit.rollout)
+
+
+def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> None:
+    missed = Missed("checkout#1", StoreError("the state of checkout#1 is damaged"))
+    assert missed_line(missed) == "checkout#1  was not visited: the state of checkout#1 is damaged"
+    data = json.loads(json.dumps(missed_data(missed)))
+    assert (data["id"], data["phase"]) == ("checkout#1", None)
+    assert data["problem"] == "the state of checkout#1 is damaged"
+    assert data.keys() <= visit_data(Visit(a_rollout())).keys()
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,9 @@ OBSERVATIONS = (
     ),
     Seen("that weight, its update failed", lambda one: reads(one.weight, FAILED)),
     Seen("the weight from before, nobody changed the target", before("token-1")),
+    Seen(
+        "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
+    ),
     Seen("the weight from before, another hand changed the target", before("token-9")),
     Seen("0 %", at(0)),
     Seen("a higher weight by another hand", higher),

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.by_hand import lower_and_confirm
 from controller.core.asked import FITS, Ask, Verb, asked
 from controller.core.judge.queries import JUDGED
 from controller.core.observation import Observation, Reading
@@ -53,10 +54,20 @@ STARTS: Sequence[tuple[str, Callable[[Runner, Policy], Started]]] = (
 )  # fmt: skip
 
 
+AT_ZERO: Sequence[tuple[str, Callable[[Runner, Policy], Started]]] = (
+    ("`start`, same revision, after 0 % by another hand", STARTS[0][1]),
+    ("`retry`, after 0 % by another hand", STARTS[-1][1]),
+)
+
+
 def verbs() -> list[list[str]]:
     """Return the table of what verbs do, row by row, its head first."""
     with stages() as standing:
         starts = [[name, *(_started(one, begin) for one in standing)] for name, begin in STARTS]
+        for stage in standing:
+            target = stage.runner.looking.targets(stage.policy.target)
+            lower_and_confirm(target, stage.world.clock)
+        starts += [[name, *(_started(one, begin) for one in standing)] for name, begin in AT_ZERO]
     asks = [[name, *(_asked(one, ask, live(one)) for one in STANDING)] for name, ask, live in ASKS]
     looks = ["`status`, `history`, `replay`, `plan`", *["looks"] * len(COLUMNS)]
     ticks = ["`tick`", *["as above"] * len(COLUMNS)]

@@ -12,10 +12,17 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from controller.adapters.aws import (
     AWS_ERRORS,
+    SLOW_DOWN,
     StrangeAnswerError,
     code_of,
-    is_passing,
     told,
+)
+from controller.adapters.dynamodb.failures import (
+    MetError,
+    UnansweredError,
+    may_have_happened,
+    raise_refusal,
+    reasons_of,
 )
 from controller.adapters.dynamodb.items import Attribute, Item
 from controller.adapters.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
@@ -23,28 +30,6 @@ from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # of a write that meets another one at the same moment
 PAUSE_S: Final = 0.5  # the longest between two of them
-
-
-class RefusedError(Exception):
-    """A condition did not hold, so nothing was written by the last try.
-
-    failed: for each write whether its condition failed; found: the items that made them fail.
-    repeated: botocore had tried before, and that try may have been written unseen.
-    """
-
-    def __init__(
-        self, failed: Sequence[bool], found: Sequence[Item | None], repeated: bool
-    ) -> None:
-        super().__init__("a condition did not hold")
-        self.failed, self.found, self.repeated = failed, found, repeated
-
-
-class UnansweredError(StoreError):
-    """No answer came: the write may or may not have happened."""
-
-
-class _MetError(Exception):
-    """Another write was on its way to the same item; DynamoDB refuses both or the second."""
 
 
 class Table:
@@ -112,14 +97,20 @@ class Table:
         """
         _check_size(doing, writes)
         tries = Retrying(
-            retry=retry_if_exception_type(_MetError),
+            retry=retry_if_exception_type(MetError),
             stop=stop_after_attempt(TRIES),
             wait=wait_random_exponential(multiplier=PAUSE_S / 10, max=PAUSE_S),
             reraise=True,
         )
         try:
             return tries(self._write_once, doing, writes, returning)
-        except _MetError as error:
+        except MetError as error:
+            if error.throttled:
+                raise StoreError(
+                    f"cannot {doing} (dynamodb:TransactWriteItems, table {self.name}), "
+                    f"{TRIES} times: {error.throttled}; nothing was written; {SLOW_DOWN}",
+                    table=self.name,
+                ) from error
             raise StateConflictError(
                 f"cannot {doing}: others wrote at the same moment, {TRIES} times; "
                 "nothing was written, it is safe to run again",
@@ -148,23 +139,23 @@ class Table:
             yield
         except AWS_ERRORS as error:
             if writing and isinstance(error, ClientError):
-                _raise_refusal(error)
+                raise_refusal(error)
             raise self._failure(doing, operation, error, writing) from error
 
     def _failure(self, doing: str, operation: str, error: Exception, writing: bool) -> StoreError:
         if code_of(error) == "ResourceNotFoundException":
             region = self._client.meta.region_name
             return NoStoreError(
-                f"there is no table {self.name} in {region}; make it: "
-                f"rolloutctl store init --store {self.place}",
+                f"there is no table {self.name} in {region}: check the name, or make "
+                f"it: rolloutctl store init --store {self.place}",
                 table=self.name,
                 region=region,
             )
         text = told(f"cannot {doing} (dynamodb:{operation}, table {self.name})", error)
         facts = {"table": self.name, "code": code_of(error)}
-        if writing and _may_have_happened(error):
+        if writing and may_have_happened(error):
             return UnansweredError(f"{text}; whether it was written is not known", **facts)
-        return StoreError(f"{text}{_reasons(error)}", **facts)
+        return StoreError(f"{text}{reasons_of(error)}", **facts)
 
 
 def _dynamodbs(answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -183,40 +174,3 @@ def _check_size(doing: str, writes: Sequence[Write]) -> None:
             "for fewer metrics in the policy, or use another store",
             size=size,
         )
-
-
-_MEETING: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
-_CONDITION: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
-# Inside a transaction, botocore does not see that it was throttling.
-_SLOW: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
-
-
-def _raise_refusal(error: ClientError) -> None:
-    """Raise RefusedError or _MetError when `error` is one of the two; return when it is not."""
-    reasons = _cancellation(error) or [{"Code": code_of(error), **error.response}]
-    codes = {reason.get("Code", "None") for reason in reasons}
-    if codes & _CONDITION:
-        failed = [reason.get("Code") in _CONDITION for reason in reasons]
-        repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-        raise RefusedError(failed, [one.get("Item") for one in reasons], repeated) from error
-    if codes & (_MEETING | _SLOW) and codes <= (_MEETING | _SLOW | {"None"}):
-        raise _MetError from error
-
-
-def _cancellation(error: Exception) -> Sequence[Mapping[str, Any]]:
-    if not isinstance(error, ClientError):
-        return ()
-    found: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", ())
-    return found
-
-
-def _reasons(error: Exception) -> str:
-    said = [one.get("Message", "") for one in _cancellation(error)]
-    return "".join(f"; {one}" for one in said if one)
-
-
-def _may_have_happened(error: Exception) -> bool:
-    """Tell whether the write may have been made: no answer, or one that DynamoDB lost its way."""
-    if not isinstance(error, ClientError):
-        return is_passing(error)
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500

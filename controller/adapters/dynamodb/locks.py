@@ -1,22 +1,23 @@
 """Taking the locks of a target in a DynamoDB table: looked up first, then held to by conditions."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb.calls import Table
-from controller.adapters.dynamodb.items import Item, lock_key, rollout_key, text
+from controller.adapters.dynamodb.items import Item, lock_key, rollout_key, rollout_of, text
 from controller.adapters.dynamodb.writes import ABSENT, Write, delete, put, update
 
 
 def taking(table: Table, rollout_id: str, locks: Sequence[str]) -> list[Write]:
-    """Return the writes that give `locks` to `rollout_id`, and take all locks of closed owners.
+    """Return the writes that give `locks` to `rollout_id`, and take all locks of final owners.
 
     They fail when an owner changed since it was looked up. Raises TargetTakenError when an owner is
-    not closed, StateConflictError when it is `rollout_id` itself.
+    not final, StateConflictError when it is `rollout_id` itself.
     """
     owners = {lock: owner_of(table, lock) for lock in locks}
     evicted = {
-        owner: _closed(table, rollout_id, owner, lock) for lock, owner in owners.items() if owner
+        owner: _final(table, rollout_id, owner, lock) for lock, owner in owners.items() if owner
     }
     return [
         *(_take(lock, owner, rollout_id) for lock, owner in owners.items()),
@@ -30,7 +31,7 @@ def owner_of(table: Table, lock: str) -> str | None:
     return None if item is None else str(item["rollout"]["S"])
 
 
-def _closed(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None:
+def _final(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None:
     """Return the item of `owner`; None when there is only its lock. Raises TargetTakenError."""
     key = rollout_key(owner)
     item = None if key is None else table.get(f"look up {owner}", key)
@@ -38,6 +39,8 @@ def _closed(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None
         raise refusals.exists(rollout_id)
     if item is not None and not item["closed"]["BOOL"]:
         raise refusals.taken(rollout_id, owner, lock)
+    if item is not None:
+        refusals.check_gives_way(rollout_id, partial(rollout_of, item), lock)
     return item
 
 

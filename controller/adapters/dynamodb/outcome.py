@@ -7,7 +7,8 @@ the second one refused because of it; the write id in the item tells.
 from typing import TypeAlias
 
 from controller.adapters import store_refusals as refusals
-from controller.adapters.dynamodb.calls import RefusedError, Table, UnansweredError
+from controller.adapters.dynamodb.calls import Table
+from controller.adapters.dynamodb.failures import RefusedError, UnansweredError
 from controller.adapters.dynamodb.items import Attribute, Item, rollout_of
 from controller.adapters.dynamodb.writes import Write
 from controller.core.rollout import Rollout

@@ -14,18 +14,29 @@ from uuid import uuid4
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb import outcome as outcome
-from controller.adapters.dynamodb.calls import RefusedError, UnansweredError
+from controller.adapters.dynamodb.failures import RefusedError, UnansweredError
 from controller.adapters.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.dynamodb.locks import taking
 from controller.adapters.dynamodb.reader import DynamoDbReader
-from controller.adapters.dynamodb.writes import ABSENT, Write, batches, check, put, update
+from controller.adapters.dynamodb.writes import (
+    ABSENT,
+    Write,
+    batches,
+    check,
+    delete,
+    put,
+    update,
+)
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
 
 LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
 
-_FREE = "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now"
+_FREE = (
+    "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now "
+    "OR #lease_until > :doubtful"
+)
 
 
 class DynamoDbStore(DynamoDbReader):
@@ -66,6 +77,7 @@ class DynamoDbStore(DynamoDbReader):
             f"attribute_exists(#pk) AND ({_FREE})",
             add={"fence": 1},
             now=moment(now),
+            doubtful=moment(refusals.doubtful_from(now, until)),
         )
         try:
             item = self._table.write(doing, [write], returning=True)
@@ -128,23 +140,34 @@ class DynamoDbStore(DynamoDbReader):
     def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says.
 
-        The history goes first, in as many transactions as it needs, each of which wants the rollout
-        not to be there yet; with the rollout, all of it is seen at once.
+        The history goes first; with the rollout, all of it is seen at once.
         """
         doing = f"receive {rollout.id}"
         known = self._table.get(doing, self._key(rollout.id))
         if known is None:
             taking(self._table, rollout.id, locks)  # refuses at once what would be refused at last
-            absent = check(self._key(rollout.id), ABSENT)
-            history = (put(one) for one in items.history_items(rollout.id, entries))
-            for batch in batches(history, room=1):
-                try:
-                    self._table.write(doing, [absent, *batch])
-                except RefusedError:
-                    break  # another run has brought it meanwhile
+            self._lay_down(doing, rollout.id, entries)
             known = self._add(doing, rollout, locks, [], None)
         if known is not None:
             refusals.already_there(items.rollout_of(known), rollout, entries)
+
+    def _lay_down(self, doing: str, rollout_id: str, entries: Sequence[Entry]) -> None:
+        """Write the history of a rollout that is not there yet, over what an earlier call left.
+
+        In as many transactions as it takes, each of which wants the rollout not to be there yet.
+        What was left may be of another rollout of the same id, with a longer history.
+        """
+        ours = list(items.history_items(rollout_id, entries))
+        places = {one["sk"]["S"] for one in ours}
+        found = self._table.query(doing, "pk", items.history_key(rollout_id), only=("pk", "sk"))
+        leftover = [one for one in found if one["sk"]["S"] not in places]
+        absent = check(self._key(rollout_id), ABSENT)
+        writes = [*(delete(one) for one in leftover), *(put(one) for one in ours)]
+        for batch in batches(writes, room=1):
+            try:
+                self._table.write(doing, [absent, *batch])
+            except RefusedError:
+                return  # another run has brought it meanwhile
 
     # --- inside ---------------------------------------------------------------------------------
 

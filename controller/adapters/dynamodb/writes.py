@@ -30,7 +30,7 @@ def put(item: Item, condition: str = "", **values: Attribute) -> Write:
     return Write("Put", {"Item": item, **_expressions(condition, values)}, size_of(item))
 
 
-def delete(key: Item, condition: str, **values: Attribute) -> Write:
+def delete(key: Item, condition: str = "", **values: Attribute) -> Write:
     """Return the removal of an item."""
     return Write("Delete", {"Key": key, **_expressions(condition, values)})
 

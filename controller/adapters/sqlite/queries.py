@@ -24,7 +24,8 @@ WHERE id = :id AND version = :read AND fence = coalesce(:fence, fence)
 
 ACQUIRE = """
 UPDATE rollouts SET fence = fence + 1, holder = :holder, lease_until = :until
-WHERE id = :id AND (holder IS NULL OR holder = :holder OR lease_until <= :now)
+WHERE id = :id AND (holder IS NULL OR holder = :holder
+                    OR lease_until <= :now OR lease_until > :doubtful)
 """
 
 RELEASE = """
@@ -36,10 +37,10 @@ SELECT id, created, closed, watch_until FROM rollouts
 WHERE NOT closed OR id IN (SELECT rollout FROM locks)
 """
 
-LIVING_OWNER = """
-SELECT lock, rollout FROM locks JOIN rollouts ON rollouts.id = locks.rollout
-WHERE lock IN (SELECT value FROM json_each(?)) AND NOT closed
-ORDER BY lock LIMIT 1
+OWNERS = """
+SELECT lock, rollout, closed FROM locks JOIN rollouts ON rollouts.id = locks.rollout
+WHERE lock IN (SELECT value FROM json_each(?))
+ORDER BY lock
 """
 
 EVICT = """

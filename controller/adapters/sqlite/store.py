@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -68,7 +69,9 @@ class SqliteStore:
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
-        lease = {"holder": self._holder, "now": sql.sortable(now), "until": sql.sortable(until)}
+        moments = {"now": now, "until": until, "doubtful": refusals.doubtful_from(now, until)}
+        lease = {name: sql.sortable(moment) for name, moment in moments.items()}
+        lease["holder"] = self._holder
         with self._writing(f"acquire {rollout_id}"):
             if self._connection.execute(sql.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
                 self._read(rollout_id)
@@ -81,6 +84,12 @@ class SqliteStore:
     def release(self, rollout_id: str) -> None:
         """Let other runs in, if this object still has the rollout. Raises StoreError."""
         self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
+        with explained(self._path, f"release {rollout_id}"):
+            ours = self._one(
+                "SELECT 1 FROM rollouts WHERE id = ? AND holder = ?", rollout_id, self._holder
+            )
+        if ours is None:
+            return  # nothing to write, so nothing to wait for: a rollback may be about to lower
         with self._writing(f"release {rollout_id}"):
             self._connection.execute(sql.RELEASE, {"id": rollout_id, "holder": self._holder})
 
@@ -234,10 +243,10 @@ class SqliteStore:
         )
 
     def _take(self, rollout: Rollout, locks: Sequence[str]) -> None:
-        """Free `locks` of their closed owners. Raises TargetTakenError when one is not closed."""
+        """Free `locks` of their final owners. Raises TargetTakenError when one is not final."""
         wanted = json.dumps(list(locks))
-        taken = self._one(sql.LIVING_OWNER, wanted)
-        if taken is not None:
-            lock, owner = taken
-            raise refusals.taken(rollout.id, owner, lock)
+        for lock, owner, closed in self._connection.execute(sql.OWNERS, (wanted,)).fetchall():
+            if not closed:
+                raise refusals.taken(rollout.id, owner, lock)
+            refusals.check_gives_way(rollout.id, partial(self._read, owner), lock)
         self._connection.execute(sql.EVICT, (wanted,))

@@ -45,14 +45,14 @@ def drain_of(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> F
     if counts is None:
         return _unobservable("no traffic or success_rate criterion counts requests", begin)
     closed = floor_to(now - rollout.policy.settle, MINUTE_S)
-    look = Look(rollout, counts, series, _stood_at(rollout), begin, closed)
+    look = Look(rollout, counts, series, rollout.intent.previous, begin, closed)
     last = look.unobservable() if now >= until - LAST_LOOKS else None
     return look.refuted() or look.confirmed() or last
 
 
 def drain_disturbed(rollout: Rollout, shown: str) -> Finding | None:
     """Return the drain of a rollback whose weight moved again: a request is no leak any more."""
-    if rollout.drain is not None or _stood_at(rollout) == 0:
+    if rollout.drain is not None or rollout.intent.previous == 0:
         return rollout.drain
     why = f"the weight moved again after the rollback ({shown}), so requests tell nothing"
     return _unobservable(why, _begin(rollout))
@@ -62,18 +62,12 @@ def _open_since(rollout: Rollout, now: datetime) -> int | None:
     """Return from which second on requests are leaks; None when there is nothing to say now."""
     begin, until = _begin(rollout), rollout.watch_until
     watched = until is not None and begin < now.timestamp() and now < until
-    return begin if watched and rollout.drain is None and _stood_at(rollout) > 0 else None
+    return begin if watched and rollout.drain is None and rollout.intent.previous > 0 else None
 
 
 def _begin(rollout: Rollout) -> int:
     """Return the first whole minute after the drain, in unix seconds."""
     return ceil_to(-int(-(rollout.since + DRAIN).timestamp() // 1), MINUTE_S)
-
-
-def _stood_at(rollout: Rollout) -> int:
-    """Return the weight that was in force last, before the rollback; 0 when none was."""
-    step = rollout.step if rollout.settled is not None else rollout.step - 1
-    return rollout.policy.steps[step].weight if step >= 0 else 0
 
 
 def _unobservable(why: str, begin: int) -> Finding:

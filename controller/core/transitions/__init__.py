@@ -11,7 +11,7 @@ from controller.core.transitions.back import (
     rolling_back,
     unconfirmed,
 )
-from controller.core.transitions.barrier import Barrier, barrier, held_up
+from controller.core.transitions.barrier import Barrier, barrier, held_up, put_off, waited
 from controller.core.transitions.climb import (
     baking,
     created,
@@ -26,8 +26,8 @@ from controller.core.transitions.outlook import held_too_long, outlook
 from controller.core.transitions.pause import (
     drift_in_final,
     drifted,
+    exposed_again,
     inconclusive,
-    raise_uncertain,
     reminder,
 )
 from controller.core.transitions.person import (
@@ -38,7 +38,7 @@ from controller.core.transitions.person import (
     resumed,
     undisturbed,
 )
-from controller.core.transitions.raising import moving, unseen, unwritten
+from controller.core.transitions.raising import failed, moving, unseen, untraced, unwritten
 from controller.core.transitions.sight import sighted
 
 __all__ = [
@@ -52,6 +52,8 @@ __all__ = [
     "drifted",
     "ended_at_zero",
     "evidence_entry",
+    "exposed_again",
+    "failed",
     "found_at_zero",
     "guarding_zero",
     "held_too_long",
@@ -66,7 +68,7 @@ __all__ = [
     "outlook",
     "paused_by_hand",
     "promoted",
-    "raise_uncertain",
+    "put_off",
     "reminder",
     "restored",
     "resumed",
@@ -77,6 +79,8 @@ __all__ = [
     "unconfirmed",
     "undisturbed",
     "unseen",
+    "untraced",
     "unwritten",
+    "waited",
     "waiting",
 ]

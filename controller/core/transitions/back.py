@@ -32,8 +32,9 @@ def rolling_back(
         reason=reason,
         sentence=why,
         since=rollout.since if again else now,
-        intent=Intent(0, rollout.intent.weight, "", now),
+        intent=Intent(0, _stood_at(rollout, weight), "", now),
         watch_until=None,
+        exposed_to=rollout.exposed_to if weight == 0 else None,
         drain=None,
         drift_told=False,
         unconfirmed=again and rollout.unconfirmed,
@@ -49,9 +50,32 @@ def rolling_back(
     )
 
 
+def _stood_at(rollout: Rollout, live: int | None) -> int:
+    """Return the weight above 0 that callers had last, as far as is known; 0 when they had none.
+
+    Of a move that was not seen in force it is the lower one of both: silence afterwards is held
+    against it, and must not be held against requests that were never due.
+    """
+    intent = rollout.intent
+    if intent.weight == 0:  # on its way back already
+        return live or intent.previous
+    if rollout.first_raise and live == 0:
+        return 0
+    if rollout.settled is None:
+        return min(intent.previous, intent.weight) or intent.weight
+    return live or rollout.seen_weight or intent.weight
+
+
 def lower(rollout: Rollout) -> Lower:
-    """The move to 0 %, limited to what one tick may take; the next tick goes on."""
-    return Lower(min(rollout.policy.rollback_timeout, LOWER_IN_ONE_TICK))
+    """The move to 0 %, limited to what one tick may take; the next tick goes on.
+
+    A first raise that was not seen yet may be on its way in another run: 0 % stands, so lowering
+    would write nothing, and that raise would fit afterwards.
+    """
+    intent = rollout.intent
+    first = intent.previous == 0 < intent.weight
+    within = min(rollout.policy.rollback_timeout, LOWER_IN_ONE_TICK)
+    return Lower(within, void=intent.token if first and rollout.in_flight else "")
 
 
 def lowering(
@@ -124,8 +148,22 @@ def rolled_back(rollout: Rollout, now: datetime) -> Decision:
 
 def found_at_zero(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """0 % is set already: the rollout is over, whoever set it, once 0 % is in force."""
+    if rollout.first_raise:
+        return never_raised(rollout, target, now)
     why = f"the weight was found at 0 % where {rollout.weight} % was asked for; that ends a rollout"
     return ended_at_zero(rollout, target, Reason.FOUND_AT_ZERO, why, now)
+
+
+def never_raised(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """The first raise left no trace and will not be written any more: there is nothing to go on."""
+    how = "the function was changed by another hand between the decision and its write"
+    if rollout.phase is Phase.PAUSED:
+        how = "the rollout was paused before that was in force"
+    why = (
+        f"no traffic was seen to move to {rollout.weight} %: {how}; start it again with --retry "
+        "--reason"
+    )
+    return ended_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
 
 
 def ended_at_zero(
@@ -145,7 +183,7 @@ def _at_zero(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decis
         reason=reason,
         sentence=why,
         since=now,
-        intent=replace(rollout.intent, weight=0),
+        intent=replace(rollout.intent, weight=0, previous=_stood_at(rollout, 0)),
         watch_until=now + GUARD_ZERO,
         exposed_to=rollout.exposed_to or now,
         unconfirmed=False,

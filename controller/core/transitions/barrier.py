@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.core.effects import Decision, Notice, Severity
+from controller.core.findings import Verdict, gate
+from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.climb import passed
-from controller.core.transitions.outlook import REMIND_EVERY, outlook, record
+from controller.core.transitions.outlook import REMIND_EVERY, outlook, record, why_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +23,49 @@ class Barrier:
 
 
 def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
-    """Return what keeps `rollout` from its next step; None when nothing does, or none is left."""
+    """Return what keeps `rollout` from its next step; None when nothing does, or none is left.
+
+    A missing approval comes first, for it takes a person: freezes come and go while it is waited
+    for, and are not told each time.
+    """
     policy, step = rollout.policy, rollout.step + 1
     if step == len(policy.steps):
         return None
-    weight = policy.steps[step].weight
-    unapproved = policy.needs_approval(step) and rollout.approved != step
-    approval = f"{weight} % needs an approval: rolloutctl approve {rollout.id}"
     frozen = policy.frozen(now)
-    if frozen is not None:
-        text = f"{frozen.text}; {approval}" if unapproved else frozen.text
-        return Barrier(Reason.FROZEN, text)
-    return Barrier(Reason.AWAITING_APPROVAL, approval) if unapproved else None
+    if policy.needs_approval(step) and rollout.approved != step:
+        text = f"{policy.steps[step].weight} % needs an approval: rolloutctl approve {rollout.id}"
+        return Barrier(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
+    return Barrier(Reason.FROZEN, frozen.text) if frozen else None
 
 
 def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Decision:
     """Stay although the gate lets the rollout go on for `reason`, and say so once.
 
-    An approval is reminded of once a day; a freeze ends by itself. Should a gate that passed lose
-    its verdict meanwhile, its hold begins here, and not when the bake ended; one whose hold is over
-    has none left.
+    Should a gate that passed lose its verdict when nothing holds it up any more, its hold begins
+    then, and not when the bake ended; one whose hold is over has none left.
     """
-    sentence = f"{passed(rollout, reason)}; {by.text}"
+    if reason is Reason.GATE_PASSED:
+        rollout = replace(rollout, hold_from=now)
+    return _held(rollout, by, f"{passed(rollout, reason)}; {by.text}", now)
+
+
+def waited(rollout: Rollout) -> bool:
+    """Tell whether the last tick left a gate that had passed waiting for a freeze or an approval.
+
+    A gate without a verdict that the policy lets advance goes on as it says, and holds until then.
+    """
+    kept = rollout.reason in (Reason.FROZEN, Reason.AWAITING_APPROVAL, Reason.APPROVED)
+    advances = rollout.policy.on_inconclusive == "advance"
+    return kept and (not advances or gate(rollout.findings) is Verdict.PASS)
+
+
+def put_off(rollout: Rollout, by: Barrier, target: Reading | Unreadable, now: datetime) -> Decision:
+    """Go on waiting: a gate that had passed has no verdict now, or its target takes no raise."""
+    return _held(rollout, by, f"{by.text}; meanwhile: {why_held(rollout, target)}", now)
+
+
+def _held(rollout: Rollout, by: Barrier, sentence: str, now: datetime) -> Decision:
+    """Say once what is waited for; of an approval once a day, for no freeze ends that wait."""
     new = rollout.barrier != by.reason
     due = new or (
         by.reason is Reason.AWAITING_APPROVAL and now - (rollout.reminded or now) >= REMIND_EVERY
@@ -52,7 +75,6 @@ def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Dec
         reason=by.reason,
         sentence=sentence,
         blocked=by.text,
-        hold_from=now if reason is Reason.GATE_PASSED else rollout.hold_from,
         barrier=str(by.reason),
         reminded=now if due else rollout.reminded,
     )

@@ -1,6 +1,6 @@
 """Starting, baking, holding, and going up: every way that leads to more traffic."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -29,7 +29,8 @@ def created(
 ) -> Decision:
     """A new rollout with its first weight decided, from a target that stands at 0 %.
 
-    adopted: the step whose weight is live already; the rollout begins there and moves nothing.
+    adopted: the step whose weight is live already. The rollout begins there and moves nothing: its
+        weight was read back in force, and none of the limits of a raise is about it.
     """
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
@@ -53,8 +54,11 @@ def created(
         created=now,
         since=now,
         updated=now,
+        settled=None if adopted is None else now,
+        seen_weight=reading.weight,
         peak=weight,
         baselines=baselines,
+        label=_unjudged(policy, range(step), step),
         exposed_from=now,
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
@@ -95,7 +99,7 @@ def evidence_entry(rollout: Rollout, tallies: Mapping[str, Tally], now: datetime
 
 def settled(rollout: Rollout, now: datetime) -> Decision:
     """The weight was seen in force: the step's clock starts."""
-    after = replace(rollout, settled=now, reason=Reason.SETTLED, blocked="")
+    after = replace(rollout, settled=now, reason=Reason.SETTLED, barrier="", blocked="")
     after = outlook(
         replace(after, sentence=f"{rollout.weight} % is in force; {baking_sentence(after)}")
     )
@@ -176,6 +180,22 @@ def cleared(rollout: Rollout) -> Rollout:
         barrier="",
         blocked="",
     )
+
+
+def skipping(rollout: Rollout, step: int) -> str:
+    """Return the label of `rollout` when it goes on in `step` without a pass of those before."""
+    unjudged = _unjudged(rollout.policy, range(rollout.step, step), step)
+    return weakest((rollout.label, unjudged))
+
+
+def _unjudged(policy: Policy, skipped: Iterable[int], step: int) -> str:
+    """Return `not judged yet` where `skipped` steps have a criterion that none has from `step` on.
+
+    That is claimed until the end, for nothing judges it any more; empty where every one is judged.
+    """
+    to_come = {name for index in range(step, len(policy.steps)) for name in policy.gate(index)}
+    lost = any(name not in to_come for index in skipped for name in policy.gate(index))
+    return str(Label.NOT_YET) if lost else ""
 
 
 def promoted(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:

@@ -24,11 +24,11 @@ def outlook(rollout: Rollout) -> Rollout:
 def _next(rollout: Rollout) -> tuple[datetime | None, str]:
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
-            first_look = rollout.unfinished_since or rollout.intent.asked
-            limit = first_look + rollout.policy.shift_timeout
-            return limit, f"rolls back unless {rollout.weight} % is in force by {clock_text(limit)}"
+            return _next_in_force(rollout)
         case Phase.PROGRESSING:
             return _next_gate(rollout)
+        case Phase.PAUSED if rollout.seen_weight == 0:
+            return rollout.updated, "ends with the next tick unless it finds more than 0 %"
         case Phase.PAUSED:
             return (
                 max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY,
@@ -43,6 +43,17 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
             return until, f"watched for drift until {clock_text(until)}" if until else ""
 
 
+def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
+    """Return until when a weight that was asked for has to be seen."""
+    frozen = rollout.policy.frozen(rollout.updated)
+    if rollout.reason is Reason.FROZEN and frozen is not None:
+        return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
+    first_look = rollout.unfinished_since or rollout.intent.asked
+    limit = first_look + rollout.policy.shift_timeout
+    otherwise = "pauses" if rollout.intent.previous == rollout.weight else "rolls back"
+    return limit, f"{otherwise} unless {rollout.weight} % is in force by {clock_text(limit)}"
+
+
 def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
     end, then = rollout.bake_end, _then(rollout)
     if end is None:
@@ -52,11 +63,20 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
         return _next_judged(rollout, judged)
     frozen = _frozen(rollout, rollout.updated)
     if rollout.reason is Reason.FROZEN and frozen is not None:
-        return frozen.until, f"{then} at {clock_text(frozen.until)}{_and(rollout)}"
+        passes = "" if _goes_on(rollout) else " if every criterion passes"
+        return frozen.until, f"{then} at {clock_text(frozen.until)}{passes}{_and(rollout)}"
     if rollout.reason is Reason.AWAITING_APPROVAL:
         reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        return reminds, f"{then} once it is approved; reminds once a day"
+        passes = "" if _goes_on(rollout) else " and every criterion passes"
+        at = f", not before {clock_text(frozen.until)}" if frozen else ""
+        return reminds, f"{then} once it is approved{passes}{at}; reminds once a day"
     return _next_held(rollout)
+
+
+def _goes_on(rollout: Rollout) -> bool:
+    """Tell whether the gate lets the rollout go on: it passed, or needs no verdict."""
+    unproven = rollout.policy.on_inconclusive == "advance"
+    return unproven or gate(rollout.findings) is Verdict.PASS
 
 
 def _next_judged(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:

@@ -18,11 +18,11 @@ _MEANWHILE = (
 
 def _what_now(rollout: Rollout) -> str:
     """Return what a person can do about a pause of `rollout`."""
-    ways, previous = "", rollout.intent.previous
+    ways = ""
     if rollout.reason is Reason.DRIFTED:
         ways = " with --restore (down only) or --keep, unless the weight is put back"
-    elif rollout.reason is Reason.RAISE_UNCERTAIN and previous > 0:
-        ways = f" with --keep, to go on from {previous} %"
+    elif rollout.reason is Reason.RAISE_UNCERTAIN:
+        ways = f" with --keep, to go on from {rollout.intent.previous} %"
     return (
         f"{_MEANWHILE} To go on: rolloutctl resume {rollout.id}{ways}; "
         f"to end it: rolloutctl rollback {rollout.id}"
@@ -38,6 +38,13 @@ def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
     return _paused(
         rollout, Reason.RAISE_UNCERTAIN, why, rollout.intent.previous, Severity.WARNING, now
     )
+
+
+def not_in_force(
+    rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
+) -> Decision:
+    """A write that raised nothing did not come into force: nothing is taken back for that."""
+    return _paused(rollout, reason, why, weight, Severity.WARNING, now)
 
 
 def inconclusive(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
@@ -102,10 +109,19 @@ def drift_in_final(rollout: Rollout, target: Reading, now: datetime) -> Decision
     exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
     if rollout.drift_told and exposed_to == rollout.exposed_to:
         return Decision(rollout)
-    text = (
-        f"{rollout.id} ended at {rollout.weight} %, now the target shows {target.shown}; left alone"
-    )
-    after = replace(rollout, drift_told=True, exposed_to=exposed_to)
+    text = f"{rollout.id} ended at {rollout.weight} %,"
+    return _drift_told(replace(rollout, exposed_to=exposed_to), text, target, now)
+
+
+def exposed_again(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """A success that was found at 0 % has traffic again: its exposure goes on."""
+    text = f"{rollout.id} ended at {rollout.weight} % and was found at 0 % since"
+    return _drift_told(replace(rollout, exposed_to=None), f"{text};", target, now)
+
+
+def _drift_told(rollout: Rollout, text: str, target: Reading, now: datetime) -> Decision:
+    text = f"{text} now the target shows {target.shown}; left alone"
+    after = replace(rollout, drift_told=True)
     entry = record("drifted", rollout, after, target.weight, now)
     return Decision(
         after,

@@ -6,7 +6,7 @@ from datetime import datetime
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.observation import Reading
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.climb import cleared
+from controller.core.transitions.climb import cleared, skipping
 from controller.core.transitions.outlook import baking_sentence, outlook, record
 
 # Pauses in which nobody moved the weight.
@@ -14,7 +14,12 @@ _UNMOVED = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
 def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime) -> Decision:
-    """Nothing goes up any more until somebody says so; a criterion that fails still goes back."""
+    """Nothing goes up any more until somebody says so; a criterion that fails still goes back.
+
+    Neither weight of a raise that is on its way is drift in the pause; any other is, and the next
+    tick tells it.
+    """
+    ours = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
     after = replace(
         rollout,
         phase=Phase.PAUSED,
@@ -22,6 +27,7 @@ def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime
         sentence=why,
         since=now,
         settled=rollout.settled or now,
+        seen_weight=weight if ours else rollout.seen_weight,
         blocked="a person",
     )
     return _told("paused", rollout, after, weight, now)
@@ -62,16 +68,17 @@ def restored(rollout: Rollout, target: Reading, why: str, now: datetime) -> Deci
 
 
 def kept(rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime) -> Decision:
-    """Go on with the live `weight` that another hand had set, in the step that it has reached."""
+    """Go on with the `weight` that is live, in the step that it has reached."""
     after = replace(
         _going_on(_anew(rollout, now), now),
         step=step,
         intent=Intent(weight, weight, token, now),
         peak=weight,
+        label=skipping(rollout, step),
         approved=None,
     )
-    with_what = f"going on with the {weight} % that another hand had set{_because(why)}"
-    sentence = f"{with_what}; {baking_sentence(after)}"
+    whose = "that another hand had set" if weight != rollout.intent.previous else "that are live"
+    sentence = f"going on with the {weight} % {whose}{_because(why)}; {baking_sentence(after)}"
     return _told("resumed", rollout, replace(after, sentence=sentence), weight, now)
 
 

@@ -7,13 +7,21 @@ one late tick saw, or could not see, is no reason to take a healthy release back
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.effects import Decision, Shift
+from controller.core.effects import Decision, Notice, Severity, Shift
+from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions.back import ended_at_zero, rolling_back
+from controller.core.transitions.back import ended_at_zero, never_raised, rolling_back
 from controller.core.transitions.climb import waiting
 from controller.core.transitions.outlook import outlook, record
+from controller.core.transitions.pause import not_in_force, raise_uncertain
 from controller.core.units import format_duration
+
+
+def failed(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """The update that was to bring the weight failed, or one that came after it."""
+    why = f"the update to {rollout.weight} % failed: {target.detail or 'no reason given'}"
+    return _given_up(rollout, Reason.SHIFT_FAILED, why, target.weight, now)
 
 
 def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
@@ -21,7 +29,7 @@ def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
     if not _overdue(rollout, now):
         return waiting(_looked(rollout, now), Reason.TARGET_UNREADABLE, target.reason)
     why = f"{_not_in_force(rollout)}, and the target cannot be read: {target.reason}"
-    return rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, None, now)
+    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, None, now)
 
 
 def moving(rollout: Rollout, target: Reading, now: datetime) -> Decision:
@@ -30,11 +38,15 @@ def moving(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         why = target.detail or "the update is still in progress"
         return waiting(_looked(rollout, now), Reason.WAITING, why)
     why = f"{_not_in_force(rollout)}: the update is still in progress"
-    return rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
+    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
 
 
 def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """Nobody changed the target since the raise was saved: the same raise, under the same token."""
+    going_up = rollout.intent.previous < rollout.weight
+    frozen = rollout.policy.frozen(now) if going_up else None
+    if frozen is not None:
+        return _frozen(rollout, frozen, now)
     if not _overdue(rollout, now):
         return _write_again(_looked(rollout, now), now)
     why = (
@@ -47,12 +59,49 @@ def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     return rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
 
 
+def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    """The raise left no trace, and another hand changed the target: where 0 % stands, that is all.
+
+    Elsewhere a person must look.
+    """
+    if target.weight == 0:
+        return never_raised(rollout, target, now)
+    return raise_uncertain(rollout, now)
+
+
+def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
+    """A raise that was decided before a freeze is written after it, and has all its time then."""
+    sentence = f"{rollout.weight} % was decided but not written; {frozen.text}"
+    after = replace(
+        rollout,
+        reason=Reason.FROZEN,
+        sentence=sentence,
+        blocked=frozen.text,
+        unfinished_since=None,
+        barrier=str(Reason.FROZEN),
+    )
+    after = outlook(after)
+    if rollout.barrier == Reason.FROZEN:
+        return Decision(after)
+    entry = record("held_up", rollout, after, rollout.intent.previous, now)
+    return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
+
+
 def _write_again(rollout: Rollout, now: datetime) -> Decision:
     move = Shift(rollout.weight, rollout.intent.token)
     sentence = f"{move.weight} % was decided but not written; writing it again"
-    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence)
+    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, blocked="")
     entry = record("write_again", rollout, after, rollout.intent.previous, now)
     return Decision(outlook(after), move, record=entry)
+
+
+def _given_up(
+    rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
+) -> Decision:
+    """A raise is taken back. What raised nothing is not: a person must look."""
+    if rollout.intent.previous == rollout.weight:
+        return not_in_force(rollout, reason, why, weight, now)
+    return rolling_back(rollout, reason, why, weight, now)
 
 
 def _looked(rollout: Rollout, now: datetime) -> Rollout:

@@ -16,13 +16,17 @@ from tests.ladder import (
     BACK,
     DONE,
     FAILED,
+    FIRST_RAISE,
     GOING_BACK,
     GONE,
     HOPELESS,
     LOWER,
     MOVING,
     ON_HOLD,
+    RAISING,
     SICK,
+    ask,
+    paused_in_flight,
     tick,
 )
 from tests.rollouts import ARN, MINUTE, NOON, reads
@@ -238,3 +242,18 @@ def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
     assert rollback == guard == ["rollback_unconfirmed", True]
     assert again is not None
     assert again.kind == "rollback_unconfirmed"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "void"),
+    [
+        pytest.param(FIRST_RAISE, reads(0), "token-1", id="a first raise that nobody saw yet"),
+        pytest.param(paused_in_flight(10), reads(0), "token-1", id="a paused one"),
+        pytest.param(RAISING, reads(10), "", id="a later raise: lowering writes in any case"),
+        pytest.param(AT_10, reads(10), "", id="a raise that was seen in force"),
+        pytest.param(GOING_BACK, reads(10), "", id="none"),
+    ],
+)
+def test_a_rollback_outdates_the_token_of(rollout: Rollout, target: Reading, void: str) -> None:
+    """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
+    assert ask(rollout, Verb.ROLLBACK, target).move == replace(LOWER, void=void)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from controller.core.asked import Verb
 from controller.core.effects import Decision, Severity, Shift
 from controller.core.observation import Reading, Series, Unreadable
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from tests.ladder import (
     AT_10,
     AT_100,
@@ -20,14 +21,17 @@ from tests.ladder import (
     LOWER,
     MOVING,
     ON_HOLD,
+    OUTAGE,
     PAUSED,
     PROGRESSING,
+    RAISING,
     ROLLED_BACK,
     ROLLING_BACK,
     SICK,
     SILENT,
     SUCCEEDED,
     THIN,
+    ask,
     tick,
 )
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
@@ -39,6 +43,8 @@ FREEZE: dict[str, Any] = {
     "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
 }
 OVER = 360
+# A person wants it back at 10 %.
+RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON))
 WHY_FROZEN = "frozen until 2026-11-24 18:00 UTC (daily 12:10 to 18:00, UTC)"
 WHY_ASKED = "50 % needs an approval: rolloutctl approve checkout#1"
 
@@ -76,7 +82,9 @@ ALL_DAY = {"requests:Sum@60": points([100] * 600), "errors:Sum@60": points([0] *
     [
         pytest.param(FROZEN, Reason.FROZEN, WHY_FROZEN, id="frozen"),
         pytest.param(UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_ASKED, id="not approved"),
-        pytest.param(BOTH, Reason.FROZEN, f"{WHY_FROZEN}; {WHY_ASKED}", id="frozen, not approved"),
+        pytest.param(
+            BOTH, Reason.AWAITING_APPROVAL, f"{WHY_FROZEN}; {WHY_ASKED}", id="frozen, not approved"
+        ),
     ],
 )
 def test_a_gate_that_passes_waits_and_says_for_what(
@@ -109,8 +117,8 @@ def test_a_gate_that_passes_waits_and_says_for_what(
             id="the last gate that passes is a success",
         ),
         pytest.param(
-            replace(FIRST_RAISE, policy=BOTH.policy), reads(0), 15, HEALTHY, PROGRESSING,
-            Shift(10, "token-1"), id="a raise that was decided before is finished",
+            replace(RESTORING, policy=BOTH.policy), reads(100), 15, HEALTHY, PROGRESSING,
+            Shift(10, "token-1"), id="a weight that is taken back is written",
         ),
         pytest.param(
             replace(ON_HOLD, policy=BOTH.policy), reads(10), 20, SICK, ROLLING_BACK, LOWER,
@@ -128,6 +136,34 @@ def test_nothing_but_an_advance_is_delayed(
 ) -> None:
     decision = tick(rollout, target, minute, measured)
     assert (decision.rollout.phase, decision.move) == (phase, move)
+
+
+def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None:
+    rollout, told = replace(RAISING, policy=FROZEN.policy), []
+    for minute in (15, 16, 100, OVER - 1):
+        decision = tick(rollout, reads(10), minute, SILENT)
+        rollout = decision.rollout
+        assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
+        told += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
+    assert told == [(15, "held_up")]
+    assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}"
+    assert (rollout.next, rollout.next_at) == ("50 % at 2026-11-24 18:00 UTC", clock(OVER))
+    thawed = tick(rollout, reads(10), OVER, SILENT)
+    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
+
+
+def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
+    looked = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
+    frozen = tick(looked, reads(10), 15, SILENT).rollout
+    thawed = tick(frozen, reads(10), OVER, SILENT).rollout
+    assert tick(thawed, reads(10), OVER + 10, SILENT).rollout.reason is Reason.WRITE_AGAIN
+    assert tick(thawed, reads(10), OVER + 10.1, SILENT).rollout.reason is Reason.SHIFT_TIMED_OUT
+
+
+def test_the_next_freeze_is_told_anew_once_the_weight_is_in_force() -> None:
+    waiting = tick(replace(RAISING, policy=FROZEN.policy), reads(10), 15, SILENT).rollout
+    assert waiting.barrier == Reason.FROZEN
+    assert tick(waiting, reads(50), 16, SILENT).rollout.barrier == ""
 
 
 def test_a_freeze_ends_by_itself() -> None:
@@ -167,6 +203,7 @@ UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
 def test_an_unproven_advance_waits_too(rollout: Rollout, why: str) -> None:
     decision = tick(rollout, reads(10), 32, THIN)
     assert (decision.rollout.sentence, decision.move) == (f"{UNPROVEN}; {why}", None)
+    assert "every criterion passes" not in decision.rollout.next
 
 
 def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> None:
@@ -179,25 +216,111 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
     assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
 
 
+@pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "busy"])
+def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
+    target: Reading | Unreadable,
+) -> None:
+    waiting = well(at_10(FREEZE, ADVANCE), 15).rollout
+    for minute in range(16, 100):
+        waiting = tick(waiting, target, minute, ALL_DAY).rollout
+        assert waiting.reason is Reason.FROZEN
+
+
 # --- a gate that loses its verdict while it waits -----------------------------------------------
 
 
-@pytest.mark.parametrize(
+LOST = pytest.mark.parametrize(
     ("target", "measured"),
     [
         pytest.param(reads(10), SILENT, id="the canary falls silent"),
+        pytest.param(reads(10), OUTAGE, id="no metric is answered"),
         pytest.param(reads(10, MOVING), ALL_DAY, id="the target is busy"),
         pytest.param(GONE, ALL_DAY, id="the target cannot be read"),
     ],
 )
-@pytest.mark.parametrize("rollout", [FROZEN, UNAPPROVED], ids=["frozen", "not approved"])
-def test_a_gate_that_loses_its_verdict_holds_from_then_on(
-    rollout: Rollout, target: Reading | Unreadable, measured: Mapping[str, Series]
+NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
+
+
+@LOST
+@NO_ADVANCE
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        pytest.param([FREEZE], Reason.FROZEN, id="frozen"),
+        pytest.param([APPROVAL], Reason.AWAITING_APPROVAL, id="not approved"),
+    ],
+)
+def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_anyway(
+    parts: list[Mapping[str, Any]],
+    reason: Reason,
+    then: str,
+    target: Reading | Unreadable,
+    measured: Mapping[str, Series],
 ) -> None:
-    waiting = well(rollout, 200).rollout
-    held = tick(waiting, target, 219.9, measured).rollout
-    assert (held.phase, held.reason, held.hold_end) == (PROGRESSING, Reason.HOLDING, clock(220))
-    assert tick(held, target, 220, measured).rollout.reason is Reason.INCONCLUSIVE
+    rollout = well(at_10(*parts, {"on_inconclusive": then}), 15).rollout
+    for minute in range(16, OVER):
+        decision = tick(rollout, target, minute, measured)
+        rollout = decision.rollout
+        assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, reason, None)
+
+
+@LOST
+def test_its_hold_begins_with_the_first_tick_after_the_freeze(
+    target: Reading | Unreadable, measured: Mapping[str, Series]
+) -> None:
+    lost = tick(well(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
+    held = tick(lost, target, OVER + 30, measured).rollout
+    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(OVER + 50))
+    assert tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
+    assert tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_its_hold_begins_once_somebody_approves() -> None:
+    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 200, SILENT).rollout
+    approved = ask(lost, Verb.APPROVE, reads(10), minute=201).rollout
+    held = tick(approved, reads(10), 202, SILENT).rollout
+    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(222))
+
+
+def test_an_approval_in_a_freeze_begins_no_hold() -> None:
+    lost = tick(well(BOTH, 15).rollout, reads(10), 16, SILENT).rollout
+    approved = ask(lost, Verb.APPROVE, reads(10), minute=17).rollout
+    assert tick(approved, reads(10), 100, SILENT).rollout.reason is Reason.FROZEN
+
+
+def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
+    """A service that fell silent for good is not waited for night after night."""
+    rollout = well(at_10(FREEZE, {"max_hold": "24h"}), 15).rollout
+    for minute in range(OVER - 1, OVER + 24 * 60 + 30, 30):
+        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+    assert rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_a_hold_that_is_not_allowed_at_all_ends_when_the_freeze_does() -> None:
+    lost = tick(well(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, reads(10), 20, SILENT).rollout
+    assert lost.reason is Reason.FROZEN
+    assert tick(lost, reads(10), OVER, SILENT).rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_a_gate_that_fails_while_it_waits_goes_back_at_once() -> None:
+    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
+    assert tick(lost, reads(10), 17, SICK).move == LOWER
+
+
+def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() -> None:
+    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 100, SILENT)
+    assert lost.notices == ()
+    assert lost.rollout.sentence.startswith(f"{WHY_ASKED}; meanwhile: works has no data")
+    assert lost.rollout.next == (
+        "50 % once it is approved and every criterion passes; reminds once a day"
+    )
+    (notice,) = tick(lost.rollout, reads(10), 15 + 24 * 60, SILENT).notices
+    assert WHY_ASKED in notice.text
+
+
+def test_a_gate_that_lost_its_verdict_in_a_freeze_promises_nothing_for_its_end() -> None:
+    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
+    assert lost.next == "50 % at 2026-11-24 18:00 UTC if every criterion passes"
 
 
 def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
@@ -231,8 +354,8 @@ def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
         ),
         pytest.param(FROZEN, 15, "50 % at 2026-11-24 18:00 UTC", OVER, id="frozen"),
         pytest.param(
-            BOTH, 15, "50 % at 2026-11-24 18:00 UTC and it is approved (rolloutctl approve "
-            "checkout#1)", OVER, id="frozen, not approved",
+            BOTH, 15, "50 % once it is approved, not before 2026-11-24 18:00 UTC; reminds once a "
+            "day", 15 + 24 * 60, id="frozen, not approved",
         ),
         pytest.param(
             UNAPPROVED, 15, "50 % once it is approved; reminds once a day", 15 + 24 * 60,
@@ -271,10 +394,12 @@ def test_a_missing_approval_is_told_at_once_and_reminded_of_once_a_day() -> None
     ]
 
 
-def test_an_approval_that_is_missing_after_a_freeze_is_told_then() -> None:
-    assert heard(BOTH, 15, 16, OVER, OVER + 1) == [
-        (15, "held_up", Severity.INFO),
-        (OVER, "held_up", Severity.WARNING),
+def test_an_approval_that_is_missing_is_told_once_whatever_freezes_come_and_go() -> None:
+    day = 24 * 60
+    assert heard(BOTH, *range(15, 3 * day, 30)) == [
+        (15, "held_up", Severity.WARNING),
+        (15 + day, "reminded", Severity.WARNING),
+        (15 + 2 * day, "reminded", Severity.WARNING),
     ]
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from controller.core.asked import Ask, Verb, asked
 from controller.core.effects import Alert, Decision, Severity
-from controller.core.observation import Observation
+from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
-from tests.ladder import AT_10, BACK, DONE, ON_HOLD, RAISING, SILENT, THIN, tick
+from tests.ladder import AT_10, BACK, DONE, GONE, ON_HOLD, RAISING, SILENT, THIN, tick
 from tests.rollouts import MINUTE, NOON, reads
 
 
@@ -84,6 +84,46 @@ def test_a_success_found_at_zero_has_ended_its_exposure(told: bool) -> None:
 
 def test_a_success_found_above_zero_is_still_exposed() -> None:
     assert tick(DONE, reads(30), 60).rollout.exposed_to is None
+
+
+def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
+    """Zero, traffic again, and a rollback: what lies between was exposed too."""
+    rollout, told = DONE, []
+    for minute, weight in ((10, 0), (20, 100), (21, 100), (30, 0), (40, 30), (41, 30)):
+        decision = tick(rollout, reads(weight), minute)
+        rollout = decision.rollout
+        told.append((minute, rollout.exposed_to, decision.record is not None))
+    assert told == [
+        (10, NOON + 10 * MINUTE, True), (20, None, True), (21, None, False),
+        (30, NOON + 30 * MINUTE, True), (40, None, True), (41, None, False),
+    ]  # fmt: skip
+    back = asked(rollout, Ask(Verb.ROLLBACK), Observation(reads(30)), NOON + 50 * MINUTE).rollout
+    assert tick(back, reads(0), 51).rollout.exposed_to == NOON + 51 * MINUTE
+
+
+def test_traffic_that_comes_back_after_a_success_is_said_in_its_own_words() -> None:
+    at_zero = tick(DONE, reads(0), 10).rollout
+    (notice,) = tick(at_zero, reads(100), 20).notices
+    assert notice.text == (
+        "checkout#1 ended at 100 % and was found at 0 % since; now the target shows "
+        "NEW_PATH_PERCENTAGE=100; left alone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "minutes"),
+    [
+        pytest.param(reads(100), 61, id="traffic again"),
+        pytest.param(GONE, 61, id="nobody knows"),
+        pytest.param(reads(0), 10, id="0 % since"),
+    ],
+)
+def test_a_rollback_long_after_a_success_ends_the_exposure_that_it_meets(
+    target: Reading | Unreadable, minutes: int
+) -> None:
+    at_zero = replace(DONE, exposed_to=NOON + 10 * MINUTE)
+    back = asked(at_zero, Ask(Verb.ROLLBACK), Observation(target), NOON + 60 * MINUTE).rollout
+    assert tick(back, reads(0), 61).rollout.exposed_to == NOON + minutes * MINUTE
 
 
 def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:

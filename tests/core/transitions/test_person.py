@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from controller.core.asked import Verb, Way
-from controller.core.effects import Shift
+from controller.core.effects import Severity, Shift
 from controller.core.observation import Reading, Unreadable
+from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from tests.ladder import (
     AT_10,
+    FIRST_RAISE,
     GONE,
     HEALTHY,
     HOPELESS,
@@ -19,17 +21,20 @@ from tests.ladder import (
     PAUSED,
     PROGRESSING,
     RAISING,
+    ROLLED_BACK,
     SEEN,
     SICK,
     SILENT,
     SUCCEEDED,
     THIN,
+    adopted,
     ask,
+    at_weight,
     paused,
     paused_in_flight,
     tick,
 )
-from tests.rollouts import MINUTE, NOON, reads
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 PERHAPS_FULL = reads(None, may_be_full=True)
 
@@ -165,10 +170,14 @@ def test_a_restore_that_was_never_written_is_written_again() -> None:
     assert tick(after, reads(30), 21, SILENT).move == Shift(10, "token-1")
 
 
-def test_a_restore_that_meets_yet_another_hand_pauses_again() -> None:
+@pytest.mark.parametrize("live", [30, 40], ids=["the same weight", "another weight"])
+def test_a_restore_that_meets_yet_another_hand_is_drift_again(live: int) -> None:
     after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="restore").rollout
-    decision = tick(after, reads(40, token="token-2"), 21, SILENT)
+    decision = tick(after, reads(live, token="token-2"), 21, SILENT)
     assert (decision.rollout.reason, decision.move) == (Reason.DRIFTED, None)
+    (notice,) = decision.notices
+    assert notice.severity is Severity.CRITICAL
+    assert "with --restore (down only) or --keep" in notice.text
 
 
 @pytest.mark.parametrize(
@@ -212,3 +221,99 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
     after = ask(paused_in_flight(), Verb.RESUME, reads(10), way="keep").rollout
     assert (after.step, after.weight) == (0, 10)
     assert tick(after, reads(10), 35).move == Shift(50, "token-1")
+
+
+@pytest.mark.parametrize(
+    ("before", "live", "sentence"),
+    [
+        pytest.param(
+            paused(Reason.DRIFTED), 30, "going on with the 30 % that another hand had set",
+            id="another hand moved it",
+        ),
+        pytest.param(
+            paused_in_flight(), 10, "going on with the 10 % that are live",
+            id="a raise that was never written",
+        ),
+    ],
+)  # fmt: skip
+def test_a_kept_weight_is_put_down_to_whoever_set_it(
+    before: Rollout, live: int, sentence: str
+) -> None:
+    after = ask(before, Verb.RESUME, reads(live), way="keep", reason="seen").rollout
+    assert after.sentence.startswith(f"{sentence}: seen; baking at {live} %")
+
+
+def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_resume() -> None:
+    paused_early = ask(FIRST_RAISE, Verb.PAUSE, reads(0), minute=1).rollout
+    assert paused_early.next == "ends with the next tick unless it finds more than 0 %"
+    ended = tick(paused_early, reads(0), 2, SILENT)
+    assert (ended.rollout.phase, ended.rollout.reason) == (ROLLED_BACK, Reason.RAISE_UNCERTAIN)
+    assert ended.rollout.sentence == (
+        "no traffic was seen to move to 10 %: the rollout was paused before that was in force; "
+        "start it again with --retry --reason"
+    )
+
+
+def test_a_first_raise_that_arrives_as_it_is_paused_is_no_raise_without_trace() -> None:
+    looked = tick(FIRST_RAISE, reads(0), 1, SILENT).rollout
+    after = ask(looked, Verb.PAUSE, reads(10, MOVING), minute=2).rollout
+    assert after.next.startswith("waits for a person")
+    assert tick(after, reads(10), 3, SILENT).rollout.phase is PAUSED
+    assert tick(after, reads(0), 3, SILENT).rollout.reason is Reason.FOUND_AT_ZERO
+
+
+# --- what a rollout that skipped steps may claim ------------------------------------------------
+
+WORKS = LADDER["criteria"]["works"]
+CRITERIA = {"works": WORKS, "calm": {**WORKS, "min": "90%"}}
+
+
+def judged_by(first: list[str] | None, last: list[str] | None) -> Policy:
+    """Return a ladder of two steps with the criteria of each; None is all of them."""
+    gates = [{} if names is None else {"criteria": names} for names in (first, last)]
+    steps = [{"weight": 10, "bake": "10m", **gates[0]}, {"weight": 100, "bake": "30m", **gates[1]}]
+    return a_policy(criteria=CRITERIA, steps=steps)
+
+
+LABELS = pytest.mark.parametrize(
+    ("policy", "label"),
+    [
+        pytest.param(judged_by(None, None), "not refuted", id="every gate has all criteria"),
+        pytest.param(judged_by(["works"], None), "not refuted", id="the last gate has more"),
+        pytest.param(
+            judged_by(None, ["works"]), "not judged yet", id="a criterion is never judged"
+        ),
+        pytest.param(judged_by(["calm"], ["works"]), "not judged yet", id="other criteria"),
+    ],
+)
+
+
+@LABELS
+def test_a_kept_weight_claims_nothing_for_the_gates_that_it_skipped(
+    policy: Policy, label: str
+) -> None:
+    before = paused(Reason.DRIFTED, policy=policy, tallies={})
+    after = ask(before, Verb.RESUME, reads(100), way="keep").rollout
+    assert tick(after, reads(100), 55).rollout.label == label
+
+
+@LABELS
+def test_an_adoption_claims_nothing_for_the_gates_that_it_skipped(
+    policy: Policy, label: str
+) -> None:
+    assert tick(adopted(100, policy), reads(100), 35).rollout.label == label
+
+
+def test_what_passed_before_another_hand_came_was_not_skipped() -> None:
+    steps = [{"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "10m", "criteria": ["works"]}]
+    steps += [{"weight": 100, "bake": "30m", "criteria": ["works"]}]
+    before = paused(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))
+    assert ask(before, Verb.RESUME, reads(100), way="keep").rollout.label == ""
+
+
+def test_a_weight_that_is_kept_further_down_skips_nothing() -> None:
+    before = at_weight(
+        100, policy=judged_by(["works"], None), phase=PAUSED, reason=Reason.DRIFTED, step=1,
+        since=NOON + 15 * MINUTE,
+    )  # fmt: skip
+    assert ask(before, Verb.RESUME, reads(10), way="keep").rollout.label == ""

@@ -1,0 +1,109 @@
+"""stdout without a reader, full or closed: what verbs do comes first, and then how they end."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller import cli
+from controller.cli.streams import status_with
+from controller.errors import Exit
+from controller.events import Unfailing
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import MINUTE
+from tests.test_events import Full
+
+ROOT = Path(__file__).parents[2]
+POLICY = "policies/execution-api.yaml"
+
+
+def run(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command as a shell does, with what `shell` says after it."""
+    return subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {shell}', "bash", sys.executable, "-m", "controller",
+         *arguments],
+        cwd=ROOT, env={"PATH": "/usr/bin:/bin", "HOME": "/nowhere"}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+
+REHEARSE = ("rehearse", POLICY, "--every", "15m")
+
+
+@pytest.mark.parametrize("verb", [("validate", POLICY), REHEARSE], ids=["validate", "rehearse"])
+@pytest.mark.parametrize(
+    ("shell", "status", "words"),
+    [
+        pytest.param(">&-", Exit.DONE, "", id="closed"),
+        pytest.param(">&- 2>&-", Exit.DONE, "", id="closed, and stderr too"),
+        pytest.param(
+            ">/dev/full", Exit.INTERNAL,
+            "rolloutctl: the result was not written to stdout: No space left on device; what was "
+            "done stays done\n",
+            id="full",
+        ),
+        pytest.param(">/dev/full 2>/dev/full", Exit.INTERNAL, "", id="full, and stderr too"),
+        pytest.param("| true", Exit.DONE, "", id="without a reader"),
+    ],
+)  # fmt: skip
+def test_no_verb_breaks_with_its_stdout(
+    verb: tuple[str, ...], shell: str, status: Exit, words: str
+) -> None:
+    ended = run(shell, *verb)
+    assert (ended.returncode, ended.stderr) == (status, words)
+
+
+def test_of_many_lines_the_first_is_read_and_nobody_complains() -> None:
+    ended = run("| head -1", "schema")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (Exit.DONE, "{\n", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        pytest.param(Exit.DONE, Exit.INTERNAL, id="what was done well"),
+        pytest.param(Exit.DRIFT, Exit.INTERNAL, id="drift, which is in the history"),
+        pytest.param(Exit.UNCONFIRMED, Exit.UNCONFIRMED, id="but not a rollback to page for"),
+    ],
+)
+def test_a_result_that_is_not_written_ends_with_1(status: Exit, ends: Exit) -> None:
+    results = Unfailing(Full())
+    results.write("0 % is in force")
+    assert status_with(results, status) == ends
+
+
+class Lossy(io.StringIO):
+    """stdout of which only the first line is read."""
+
+    def write(self, text: str) -> int:
+        if self.getvalue():
+            raise BrokenPipeError
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        pytest.param(("history", "orders", "--follow"), Exit.DONE, id="history --follow"),
+        pytest.param(("status", "orders", "--watch"), Exit.UNDECIDED, id="status --watch"),
+    ],
+)
+def test_nobody_follows_for_a_reader_who_has_gone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: Exit
+) -> None:
+    def tick() -> None:
+        desk.run("tick")
+
+    desk.run("start", desk.policy)
+    for minutes in range(1, 15):
+        at = desk.world.clock.now() + minutes * MINUTE
+        desk.world.clock.at(at, tick)
+    begin = desk.world.clock.now()
+    read = Lossy()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", read)
+        assert cli.main(verb) == status
+    assert len(read.getvalue().splitlines()) == 1
+    assert desk.world.clock.now() - begin <= 10 * MINUTE

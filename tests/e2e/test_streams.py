@@ -1,0 +1,107 @@
+"""What nobody reads stops nothing: stdout and stderr that are closed, full, or without a reader."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.account import POLICY, Account
+from tests.e2e.desk import ROLLOUT
+from tests.e2e.program import LIMIT_S, ROOT, Program
+
+pytestmark = pytest.mark.ministack
+
+Broken = Callable[[], AbstractContextManager[int | None]]
+
+
+@pytest.fixture
+def program(environment: dict[str, str]) -> Program:
+    """The program in the shop."""
+    return Program(environment)
+
+
+@contextmanager
+def closed() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    place = os.open("/dev/full", os.O_WRONLY)
+    yield place
+    os.close(place)
+
+
+@contextmanager
+def without_a_reader() -> Iterator[int]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+BROKEN = [
+    pytest.param(closed, id="closed"),
+    pytest.param(full, id="full"),
+    pytest.param(without_a_reader, id="without a reader"),
+]
+
+
+def run(
+    program: Program, *arguments: str | Path, **streams: int | None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command; a stream that is None is closed, one that is not named is read."""
+    shut = {"stdout": " >&-", "stderr": " 2>&-"}
+    shell = 'exec "$@"' + "".join(shut[name] for name, place in streams.items() if place is None)
+    read: dict[str, int | None] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.run(
+        ["sh", "-c", shell, "sh", sys.executable, "-m", "controller", *map(str, arguments)],
+        env=dict(program.environment), cwd=ROOT, text=True, timeout=LIMIT_S, check=False,
+        stdin=subprocess.DEVNULL, stdout=read["stdout"], stderr=read["stderr"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_tick_and_a_rollback_need_no_stderr(
+    program: Program, shop: Account, broken: Broken
+) -> None:
+    assert program.run("start", POLICY).status == 0
+    assert shop.pair() == ("10", "false")
+
+    with broken() as stderr:
+        tick = run(program, "tick", "--scheduled", stderr=stderr)
+        back = run(program, "rollback", ROLLOUT, "--reason", "the log is full", stderr=stderr)
+
+    assert (tick.returncode, back.returncode) == (0, 0)
+    assert tick.stdout.startswith("execution-api#1  progressing  10 %")
+    assert shop.pair() == ("0", "false")
+    assert program.run("status", ROLLOUT, "--json").data["phase"] == "rolled_back"
+    assert "the log is full" in program.run("history", ROLLOUT).out
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "words"),
+    [
+        pytest.param(closed, 0, "", id="closed: as asked for"),
+        pytest.param(without_a_reader, 0, "", id="without a reader: it has seen enough"),
+        pytest.param(full, 1, "No space left on device; what was done stays done", id="full: 1"),
+    ],
+)
+def test_a_rollback_whose_result_is_not_written_is_done_and_recorded(
+    program: Program, shop: Account, broken: Broken, status: int, words: str
+) -> None:
+    assert program.run("start", POLICY).status == 0
+
+    with broken() as stdout:
+        back = run(program, "rollback", ROLLOUT, stdout=stdout)
+
+    assert back.returncode == status
+    said = [line for line in back.stderr.splitlines() if not line.startswith("{")]
+    assert len(said) == bool(words)
+    assert words in back.stderr
+    assert shop.pair() == ("0", "false")
+    assert program.run("status", ROLLOUT, "--json").data["phase"] == "rolled_back"
