@@ -146,6 +146,10 @@ class Catalogue(Protocol):
         """Return the ids that a tick must visit, oldest first: not closed, or still watched."""
         ...
 
+    def retired(self) -> Sequence[str]:
+        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
+        ...
+
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
         ...

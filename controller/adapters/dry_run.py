@@ -120,6 +120,10 @@ class DryRunStore:
         own = (one for one in self._created if not self._saved[one].closed)
         return (*self._store.active(now), *own)
 
+    def retired(self) -> Sequence[str]:
+        """Return the ids of unfinished rollouts that another store drives now."""
+        return self._store.retired()
+
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, this process's own last."""
         return (*self._store.all(), *self._created)

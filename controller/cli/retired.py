@@ -13,19 +13,15 @@ log = events.logger()
 def retired(store: Store) -> list[Rollout]:
     """Return the unfinished rollouts that were moved out of `store`, oldest first.
 
-    Asked when nothing is active: it takes a call that lists all, and one for each name, of which
-    only the newest attempt can be unfinished. What the store does not tell is logged, and no more.
+    Asked when nothing is active. What the store does not tell is logged, and no more.
     """
-    found: list[Rollout] = []
-    for rollout_id in _newest(store):
-        try:
-            rollout = store.load(rollout_id)
-        except StoreError as error:
-            log.warning("retired_unknown", rollout=rollout_id, problem=str(error))
-            continue
-        if rollout.moved_to and not rollout.final:
-            log.warning("rollout_retired", rollout=rollout.id, store=rollout.moved_to)
-            found.append(rollout)
+    try:
+        found = [store.load(rollout_id) for rollout_id in store.retired()]
+    except StoreError as error:
+        log.warning("retired_unknown", problem=str(error))
+        return []
+    for rollout in found:
+        log.warning("rollout_retired", rollout=rollout.id, store=rollout.moved_to)
     return found
 
 
@@ -40,13 +36,3 @@ def retired_line(rollout: Rollout) -> str:
 def retired_data(rollouts: Sequence[Rollout]) -> list[dict[str, str]]:
     """Return retired rollouts as plain JSON data."""
     return [{"id": one.id, "moved_to": one.moved_to} for one in rollouts]
-
-
-def _newest(store: Store) -> list[str]:
-    """Return the newest attempt of each name."""
-    try:
-        ids = store.all()
-    except StoreError as error:
-        log.warning("retired_unknown", problem=str(error))
-        return []
-    return list({one.partition("#")[0]: one for one in ids}.values())

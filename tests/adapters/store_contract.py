@@ -581,6 +581,14 @@ class StoreContract:
         moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
         assert store.active(NOON) == ("checkout#1", "checkout#2")
 
+    def test_what_another_store_drives_is_known_as_retired(self, store: Store) -> None:
+        moved(store, started(store, a_rollout("gone#1")), moved_to="another")
+        finished = started(store, a_rollout("finished#1"))
+        moved(store, finished, phase=Phase.SUCCEEDED, moved_to="another", watch_until=LATER)
+        started(store, a_rollout("here#1"))
+        assert store.retired() == ("gone#1",)
+        assert store.active(NOON) == ("here#1",)
+
     def test_the_oldest_active_rollout_comes_first(self, store: Store) -> None:
         """To the microsecond, which text without fractions would sort wrongly."""
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}

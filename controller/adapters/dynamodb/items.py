@@ -25,6 +25,7 @@ PIECE_BYTES: Final = 360_000
 NEW_ROLLOUT_BYTES: Final = 300_000
 
 ACTIVE: Final = {"S": "active"}
+RETIRED: Final = {"S": "retired"}  # unfinished, and driven from another store
 
 
 # --- rollouts -----------------------------------------------------------------------------------
@@ -63,6 +64,8 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
         "exposed_from": _moment(rollout.exposed_from),
         "exposed_to": _moment(rollout.exposed_to),
     }
+    if rollout.moved_to and not rollout.final:
+        return {**found, "active": RETIRED}
     if not rollout.closed:  # also one that had lost its target, and that a person rolls back again
         return {**found, "active": ACTIVE}
     return found if watched else {**found, "active": None}

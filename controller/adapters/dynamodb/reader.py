@@ -35,6 +35,12 @@ class DynamoDbReader:
         )
         return tuple(items.rollout_id_of(item) for item in found if _is_visited(item, now))
 
+    def retired(self) -> Sequence[str]:
+        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
+        doing = "list the retired rollouts"
+        found = self._table.query(doing, "active", items.RETIRED, index="active")
+        return tuple(items.rollout_id_of(item) for item in found)
+
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
         found = self._table.scan("list all rollouts", "by_target")

@@ -37,6 +37,13 @@ SELECT id, created, closed, watch_until FROM rollouts
 WHERE NOT closed OR id IN (SELECT rollout FROM locks)
 """
 
+# Only a state can tell a rollout that moved away from one that ended.
+RETIRED = """
+SELECT created, id FROM rollouts
+WHERE closed AND json_extract(state, '$.moved_to') <> ''
+      AND json_extract(state, '$.phase') NOT IN ('succeeded', 'rolled_back')
+"""
+
 OWNERS = """
 SELECT lock, rollout, closed FROM locks JOIN rollouts ON rollouts.id = locks.rollout
 WHERE lock IN (SELECT value FROM json_each(?))

@@ -131,10 +131,17 @@ class SqliteStore:
         ]
         return tuple(rollout_id for _, rollout_id in sorted(found))
 
+    def retired(self) -> Sequence[str]:
+        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
+        return self._aged("list the retired rollouts", sql.RETIRED)
+
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        with explained(self._path, "list all rollouts"):
-            rows = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
+        return self._aged("list all rollouts", "SELECT created, id FROM rollouts")
+
+    def _aged(self, doing: str, query: str) -> Sequence[str]:
+        with explained(self._path, doing):
+            rows = self._connection.execute(query).fetchall()
         found = sorted((datetime.fromisoformat(created), one) for created, one in rows)
         return tuple(rollout_id for _, rollout_id in found)
 
