@@ -8,9 +8,10 @@ from controller.core import transitions
 from controller.core.asked import Ask, Verb, Way, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision, Lower
+from controller.core.measured import Tally
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
 from controller.core.policy import Policy
-from controller.core.rollout import Intent, Phase, Reason, Rollout, Tally
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from tests.rollouts import MINUTE, NOON, a_policy, a_rollout, points, reads
 
 PROGRESSING, PAUSED = Phase.PROGRESSING, Phase.PAUSED

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.core.judge.queries import SAMPLES, query
+from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
-from controller.core.rollout import FrozenValue
 from controller.core.units import ceil_to, floor_to
 from controller.errors import MetricsError
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from controller.core import aftermath
 from controller.core import transitions as to
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of, sealed
 from controller.core.findings import Finding, Verdict, gate
-from controller.core.judge import Evidence, drain_disturbed, drain_of, judge
+from controller.core.judge import Evidence, judge
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 
@@ -41,9 +42,9 @@ def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
         case Phase.ROLLING_BACK:
             return _rolling_back(rollout, seen.target, now)
         case Phase.ROLLED_BACK:
-            return _rolled_back(rollout, seen, now)
+            return aftermath.rolled_back(rollout, seen, now)
         case Phase.SUCCEEDED:
-            return _succeeded(rollout, seen, now)
+            return aftermath.succeeded(rollout, seen, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -211,36 +212,6 @@ def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime)
     if target.update is Update.FAILED:
         why += f", and its last update failed: {target.detail or 'no reason given'}"
     return to.lowering(rollout, to.lower(rollout), why, late, now)
-
-
-def _rolled_back(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-    target = seen.target
-    if not _watching(rollout, seen, now):
-        return Decision(rollout)
-    if isinstance(target, Unreadable):  # what its weight is nobody knows, so counts tell nothing
-        return to.drained(rollout, drain_of(rollout, {}, now), now)
-    if target.weight == 0:
-        return to.drained(rollout, drain_of(rollout, seen.series, now), now)
-    rollout = replace(rollout, drain=drain_disturbed(rollout, target.shown))
-    if target.weight == rollout.peak and rollout.peak > 0:
-        return to.guarding_zero(rollout, now)
-    return to.drift_in_final(rollout, target, now)
-
-
-def _succeeded(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-    target = seen.target
-    if isinstance(target, Unreadable) or not _watching(rollout, seen, now):
-        return Decision(rollout)
-    if target.weight != 0 and rollout.exposed_to is not None:
-        return to.exposed_again(rollout, target, now)
-    if target.weight != rollout.intent.weight:
-        return to.drift_in_final(rollout, target, now)
-    return Decision(rollout)
-
-
-def _watching(rollout: Rollout, seen: Observation, now: datetime) -> bool:
-    """A final rollout looks after its target for a while, unless a newer one owns it."""
-    return seen.owns_target and rollout.watch_until is not None and now < rollout.watch_until
 
 
 def _weight(target: Reading | Unreadable) -> int | None:

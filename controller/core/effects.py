@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from controller.core.findings import Finding
-from controller.core.rollout import Phase, Reason, Rollout, Tally
+from controller.core.measured import Tally
+from controller.core.rollout import Phase, Reason, Rollout
 
 
 @dataclass(frozen=True, slots=True)

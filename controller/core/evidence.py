@@ -7,8 +7,9 @@ from math import inf
 
 from controller.core.judge import Evidence, seal
 from controller.core.judge.queries import JUDGED, keys_of
+from controller.core.measured import Tally
 from controller.core.observation import Answer, Observation, Reading, Series
-from controller.core.rollout import Rollout, Tally
+from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S, at, floor_to
 
 # Evidence is sealed and written to the history at most this often, and at each transition.

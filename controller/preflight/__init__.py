@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.baseline import wanted
+from controller.core.measured import FrozenValue
 from controller.core.observation import Reading
 from controller.core.policy import Policy
-from controller.core.rollout import FrozenValue
 from controller.errors import MetricsError
 from controller.ports import Obstacle
 from controller.preflight.baselines import baseline, taken_while_live

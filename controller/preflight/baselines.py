@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from controller.core.baseline import Wanted, frozen_value
+from controller.core.measured import FrozenValue
 from controller.core.observation import Reading
 from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
-from controller.core.rollout import FrozenValue
 from controller.core.units import at, clock_text, format_duration, number_text
 from controller.errors import MetricsError
 from controller.runner import Runner

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from controller.core.baseline import Wanted, frozen_value, wanted
+from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Query, Series
-from controller.core.rollout import FrozenValue
 from controller.core.units import at
 from controller.errors import MetricsError
 from tests.rollouts import MINUTE, NOON, a_policy, points

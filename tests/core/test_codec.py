@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from controller.core import codec
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry, broken_link
+from controller.core.measured import FrozenValue, Run, Tally
 from controller.core.policy import Policy
-from controller.core.rollout import SCHEMA, FrozenValue, Intent, Phase, Reason, Rollout, Run, Tally
+from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.errors import StoreError
 from tests.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
 

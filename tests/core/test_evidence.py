@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from controller.core.evidence import evidence_of, kept, sealed, whole
 from controller.core.history import series_data
 from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal
+from controller.core.measured import Run, Tally
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout, Run, Tally
+from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, at
 from tests.ladder import AT_10, AT_100, GONE, RAISING, THIN, tick
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads

@@ -17,8 +17,9 @@ from controller.core.history import (
     series_data,
     target_data,
 )
+from controller.core.measured import Tally
 from controller.core.observation import Answer, Observation, Series
-from controller.core.rollout import Rollout, Tally
+from controller.core.rollout import Rollout
 from tests.rollouts import MINUTE, NOON, a_record, a_rollout, reads, recorded
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from controller.core.findings import Finding, Label, Verdict, gate, weakest
 from controller.core.judge import Evidence, judge
+from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Series
-from controller.core.rollout import FrozenValue
 from controller.core.units import MINUTE_S, at
 from tests.rollouts import MINUTE, NOON, a_policy, points
 

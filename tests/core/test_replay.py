@@ -17,11 +17,12 @@ from controller.core.effects import Decision
 from controller.core.evidence import kept
 from controller.core.history import Entry, append, seen_data
 from controller.core.judge import needs
+from controller.core.measured import Tally
 from controller.core.observation import Observation, Reading, Series, Unreadable, Update
 from controller.core.overtaken import overtaken
 from controller.core.policy import Policy
 from controller.core.replay import Replay, replay
-from controller.core.rollout import Phase, Reason, Rollout, Tally
+from controller.core.rollout import Phase, Reason, Rollout
 from tests.rollouts import MINUTE, NOON, a_policy, reads
 
 HOUR = 60 * MINUTE

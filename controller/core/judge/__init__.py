@@ -14,9 +14,10 @@ from controller.core.judge.queries import Needs, gate_needs, keys_of, period_of,
 from controller.core.judge.tally import fold, given_up, windows
 from controller.core.judge.threshold import Context, broken, conclude
 from controller.core.judge.window import NO_SERIES, Measure, measure_for
+from controller.core.measured import FrozenValue, Run, Tally
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, Metric, Policy, Threshold
-from controller.core.rollout import FrozenValue, Phase, Rollout, Run, Tally
+from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 __all__ = [

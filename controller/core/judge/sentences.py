@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from controller.core.findings import Label
 from controller.core.judge.figures import moment, number, percent, stretch
 from controller.core.judge.unshown import unshown
+from controller.core.measured import Tally
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
-from controller.core.rollout import Tally
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from controller.core.judge.queries import period_of
 from controller.core.judge.window import Measure
+from controller.core.measured import Run, Tally
 from controller.core.policy import Criterion
-from controller.core.rollout import Run, Tally
 from controller.core.units import ceil_to
 
 

@@ -9,6 +9,7 @@ from math import exp, inf
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import sentences
+from controller.core.measured import FrozenValue, Tally
 from controller.core.observation import Answer, Series
 from controller.core.policy import (
     Criterion,
@@ -18,7 +19,6 @@ from controller.core.policy import (
     Threshold,
     Traffic,
 )
-from controller.core.rollout import FrozenValue, Tally
 
 # Silence of the canary is held against it when it is this unlikely, given the control's traffic.
 UNLIKELY = 0.001

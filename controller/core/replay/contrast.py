@@ -8,8 +8,9 @@ from typing import Any, Final
 from controller.core.effects import Decision, Record
 from controller.core.findings import Finding
 from controller.core.history import MEMORY, finding_data, record_data
+from controller.core.measured import Tally
 from controller.core.replay.entry import Recorded
-from controller.core.rollout import Phase, Rollout, Tally
+from controller.core.rollout import Phase, Rollout
 
 # What an entry says in single words.
 _WORDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "step")

@@ -12,9 +12,10 @@ from controller.core.asked import Ask
 from controller.core.findings import Finding
 from controller.core.history import MEMORY, Entry
 from controller.core.judge.queries import JUDGED
+from controller.core.measured import Tally
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.overtaken import OVERTAKEN
-from controller.core.rollout import Phase, Reason, Rollout, Tally
+from controller.core.rollout import Phase, Reason, Rollout
 
 
 class UnreadableEntryError(ValueError):

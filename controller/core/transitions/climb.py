@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.findings import Label, Verdict, weakest
+from controller.core.measured import FrozenValue, Tally
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
-from controller.core.rollout import FrozenValue, Intent, Phase, Reason, Rollout, Tally
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.outlook import baking_sentence, outlook, record, why_held
 
 # A CodeSha256 has 44 characters; twelve tell one from another.

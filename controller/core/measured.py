@@ -1,0 +1,58 @@
+"""What was measured of a rollout and is kept with it: its baselines, the evidence of its step."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenValue:
+    """A baseline read before the start: its value, samples, and window in unix seconds."""
+
+    value: float
+    samples: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Breaching windows with none within the bound between them; silence may lie between.
+
+    length: how many; start, end: from the first to the last, unix seconds; value: of the last.
+    """
+
+    length: int = 0
+    start: int = 0
+    end: int = 0
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The fold of one criterion over closed windows of a step.
+
+    through: end of the last folded window, unix seconds; 0 before the first.
+    windows, empty, unknown: windows with data, without, and with data that make no sense together.
+    lost: windows that were given up, because their queries were never answered.
+    samples, amount: requests seen, and what is summed over them (failures, latency x samples, ...).
+    control_samples, control_amount: the same for the concurrent control.
+    run, worst: the run of breaches that goes on now, and the longest of the step.
+    last, last_end, last_breach: newest window with data: value, end, whether it breached.
+    tail_empty, tail_unfit: the newest closed window had no data, or data that make no sense.
+    """
+
+    through: int = 0
+    windows: int = 0
+    empty: int = 0
+    unknown: int = 0
+    lost: int = 0
+    samples: float = 0.0
+    amount: float = 0.0
+    control_samples: float = 0.0
+    control_amount: float = 0.0
+    run: Run = Run()
+    worst: Run = Run()
+    last: float | None = None
+    last_end: int = 0
+    last_breach: bool = False
+    tail_empty: bool = True
+    tail_unfit: bool = False
