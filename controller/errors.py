@@ -3,7 +3,7 @@
     RolloutError                 exit
       PolicyError                   2   the policy is wrong; nothing was touched
       UsageError                    2   the command cannot be carried out; nothing was touched
-      RolledBackError               4   this revision was rolled back before
+      RolledBackError               4   this revision was rolled back, or taken back after its success
       MetricsError                  1   measurements could not be read
       TargetError                   1   traffic could not be read or moved
         WriteRefusedError           1   writing would lose something; nothing was written
@@ -61,7 +61,7 @@ class UsageError(RolloutError):
 
 
 class RolledBackError(RolloutError):
-    """This revision was rolled back before and does not come back by itself."""
+    """This revision was rolled back, or taken back to 0 after its success: it needs a reason."""
 
     exit_status = Exit.ROLLED_BACK
 

@@ -1,0 +1,163 @@
+"""One run of rolloutctl as the machine sees it: every step that it takes outside can go wrong.
+
+A process gets its clients, its store, its clock and its notifier from here. Each call of theirs is
+a `Crossing`, and the process's `Fate` decides what becomes of it: it may make the call or not, lose
+the answer, raise what AWS raises, let others act meanwhile, or end the process on the spot.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias, cast
+
+from controller.core.effects import Notice
+from controller.core.rollout import Rollout
+from controller.ports import Clock, Notifier, Store
+
+Proceed: TypeAlias = Callable[[], Any]
+
+STORE: Final = "store"
+CLOCK: Final = "clock"
+PEOPLE: Final = "people"
+
+
+class CrashedError(BaseException):
+    """The process is gone: nothing of it runs any more, no handler and no clean-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One step of a process into the outside.
+
+    number: how many came before it in this process. service, operation: `lambda` and
+    `UpdateFunctionConfiguration`, `store` and `save`, `clock` and `sleep`, `people` and `notify`.
+    """
+
+    process: str
+    number: int
+    service: str
+    operation: str
+
+
+Fate: TypeAlias = Callable[[Crossing, Proceed], Any]
+"""What becomes of a crossing: returns its answer, or raises; `proceed` makes the call."""
+
+
+def as_asked(_crossing: Crossing, proceed: Proceed) -> Any:
+    """Let a crossing be what it would be anyway."""
+    return proceed()
+
+
+class Process:
+    """One process, from its start to its end or its crash.
+
+    name: who it is, in stories. fate: what becomes of its crossings.
+    """
+
+    def __init__(self, name: str, fate: Fate = as_asked) -> None:
+        self.name = name
+        self.gone = False
+        self._fate = fate
+        self._crossings = 0
+
+    def cross(self, service: str, operation: str, proceed: Proceed) -> Any:
+        """Take one step outside. Raises CrashedError once the process is gone."""
+        if self.gone:
+            raise CrashedError
+        crossing = Crossing(self.name, self._crossings, service, operation)
+        self._crossings += 1
+        try:
+            return self._fate(crossing, proceed)
+        except CrashedError:
+            self.gone = True
+            raise
+
+    def client(self, client: Any, service: str) -> Any:
+        """Return `client`, a boto3 client or a fake one, in the hands of this process."""
+        return _Client(self, client, service)
+
+    def store(self, store: Store) -> Store:
+        """Return `store` in the hands of this process: for one that is no client of AWS."""
+        return cast("Store", _Store(self, store))
+
+    def clock(self, clock: Clock, skew: timedelta = timedelta()) -> Clock:
+        """Return `clock` as this process's machine shows it, `skew` ahead of the others."""
+        return _Clock(self, clock, skew)
+
+    def notifier(self, notifier: Notifier) -> Notifier:
+        """Return `notifier` in the hands of this process."""
+        return _Notifier(self, notifier)
+
+
+class _Client:
+    def __init__(self, process: Process, client: Any, service: str) -> None:
+        self._process, self._client, self._service = process, client, service
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._client, name)
+        if name == "get_paginator":
+            return lambda operation: _Paginator(self, operation, attribute(operation))
+        if not callable(attribute):
+            return attribute
+        operation = _spelt(name)
+
+        def call(**request: Any) -> Any:
+            return self.cross(operation, lambda: attribute(**request))
+
+        return call
+
+    def cross(self, operation: str, proceed: Proceed) -> Any:
+        return self._process.cross(self._service, operation, proceed)
+
+
+class _Paginator:
+    """All pages of one answer are one step: botocore turns them."""
+
+    def __init__(self, client: _Client, method: str, paginator: Any) -> None:
+        self._client, self._operation, self._paginator = client, _spelt(method), paginator
+
+    def paginate(self, **request: Any) -> list[Any]:
+        return cast(
+            "list[Any]",
+            self._client.cross(self._operation, lambda: [*self._paginator.paginate(**request)]),
+        )
+
+
+def _spelt(method: str) -> str:
+    """Return AWS's name of the operation that boto3 calls `method`."""
+    return "".join(word.capitalize() for word in method.split("_"))
+
+
+class _Store:
+    def __init__(self, process: Process, store: Store) -> None:
+        self._process, self._store = process, store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            return self._process.cross(STORE, name, lambda: method(*args, **named))
+
+        return call
+
+
+class _Clock:
+    def __init__(self, process: Process, clock: Clock, skew: timedelta) -> None:
+        self._process, self._clock, self._skew = process, clock, skew
+
+    def now(self) -> datetime:
+        """Return the moment that this machine believes it is: no step outside."""
+        return self._clock.now() + self._skew
+
+    def sleep(self, length: timedelta) -> None:
+        """Wait for `length`."""
+        self._process.cross(CLOCK, "sleep", lambda: self._clock.sleep(length))
+
+
+class _Notifier:
+    def __init__(self, process: Process, notifier: Notifier) -> None:
+        self._process, self._notifier = process, notifier
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Tell people."""
+        self._process.cross(PEOPLE, "notify", lambda: self._notifier.notify(rollout, notice))
