@@ -3,7 +3,7 @@
     RolloutError                 exit
       PolicyError                   2   the policy is wrong; nothing was touched
       UsageError                    2   the command cannot be carried out; nothing was touched
-      RolledBackError               4   this revision was rolled back, or taken back after its success
+      RolledBackError               4   rolled back, or taken back after its success: needs a reason
       MetricsError                  1   measurements could not be read
       TargetError                   1   traffic could not be read or moved
         WriteRefusedError           1   writing would lose something; nothing was written
