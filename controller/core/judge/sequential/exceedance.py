@@ -1,0 +1,78 @@
+"""Latency as shares of slow requests: the canary above 1.05 x, the control above x.
+
+Percentiles cannot be added up, and hide how sure they are; counts above a limit can, and do not.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+# Effects that are bet on: odds of a slow request, as multiples of the control's.
+ODDS = (1.1, 1.25, 1.6, 2.5, 5.0, 15.0, 50.0)
+# Smallest and largest share of slow requests that is believed of a control.
+_LEAST, _MOST = 1e-4, 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One minute of two paths: requests and slow ones of the canary, and of the control."""
+
+    requests: float
+    slow: float
+    control: float
+    control_slow: float
+
+
+def log_ratios(seen: Pair, theta: float, odds: Sequence[float] = ODDS) -> tuple[float, ...]:
+    """Return the log e-value of each of `odds` for one minute.
+
+    H0: the canary's share of slow requests is at most the control's, whatever the level. theta: the
+    control's share, from minutes before this one. The block e-variable of Turner, Ly and Grunwald
+    (2021), with the mixed share as the point of the null that is nearest.
+    """
+    if seen.requests <= 0 or seen.control <= 0:
+        return (0.0,) * len(odds)
+    theta = min(_MOST, max(_LEAST, theta))
+    both = seen.requests + seen.control
+    found = []
+    for one in odds:
+        worse = one * theta / (1 - theta + one * theta)
+        mixed = (seen.requests * worse + seen.control * theta) / both
+        found.append(
+            seen.slow * log(worse / mixed)
+            + (seen.requests - seen.slow) * log((1 - worse) / (1 - mixed))
+            + seen.control_slow * log(theta / mixed)
+            + (seen.control - seen.control_slow) * log((1 - theta) / (1 - mixed))
+        )
+    return tuple(found)
+
+
+def frozen_share(share: float, requests: float, dispersion: float = 1.0) -> float:
+    """Return the share of slow requests that a stored baseline allows, its own doubt included.
+
+    p + 2.58 sqrt(p (1-p) phi / m): the upper end of its 99 % interval, normal approximation.
+    """
+    doubt = 2.58 * (share * (1 - share) * dispersion / requests) ** 0.5 if requests > 0 else 1.0
+    return min(1.0, share + doubt)
+
+
+def above(limit: float, percentiles: Mapping[float, float]) -> float | None:
+    """Return the share of requests slower than `limit`, between `percentiles` (0..1 -> value).
+
+    Straight lines of the log of the latency against the logit of the share; outside the known
+    percentiles the nearest line goes on. None with fewer than two distinct values above zero.
+    """
+    points = sorted(
+        (log(value), log((1 - share) / share))
+        for share, value in percentiles.items()
+        if value > 0 and 0 < share < 1
+    )
+    points = [one for index, one in enumerate(points) if not index or one[0] > points[index - 1][0]]
+    if len(points) < 2 or limit <= 0:
+        return None
+    where = log(limit)
+    right = min(max(bisect_left(points, (where,)), 1), len(points) - 1)
+    (low, first), (high, second) = points[right - 1], points[right]
+    logit = first + (second - first) * (where - low) / (high - low)
+    return 1 / (1 + exp(-max(-700.0, min(700.0, logit))))

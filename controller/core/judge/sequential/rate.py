@@ -1,0 +1,103 @@
+"""Tests of a share of requests against a bound: failures, or requests slower than a limit."""
+
+from collections.abc import Sequence
+from math import comb, exp, inf, lgamma, log, log1p
+
+from controller.core.judge.sequential.eprocess import log_sum
+
+# Effects that a breach is looked for at, as multiples of the share that is allowed.
+_MULTIPLES = (1.5, 2, 3, 5, 10, 20, 50, 100, 300, 900)
+_HIGHEST = 0.95
+_SURE = 0.9
+# Shares below the bound that a proof of keeping it is looked for at.
+_WITHIN = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
+_EXACT = 1e-12
+
+
+def effects(allowed: float) -> tuple[float, ...]:
+    """Return the shares above `allowed` that are bet on; at least one."""
+    found = [min(_SURE, many * allowed) for many in _MULTIPLES if many * allowed < _HIGHEST]
+    return tuple(found) if found else ((1 + allowed) / 2,)
+
+
+def log_ratios(
+    requests: float, failed: float, allowed: float, shares: Sequence[float]
+) -> tuple[float, ...]:
+    """Return the log likelihood ratio of each share against `allowed`, for one minute's counts.
+
+    Binomial: k ln(q/p0) + (n-k) ln((1-q)/(1-p0)). Its mean is at most 1 for every true share up to
+    `allowed`, because q is above it.
+    """
+    kept = requests - failed
+    return tuple(
+        failed * log(share / allowed) + kept * log((1 - share) / (1 - allowed)) for share in shares
+    )
+
+
+def log_proof(requests: float, failed: float, allowed: float) -> float:
+    """Return the log e-value that the share is below `allowed`, against that it is not.
+
+    The mean over shares r*p0 of exp(k ln r + (n-k) ln((1-r p0)/(1-p0))); ln 20 proves it at 95 %,
+    whenever one looks. Two sums are all its state.
+    """
+    kept = requests - failed
+    return log_sum(
+        (failed * log(part) if failed else 0.0)
+        + kept * (log1p(-part * allowed) - log1p(-allowed))
+        - log(len(_WITHIN))
+        for part in _WITHIN
+        if part or not failed
+    )
+
+
+def upper_bound(requests: int, failed: int, confidence: float = 0.95) -> float:
+    """Return the largest share that `failed` of `requests` leave possible (Clopper-Pearson).
+
+    One-sided, for one look: 1 without requests. Of 288 requests without a failure it is 1.04 %.
+    """
+    if failed >= requests:
+        return 1.0
+    low, high = failed / requests, 1.0
+    while high - low > _EXACT:
+        middle = (low + high) / 2
+        if at_most(failed, requests, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def at_most(failed: int, requests: int, share: float) -> float:
+    """Return P(at most `failed` of `requests`) for a true `share`."""
+    if share <= 0:
+        return 1.0
+    if share >= 1:
+        return 1.0 if failed >= requests else 0.0
+    if requests <= 1_000:
+        return sum(
+            comb(requests, one) * share**one * (1 - share) ** (requests - one)
+            for one in range(failed + 1)
+        )
+    head = lgamma(requests + 1)
+    terms = (
+        head - lgamma(one + 1) - lgamma(requests - one + 1)
+        + one * log(share) + (requests - one) * log1p(-share)
+        for one in range(failed + 1)
+    )  # fmt: skip
+    return min(1.0, exp(log_sum(terms)))
+
+
+def requests_to_prove(allowed: float, failed: int = 0, level: float = 0.05) -> float:
+    """Return how many requests with `failed` failures prove the bound; inf when none do."""
+    if not 0 < allowed < 1:
+        return inf
+    low, high = failed, max(1, failed) + 1
+    while log_proof(high, failed, allowed) < log(1 / level):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if log_proof(middle, failed, allowed) < log(1 / level):
+            low = middle
+        else:
+            high = middle
+    return high

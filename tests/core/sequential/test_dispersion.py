@@ -1,0 +1,51 @@
+"""How far counts are from independent requests."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from controller.core.judge.sequential.dispersion import dispersion, thinned
+
+
+def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:
+    """Return 400 blocks of 500 requests each, whose share of hits `share_of` says."""
+    draw = Random(7)
+    shares = [share_of(index, draw) for index in range(400)]
+    return [(500, sum(draw.random() < share for _ in range(500))) for share in shares]
+
+
+def test_independent_requests_have_a_dispersion_near_one() -> None:
+    assert dispersion(blocks(lambda _index, _draw: 0.05)) == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_share_that_changes_from_block_to_block_has_more() -> None:
+    assert dispersion(blocks(lambda _index, draw: draw.choice((0.02, 0.08)))) > 5
+
+
+def test_slow_changes_have_more_than_the_same_ones_shuffled() -> None:
+    slow = blocks(lambda index, _draw: 0.02 if index % 40 < 20 else 0.08)
+    shuffled = list(slow)
+    Random(1).shuffle(shuffled)
+    assert dispersion(slow) > 1.5 * dispersion(shuffled)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([(100.0, 50.0), (100.0, 1.0)], id="two blocks"),
+        pytest.param([(100.0, 0.0)] * 20, id="no hit at all"),
+        pytest.param([(100.0, 100.0)] * 20, id="nothing but hits"),
+        pytest.param([(0.0, 0.0)] * 20, id="no request"),
+    ],
+)
+def test_where_nothing_can_be_learned_requests_count_as_independent(
+    seen: list[tuple[float, float]],
+) -> None:
+    assert dispersion(seen) == 1.0
+
+
+def test_a_minute_counts_as_no_more_than_a_few_hundred_requests() -> None:
+    assert thinned(1.2, 100, 300) == 1.2
+    assert thinned(1.2, 6_000, 300) == 20.0

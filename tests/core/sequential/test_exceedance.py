@@ -1,0 +1,109 @@
+"""Slow requests of two paths: fair whatever the level, and percentiles read as shares."""
+
+from math import comb, exp, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.judge.sequential.exceedance import (
+    ODDS,
+    Pair,
+    above,
+    frozen_share,
+    log_ratios,
+)
+
+SHARES = st.floats(0.001, 0.999)
+
+
+def binomial(requests: int, hits: int, share: float) -> float:
+    return comb(requests, hits) * share**hits * (1 - share) ** (requests - hits)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), SHARES, SHARES, st.floats(0, 1))
+def test_while_the_canary_is_no_slower_no_bet_gains_on_average(
+    requests: int, control: int, theta: float, level: float, part: float
+) -> None:
+    """By enumeration, for any true level, and any idea of it."""
+    means = [0.0] * len(ODDS)
+    for slow in range(requests + 1):
+        for slow_beside in range(control + 1):
+            chance = binomial(requests, slow, part * level) * binomial(control, slow_beside, level)
+            found = log_ratios(Pair(requests, slow, control, slow_beside), theta)
+            means = [mean + chance * exp(one) for mean, one in zip(means, found, strict=True)]
+    assert max(means) <= 1 + 1e-9
+
+
+@given(st.integers(0, 1), SHARES)
+def test_a_minute_that_one_path_did_not_see_is_worth_nothing(canary: int, theta: float) -> None:
+    seen = Pair(canary * 50.0, 0.0, (1 - canary) * 50.0, 0.0)
+    assert log_ratios(seen, theta) == (0.0,) * len(ODDS)
+
+
+@given(st.integers(2, 500), st.integers(1, 500), SHARES, st.data())
+def test_another_slow_request_of_the_canary_is_never_better_news(
+    requests: int, control: int, theta: float, data: st.DataObject
+) -> None:
+    slow = data.draw(st.integers(0, requests - 1))
+    beside = data.draw(st.integers(0, control))
+    better, worse = (
+        log_ratios(Pair(requests, k, control, beside), theta) for k in (slow, slow + 1)
+    )
+    assert all(a <= b for a, b in zip(better, worse, strict=True))
+
+
+@given(st.floats(0.001, 0.5), st.integers(1, 10**6), st.floats(1, 20))
+def test_a_baseline_allows_more_the_less_is_known_of_it(
+    share: float, requests: int, dispersion: float
+) -> None:
+    allowed = frozen_share(share, requests, dispersion)
+    assert share <= allowed <= 1
+    assert allowed <= frozen_share(share, requests / 2, dispersion)
+    assert allowed <= frozen_share(share, requests, dispersion * 2)
+
+
+def test_a_baseline_without_requests_allows_everything() -> None:
+    assert frozen_share(0.05, 0) == 1.0
+
+
+# A log-normal latency, whose percentiles are close to a straight line on these axes.
+KNOWN = {0.5: 200.0, 0.9: 379.6, 0.95: 455.2, 0.99: 640.1}
+
+
+@pytest.mark.parametrize(("share", "limit"), [(1 - one, value) for one, value in KNOWN.items()])
+def test_a_percentile_is_read_back_as_what_it_says(share: float, limit: float) -> None:
+    assert above(limit, KNOWN) == pytest.approx(share)
+
+
+@given(st.floats(1, 10_000), st.floats(1.001, 10))
+def test_a_higher_limit_is_exceeded_by_fewer(limit: float, factor: float) -> None:
+    low, high = above(limit * factor, KNOWN), above(limit, KNOWN)
+    assert low is not None
+    assert high is not None
+    assert 0 <= low < high <= 1
+
+
+def test_between_percentiles_it_is_near_what_a_lognormal_has() -> None:
+    """sigma 0.5 around 200 ms: 2.5 % of requests take more than 533 ms."""
+    assert above(532.9, KNOWN) == pytest.approx(0.025, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    "percentiles",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({0.95: 400.0}, id="one"),
+        pytest.param({0.5: 300.0, 0.95: 300.0}, id="a fixed time-out: both the same"),
+        pytest.param({0.5: 0.0, 0.95: 300.0}, id="a zero"),
+    ],
+)
+def test_too_few_distinct_percentiles_tell_nothing(percentiles: dict[float, float]) -> None:
+    assert above(100.0, percentiles) is None
+
+
+def test_three_times_the_latency_is_certain_within_three_minutes_of_six_requests() -> None:
+    total = 0.0
+    for _ in range(3):
+        total += max(log_ratios(Pair(6, 5, 54, 3), 0.05))
+    assert total > log(1_000)
