@@ -20,7 +20,7 @@ def rolled_back(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     if target.weight == 0:
         return to.drained(rollout, drain_of(rollout, seen.series, now), now)
     rollout = replace(rollout, drain=drain_disturbed(rollout, target.shown))
-    if target.weight == rollout.peak and rollout.peak > 0:
+    if target.weight == rollout.peak:
         return to.guarding_zero(rollout, now)
     return to.drift_in_final(rollout, target, now)
 

@@ -186,8 +186,7 @@ def _newly_moved(rollout: Rollout, target: Reading) -> bool:
 
     The weight that was asked for is none: a raise was on its way, or the hand has taken it back.
     """
-    known = rollout.weight if rollout.seen_weight is None else rollout.seen_weight
-    return target.weight == 0 or target.weight not in (known, rollout.seen_weight, rollout.weight)
+    return target.weight == 0 or target.weight not in (rollout.seen_weight, rollout.weight)
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
