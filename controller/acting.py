@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from controller import events
+from controller import events, stopping
 from controller.core.decide import refused
 from controller.core.effects import Decision, Lower, Notice, Shift
 from controller.core.evidence import kept
@@ -40,7 +40,9 @@ class Acting:
         """
         rollout = decision.rollout
         try:
-            self.looking.target_of(rollout).lower_to_zero(move.within, void=move.void)
+            target = self.looking.target_of(rollout)
+            if not target.lower_to_zero(move.within, void=move.void, only=move.only):
+                return decision  # the next tick tells whose weight that is
         except TargetError as error:
             log.critical("lower_failed", **facts(rollout, error))
             if move.must_succeed or isinstance(error, WriteRefusedError):
@@ -60,11 +62,14 @@ class Acting:
         return True
 
     def settled(self, rollout: Rollout, patience: timedelta) -> Reading | Unreadable:
-        """Return what the target shows once its update is over, or `patience` is."""
+        """Return what the target shows once its update is over, or `patience` is.
+
+        Nobody waits in a process that is asked to end: the next tick sees it.
+        """
         clock = self.looking.clock
         deadline = clock.now() + patience
         target = self.looking.read_target(rollout)
-        while _moving(target) and clock.now() < deadline:
+        while _moving(target) and clock.now() < deadline and not stopping.asked():
             clock.sleep(LOOK_EVERY)
             target = self.looking.read_target(rollout)
         return target

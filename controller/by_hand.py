@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from controller import stopping
 from controller.core.observation import Reading, Update
 from controller.core.policy import LambdaEnv
 from controller.ports import Clock, Target
@@ -14,15 +15,20 @@ LOOK_EVERY = timedelta(seconds=1)
 def lower_and_confirm(target: Target, clock: Clock) -> Reading:
     """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
 
+    A process that is asked to end still lowers, and does not wait for it to come into force.
     Raises TargetError when it cannot be lowered or read.
     """
     target.lower_to_zero(LIMIT)
     deadline = clock.now() + LIMIT
     reading = target.read()
-    while reading.update is Update.IN_PROGRESS and clock.now() < deadline:
+    while _moving(reading) and clock.now() < deadline and not stopping.asked():
         clock.sleep(LOOK_EVERY)
         reading = target.read()
     return reading
+
+
+def _moving(reading: Reading) -> bool:
+    return reading.update is Update.IN_PROGRESS
 
 
 def command(target: LambdaEnv) -> str:

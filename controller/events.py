@@ -19,6 +19,7 @@ CATALOGUE: Final = {
     "lower_failed": "0 % could not be written; the next tick tries again",
     "target_unreadable": "the target did not answer; nothing is raised",
     "metrics_unavailable": "measurements could not be read; the gate is inconclusive",
+    "logs_unavailable": "log events could not be counted; after a rollback they tell nothing",
     "cloudwatch_warned": "CloudWatch answered with a warning about the whole call",
     "notice_sent": "people were told something",
     "notify_failed": "people could not be told; the tick goes on",

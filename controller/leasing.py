@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from controller import events
+from controller import events, stopping
 from controller.core.rollout import Rollout
 from controller.errors import (
     LeaseHeldError,
@@ -89,6 +89,7 @@ class Leasing:
         taken = Taken()
         try:
             for rollout_id in dict.fromkeys(ids):
+                stopping.point()
                 self._add(rollout_id, taken)
             yield taken
         finally:
@@ -137,7 +138,7 @@ class Leasing:
             except LeaseHeldError:
                 if self.clock.now() >= deadline:
                     raise
-                self.clock.sleep(ASK_EVERY)
+                stopping.wait(self.clock, ASK_EVERY)
 
 
 def _here(rollout: Rollout) -> Rollout:

@@ -1,7 +1,7 @@
 """What a tick looks at: the target of each rollout, and the metrics of all of them at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller import events
@@ -10,9 +10,13 @@ from controller.core.judge.queries import aligned
 from controller.core.observation import Observation, Query, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 from controller.errors import MetricsError, RolloutError, TargetError, WriteRefusedError
-from controller.ports import Clock, MetricSource, Store, Target, Targets
+from controller.ports import Clock, LogSource, MetricSource, Store, Target, Targets
 
 log = events.logger()
+
+
+class _LeftAloneError(Exception):
+    """Another hand has set another weight meanwhile."""
 
 
 class OwnTarget:
@@ -34,12 +38,23 @@ class OwnTarget:
         """Write `weight` once; the token is of the right target, or refused."""
         self._target.shift_to(weight, token)
 
-    def lower_to_zero(self, within: timedelta, *, void: str = "") -> None:
-        """Write weight 0, unless another target is what answers.
+    def lower_to_zero(self, within: timedelta, *, void: str = "", only: int | None = None) -> bool:
+        """Write weight 0, unless another target is what answers; False where `only` left it.
 
         void: while the target carries this token, 0 is written even where it stands.
+        only: the one weight that is taken back; None: whatever stands there.
         """
-        self._target.lower_to_zero(within, void=void, check=self._check)
+
+        def check(reading: Reading) -> None:
+            self._check(reading)
+            if only is not None and reading.weight not in (0, only):
+                raise _LeftAloneError
+
+        try:
+            self._target.lower_to_zero(within, void=void, check=check)
+        except _LeftAloneError:
+            return False
+        return True
 
     def _check(self, reading: Reading) -> None:
         if reading.identity != self._identity:
@@ -70,12 +85,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """Reads through the ports and turns what fails into something that can be decided about."""
+    """Reads through the ports and turns what fails into something that can be decided about.
+
+    logs: asked only for rollouts whose policy names log events; None: nobody can be asked.
+    """
 
     store: Store
     targets: Targets
     metrics: MetricSource
     clock: Clock
+    logs: LogSource | None = None
     _open: dict[str, OwnTarget] = field(default_factory=dict, init=False)
 
     def target_of(self, rollout: Rollout) -> OwnTarget:
@@ -115,6 +134,20 @@ class Looking:
         except MetricsError as error:
             log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
             return str(error)
+
+    def seen(self, look: Look, answer: Mapping[Query, Series] | str) -> Observation:
+        """Return everything that was seen of a rollout: `answer` from `measure`, and its logs."""
+        seen, wants = look.seen(answer), look.wants
+        if not wants.logs:
+            return seen
+        if self.logs is None:
+            counted = unanswered("no logs can be read from here", wants.logs)
+        else:
+            found = self.logs.count(wants.logs.values())
+            counted = {key: found[query] for key, query in wants.logs.items()}
+        for problem in {one.message for one in counted.values() if one.message}:
+            log.warning("logs_unavailable", rollout=look.rollout.id, problem=problem)
+        return replace(seen, series={**seen.series, **counted})
 
 
 def facts(rollout: Rollout, error: RolloutError) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from controller.core.effects import Notice
 from controller.core.history import Entry
-from controller.core.observation import Query, Reading, Series, Span
+from controller.core.observation import LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 
@@ -80,6 +80,17 @@ class MetricSource(Protocol):
         """Return one series per query; no datapoint is an empty, complete series.
 
         Raises MetricsError when the source did not answer at all.
+        """
+        ...
+
+
+class LogSource(Protocol):
+    """Where log events are counted."""
+
+    def count(self, queries: Iterable[LogQuery]) -> Mapping[LogQuery, Series]:
+        """Return how many events match each query, by minute, or as many as are enough.
+
+        Never raises for a source that does not answer: such a series says so, and why.
         """
         ...
 
@@ -207,5 +218,5 @@ class Clock(Protocol):
         ...
 
     def sleep(self, length: timedelta) -> None:
-        """Wait for `length`."""
+        """Wait for `length`; less when the process is asked to end meanwhile."""
         ...

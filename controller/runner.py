@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller import events
+from controller import events, stopping
 from controller.acting import Acting
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Decision, Lower
+from controller.core.effects import Alert, Decision, Lower
 from controller.core.observation import Observation, Reading
 from controller.core.overtaken import overtaken
 from controller.core.rollout import Rollout
 from controller.core.transitions import lower
-from controller.errors import StateConflictError, StoreError
+from controller.errors import Exit, StateConflictError, StoreError
 from controller.leasing import Leasing, Missed, Taken
 from controller.looking import Look, Looking, facts
 from controller.ports import Clock, Notifier, Store
@@ -28,6 +28,18 @@ class Ticked:
 
     visits: list[Visit]
     missed: list[Missed] = field(default_factory=list)
+
+    @property
+    def status(self) -> Exit:
+        """The worst of what a tick has led to: 5, 1, 6, 75, else 0."""
+        alerts = {alert for visit in self.visits for alert in visit.alerts}
+        if Alert.ROLLBACK_UNCONFIRMED in alerts:
+            return Exit.UNCONFIRMED
+        if self.missed or any(visit.problem for visit in self.visits):
+            return Exit.INTERNAL
+        if Alert.DRIFT in alerts:
+            return Exit.DRIFT
+        return Exit.BUSY if any(visit.busy for visit in self.visits) else Exit.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +97,23 @@ class Runner:
     def _ticked(self, taken: Taken) -> Ticked:
         visits, looks = list[Visit](), list[Look]()
         for rollout in taken.rollouts:
+            stopping.point()
             try:
                 looks.append(self.looking.look(rollout))
             except StoreError as error:
                 log.error("load_failed", **facts(rollout, error))
                 visits.append(Visit(rollout, problem=str(error), saved=False))
-        urgent = [look for look in looks if not look.wants.queries]
-        others = [look for look in looks if look.wants.queries]
+        urgent = [look for look in looks if not look.wants]
+        others = [look for look in looks if look.wants]
         visits += [self._visit(look, look.seen({}), taken) for look in urgent]
+        stopping.point()
         answer = self.looking.measure(others)
-        visits += [self._visit(look, look.seen(answer), taken) for look in others]
+        visits += [self._visit(look, self.looking.seen(look, answer), taken) for look in others]
         visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         return Ticked(visits, taken.missed)
 
     def _visit(self, look: Look, seen: Observation, taken: Taken) -> Visit:
+        stopping.point()
         rollout = look.rollout
         decision = decide(rollout, seen, look.now)
         problem = taken.unwritable.get(rollout.id)
@@ -134,6 +149,7 @@ class Runner:
 
         Raises TargetTakenError, StateConflictError: nothing was touched.
         """
+        stopping.point()
         rollout, entries = self._acting.recorded(decision.rollout, Observation(target), decision)
         self.store.create(rollout, entries, rollout.locks, hold=self._leasing.until())
         log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)
@@ -154,6 +170,7 @@ class Runner:
             look = self.looking.look(rollout)
             answer = self.looking.measure([look]) if ask.verb in MEASURED else {}
             seen = look.seen(answer) if answer else Observation(look.target, {}, look.owns)
+            stopping.point()
             return self._carrying.out(rollout, seen, asked(rollout, ask, seen, look.now))
 
     def roll_back(self, rollout_id: str, why: str) -> Visit:
@@ -170,6 +187,7 @@ class Runner:
             return replace(decision, move=patient)
 
         patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
+        stopping.point()
         try:
             return self._carrying.insist(rollout_id, by_hand, patience)
         finally:

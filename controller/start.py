@@ -1,5 +1,6 @@
 """Starting a rollout: once for each revision, and only when nothing stands in its way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.core import transitions
@@ -46,7 +47,8 @@ def start(runner: Runner, request: Request) -> Started:
     revision = request.revision or reading.code
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
-    known = _known(runner, request, revision, reading)
+    ids = runner.store.of_name(request.policy.name)
+    known = _known(runner, ids, request, revision, reading)
     if known is not None:
         return Started(known, created=False)
     now = runner.clock.now()
@@ -56,7 +58,7 @@ def start(runner: Runner, request: Request) -> Started:
     if checked.refusals:
         lines = "\n".join(f"  {line}" for line in checked.refusals)
         raise UsageError(f"{request.policy.name} was not started; nothing was touched:\n{lines}")
-    attempt = len(runner.store.of_name(request.policy.name)) + 1
+    attempt = len(ids) + 1  # whoever started in between has it, and this one is refused
     first = transitions.created(
         request.policy,
         revision,
@@ -115,12 +117,14 @@ def _read(target: OpenTarget, policy: Policy) -> Reading:
         raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
 
 
-def _known(runner: Runner, request: Request, revision: str, reading: Reading) -> Rollout | None:
-    """Return the rollout that this request would start again; None when there is none.
+def _known(
+    runner: Runner, ids: Sequence[str], request: Request, revision: str, reading: Reading
+) -> Rollout | None:
+    """Return the rollout of `ids` that this request would start again; None when there is none.
 
     Raises UsageError and RolledBackError as `start` says.
     """
-    for rollout_id in reversed(runner.store.of_name(request.policy.name)):
+    for rollout_id in reversed(ids):
         known = runner.store.load(rollout_id)
         if known.moved_to:
             raise MovedError(f"{known.id} was moved to {known.moved_to}; start it there")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from controller import stopping
 from controller.carrying import Visit
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, StoreError
@@ -29,7 +30,8 @@ def walk(
     while not done(rollout) and runner.clock.now() < until:
         wait = min(due, until) - runner.clock.now()
         if wait > timedelta():
-            runner.clock.sleep(wait)
+            stopping.wait(runner.clock, wait)
+        stopping.point()
         visit = _visited(runner, rollout)
         yield visit
         if visit.saved:  # else the next tick stands where this one stood

@@ -71,9 +71,10 @@ class Emulator:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Emulator]:
+def running(folder: Path, *, enforcing: bool = False) -> Iterator[Emulator]:
     """Yield an emulator that keeps its log and its files in `folder`, and stop it afterwards.
 
+    enforcing: a role may do what its policies allow, and nothing else; an account may do all.
     Raises EmulatorError when it is not installed, or does not answer within the limit.
     """
     if not PROGRAM.exists():
@@ -88,6 +89,7 @@ def running(folder: Path) -> Iterator[Emulator]:
         "BIND_HOST": _HOST,
         "MINISTACK_HOST": _HOST,
         "GATEWAY_PORT": str(port),
+        "AUTH": str(enforcing).lower(),
     }
     with log_file.open("wb") as log:
         process = subprocess.Popen(

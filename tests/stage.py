@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.sqlite import SqliteStore
 from controller.carrying import Visit
@@ -136,7 +137,8 @@ def a_runner(world: World, store: Store, notifier: Any) -> Runner:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock)
 
     metrics = CloudWatchMetrics(world.client("cloudwatch"))
-    return Runner(Looking(store, open_target, metrics, world.clock), notifier, by="tester")
+    logs = CloudWatchLogs(lambda: world.client("logs"), world.clock)
+    return Runner(Looking(store, open_target, metrics, world.clock, logs), notifier, by="tester")
 
 
 @contextmanager

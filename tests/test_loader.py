@@ -77,6 +77,12 @@ def test_a_date_stays_what_was_written() -> None:
             id="an unknown key is told at the key",
         ),
         pytest.param(
+            "name: checkout",
+            "name: checkout\nverify_rollback: {absent: gateway, present: direct, group: x}",
+            "3:53: verify_rollback.group: unknown key; did you mean 'log_group'?",
+            id="an unknown key inside is told at that key",
+        ),
+        pytest.param(
             ", percentage: PERCENT",
             "",
             "3:9: target.percentage: is required",

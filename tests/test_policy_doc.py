@@ -17,6 +17,7 @@ from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, F
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.verify import VerifyRollback
 from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import format_duration
 from controller.errors import PolicyError
@@ -33,6 +34,7 @@ MODELS: dict[str, type[Model]] = {
     "target": LambdaEnv,
     "metric": Metric,
     "step": Step,
+    "verify_rollback": VerifyRollback,
     "freeze": Freeze,
     "weekly": WeeklyWindow,
     "daily": DailyWindow,
@@ -120,6 +122,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("latency_increase", LatencyIncrease),
         ("threshold", Threshold),
         ("traffic", Traffic),
+        ("Log events after a rollback", VerifyRollback),
     ],
 )
 def test_every_field_is_explained(title: str, model: type[Model]) -> None:

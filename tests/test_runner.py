@@ -501,6 +501,18 @@ def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again
     assert stage.told[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
 
 
+def test_the_guard_of_zero_leaves_alone_what_a_person_sets_while_it_is_at_work(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    by_hand = {"PERCENTAGE": "5"}
+    stage.world.layers.append(Before(WRITE, lambda: stage.world.set_variables("handler", by_hand)))
+    stage.tick(after=14 * MINUTE)
+    assert stage.variables["PERCENTAGE"] == "5"
+
+
 def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
     stage.start()
     stage.runner.roll_back("orders#1", "looks odd")

@@ -10,7 +10,12 @@ import pytest
 from controller.by_hand import lower_and_confirm
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import RolledBackError, TargetTakenError, UsageError
+from controller.errors import (
+    RolledBackError,
+    StateConflictError,
+    TargetTakenError,
+    UsageError,
+)
 from controller.simulation.fake_lambda import code_digest
 from controller.start import Request, look, retry, start
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
@@ -19,6 +24,7 @@ from tests.stage import (
     SECRET,
     SHORT,
     WRITE,
+    Before,
     Broken,
     ReadOnlyStore,
     Stage,
@@ -308,6 +314,16 @@ def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(stage: Sta
     with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
         start(stage.runner, Request(stage.policy, "one"))
     assert stage.world.weight_now() == 0
+
+
+def test_a_start_that_looked_before_a_rollback_does_not_bring_the_revision_back(
+    stage: Stage,
+) -> None:
+    late = stage.another_run()
+    stage.world.layers.append(Before(("lambda", "ListAliases"), lambda: rolled_back(stage)))
+    with pytest.raises(StateConflictError):
+        start(late, Request(stage.policy, "one"))
+    assert stage.store.all() == ("orders#1",)
 
 
 def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: Stage) -> None:

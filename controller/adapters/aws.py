@@ -21,8 +21,11 @@ from controller.errors import UsageError
 CONNECT_S: Final = 3
 READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
-# Who is calling is only good to know: asked once and briefly, for a rollback may wait for it.
-BRIEF: Final = {"sts": (1, 1, 2)}  # attempts, seconds to connect, seconds to read
+# Good to know, and nothing waits for it: asked briefly. Attempts, seconds to connect, to read.
+BRIEF: Final = {
+    "sts": (1, 1, 2),  # who is calling; a rollback may wait for it
+    "logs": (2, 3, 5),  # whether requests left the canary; the next tick asks again
+}
 
 
 class StrangeAnswerError(Exception):
@@ -84,6 +87,27 @@ def _session() -> Any:
             "there are no AWS credentials: log in and set AWS_PROFILE, or give the task a role"
         )
     return session
+
+
+def region_here() -> str | None:
+    """Return the region that the AWS variables or the profile name, if any; AWS is not asked."""
+    from botocore.session import Session
+
+    try:
+        return os.environ.get("AWS_REGION") or Session().get_config_variable("region")
+    except BotoCoreError as error:
+        raise UsageError(f"the AWS profile cannot be read: {error}") from error
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of `region`, like aws-cn. Raises UsageError when none has it."""
+    from botocore.exceptions import UnknownRegionError
+    from botocore.session import Session
+
+    try:
+        return str(Session().get_partition_for_region(region))
+    except UnknownRegionError as error:
+        raise UsageError(f"AWS has no region {region!r}; write one like eu-central-1") from error
 
 
 # --- what went wrong ----------------------------------------------------------------------------

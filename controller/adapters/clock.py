@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+from controller import stopping
+
 
 class SystemClock:
     """`Clock` of this machine."""
@@ -12,5 +14,5 @@ class SystemClock:
         return datetime.now(UTC)
 
     def sleep(self, length: timedelta) -> None:
-        """Block for `length`; a negative length is none."""
-        time.sleep(max(0.0, length.total_seconds()))
+        """Block for `length`, or until the process is asked to end; a negative length is none."""
+        stopping.cut_short(time.sleep, max(0.0, length.total_seconds()))

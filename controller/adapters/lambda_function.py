@@ -17,8 +17,16 @@ from controller.adapters.aws import (
     without_quotes,
 )
 from controller.adapters.pair import Pair
+from controller.adapters.permission import FUNCTION, KEY, MOVING, Permission
 from controller.core.observation import Reading, Update
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+
+IAM: Final = (
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, MOVING),
+    Permission("lambda:UpdateFunctionConfiguration", FUNCTION, MOVING),
+    Permission("kms:Decrypt", KEY, MOVING, via="lambda"),
+    Permission("kms:Encrypt", KEY, MOVING, via="lambda"),
+)
 
 _UPDATES: Final = {
     "Successful": Update.SUCCESSFUL,
@@ -116,6 +124,24 @@ class LambdaFunction:
             detail=": ".join(answer[key] for key in reasons if answer.get(key)),
             may_be_full=self._pair.may_be_full(variables),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What IAM calls a function: its ARN, and that of the customer key on its environment, or ""."""
+
+    arn: str
+    key: str
+
+
+def identity(client: Any, name: str) -> Identity:
+    """Return what IAM calls the function `name`. Raises TargetError when Lambda does not say."""
+    try:
+        answer = _lambdas(client.get_function_configuration(FunctionName=name))
+    except AWS_ERRORS as error:
+        text = told(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
+        raise TargetError(text, code=code_of(error)) from error
+    return Identity(answer["FunctionArn"], answer.get("KMSKeyArn", ""))
 
 
 def _lambdas(answer: Mapping[str, Any]) -> Mapping[str, Any]:

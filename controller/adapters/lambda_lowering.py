@@ -7,7 +7,7 @@ from typing import Final
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from controller import events
+from controller import events, stopping
 from controller.adapters.aws import AWS_ERRORS, code_of, is_passing
 from controller.adapters.lambda_function import LambdaFunction, NoAnswerError
 from controller.adapters.pair import Pair
@@ -42,14 +42,19 @@ class Lowering:
     check: Callable[[Reading], object] | None
 
     def run(self, within: timedelta) -> None:
-        """Try until it is done, or `within` is over; raise what `Target.lower_to_zero` says."""
+        """Try until it is done, or `within` is over; raise what `Target.lower_to_zero` says.
+
+        A process that is asked to end goes on as long as that allows: less traffic comes first.
+        """
         deadline = self.clock.now() + within
         retrying = Retrying(
             retry=retry_if_exception_type(_NotYetError),
             wait=self._pause_s,
             sleep=lambda pause_s: self._pause(pause_s, deadline - self.clock.now()),
             stop=lambda state: (
-                self.clock.now() >= deadline or state.attempt_number >= LOWER_ATTEMPTS
+                self.clock.now() >= deadline
+                or state.attempt_number >= LOWER_ATTEMPTS
+                or stopping.spent()
             ),
             before_sleep=self._log_retry,
             reraise=True,
@@ -63,8 +68,10 @@ class Lowering:
                 return
             stands = error.stands if found is None else f"it shows {found.shown}"
             by_hand = self.pair.shown(self.pair.merged({}, 0))
+            limit = "before this run had to end" if stopping.spent() else ""
             raise TargetError(
-                f"{self.function.name} was not set to 0 % within {format_duration(within)}; "
+                f"{self.function.name} was not set to 0 % "
+                f"{limit or f'within {format_duration(within)}'}; "
                 f"{stands}; last problem: {error}. Roll back again, or set {by_hand} by hand"
             ) from error
 

@@ -9,7 +9,17 @@ from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws import AWS_ERRORS, told
 from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
+from controller.adapters.permission import FUNCTION, Job, Permission
 from controller.ports import Obstacle
+
+IAM: Final = tuple(
+    Permission(action, FUNCTION, {Job.START})
+    for action in (
+        "lambda:GetFunctionConfiguration",
+        "lambda:ListAliases",
+        "lambda:ListProvisionedConcurrencyConfigs",
+    )
+)
 
 NAMES_SHOWN: Final = 5
 PAGES_READ: Final = 20

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -11,6 +12,7 @@ from controller.adapters.aws import Clients
 from controller.adapters.caller import caller
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
@@ -66,7 +68,9 @@ def live(
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
     with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
-        looking = Looking(store, open_target, CloudWatchMetrics(clients.get("cloudwatch")), clock)
+        metrics = CloudWatchMetrics(clients.get("cloudwatch"))
+        logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
+        looking = Looking(store, open_target, metrics, clock, logs)
         by = _actor(settings, clients) if person else settings.by
         runner = Runner(looking, LogNotifier(), by)
         yield _dry(runner) if dry_run else App(runner)

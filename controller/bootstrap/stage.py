@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.adapters.aws import Clients
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
 from controller.adapters.sqlite import SqliteStore
@@ -58,20 +60,21 @@ def rehearsal(
 
     with _temporary() if store is None else _empty(store) as kept:
         metrics = CloudWatchMetrics(world.client("cloudwatch"))
-        looking = Looking(kept, open_target, metrics, world.clock)
+        logs = CloudWatchLogs(partial(world.client, "logs"), world.clock)
+        looking = Looking(kept, open_target, metrics, world.clock, logs)
         yield Stage(Runner(looking, LogNotifier(), by="rehearsal"), world, policy)
 
 
 @contextmanager
 def _temporary() -> Iterator[Store]:
     with (
-        _folder() as folder,
+        temporary_folder() as folder,
         SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
     ):
         yield store
 
 
-def _folder() -> TemporaryDirectory[str]:
+def temporary_folder() -> TemporaryDirectory[str]:
     """Return a new folder. Raises UsageError where none can be made, as under a read-only root."""
     try:
         return TemporaryDirectory(prefix="rolloutctl-")

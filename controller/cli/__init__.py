@@ -5,14 +5,14 @@ Results go to stdout, logs and errors to stderr, and the exit status says how it
 
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 import click
 
+from controller import stopping
 from controller.cli import streams
 from controller.errors import Exit, RolloutError
 
@@ -35,6 +35,7 @@ _VERBS: Final = {
     "retry": "controller.cli.steer:retry",
     "rollback": "controller.cli.rollback:rollback",
     "store": "controller.cli.store:store",
+    "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",
 }
 
@@ -63,9 +64,8 @@ def rolloutctl() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    SIGTERM ends it wherever it is, as Ctrl-C does: what was saved and not done, or done and not
-    saved, is put right by the next tick. A result that cannot be written stops nothing, and ends
-    with 1.
+    SIGTERM ends it at a safe point (stopping.py), as Ctrl-C does. A result that cannot be written
+    stops nothing, and ends with 1.
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
     with streams.unfailing() as results:
@@ -73,38 +73,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: list[str]) -> int:
+    status: int = Exit.DONE
+    with stopping.listening() as heard, suppress(stopping.StoppedError):
+        status = _command(args)
+    if not heard.asked or status == Exit.UNCONFIRMED:
+        return status
+    if heard.held:
+        where = "in the middle of a call" if heard.cut_off else "at a safe point"
+        name = signal.Signals(heard.asked).name
+        click.echo(
+            f"rolloutctl: ended by {name} {where}; the next tick, or the same command, goes on",
+            err=True,
+        )
+    return 128 + heard.asked
+
+
+def _command(args: list[str]) -> int:
     try:
-        with _terminable():
-            status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
+        status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
     except click.ClickException as error:
         error.show(sys.stderr)
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
-    except _Terminated:
-        return 128 + signal.SIGTERM
     except RolloutError as error:
         click.echo(f"rolloutctl: {error}", err=True)
         return error.exit_status
     return int(status or 0)
-
-
-class _Terminated(BaseException):
-    """SIGTERM came: whoever runs containers wants this process to end."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the command; the first process of a container would not hear of it."""
-
-    def terminate(_number: int, _frame: object) -> None:
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # a test runner's thread may handle no signals
-        return
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

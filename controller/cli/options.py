@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from controller import events, settings
+from controller import events, settings, stopping
 from controller.bootstrap import App, live
 from controller.core.units import parse_duration
 from controller.errors import StoreError, UnknownRolloutError
@@ -120,7 +120,10 @@ def opened(
     events.configure(dry_run=dry_run)
     read = settings.read(os.environ, store_url, by)
     click.get_current_context().meta[_STORE_ASKED] = read.store.url
-    with live(read, dry_run=dry_run, create=create, person=person) as app:
+    with (
+        stopping.held_together(),
+        live(read, dry_run=dry_run, create=create, person=person) as app,
+    ):
         yield app
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from controller import events
+from controller import events, stopping
 from controller.carrying import Visit
 from controller.cli import options
 from controller.core.effects import Alert
@@ -140,7 +140,8 @@ def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool 
 
     events.configure(dry_run=dry_run)
     try:
-        result = lower_bare(target, typed=typed, dry_run=dry_run)
+        with stopping.held_together():
+            result = lower_bare(target, typed=typed, dry_run=dry_run)
     except TargetError as error:
         if dry_run:
             raise

@@ -8,7 +8,6 @@ import click
 
 from controller.cli import options
 from controller.cli.retired import retired, retired_data, retired_line
-from controller.core.effects import Alert
 from controller.core.rollout import Rollout
 from controller.errors import Exit, UsageError
 from controller.runner import Ticked
@@ -120,7 +119,7 @@ def tick(
             ticked = app.runner.tick_active()
             gone = [] if ticked.visits or ticked.missed else retired(store)
     _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
-    status = Exit.USAGE if gone else _tick_status(ticked)
+    status = Exit.USAGE if gone else ticked.status
     return Exit.DONE if scheduled and status in _FINE_ON_A_SCHEDULE else status
 
 
@@ -150,16 +149,3 @@ def _print_ticked(
         click.echo("no active rollout")
     if would is not None:
         options.print_journal(would)
-
-
-def _tick_status(ticked: Ticked) -> Exit:
-    """Return the worst of what a tick has led to: 5, 1, 6, 75, else 0."""
-    visits = ticked.visits
-    alerts = {alert for visit in visits for alert in visit.alerts}
-    if Alert.ROLLBACK_UNCONFIRMED in alerts:
-        return Exit.UNCONFIRMED
-    if ticked.missed or any(visit.problem for visit in visits):
-        return Exit.INTERNAL
-    if Alert.DRIFT in alerts:
-        return Exit.DRIFT
-    return Exit.BUSY if any(visit.busy for visit in visits) else Exit.DONE

@@ -29,11 +29,13 @@ class Lower:
     must_succeed: nobody tries again for long, so that a failure is critical at once.
     void: the token of a raise from 0 % that may still be written; while the target carries it, 0 %
         is written even where it stands, and fits no raise any more. Empty: there is none.
+    only: the one weight that is taken back; any other is another hand's. None: whatever stands.
     """
 
     within: timedelta
     must_succeed: bool = False
     void: str = ""
+    only: int | None = None
 
 
 class Severity(StrEnum):

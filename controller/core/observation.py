@@ -74,7 +74,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Datapoints by start of period; a period without traffic has none."""
+    """Datapoints by start of period; a period without traffic has none.
+
+    Log events are one too: how many there were, by each minute that had any.
+    """
 
     points: Mapping[int, float] = field(default_factory=dict)
     answer: Answer = Answer.COMPLETE
@@ -90,10 +93,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class LogQuery:
+    """The events of one log group that match a filter pattern; an empty one matches every event.
+
+    enough: how many have to be counted; whether there are more is not asked for.
+    """
+
+    group: str
+    pattern: str
+    span: Span
+    enough: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything one tick saw of one rollout.
 
-    series: by the keys of `queries.needs`; empty when nothing was asked.
+    series: by the keys of `judge.needs`; empty when nothing was asked.
     owns_target: False once a newer rollout holds the target's lock.
     """
 

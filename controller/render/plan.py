@@ -46,6 +46,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
             for index, step in enumerate(policy.steps)
         ],
         **freeze,
+        **({"verify_rollback": verify} if (verify := _verify_data(policy)) else {}),
         "criteria": {
             name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
         },
@@ -62,6 +63,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         f"  takes     {length_text(shortest(policy))} when every gate passes at once"
         + _beside(policy),
         f"  otherwise {_otherwise(policy)}",
+        *_verify_lines(policy),
         *([] if policy.freeze is None else _freeze_lines(policy.freeze, now)),
         "",
     ]
@@ -97,6 +99,21 @@ def _beside(policy: Policy) -> str:
     }
     named = " or ".join(wait for wait, there in waits.items() if there)
     return f", without waits for {named}" if named else ""
+
+
+def _verify_lines(policy: Policy) -> list[str]:
+    if not (verify := _verify_data(policy)):
+        return []
+    where = verify["log_group"]
+    return [f"  rollback  is verified in {where}: no {verify['absent']} beside {verify['present']}"]
+
+
+def _verify_data(policy: Policy) -> dict[str, str]:
+    verify = policy.verify_rollback
+    if verify is None:
+        return {}
+    group = verify.group_of(policy.target.function)
+    return {"log_group": group, "absent": verify.absent, "present": verify.present}
 
 
 def _freeze_data(freeze: Freeze, now: datetime) -> dict[str, Any]:

@@ -12,6 +12,8 @@ _REFUSED = {
     ("cloudwatch", "error"): ("InternalFailure", "The request processing has failed."),
     ("cloudwatch", "throttle"): ("Throttling", "Rate exceeded"),
     ("cloudwatch", "denied"): ("AccessDeniedException", "not authorized to perform this action"),
+    ("logs", "throttle"): ("ThrottlingException", "Rate exceeded"),
+    ("logs", "denied"): ("AccessDeniedException", "not authorized to perform this action"),
     ("lambda", "error"): (
         "ServiceException",
         "An error occurred and the request cannot be processed.",

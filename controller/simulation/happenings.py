@@ -150,6 +150,17 @@ class LambdaOutage(Outage):
     )
 
 
+class LogsOutage(Outage):
+    """CloudWatch Logs does not answer as it should."""
+
+    service: ClassVar[str] = "logs"
+
+    kind: Literal["logs_outage"] = Field(description="What happens.")
+    how: Literal["throttle", "denied", "timeout"] = Field(
+        description="How it fails; nothing can be searched meanwhile."
+    )
+
+
 class SlowUpdates(Lasting):
     """Updates that begin meanwhile stay in progress for long."""
 
@@ -179,6 +190,7 @@ Event: TypeAlias = Annotated[
     | SecondStart
     | MetricsOutage
     | LambdaOutage
+    | LogsOutage
     | SlowUpdates
     | FailedUpdates
     | KmsDenied,

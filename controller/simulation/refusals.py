@@ -7,24 +7,29 @@ STATUS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
     "InvalidNextToken": 400,
+    "InvalidParameterException": 400,
     "InvalidParameterValueException": 400,
     "PreconditionFailedException": 412,
     "ResourceConflictException": 409,
     "ResourceNotFoundException": 404,
     "ServiceException": 500,
     "Throttling": 400,
+    "ThrottlingException": 400,
     "TooManyRequestsException": 429,
     "ValidationError": 400,
 }
 
 
-def refusal(operation: str, code: str, message: str) -> ClientError:
-    """Return the error that a client raises when AWS answers `operation` with `code`."""
+def refusal(operation: str, code: str, message: str, *, status: int | None = None) -> ClientError:
+    """Return the error that a client raises when AWS answers `operation` with `code`.
+
+    status: where a service has another one for this code than others.
+    """
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
             "ResponseMetadata": {
-                "HTTPStatusCode": STATUS[code],
+                "HTTPStatusCode": status or STATUS[code],
                 "RequestId": "00000000-0000-4000-8000-000000000000",
                 "HTTPHeaders": {},
                 "RetryAttempts": 0,

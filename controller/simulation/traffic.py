@@ -174,3 +174,16 @@ class TrafficFeed:
                 hits = requests
         # The gateway publishes 0 or 1 for each request: a sum of zero exists, with traffic only.
         return Distribution.of({1.0: hits, 0.0: requests - hits})
+
+
+class EventFeed:
+    """The log events of one path: one for each request, all alike."""
+
+    def __init__(self, traffic: TrafficModel, path: Path, message: str) -> None:
+        self.message = message
+        self._traffic = traffic
+        self._path = path
+
+    def count(self, second: int) -> int:
+        """Return how many requests the path had in the minute that begins at `second`."""
+        return sum(stretch.requests for stretch in self._traffic.counts(self._path, second))

@@ -11,17 +11,20 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from controller.core.policy import LambdaEnv, Policy
+from controller.errors import PolicyError
 from controller.simulation.beginning import DEFAULT_START, live_since, start_of
 from controller.simulation.behaviour import PathBehaviour, Rhythm
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fake_cloudwatch import FakeCloudWatch
 from controller.simulation.fake_lambda import FakeLambda, Function
+from controller.simulation.fake_logs import FakeLogs
 from controller.simulation.faults import Answer, Proceed, broken
+from controller.simulation.log_pattern import LogPattern
 from controller.simulation.people import People, full_before_rollouts, pair_of, weight_of
-from controller.simulation.roles import roles_of
+from controller.simulation.roles import Path, roles_of
 from controller.simulation.scenario import Scenario
 from controller.simulation.script import Script, UpdateRules
-from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
+from controller.simulation.traffic import EventFeed, TrafficFeed, TrafficModel, Weights
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
@@ -62,6 +65,7 @@ class World:
         self._weights = Weights(scenario.function.weight)
         self._traffic = TrafficModel(self._script, self._weights, seed)
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
+        self._logs = FakeLogs(self.clock)
         self._lambda = FakeLambda(self.clock, self._rules, self._served, seed)
         self._target = target
         self._people: People | None = None
@@ -88,8 +92,9 @@ class World:
 
         start: first moment of the rehearsal; when left out, one that fits both. adopt: the last
         step's weight is live already, as an application has it that knows no percentage.
-        Raises PolicyError for a metric of which nobody can guess what it measures, and for a
-        scenario that needs a variable which the policy does not name.
+        Raises PolicyError for a metric of which nobody can guess what it measures, for log events
+        that a simulated log does not read, and for a scenario that needs a variable which the
+        policy does not name.
         """
         roles = roles_of(policy, scenario.metrics)
         steps = tuple(step.weight for step in policy.steps)
@@ -104,7 +109,21 @@ class World:
         )
         for identity, role in roles.items():
             world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
+        world._log_events(policy)
         return world
+
+    def _log_events(self, policy: Policy) -> None:
+        """Let each request of a path log the event that `policy` looks for."""
+        verify = policy.verify_rollback
+        if verify is None:
+            return
+        group = verify.group_of(policy.target.function)
+        for path, field in ((Path.STABLE, "present"), (Path.CANARY, "absent")):
+            try:
+                message = LogPattern(getattr(verify, field)).example()
+            except ValueError as error:
+                raise PolicyError(f"verify_rollback.{field}: {error}") from error
+            self._logs.publish(group, EventFeed(self._traffic, path, message))
 
     def client(self, service: str) -> Any:
         """Return what stands for the boto3 client of `service`."""
@@ -143,6 +162,10 @@ class World:
         request = {"FunctionName": name, "Environment": {"Variables": {**kept, **variables}}}
         self._lambda.update_function_configuration(request)
 
+    def add_log_event(self, group: str, moment: datetime, message: str) -> None:
+        """Add an event to a log group, which is there from now on; not counted in `calls`."""
+        self._logs.add(group, int(moment.timestamp() * 1_000), message)
+
     def weight_now(self) -> int:
         """Return the percent of traffic that takes the canary now."""
         return self._weights.now()
@@ -163,6 +186,8 @@ class World:
                 return self._lambda.list_provisioned_concurrency_configs
             case "cloudwatch", "GetMetricData":
                 return self._cloudwatch.get_metric_data
+            case "logs", "FilterLogEvents":
+                return self._logs.filter_log_events
             case "cloudwatch", "PutMetricData":
                 return self._cloudwatch.put_metric_data
             case _:

@@ -6,9 +6,10 @@ moto and ministack were written by others, so they also judge the simulation.
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from boto3.session import Session
@@ -198,6 +199,57 @@ def moto_metrics() -> Iterator[MetricsBench]:
     with mock_aws():
         client = Session(region_name=REGION).client("cloudwatch")
         yield MetricsBench(client, _half_an_hour_before(SystemClock()))
+
+
+@dataclass(frozen=True, slots=True)
+class LogsBench:
+    """A service of logs. start: a second half an hour ago that begins a period of 5 minutes.
+
+    put: logs texts into a group, each at unix milliseconds.
+    """
+
+    client: Any
+    clock: Clock
+    start: int
+    put: Callable[[str, Sequence[tuple[int, str]]], None]
+
+
+def simulated_logs() -> LogsBench:
+    """Return simulated logs without a group."""
+    world = empty_world()
+
+    def put(group: str, events: Sequence[tuple[int, str]]) -> None:
+        for stamp_ms, text in events:
+            world.add_log_event(group, at(0) + timedelta(milliseconds=stamp_ms), text)
+
+    start = _half_an_hour_before(world.clock)
+    return LogsBench(world.client("logs"), world.clock, start, put)
+
+
+def ministack_logs(ministack: Emulator, account: str) -> LogsBench:
+    """Return ministack's logs."""
+    return _emulated_logs(ministack.client("logs", account))
+
+
+@contextmanager
+def moto_logs() -> Iterator[LogsBench]:
+    """Yield moto's logs."""
+    with mock_aws():
+        yield _emulated_logs(Session(region_name=REGION).client("logs"))
+
+
+def _emulated_logs(client: Any) -> LogsBench:
+    def put(group: str, events: Sequence[tuple[int, str]]) -> None:
+        client.create_log_group(logGroupName=group)
+        client.create_log_stream(logGroupName=group, logStreamName="one")
+        client.put_log_events(
+            logGroupName=group,
+            logStreamName="one",
+            logEvents=[{"timestamp": stamp, "message": text} for stamp, text in events],
+        )
+
+    clock = SystemClock()
+    return LogsBench(client, clock, _half_an_hour_before(clock), put)
 
 
 def _half_an_hour_before(clock: Clock) -> int:

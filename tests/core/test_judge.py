@@ -1,7 +1,8 @@
 """The literal judge, kind by kind: windows counted by hand, and the sentence a person repeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 PARTIAL, ERROR, FORBIDDEN = Answer.PARTIAL, Answer.ERROR, Answer.FORBIDDEN
 
 Values = Sequence[float | None]
+# A row of a table is judged in its test: what raises there fails one claim, and not all of them.
+Judging = Callable[[], Finding]
 
 
 def judged(
@@ -73,17 +76,17 @@ def rate(
     rejects: Values = (),
     answer: Answer = Answer.COMPLETE,
     **changes: Any,
-) -> Finding:
+) -> Judging:
     series = {
         "requests:Sum@300": five(requests),
         "errors:Sum@300": five(errors, answer),
         "rejects:Sum@300": five(rejects),
     }
-    return judged(RATE | changes, series, closed=5 * len(requests))
+    return partial(judged, RATE | changes, series, closed=5 * len(requests))
 
 
 @pytest.mark.parametrize(
-    ("finding", "verdict", "label", "sentence"),
+    ("judging", "verdict", "label", "sentence"),
     [
         pytest.param(
             rate([1000, 1000], [0, 1]), PASS, Label.NOT_REFUTED,
@@ -244,7 +247,8 @@ def rate(
         ),
     ],
 )  # fmt: skip
-def test_success_rate(finding: Finding, verdict: Verdict, label: Label, sentence: str) -> None:
+def test_success_rate(judging: Judging, verdict: Verdict, label: Label, sentence: str) -> None:
+    finding = judging()
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
@@ -261,9 +265,9 @@ SHARE = {
 }  # fmt: skip
 
 
-def p95(values: Values, counts: Values, **changes: Any) -> Finding:
+def p95(values: Values, counts: Values, **changes: Any) -> Judging:
     series = {"latency:p95@60": points(values), "latency:SampleCount@60": points(counts)}
-    return judged(P95 | changes, series, closed=len(values))
+    return partial(judged, P95 | changes, series, closed=len(values))
 
 
 def count(
@@ -273,7 +277,7 @@ def count(
     weight: int = 10,
     answer: Answer = Answer.COMPLETE,
     **changes: Any,
-) -> Finding:
+) -> Judging:
     period = 300 if (COUNT | changes)["over"] == "5m" else 60
     every = timedelta(seconds=period)
     samples = [None if value is None else 1 for value in values]
@@ -281,20 +285,22 @@ def count(
         f"{name}:Sum@{period}": points(values, every=every, answer=answer),
         f"{name}:SampleCount@{period}": points(samples, every=every),
     }
-    return judged({**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight)
+    return partial(
+        judged, {**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight
+    )
 
 
-def share(errors: Values, requests: Values) -> Finding:
+def share(errors: Values, requests: Values) -> Judging:
     series = {
         "errors:Sum@60": points(errors),
         "errors:SampleCount@60": points(requests),
         "requests:Sum@60": points(requests),
     }
-    return judged(SHARE, series, closed=len(requests))
+    return partial(judged, SHARE, series, closed=len(requests))
 
 
 @pytest.mark.parametrize(
-    ("finding", "verdict", "label", "sentence"),
+    ("judging", "verdict", "label", "sentence"),
     [
         pytest.param(
             p95([480, 500], [100, 100]), PASS, Label.NOT_REFUTED,
@@ -420,7 +426,8 @@ def share(errors: Values, requests: Values) -> Finding:
         ),
     ],
 )  # fmt: skip
-def test_threshold(finding: Finding, verdict: Verdict, label: Label, sentence: str) -> None:
+def test_threshold(judging: Judging, verdict: Verdict, label: Label, sentence: str) -> None:
+    finding = judging()
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
@@ -467,7 +474,7 @@ def latency(
     read_before: FrozenValue = READ_BEFORE,
     direct: Values = (),
     direct_counts: Values = (),
-) -> Finding:
+) -> Judging:
     series = {
         "latency:p95@300": five(values, answer),
         "latency:SampleCount@300": five(counts),
@@ -476,13 +483,13 @@ def latency(
     }
     stored = read_before if baseline is FROZEN else None
     closed = 5 * len(values)
-    return judged(
-        {**LATENCY, **baseline}, series, closed=closed, bake_over=bake_over, baseline=stored
+    return partial(
+        judged, {**LATENCY, **baseline}, series, closed=closed, bake_over=bake_over, baseline=stored
     )
 
 
 @pytest.mark.parametrize(
-    ("finding", "verdict", "label", "sentence"),
+    ("judging", "verdict", "label", "sentence"),
     [
         pytest.param(
             latency([400, 440], [100, 100]), PASS, Label.NOT_REFUTED,
@@ -587,7 +594,8 @@ def latency(
         ),
     ],
 )  # fmt: skip
-def test_latency_increase(finding: Finding, verdict: Verdict, label: Label, sentence: str) -> None:
+def test_latency_increase(judging: Judging, verdict: Verdict, label: Label, sentence: str) -> None:
+    finding = judging()
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
@@ -602,16 +610,16 @@ def traffic(
     weight: int = 10,
     answer: Answer = Answer.COMPLETE,
     **changes: Any,
-) -> Finding:
+) -> Judging:
     series = {"requests:Sum@60": points(requests, answer=answer)}
     if control is not None:
         changes["control"] = "errors"
         series["errors:Sum@60"] = points(control)
-    return judged(TRAFFIC | changes, series, closed=len(requests), weight=weight)
+    return partial(judged, TRAFFIC | changes, series, closed=len(requests), weight=weight)
 
 
 @pytest.mark.parametrize(
-    ("finding", "verdict", "label", "sentence"),
+    ("judging", "verdict", "label", "sentence"),
     [
         pytest.param(
             traffic([None, 1, None]), PASS, Label.NOT_REFUTED,
@@ -671,7 +679,8 @@ def traffic(
         ),
     ],
 )  # fmt: skip
-def test_traffic(finding: Finding, verdict: Verdict, label: Label, sentence: str) -> None:
+def test_traffic(judging: Judging, verdict: Verdict, label: Label, sentence: str) -> None:
+    finding = judging()
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
@@ -700,7 +709,7 @@ def test_windows_lie_wholly_in_the_step_and_are_closed(
 
 
 def test_a_finding_says_what_was_judged() -> None:
-    finding = rate([500, 500], [0, 1])
+    finding = rate([500, 500], [0, 1])()
     assert (finding.criterion, finding.measured, finding.bound, finding.samples) == (
         "C", 0.998, 0.999, 1_000,
     )  # fmt: skip
@@ -722,12 +731,12 @@ def test_a_finding_covers_the_windows_that_were_judged_and_no_more() -> None:
 
 
 def test_a_failure_measures_the_row_that_failed() -> None:
-    finding = rate([100, 100, 100, 100], [1, 2, 3, 0])
+    finding = rate([100, 100, 100, 100], [1, 2, 3, 0])()
     assert (finding.verdict, finding.measured) == (FAIL, 0.97)
 
 
 def test_the_longest_row_is_told() -> None:
-    finding = rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0])
+    finding = rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0])()
     assert "in 4 windows of 5m in a row, from 2026-11-24 12:20 to 12:40 UTC" in finding.sentence
 
 
@@ -753,7 +762,7 @@ HOLDS, FAILS, OPEN = traffic([1]), traffic([None], control=[9_000]), traffic([No
 
 
 @pytest.mark.parametrize(
-    ("findings", "verdict"),
+    ("judged", "verdict"),
     [
         pytest.param([HOLDS, HOLDS], PASS, id="all that pass pass"),
         pytest.param([HOLDS, OPEN], INCONCLUSIVE, id="one that is open is open"),
@@ -761,8 +770,8 @@ HOLDS, FAILS, OPEN = traffic([1]), traffic([None], control=[9_000]), traffic([No
         pytest.param([], INCONCLUSIVE, id="nothing judged is open"),
     ],
 )
-def test_a_gate_is_as_good_as_its_worst_finding(findings: list[Finding], verdict: Verdict) -> None:
-    assert gate(findings) is verdict
+def test_a_gate_is_as_good_as_its_worst_finding(judged: list[Judging], verdict: Verdict) -> None:
+    assert gate(judging() for judging in judged) is verdict
 
 
 def test_the_weakest_label_claims_least() -> None:

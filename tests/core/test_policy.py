@@ -305,6 +305,71 @@ def test_one_mistake_is_one_line(changes: dict[str, Any], line: str) -> None:
 WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}
 
 
+EVENTS = {"absent": '{ $.event = "gateway" }', "present": '{ $.event = "direct" }'}
+NO_PATTERN = (
+    'expected { $.event = "name" }, "words in quotes" or one word of letters, digits and _, not '
+)
+
+
+@pytest.mark.parametrize(
+    ("verify", "line"),
+    [
+        pytest.param(5, ": expected a mapping, not 5", id="no mapping"),
+        pytest.param({"absent": "gateway"}, ".present: is required", id="no positive control"),
+        pytest.param({"present": "direct"}, ".absent: is required", id="nothing to be absent"),
+        pytest.param(
+            {**EVENTS, "loggroup": "x"},
+            ".loggroup: unknown key; did you mean 'log_group'?",
+            id="an unknown key",
+        ),
+        pytest.param(
+            {**EVENTS, "log_group": "/aws/lambda/handler:*"},
+            ".log_group: expected the name of a log group (letters, digits, _ - / . #; at most "
+            "512), not '/aws/lambda/handler:*'",
+            id="an ARN's end on a log group",
+        ),
+        pytest.param({**EVENTS, "absent": ""}, ".absent: must not be empty", id="every event"),
+        pytest.param(
+            {**EVENTS, "absent": "   "}, f".absent: {NO_PATTERN}'   '", id="every event, in blanks"
+        ),
+        pytest.param(
+            {**EVENTS, "absent": "gateway call"},
+            f".absent: {NO_PATTERN}'gateway call'",
+            id="two words, which CloudWatch would find apart",
+        ),
+        pytest.param(
+            {**EVENTS, "present": "?direct"},
+            f".present: {NO_PATTERN}'?direct'",
+            id="a word that may be there",
+        ),
+        pytest.param({**EVENTS, "present": "{}"}, f".present: {NO_PATTERN}'{{}}'", id="no field"),
+        pytest.param({**EVENTS, "present": '""'}, f".present: {NO_PATTERN}'\"\"'", id="no words"),
+        pytest.param(
+            {**EVENTS, "present": EVENTS["absent"]},
+            ".present: must be another event than `absent`",
+            id="one event for both",
+        ),
+    ],
+)
+def test_a_mistake_in_what_verifies_a_rollback_is_one_line(verify: Any, line: str) -> None:
+    told = mistakes(changed(verify_rollback=verify))
+    assert told == [f"verify_rollback{line}"]
+
+
+@pytest.mark.parametrize(
+    ("function", "group"),
+    [
+        ("handler", "/aws/lambda/handler"),
+        ("arn:aws:lambda:eu-central-1:123456789012:function:handler", "/aws/lambda/handler"),
+    ],
+    ids=["a name", "an ARN"],
+)
+def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None:
+    policy = parse(changed(verify_rollback=EVENTS, target__function=function))
+    assert policy.verify_rollback is not None
+    assert policy.verify_rollback.group_of(policy.target.function) == group
+
+
 @pytest.mark.parametrize(
     ("freeze", "line"),
     [

@@ -1,14 +1,19 @@
-"""The program with its clock moved: python -m tests.e2e.moved MOMENT ARGUMENTS...
+"""The program with its clock moved: python -m tests.e2e.moved MOMENT PATIENCE ARGUMENTS...
 
 Its clock stands at MOMENT when it begins, and goes on from there. All that it knows of time comes
 from one class, so only that one is moved: signatures, time-outs and sleeps stay real.
+
+PATIENCE: how many seconds it waits for an answer of AWS, and in each of the stages in which a
+signal ends it; 0: as many as on any day.
 """
 
 import sys
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
-from controller import acting
+from controller import acting, stopping
+from controller.adapters import aws
 from controller.adapters.clock import SystemClock
 from controller.cli import main
 
@@ -23,7 +28,17 @@ def move_clock(moment: datetime) -> None:
     SystemClock.now = now  # type: ignore[method-assign]
 
 
+def limit(patience_s: float) -> None:
+    """Let nobody wait for longer than that."""
+    adapters: Any = aws
+    adapters.READ_S = patience_s
+    signals: Any = stopping
+    signals.EFFECTS_S = signals.CALLS_S = patience_s
+
+
 if __name__ == "__main__":
     acting.LOOK_EVERY = timedelta(milliseconds=100)  # an update of the emulator takes half a second
     move_clock(datetime.fromisoformat(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+    if patience := float(sys.argv[2]):
+        limit(patience)
+    sys.exit(main(sys.argv[3:]))

@@ -1,5 +1,6 @@
 """The program as schedulers and people start it: a process of its own."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,10 @@ class Running:
         """Tell whether it has ended by now."""
         return self.process.poll() is not None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, as schedulers and keyboards do."""
+        self.process.send_signal(number)
+
     def kill(self) -> None:
         """End it as the kernel ends what takes too much memory: it does nothing more."""
         self.process.kill()
@@ -43,10 +48,12 @@ class Program:
     """`python -m controller` in one environment, and in no other.
 
     moment: what its clock shows when a command begins; None: what the real clock shows.
+    patience_s: how long it then waits for anything; 0: as long as on any day.
     """
 
     environment: Mapping[str, str]
     moment: datetime | None = None
+    patience_s: float = 0
 
     def run(self, *arguments: str | Path) -> Answer:
         """Run one command."""
@@ -56,7 +63,7 @@ class Program:
         """Start a command and do not wait for it."""
         module = ["controller"]
         if self.moment is not None:
-            module = ["tests.e2e.moved", self.moment.isoformat()]
+            module = ["tests.e2e.moved", self.moment.isoformat(), str(self.patience_s)]
         return self._begin(["-m", *module, *map(str, arguments)])
 
     def python(self, code: str) -> Answer:
@@ -68,9 +75,9 @@ class Program:
         kept = {name: self.environment[name] for name in self.environment if name not in without}
         return replace(self, environment={**kept, **instead})
 
-    def at(self, moment: datetime) -> "Program":
-        """Return the program with a clock that shows `moment`."""
-        return replace(self, moment=moment)
+    def at(self, moment: datetime, patience_s: float = 0) -> "Program":
+        """Return the program with a clock that shows `moment`, and with this patience."""
+        return replace(self, moment=moment, patience_s=patience_s)
 
     def _begin(self, arguments: Sequence[str]) -> Running:
         return Running(

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.e2e.account import Account
-from tests.e2e.proxy import Call
+from tests.e2e.calls import Call
 
 NAME: Final = "rollouts"
 URL: Final = f"dynamodb://{NAME}"

@@ -11,9 +11,10 @@ from itertools import groupby
 import pytest
 
 from tests.e2e.account import OTHERS, PERCENTAGE
+from tests.e2e.calls import named
 from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import LIMIT_S, Program
-from tests.e2e.proxy import Proxy, named
+from tests.e2e.proxy import Proxy
 from tests.e2e.table import ON_A_TABLE, Table, saves_a_rollout
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]

@@ -145,3 +145,17 @@ def test_a_program_reads_which_steps_need_approval() -> None:
     data = plan_data(parse(changed(steps__1__approval="required")), WEDNESDAY)
     assert [step["needs_approval"] for step in data["steps"]] == [False, True]
     assert "freeze" not in data
+
+
+VERIFY = {"absent": '{ $.event = "gateway" }', "present": '{ $.event = "direct" }'}
+
+
+def test_a_verified_rollback_says_what_is_looked_for_and_where() -> None:
+    told = lines(verify_rollback=VERIFY)
+    assert (
+        '  rollback  is verified in /aws/lambda/handler: no { $.event = "gateway" } beside '
+        '{ $.event = "direct" }'
+    ) in told
+    data = plan_data(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
+    assert data["verify_rollback"] == {"log_group": "/aws/lambda/handler", **VERIFY}
+    assert "verify_rollback" not in plan_data(parse(changed()), WEDNESDAY)

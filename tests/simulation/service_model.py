@@ -17,6 +17,7 @@ COMMON_ERRORS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
     "Throttling": 400,
+    "ThrottlingException": 400,
     "ValidationError": 400,
 }
 
@@ -51,8 +52,8 @@ def known_errors(model: OperationModel) -> dict[str, int]:
     """Return the status of each error code that an operation may answer with."""
     codes = dict(COMMON_ERRORS)
     for shape in model.error_shapes:
-        details = shape.metadata["error"]
-        codes[details.get("code", shape.name)] = details["httpStatusCode"]
+        details = shape.metadata.get("error", {})  # services that speak JSON name no status
+        codes[details.get("code", shape.name)] = details.get("httpStatusCode", 400)
     return codes
 
 

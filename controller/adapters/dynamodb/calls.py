@@ -1,6 +1,10 @@
 """The calls to one DynamoDB table: reads consistent and whole, writes conditional, errors told.
 
 A write that found no answer may have happened. Whoever made it re-reads, and knows its own write.
+
+IAM: dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem
+and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan on its indexes. A
+transaction needs the actions of its parts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,15 +30,31 @@ from controller.adapters.dynamodb.failures import (
 )
 from controller.adapters.dynamodb.items import Attribute, Item
 from controller.adapters.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
+from controller.adapters.permission import MOVING, TABLE, Job, Permission
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # of a write that meets another one at the same moment
 PAUSE_S: Final = 0.5  # the longest between two of them
 
+_ACTIVE: Final = f"{TABLE}/index/active"
+_BY_TARGET: Final = f"{TABLE}/index/by_target"
+_MOST: Final = MOVING | {Job.COPY_FROM, Job.COPY_TO}
+
+IAM: Final = (
+    Permission("dynamodb:GetItem", TABLE, _MOST | {Job.LOOK}),
+    Permission("dynamodb:Query", TABLE, _MOST | {Job.LOOK}),
+    Permission("dynamodb:Query", _ACTIVE, {Job.TICK, Job.PEOPLE, Job.LOOK}),
+    Permission("dynamodb:Query", _BY_TARGET, {Job.START}),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK, Job.COPY_FROM}),
+    Permission("dynamodb:PutItem", TABLE, _MOST),
+    Permission("dynamodb:UpdateItem", TABLE, _MOST),
+    Permission("dynamodb:DeleteItem", TABLE, {Job.START, Job.COPY_TO}),
+    Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}),
+)
+
 
 class Table:
-    """The table called `name`. Needs dynamodb: GetItem, Query, Scan, PutItem, UpdateItem,
-    DeleteItem and ConditionCheckItem on it and its indexes."""
+    """The table called `name`."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -85,7 +105,9 @@ class Table:
         with self._explained(doing, operation.title()):
             pages = self._client.get_paginator(operation).paginate(TableName=self.name, **request)
             for page in pages:
-                yield from _dynamodbs(page)["Items"]
+                if "Items" not in _dynamodbs(page):
+                    raise StrangeAnswerError
+                yield from page["Items"]
 
     # --- writes ---------------------------------------------------------------------------------
 

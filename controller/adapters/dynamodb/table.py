@@ -1,7 +1,7 @@
 """The table of a `DynamoDbStore`: its keys and indexes, made by us or by CloudFormation.
 
-Needs dynamodb: CreateTable, DescribeTable, DescribeContinuousBackups and UpdateContinuousBackups;
-a store that is used needs none of them.
+IAM: dynamodb:CreateTable, dynamodb:DescribeTable, dynamodb:DescribeContinuousBackups and
+dynamodb:UpdateContinuousBackups; a store that is used needs none of them.
 """
 
 import io
@@ -10,9 +10,20 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, code_of, told
+from controller.adapters.permission import TABLE, Job, Permission
 from controller.core.units import length_text
 from controller.errors import StoreError
 from controller.ports import Clock
+
+IAM: Final = tuple(
+    Permission(action, TABLE, {Job.STORE_INIT})
+    for action in (
+        "dynamodb:CreateTable",
+        "dynamodb:DescribeTable",
+        "dynamodb:DescribeContinuousBackups",
+        "dynamodb:UpdateContinuousBackups",
+    )
+)
 
 ACTIVE_WITHIN: Final = timedelta(minutes=5)  # AWS takes seconds
 BACKED_UP_WITHIN: Final = timedelta(minutes=2)  # and refuses backups for some of them

@@ -16,6 +16,7 @@ from controller.adapters.sqlite.layout import (
     layout_of,
     migrate,
 )
+from controller.adapters.sqlite.unwritable import UnwritableCopy, copied, unwritable_copy
 from controller.errors import StoreError
 
 # A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
@@ -28,7 +29,8 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
     """Return a connection to the store at `path`, created with its directory if there is none.
 
     Without `create` nothing is changed on disk: a store that is not there is an empty one in
-    memory, and one of an older layout is a copy in memory.
+    memory, and one of an older layout is a copy in memory. A store on a disk that is full or
+    read-only is a copy that refuses to be written.
     Raises StoreError when it cannot be opened, is not ours, or is of a newer version.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
@@ -41,11 +43,12 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
             if not create:
                 return _empty()
             _create(path)
-        connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
+        connection = _opened(path)
         try:
             _check(path, connection)
             if layout_of(connection) < LAYOUT:
-                connection = connection if create else _copied(connection)
+                keeps = create or isinstance(connection, UnwritableCopy)
+                connection = connection if keeps else copied(connection)
                 migrate(connection)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
@@ -74,6 +77,16 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path, doing: str) -> Iterator[None]:
+    """Run one transaction that holds the write lock from its first line on."""
+    if isinstance(connection, UnwritableCopy):
+        raise StoreError(f"cannot {doing}: {path} {connection.why}", file=str(path))
+    with explained(path, doing), connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
 def _create(path: Path) -> None:
     """Make the file under another name, readable by its owner alone, and rename it when ready.
 
@@ -99,12 +112,15 @@ def _empty() -> sqlite3.Connection:
     return connection
 
 
-def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Return a copy in memory, and close what it was copied from."""
-    copy = _connect("file::memory:")
-    with closing(connection):
-        connection.backup(copy)
-    return copy
+def _opened(path: Path) -> sqlite3.Connection:
+    """Return a connection that has read something, or a copy where nothing can be written."""
+    connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
+    try:
+        layout_of(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        return unwritable_copy(path, error)
+    return connection
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -4,8 +4,8 @@ A save is one transaction: the state, its version and the history of that save, 
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite import queries as sql
-from controller.adapters.sqlite.file import explained, open_file
+from controller.adapters.sqlite.file import explained, open_file, transaction
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
@@ -199,12 +199,9 @@ class SqliteStore:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def _writing(self, doing: str) -> Iterator[None]:
-        """Run one transaction that holds the write lock from its first line on."""
-        with explained(self._path, doing), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
+    def _writing(self, doing: str) -> AbstractContextManager[None]:
+        """Return one transaction that holds the write lock from its first line on."""
+        return transaction(self._connection, self._path, doing)
 
     def _one(self, query: str, *values: str) -> Any:
         return self._connection.execute(query, values).fetchone()

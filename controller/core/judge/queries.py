@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
 
-from controller.core.observation import Query, Span
+from controller.core.observation import LogQuery, Query, Span
 from controller.core.policy import (
     Criterion,
     FrozenBaseline,
@@ -28,10 +28,18 @@ JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Queries by key, and one span that covers them all; no queries when nothing is needed."""
+    """Queries by key, and one span that covers them all; no queries when nothing is needed.
+
+    logs: what has to be counted in logs, by key; each over a span of its own.
+    """
 
     queries: Mapping[str, Query] = field(default_factory=dict)
     span: Span = Span(0, 0)
+    logs: Mapping[str, LogQuery] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Tell whether anything has to be read."""
+        return bool(self.queries or self.logs)
 
 
 def key(metric: str, statistic: str, period_s: int) -> str:

@@ -1,22 +1,17 @@
 """The canary's requests after a rollback: a leak, a silence that is telling, or one that is not."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, inf
+from typing import ClassVar
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge.queries import key
 from controller.core.judge.sentences import query_failed
-from controller.core.judge.threshold import UNLIKELY, broken
+from controller.core.judge.threshold import broken
+from controller.core.judge.watched import LOOK_FOR, Watched, about, telling
 from controller.core.judge.window import NO_SERIES
 from controller.core.observation import Series
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
-from controller.core.rollout import Rollout
-from controller.core.units import MINUTE_S, at, clock_text, count_text, format_duration
-
-NAME = "drain"
-# Silence shorter than this is a gap between requests, not a drain.
-ENOUGH_MINUTES = 5
+from controller.core.units import MINUTE_S, count_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +36,44 @@ def counts_of(policy: Policy) -> Counts | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the minutes from `begin` on, of which those before `closed` are settled.
+class Requests:
+    """What the metrics of a policy say of the drain."""
 
-    weight: percent that was in force before the rollback.
-    """
+    by: ClassVar[str] = "requests"
 
-    rollout: Rollout
+    watched: Watched
     counts: Counts
-    series: Mapping[str, Series]
-    weight: int
-    begin: int
-    closed: int
 
     def refuted(self) -> Finding | None:
         """A count only grows: what was counted once is a leak, however young or partial."""
-        leaked = self._sum(self.counts.canary, inf)
+        leaked = self.watched.ever(self._answers[self.counts.canary])
         if leaked <= 0:
             return None
-        sentence = (
-            f"drain refuted: {self.counts.canary} counted {count_text(leaked, 'request')} on the "
-            f"canary since {self._since}, although 0 % is in force since "
-            f"{clock_text(self.rollout.since)}. Writing 0 % again does not help: look for callers "
-            "that use a published version or an alias of the function, for another function or "
-            "client that has the flag on, and for other callers that this metric counts."
+        text = (
+            f"{self.counts.canary} counted {count_text(leaked, 'request')} on the canary since "
+            f"{self.watched.since}, {self.watched.at_zero_since}. {LOOK_FOR}, and for other "
+            "callers that this metric counts."
         )
-        return self._finding(Verdict.FAIL, Label.REFUTED, leaked, sentence)
+        return self.watched.finding(Verdict.FAIL, Label.REFUTED, leaked, text)
 
     def confirmed(self) -> Finding | None:
-        """Silence that the old weight would have broken: Poisson, P(0 requests | due)."""
-        if self._minutes < ENOUGH_MINUTES or broken(self._answers) is not None:
+        """Silence that the old weight would have broken."""
+        if self.watched.unsettled or broken(self._answers) is not None:
             return None
         due, basis = self._due()
-        if exp(-due) >= UNLIKELY:
+        if not telling(due):
             return None
-        sentence = f"drain confirmed: {self._silence}; {basis}."
-        return self._finding(Verdict.PASS, Label.CONFIRMED, 0.0, sentence)
+        return self.watched.finding(
+            Verdict.PASS, Label.CONFIRMED, 0.0, f"{self._silence}; {basis}."
+        )
 
-    def unobservable(self) -> Finding:
-        """Silence that tells nothing, or nothing to be silent."""
-        sentence = f"drain unobservable: {self._lack()} Only the weight was read back."
-        return self._finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, sentence)
-
-    def _lack(self) -> str:
+    def lack(self) -> str:
+        """Return why silence tells nothing, or why there is nothing to be silent."""
         failed = broken(self._answers)
         if failed is not None:
             return query_failed("it", *failed)
-        if self._minutes < ENOUGH_MINUTES:
-            return (
-                f"{count_text(self._minutes, 'minute')} since {self._since} settled during the "
-                f"watch (settle {format_duration(self.rollout.policy.settle)}), and "
-                f"{ENOUGH_MINUTES} are needed."
-            )
+        if self.watched.unsettled:
+            return self.watched.unsettled
         due, basis = self._due()
         if due == 0 and self.counts.control is not None:
             return "no requests of either path were counted; no logs or metrics is no proof."
@@ -104,52 +85,31 @@ class Look:
         """Return how many requests the old weight would have brought by now, and how we know."""
         control = self.counts.control
         if control is None:
-            due = self._rate() * self._minutes
-            return due, f"{_about(due)} due at the rate before"
-        seen = self._sum(control, self.closed)
-        basis = f"{control} counted {count_text(seen, 'request')}"
-        if self.weight == 100:  # the stable path was silent, and is not any more
-            return (inf if seen else 0.0), basis
-        due = seen * self.weight / (100 - self.weight)
-        return due, f"{basis}, and {_about(due)} due at {self.weight} %"
+            due = self._rate() * self.watched.minutes
+            return due, f"{about(due)} due at the rate before"
+        seen = self.watched.settled(self._answers[control])
+        due, words = self.watched.due_beside(seen)
+        return due, f"{control} counted {count_text(seen, 'request')}{words}"
 
     def _rate(self) -> float:
         """Return the canary's requests a minute in the last step; 0.0 when nobody counted them."""
-        criteria = self.rollout.policy.criteria
+        rollout = self.watched.rollout
         rates = (
             one.samples * MINUTE_S / (one.end - one.start)
-            for one in self.rollout.findings
-            if one.end > one.start and _counts(criteria.get(one.criterion), self.counts.canary)
+            for one in rollout.findings
+            if one.end > one.start
+            and _counts(rollout.policy.criteria.get(one.criterion), self.counts.canary)
         )
         return max(rates, default=0.0)
 
-    def _sum(self, metric: str, end: float) -> float:
-        points = self._answers[metric].points
-        return sum(value for second, value in points.items() if self.begin <= second < end)
-
     @property
     def _answers(self) -> dict[str, Series]:
-        keys = self.counts.keys(self.rollout.policy)
-        return {name: self.series.get(series, NO_SERIES) for name, series in keys.items()}
-
-    @property
-    def _minutes(self) -> int:
-        return max(0, self.closed - self.begin) // MINUTE_S
-
-    @property
-    def _since(self) -> str:
-        return clock_text(at(self.begin))
+        keys = self.counts.keys(self.watched.rollout.policy)
+        return {name: self.watched.series.get(series, NO_SERIES) for name, series in keys.items()}
 
     @property
     def _silence(self) -> str:
-        minutes = count_text(self._minutes, "minute")
-        return f"{self.counts.canary} counted no request in {minutes} since {self._since}"
-
-    def _finding(
-        self, verdict: Verdict, label: Label, measured: float | None, sentence: str
-    ) -> Finding:
-        samples, end = int(measured or 0), max(self.closed, self.begin)
-        return Finding(NAME, verdict, label, measured, 0.0, samples, self.begin, end, sentence)
+        return f"{self.counts.canary} counted no request {self.watched.for_minutes}"
 
 
 def _counts(criterion: Criterion | None, metric: str) -> bool:
@@ -160,7 +120,3 @@ def _counts(criterion: Criterion | None, metric: str) -> bool:
             return criterion.total == metric
         case _:
             return False
-
-
-def _about(due: float) -> str:
-    return f"about {count_text(round(due), 'request')} {'was' if round(due) == 1 else 'were'}"

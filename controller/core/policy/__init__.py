@@ -18,6 +18,7 @@ from controller.core.policy.crosscheck import references
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.problem import Place, Problem
+from controller.core.policy.verify import VerifyRollback
 
 __all__ = [
     "Baseline",
@@ -37,6 +38,7 @@ __all__ = [
     "SuccessRate",
     "Threshold",
     "Traffic",
+    "VerifyRollback",
     "parse",
     "references",
 ]

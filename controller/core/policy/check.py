@@ -19,6 +19,7 @@ from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
+from controller.core.policy.verify import VerifyRollback
 from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import shown
 
@@ -75,6 +76,11 @@ _KINDS: dict[str, type[Model]] = {
     "threshold": Threshold,
     "traffic": Traffic,
 }
+_SECTIONS: dict[str, type[Model]] = {
+    "target": LambdaEnv,
+    "freeze": Freeze,
+    "verify_rollback": VerifyRollback,
+}
 _BASELINES: dict[str, type[Model]] = {
     "fixed": FixedBaseline,
     "frozen": FrozenBaseline,
@@ -100,14 +106,12 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
             return ("criteria", name, *rest), _KINDS[kind]
         case ("metrics", _, _, *_):
             return loc, Metric
-        case ("target", _, *_):
-            return loc, LambdaEnv
         case ("steps", _, _, *_):
             return loc, Step
         case ("freeze", str(kind), _, _, *_) if kind in _WINDOWS:
             return loc, _WINDOWS[kind]
-        case ("freeze", _, *_):
-            return loc, Freeze
+        case (str(section), _, *_) if section in _SECTIONS:
+            return loc, _SECTIONS[section]
         case _:
             return loc, Policy
 

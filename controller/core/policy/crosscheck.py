@@ -31,6 +31,7 @@ def crosscheck(parts: Parts) -> Iterator[Problem]:
     yield from _weights(parts)
     yield from _approvals(parts)
     yield from _zone(parts)
+    yield from _events(parts)
     yield from _metric_names(parts)
     yield from _unused_metrics(parts)
     yield from _statistics(parts)
@@ -80,6 +81,12 @@ def _zone(parts: Parts) -> Iterator[Problem]:
     """
     if parts.zone is not None and (wrong := zone_problem(parts.zone)):
         yield Problem(("freeze", "zone"), wrong)
+
+
+def _events(parts: Parts) -> Iterator[Problem]:
+    verify = parts.verify
+    if verify is not None and verify.absent == verify.present:
+        yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
 
 
 def _metric_names(parts: Parts) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from controller.core.freeze import Frozen
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.verify import VerifyRollback
 from controller.core.units import DurationRange, format_duration, shown
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
@@ -140,6 +141,10 @@ class Policy(Model):
     rollback_timeout: Annotated[timedelta, DurationRange("1m", "1h")] = Field(
         default=timedelta(minutes=5),
         description="How long a rollback may stay unconfirmed before it is critical.",
+    )
+    verify_rollback: VerifyRollback | None = Field(
+        default=None,
+        description="Log events that tell whether requests left the canary after a rollback.",
     )
 
     freeze: Freeze | None = Field(

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import Criterion, Reference
 from controller.core.policy.model import LambdaEnv, Metric, Step
+from controller.core.policy.verify import VerifyRollback
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Parts:
     raw_criteria: Mapping[str, object]
     raw_steps: Sequence[object]
     zone: str | None
+    verify: VerifyRollback | None
 
     def named(self) -> Iterator[tuple[str, Criterion]]:
         """Yield the sound criteria with their ids."""
@@ -38,6 +40,7 @@ _TARGET: TypeAdapter[LambdaEnv] = TypeAdapter(LambdaEnv)
 _METRIC: TypeAdapter[Metric] = TypeAdapter(Metric)
 _CRITERION: TypeAdapter[Criterion] = TypeAdapter(Criterion)
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
+_VERIFY: TypeAdapter[VerifyRollback] = TypeAdapter(VerifyRollback)
 
 
 def parts_of(data: Mapping[Any, Any]) -> Parts:
@@ -52,6 +55,7 @@ def parts_of(data: Mapping[Any, Any]) -> Parts:
         raw_criteria=criteria or {},
         raw_steps=steps or (),
         zone=_zone(data.get("freeze")),
+        verify=_sound(_VERIFY, data.get("verify_rollback")),
     )
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import base, model
+from controller.core.policy import base, model, verify
 from controller.core.units import shown
 
 
@@ -69,6 +69,7 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
         model.POLICY_NAME: "a name (a small letter, then small letters, digits, -; at most 63)",
         model.ENV_NAME: "an environment variable (a letter, then letters, digits, _; at least 2)",
         model.STATISTIC: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
+        verify.LOG_GROUP: "the name of a log group (letters, digits, _ - / . #; at most 512)",
         model.FUNCTION: "the name or ARN of a function, without version or alias",
     }
 )

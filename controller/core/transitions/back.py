@@ -197,7 +197,7 @@ def _at_zero(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decis
 
 def guarding_zero(rollout: Rollout, now: datetime) -> Decision:
     """A late write of our own raised the weight after the rollback: lower it again."""
-    move = replace(lower(rollout), must_succeed=True)
+    move = replace(lower(rollout), must_succeed=True, only=rollout.peak)
     text = f"{rollout.id}: {rollout.peak} % came back after the rollback; lowering it again"
     entry = record(GUARDING, rollout, rollout, rollout.peak, now)
     entry = replace(entry, reason=Reason.GUARDING_ZERO, sentence=text)

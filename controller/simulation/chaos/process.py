@@ -51,21 +51,22 @@ def as_asked(_crossing: Crossing, proceed: Proceed) -> Any:
 class Process:
     """One process, from its start to its end or its crash.
 
-    name: who it is, in stories. fate: what becomes of its crossings.
+    name: who it is, in stories. fate: what becomes of its crossings. crossings: how many it has
+    begun. gone: it has crashed.
     """
 
     def __init__(self, name: str, fate: Fate = as_asked) -> None:
         self.name = name
         self.gone = False
+        self.crossings = 0
         self._fate = fate
-        self._crossings = 0
 
     def cross(self, service: str, operation: str, proceed: Proceed) -> Any:
         """Take one step outside. Raises CrashedError once the process is gone."""
         if self.gone:
             raise CrashedError
-        crossing = Crossing(self.name, self._crossings, service, operation)
-        self._crossings += 1
+        crossing = Crossing(self.name, self.crossings, service, operation)
+        self.crossings += 1
         try:
             return self._fate(crossing, proceed)
         except CrashedError:

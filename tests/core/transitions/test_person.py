@@ -214,7 +214,7 @@ def test_a_kept_weight_is_what_zero_is_guarded_against() -> None:
     kept = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="keep").rollout
     back = ask(kept, Verb.ROLLBACK, reads(30), minute=21).rollout
     guarding = tick(tick(back, reads(0), 22).rollout, reads(30), 23)
-    assert guarding.move == replace(LOWER, must_succeed=True)
+    assert guarding.move == replace(LOWER, must_succeed=True, only=30)
 
 
 def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_keep() -> None:

@@ -1,0 +1,180 @@
+"""Whole rollouts under faults drawn from seeds: how many, what struck, and what did not hold.
+
+    python benchmarks/chaos.py [--seeds 20000] [--first 0] [--workers N]
+                               [--store sqlite|dynamodb|both] [--json]
+
+Each seed is one story (see `controller/simulation/chaos`): the real runner, adapters and store in a
+simulated world, with invariants checked after every step. With DynamoDB, moto stands for it, in
+this process, and the same seed has other faults: those of its calls. `both` plays each seed twice.
+Every seed that breaks an invariant is shown with its smallest story. Ends with 1 when one does.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from unittest.mock import patch
+
+from controller import events
+from controller.bootstrap.chaos import DynamoDbStores, chaos, draw, shrunk, story_text
+from controller.simulation.chaos.plot import Plot, StoreKind
+from controller.simulation.chaos.story import Story
+
+CHUNK: Final = 20
+TABLE: Final = "rollouts"
+REGION: Final = "eu-central-1"
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of some seeds. failing: the smallest story of each seed that broke something."""
+
+    rollouts: int = 0
+    steps: int = 0
+    ticks: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
+    failing: dict[str, str] = field(default_factory=dict)
+
+    def add(self, story: Story, smallest: Story) -> None:
+        """Add one story."""
+        self.rollouts += 1
+        self.steps += story.steps
+        self.ticks += story.ticks
+        self.faults.update(story.struck)
+        self.ends[story.end] += 1
+        self.violations.update({one.invariant: 1 for one in story.violations})
+        if story.violations:
+            self.failing[f"{story.plot.store} {story.plot.seed}"] = story_text(smallest)
+
+    def merge(self, other: "Figures") -> None:
+        """Add what came of other seeds."""
+        self.rollouts += other.rollouts
+        self.steps += other.steps
+        self.ticks += other.ticks
+        self.faults += other.faults
+        self.ends += other.ends
+        self.violations += other.violations
+        self.failing |= other.failing
+
+
+class NoPause:
+    """A clock for making a table in a process of its own: nobody else is waited for."""
+
+    def now(self) -> datetime:
+        """Return some moment."""
+        return datetime(2026, 1, 5, tzinfo=UTC)
+
+    def sleep(self, length: timedelta) -> None:
+        """Do not wait."""
+
+
+@contextmanager
+def on_moto() -> Iterator[DynamoDbStores]:
+    """Yield a table of DynamoDB that nothing is in, in this process."""
+    from boto3.session import Session
+    from moto import mock_aws
+
+    from controller.adapters.dynamodb import calls
+    from controller.adapters.dynamodb.table import create_table
+
+    with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
+        client = _session(Session).client("dynamodb")
+        create_table(client, TABLE, NoPause())
+        yield DynamoDbStores(client, TABLE)
+
+
+_sessions: list[Any] = []
+
+
+def _session(kind: Any) -> Any:
+    """Return the session of this process: it reads the model of the service once."""
+    if not _sessions:
+        _sessions.append(kind("test", "test", region_name=REGION))
+    return _sessions[0]
+
+
+def told(seed: int, store: StoreKind = "sqlite") -> Story:
+    """Return the story of `seed`."""
+    return play(draw(seed, store))
+
+
+def play(plot: Plot) -> Story:
+    """Return the story of `plot`, in a new store of its kind."""
+    with on_moto() if plot.store == "dynamodb" else nullcontext() as stores:
+        return chaos(plot, stores)
+
+
+def figures(work: tuple[StoreKind, Sequence[int]]) -> Figures:
+    """Return what comes of some seeds."""
+    store, seeds = work
+    found = Figures()
+    for seed in seeds:
+        story = told(seed, store)
+        found.add(story, shrunk(story, play))
+    return found
+
+
+def main() -> int:
+    """Print the figures; return 1 when something did not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--store", choices=("sqlite", "dynamodb", "both"), default="sqlite")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    stores: Sequence[StoreKind] = (
+        ("sqlite", "dynamodb") if options.store == "both" else (options.store,)
+    )
+    seeds = range(options.first, options.first + options.seeds)
+    work = [
+        (store, seeds[at : at + CHUNK]) for store in stores for at in range(0, len(seeds), CHUNK)
+    ]
+    begin = time.perf_counter()
+    found = Figures()
+    with multiprocessing.Pool(options.workers, events.silence) as pool:
+        for part in pool.imap_unordered(figures, work):
+            found.merge(part)
+            if sys.stderr.isatty():
+                print(f"\r{found.rollouts} rollouts", end="", file=sys.stderr)
+    show(found, time.perf_counter() - begin, as_json=options.json)
+    return 1 if found.violations else 0
+
+
+def show(found: Figures, seconds: float, *, as_json: bool) -> None:
+    """Print what came of all seeds."""
+    data = {
+        "rollouts": found.rollouts,
+        "rate_per_s": round(found.rollouts / seconds, 1),
+        "seconds": round(seconds, 1),
+        "steps": found.steps,
+        "ticks": found.ticks,
+        "struck": found.faults.total(),
+        "ends": dict(sorted(found.ends.items())),
+        "violations": found.violations.total(),
+    }
+    if as_json:
+        faults, failing = dict(sorted(found.faults.items())), dict(sorted(found.failing.items()))
+        print(json.dumps({**data, "faults": faults, "failing": failing}, indent=2))
+        return
+    for name, value in data.items():
+        print(f"{name:12} {value}")
+    print("faults by kind")
+    for name, number in sorted(found.faults.items()):
+        print(f"  {number:7}  {name}")
+    for name, text in sorted(found.failing.items()):
+        print(f"\n=== {name}\n{text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What IAM must allow: each adapter declares it beside its calls, once, in a constant `IAM`.
+
+The same actions stand in the adapter's docstring, for whoever reads it. `rolloutctl iam` collects
+them; tests compare both with each other, and with what runs really ask of AWS.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Job(StrEnum):
+    """What a role is for: it may then do what these verbs do, and nothing else."""
+
+    TICK = "tick"  # tick
+    START = "start"  # start, retry, run, plan --live
+    PEOPLE = "people"  # rollback, pause, resume, promote, approve, and what LOOK may
+    LOOK = "look"  # status, history, replay, plan
+    STORE_INIT = "store-init"  # store init
+    COPY_FROM = "copy-from"  # store copy, in the table that rollouts leave
+    COPY_TO = "copy-to"  # store copy, in the table that takes them in
+
+
+# Whoever moves traffic, or may have to.
+MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
+
+ANY: Final = "*"  # the action has no finer resource
+FUNCTION: Final = "{function}"
+KEY: Final = "{key}"  # of the customer, on the function's environment
+LOGS: Final = "{logs}"  # the log group in which a policy verifies its rollbacks
+TABLE: Final = "{table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One action that IAM must allow.
+
+    action: as IAM spells it, like `lambda:ListAliases`.
+    on: the ARN that it is asked of; what stands there in braces is an ARN that a policy, a store or
+    a person names, and where nobody names one, nothing needs to be allowed.
+    jobs: what needs it. via: the AWS service that alone may ask for it in our name.
+    """
+
+    action: str
+    on: str
+    jobs: Collection[Job]
+    via: str = ""

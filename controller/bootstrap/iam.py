@@ -1,0 +1,147 @@
+"""The least IAM policy of a role: what the adapters declare, narrowed to what is named."""
+
+import pkgutil
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from controller import adapters
+from controller.adapters.aws import Clients, partition_of, region_here
+from controller.adapters.caller import caller
+from controller.adapters.lambda_function import identity
+from controller.adapters.permission import ANY, Job, Permission
+from controller.core.policy import Policy
+from controller.errors import UsageError
+from controller.settings import DynamoDbPlace, Place
+
+__all__ = ["Job", "Where", "declared", "document", "here", "keys_of"]
+
+_VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
+_NAME: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a role acts. What is not known is left to CloudFormation's `Fn::Sub`."""
+
+    account: str = "${AWS::AccountId}"
+    region: str = "${AWS::Region}"
+    partition: str = "${AWS::Partition}"
+
+    @classmethod
+    def of(cls, account: str | None, region: str | None) -> "Where":
+        """Return what is known from an account and a region; the AWS variables may name that.
+
+        Raises UsageError when no partition has such a region.
+        """
+        known = {"account": account} if account else {}
+        if region := region or region_here():
+            known |= {"region": region, "partition": partition_of(region)}
+        return cls(**known)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a `resource` there."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+def here() -> Where:
+    """Return where the credentials of this process act. Raises UsageError when AWS is silent."""
+    clients = Clients()
+    region = clients.get("sts").meta.region_name
+    who = caller(clients)
+    if not who:
+        raise UsageError("AWS does not say whose credentials these are: give --account, not --live")
+    return Where.of(who.split(":")[4], region)
+
+
+def keys_of(policies: Iterable[Policy]) -> list[str]:
+    """Return the ARNs of the customer keys on the environments of these functions.
+
+    Raises UsageError, TargetError when Lambda does not answer.
+    """
+    client = Clients().get("lambda")
+    found = [identity(client, policy.target.function).key for policy in policies]
+    return [key for key in dict.fromkeys(found) if key]
+
+
+def declared() -> Iterator[tuple[str, Sequence[Permission]]]:
+    """Yield every adapter that asks AWS for something, by its module, with its permissions."""
+    for module in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}."):
+        if permissions := getattr(import_module(module.name), "IAM", ()):
+            yield module.name, permissions
+
+
+def document(
+    policies: Iterable[Policy],
+    store: Place | None,
+    jobs: Collection[Job],
+    where: Where,
+    keys: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
+
+    keys: ARNs of customer keys on the functions' environments.
+    Raises UsageError when there is nothing to allow.
+    """
+    named = {**_named(policies, store, where), "key": sorted(set(keys))}
+    found: dict[tuple[str, str], set[str]] = {}
+    for _, permissions in declared():
+        for one in permissions:
+            if set(jobs) & set(one.jobs) and _arns(one.on, named):
+                found.setdefault((one.on, one.via), set()).add(one.action)
+    if not found:
+        raise UsageError(
+            f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
+            "table, name it: --store dynamodb://TABLE"
+        )
+    statements = [
+        _statement(sorted(actions), _arns(on, named), on, via, where)
+        for (on, via), actions in found.items()
+    ]
+    return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
+
+
+def _named(
+    policies: Iterable[Policy], store: Place | None, where: Where
+) -> dict[str, Sequence[str]]:
+    """Return the ARNs behind each name that a permission may have in braces."""
+    policies = list(policies)
+    groups = {
+        verify.group_of(policy.target.function)
+        for policy in policies
+        if (verify := policy.verify_rollback) is not None
+    }
+    functions = (policy.target.function for policy in policies)
+    arns = (
+        one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
+        for one in functions
+    )
+    table = store.table if isinstance(store, DynamoDbPlace) else None
+    return {
+        "function": sorted(set(arns)),
+        "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(groups)],
+        "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
+    }
+
+
+def _arns(on: str, named: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what `on` stands for: an ARN for each one that is named."""
+    name = _NAME.search(on)
+    return [on] if name is None else [on.replace(name[0], arn) for arn in named[name[1]]]
+
+
+def _statement(
+    actions: Sequence[str], arns: Sequence[str], on: str, via: str, where: Where
+) -> dict[str, Any]:
+    words = re.findall(r"[a-z]+", actions[0].partition(":")[0] if on == ANY else on)
+    statement: dict[str, Any] = {
+        "Sid": "".join(map(str.title, words)),
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(arns),
+    }
+    if via:  # the name of the service ends differently in each partition
+        statement["Condition"] = {"StringLike": {"kms:ViaService": f"{via}.{where.region}.*"}}
+    return statement

@@ -1,0 +1,108 @@
+"""The verb that says what a role must be allowed to do: no more, and no less."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from controller import settings
+from controller.bootstrap.iam import Job
+from controller.cli import options
+from controller.core.policy import Policy
+from controller.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from controller.bootstrap.iam import Where
+
+_ACCOUNT = re.compile(r"\d{12}")
+_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_FOR_FUNCTIONS = frozenset({Job.TICK, Job.START, Job.PEOPLE})
+
+
+@click.command()
+@click.argument("policies", nargs=-1, metavar="[POLICY]...", type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "jobs",
+    multiple=True,
+    type=click.Choice([str(job) for job in Job]),
+    default=[str(Job.TICK)],
+    show_default=True,
+    help="What the role does; may be given more than once.",
+)
+@click.option("--account", metavar="NUMBER", help="Account of the functions and the table.")
+@click.option("--region", help="Their region. Default: what the AWS variables or the profile name.")
+@click.option(
+    "--kms-key",
+    "keys",
+    multiple=True,
+    metavar="ARN",
+    help="Customer key on a function's environment; may be given more than once.",
+)
+@click.option("--live", is_flag=True, help="Ask AWS for the account, the region and the keys.")
+@options.store
+def iam(
+    policies: tuple[Path, ...],
+    jobs: tuple[str, ...],
+    account: str | None,
+    region: str | None,
+    keys: tuple[str, ...],
+    live: bool,
+    store_url: str | None,
+) -> int:
+    """Print the least IAM policy of a role that runs rolloutctl for these policies.
+
+    tick is the scheduled task. start also starts, retries and runs. people roll back, pause,
+    resume, promote, approve and look. look is status, history and replay. store-init makes the
+    table; copy-from and copy-to are the two tables of `store copy`.
+    """
+    from controller.bootstrap.iam import document
+    from controller.loader import load
+
+    wanted = [Job(one) for one in jobs]
+    if not policies and _FOR_FUNCTIONS & set(wanted):
+        raise UsageError(f"a role for {wanted[0]} needs a POLICY: it names the function")
+    known = [load(path) for path in policies]
+    where, customers = _where(known, account, region, live=live)
+    url = store_url or os.environ.get("ROLLOUTCTL_STORE")
+    place = settings.parse_place(url) if url else None
+    found = document(known, place, wanted, where, [*_checked(keys), *customers])
+    click.echo(json.dumps(found, indent=2))
+    if place is None:
+        _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
+    if "${" in json.dumps(found):
+        _note("${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region")
+    return Exit.DONE
+
+
+def _where(
+    policies: Sequence[Policy], account: str | None, region: str | None, *, live: bool
+) -> tuple["Where", list[str]]:
+    """Return where the role acts, and the customer keys of the functions as far as asked."""
+    from controller.bootstrap.iam import Where, here, keys_of
+
+    if live and (account or region):
+        raise UsageError("--live asks for the account and the region: leave --account, --region")
+    if live:
+        return here(), keys_of(policies)
+    if account and _ACCOUNT.fullmatch(account) is None:
+        raise UsageError(f"--account is a number of 12 digits, not {account!r}")
+    return Where.of(account, region), []
+
+
+def _checked(keys: Sequence[str]) -> Sequence[str]:
+    for key in keys:
+        if _KEY.fullmatch(key) is None:
+            raise UsageError(
+                f"--kms-key is the ARN of a key, and not an alias: arn:aws:kms:...:key/...; not "
+                f"{key!r}"
+            )
+    return keys
+
+
+def _note(text: str) -> None:
+    click.echo(f"rolloutctl: note: {text}", err=True)

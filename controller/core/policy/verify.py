@@ -1,0 +1,51 @@
+"""Which log events tell whether requests left the canary after a rollback."""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from controller.core.policy.base import Model
+from controller.core.units import shown
+
+LOG_GROUP = r"^[A-Za-z0-9_./#-]{1,512}$"
+
+
+def _pattern(written: str) -> str:
+    """Return what was written when it is one event, so that nothing else is counted."""
+    text = written.strip()
+    ends = (text[:1], text[-1:])
+    inside = text[1:-1].strip()
+    fits = ends == ("{", "}") and inside.startswith(("$.", "("))
+    fits = fits or (ends == ('"', '"') and inside != "" and '"' not in inside.replace('\\"', ""))
+    if not (fits or (text.isascii() and text.replace("_", "").isalnum())):
+        raise ValueError(
+            'expected { $.event = "name" }, "words in quotes" or one word of letters, digits and '
+            f"_, not {shown(written)}"
+        )
+    return text
+
+
+EventPattern: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1_024), AfterValidator(_pattern)
+]
+
+
+class VerifyRollback(Model):
+    """Two events in the log of the function: of the canary alone, and of the stable path alone."""
+
+    log_group: Annotated[str, Field(pattern=LOG_GROUP)] | None = Field(
+        default=None,
+        description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
+    )
+    absent: EventPattern = Field(
+        description="Filter pattern of an event that only the canary logs, once a request: none "
+        "may come after a rollback."
+    )
+    present: EventPattern = Field(
+        description="Filter pattern of an event that only the stable path logs, once a request: "
+        "without it, silence proves nothing."
+    )
+
+    def group_of(self, function: str) -> str:
+        """Return the log group, of a policy whose target is the function of this name or ARN."""
+        return self.log_group or f"/aws/lambda/{function.rpartition(':')[2]}"

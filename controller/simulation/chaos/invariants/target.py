@@ -1,0 +1,128 @@
+"""The function: its other variables are sacred, and what fails goes back to 0 %."""
+
+from collections.abc import Iterator
+
+from controller.core.asked import Verb
+from controller.core.findings import Verdict
+from controller.core.overtaken import BACK
+from controller.core.rollout import Phase, Rollout
+from controller.simulation.chaos.invariants.invariant import Invariant
+from controller.simulation.chaos.invariants.scene import Life, Scene
+from controller.simulation.chaos.truth import BARE, Ended, InForce, Judged, Saved, Wrote, is_hand
+
+_LOWERS = frozenset({Verb.ROLLBACK, BARE})
+
+
+class OtherVariables(Invariant):
+    """Names are told, values never."""
+
+    name = "other-variables"
+    text = "No other environment variable ever changes, comes or goes by our hand."
+
+    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+        """Yield the names of what was changed beside the pair."""
+        ours = {scene.target.percentage, scene.target.boolean}
+        both = wrote.before.keys() | wrote.after.keys()
+        changed = sorted(
+            name for name in both - ours if wrote.before.get(name) != wrote.after.get(name)
+        )
+        if changed:
+            yield f"changed {', '.join(changed)} beside the weight"
+
+
+class FailureGoesBack(Invariant):
+    """Held against each run that could: it saw what fails, Lambda answered, and it was not killed.
+
+    That is stricter than the policy's rollback_timeout, which is for a Lambda that refuses: the
+    first run that is not refused leaves 0 %.
+    """
+
+    name = "failure-goes-back"
+    text = (
+        "Where a criterion fails, a rollback was decided or a person asked for one, the first run "
+        "that Lambda answers soundly leaves 0 %, whatever else is down."
+    )
+    allows = (
+        "A run that Lambda refuses, whose updates are stuck or whose environment cannot be "
+        "decrypted leaves it to the next; so does one that crashes, or that another run keeps from "
+        "the rollout. What a hand sets meanwhile is that hand's."
+    )
+
+    def __init__(self) -> None:
+        self._failing: dict[str, str] = {}
+
+    def judged(self, judged: Judged, scene: Scene) -> None:
+        """Take note of a criterion that fails."""
+        known = scene.life(judged.by, judged.at).found.get(judged.rollout)
+        as_found = known is not None and known.version == scene.stored[judged.rollout].version
+        if judged.verdict is Verdict.FAIL and as_found:
+            self._failing[judged.by] = f"saw {judged.rollout} fail"
+
+    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+        """Yield a process that left traffic where it must not be."""
+        failing = self._failing.pop(ended.by, "")
+        life = scene.lives.get(ended.by)
+        if life is None or ended.status is None or not life.answers or not life.sound:
+            return
+        if scene.weight == 0 or (is_hand(scene.last) and scene.last_number >= life.begun):
+            return
+        why = self._had_to(life, failing, scene)
+        if why:
+            left = "a contradiction" if scene.weight is None else f"{scene.weight} %"
+            yield f"{why} and left {left}, although Lambda answered"
+
+    def _had_to(self, life: Life, failing: str, scene: Scene) -> str:
+        if life.asked:
+            return "was asked to roll back" if life.asked & _LOWERS else ""
+        if failing:
+            return failing
+        for one in life.found.values():
+            if one.phase is Phase.ROLLING_BACK and not one.moved_to:
+                return f"found {one.id} rolling back"
+            if self._came_back(one, life, scene):
+                return f"found {one.id} rolled back and its {one.peak} % come back"
+        return ""
+
+    def _came_back(self, one: Rollout, life: Life, scene: Scene) -> bool:
+        """Tell whether a rollout that owns the target has to guard its 0 % against itself."""
+        if one.phase is not Phase.ROLLED_BACK or one != scene.newest() or is_hand(scene.last):
+            return False
+        watched = one.watch_until is not None and scene.now < one.watch_until - scene.skew
+        return watched and scene.weight == one.peak and scene.last_number < life.begun
+
+
+class BakedFromSight(Invariant):
+    """Requests really met the weight: what the function shows is not enough."""
+
+    name = "baked-from-sight"
+    text = (
+        "A step is only settled, left or completed after its weight was really in force; so a "
+        "success was really seen at its last weight."
+    )
+    allows = (
+        "What callers get by an alias of another version is not seen on the function: a `traffic` "
+        "criterion is there for that."
+    )
+
+    def __init__(self) -> None:
+        self._met: set[str] = set()
+        self._weights: dict[str, int] = {}
+
+    def in_force(self, change: InForce, scene: Scene) -> None:
+        """Take note of the rollouts whose weight requests meet now."""
+        self._met |= {one for one, weight in self._weights.items() if weight == change.weight}
+
+    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+        """Yield what goes on from a weight that nobody met."""
+        before, after = saved.before, saved.after
+        for entry in saved.entries:
+            leaves = entry.kind in ("settled", "advanced", "succeeded")
+            if leaves and before is not None and before.id not in self._met:
+                yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never in force"
+        if before is None or before.intent != after.intent:
+            self._weights[after.id] = after.weight
+            self._met.discard(after.id)
+            if scene.in_force == after.weight:
+                self._met.add(after.id)
+        if after.phase in BACK:
+            self._weights.pop(after.id, None)

@@ -1,0 +1,105 @@
+"""CloudWatch Logs as a log source meets it: groups of events, found by pattern, page by page."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from controller.core.units import MINUTE_S
+from controller.simulation.clock import VirtualClock
+from controller.simulation.log_pattern import LogPattern
+from controller.simulation.refusals import refusal
+
+OPERATION: Final = "FilterLogEvents"
+MOST_EVENTS: Final = 10_000
+
+_MINUTE_MS: Final = MINUTE_S * 1_000
+
+
+class LogFeed(Protocol):
+    """Where the events of one kind come from. message: the same in each of them."""
+
+    message: str
+
+    def count(self, second: int) -> int:
+        """Return how many there are in the minute that begins at `second`; it is over."""
+        ...
+
+
+@dataclass(slots=True)
+class _Group:
+    """What a log group holds: events by their time in ms, and feeds that give more."""
+
+    events: list[tuple[int, str]] = field(default_factory=list)
+    feeds: list[LogFeed] = field(default_factory=list)
+
+
+class FakeLogs:
+    """Answers FilterLogEvents; events come oldest first."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._groups: dict[str, _Group] = defaultdict(_Group)
+
+    def publish(self, group: str, feed: LogFeed) -> None:
+        """Let `feed` log into `group`, which is there from now on."""
+        self._groups[group].feeds.append(feed)
+
+    def add(self, group: str, stamp_ms: int, message: str) -> None:
+        """Add an event to `group`, which is there from now on."""
+        self._groups[group].events.append((stamp_ms, message))
+
+    def filter_log_events(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer FilterLogEvents."""
+        name = request["logGroupName"]
+        if name not in self._groups:
+            message = "The specified log group does not exist."
+            raise refusal(OPERATION, "ResourceNotFoundException", message, status=400)
+        limit = request.get("limit", MOST_EVENTS)
+        offset = _offset(request.get("nextToken"))
+        found = list(islice(self._found(name, request), offset, offset + limit + 1))
+        answer: dict[str, Any] = {
+            "events": [
+                {"logStreamName": "simulated", "timestamp": stamp, "message": text,
+                 "ingestionTime": stamp, "eventId": f"{stamp}-{offset + index}"}
+                for index, (stamp, text) in enumerate(found[:limit])
+            ],
+            "searchedLogStreams": [],
+        }  # fmt: skip
+        if len(found) > limit:
+            answer["nextToken"] = f"from-{offset + limit}"
+        return answer
+
+    def _found(self, name: str, request: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+        group, pattern = self._groups[name], LogPattern(request.get("filterPattern", ""))
+        now_ms = int(self._clock.now().timestamp() * 1_000)
+        begin, end = request.get("startTime", 0), min(request.get("endTime", now_ms), now_ms)
+        put = sorted(event for event in group.events if pattern.matches(event[1]))
+        feeds = [feed for feed in group.feeds if pattern.matches(feed.message)]
+        given = (_of_feed(feed, begin, end, now_ms) for feed in feeds)
+        for stamp, text in merge(put, *given):
+            if begin <= stamp <= end:
+                yield stamp, text
+
+
+def _of_feed(feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[tuple[int, str]]:
+    """Yield the events of every minute that is over, evenly spread."""
+    for minute in range(begin // _MINUTE_MS * _MINUTE_MS, end + 1, _MINUTE_MS):
+        if minute + _MINUTE_MS > now_ms:
+            return
+        count = feed.count(minute // 1_000)
+        for index in range(count):
+            yield minute + index * _MINUTE_MS // count, feed.message
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    match = re.fullmatch(r"from-(\d{1,12})", token)
+    if match is None:
+        message = "The specified nextToken is invalid."
+        raise refusal(OPERATION, "InvalidParameterException", message)
+    return int(match[1])

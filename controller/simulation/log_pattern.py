@@ -1,0 +1,79 @@
+"""Filter patterns of CloudWatch Logs, as far as a simulated log reads them.
+
+That is one term, `"words in quotes"`, and `{ $.a = "text" && $.b.c = 5 && $.d IS TRUE }`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+READ: Final = '{ $.event = "name" && $.flag IS TRUE }, "words in quotes" or one word'
+
+_TERM = re.compile(r'"([^"\\]+)"|([A-Za-z0-9_]+)')
+_CONDITION = re.compile(
+    r"""\$\.(?P<path>[A-Za-z0-9_.-]+)\s*
+    (?:=\s*(?:"(?P<text>[^"\\*]+)"|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[A-Za-z_-][A-Za-z0-9_-]*))
+    |\s+IS\s+(?P<flag>TRUE|FALSE))""",
+    re.VERBOSE,
+)
+
+
+class LogPattern:
+    """A filter pattern. Raises ValueError for one that a simulated log does not read."""
+
+    def __init__(self, text: str) -> None:
+        self._term: str | None = None
+        self._conditions: dict[str, Any] = {}
+        text = text.strip()
+        if text.startswith("{"):
+            parts = text.removeprefix("{").removesuffix("}").split("&&")
+            self._conditions = dict(_condition(part) for part in parts)
+        elif text:
+            term = _TERM.fullmatch(text)
+            if term is None:
+                raise ValueError(f"a simulated log reads {READ}, not {text}")
+            self._term = term[1] or term[2]
+
+    def matches(self, message: str) -> bool:
+        """Tell whether an event with this message is found."""
+        if self._term is not None:
+            return self._term in message
+        if not self._conditions:
+            return True
+        try:
+            data = json.loads(message)
+        except ValueError:
+            return False
+        return all(_at(data, path) == value for path, value in self._conditions.items())
+
+    def example(self) -> str:
+        """Return a message that matches."""
+        if self._term is not None:
+            return self._term
+        data: dict[str, Any] = {}
+        for path, value in self._conditions.items():
+            *outer, last = path.split(".")
+            inner = data
+            for name in outer:
+                inner = inner.setdefault(name, {})
+            inner[last] = value
+        return json.dumps(data)
+
+
+def _condition(part: str) -> tuple[str, Any]:
+    found = _CONDITION.fullmatch(part.strip())
+    if found is None:
+        raise ValueError(f"a simulated log reads {READ}, not {part.strip()}")
+    if found["flag"]:
+        return found["path"], found["flag"] == "TRUE"
+    if found["number"]:
+        return found["path"], float(found["number"])
+    return found["path"], found["text"] or found["word"]
+
+
+def _at(data: object, path: str) -> object:
+    """Return what stands at `path`; None where there is nothing."""
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data

@@ -1,0 +1,278 @@
+"""A store that is damaged, gone, full or locked: one line says what, where and what now.
+
+Whatever is wrong with it, nothing that was in it is lost, and a policy file rolls back.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.sqlite import file as sqlite_file
+from controller.errors import Exit
+from tests.adapters.unwritable import full_disk, read_only_disk
+from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.simulation.worlds import MINUTE
+from tests.stage import SHORT
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+WITHOUT_A_STORE = "without a store: rolloutctl rollback POLICY.yaml, or rolloutctl rollback "
+PAGE = 4_096
+
+
+@dataclass
+class Place:
+    """A store in a file, and what is done to it; `restore` undoes what can be undone."""
+
+    file: Path
+    patch: pytest.MonkeyPatch
+    restore: ExitStack = field(default_factory=ExitStack)
+
+    def execute(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+def no_database(at: Place) -> None:
+    at.file.write_text("version: 1\n" * 1_000)
+
+
+def empty(at: Place) -> None:
+    at.file.write_bytes(b"")
+
+
+def of_another_program(at: Place) -> None:
+    at.execute("PRAGMA application_id = 1")
+
+
+def cut_off_in_its_header(at: Place) -> None:
+    at.file.write_bytes(at.file.read_bytes()[:100])
+
+
+def cut_off(at: Place) -> None:
+    at.file.write_bytes(at.file.read_bytes()[: 3 * PAGE])
+
+
+def pages_overwritten(at: Place) -> None:
+    whole = at.file.read_bytes()
+    at.file.write_bytes(whole[:PAGE] + os.urandom(len(whole) - PAGE))
+
+
+def newer_layout(at: Place) -> None:
+    at.execute("PRAGMA user_version = 99")
+
+
+def newer_schema(at: Place) -> None:
+    at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 99)")
+
+
+def no_json(at: Place) -> None:
+    at.execute("UPDATE rollouts SET state = substr(state, 1, 200)")
+
+
+def removed(at: Place) -> None:
+    at.file.unlink()
+
+
+def directory_removed(at: Place) -> None:
+    shutil.rmtree(at.file.parent)
+
+
+def locked(at: Place) -> None:
+    """Another program writes, and does not end."""
+    at.patch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=20))
+    other = at.restore.enter_context(closing(sqlite3.connect(at.file)))
+    other.execute("BEGIN IMMEDIATE")
+
+
+def locked_for_readers(at: Place) -> None:
+    at.patch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=20))
+    other = at.restore.enter_context(closing(sqlite3.connect(at.file)))
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("UPDATE rollouts SET fence = fence")
+
+
+def on_a_read_only_disk(at: Place) -> None:
+    at.restore.enter_context(read_only_disk(at.file))
+
+
+def on_a_full_disk(at: Place) -> None:
+    at.restore.enter_context(full_disk(at.file))
+
+
+WHERE = "check which store was meant, or name a file that does not exist yet"
+BACKUP = "restore it from a backup; a rollback by function and variable names needs no store"
+NO_JSON = (
+    "traffic was not touched; restore the store from a backup, or roll back by function and "
+    "variable names"
+)
+RUN_AGAIN = "nothing was written; run again, and when it stays find who has the file open"
+
+# What happened, to what and what now; and how tick, status, start and rollback by name end.
+UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL)
+UNWRITABLE = (Exit.INTERNAL, Exit.DONE, Exit.INTERNAL, Exit.DONE)
+MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.USAGE)
+ONE_ROLLOUT = (Exit.INTERNAL, Exit.INTERNAL, Exit.DONE, Exit.INTERNAL)
+TABLE = [
+    (no_database, "{} is not an SQLite database; " + WHERE, UNREADABLE),
+    (empty, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
+    (of_another_program, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
+    (cut_off_in_its_header, "{} is damaged; " + BACKUP, UNREADABLE),
+    (cut_off, "{} is damaged; " + BACKUP, UNREADABLE),
+    (pages_overwritten, "{} is damaged; " + BACKUP, UNREADABLE),
+    (newer_layout, "{} was written by a newer rolloutctl (layout 99, this one", UNREADABLE),
+    (newer_schema, "orders#1 was written by a newer rolloutctl (schema 99, this", ONE_ROLLOUT),
+    (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
+    (removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
+    (directory_removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
+    (locked, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNWRITABLE),
+    (locked_for_readers, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNREADABLE),
+    (on_a_read_only_disk, "{} is read-only: nothing can be written beside it; check", UNWRITABLE),
+    (on_a_full_disk, "{} has no room to grow; nothing was written; free disk space", UNWRITABLE),
+]
+# What the same file tells again once it is over.
+PASSING = [locked, locked_for_readers, on_a_read_only_disk, on_a_full_disk]
+VERBS = ["tick", "status", "start {other}", "rollback orders"]
+
+CASES = [
+    pytest.param(damage, verb, status, said, id=f"{damage.__name__.replace('_', ' ')}: {name}")
+    for damage, said, statuses in TABLE
+    for verb, status in zip(VERBS, statuses, strict=True)
+    for name in [verb.partition(" ")[0]]
+]
+DAMAGES = [pytest.param(damage, id=damage.__name__.replace("_", " ")) for damage, _, _ in TABLE]
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Iterator[Place]:
+    """A store in a directory of its own, in which `orders` stands at 10 %."""
+    yield from a_place(tmp_path, monkeypatch, desk)
+
+
+def a_place(tmp_path: Path, patch: pytest.MonkeyPatch, desk: Desk) -> Iterator[Place]:
+    place = Place(tmp_path / "stores" / "rollouts.db", patch)
+    patch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{place.file}")
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    with place.restore:
+        yield place
+
+
+def lines(ended: Ended, said: str) -> list[str]:
+    """Return the lines for people, of either stream, that say it."""
+    everything = [*ended.out.splitlines(), *ended.err.splitlines()]
+    return [line for line in everything if said in line and not line.startswith("{")]
+
+
+@pytest.mark.parametrize(("damage", "verb", "status", "said"), CASES)
+def test_one_line_says_what_happened_to_what_and_what_now(
+    desk: Desk, at: Place, damage: Callable[[Place], None], verb: str, status: Exit, said: str
+) -> None:
+    desk.world.add_function("payments", {})
+    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
+    damage(at)
+    ended = desk.run(*verb.format(other=other).split())
+    assert ended.status == status
+    works = status is Exit.DONE and verb != "rollback orders"
+    assert len(lines(ended, said.format(at.file))) == (0 if works else 1)
+    lowered = verb == "rollback orders" and status is Exit.DONE
+    assert desk.weight == (0 if lowered else 10)
+    if verb == "rollback orders":
+        told = "0 % is in force, but it could not be recorded: " if lowered else WITHOUT_A_STORE
+        assert len(lines(ended, told)) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_policy_file_rolls_back_whatever_happened_to_the_store(
+    desk: Desk, at: Place, damage: Callable[[Place], None]
+) -> None:
+    damage(at)
+    ended = desk.run("rollback", desk.policy)
+    assert (ended.status, desk.weight) == (Exit.DONE, 0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [one for one in DAMAGES if one.values[0] not in (*PASSING, removed, directory_removed)],
+)
+def test_what_is_left_of_a_damaged_store_is_left_alone(
+    desk: Desk, at: Place, damage: Callable[[Place], None]
+) -> None:
+    """Somebody may still get something out of it, and of the rollouts that it does not hide."""
+    damage(at)
+    before = at.file.read_bytes()
+    for verb in ("tick", "status", "status orders", "history orders", "rollback orders"):
+        desk.run(*verb.split())
+    with closing(sqlite3.connect(at.file)) as connection:  # what a save left in the WAL
+        if damage in (newer_schema, no_json):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert at.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", PASSING, ids=lambda one: one.__name__.replace("_", " "))
+def test_what_was_readable_before_is_readable_after(
+    desk: Desk, at: Place, damage: Callable[[Place], None]
+) -> None:
+    before = desk.run("history", "orders", "--json").data
+    with at.restore:
+        damage(at)
+        for verb in ("tick", "status", "promote orders --reason seen", "rollback orders"):
+            desk.run(*verb.split())
+    at.restore = ExitStack()
+    assert desk.run("history", "orders", "--json").data == before
+    assert desk.run("tick").status in (Exit.DONE, Exit.ROLLED_BACK)
+    after = desk.run("history", "orders", "--json").data
+    assert after["entries"][: len(before["entries"])] == before["entries"]
+    assert after["chain_valid"]
+
+
+@pytest.mark.parametrize(
+    "damage", [locked, on_a_read_only_disk, on_a_full_disk],
+    ids=lambda one: one.__name__.replace("_", " "),
+)  # fmt: skip
+def test_a_failing_canary_goes_back_to_0_although_nothing_can_be_written(
+    desk_in: MakeDesk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Place], None],
+) -> None:
+    desk = desk_in(events=SICK)
+    for at in a_place(tmp_path, monkeypatch, desk):
+        damage(at)
+        ends = []
+        for _ in range(6):
+            desk.world.clock.advance(MINUTE)
+            ends.append(desk.run("tick").status)
+        assert (desk.weight, set(ends)) == (0, {Exit.INTERNAL})
+
+
+def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
+    desk: Desk, at: Place
+) -> None:
+    newer_schema(at)
+    ended = desk.run("start", desk.policy)
+    assert ended.status == Exit.INTERNAL
+    assert len(lines(ended, "orders#1 was written by a newer rolloutctl (schema 99")) == 1
+    rival = desk.another_policy("rival")
+    assert desk.run("start", rival).status != Exit.DONE
+    assert desk.weight == 10
+
+
+def test_no_other_rollout_is_hidden_by_one_of_a_newer_version(desk: Desk, at: Place) -> None:
+    newer_schema(at)
+    desk.world.add_function("payments", {})
+    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
+    desk.run("start", other)
+    told: dict[str, Any] = {}
+    for verb in ("tick", "status"):
+        desk.world.clock.advance(MINUTE)
+        told[verb] = desk.run(verb).out
+    assert all("payments#1  progressing" in text for text in told.values())

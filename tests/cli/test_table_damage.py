@@ -1,0 +1,159 @@
+"""A table that is missing, throttled or forbidden: one line says what, where and what now."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.aws import Clients
+from controller.adapters.clock import SystemClock
+from controller.adapters.dynamodb.table import create_table
+from controller.errors import Exit
+from tests.adapters.odd_dynamodb import an_error
+from tests.cli.conftest import Desk
+from tests.cli.test_store_damage import (
+    UNREADABLE,
+    UNWRITABLE,
+    VERBS,
+    WITHOUT_A_STORE,
+    lines,
+)
+from tests.emulator import REGION
+from tests.simulation.worlds import MINUTE
+from tests.stage import SHORT
+
+WRITES = ("UpdateItem", "TransactWriteItems")
+READS = ("GetItem", "Query", "Scan")
+
+
+@dataclass
+class Place:
+    """A table, and what DynamoDB refuses of it: nothing, until something is done to it."""
+
+    client: Any
+
+    def refuse(self, code: str, *operations: str) -> None:
+        def refusing(model: Any, **_: Any) -> None:
+            if model.name in operations:
+                raise an_error(code, 400)
+
+        self.client.meta.events.register("before-call.dynamodb", refusing, unique_id=code)
+
+    def restore(self, code: str) -> None:
+        self.client.meta.events.unregister("before-call.dynamodb", unique_id=code)
+
+
+THROTTLED, DENIED = "ProvisionedThroughputExceededException", "AccessDeniedException"
+
+
+def missing(at: Place) -> None:
+    at.client.update_table(TableName="rollouts", DeletionProtectionEnabled=False)
+    at.client.delete_table(TableName="rollouts")
+
+
+def throttled(at: Place) -> None:
+    at.refuse(THROTTLED, *READS, *WRITES)
+
+
+def throttled_for_writes(at: Place) -> None:
+    at.refuse(THROTTLED, *WRITES)
+
+
+def forbidden(at: Place) -> None:
+    at.refuse(DENIED, *READS, *WRITES)
+
+
+def forbidden_to_write(at: Place) -> None:
+    at.refuse(DENIED, *WRITES)
+
+
+MAKE = "there is no table rollouts in us-east-1: check the name, or make it: rolloutctl store init"
+SLOW = "table rollouts): ProvisionedThroughputExceededException: Provisioned"
+GRANT = "table rollouts): AccessDeniedException: AccessDeniedException was said; grant the action"
+ABSENT = (Exit.USAGE,) * 4
+TABLE = [
+    (missing, MAKE, ABSENT),
+    (throttled, SLOW, UNREADABLE),
+    (throttled_for_writes, SLOW, UNWRITABLE),
+    (forbidden, GRANT, UNREADABLE),
+    (forbidden_to_write, GRANT, UNWRITABLE),
+]
+CASES = [
+    pytest.param(damage, verb, status, said, id=f"{damage.__name__.replace('_', ' ')}: {name}")
+    for damage, said, statuses in TABLE
+    for verb, status in zip(VERBS, statuses, strict=True)
+    for name in [verb.partition(" ")[0]]
+]
+
+
+@pytest.fixture
+def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A table in which `orders` stands at 10 %."""
+    with mock_aws():
+        client = Session("test", "test", region_name=REGION).client("dynamodb")
+        create_table(client, "rollouts", SystemClock())
+        monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
+
+        def get(_: Clients, service: str) -> Any:
+            return client if service == "dynamodb" else desk.world.client(service)
+
+        monkeypatch.setattr(Clients, "get", get)
+        assert desk.run("start", desk.policy).status == Exit.DONE
+        desk.world.clock.advance(MINUTE)
+        yield Place(client)
+
+
+@pytest.mark.parametrize(("damage", "verb", "status", "said"), CASES)
+def test_one_line_says_what_happened_to_what_and_what_now(
+    desk: Desk, at: Place, damage: Callable[[Place], None], verb: str, status: Exit, said: str
+) -> None:
+    desk.world.add_function("payments", {})
+    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
+    damage(at)
+    ended = desk.run(*verb.format(other=other).split())
+    assert ended.status == status
+    works = status is Exit.DONE and verb != "rollback orders"
+    assert len(lines(ended, said)) == (0 if works else 1)
+    lowered = verb == "rollback orders" and status is Exit.DONE
+    assert desk.weight == (0 if lowered else 10)
+    if verb == "rollback orders":
+        told = "0 % is in force, but it could not be recorded: " if lowered else WITHOUT_A_STORE
+        assert len(lines(ended, told)) == 1
+
+
+@pytest.mark.parametrize("damage", [one for one, *_ in TABLE], ids=lambda one: one.__name__)
+def test_a_policy_file_rolls_back_whatever_happened_to_the_table(
+    desk: Desk, at: Place, damage: Callable[[Place], None]
+) -> None:
+    damage(at)
+    ended = desk.run("rollback", desk.policy)
+    assert (ended.status, desk.weight) == (Exit.DONE, 0)
+
+
+@pytest.mark.parametrize(
+    "damage", [throttled, throttled_for_writes, forbidden, forbidden_to_write],
+    ids=lambda one: one.__name__,
+)  # fmt: skip
+def test_what_was_readable_before_is_readable_after(
+    desk: Desk, at: Place, damage: Callable[[Place], None]
+) -> None:
+    before = desk.run("history", "orders", "--json").data
+    damage(at)
+    for verb in ("tick", "status", "promote orders --reason seen", "rollback orders"):
+        desk.run(*verb.split())
+    for code in (THROTTLED, DENIED):
+        at.restore(code)
+    assert desk.run("history", "orders", "--json").data == before
+    assert desk.run("tick").status in (Exit.DONE, Exit.ROLLED_BACK)
+
+
+def test_no_item_ever_ends_by_itself(at: Place) -> None:
+    """No store trusts a TTL: a rollout that is watched for days must not be gone one night."""
+    told = at.client.describe_time_to_live(TableName="rollouts")["TimeToLiveDescription"]
+    assert told["TimeToLiveStatus"] == "DISABLED"
+    items = at.client.scan(TableName="rollouts")["Items"]
+    assert items
+    assert not [name for item in items for name in item if "ttl" in name or "expire" in name]

@@ -1,0 +1,47 @@
+"""Calls to AWS and their answers, as a proxy sees them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+_LAMBDA: Final = {"GET": "GetFunctionConfiguration", "PUT": "UpdateFunctionConfiguration"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to AWS, or one more try of it: all tries have the same `invocation`."""
+
+    operation: str
+    invocation: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What answers a call: HTTP status, headers and content."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+Wanted: TypeAlias = Callable[[Call], bool]
+
+
+def named(operation: str) -> Wanted:
+    """Return what tells whether a call is of `operation`."""
+    return lambda call: call.operation == operation
+
+
+def call_of(command: str, path: str, headers: Message, body: bytes) -> Call:
+    """Return the call that an HTTP request is."""
+    return Call(_operation(command, path, headers), headers.get("amz-sdk-invocation-id", ""), body)
+
+
+def _operation(command: str, path: str, headers: Message) -> str:
+    if target := headers.get("X-Amz-Target", ""):
+        return target.partition(".")[2]
+    last = urlsplit(path).path.rpartition("/")[2]
+    return _LAMBDA.get(command, command) if last == "configuration" else f"{command} {last}"

@@ -1,0 +1,107 @@
+"""What a network and AWS do to calls that an emulator answers well, for the proxy to do it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from tests.e2e.calls import Call, Reply
+
+
+class Exchange(Protocol):
+    """One try of a call, as the proxy has it in its hands."""
+
+    call: Call
+
+    def carry_out(self) -> Reply:
+        """Let the emulator do what is asked, and return what it answers."""
+        ...
+
+    def answer(self, reply: Reply, *, length: int | None = None) -> None:
+        """Send `reply` to whoever asked, and say that it has this length."""
+        ...
+
+    def cut(self, *, reset: bool = False) -> None:
+        """Break the connection, politely or not."""
+        ...
+
+
+Fault: TypeAlias = Callable[[Exchange], None]
+
+
+def never_made(exchange: Exchange) -> None:
+    """The call never arrives, and its connection ends."""
+    exchange.cut()
+
+
+def reset(exchange: Exchange) -> None:
+    """The call never arrives: the connection is reset."""
+    exchange.cut(reset=True)
+
+
+def answer_lost(exchange: Exchange) -> None:
+    """The call is carried out, and its connection ends before the answer."""
+    exchange.carry_out()
+    exchange.cut()
+
+
+def answer_reset(exchange: Exchange) -> None:
+    """The call is carried out, and its connection is reset instead of an answer."""
+    exchange.carry_out()
+    exchange.cut(reset=True)
+
+
+def slow(seconds: float) -> Fault:
+    """The call is carried out, and the answer comes so late."""
+
+    def late(exchange: Exchange) -> None:
+        reply = exchange.carry_out()
+        time.sleep(seconds)
+        exchange.answer(reply)
+
+    return late
+
+
+def refused(status: int, code: str, words: str = "Rate exceeded") -> Fault:
+    """The call is refused as AWS does, whatever the protocol of its service."""
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.answer(_refusal(status, code, words))
+
+    return refuse
+
+
+def page(status: int = 200) -> Fault:
+    """Something answers that is not AWS, as a proxy or a captive portal does."""
+
+    def show(exchange: Exchange) -> None:
+        html = b"<html><body>Please log in</body></html>"
+        exchange.answer(Reply(status, {"Content-Type": "text/html"}, html))
+
+    return show
+
+
+def half(exchange: Exchange) -> None:
+    """The call is carried out, and its connection ends in the middle of the answer."""
+    reply = exchange.carry_out()
+    exchange.answer(_half_of(reply), length=len(reply.content))
+    exchange.cut()
+
+
+def garbled(exchange: Exchange) -> None:
+    """The call is carried out, and what arrives as its answer makes no sense."""
+    exchange.answer(_half_of(exchange.carry_out()))
+
+
+def _half_of(reply: Reply) -> Reply:
+    return Reply(reply.status, reply.headers, reply.content[: len(reply.content) // 2])
+
+
+def _refusal(status: int, code: str, words: str) -> Reply:
+    """Return the error as all JSON protocols of AWS understand it: a header, or `__type`."""
+    headers: Mapping[str, str] = {
+        "Content-Type": "application/x-amz-json-1.0",
+        "x-amzn-ErrorType": code,
+        "x-amzn-RequestId": "refused-by-the-proxy",
+    }
+    return Reply(status, headers, json.dumps({"__type": code, "message": words}).encode())

@@ -1,0 +1,94 @@
+"""A role of the emulator: it may do what one IAM policy says, and acts by session keys."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.e2e.account import Account
+
+Document: TypeAlias = Mapping[str, Any]
+# An action, and the ARN that it is asked of.
+Grant: TypeAlias = tuple[str, str]
+
+
+def make_role(iam: Any, name: str, trusted: Mapping[str, str]) -> str:
+    """Make the role `name`, which `trusted` may assume, and return its ARN."""
+    trust = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
+    document = {"Version": "2012-10-17", "Statement": [trust]}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
+    return str(made["Role"]["Arn"])
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role in `account`, and the environment of this process, in which it acts."""
+
+    account: Account
+    monkeypatch: pytest.MonkeyPatch
+
+    def may(self, document: Document) -> None:
+        """From now on this process acts as the role, which may do what `document` says."""
+        iam, sts = (self.account.client(service) for service in ("iam", "sts"))
+        arn = make_role(iam, "rolloutctl", {"AWS": "*"})
+        iam.put_role_policy(
+            RoleName="rolloutctl", PolicyName="least", PolicyDocument=json.dumps(document)
+        )
+        keys = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        self.monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["AccessKeyId"])
+        self.monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SecretAccessKey"])
+        self.monkeypatch.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+def grants(document: Document) -> Iterator[Grant]:
+    """Yield what `document` allows."""
+    for statement in document["Statement"]:
+        for action in statement["Action"]:
+            for resource in statement["Resource"]:
+                yield action, resource
+
+
+# The emulator takes one call for another when it asks IAM.
+_ASKED_AS = {"lambda:ListProvisionedConcurrencyConfigs": "lambda:GetFunction"}
+
+
+def of(granted: Sequence[Grant]) -> Document:
+    """Return the document with which the emulator allows what is `granted`, and nothing else."""
+    statements = [
+        {"Effect": "Allow", "Action": [_ASKED_AS.get(action, action)], "Resource": [on]}
+        for action, on in granted
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+def asked(service: str, operation: str, request: Mapping[str, Any], account: str) -> set[Grant]:
+    """Return what IAM looks up for one call; a transaction is what it is made of."""
+    match service, operation:
+        case "dynamodb", "TransactWriteItems":
+            return {
+                (f"dynamodb:{kind}Item", _table(one, account))
+                for part in request["TransactItems"]
+                for kind, one in part.items()
+            }
+        case "dynamodb", _:
+            return {(f"dynamodb:{operation}", _table(request, account))}
+        case "lambda", _:
+            name = f"function:{request['FunctionName']}"
+            return {(f"lambda:{operation}", f"arn:aws:lambda:us-east-1:{account}:{name}")}
+        case "sts", "GetCallerIdentity":
+            return set()  # STS answers whoever has credentials
+        case _:
+            return {(f"{service}:{operation}", "*")}
+
+
+def _table(request: Mapping[str, Any], account: str) -> str:
+    index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+    return f"arn:aws:dynamodb:us-east-1:{account}:table/{request['TableName']}{index}"

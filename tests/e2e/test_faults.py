@@ -1,0 +1,243 @@
+"""Throttling, outages and broken networks, met by the program with the real retries of botocore."""
+
+from collections.abc import Sequence
+from itertools import cycle, repeat
+
+import pytest
+
+from controller.adapters.aws import ATTEMPTS
+from tests.e2e.account import OTHERS, POLICY
+from tests.e2e.calls import Wanted, named
+from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.faults import (
+    Fault,
+    answer_lost,
+    answer_reset,
+    garbled,
+    half,
+    never_made,
+    page,
+    refused,
+    reset,
+    slow,
+)
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy
+from tests.e2e.table import ON_A_TABLE, ON_BOTH_STORES, Table, saves_a_rollout, takes_a_rollout
+
+pytestmark = pytest.mark.ministack
+
+READ, RAISE, MEASURE = (
+    named("GetFunctionConfiguration"), named("UpdateFunctionConfiguration"), named("GetMetricData"),
+)  # fmt: skip
+PATIENCE_S = 2.0  # instead of botocore's ten seconds for a read
+
+# As each service spells it: Lambda has a code of its own, CloudWatch and DynamoDB answer with 400.
+TOO_MANY = refused(429, "TooManyRequestsException")
+THROTTLED = refused(400, "ThrottlingException")
+OVER_CAPACITY = refused(400, "ProvisionedThroughputExceededException")
+BROKEN = refused(500, "InternalFailure", "it is us")
+UNAVAILABLE = refused(503, "ServiceUnavailable", "come back later")
+
+
+def words(answer: Answer) -> list[str]:
+    """Return what was said on stderr to a person, line by line; the log is not for them."""
+    return [line for line in answer.err.splitlines() if not line.startswith("{")]
+
+
+# --- what a tick survives -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "faults"),
+    [
+        pytest.param(READ, [TOO_MANY, BROKEN, reset], id="a look at the function"),
+        pytest.param(MEASURE, [THROTTLED, UNAVAILABLE, never_made], id="the measurements"),
+        pytest.param(takes_a_rollout, [OVER_CAPACITY, BROKEN], id="the lease"),
+        pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
+        pytest.param(READ, [slow(PATIENCE_S + 1)], id="a look that is answered too late"),
+    ],
+)
+@ON_A_TABLE
+def test_a_tick_is_as_any_other_although_aws_fails_for_a_moment_in(
+    started: Desk, program: Program, watched: Proxy, wanted: Wanted, faults: Sequence[Fault]
+) -> None:
+    before = Table.of(started.account)
+    started.serve(10 * MINUTE)
+    spoiled = watched.spoil(wanted, faults)
+
+    answer = program.at(started.now, PATIENCE_S).run("tick", "--json")
+
+    assert (answer.status, answer.count("tick_completed")) == (0, 1)
+    assert answer.data["rollouts"][0]["reason"] == "baking"
+    assert len(spoiled.met) == len(faults)
+    assert len({call.invocation for call in spoiled.met}) == 1  # all of them tries of one call
+    assert Table.of(started.account).version == before.version + 1
+    assert started.tick().status == 0  # nobody has the rollout
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(answer_lost, id="its connection ended"),
+        pytest.param(answer_reset, id="its connection was reset"),
+        pytest.param(slow(PATIENCE_S + 1), id="it came too late"),
+        pytest.param(half, id="half of it came"),
+        pytest.param(garbled, id="it made no sense"),
+    ],
+)
+@ON_A_TABLE
+def test_a_raise_whose_answer_was_lost_is_known_by_what_the_function_shows(
+    started: Desk, program: Program, watched: Proxy, lost: Fault
+) -> None:
+    started.serve(72 * MINUTE)
+    watched.spoil(RAISE, [lost])
+
+    answer = program.at(started.now, PATIENCE_S).run("tick")
+
+    assert answer.status == 0
+    writes = watched.answers_to("UpdateFunctionConfiguration")
+    assert writes[-1:] in ([412], [409], [200])  # its own first write was in the way of the second
+    assert started.account.pair() == ("50", "false")
+    assert started.account.others() == OTHERS
+    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+
+
+@pytest.mark.parametrize(
+    "lost", [answer_lost, answer_reset, BROKEN], ids=["ended", "reset", "refused"]
+)
+@ON_A_TABLE
+def test_a_save_that_is_sent_twice_counts_once(
+    started: Desk, program: Program, watched: Proxy, lost: Fault
+) -> None:
+    before = Table.of(started.account)
+    started.serve(72 * MINUTE)
+    watched.spoil(named("TransactWriteItems"), [lost])
+
+    assert program.at(started.now).run("tick").status == 0
+
+    sent = [call for call in watched.tries if call.operation == "TransactWriteItems"]
+    assert [call.body for call in sent[:2]] == [sent[0].body] * 2  # with the same token
+    after = Table.of(started.account)
+    assert (after.version, after.entries) == (before.version + 2, [*before.entries, 3, 4])
+    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+
+
+# --- what it gives up ---------------------------------------------------------------------------
+
+
+def test_a_call_is_tried_four_times_and_then_the_tick_says_what_failed(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    started.serve(10 * MINUTE)
+    spoiled = watched.spoil(MEASURE, repeat(THROTTLED))
+
+    answer = program.at(started.now).run("tick", "--json")
+
+    assert len(spoiled.met) == ATTEMPTS == 4
+    assert answer.status == 0  # silence is held, not failed
+    (story,) = [one for one in answer.events if one["event"] == "metrics_unavailable"]
+    assert "ThrottlingException" in story["problem"]
+    assert "run again in a moment" in story["problem"]
+    assert started.account.pair() == ("10", "false")
+
+
+@ON_BOTH_STORES
+def test_lowering_goes_on_through_throttling_resets_and_lost_answers_until_it_is_at_0(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    started.serve(30 * MINUTE, failing=3)
+    given_up = [TOO_MANY] * ATTEMPTS  # by botocore, and not by the loop that lowers
+    spoiled = watched.spoil(RAISE, [*given_up, reset, BROKEN, never_made, TOO_MANY, reset])
+    looks = watched.spoil(READ, [TOO_MANY, reset])
+
+    answer = program.at(started.now).run("tick")
+
+    assert (len(spoiled.met), len(looks.met)) == (9, 2)
+    assert answer.status == 0
+    assert answer.count("call_retried") >= 1
+    assert started.account.pair() == ("0", "false")
+    assert started.account.others() == OTHERS
+    assert started.kinds() == ["started", "settled", "rolling_back", "rolled_back"]
+
+
+def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    watched.spoil(RAISE, [UNAVAILABLE, TOO_MANY, answer_lost])
+
+    answer = program.at(started.now).run("rollback", ROLLOUT, "--json")
+
+    assert (answer.status, answer.data["phase"]) == (0, "rolled_back")
+    assert started.account.pair() == ("0", "false")
+
+
+# --- how it is told -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [
+        pytest.param([TOO_MANY], "TooManyRequestsException", id="throttling"),
+        pytest.param([BROKEN, UNAVAILABLE], "", id="failures of AWS"),
+        pytest.param([reset, never_made], "Connection", id="a broken network"),
+        pytest.param([page(200)], "what answered is not AWS", id="a page of something else"),
+        pytest.param([page(502)], "502", id="a page of a gateway"),
+        pytest.param([half], "Connection", id="half an answer"),
+        pytest.param([garbled], "what answered is not AWS", id="an answer without sense"),
+    ],
+)
+def test_a_function_that_cannot_be_read_is_told_in_one_sentence(
+    started: Desk, program: Program, watched: Proxy, faults: Sequence[Fault], code: str
+) -> None:
+    started.serve(10 * MINUTE)
+    watched.spoil(READ, cycle(faults))
+
+    answer = program.at(started.now).run("tick", "--json")
+
+    assert answer.status == 1
+    (rollout,) = answer.data["rollouts"]
+    assert rollout["reason"] == "target_unreadable"
+    assert "the target cannot be read; traffic stays where it is: " in rollout["sentence"]
+    assert code in rollout["sentence"]
+    assert "\n" not in rollout["sentence"]
+    assert words(answer) == []
+    assert started.account.pair() == ("10", "false")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([OVER_CAPACITY], id="throttling"),
+        pytest.param([never_made, BROKEN], id="a broken network"),
+        pytest.param([page(200)], id="a page of something else"),
+        pytest.param([half], id="half an answer"),
+        pytest.param([garbled], id="an answer without sense"),
+    ],
+)
+@ON_A_TABLE
+def test_a_table_that_does_not_answer_is_told_in_one_line(
+    started: Desk, program: Program, watched: Proxy, faults: Sequence[Fault]
+) -> None:
+    watched.spoil(lambda call: call.operation in ("Query", "GetItem"), cycle(faults))
+
+    answer = program.at(started.now).run("tick")
+
+    assert answer.status == 1
+    (line,) = words(answer)
+    assert line.startswith("rolloutctl: cannot ")
+    assert "dynamodb:Query, table rollouts" in line
+    assert "Traceback" not in answer.err
+
+
+def test_a_start_in_an_outage_touches_nothing_and_says_so_in_one_line(
+    desk: Desk, program: Program, watched: Proxy
+) -> None:
+    watched.spoil(READ, cycle([UNAVAILABLE, reset]))
+
+    answer = program.at(desk.now).run("start", POLICY)
+
+    assert answer.status == 2
+    (line,) = words(answer)
+    assert "could not be read (lambda:GetFunctionConfiguration)" in line
+    assert desk.account.pair() == ("0", "false")

@@ -1,0 +1,118 @@
+"""What each kind of role is for, walked through once at the desk."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from controller.bootstrap.iam import Job
+from tests.e2e.account import BOOLEAN, PERCENTAGE, POLICY
+from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.table import URL
+
+OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are moved to
+
+# Each command, and whether it did what the role is for.
+Taken: TypeAlias = Iterator[tuple[Answer, bool]]
+
+_DIRECT: Final = next(
+    line for line in POLICY.read_text().splitlines(keepends=True) if line.startswith("  direct:")
+)
+_FIXED: Final = {"{frozen: direct, over: 24h}": "{fixed: 240}", _DIRECT: ""}  # without a day to look back at
+_SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """prepare: what somebody else has done before. take: what the role does.
+
+    store: which one it does it in, where rollouts are kept in tables.
+    """
+
+    prepare: Callable[[Desk], object]
+    take: Callable[[Desk], Taken]
+    store: str = URL
+
+
+def _started(desk: Desk) -> None:
+    assert desk.run("store", "init").status == 0
+    desk.start(desk.another_policy(**_FIXED))
+
+
+def _ended(desk: Desk, store: str) -> None:
+    """A rollout of another name that was rolled back, and still holds both variables."""
+    older = desk.another_policy(**_FIXED, **{"name: execution-api": "name: older"})
+    assert desk.run("store", "init", "--store", store).status == 0
+    desk.start(older, "--store", store)
+    assert desk.run("rollback", "older", "--store", store).status == 0
+    desk.move_clock(MINUTE)
+
+
+def _tick(desk: Desk) -> Taken:
+    """A raise, a rollback, another hand that undoes it, and what the drain shows."""
+    desk.serve(72 * MINUTE)
+    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("50", "false")
+    desk.serve(30 * MINUTE, failing=3)
+    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
+    desk.account.change(**{PERCENTAGE: "50"})
+    desk.move_clock(MINUTE)
+    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
+    yield (answer := desk.run("tick", ROLLOUT)), answer.status == 0
+
+
+def _start(desk: Desk) -> Taken:
+    """A start that takes the target over from an older rollout, which held one variable more."""
+    hour = [desk.now - hours * HOUR for hours in (3, 2)]
+    desk.account.call_directly(*hour)
+    window = "from: {:%Y-%m-%dT%H:%M:00Z}, to: {:%Y-%m-%dT%H:%M:00Z}".format(*hour)
+    answer = desk.run("start", desk.another_policy(**{"over: 24h": window}, **_SMALLER))
+    went = answer.status == 0 and "AccessDenied" not in answer.out
+    yield answer, went and desk.account.pair()[0] == "10"
+
+
+def _people(desk: Desk) -> Taken:
+    """All that a person asks for, and a promotion that is refused because the gate fails."""
+    for verb in ("pause", "resume"):
+        yield (answer := desk.run(verb, ROLLOUT)), answer.status == 0
+    yield from _look(desk)
+    desk.serve(30 * MINUTE, failing=3)
+    answer = desk.run("promote", ROLLOUT, "--reason", "in a hurry")
+    yield answer, desk.account.pair()[0] != "50"
+    yield (answer := desk.run("rollback", ROLLOUT)), answer.status == 0
+
+
+def _look(desk: Desk) -> Taken:
+    looks = [["status"], ["status", "--all"]]
+    looks += [[verb, ROLLOUT] for verb in ("status", "history", "replay")]
+    for words in looks:
+        yield (answer := desk.run(*words)), answer.status == 0
+
+
+def _init(desk: Desk) -> Taken:
+    yield (answer := desk.run("store", "init")), answer.status == 0
+
+
+def _leaving(desk: Desk) -> None:
+    _started(desk)
+    assert desk.run("store", "init", "--store", OTHER_URL).status == 0
+
+
+def _arriving(desk: Desk) -> None:
+    """Another table has an older rollout of the same target, which held one variable more."""
+    _ended(desk, OTHER_URL)
+    assert desk.run("store", "init").status == 0
+    desk.start(desk.another_policy(**_FIXED, **_SMALLER))
+
+
+def _copy(desk: Desk) -> Taken:
+    yield (answer := desk.run("store", "copy", URL, OTHER_URL)), answer.status == 0
+
+
+WALKS: Final[Mapping[Job, Walk]] = {
+    Job.TICK: Walk(_started, _tick),
+    Job.START: Walk(lambda desk: _ended(desk, URL), _start),
+    Job.PEOPLE: Walk(_started, _people),
+    Job.LOOK: Walk(_started, _look),
+    Job.STORE_INIT: Walk(lambda _: None, _init),
+    Job.COPY_FROM: Walk(_leaving, _copy),
+    Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
+}

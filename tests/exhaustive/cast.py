@@ -1,0 +1,144 @@
+"""Who acts in a small world: ticks, people, a deployment, and time itself."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, cast
+
+from botocore.exceptions import ClientError
+
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.by_hand import lower_and_confirm
+from controller.carrying import Visit
+from controller.core.asked import Ask, Verb
+from controller.core.effects import Notice
+from controller.core.policy import LambdaEnv
+from controller.core.rollout import Rollout
+from controller.looking import Looking
+from controller.ports import Clock, OpenTarget
+from controller.runner import Runner, Ticked
+from controller.simulation.chaos.process import Process
+from controller.simulation.chaos.truth import BARE, DEPLOY, PERSON, START, TIME
+from controller.start import Request, Started, start
+from tests.exhaustive.programs import Program
+from tests.exhaustive.small_world import SmallWorld
+
+# Longer than a lease: whoever had one has it no more.
+A_WHILE: Final = timedelta(minutes=3)
+TRY_AGAIN: Final = timedelta(seconds=5)
+
+
+CHANGES: Final = "changes the function"
+
+
+class Heard(NamedTuple):
+    """What people were told."""
+
+    rollout: Rollout
+    notice: Notice
+
+
+class Everybody:
+    """Hears every notice; the answer tells the search what was said."""
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Hear `notice`."""
+        heard: Any = Heard(rollout, notice)
+        return cast("None", heard)
+
+
+def runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
+    """Return a runner on the real adapters and store, in the hands of `process`."""
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        client = process.client(world.client(), "lambda")
+        return LambdaEnvTarget(client, target, clock, lambda _least, most: most)
+
+    metrics = CloudWatchMetrics(process.client(world.client(), "cloudwatch"))
+    store = process.store(world.store(process.name))
+    notifier = process.notifier(Everybody())
+    return Runner(Looking(store, open_target, metrics, clock), notifier, by="tester")
+
+
+def tick(world: SmallWorld, name: str = "tick") -> Program:
+    """Return a tick of everything that is active."""
+
+    def body(process: Process, clock: Clock) -> Ticked:
+        return runner(world, process, clock).tick_active()
+
+    return Program(name, body, world.clock)
+
+
+def starting(world: SmallWorld, name: str = "start", *, adopt: bool = False) -> Program:
+    """Return the start of the world's policy."""
+    request = Request(world.policy, adopt=adopt)
+
+    def body(process: Process, clock: Clock) -> Started:
+        return start(runner(world, process, clock), request)
+
+    return Program(name, body, world.clock, START)
+
+
+def asking(world: SmallWorld, ask: Ask) -> Program:
+    """Return what a person starts who asks something of the rollout."""
+    found = f"{world.policy.name}#1"
+
+    def body(process: Process, clock: Clock) -> Visit:
+        return runner(world, process, clock).ask(found, ask)
+
+    verb = f"{ask.verb} --{ask.way}" if ask.way else str(ask.verb)
+    return Program(verb.replace(" ", "-"), body, world.clock, verb)
+
+
+def bare_rollback(world: SmallWorld) -> Program:
+    """Return a person who rolls back by the names of the function and its variables."""
+
+    def body(process: Process, clock: Clock) -> None:
+        client = process.client(world.client(), "lambda")
+        target = LambdaEnvTarget(client, world.policy.target, clock, lambda _least, most: most)
+        lower_and_confirm(target, clock)
+
+    return Program("bare-rollback", body, world.clock, BARE)
+
+
+def hand(world: SmallWorld, act: Callable[[], None], name: str = PERSON) -> Program:
+    """Return another hand: it changes the function once, and again after a while if refused."""
+
+    def body(process: Process, clock: Clock) -> None:
+        try:
+            process.cross("hand", CHANGES, act)
+        except ClientError:
+            clock.sleep(TRY_AGAIN)
+            process.cross("hand", CHANGES, act)
+
+    return Program(name, body, world.clock)
+
+
+def sets(world: SmallWorld, weight: int) -> Program:
+    """Return a person who sets a weight by hand."""
+    return hand(world, lambda: world.set_weight(weight))
+
+
+def time(world: SmallWorld) -> Program:
+    """Return time that passes while others are in the midst of something."""
+
+    def body(process: Process, clock: Clock) -> None:
+        process.cross("time", "passes", lambda: world.clock.advance(A_WHILE))
+
+    return Program(TIME, body, world.clock)
+
+
+HANDS: Final[Mapping[str, Callable[[SmallWorld], Program]]] = {
+    "a weight between the steps": lambda world: sets(world, 50),
+    "a weight below the first": lambda world: sets(world, 5),
+    "the first weight": lambda world: sets(world, 10),
+    "all traffic": lambda world: sets(world, 100),
+    "no traffic": lambda world: sets(world, 0),
+    "a deployment": lambda world: hand(world, world.deploy, DEPLOY),
+    "a resume that keeps": lambda world: asking(world, Ask(Verb.RESUME, "so", "keep")),
+    "a pause": lambda world: asking(world, Ask(Verb.PAUSE, "wait")),
+    "a resume": lambda world: asking(world, Ask(Verb.RESUME, "go on")),
+    "a promotion": lambda world: asking(world, Ask(Verb.PROMOTE, "seen by eye")),
+    "a rollback": lambda world: asking(world, Ask(Verb.ROLLBACK, "enough")),
+    "a bare rollback": bare_rollback,
+}

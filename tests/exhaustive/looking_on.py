@@ -1,0 +1,112 @@
+"""What a step has changed for all, told from what was shared before and after it."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
+
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.core import codec
+from controller.core.evidence import evidence_of
+from controller.core.findings import Verdict, gate
+from controller.core.history import Entry
+from controller.core.judge import judge, needs
+from controller.core.judge.queries import JUDGED
+from controller.core.observation import Observation, Unreadable
+from controller.core.policy import LambdaEnv
+from controller.core.rollout import Rollout
+from controller.simulation.chaos.truth import (
+    TIME,
+    InForce,
+    Judged,
+    Saved,
+    Wrote,
+    may_be_full,
+    meant_by,
+)
+from tests.exhaustive.small_world import Shared, SmallWorld
+from tests.exhaustive.tale import Told
+
+_ID, _POLICY, _STATE = 0, 10, 11
+WRITES: Final = frozenset({"UpdateFunctionConfiguration", "changes the function"})
+
+
+def changes(
+    before: Shared, after: Shared, by: str, operation: str, target: LambdaEnv
+) -> Iterator[Told]:
+    """Yield what `operation` of `by` has changed, of the function first."""
+    if before.updates != after.updates:
+        yield from _of_function(before, after, by, operation in WRITES, target)
+    if before.rows is not after.rows:
+        yield from _of_store(before, after, by)
+
+
+def _of_function(
+    before: Shared, after: Shared, by: str, wrote: bool, target: LambdaEnv
+) -> Iterator[Told]:
+    was, now = before.variables(), after.variables()
+    if wrote:
+        yield f"{by} wrote {after.now} {after.function}", Wrote(
+            after.now,
+            by,
+            was,
+            now,
+            meant_by(target, was),
+            meant_by(target, now),
+            stored(before),
+            before.of_function("revision"),
+            may_be_full(target, was),
+        )
+    if after.of_function("status") != "InProgress":
+        weight = meant_by(target, dict(after.of_function("served")))
+        yield f"in force {after.now} {weight}", InForce(after.now, TIME, weight)
+
+
+def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:
+    was = {row[_ID]: row for row in before.rows[0]}
+    for row in after.rows[0]:
+        old = was.get(row[_ID])
+        if old is not None and old[_STATE] == row[_STATE]:
+            continue
+        known, entries = _history(before, row[_ID]), _history(after, row[_ID])
+        kept = entries[: len(known)] == known
+        gained = tuple(_entry(row[_ID], text) for text in entries[len(known) :])
+        past = None if old is None else _rollout(old[_ID], old[_STATE], old[_POLICY])
+        rollout = _rollout(row[_ID], row[_STATE], row[_POLICY])
+        owned = dict(after.rows[2])
+        owners = {lock: owned.get(lock) for lock in rollout.locks}
+        saved = Saved(after.now, by, past, rollout, gained, kept, owners)
+        yield f"{by} saved {after.now} {kept} {row[_STATE]}", saved
+
+
+def failing(world: SmallWorld, shared: Shared, by: str) -> Iterator[Told]:
+    """Yield which rollouts fail by what the metrics of `world` answer where it stands now."""
+    source = CloudWatchMetrics(world.client())
+    for one in stored(shared):
+        wants = needs(one, shared.now)
+        if one.phase not in JUDGED or not wants.queries:
+            continue
+        answer = source.read(wants.queries.values(), wants.span)
+        series = {key: answer[query] for key, query in wants.queries.items()}
+        evidence = evidence_of(one, Observation(Unreadable(""), series), shared.now)
+        if evidence is not None and gate(judge(evidence)) is Verdict.FAIL:
+            words = f"{by} saw {one.id} fail {shared.now}"
+            yield words, Judged(shared.now, by, one.id, Verdict.FAIL)
+
+
+def stored(shared: Shared) -> tuple[Rollout, ...]:
+    """Return all rollouts as they are stored."""
+    return tuple(_rollout(row[_ID], row[_STATE], row[_POLICY]) for row in shared.rows[0])
+
+
+def _history(shared: Shared, rollout_id: str) -> Sequence[str]:
+    return [text for one, _, text in shared.rows[1] if one == rollout_id]
+
+
+@cache
+def _rollout(rollout_id: str, state: str, policy: str) -> Rollout:
+    return codec.load(rollout_id, state, policy)
+
+
+@cache
+def _entry(rollout_id: str, text: str) -> Entry:
+    return codec.load_entry(rollout_id, text)

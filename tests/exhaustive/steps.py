@@ -1,0 +1,80 @@
+"""Steps of processes from any situation, each taken once and remembered."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from tests.exhaustive.programs import Answer, Onward, Program, Standing, answer_of
+from tests.exhaustive.small_world import Shared, SmallWorld
+from tests.exhaustive.tale import Told
+from tests.exhaustive.telling import Step, began, ended, stepped
+
+CALM: Final = timedelta(minutes=2)
+
+
+class Steps:
+    """The steps that processes take in `world`; equal situations are one and the same object."""
+
+    def __init__(self, world: SmallWorld) -> None:
+        self._world = world
+        self._pool: dict[Shared, Shared] = {}
+        self._taken: dict[tuple[int, int], Step] = {}
+        self._calmed: dict[tuple[str, int], tuple[Shared, Sequence[Told]]] = {}
+
+    def same(self, shared: Shared) -> Shared:
+        """Return the one object that stands for all that equal `shared`."""
+        return self._pool.setdefault(shared, shared)
+
+    def now(self) -> Shared:
+        """Return what the world shows now."""
+        return self.same(self._world.keep())
+
+    def begun(self, program: Program, shared: Shared) -> Standing:
+        """Return where a process stands that begins now."""
+        return program.begun(shared.now, self._from(program, shared))
+
+    def next(self, program: Program, here: Standing, shared: Shared) -> tuple[Step, Standing]:
+        """Return the next step of a process, and where it stands then."""
+        step = self._step(program, here, shared)
+        return step, program.went_on(here, step.answer, self._from(program, step.after))
+
+    def calmed(self, tick: Program, shared: Shared) -> tuple[Shared, Sequence[Told]]:
+        """Return what `tick` makes of `shared` a while later, undisturbed, and what it tells."""
+        key = tick.name, id(shared)
+        if key not in self._calmed:
+            self._world.put_back(shared)
+            self._world.clock.advance(CALM)
+            self._calmed[key] = self._alone(tick, self.now())
+        return self._calmed[key]
+
+    def _alone(self, program: Program, shared: Shared) -> tuple[Shared, Sequence[Told]]:
+        told = began(program, shared.now)
+        here = self.begun(program, shared)
+        while not here.over:
+            step, here = self.next(program, here, shared)
+            shared = step.after
+            told += [*step.seen, *step.quiet]
+        return shared, [*told, *ended(program, shared.now, (), here)]
+
+    def _step(self, program: Program, here: Standing, shared: Shared) -> Step:
+        """Return what becomes of the next step of a process where `shared` is what is shared."""
+        key = id(here), id(shared)
+        if key not in self._taken:
+            assert here.proceed is not None
+            assert here.crossing is not None
+            self._world.put_back(shared)
+            answer = answer_of(here.proceed, self._world.clock.now)
+            step = stepped(self._world, program, here.crossing, shared, answer)
+            self._taken[key] = step._replace(after=self.same(step.after))
+        return self._taken[key]
+
+    def _from(self, program: Program, shared: Shared) -> Onward:
+        """Return what goes on with a process alone, from where `shared` is what is shared."""
+
+        def onward(here: Standing) -> Answer:
+            nonlocal shared
+            step = self._step(program, here, shared)
+            shared = step.after
+            return step.answer
+
+        return onward

@@ -1,0 +1,86 @@
+"""What becomes known of a process with each of its steps, in the words of the invariants."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, TypeAlias
+
+from controller.errors import RolloutError
+from controller.simulation.chaos import truth
+from controller.simulation.chaos.process import PEOPLE, Crossing
+from tests.exhaustive.cast import Heard
+from tests.exhaustive.looking_on import changes, failing
+from tests.exhaustive.programs import Answer, Program, Standing
+from tests.exhaustive.small_world import Shared, SmallWorld
+from tests.exhaustive.tale import Told
+
+Quiet: TypeAlias = tuple[Told, ...]
+"""What is told with the next happening of a process that others could see, or at its end."""
+
+_NO_PROCESS: Final = frozenset({truth.PERSON, truth.DEPLOY, truth.TIME})
+
+
+class Step(NamedTuple):
+    """One step of a process: its answer, what is shared after it, what others could see of it.
+
+    quiet: what they could not.
+    """
+
+    answer: Answer
+    after: Shared
+    seen: Quiet
+    quiet: Quiet
+
+
+def began(program: Program, now: datetime) -> list[Told]:
+    """Tell that a process has begun, and on whose behalf."""
+    if program.kind in _NO_PROCESS:
+        return []
+    name = program.name
+    told: list[Told] = [(f"{name} began {now}", truth.Began(now, name))]
+    if program.verb:
+        told.append((f"{name} asked", truth.Asked(now, name, program.verb)))
+    return told
+
+
+def stepped(
+    world: SmallWorld, program: Program, crossing: Crossing, before: Shared, answer: Answer
+) -> Step:
+    """Tell of one step, after which `world` stands as it does now."""
+    after = world.keep()
+    name, operation = program.name, crossing.operation
+    seen = [*changes(before, after, name, operation, world.policy.target)]
+    if crossing.service == "cloudwatch" and not answer.failed:
+        seen += failing(world, after, name)
+    return Step(answer, after, tuple(seen), _quiet(program, crossing, after, answer))
+
+
+def _quiet(program: Program, crossing: Crossing, after: Shared, answer: Answer) -> Quiet:
+    now, name = after.now, program.name
+    if crossing.service == "lambda":
+        sound = not answer.failed and after.of_function("status") != "Failed"
+        words = f"{name} {crossing.operation} {sound} {now}"
+        return ((words, truth.Answered(now, name, crossing.operation, sound)),)
+    if crossing.service == PEOPLE and isinstance(answer.value, Heard):
+        words = f"{name} told {answer.value.notice} {now}"
+        return ((words, truth.Told(now, name, *answer.value)),)
+    return ()
+
+
+def ended(program: Program, now: datetime, quiet: Quiet, there: Standing | None) -> list[Told]:
+    """Tell that a process has ended where it stands; None: it is gone."""
+    if program.kind in _NO_PROCESS:
+        return list(quiet)
+    status = None if there is None else _status(there.outcome)
+    words = f"{program.name} ended {status} {now}"
+    return [*quiet, (words, truth.Ended(now, program.name, status))]
+
+
+def _status(outcome: object) -> int:
+    return int(outcome.exit_status) if isinstance(outcome, RolloutError) else 0
+
+
+def unexpected(there: Standing) -> Sequence[str]:
+    """Return what is wrong with how a process has ended by itself."""
+    outcome = there.outcome
+    surprising = isinstance(outcome, Exception) and not isinstance(outcome, RolloutError)
+    return [f"a process ended with {outcome!r}"] if surprising else []

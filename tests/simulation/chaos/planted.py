@@ -1,0 +1,36 @@
+"""Bugs, planted into the product: each breaks one invariant, and a story shows it.
+
+Each is a plausible mistake: a check that is left out, two lines in the wrong order, a retry too
+many. The table of docs/reliability.md is made from here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pytest import MonkeyPatch
+
+from controller.simulation.chaos.invariants import Invariant
+from controller.simulation.chaos.plot import Plot
+from tests.simulation.chaos import plants_acting, plants_deciding, plants_storing
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One bug. words: what it does. where: the story that shows it, in words."""
+
+    words: str
+    invariant: type[Invariant]
+    where: str
+    plot: Callable[[], Plot]
+    plant: Callable[[MonkeyPatch], None]
+
+    @property
+    def name(self) -> str:
+        """What a test calls it."""
+        return f"{self.invariant.name}: {self.words}"
+
+
+PLANTED: Sequence[Planted] = tuple(
+    Planted(*facts)
+    for facts in (*plants_acting.PLANTS, *plants_deciding.PLANTS, *plants_storing.PLANTS)
+)
