@@ -14,7 +14,9 @@ from controller.core.measured import FrozenValue, Tally
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, at, ceil_to
 
-SCHEMA = 2
+# 2: leases, pauses and approvals. 3: a policy may name log events. What is older is read; what an
+# older rolloutctl would not understand is refused by it.
+SCHEMA = 3
 
 
 class Phase(StrEnum):

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 STATUS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
+    "InternalServerError": 500,
     "InvalidNextToken": 400,
     "InvalidParameterException": 400,
     "InvalidParameterValueException": 400,
@@ -16,6 +17,7 @@ STATUS = {
     "Throttling": 400,
     "ThrottlingException": 400,
     "TooManyRequestsException": 429,
+    "TransactionConflictException": 400,
     "ValidationError": 400,
 }
 

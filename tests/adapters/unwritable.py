@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ def full_disk(file: Path) -> Iterator[None]:
 @contextmanager
 def _refusing(file: Path, code: int, words: str) -> Iterator[None]:
     """SQLite opens no database at `file` that may be written, and answers `code`."""
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     class Refusing(sqlite3.Connection):
         def execute(self, *_: Any) -> sqlite3.Cursor:

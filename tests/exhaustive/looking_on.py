@@ -43,22 +43,30 @@ def changes(
 def _of_function(
     before: Shared, after: Shared, by: str, wrote: bool, target: LambdaEnv
 ) -> Iterator[Told]:
-    was, now = before.variables(), after.variables()
     if wrote:
-        yield f"{by} wrote {after.now} {after.function}", Wrote(
-            after.now,
-            by,
-            was,
-            now,
-            meant_by(target, was),
-            meant_by(target, now),
-            stored(before),
-            before.of_function("revision"),
-            may_be_full(target, was),
-        )
+        yield _wrote(before, after, by, target)
     if after.of_function("status") != "InProgress":
         weight = meant_by(target, dict(after.of_function("served")))
         yield f"in force {after.now} {weight}", InForce(after.now, TIME, weight)
+
+
+@cache
+def _wrote(before: Shared, after: Shared, by: str, target: LambdaEnv) -> Told:
+    was, now = before.variables(), after.variables()
+    known = stored(before)
+    wrote = Wrote(
+        after.now,
+        by,
+        was,
+        now,
+        meant_by(target, was),
+        meant_by(target, now),
+        known,
+        before.of_function("revision"),
+        may_be_full(target, was),
+    )
+    states = [one.version for one in known]
+    return f"{by} wrote {after.now} {states} {after.function}", wrote
 
 
 def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:

@@ -1,36 +1,43 @@
-"""What happened on a way through a small world, and what the invariants say of it.
+"""What happened on a way through a small world, as the invariants remember it.
 
-Ways with the same happenings in the same order share one `Tale`, so that each is judged once. What
-concerns one process alone and is compared with nothing that others do is told together with its
-next happening that others could see, or at its end: Lambda's answers and the notices.
+Ways after which the invariants remember the same share one `Tale`: nothing that comes later can be
+right on one of them and wrong on another. What concerns one process alone and is compared with
+nothing that others do, Lambda's answers and the notices, is told together with the next happening
+of that process that others could see, or at its end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
 from controller.simulation.chaos.invariants import Invariant, Invariants, Scene
 from controller.simulation.chaos.invariants.scene import Life
-from controller.simulation.chaos.truth import Happening
+from controller.simulation.chaos.truth import Happening, Wrote
 
 Told: TypeAlias = tuple[str, Happening]
 """A happening, and words that say it completely: happenings with equal words are equal."""
 
+# What changes as a story goes on; all else that invariants remember is a value.
 _CHANGING: Final = (Invariants, Invariant, Scene, Life)
+# Made once for each content, so that equal ones are the same object.
+_UNIQUE: Final = (Rollout, Entry, Wrote)
 
 
 @dataclass(eq=False, slots=True)
 class Tale:
-    """Everything that happened so far; `wrong` is what the invariants say of its last part.
+    """Everything that happened so far, in the memory of the invariants.
 
-    invariants: as they are after all of it.
+    wrong: what they say of the last part. pool: all tales of one search, by that memory.
     """
 
     invariants: Invariants
     wrong: Sequence[str] = ()
+    pool: "dict[Hashable, Tale]" = field(default_factory=dict)
     after: "dict[str, Tale]" = field(default_factory=dict)
-    ended: Sequence[str] | None = None
+    finished: Sequence[str] | None = None
 
     def and_then(self, told: Sequence[Told]) -> "Tale":
         """Return this tale with what is `told` after it."""
@@ -38,23 +45,24 @@ class Tale:
             return self
         words = "\n".join(said for said, _ in told)
         if words not in self.after:
-            self.after[words] = self._longer(happening for _, happening in told)
+            longer = self._longer(happening for _, happening in told)
+            self.after[words] = self.pool.setdefault(fingerprint(longer.invariants), longer)
         return self.after[words]
 
     def over(self) -> Sequence[str]:
         """Return what the invariants say when this is the end."""
-        if self.ended is None:
-            self.ended = [str(one) for one in copied(self.invariants).finish()]
-        return self.ended
+        if self.finished is None:
+            self.finished = [str(one) for one in copied(self.invariants).finish()]
+        return self.finished
 
     def _longer(self, happenings: Iterable[Happening]) -> "Tale":
-        invariants = copied(self.invariants)
+        invariants: Invariants = copied(self.invariants)
         found = [str(one) for happening in happenings for one in invariants.check(happening)]
-        return Tale(invariants, found)
+        return Tale(invariants, found, self.pool)
 
 
 def copied(value: Any) -> Any:
-    """Return a copy of what changes in `value`; all that is frozen is shared."""
+    """Return a copy of what changes in `value`; values are shared."""
     if isinstance(value, dict):
         return {key: copied(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -66,6 +74,32 @@ def copied(value: Any) -> Any:
     twin = copy(value)
     for name in _attributes(value):
         setattr(twin, name, copied(getattr(value, name)))
+    return twin
+
+
+def fingerprint(value: Any) -> Hashable:
+    """Return what is equal for two memories exactly when they remember the same."""
+    if isinstance(value, dict):
+        return frozenset((key, fingerprint(one)) for key, one in value.items())
+    if isinstance(value, list):
+        return tuple(map(fingerprint, value))
+    if isinstance(value, set):
+        return frozenset(value)
+    if isinstance(value, Scene):
+        value = _ranked(value)
+    if isinstance(value, _CHANGING):
+        return tuple(fingerprint(getattr(value, name)) for name in _attributes(value))
+    found: Hashable = id(value) if isinstance(value, _UNIQUE) else value
+    return found
+
+
+def _ranked(scene: Scene) -> Scene:
+    """Return `scene` with its numbers of happenings made ranks: they are compared, and no more."""
+    twin: Scene = copied(scene)
+    ranks = sorted({twin.last_number, *(life.begun for life in twin.lives.values())})
+    twin.number, twin.last_number = 0, ranks.index(twin.last_number)
+    for life in twin.lives.values():
+        life.begun = ranks.index(life.begun)
     return twin
 
 

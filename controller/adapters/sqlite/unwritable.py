@@ -59,7 +59,7 @@ def copied(
 def _why(path: Path, error: sqlite3.Error) -> str:
     """Return why nothing can be written beside `path`; empty when that is not what is wrong."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_CANTOPEN and not os.access(
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(
         path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
     ):
         return _READ_ONLY

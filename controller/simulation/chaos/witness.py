@@ -13,22 +13,18 @@ A process is watched by its fate, its metrics and its notifier:
 Other hands act, and then: `witness.look("person anna")`, `witness.look("deploy")`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from controller.core.effects import Notice
-from controller.core.evidence import evidence_of
-from controller.core.findings import gate
 from controller.core.history import Entry
-from controller.core.judge import judge, needs
-from controller.core.judge.queries import JUDGED
-from controller.core.observation import Observation, Query, Reading, Series, Span, Update
+from controller.core.observation import Query, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
-from controller.core.units import at
 from controller.ports import MetricSource, Notifier, Store
+from controller.simulation.chaos.measuring import Measuring, verdicts
 from controller.simulation.chaos.process import CLOCK, CrashedError, Crossing, Fate, Proceed
 from controller.simulation.chaos.truth import (
     PERSON,
@@ -43,26 +39,10 @@ from controller.simulation.chaos.truth import (
     Saved,
     Told,
     Wrote,
-    is_hand,
     may_be_full,
     meant_by,
 )
 from controller.simulation.world import World
-
-__all__ = [
-    "Answered",
-    "Asked",
-    "Began",
-    "Ended",
-    "Happening",
-    "InForce",
-    "Judged",
-    "Saved",
-    "Told",
-    "Witness",
-    "Wrote",
-    "is_hand",
-]
 
 LAMBDA: Final = "lambda"
 # What changes a stored rollout; a lease is none of it.
@@ -92,8 +72,8 @@ class _Environment:
 class Witness:
     """Sees the function in `world` and what is in `store`, which nobody else has in his hands.
 
-    heard: is told of every happening. It is called with the truth that the happening led to, at
-    the very step.
+    heard: is told of every happening, at the very step. stored, histories: everything, as it was at
+    the last look.
     """
 
     world: World
@@ -143,11 +123,17 @@ class Witness:
 
     def metrics(self, by: str, source: MetricSource) -> MetricSource:
         """Return `source` in the hands of the process `by`; what it shows is judged beside it."""
-        return _Metrics(self, by, source)
+
+        def told(answer: Mapping[Query, Series], span: Span) -> None:
+            weight = meant_by(self.target, self._known.shown)
+            for rollout_id, verdict in verdicts(self.stored.values(), answer, span, weight):
+                self.heard(Judged(self._now, by, rollout_id, verdict))
+
+        return Measuring(source, told)
 
     def notifier(self, by: str) -> Notifier:
         """Return the notifier of the process `by`."""
-        return _Notifier(self, by)
+        return _Telling(lambda rollout, notice: self.heard(Told(self._now, by, rollout, notice)))
 
     # --- what only the story knows --------------------------------------------------------------
 
@@ -158,21 +144,6 @@ class Witness:
     def ended(self, by: str, status: int | None) -> None:
         """Note that the process `by` has ended; None: it crashed."""
         self.heard(Ended(self._now, by, status))
-
-    def judged(self, by: str, answer: Mapping[Query, Series], span: Span) -> None:
-        """Note what the answer of the metrics that `by` got means for each rollout."""
-        # What it asked for tells the least that its clock can have shown.
-        now = at(span.end - max((one.period_s for one in answer), default=0))
-        weight = meant_by(self.target, self._known.shown)
-        shown = Reading("", weight, "", self._known.token, Update.SUCCESSFUL)
-        for rollout in self.stored.values():
-            wanted = needs(rollout, now).queries
-            if rollout.phase not in JUDGED or not all(one in answer for one in wanted.values()):
-                continue
-            series = {key: answer[query] for key, query in wanted.items()}
-            evidence = evidence_of(rollout, Observation(shown, series), now)
-            if evidence is not None:
-                self.heard(Judged(self._now, by, rollout.id, gate(judge(evidence))))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -251,21 +222,10 @@ def _stamp(rollout: Rollout) -> tuple[object, ...]:
     )
 
 
-class _Metrics:
-    def __init__(self, witness: Witness, by: str, source: MetricSource) -> None:
-        self._witness, self._by, self._source = witness, by, source
-
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
-        """Return what the source answers."""
-        answer = self._source.read(queries, span)
-        self._witness.judged(self._by, answer, span)
-        return answer
-
-
-class _Notifier:
-    def __init__(self, witness: Witness, by: str) -> None:
-        self._witness, self._by = witness, by
+class _Telling:
+    def __init__(self, told: Callable[[Rollout, Notice], object]) -> None:
+        self._told = told
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Take note of `notice`."""
-        self._witness.heard(Told(self._witness._now, self._by, rollout, notice))
+        self._told(rollout, notice)

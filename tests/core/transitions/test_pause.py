@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.core.asked import Ask, Verb, asked
-from controller.core.effects import Alert, Decision, Severity
+from controller.core.effects import Alert, Severity
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
 from tests.ladder import AT_10, BACK, DONE, GONE, ON_HOLD, RAISING, SILENT, THIN, tick
@@ -32,18 +32,19 @@ def test_a_pause_tells_what_happened_and_what_to_do_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "ways"),
+    ("rollout", "target", "minute", "ways"),
     [
-        pytest.param(tick(AT_10, reads(10), 32, THIN), "", id="inconclusive"),
+        pytest.param(AT_10, reads(10), 32, "", id="inconclusive"),
         pytest.param(
-            tick(RAISING, reads(10, token="token-9"), 1),
-            " with --keep, to go on from 10 %",
+            RAISING, reads(10, token="token-9"), 1, " with --keep, to go on from 10 %",
             id="an uncertain raise",
         ),
     ],
-)
-def test_a_pause_names_the_resume_that_fits(decision: Decision, ways: str) -> None:
-    (notice,) = decision.notices
+)  # fmt: skip
+def test_a_pause_names_the_resume_that_fits(
+    rollout: Rollout, target: Reading, minute: float, ways: str
+) -> None:
+    (notice,) = tick(rollout, target, minute, THIN).notices
     assert f" To go on: rolloutctl resume checkout#1{ways}; to end it:" in notice.text
 
 

@@ -7,11 +7,11 @@ many. The table of docs/reliability.md is made from here.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pytest import MonkeyPatch
+import pytest
 
 from controller.simulation.chaos.invariants import Invariant
 from controller.simulation.chaos.plot import Plot
-from tests.simulation.chaos import plants_acting, plants_deciding, plants_storing
+from tests.simulation.chaos import plants_acting, plants_deciding, plants_hands, plants_storing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Planted:
     invariant: type[Invariant]
     where: str
     plot: Callable[[], Plot]
-    plant: Callable[[MonkeyPatch], None]
+    plant: Callable[[pytest.MonkeyPatch], None]
 
     @property
     def name(self) -> str:
@@ -32,5 +32,6 @@ class Planted:
 
 PLANTED: Sequence[Planted] = tuple(
     Planted(*facts)
-    for facts in (*plants_acting.PLANTS, *plants_deciding.PLANTS, *plants_storing.PLANTS)
+    for module in (plants_acting, plants_deciding, plants_hands, plants_storing)
+    for facts in module.PLANTS
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from pytest import MonkeyPatch
+import pytest
 
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.lambda_function import Configuration, LambdaFunction
@@ -31,7 +31,7 @@ from tests.simulation.chaos.plots import READ, SICK, WRITE, meanwhile, plot
 SECOND = timedelta(seconds=1)
 
 
-def half_way_first(patch: MonkeyPatch) -> None:
+def half_way_first(patch: pytest.MonkeyPatch) -> None:
     """A raise goes half the way, to be gentle."""
     shift_to = LambdaEnvTarget.shift_to
     patch.setattr(
@@ -41,14 +41,14 @@ def half_way_first(patch: MonkeyPatch) -> None:
     )
 
 
-def no_boolean(patch: MonkeyPatch) -> None:
+def no_boolean(patch: pytest.MonkeyPatch) -> None:
     """The boolean is not written with the percentage."""
     patch.setattr(
         Pair, "merged", lambda self, found, weight: {**found, self.percentage: str(weight)}
     )
 
 
-def only_the_pair(patch: MonkeyPatch) -> None:
+def only_the_pair(patch: pytest.MonkeyPatch) -> None:
     """The environment is not merged."""
     merged = Pair.merged
 
@@ -66,17 +66,17 @@ def _write_over(self: LambdaFunction, found: Configuration, weight: int) -> None
     )
 
 
-def no_revision(patch: MonkeyPatch) -> None:
+def no_revision(patch: pytest.MonkeyPatch) -> None:
     """A write names no RevisionId, so it goes over whatever came in between."""
     patch.setattr(LambdaFunction, "write", _write_over)
 
 
-def token_read_again(patch: MonkeyPatch) -> None:
+def token_read_again(patch: pytest.MonkeyPatch) -> None:
     """A raise takes the token of the moment for the one that its decision saw."""
     patch.setattr(LambdaEnvTarget, "_check_shift", lambda *_: None)
 
 
-def raise_insists(patch: MonkeyPatch) -> None:
+def raise_insists(patch: pytest.MonkeyPatch) -> None:
     """A raise is made like a lowering: read, merge, write, until it stands."""
 
     def insist(self: LambdaEnvTarget, weight: int, token: str) -> None:
@@ -88,7 +88,7 @@ def raise_insists(patch: MonkeyPatch) -> None:
     patch.setattr(LambdaEnvTarget, "shift_to", insist)
 
 
-def shift_before_save(patch: MonkeyPatch) -> None:
+def shift_before_save(patch: pytest.MonkeyPatch) -> None:
     """More traffic is acted on first and saved then."""
     out = Carrying.out
 
@@ -100,7 +100,7 @@ def shift_before_save(patch: MonkeyPatch) -> None:
     patch.setattr(Carrying, "out", hasty)
 
 
-def save_before_lower(patch: MonkeyPatch) -> None:
+def save_before_lower(patch: pytest.MonkeyPatch) -> None:
     """A rollback is saved first: a store that is full keeps traffic where it is."""
     out = Carrying.out
 
@@ -115,12 +115,12 @@ def save_before_lower(patch: MonkeyPatch) -> None:
     patch.setattr(Carrying, "out", careful)
 
 
-def written_is_in_force(patch: MonkeyPatch) -> None:
+def written_is_in_force(patch: pytest.MonkeyPatch) -> None:
     """A weight that is written counts as seen, while its update is in progress."""
     patch.setattr(Reading, "stands_at", lambda self, weight: self.weight == weight)
 
 
-def told_before_and_after(patch: MonkeyPatch) -> None:
+def told_before_and_after(patch: pytest.MonkeyPatch) -> None:
     """People are told when a decision is saved, and when its move is done."""
     after_save = Carrying.after_save
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pytest import MonkeyPatch
+import pytest
 
 from controller import acting, looking, runner, start
 from controller.acting import Acting
@@ -25,13 +25,13 @@ from controller.simulation.chaos.plot import Act, Skew
 from tests.simulation.chaos.plots import SAVE, WRITE, meanwhile, plot
 
 
-def leases_and_versions_ignored(patch: MonkeyPatch) -> None:
+def leases_and_versions_ignored(patch: pytest.MonkeyPatch) -> None:
     """A save writes whatever it has, and every run gets a lease."""
     patch.setattr(queries, "UPDATE", queries.UPDATE.split("WHERE")[0] + "WHERE id = :id")
     patch.setattr(queries, "ACQUIRE", queries.ACQUIRE.split("WHERE")[0] + "WHERE id = :id")
 
 
-def chain_left_behind(patch: MonkeyPatch) -> None:
+def chain_left_behind(patch: pytest.MonkeyPatch) -> None:
     """The state counts its entries, and keeps the hash of the first."""
 
     def forgetful(rollout: Rollout, *args: Any, **named: Any) -> tuple[Rollout, Entry]:
@@ -41,7 +41,7 @@ def chain_left_behind(patch: MonkeyPatch) -> None:
     patch.setattr(acting, "append", forgetful)
 
 
-def entry_repeated(patch: MonkeyPatch) -> None:
+def entry_repeated(patch: pytest.MonkeyPatch) -> None:
     """An entry is appended once more, for the first time may have been lost."""
     recorded = Acting.recorded
 
@@ -58,7 +58,7 @@ def entry_repeated(patch: MonkeyPatch) -> None:
     patch.setattr(Acting, "recorded", doubled)
 
 
-def state_without_entry(patch: MonkeyPatch) -> None:
+def state_without_entry(patch: pytest.MonkeyPatch) -> None:
     """What a tick decides is saved, and its entry is left out to save room."""
     recorded = Acting.recorded
 
@@ -72,7 +72,7 @@ def state_without_entry(patch: MonkeyPatch) -> None:
     patch.setattr(Acting, "recorded", bare)
 
 
-def clock_believed(patch: MonkeyPatch) -> None:
+def clock_believed(patch: pytest.MonkeyPatch) -> None:
     """A tick takes its own clock for the time, whatever was recorded."""
 
     def decide(rollout: Rollout, seen: Observation, now: Any) -> Any:
@@ -88,7 +88,7 @@ def clock_believed(patch: MonkeyPatch) -> None:
     )
 
 
-def locks_not_asked(patch: MonkeyPatch) -> None:
+def locks_not_asked(patch: pytest.MonkeyPatch) -> None:
     """A start takes the target from whoever has it, and does not see what runs already."""
 
     def take(self: SqliteStore, rollout: Rollout, locks: Sequence[str]) -> None:
