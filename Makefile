@@ -2,11 +2,13 @@
 
 VENV     ?= .venv
 E2E_VENV := .venv-ministack
+MUTANTS_VENV := .venv-mutants
 PYTHON   ?= python3
 UV       ?= uv
 WORKERS  ?= 2
 
 MINISTACK := ministack==1.5.33
+MUTMUT    := mutmut==3.8.1
 
 POLICY   ?= policies/execution-api.yaml
 SCENARIO ?= healthy
@@ -37,7 +39,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse test lint lock e2e-venv clean .venv
+.PHONY: help rehearse test lint mutants lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -57,11 +59,14 @@ lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 	@if [ -x $(VENV)/bin/hadolint ]; then set -x; $(VENV)/bin/hadolint Dockerfile; \
 	else echo "Dockerfile: not checked; there is no hadolint for this platform" >&2; fi
 
+mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (20 minutes)
+	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
+
 .venv: $(VENV)/.compiled ## set up the environment for everything but the emulator
 
 e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
 
-lock: ## resolve the dependencies anew and write the four lock files (needs uv)
+lock: ## resolve the dependencies anew and write the five lock files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) lock --quiet --upgrade
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
@@ -69,9 +74,13 @@ lock: ## resolve the dependencies anew and write the four lock files (needs uv)
 	$(UV) export --quiet --frozen --no-header --no-annotate --only-group build -o requirements-build.lock
 	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
+	echo '$(MUTMUT)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --constraint requirements-dev.lock \
+	    -o tests/mutants.lock -
 
-clean: ## remove both environments and every cache
-	rm -rf $(VENV) $(E2E_VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments and every cache
+	rm -rf $(VENV) $(E2E_VENV) $(MUTANTS_VENV) mutants .hypothesis \
+	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last: a set-up that was cut short is done again.
@@ -95,4 +104,13 @@ $(E2E_VENV)/.locked: tests/e2e/ministack.lock
 	@$(find_python); echo "setting up $(E2E_VENV) with $$("$$python" --version)" >&2; \
 	"$$python" -m venv --clear $(E2E_VENV)
 	@$(E2E_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(MUTANTS_VENV)/.locked: requirements-dev.lock tests/mutants.lock
+	@$(find_python); echo "setting up $(MUTANTS_VENV) with $$("$$python" --version)" >&2; \
+	"$$python" -m venv --clear $(MUTANTS_VENV)
+	@for lock in $^; do \
+	    $(MUTANTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	        --require-hashes -r $$lock || exit 1; \
+	done
 	@touch $@

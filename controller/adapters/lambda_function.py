@@ -128,7 +128,7 @@ class LambdaFunction:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What IAM calls a function: its ARN, and that of the customer key on its environment, or ""."""
+    """The ARN of a function, and of the customer key on its environment; without one, empty."""
 
     arn: str
     key: str

@@ -59,10 +59,14 @@ class SqliteStores:
 
 @dataclass(frozen=True, slots=True)
 class DynamoDbStores:
-    """One DynamoDB table; the faults of a process are those of the calls of its client."""
+    """One DynamoDB table; the faults of a process are those of the calls of its client.
+
+    near: another client of the same table, for whoever no fault reaches.
+    """
 
     client: Any
     table: str
+    near: Any
 
     def of(self, process: Process) -> AbstractContextManager[Store]:
         """Open the store in the hands of `process`."""
@@ -70,7 +74,7 @@ class DynamoDbStores:
 
     def pristine(self) -> AbstractContextManager[Store]:
         """Open the store as another run that no fault reaches."""
-        return nullcontext(_dynamodb(self.client, self.table))
+        return nullcontext(_dynamodb(self.near, self.table))
 
 
 def _dynamodb(client: Any, table: str) -> Store:

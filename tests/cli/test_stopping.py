@@ -1,4 +1,4 @@
-"""Signals: a run that is asked to end does so at a safe point, and the next tick goes on from it."""
+"""Signals: a run that is asked to end does so at a safe point; the next tick goes on from there."""
 
 import signal
 from collections.abc import Callable

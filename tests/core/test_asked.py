@@ -217,6 +217,20 @@ def test_nobody_resumes_past_a_criterion_that_fails_already(
     )
 
 
+def test_every_criterion_that_fails_is_named_to_who_resumes() -> None:
+    both = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
+    before = paused(Reason.PAUSED_BY_HAND, policy=both, tallies={})
+    told = refusal(before, Verb.RESUME, reads(10), SICK)
+    first, second = told.split(" steady fails")
+    assert first.endswith(second.replace("steady", "works"))
+
+
+def test_a_refusal_names_its_rollout_in_the_logs_too() -> None:
+    with pytest.raises(UsageError) as refused:
+        ask(GOING_BACK, Verb.PAUSE, reads(10))
+    assert refused.value.context == {"rollout": "checkout#1"}
+
+
 @pytest.mark.parametrize("measured", [OUTAGE, SILENT, THIN, HEALTHY, {}])
 def test_what_does_not_fail_keeps_nobody_from_a_resume(measured: Mapping[str, Series]) -> None:
     after = ask(paused(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, reads(10), measured).rollout
@@ -488,3 +502,19 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     assert [one.text.split(" (")[0] for one in told] == [
         "checkout#1 has not seen any metric for 16m"
     ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "measured"),
+    [
+        pytest.param(Verb.RESUME, HEALTHY, id="a resume that has measured"),
+        pytest.param(Verb.ROLLBACK, {}, id="a rollback, after which nothing is guarded"),
+    ],
+)
+def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> None:
+    blind = paused(Reason.PAUSED_BY_HAND, blind_since=NOON)
+    assert ask(blind, verb, reads(10), measured).rollout.blind_since is None
+
+
+def test_a_pause_needs_no_reason() -> None:
+    assert ask(AT_10, Verb.PAUSE, reads(10)).rollout.sentence == "paused by hand"

@@ -157,22 +157,22 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
 
 
 @pytest.mark.parametrize(
-    ("decision", "sentence"),
+    ("rollout", "minute", "series", "sentence"),
     [
         pytest.param(
-            look(BUSY, 10, requests()),
+            BUSY, 10, requests(),
             "drain confirmed: requests counted no request in 5 minutes since 2026-11-24 12:02 UTC; "
             "about 50 requests were due at the rate before.",
             id="confirmed by what there was before",
         ),
         pytest.param(
-            look(CONTROL, 10, requests(direct=[100] * 20)),
+            CONTROL, 10, requests(direct=[100] * 20),
             "drain confirmed: requests counted no request in 5 minutes since 2026-11-24 12:02 UTC; "
             "direct counted 500 requests, and about 56 requests were due at 10 %.",
             id="confirmed by the control",
         ),
         pytest.param(
-            look(BUSY, 4, requests(leak(3))),
+            BUSY, 4, requests(leak(3)),
             "drain refuted: requests counted 3 requests on the canary since 2026-11-24 12:02 UTC, "
             "although 0 % is in force since 2026-11-24 12:00 UTC. Writing 0 % again does not help: "
             "look for callers that use a published version or an alias of the function, for "
@@ -181,46 +181,49 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
             id="refuted",
         ),
         pytest.param(
-            look(CONTROL, 13, requests()),
+            CONTROL, 13, requests(),
             "drain unobservable: no requests of either path were counted; no logs or metrics is no "
             "proof. Only the weight was read back.",
             id="both silent",
         ),
         pytest.param(
-            look(BACK, 13, requests()),
+            BACK, 13, requests(),
             "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
             "UTC, and none before it; no logs or metrics is no proof. Only the weight was read "
             "back.",
             id="silent before",
         ),
         pytest.param(
-            look(replace(BACK, findings=(counted(8),)), 13, requests()),
+            replace(BACK, findings=(counted(8),)), 13, requests(),
             "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
             "UTC; about 1 request was due at the rate before, too few to tell a drain from chance. "
             "Only the weight was read back.",
             id="too few before",
         ),
         pytest.param(
-            look(BUSY, 13, requests(answer=Answer.ERROR)),
+            BUSY, 13, requests(answer=Answer.ERROR),
             "drain unobservable: it cannot be judged: CloudWatch did not answer for requests: "
             "Throttling. Only the weight was read back.",
             id="no answer",
         ),
         pytest.param(
-            look(replace(BUSY, policy=a_policy(settle="10m")), 13, requests()),
+            replace(BUSY, policy=a_policy(settle="10m")), 13, requests(),
             "drain unobservable: 1 minute since 2026-11-24 12:02 UTC settled during the watch "
             "(settle 10m), and 5 are needed. Only the weight was read back.",
             id="settles too late",
         ),
         pytest.param(
-            look(UNCOUNTED_BACK, 3, {}),
+            UNCOUNTED_BACK, 3, {},
             "drain unobservable: no traffic or success_rate criterion counts requests. Only the "
             "weight was read back.",
             id="nothing counts",
         ),
     ],
-)
-def test_the_sentence_says_what_was_seen_and_what_now(decision: Decision, sentence: str) -> None:
+)  # fmt: skip
+def test_the_sentence_says_what_was_seen_and_what_now(
+    rollout: Rollout, minute: float, series: Mapping[str, Series], sentence: str
+) -> None:
+    decision = look(rollout, minute, series)
     assert decision.rollout.drain is not None
     assert decision.rollout.drain.sentence == sentence
     (notice,) = decision.notices
@@ -228,20 +231,94 @@ def test_the_sentence_says_what_was_seen_and_what_now(decision: Decision, senten
 
 
 @pytest.mark.parametrize(
-    ("decision", "severity", "alert"),
+    ("rollout", "minute", "series", "severity", "alert"),
     [
-        (look(BUSY, 10, requests()), Severity.INFO, None),
-        (look(BACK, 13, requests()), Severity.INFO, None),
-        (look(BUSY, 4, requests(leak(3))), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
+        (BUSY, 10, requests(), Severity.INFO, None),
+        (BACK, 13, requests(), Severity.INFO, None),
+        (BUSY, 4, requests(leak(3)), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
     ],
     ids=["confirmed", "unobservable", "refuted"],
 )
 def test_a_leak_pages_and_everything_else_is_only_told(
-    decision: Decision, severity: Severity, alert: Alert | None
+    rollout: Rollout,
+    minute: float,
+    series: Mapping[str, Series],
+    severity: Severity,
+    alert: Alert | None,
 ) -> None:
+    decision = look(rollout, minute, series)
     assert [one.severity for one in decision.notices] == [severity]
     assert decision.alert is alert
     assert decision.move is None
+
+
+@pytest.mark.parametrize(
+    ("minute", "series", "verdict", "label", "measured", "samples", "end"),
+    [
+        pytest.param(10, requests(), Verdict.PASS, CONFIRMED, 0.0, 0, 7, id="confirmed"),
+        pytest.param(4, requests(leak(3)), Verdict.FAIL, REFUTED, 3.0, 3, 2, id="refuted"),
+        pytest.param(
+            13, requests(answer=Answer.ERROR), Verdict.INCONCLUSIVE, UNOBSERVABLE, None, 0, 10,
+            id="unobservable",
+        ),
+    ],
+)  # fmt: skip
+def test_a_drain_is_a_finding_of_the_minutes_after_it(
+    minute: float,
+    series: Mapping[str, Series],
+    verdict: Verdict,
+    label: Label,
+    measured: float | None,
+    samples: int,
+    end: int,
+) -> None:
+    found, noon = look(BUSY, minute, series).rollout.drain, int(NOON.timestamp())
+    assert found is not None
+    assert (found.criterion, found.verdict, found.label) == ("drain", verdict, label)
+    assert (found.measured, found.bound, found.samples) == (measured, 0.0, samples)
+    assert (found.start - noon, found.end - noon) == (2 * 60, end * 60)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target"),
+    [
+        pytest.param(UNCOUNTED_BACK, reads(0), id="nothing counts requests"),
+        pytest.param(BUSY, reads(20), id="another hand moved the weight"),
+    ],
+)
+def test_a_drain_that_cannot_be_looked_at_covers_no_minute(
+    rollout: Rollout, target: Reading
+) -> None:
+    found, begin = look(rollout, 3, {}, target).rollout.drain, int(NOON.timestamp()) + 2 * 60
+    assert found is not None
+    assert replace(found, sentence="") == Finding(
+        "drain", Verdict.INCONCLUSIVE, UNOBSERVABLE, None, 0.0, 0, begin, begin, ""
+    )
+
+
+ARRIVALS = a_policy(criteria={"reached": TRAFFIC})
+ELSEWHERE = a_policy(
+    criteria={**LADDER["criteria"], "reached": {**TRAFFIC, "metric": "errors"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "criterion", "minutes", "expected"),
+    [
+        pytest.param(ARRIVALS, "reached", 60, CONFIRMED, id="by the traffic criterion"),
+        pytest.param(ELSEWHERE, "works", 60, None, id="not by what counts something else"),
+        pytest.param(ELSEWHERE, "reached", 60, CONFIRMED, id="by what counts the same"),
+        pytest.param(ARRIVALS, "gone", 60, None, id="not by a criterion that is none"),
+        pytest.param(ARRIVALS, "reached", 0, None, id="not by a step without a minute"),
+    ],
+)
+def test_what_was_due_is_known_from_before_the_rollback(
+    policy: Policy, criterion: str, minutes: int, expected: Label | None
+) -> None:
+    before = replace(counted(600, minutes), criterion=criterion)
+    rollout = replace(BACK, policy=policy, findings=(before,))
+    silence = {**requests(), "errors:Sum@60": points(QUARTER)}
+    assert label(look(rollout, 10, silence)) == expected
 
 
 def test_the_drain_is_said_once() -> None:
@@ -334,6 +411,10 @@ def test_a_weight_that_moves_again_ends_the_look_at_the_drain(weight: int) -> No
     assert look(moved, 8, requests(leak(5))).alert is None
 
 
+def test_a_weight_that_moves_where_none_had_been_in_force_disturbs_no_drain() -> None:
+    assert look(NEVER_UP, 4, requests(), reads(20)).rollout.drain is None
+
+
 def test_a_weight_that_moves_later_does_not_change_what_was_known() -> None:
     known = look(BUSY, 10, requests()).rollout
     assert look(known, 11, requests(), reads(20)).rollout.drain == known.drain
@@ -359,6 +440,8 @@ def test_the_request_counts_are_read_while_the_drain_is_open() -> None:
         set(), {"requests:Sum@60"}, {"requests:Sum@60"}, set(),
     ]  # fmt: skip
     assert keys(CONTROL, 3) == {"requests:Sum@60", "direct:Sum@60"}
+    (query,) = needs(BUSY, NOON + 3 * MINUTE).queries.values()
+    assert (query.statistic, query.period_s) == ("Sum", 60)
 
 
 @pytest.mark.parametrize(
@@ -379,8 +462,9 @@ def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
     assert (span.start - noon, span.end - noon) == (2 * 60, 8 * 60)
 
 
-def test_the_first_minute_is_a_whole_one() -> None:
-    late = replace(BUSY, since=NOON + timedelta(seconds=20), watch_until=NOON + 15 * MINUTE)
+@pytest.mark.parametrize("seconds", [0.5, 20])
+def test_the_first_minute_is_a_whole_one(seconds: float) -> None:
+    late = replace(BUSY, since=NOON + timedelta(seconds=seconds), watch_until=NOON + 15 * MINUTE)
     assert needs(late, NOON + 5 * MINUTE).span.start - int(NOON.timestamp()) == 3 * 60
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.decide import decide
 from controller.core.effects import Alert, Severity
-from controller.core.findings import Label
+from controller.core.findings import Label, Verdict
 from controller.core.judge import needs
 from controller.core.judge.log_silence import ABSENT, ANY, ENOUGH_EVENTS, PRESENT
 from controller.core.observation import Answer, LogQuery, Observation, Series, Span
@@ -67,6 +67,7 @@ CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSER
         pytest.param(FULL, 10, events(direct=points(leak(8, 1))), None, id="one, not settled yet"),
         pytest.param(LOGS, 3.5, events(gateway=points(leak(2))), REFUTED, id="a leak at once"),
         pytest.param(LOGS, 10, events(points(leak(1)), each_minute(99)), CONFIRMED, id="in flight"),
+        pytest.param(LOGS, 4, events(points(leak(3, 1))), REFUTED, id="one event is a leak"),
         pytest.param(LOGS, 10, LEAK, REFUTED, id="a leak beside the control"),
         pytest.param(
             LOGS, 5, events(gateway=replace(points(leak(3)), answer=Answer.PARTIAL)), REFUTED,
@@ -101,9 +102,7 @@ COUNTED, LEAKED = requests(), requests(leak(3))
         pytest.param(LEAKED, BUSY_LOG, REFUTED, id="requests refute what events confirm"),
         pytest.param(COUNTED, LEAK, REFUTED, id="events refute what requests confirm"),
         pytest.param(LEAKED, LEAK, REFUTED, id="both refute"),
-        pytest.param(
-            LEAKED, events(DENIED, DENIED), REFUTED, id="requests, no log"
-        ),
+        pytest.param(LEAKED, events(DENIED, DENIED), REFUTED, id="requests, no log"),
         pytest.param(requests(answer=Answer.ERROR), SILENT_LOG, UNOBSERVABLE, id="neither"),
     ],
 )
@@ -134,6 +133,12 @@ SINCE = "since 2026-11-24 12:02 UTC"
             f"drain confirmed: {GATEWAY} was not logged in {GROUP} in 5 minutes {SINCE}; {DIRECT} "
             "was logged once.",
             id="confirmed after 100 %",
+        ),
+        pytest.param(
+            FULL, 10, events(direct=points(leak(4, 2))),
+            f"drain confirmed: {GATEWAY} was not logged in {GROUP} in 5 minutes {SINCE}; {DIRECT} "
+            "was logged 2 times.",
+            id="confirmed twice after 100 %",
         ),
         pytest.param(
             LOGS, 10, events(direct=each_minute(ENOUGH_EVENTS / 5)),
@@ -229,6 +234,21 @@ def test_silence_on_the_canary_alone_confirms_nothing_where_the_control_is_silen
     assert label(look(control, 13, requests(QUARTER, [100, 100] + [None] * 18))) is UNOBSERVABLE
 
 
+@pytest.mark.parametrize(
+    ("series", "verdict", "measured"),
+    [
+        pytest.param(BUSY_LOG, Verdict.PASS, 0.0, id="confirmed"),
+        pytest.param(LEAK, Verdict.FAIL, 3.0, id="refuted"),
+    ],
+)
+def test_a_drain_by_log_events_measures_what_was_logged_of_the_canary(
+    series: Mapping[str, Series], verdict: Verdict, measured: float
+) -> None:
+    found = look(LOGS, 10, series).rollout.drain
+    assert found is not None
+    assert (found.verdict, found.measured) == (verdict, measured)
+
+
 # --- what is counted for it ---------------------------------------------------------------------
 
 
@@ -244,6 +264,7 @@ def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it
         ABSENT: LogQuery(GROUP, GATEWAY, Span(noon + 120, noon + 660), ENOUGH_EVENTS),
         PRESENT: LogQuery(GROUP, DIRECT, Span(noon + 120, noon + 420), ENOUGH_EVENTS),
     }
+    assert counted(LOGS, 13)[ANY] == LogQuery(GROUP, "", Span(noon + 120, noon + 840), 1)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.evidence import evidence_of, kept, sealed, whole
+from controller.core.findings import Label
 from controller.core.history import series_data
-from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal
+from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal, unanswered
+from controller.core.judge.tally import given_up
 from controller.core.measured import Run, Tally
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
@@ -172,6 +174,11 @@ def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -
     return rollout
 
 
+def test_an_outage_of_the_whole_source_is_a_failed_answer_to_each_query() -> None:
+    answers = unanswered("no route to host", THIN)
+    assert answers == {key: Series({}, Answer.ERROR, "no route to host") for key in THIN}
+
+
 def test_windows_that_stay_unanswered_for_hours_are_given_up() -> None:
     assert after(6, BROKEN).tallies["works"].through == 0
     tally = after(9, BROKEN).tallies["works"]
@@ -216,6 +223,16 @@ def test_a_finding_says_how_many_windows_were_lost() -> None:
     assert "120 windows of 1m were never answered and left out." in finding.sentence
 
 
+@pytest.mark.parametrize("unfit", [False, True], ids=["fit", "unfit"])
+def test_nothing_passes_on_what_came_before_windows_that_were_lost(unfit: bool) -> None:
+    begin, end = START + 10 * MINUTE_S, START + 20 * MINUTE_S
+    healthy = Tally(begin, windows=10, samples=1_000, last=1.0, tail_empty=False, tail_unfit=unfit)
+    lost = given_up(healthy, range(begin, end, MINUTE_S), MINUTE_S)
+    now = replace(evidence(AT_100.policy, WHOLE, 20), tallies={"works": lost})
+    (finding,) = judge(now)
+    assert (lost.through, finding.label) == (end, Label.NO_DATA)
+
+
 def test_a_row_of_breaches_does_not_reach_over_windows_that_were_lost() -> None:
     tally = Tally(through=START + 2 * MINUTE_S, windows=1, run=Run(1), worst=Run(1))
     lost = after(8, BROKEN, replace(AT_100, tallies={"works": tally})).tallies["works"]
@@ -245,6 +262,11 @@ def test_a_transition_keeps_what_was_seen_since_the_last_seal() -> None:
     assert minutes_of(kept(rollout, lowered, WHOLE))[0] == 2 * 60 + 2 - 15
     assert minutes_of(kept(AT_100, replace(AT_100, phase=Phase.PAUSED), WHOLE))[0] == 2
     assert minutes_of(kept(rollout, replace(rollout, tallies={}, sealed_at=None), WHOLE))[0] == 107
+
+
+def test_a_transition_keeps_whole_what_no_criterion_of_the_step_reads() -> None:
+    drained = {"direct:Sum@60": points([9] * 600)}
+    assert kept(AT_100, replace(AT_100, phase=Phase.PAUSED), drained) == drained
 
 
 def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:

@@ -419,6 +419,18 @@ def share(errors: Values, requests: Values) -> Judging:
             id="a share of what was not counted does not fit",
         ),
         pytest.param(
+            share([0, 3], [1000, None]), INCONCLUSIVE, Label.NO_DATA,
+            "C has gone silent: no datapoint since 2026-11-24 12:01 UTC; 1 000 samples since "
+            "2026-11-24 12:00 UTC.",
+            id="a share of what nobody counted is no data",
+        ),
+        pytest.param(
+            share([1, 1], [1, 1]), FAIL, Label.REFUTED,
+            "C fails: errors per requests was above 0.1% in 2 windows of 1m in a row, from "
+            "2026-11-24 12:00 to 12:02 UTC, last 100%; 2 samples since 2026-11-24 12:00 UTC.",
+            id="a share of one is a share",
+        ),
+        pytest.param(
             share([None], [0]), INCONCLUSIVE, Label.NO_DATA,
             "C has no data: no window of 1m since 2026-11-24 12:00 UTC had a datapoint; check "
             "that the canary is reached, and the metric's name and dimensions.",
@@ -520,6 +532,25 @@ def latency(
             latency([900], [0]), INCONCLUSIVE, Label.NO_DATA,
             "C has no data: no window since 2026-11-24 12:00 UTC had latency and its baseline.",
             id="a value without samples is no data",
+        ),
+        pytest.param(
+            latency([400, 900, None], [200, None, 100]), PASS, Label.NOT_REFUTED,
+            "C holds: latency was 400 ms against 400 ms, +0%, at most +5% asked; n = 200.",
+            id="a value without its samples, or samples without their value, count nothing",
+        ),
+        pytest.param(
+            latency([400, 800], [199, 1]), PASS, Label.NOT_REFUTED,
+            "C holds: latency was 402 ms against 400 ms, +0.5%, at most +5% asked; n = 200.",
+            id="one sample counts",
+        ),
+        pytest.param(
+            latency(
+                [420, 420, 900, 420], [100, 100, 100, 100], baseline=CONTROL,
+                direct=[400, 700, None, 400], direct_counts=[199, None, 100, 1],
+            ),
+            PASS, Label.NOT_REFUTED,
+            "C holds: latency was 420 ms against 400 ms, +5%, at most +5% asked; n = 200.",
+            id="a control without its samples, or its value, compares with nothing",
         ),
         pytest.param(
             latency([900], [300], baseline=CONTROL, direct=[400], direct_counts=[0]),
@@ -645,6 +676,12 @@ def traffic(
             id="silence that is unlikely given the control fails: exp(-7) is below 0.1 %",
         ),
         pytest.param(
+            traffic([None, None], control=[7, None], weight=50), FAIL, Label.REFUTED,
+            "C fails: no request reached the canary while the control counted 7 requests; about 7 "
+            "were due.",
+            id="at 50 % as many are due as the control had, and no more than it had",
+        ),
+        pytest.param(
             traffic([None, None], control=[30, 32]), INCONCLUSIVE, Label.NO_DATA,
             "C has no data: 0 requests since 2026-11-24 12:00 UTC, at least 1 asked; the canary "
             "may not be reached.",
@@ -708,11 +745,22 @@ def test_windows_lie_wholly_in_the_step_and_are_closed(
     assert finding.samples == samples
 
 
-def test_a_finding_says_what_was_judged() -> None:
-    finding = rate([500, 500], [0, 1])()
-    assert (finding.criterion, finding.measured, finding.bound, finding.samples) == (
-        "C", 0.998, 0.999, 1_000,
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("judging", "measured", "bound", "samples"),
+    [
+        pytest.param(rate([500, 500], [0, 1]), 0.998, 0.999, 1_000, id="a rate"),
+        pytest.param(count([7, 5], closed=10), 5.0, 10.0, 2, id="a count"),
+        pytest.param(latency([400, 480], [100, 300]), 0.15, 0.05, 400, id="an increase"),
+        pytest.param(traffic([3] * 10, min=9), 30.0, 9.0, 30, id="requests that arrived"),
+        pytest.param(traffic([3] + [None] * 9, min=9), 3.0, 9.0, 3, id="too few that arrived"),
+    ],
+)
+def test_a_finding_says_what_was_judged(
+    judging: Judging, measured: float, bound: float, samples: int
+) -> None:
+    finding = judging()
+    assert (finding.criterion, finding.bound, finding.samples) == ("C", bound, samples)
+    assert finding.measured == pytest.approx(measured)
     assert (finding.start, finding.end) == (START, START + 600)
 
 

@@ -5,12 +5,23 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.effects import Lower
+from controller.core.effects import Decision, Lower
 from controller.core.observation import Observation, Reading, Unreadable
-from controller.core.overtaken import too_late
-from controller.core.rollout import Rollout
-from tests.ladder import AT_10, BACK, FIRST_RAISE, GOING_BACK, GONE, MOVING
-from tests.rollouts import NOON, reads
+from controller.core.overtaken import overtaken, too_late
+from controller.core.rollout import Reason, Rollout
+from tests.ladder import (
+    AT_10,
+    BACK,
+    FIRST_RAISE,
+    GOING_BACK,
+    GONE,
+    MOVING,
+    ON_HOLD,
+    ROLLING_BACK,
+    SICK,
+    tick,
+)
+from tests.rollouts import MINUTE, NOON, reads
 
 LONG_AFTER = NOON + timedelta(hours=1)
 
@@ -41,3 +52,38 @@ def test_a_weight_that_came_back_is_told_as_such() -> None:
     assert [one.text for one in decision.notices] == [
         "checkout#1: 10 % came back after the rollback; lowering it again"
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "live"),
+    [pytest.param(reads(30), 30, id="another weight"), pytest.param(GONE, None, id="unreadable")],
+)
+def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
+    target: Reading | Unreadable, live: int | None
+) -> None:
+    """Traffic is down already: what is stored says so, why, and what was measured."""
+    now = NOON + 8 * MINUTE
+    lowered = tick(AT_10, reads(10), 7, SICK)
+    decision = overtaken(replace(ON_HOLD, seen_weight=10), lowered, Observation(target), now)
+    after, record = decision.rollout, decision.record
+    assert (after.phase, after.reason, after.since) == (ROLLING_BACK, Reason.GATE_FAILED, now)
+    assert (after.updated, after.seen_weight) == (now, live or 10)
+    assert after.findings == lowered.rollout.findings
+    assert record is not None
+    assert (record.kind, record.at, record.weight_from) == ("rolling_back", now, live)
+    assert record.findings == lowered.rollout.findings
+    assert record.because == {
+        "verb": "overtaken", "reason": "gate_failed", "sentence": lowered.rollout.sentence,
+    }  # fmt: skip
+
+
+def test_zero_that_was_guarded_while_another_run_saved_is_said_as_such() -> None:
+    now = NOON + 9 * MINUTE
+    guarded: Decision = tick(BACK, reads(10), 8)
+    decision = overtaken(BACK, guarded, Observation(reads(0)), now)
+    assert decision.rollout.updated == now
+    assert decision.record is not None
+    assert decision.record.at == now
+    assert decision.record.because == {
+        "verb": "overtaken", "reason": "guarding_zero", "sentence": "",
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -113,10 +113,7 @@ class Desk:
 
     def another_policy(self, policy: Path = POLICY, /, **words: str) -> Path:
         """Return a copy of `policy` in which every key of `words` reads as its value."""
-        text = policy.read_text()
-        for old, new in words.items():
-            assert old in text
-            text = text.replace(old, new)
+        text = changed(policy.read_text(), words)
         path = self.folder / f"another-{len(list(self.folder.iterdir()))}.yaml"
         path.write_text(text)
         return path
@@ -125,3 +122,11 @@ class Desk:
         """Return everything that the store holds, as SQL."""
         with closing(sqlite3.connect(self.folder / "rollouts.db")) as connection:
             return list(connection.iterdump())
+
+
+def changed(text: str, words: Mapping[str, str]) -> str:
+    """Return `text`, in which every key of `words` reads as its value."""
+    for old, new in words.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text

@@ -21,6 +21,11 @@ class Running:
 
     process: subprocess.Popen[str]
 
+    def first_line(self) -> str:
+        """Wait for the first line on stdout, and return it."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
     def has_ended(self) -> bool:
         """Tell whether it has ended by now."""
         return self.process.poll() is not None

@@ -53,17 +53,24 @@ def grants(document: Document) -> Iterator[Grant]:
                 yield action, resource
 
 
-# The emulator takes one call for another when it asks IAM.
-_ASKED_AS = {"lambda:ListProvisionedConcurrencyConfigs": "lambda:GetFunction"}
-
-
 def of(granted: Sequence[Grant]) -> Document:
     """Return the document with which the emulator allows what is `granted`, and nothing else."""
     statements = [
-        {"Effect": "Allow", "Action": [_ASKED_AS.get(action, action)], "Resource": [on]}
-        for action, on in granted
+        {"Effect": "Allow", "Action": [action], "Resource": [on]}
+        for action, on in map(_as_the_emulator_asks, granted)
     ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _as_the_emulator_asks(grant: Grant) -> Grant:
+    """Return `grant` in the emulator's words, where they are not those of AWS.
+
+    It takes one call for another one, and a log group without the end that AWS's rules ask for.
+    """
+    action, on = grant
+    if action == "lambda:ListProvisionedConcurrencyConfigs":
+        return "lambda:GetFunction", on
+    return action, on.removesuffix(":*") if action.startswith("logs:") else on
 
 
 # --- what is asked ------------------------------------------------------------------------------
@@ -83,6 +90,9 @@ def asked(service: str, operation: str, request: Mapping[str, Any], account: str
         case "lambda", _:
             name = f"function:{request['FunctionName']}"
             return {(f"lambda:{operation}", f"arn:aws:lambda:us-east-1:{account}:{name}")}
+        case "logs", _:
+            name = f"log-group:{request['logGroupName']}:*"
+            return {(f"logs:{operation}", f"arn:aws:logs:us-east-1:{account}:{name}")}
         case "sts", "GetCallerIdentity":
             return set()  # STS answers whoever has credentials
         case _:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from controller.bootstrap.iam import Job
-from tests.e2e.account import BOOLEAN, PERCENTAGE, POLICY
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY
 from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.table import URL
 
@@ -17,7 +17,19 @@ Taken: TypeAlias = Iterator[tuple[Answer, bool]]
 _DIRECT: Final = next(
     line for line in POLICY.read_text().splitlines(keepends=True) if line.startswith("  direct:")
 )
-_FIXED: Final = {"{frozen: direct, over: 24h}": "{fixed: 240}", _DIRECT: ""}  # without a day to look back at
+_VERIFIED: Final = """\
+verify_rollback:
+  absent: '{ $.event = "gateway_called" }'
+  present: '{ $.event = "direct_call" }'
+
+steps:
+"""
+# The shipped policy without a day to look back at, and with a log to look into.
+FIXED: Final = {
+    "{frozen: direct, over: 24h}": "{fixed: 240}",
+    _DIRECT: "",
+    "steps:\n": _VERIFIED,
+}
 _SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
 
 
@@ -34,13 +46,14 @@ class Walk:
 
 
 def _started(desk: Desk) -> None:
+    desk.account.client("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
     assert desk.run("store", "init").status == 0
-    desk.start(desk.another_policy(**_FIXED))
+    desk.start(desk.another_policy(**FIXED))
 
 
 def _ended(desk: Desk, store: str) -> None:
     """A rollout of another name that was rolled back, and still holds both variables."""
-    older = desk.another_policy(**_FIXED, **{"name: execution-api": "name: older"})
+    older = desk.another_policy(**FIXED, **{"name: execution-api": "name: older"})
     assert desk.run("store", "init", "--store", store).status == 0
     desk.start(older, "--store", store)
     assert desk.run("rollback", "older", "--store", store).status == 0
@@ -48,25 +61,32 @@ def _ended(desk: Desk, store: str) -> None:
 
 
 def _tick(desk: Desk) -> Taken:
-    """A raise, a rollback, another hand that undoes it, and what the drain shows."""
+    """A raise, a rollback, what its drain shows, and another hand that undoes it."""
     desk.serve(72 * MINUTE)
     yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("50", "false")
     desk.serve(30 * MINUTE, failing=3)
     yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
+    desk.move_clock(12 * MINUTE)
+    answer = desk.run("tick", ROLLOUT, "--json")
+    yield answer, answer.status == 0 and "AccessDenied" not in answer.out
     desk.account.change(**{PERCENTAGE: "50"})
     desk.move_clock(MINUTE)
     yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
-    yield (answer := desk.run("tick", ROLLOUT)), answer.status == 0
 
 
 def _start(desk: Desk) -> Taken:
-    """A start that takes the target over from an older rollout, which held one variable more."""
+    """A start that takes the target over from an older rollout, which held one variable more.
+
+    And a run, which ticks what was started.
+    """
     hour = [desk.now - hours * HOUR for hours in (3, 2)]
     desk.account.call_directly(*hour)
     window = "from: {:%Y-%m-%dT%H:%M:00Z}, to: {:%Y-%m-%dT%H:%M:00Z}".format(*hour)
-    answer = desk.run("start", desk.another_policy(**{"over: 24h": window}, **_SMALLER))
+    policy = desk.another_policy(**{"over: 24h": window}, **_SMALLER)
+    answer = desk.run("start", policy)
     went = answer.status == 0 and "AccessDenied" not in answer.out
     yield answer, went and desk.account.pair()[0] == "10"
+    yield (answer := desk.run("run", policy, "--for", "1s")), answer.status == 3
 
 
 def _people(desk: Desk) -> Taken:
@@ -100,7 +120,7 @@ def _arriving(desk: Desk) -> None:
     """Another table has an older rollout of the same target, which held one variable more."""
     _ended(desk, OTHER_URL)
     assert desk.run("store", "init").status == 0
-    desk.start(desk.another_policy(**_FIXED, **_SMALLER))
+    desk.start(desk.another_policy(**FIXED, **_SMALLER))
 
 
 def _copy(desk: Desk) -> Taken:

@@ -66,7 +66,7 @@ def _wrote(before: Shared, after: Shared, by: str, target: LambdaEnv) -> Told:
         may_be_full(target, was),
     )
     states = [one.version for one in known]
-    return f"{by} wrote {after.now} {states} {after.function}", wrote
+    return f"{by} wrote {after.now} {states} {before.function} {after.function}", wrote
 
 
 def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:
@@ -83,7 +83,7 @@ def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:
         owned = dict(after.rows[2])
         owners = {lock: owned.get(lock) for lock in rollout.locks}
         saved = Saved(after.now, by, past, rollout, gained, kept, owners)
-        yield f"{by} saved {after.now} {kept} {row[_STATE]}", saved
+        yield f"{by} saved {after.now} {kept} {owners} {row[_STATE]}", saved
 
 
 def failing(world: SmallWorld, shared: Shared, by: str) -> Iterator[Told]:

@@ -12,6 +12,8 @@ from controller.core.asked import Ask, Verb
 from controller.simulation.chaos.invariants import Invariants
 from controller.simulation.refusals import refusal
 from tests.exhaustive import cast
+from controller.simulation.chaos.truth import TIME
+from tests.exhaustive.looking_on import changes
 from tests.exhaustive.programs import Answer, Program, Standing, answer_of
 from tests.exhaustive.small_world import Canary, SmallWorld
 from tests.exhaustive.tale import Tale
@@ -80,7 +82,10 @@ class Scene:
 
     def passes(self, minutes: float) -> None:
         """Let time pass."""
+        before = self.world.keep()
         self.world.clock.advance(minutes * MINUTE)
+        after, target = self.world.keep(), self.world.policy.target
+        self.tale = self.tale.and_then([*changes(before, after, TIME, "passes", target)])
 
 
 def _leave(here: Standing) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from controller.simulation.chaos.truth import TIME
+from tests.exhaustive.looking_on import changes
 from tests.exhaustive.programs import Answer, Onward, Program, Standing, answer_of
 from tests.exhaustive.small_world import Shared, SmallWorld
 from tests.exhaustive.tale import Told
@@ -44,7 +46,10 @@ class Steps:
         if key not in self._calmed:
             self._world.put_back(shared)
             self._world.clock.advance(CALM)
-            self._calmed[key] = self._alone(tick, self.now())
+            later = self.now()
+            told = [*changes(shared, later, TIME, "passes", self._world.policy.target)]
+            after, more = self._alone(tick, later)
+            self._calmed[key] = after, [*told, *more]
         return self._calmed[key]
 
     def _alone(self, program: Program, shared: Shared) -> tuple[Shared, Sequence[Told]]:

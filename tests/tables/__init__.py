@@ -1,21 +1,33 @@
-"""The tables of docs/policy.md, "Phases and verbs", made by running the code.
+"""Tables of the documents, made by running the code.
 
-`python -m tests.tables` writes them into the document; a test says whether they are current.
+`python -m tests.tables` writes them into the documents; a test says whether they are current.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
+from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
 from tests.tables.verbs import verbs
 from tests.tables.words import markdown
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "policy.md"
+_DOCS = Path(__file__).parents[2] / "docs"
 
-TABLES: Mapping[str, Callable[[], list[list[str]]]] = {
+Table: TypeAlias = Callable[[], list[list[str]]]
+
+# "Phases and verbs" of docs/policy.md: each has a column for every phase.
+PHASES: Mapping[str, Table] = {
     "what a tick does": observations,
     "what a verb does": verbs,
+}
+TABLES: Mapping[Path, Mapping[str, Table]] = {
+    _DOCS / "policy.md": PHASES,
+    _DOCS / "reliability.md": {
+        "what must hold": invariants,
+        "planted bugs": planted_bugs,
+    },
 }
 
 
@@ -25,11 +37,12 @@ def marked(name: str) -> re.Pattern[str]:
     return re.compile(f"(?<={begin}).*?(?={end})", re.DOTALL)
 
 
-def renewed(text: str) -> str:
-    """Return the document `text` with its tables as the code makes them now."""
-    for name, table in TABLES.items():
+def renewed(document: Path) -> str:
+    """Return the text of `document` with its tables as the code makes them now."""
+    text = document.read_text(encoding="utf-8")
+    for name, table in TABLES[document].items():
         place = marked(name).search(text)
         if place is None:
-            raise LookupError(f"the document has no place for {name}")
+            raise LookupError(f"{document.name} has no place for {name}")
         text = text[: place.start()] + markdown(table()) + text[place.end() :]
     return text

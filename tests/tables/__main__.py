@@ -1,10 +1,11 @@
-"""Writes the tables into docs/policy.md."""
+"""Writes the tables into the documents."""
 
 import logging
 
 import structlog
 
-from tests.tables import DOCUMENT, renewed
+from tests.tables import TABLES, renewed
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-DOCUMENT.write_text(renewed(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+for document in TABLES:
+    document.write_text(renewed(document), encoding="utf-8")

@@ -1,6 +1,5 @@
 """A short policy and a world for it, drawn: at most half an hour from 0 to its end."""
 
-from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
@@ -147,12 +146,3 @@ def _publication(chance: Random) -> dict[str, Any]:
     delay = chance.choice((30, 60, 60, 110, 200))
     complete = delay + chance.choice((0, 60, 120))
     return {"delay": f"{delay}s", "complete": f"{complete}s", "at_first": "70%"}
-
-
-def longest(policy: Policy) -> timedelta:
-    """Return how long `policy` may take when nothing but its own waits hold it up."""
-    parts = (
-        step.bake + policy.warmup_of(index) + policy.max_hold_of(index) + policy.settle
-        for index, step in enumerate(policy.steps)
-    )
-    return sum(parts, timedelta())

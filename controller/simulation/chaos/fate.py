@@ -43,6 +43,11 @@ class Ahead:
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._faults = [one for one in faults if isinstance(one, Crash | Broken | Meanwhile)]
 
+    @property
+    def left(self) -> bool:
+        """Whether any fault is left."""
+        return bool(self._faults)
+
     def take(self, tick: int, crossing: Crossing, before: int) -> list[Crash | Broken | Meanwhile]:
         """Return the faults that strike at `crossing`, each once.
 

@@ -21,7 +21,7 @@ from controller.simulation.world import World
 
 REASON: Final = "because"
 # A clock that is so far ahead takes any honest lease for one that is over.
-AHEAD: Final = timedelta(minutes=3)
+AHEAD: Final = timedelta(minutes=2)
 LEASE: Final = timedelta(minutes=2)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from controller.errors import Exit, RolloutError
 from controller.ports import Store
@@ -25,8 +25,14 @@ from controller.simulation.chaos.plot import (
     Spell,
     Trouble,
 )
-from controller.simulation.chaos.process import CrashedError, Crossing, Proceed, Process
-from controller.simulation.chaos.program import OpenProgram, Outside, Program, Stores
+from controller.simulation.chaos.process import CLOCK, CrashedError, Crossing, Proceed, Process
+from controller.simulation.chaos.program import (
+    OpenProgram,
+    Outside,
+    Pristine,
+    Program,
+    Stores,
+)
 from controller.simulation.chaos.story import Story, Telling, at_rest
 from controller.simulation.chaos.truth import START, TIME, Happening
 from controller.simulation.chaos.witness import Witness
@@ -37,13 +43,18 @@ MINUTE: Final = timedelta(minutes=1)
 DEPTH: Final = 2
 # How often CI starts a policy whose start came to nothing.
 STARTS: Final = 4
+# What the mere passing of time can change: the function, and nothing that is stored.
+PASSING: Final = Crossing(TIME, 0, TIME, "passes")
 # For so many ticks of the calm a story goes on although all is at rest: late calls still arrive.
 AFTERWARDS: Final = 4
+# Time itself stores nothing, so nobody looks into the store for it.
+_PASSING: Final = Crossing(TIME, 1, TIME, "passing")
 
 
 def play(plot: Plot, stores: Stores, open_program: OpenProgram) -> Story:
     """Return the story of `plot`."""
-    with stores.pristine() as pristine:
+    with stores.pristine() as store:
+        pristine = cast("Store", Pristine(store))
         return Player(plot, stores, pristine, open_program).play()
 
 
@@ -54,7 +65,7 @@ class Player:
         self, plot: Plot, stores: Stores, pristine: Store, open_program: OpenProgram
     ) -> None:
         self.plot, self.stores, self.pristine = plot, stores, pristine
-        self.world = World.for_policy(plot.policy, plot.scenario, seed=plot.seed)
+        self.world = World.for_policy(plot.policy, plot.world, seed=plot.seed)
         target = plot.policy.target
         self.invariants = Invariants(plot.policy, plot.scenario.function.weight)
         self.witness = Witness(self.world, target, pristine, self._heard)
@@ -63,6 +74,8 @@ class Player:
         self._ahead = Ahead(plot.faults)
         self._begin = self.now()
         self._turn, self._depth, self._starts = 0, 0, 0
+        self._arrived = False
+        self._calm = plot.calm_from
         self._named: Counter[str] = Counter()
 
     def play(self) -> Story:
@@ -91,11 +104,15 @@ class Player:
         if self._named[name] > 1:
             name = f"{name} ({self._named[name]})"
         process = Process(name, self.witness.watching(Doom(self, tick, ahead)))
+        skew = self._skew(name)
+        if skew:
+            seconds = skew.total_seconds()
+            self.struck(Crossing(name, 0, CLOCK, "now"), f"is {seconds:+.0f} s off")
         if asks:
             self.witness.asked(name, asks)
         self._depth += 1
         try:
-            status = self._status(process, self._skew(name), do)
+            status = self._status(process, skew, do)
         finally:
             self._depth -= 1
         self.telling.steps += process.crossings
@@ -148,7 +165,7 @@ class Player:
 
     def _advance(self, length: timedelta) -> None:
         self.world.clock.advance(length)
-        self.witness.look(TIME)
+        self.witness.look(TIME, _PASSING)
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -172,7 +189,9 @@ class Player:
         return timedelta(seconds=seconds)
 
     def _over(self) -> bool:
-        if self._turn <= CALM_FROM + AFTERWARDS:
+        """Tell whether all is at rest, and nothing can go wrong any more."""
+        calm = CALM_FROM if self._ahead.left else self._calm
+        if self._turn <= calm + AFTERWARDS:
             return False
         return all(at_rest(one, self.now()) for one in self.witness.stored.values())
 
@@ -180,12 +199,14 @@ class Player:
 
     def struck(self, crossing: Crossing, kind: str) -> None:
         """Take note that something goes wrong at `crossing`."""
+        self._calm = max(self._calm, self._turn)
         self.telling.struck(crossing, kind)
 
     def later(self, seconds: int, call: Proceed) -> None:
         """Let a call arrive after so many seconds, whether its process lives or not."""
 
         def arrive() -> None:
+            self._arrived = True
             with suppress(Exception):
                 call()
 

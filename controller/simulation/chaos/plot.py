@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from controller.core.policy import Policy
+from controller.simulation.happenings import Event, FailedUpdates, KmsDenied, SlowUpdates
+from controller.simulation.happenings import When as Moment
 from controller.simulation.scenario import Scenario
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
@@ -164,6 +166,23 @@ class Spell:
 
 Fault: TypeAlias = Crash | Broken | Meanwhile | Skew | Spell
 
+# How long an update takes that begins while updates stay in progress.
+STUCK: Final = timedelta(minutes=6)
+
+
+def _events(spell: Spell) -> list[Event]:
+    """Return what of `spell` the simulated Lambda does by itself."""
+    at, lasting = Moment(after=spell.begin), spell.lasting
+    match spell.trouble:
+        case Trouble.KMS:
+            return [KmsDenied(kind="kms_denied", at=at, lasting=lasting)]
+        case Trouble.SLOW:
+            return [SlowUpdates(kind="slow_updates", at=at, lasting=lasting, takes=STUCK)]
+        case Trouble.FAILED:
+            return [FailedUpdates(kind="failed_updates", at=at, lasting=lasting)]
+        case _:
+            return []
+
 
 @dataclass(frozen=True, slots=True)
 class Plot:
@@ -174,6 +193,20 @@ class Plot:
     policy: Policy
     scenario: Scenario
     faults: tuple[Fault, ...]
+
+    @property
+    def world(self) -> Scenario:
+        """The scenario, with what the faults make of the simulated Lambda."""
+        spells = (one for one in self.faults if isinstance(one, Spell))
+        events = (event for spell in spells for event in _events(spell))
+        return self.scenario.model_copy(update={"events": (*self.scenario.events, *events)})
+
+    @property
+    def calm_from(self) -> int:
+        """The minute from which on nothing is wrong that has its own time."""
+        spells = [one.begin + one.lasting for one in self.faults if isinstance(one, Spell)]
+        skews = [timedelta(minutes=one.tick) for one in self.faults if isinstance(one, Skew)]
+        return max((one // timedelta(minutes=1) + 1 for one in (*spells, *skews)), default=0)
 
     def simpler(self) -> Iterator["Plot"]:
         """Yield this plot with one fault less, each in turn: whole ones, then parts of one."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from controller.core.asked import Verb, Way
 from controller.core.policy import Policy
+from controller.errors import RolloutError
 from controller.ports import Clock, MetricSource, Notifier, Store
 from controller.simulation.chaos.process import Process
 
@@ -57,6 +58,28 @@ class Stores(Protocol):
     def pristine(self) -> AbstractContextManager[Store]:
         """Open the store as another run that no fault reaches."""
         ...
+
+
+class BlindError(Exception):
+    """Nobody could see what is stored: then a story proves nothing."""
+
+
+class Pristine:
+    """A store that must answer: its errors are not taken for those of a process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            try:
+                return method(*args, **named)
+            except RolloutError as error:
+                raise BlindError(f"the witness cannot see {name}: {error}") from error
+
+        return call
 
 
 OpenProgram: TypeAlias = Callable[[Outside, Policy, Store], Program]

@@ -29,7 +29,7 @@ from tests.ladder import (
     paused_in_flight,
     tick,
 )
-from tests.rollouts import ARN, MINUTE, NOON, reads
+from tests.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, reads
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,9 @@ def test_a_rollback_that_is_not_confirmed_pages(
     decision = tick(GOING_BACK, target, minute)
     assert decision.alert is (Alert.ROLLBACK_UNCONFIRMED if critical else None)
     assert [one.severity for one in decision.notices] == [Severity.CRITICAL] * critical
+    moment = NOON + minute * MINUTE
+    assert (decision.record.at if decision.record else None) == (moment if critical else None)
+    assert decision.rollout.reminded == (moment if critical else None)
 
 
 def test_an_unconfirmed_rollback_ends_every_tick_in_alarm_and_pages_every_quarter_hour() -> None:
@@ -68,6 +71,12 @@ def test_the_page_says_what_to_write_where() -> None:
         "since 2026-11-24 12:00 UTC; set NEW_PATH_PERCENTAGE=0 and NEW_PATH=false by hand on "
         f"{ARN}."
     )
+
+
+def test_the_page_names_no_boolean_where_the_target_has_none() -> None:
+    alone = a_policy(target={**LADDER["target"], "boolean": None})
+    (notice,) = tick(replace(GOING_BACK, policy=alone), reads(10), 6).notices
+    assert notice.text.endswith(f"; set NEW_PATH_PERCENTAGE=0 by hand on {ARN}.")
 
 
 def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
@@ -180,6 +189,16 @@ def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
         GOING_BACK, Ask(Verb.ROLLBACK, "again"), Observation(reads(10)), NOON + 4 * MINUTE
     ).rollout
     assert tick(again, reads(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
+
+
+def test_asking_again_for_a_rollback_that_has_paged_pages_no_sooner() -> None:
+    paged = tick(GOING_BACK, reads(10), 6).rollout
+    again = asked(
+        paged, Ask(Verb.ROLLBACK, "again"), Observation(reads(10)), NOON + 7 * MINUTE
+    ).rollout
+    late = tick(again, reads(10), 8)
+    assert (late.alert, late.notices, late.record) == (Alert.ROLLBACK_UNCONFIRMED, (), None)
+    assert len(tick(late.rollout, reads(10), 21).notices) == 1
 
 
 def drain(verdict: Verdict, label: Label) -> Finding:

@@ -275,6 +275,22 @@ def test_its_hold_begins_with_the_first_tick_after_the_freeze(
     assert tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
 
 
+def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advances_after_it() -> (
+    None
+):
+    rollout = well(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
+    passed = tick(rollout, reads(10), OVER - 1, ALL_DAY).rollout
+    assert passed.reason is Reason.FROZEN
+    assert tick(passed, reads(10), OVER + 1, SILENT).rollout.reason is Reason.HOLDING
+    late = tick(passed, reads(10), OVER + 19, SILENT).rollout
+    assert late.reason is Reason.ADVANCED_UNPROVEN
+
+
+def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
+    waiting = tick(UNAPPROVED, reads(10), 15).rollout
+    assert tick(waiting, reads(10), 100).rollout.next_at == clock(15 + 24 * 60)
+
+
 def test_its_hold_begins_once_somebody_approves() -> None:
     lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 200, SILENT).rollout
     approved = ask(lost, Verb.APPROVE, reads(10), minute=201).rollout

@@ -32,8 +32,10 @@ def test_the_clock_of_a_step_starts_when_its_weight_is_seen() -> None:
 
 
 def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
-    after = tick(replace(AT_10, sealed_at=NOON), reads(10), 15).rollout
+    before = replace(AT_10, sealed_at=NOON, hold_from=NOON, barrier="frozen")
+    after = tick(before, reads(10), 15).rollout
     assert (after.settled, after.tallies, after.sealed_at, after.findings) == (None, {}, None, ())
+    assert (after.hold_from, after.barrier) == (None, "")
 
 
 def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:

@@ -26,6 +26,7 @@ from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 # Seen unfinished at noon.
 UNFINISHED = replace(RAISING, unfinished_since=NOON)
+FROZEN = a_policy(freeze={"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]})
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,11 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
             RAISING, reads(50, MOVING), 1, SILENT,
             "waiting for 50 % to be in force: the update is still in progress",
             id="waiting",
+        ),
+        pytest.param(
+            RAISING, GONE, 1, SILENT,
+            "waiting for 50 % to be in force: Lambda did not answer",
+            id="waiting, unreadable",
         ),
         pytest.param(
             UNFINISHED, reads(50, MOVING), 11, SILENT,
@@ -91,6 +97,12 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
             id="baking",
         ),
         pytest.param(
+            AT_10, reads(10), 12, HEALTHY,
+            "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
+            "2026-11-24 12:15 UTC",
+            id="the end of the bake",
+        ),
+        pytest.param(
             AT_10, reads(10), 13, HEALTHY,
             "baked at 10 % until 2026-11-24 12:12 UTC; its last data settle until "
             "2026-11-24 12:15 UTC",
@@ -112,6 +124,13 @@ UNFINISHED = replace(RAISING, unfinished_since=NOON)
             AT_10, reads(10, MOVING), 15, HEALTHY,
             "holding at 10 %: The target's last update is in_progress.",
             id="holding for the target",
+        ),
+        pytest.param(
+            AT_10, reads(10, MOVING, detail="a new image"), 15, SILENT,
+            "holding at 10 %: works has no data: no window of 1m since 2026-11-24 12:02 UTC had a "
+            "datapoint; check that the canary is reached, and the metric's name and dimensions. "
+            "The target's last update is in_progress: a new image.",
+            id="holding for data and the target",
         ),
         pytest.param(
             AT_10, reads(10), 32, THIN,
@@ -167,6 +186,24 @@ def test_the_sentence_says_where_a_rollout_stands(
             id="a raise",
         ),
         pytest.param(
+            replace(RAISING, policy=FROZEN), reads(50, MOVING), 15, SILENT, 25,
+            "rolls back unless 50 % is in force by 2026-11-24 12:25 UTC",
+            "the update is still in progress",
+            id="a raise that was written before a freeze",
+        ),
+        pytest.param(
+            replace(RAISING, policy=FROZEN), reads(10), 15, SILENT, 360,
+            "50 % at 2026-11-24 18:00 UTC",
+            "frozen until 2026-11-24 18:00 UTC (daily 12:10 to 18:00, UTC)",
+            id="a raise that was not written before a freeze",
+        ),
+        pytest.param(
+            replace(RAISING, blocked="the update"), reads(10), 1, SILENT, 11,
+            "rolls back unless 50 % is in force by 2026-11-24 12:11 UTC",
+            "",
+            id="a raise that is written again",
+        ),
+        pytest.param(
             replace(RAISING, blocked="the update"), reads(50), 1, SILENT, 16,
             "100 % at 2026-11-24 12:16 UTC if every criterion passes",
             "",
@@ -191,10 +228,28 @@ def test_the_sentence_says_where_a_rollout_stands(
             id="the last bake",
         ),
         pytest.param(
+            replace(AT_100, policy=FROZEN), reads(100), 5, HEALTHY, 35,
+            "success at 2026-11-24 12:35 UTC if every criterion passes",
+            "the bake",
+            id="the last bake, which no freeze delays",
+        ),
+        pytest.param(
             AT_10, reads(10), 15, THIN, 32,
             "50 % as soon as every criterion passes; pauses at 2026-11-24 12:32 UTC",
             "inconclusive: works",
             id="a hold",
+        ),
+        pytest.param(
+            replace(AT_10, policy=a_policy(on_inconclusive="rollback")), reads(10), 15, THIN, 32,
+            "50 % as soon as every criterion passes; rolls back at 2026-11-24 12:32 UTC",
+            "inconclusive: works",
+            id="a hold that ends in a rollback",
+        ),
+        pytest.param(
+            replace(AT_10, policy=a_policy(on_inconclusive="advance")), reads(10), 15, THIN, 32,
+            "50 % as soon as every criterion passes; advances unproven at 2026-11-24 12:32 UTC",
+            "inconclusive: works",
+            id="a hold that ends in an advance",
         ),
         pytest.param(
             AT_10, GONE, 20, HEALTHY, 32,
@@ -214,6 +269,23 @@ def test_the_sentence_says_where_a_rollout_stands(
             "0 % is written until it is read back; pages from 2026-11-24 12:05 UTC",
             "the target shows NEW_PATH_PERCENTAGE=10",
             id="a rollback",
+        ),
+        *(
+            pytest.param(
+                GOING_BACK, target, 1, HEALTHY, 5,
+                "0 % is written until it is read back; pages from 2026-11-24 12:05 UTC",
+                blocked,
+                id=f"a rollback, {why}",
+            )
+            for why, target, blocked in (
+                ("unreadable", GONE, "Lambda did not answer"),
+                ("under way", reads(0, MOVING), "0 % is written, still in progress"),
+                (
+                    "failed", reads(0, FAILED),
+                    "the target shows NEW_PATH_PERCENTAGE=0, and its last update failed: no reason "
+                    "given",
+                ),
+            )
         ),
         pytest.param(
             GOING_BACK, reads(0), 1, HEALTHY, 16,
@@ -250,3 +322,11 @@ def test_a_hold_for_several_criteria_names_them_by_what_they_lack() -> None:
     assert after.sentence == (
         "holding at 10 %: too few samples (works, steady), no data (reached)."
     )
+    assert after.blocked == "inconclusive: works, reached, steady"
+
+
+def test_every_criterion_that_fails_is_told() -> None:
+    criteria = dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"])
+    after = tick(replace(AT_10, policy=a_policy(criteria=criteria)), reads(10), 7, SICK).rollout
+    works = after.findings[0].sentence
+    assert after.sentence == f"{works} {works.replace('works', 'steady')}"

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from controller.core.overtaken import BACK
-from controller.core.rollout import Phase
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Scene
 from controller.simulation.chaos.truth import Wrote
@@ -88,14 +87,19 @@ class NoStaleRaise(Invariant):
             return
         wanted = (wrote.weight_after, wrote.token)
         for one in wrote.stored:
-            meant = (one.weight, one.intent.token)
-            if one.phase in BACK and one.id in scene.raises:
-                late = scene.raises[one.id][0]
-                meant = (late.weight, late.token)
-            if one.phase is not Phase.SUCCEEDED and not one.moved_to and meant == wanted:
+            intent = one.intent
+            if _may_come_late(one) and one.id in scene.raises:
+                intent = scene.raises[one.id][0]
+            if not one.moved_to and (intent.weight, intent.token) == wanted:
                 return
         stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in wrote.stored)
         yield f"{_raise(wrote)}, and nothing that is stored wants that ({stands or 'nothing is'})"
+
+
+def _may_come_late(rollout: Rollout) -> bool:
+    """Tell whether a rollback may have left the token of a raise as it was."""
+    gave_up = rollout.phase is Phase.ROLLED_BACK and rollout.reason is Reason.SHIFT_TIMED_OUT
+    return gave_up or rollout.phase is Phase.ROLLING_BACK
 
 
 def _raise(wrote: Wrote) -> str:

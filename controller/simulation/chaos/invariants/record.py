@@ -98,14 +98,21 @@ class OneOwner(Invariant):
 
     name = "one-owner"
     text = "No two unfinished rollouts have the same target, and its lock names the one that has."
+    allows = "A rollback by hand ignores every lock: what was over goes back to 0 % once more."
+
+    def __init__(self) -> None:
+        self._opened_again: set[str] = set()
 
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
         """Yield a second owner."""
-        after = saved.after
-        if after.closed:
+        before, after = saved.before, saved.after
+        if before is not None and before.final and after.phase in BACK:
+            self._opened_again.add(after.id)
+        if after.closed or after.id in self._opened_again:
             return
         for one in scene.stored.values():
-            if one.id != after.id and not one.closed and set(one.locks) & set(after.locks):
+            apart = one.id == after.id or one.closed or one.id in self._opened_again
+            if not apart and set(one.locks) & set(after.locks):
                 yield f"drives {after.id} on the target that {one.id} has"
         for lock, owner in saved.owners.items():
             if owner != after.id:

@@ -45,7 +45,8 @@ class FailureGoesBack(Invariant):
     allows = (
         "A run that Lambda refuses, whose updates are stuck or whose environment cannot be "
         "decrypted leaves it to the next; so does one that crashes, or that another run keeps from "
-        "the rollout. What a hand sets meanwhile is that hand's."
+        "the rollout. What a hand sets meanwhile is that hand's, and what a person starts "
+        "meanwhile is another rollout's."
     )
 
     def __init__(self) -> None:
@@ -65,6 +66,9 @@ class FailureGoesBack(Invariant):
         if life is None or ended.status is None or not life.answers or not life.sound:
             return
         if scene.weight == 0 or (is_hand(scene.last) and scene.last_number >= life.begun):
+            return
+        newest = scene.newest()
+        if newest is not None and newest.id not in life.found and not life.asked & _LOWERS:
             return
         why = self._had_to(life, failing, scene)
         if why:

@@ -1,0 +1,48 @@
+"""What an adapter may ask of AWS is written down twice, for IAM and for readers, in one way."""
+
+import pkgutil
+import re
+from importlib import import_module
+
+import pytest
+
+from controller import adapters
+from controller.bootstrap.iam import Job, declared
+
+DECLARED = dict(declared())
+
+# "IAM: " and what follows, to the end of its paragraph.
+_PARAGRAPH = re.compile(r"^IAM: (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
+_ACTION = re.compile(r"\b[a-z]+:[A-Z][A-Za-z]+\b")
+
+
+def told(module: str) -> set[str]:
+    """Return the actions that stand in the docstring of `module`, after "IAM:"."""
+    paragraph = _PARAGRAPH.search(import_module(module).__doc__ or "")
+    return set(_ACTION.findall(paragraph[1])) if paragraph else set()
+
+
+MODULES = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_docstring_names_the_very_actions_that_are_declared(module: str) -> None:
+    assert told(module) == {one.action for one in DECLARED.get(module, ())}
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if "lambda" in name or "cloudwatch" in name]
+)
+def test_no_adapter_makes_a_call_that_is_not_declared_somewhere(module: str) -> None:
+    """boto3's methods are the operations in lower case; every `client.method(` is looked at."""
+    source = import_module(module).__loader__.get_source(module)
+    calls = set(re.findall(r"client\.([a-z]+(?:_[a-z]+)+)", source))
+    operations = {
+        one.action.partition(":")[2] for permissions in DECLARED.values() for one in permissions
+    }
+    assert {"".join(map(str.title, call.split("_"))) for call in calls} <= operations
+
+
+def test_every_job_of_a_role_needs_something() -> None:
+    needed = {job for permissions in DECLARED.values() for one in permissions for job in one.jobs}
+    assert needed == set(Job)

@@ -1,0 +1,238 @@
+"""iam: what a role must be allowed to do, from a policy, a store and what the role is for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.aws import Clients
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import FUNCTION
+from tests.stage import SECRET, SHORT
+
+ACCOUNT = "123456789012"
+HERE = ("--account", ACCOUNT, "--region", "eu-central-1")
+TABLE = ("--store", "dynamodb://rollouts")
+KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/3be10e2d-0000-4be4-bc9d-0405a71945cc"
+
+IN_TABLE = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/rollouts"
+
+
+@pytest.fixture
+def quiet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk where neither a store nor a region is named."""
+    monkeypatch.delenv("ROLLOUTCTL_STORE")
+    return desk
+
+
+def statements(desk: Desk, *options: str) -> dict[str, dict[str, Any]]:
+    """Return the statements of the document that is printed, by what they are on."""
+    ended = desk.run("iam", desk.policy, *options)
+    assert ended.status == Exit.DONE, ended.err
+    assert ended.data["Version"] == "2012-10-17"
+    found = {one.pop("Sid"): one for one in ended.data["Statement"]}
+    assert all(one.pop("Effect") == "Allow" for one in found.values())
+    return found
+
+
+def test_a_scheduled_task_with_a_file_reads_metrics_and_one_function(quiet: Desk) -> None:
+    assert statements(quiet, *HERE) == {
+        "Cloudwatch": {"Action": ["cloudwatch:GetMetricData"], "Resource": ["*"]},
+        "Function": {
+            "Action": ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],
+            "Resource": [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"],
+        },
+    }
+    assert not quiet.world.calls
+
+
+def test_a_scheduled_task_with_a_table_changes_items_and_deletes_none(desk: Desk) -> None:
+    found = statements(desk, *HERE, *TABLE)
+    assert found["Table"] == {
+        "Action": [
+            "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+        ],
+        "Resource": [IN_TABLE],
+    }  # fmt: skip
+    assert found["TableIndexActive"] == {
+        "Action": ["dynamodb:Query"], "Resource": [f"{IN_TABLE}/index/active"],
+    }  # fmt: skip
+
+
+def test_the_table_of_the_environment_is_allowed_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
+    assert statements(desk, *HERE)["Table"]["Resource"] == [IN_TABLE]
+
+
+@pytest.mark.parametrize(
+    ("job", "services"),
+    [
+        ("tick", {"cloudwatch", "dynamodb", "lambda"}),
+        ("start", {"cloudwatch", "dynamodb", "lambda"}),
+        ("people", {"cloudwatch", "dynamodb", "lambda"}),
+        ("look", {"dynamodb"}),
+        ("store-init", {"dynamodb"}),
+        ("copy-from", {"dynamodb"}),
+        ("copy-to", {"dynamodb"}),
+    ],
+)
+def test_a_role_reaches_the_services_that_its_job_is_about(
+    desk: Desk, job: str, services: set[str]
+) -> None:
+    found = statements(desk, *HERE, *TABLE, "--for", job)
+    actions = [action for one in found.values() for action in one["Action"]]
+    assert {action.partition(":")[0] for action in actions} == services
+    assert not [action for action in actions if "*" in action]
+
+
+def test_who_looks_may_write_nothing(desk: Desk) -> None:
+    found = statements(desk, *HERE, *TABLE, "--for", "look")
+    assert {action for one in found.values() for action in one["Action"]} == {
+        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan",
+    }  # fmt: skip
+
+
+def test_one_role_may_do_several_jobs(desk: Desk) -> None:
+    both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "start")
+    assert "lambda:ListAliases" in both["Function"]["Action"]
+    assert "TableIndexActive" in both  # of ticks alone
+    assert "TableIndexByTarget" in both  # of starts alone
+
+
+def test_one_role_may_serve_several_policies(desk: Desk) -> None:
+    other = desk.another_policy("other", target={**SHORT["target"], "function": "second"})
+    found = statements(desk, other, *HERE)["Function"]["Resource"]
+    assert [arn.rpartition(":")[2] for arn in found] == sorted([FUNCTION, "second"])
+
+
+def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: Desk) -> None:
+    arn = "arn:aws-cn:lambda:cn-north-1:999999999999:function:far"
+    other = desk.another_policy("other", target={**SHORT["target"], "function": arn})
+    assert json.loads(desk.run("iam", other, *HERE).out)["Statement"][1]["Resource"] == [arn]
+
+
+def test_a_log_group_is_allowed_where_the_policy_looks_into_one(desk: Desk) -> None:
+    verify = {"absent": "gateway_called", "present": "direct_call"}
+    other = desk.another_policy("other", verify_rollback=verify)
+    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
+    assert found["Logs"]["Action"] == ["logs:FilterLogEvents"]
+    assert found["Logs"]["Resource"] == [
+        f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/aws/lambda/{FUNCTION}:*"
+    ]
+    assert "Logs" not in statements(desk, *HERE)
+
+
+# --- a customer's key ---------------------------------------------------------------------------
+
+
+def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
+    assert statements(desk, *HERE, "--kms-key", KEY)["Key"] == {
+        "Action": ["kms:Decrypt", "kms:Encrypt"],
+        "Resource": [KEY],
+        "Condition": {"StringLike": {"kms:ViaService": "lambda.eu-central-1.*"}},
+    }
+
+
+# --- where --------------------------------------------------------------------------------------
+
+
+def test_what_is_not_known_is_left_to_cloudformation_and_told(quiet: Desk) -> None:
+    ended = quiet.run("iam", quiet.policy, *TABLE)
+    arns = {one["Sid"]: one["Resource"] for one in ended.data["Statement"]}
+    place = "${AWS::Region}:${AWS::AccountId}"
+    assert arns["Table"] == [f"arn:${{AWS::Partition}}:dynamodb:{place}:table/rollouts"]
+    assert ended.err == (
+        "rolloutctl: note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and "
+        "--region\n"
+    )
+
+
+def test_a_role_without_a_table_is_told_so(quiet: Desk) -> None:
+    assert "no table is allowed" in quiet.run("iam", quiet.policy, *HERE).err
+
+
+def test_the_region_of_the_environment_is_the_regions(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "cn-north-1")
+    (arn,) = statements(desk, "--account", ACCOUNT)["Function"]["Resource"]
+    assert arn == f"arn:aws-cn:lambda:cn-north-1:{ACCOUNT}:function:{FUNCTION}"
+
+
+@pytest.fixture
+def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk at an account that says who asks, and a function with a customer's key."""
+    client = desk.world.client("lambda")
+
+    class Keyed:
+        def get_function_configuration(self, **request: str) -> dict[str, Any]:
+            return {**client.get_function_configuration(**request), "KMSKeyArn": KEY}
+
+    class Sts:
+        class meta:
+            region_name = "eu-central-1"
+
+        def get_caller_identity(self) -> dict[str, str]:
+            return {"Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me"}
+
+    services = {"lambda": Keyed(), "sts": Sts()}
+    monkeypatch.setattr(Clients, "get", lambda _self, service: services[service])
+    return desk
+
+
+def test_live_asks_aws_for_the_account_the_region_and_the_key(asked: Desk) -> None:
+    found = statements(asked, "--live")
+    arn = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"
+    assert (found["Function"]["Resource"], found["Key"]["Resource"]) == ([arn], [KEY])
+
+
+def test_live_shows_nothing_of_an_environment(asked: Desk) -> None:
+    ended = asked.run("iam", asked.policy, "--live")
+    assert SECRET not in ended.out + ended.err
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--account", "12"), "--account is a number of 12 digits, not '12'"),
+        (("--account", "12345678901*"), "--account is a number of 12 digits"),
+        (("--region", "nowhere"), "AWS has no region 'nowhere'; write one like eu-central-1"),
+        (("--kms-key", "alias/mine"), "--kms-key is the ARN of a key, and not an alias"),
+        (("--kms-key", f"{KEY}*"), "--kms-key is the ARN of a key, and not an alias"),
+        (("--live", *HERE), "--live asks for the account and the region"),
+        (("--store", "dynamodb://a*"), "no store is called 'dynamodb://a*'"),
+        (("--for", "everything"), "'everything' is not one of 'tick', 'start', 'people'"),
+        (("--for", "look"), "a role for look with rollouts in a file asks nothing of AWS"),
+    ],
+)
+def test_what_names_nothing_in_particular_is_refused(
+    quiet: Desk, words: tuple[str, ...], told: str
+) -> None:
+    ended = quiet.run("iam", quiet.policy, *words)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert told in ended.err
+
+
+def test_a_role_that_moves_traffic_needs_a_policy(quiet: Desk) -> None:
+    ended = quiet.run("iam", *HERE)
+    assert ended.status == Exit.USAGE
+    assert "a role for tick needs a POLICY: it names the function" in ended.err
+
+
+def test_a_role_for_a_table_alone_needs_no_policy(quiet: Desk) -> None:
+    assert quiet.run("iam", "--for", "look", *HERE, *TABLE).status == Exit.DONE
+
+
+def test_a_wrong_policy_is_told_with_its_line(quiet: Desk, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("version: 2\n")
+    ended = quiet.run("iam", str(wrong))
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err

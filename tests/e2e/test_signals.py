@@ -1,0 +1,128 @@
+"""Real processes that are asked to end: exit statuses, and what they leave for the next one."""
+
+import signal
+from signal import SIGINT, SIGTERM
+
+import pytest
+
+from tests.e2e.account import OTHERS
+from tests.e2e.calls import Wanted, named
+from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy
+from tests.e2e.table import ON_A_TABLE, takes_a_rollout
+from tests.e2e.traps import Way
+
+pytestmark = [pytest.mark.ministack, ON_A_TABLE]
+
+READ, WRITE, SAVE = (
+    named("GetFunctionConfiguration"), named("UpdateFunctionConfiguration"),
+    named("TransactWriteItems"),
+)  # fmt: skip
+
+
+def stopped(
+    desk: Desk, program: Program, watched: Proxy, at: Wanted, number: signal.Signals
+) -> Answer:
+    """Tick, send a signal while a call is on its way, let that be answered; return how it ended."""
+    with watched.holding(at) as held:
+        tick = program.at(desk.now).begin("tick")
+        held.wait()
+        tick.signal(number)
+        held.free()
+    return tick.answer()
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("at", "weight", "recorded"),
+    [
+        pytest.param(takes_a_rollout, "10", [], id="while it takes the lease"),
+        pytest.param(READ, "10", [], id="while it looks"),
+        pytest.param(SAVE, "50", ["advanced"], id="while it saves that it raises"),
+        pytest.param(WRITE, "50", ["advanced"], id="while it raises"),
+    ],
+)
+def test_a_tick_ends_at_a_safe_point_and_gives_the_lease_back(
+    started: Desk,
+    program: Program,
+    watched: Proxy,
+    number: signal.Signals,
+    at: Wanted,
+    weight: str,
+    recorded: list[str],
+) -> None:
+    started.serve(72 * MINUTE)
+
+    ended = stopped(started, program, watched, at, number)
+
+    assert ended.status == 128 + number
+    assert f"rolloutctl: ended by {number.name} at a safe point; " in ended.err
+    assert "Traceback" not in ended.err
+    started.account.revision()  # is there once the update is over
+    assert started.account.pair() == (weight, "false")
+    assert started.kinds() == ["started", "settled", *recorded]
+    assert started.tick().status == 0  # nobody has the rollout
+    assert started.account.pair() == ("50", "false")
+    assert started.kinds() == ["started", "settled", "advanced", "settled"]
+    assert started.account.others() == OTHERS
+
+
+def test_less_traffic_is_written_and_recorded_before_a_tick_ends(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    started.serve(30 * MINUTE, failing=3)
+
+    ended = stopped(started, program, watched, WRITE, SIGTERM)
+
+    assert ended.status == 143
+    assert started.account.pair() == ("0", "false")
+    assert started.kinds() == ["started", "settled", "rolling_back"]
+    assert started.tick().status == 0
+    assert started.kinds()[-1] == "rolled_back"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["time is up", "a second signal"])
+def test_a_call_that_is_not_answered_is_cut_off_when(
+    started: Desk, program: Program, watched: Proxy, again: bool
+) -> None:
+    started.serve(72 * MINUTE)
+    with watched.holding(WRITE) as held:
+        tick = program.at(started.now, patience_s=60 if again else 1).begin("tick")
+        held.wait()
+        tick.signal(SIGTERM)
+        if again:
+            tick.signal(SIGINT)
+        ended = tick.answer()
+        held.free(Way.NOT_MADE)
+
+    assert ended.status == 143
+    assert "rolloutctl: ended by SIGTERM in the middle of a call; " in ended.err
+    assert started.account.pair() == ("10", "false")
+    assert started.tick().status == 0  # nobody has the rollout
+    assert started.kinds()[-2:] == ["write_again", "settled"]
+    assert started.account.pair() == ("50", "false")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(["status", ROLLOUT, "--wait", "--every", "1h"], id="status --wait"),
+        pytest.param(["status", ROLLOUT, "--watch", "--every", "1h"], id="status --watch"),
+        pytest.param(["history", ROLLOUT, "--follow", "--every", "1h"], id="history --follow"),
+        pytest.param(["run", "policies/execution-api.yaml", "--every", "1h"], id="run"),
+    ],
+)
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_whoever_waits_ends_at_once(
+    started: Desk, program: Program, number: signal.Signals, verb: list[str]
+) -> None:
+    waiting = program.at(started.now).begin(*verb)
+    shown = waiting.first_line()  # from here on it waits for an hour
+
+    waiting.signal(number)
+
+    ended = waiting.answer()
+    assert (ended.status, "Traceback" in ended.err) == (128 + number, False)
+    assert ROLLOUT in shown or "started" in shown
+    assert started.tick().status == 0
