@@ -5,7 +5,8 @@ E2E_VENV := .venv-ministack
 MUTANTS_VENV := .venv-mutants
 PYTHON   ?= python3
 UV       ?= uv
-WORKERS  ?= 2
+# More than a machine with two cores has: what runs real processes waits half of its time.
+WORKERS  ?= 4
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
@@ -49,7 +50,7 @@ rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., S
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
 test: $(VENV)/.compiled $(E2E_VENV)/.locked lint ## check style, types and imports, then run every test
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 	$(PY) -m ruff check .

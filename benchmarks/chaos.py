@@ -97,7 +97,7 @@ class Near:
     """A client of moto's table that gets an item without the way through HTTP."""
 
     def __init__(self, client: Any) -> None:
-        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.core.models import DEFAULT_ACCOUNT_ID
         from moto.dynamodb.models import dynamodb_backends
 
         self._client = client

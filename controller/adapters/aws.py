@@ -159,6 +159,8 @@ def _status_of(error: Exception) -> int:
 
 
 _WITHHELD: Final = "what was said is left out, because it may quote other variables"
+# With these AWS speaks of who asks, of the function's name, or of its own state; never of a value.
+_UNQUOTING: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
 
 
 def without_quotes(error: Exception) -> Exception:
@@ -166,12 +168,19 @@ def without_quotes(error: Exception) -> Exception:
 
     They quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
     '{NAME=secret}' at 'environment' failed to ..."), so no search for values would find them all.
+    So may a proxy, whose whole page botocore takes for a message, and its status for a code.
     """
     if isinstance(error, ParamValidationError):
         return ParamValidationError(report=_WITHHELD)
-    if not isinstance(error, ClientError) or _status_of(error) != 400:
-        return error  # only what is wrong in itself is quoted
-    answer = {**error.response, "Error": {"Code": code_of(error), "Message": _WITHHELD}}
+    if not isinstance(error, ClientError):
+        return error
+    if _status_of(error) in _UNQUOTING and not code_of(error).isdigit():
+        return error
+    metadata = error.response.get("ResponseMetadata", {})
+    answer: Any = {
+        "Error": {"Code": code_of(error), "Message": _WITHHELD},
+        "ResponseMetadata": metadata,
+    }
     return ClientError(answer, error.operation_name)
 
 

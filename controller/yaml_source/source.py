@@ -4,6 +4,9 @@ source = read(path)                    # PolicyError: not YAML, too big, unreada
 lines = source.report(problems)        # `file:line:column: path: problem`, in order
 """
 
+import errno
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +71,7 @@ def read(path: Path, limits: Limits | None = None) -> Source:
     Raises PolicyError with one line when it cannot be read, is no YAML, or exceeds a limit.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = _content(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise PolicyError(f"{path}: cannot be read: {reason}", file=str(path)) from error
@@ -85,6 +87,21 @@ def read(path: Path, limits: Limits | None = None) -> Source:
         problem = "is not UTF-8 from here on: save the file as UTF-8"
         raise _refused(str(path), _end_of(before), problem) from error
     return parse(text, str(path), limits)
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, and at most one more than it may have.
+
+    Raises OSError for what is none, as a pipe is: nobody waits for who may write into it.
+    """
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no file, but a pipe, a terminal or a device")
+        return file.read(MAX_BYTES + 1)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(text: str, name: str, limits: Limits | None = None) -> Source:

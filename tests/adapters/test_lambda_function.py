@@ -14,7 +14,7 @@ from controller.errors import (
     WriteRefusedError,
 )
 from controller.simulation.faults import Proceed
-from controller.simulation.refusals import lost
+from controller.simulation.refusals import lost, refusal
 from controller.simulation.world import World
 from tests.adapters.odd_lambda import (
     MINUTE,
@@ -97,6 +97,17 @@ CUT_OFF = f"Value '{{TOKEN={SECRET[:10]}... at 'environment.variables' failed"
             id="AWS quotes its beginning",
         ),
         pytest.param(UPDATE, fails(ParamValidationError(report=QUOTED)), id="botocore quotes it"),
+        pytest.param(
+            UPDATE,
+            fails(refusal(UPDATE, "RequestTooLargeException", QUOTED, status=413)),
+            id="it is too large",
+        ),
+        pytest.param(
+            UPDATE, fails(refusal(UPDATE, "502", QUOTED, status=502)), id="a proxy quotes it"
+        ),
+        pytest.param(
+            UPDATE, fails(refusal(UPDATE, "403", QUOTED, status=403)), id="a firewall quotes it"
+        ),
         pytest.param(UPDATE, fails(answered(PRECONDITION)), id="conflict"),
         pytest.param(UPDATE, fails(lost("lambda")), id="no answer"),
         pytest.param(UPDATE, unreadable, id="not read back"),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -173,8 +174,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
             return {**client.get_function_configuration(**request), "KMSKeyArn": KEY}
 
     class Sts:
-        class meta:
-            region_name = "eu-central-1"
+        meta = SimpleNamespace(region_name="eu-central-1")
 
         def get_caller_identity(self) -> dict[str, str]:
             return {"Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me"}

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
+import freezegun
 import pytest
 from botocore.loaders import create_loader
 from freezegun import freeze_time
 
 import controller
+from controller.adapters.aws import Clients
 from tests.e2e import proxy, table
 from tests.e2e.account import Account
 from tests.e2e.desk import Desk
@@ -26,6 +28,9 @@ for _module in pkgutil.walk_packages(controller.__path__, "controller."):
         import_module(_module.name)
 
 _service_models = create_loader()
+
+# How long a test took is real time, also where the clock was moved: see --durations.
+freezegun.configure(extend_ignore_list=["_pytest.timing"])
 
 
 @pytest.fixture
@@ -67,11 +72,27 @@ def loads_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all commands of a test share their clients, as long as they are the same caller.
+
+    To make them takes as long as what a tick does with them, and a process of its own makes its
+    own.
+    """
+    made: dict[tuple[tuple[str, str], ...], Clients] = {}
+
+    def clients() -> Clients:
+        caller = ((name, os.environ[name]) for name in os.environ if name.startswith("AWS_"))
+        return made.setdefault(tuple(sorted(caller)), Clients())
+
+    monkeypatch.setattr("controller.bootstrap.Clients", clients)
+
+
+@pytest.fixture
 def desk(
     shop: Account,
     environment: dict[str, str],
     tmp_path: Path,
-    loads_models_once: None,
+    makes_clients_once: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Desk]:

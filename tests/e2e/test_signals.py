@@ -82,22 +82,31 @@ def test_less_traffic_is_written_and_recorded_before_a_tick_ends(
     assert started.kinds()[-1] == "rolled_back"
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["time is up", "a second signal"])
+@pytest.mark.parametrize(
+    ("signals", "patience_s"),
+    [
+        pytest.param([SIGTERM], 1, id="time is up"),
+        pytest.param([SIGINT, SIGTERM], 60, id="a second signal comes"),
+    ],
+)
 def test_a_call_that_is_not_answered_is_cut_off_when(
-    started: Desk, program: Program, watched: Proxy, again: bool
+    started: Desk,
+    program: Program,
+    watched: Proxy,
+    signals: list[signal.Signals],
+    patience_s: float,
 ) -> None:
     started.serve(72 * MINUTE)
     with watched.holding(WRITE) as held:
-        tick = program.at(started.now, patience_s=60 if again else 1).begin("tick")
+        tick = program.at(started.now, patience_s).begin("tick")
         held.wait()
-        tick.signal(SIGTERM)
-        if again:
-            tick.signal(SIGINT)
+        for number in signals:
+            tick.signal(number)
         ended = tick.answer()
         held.free(Way.NOT_MADE)
 
-    assert ended.status == 143
-    assert "rolloutctl: ended by SIGTERM in the middle of a call; " in ended.err
+    assert ended.status == 128 + signals[0]
+    assert f"rolloutctl: ended by {signals[0].name} in the middle of a call; " in ended.err
     assert started.account.pair() == ("10", "false")
     assert started.tick().status == 0  # nobody has the rollout
     assert started.kinds()[-2:] == ["write_again", "settled"]

@@ -135,7 +135,7 @@ class Search:
 
     def _gone(self, state: State, number: int) -> State:
         program = self._programs[number]
-        shared = self._steps.same(state.shared.without(program.name))
+        shared = self._steps.without(program, state.shared)
         told = ended(program, shared.now, state.quiet[number], None)
         return State(
             shared,

@@ -21,6 +21,8 @@ class Steps:
         self._world = world
         self._pool: dict[Shared, Shared] = {}
         self._taken: dict[tuple[int, int], Step] = {}
+        self._led_to: dict[tuple[int, int], tuple[Step, Standing]] = {}
+        self._without: dict[tuple[str, int], Shared] = {}
         self._calmed: dict[tuple[str, int], tuple[Shared, Sequence[Told]]] = {}
 
     def same(self, shared: Shared) -> Shared:
@@ -37,8 +39,19 @@ class Steps:
 
     def next(self, program: Program, here: Standing, shared: Shared) -> tuple[Step, Standing]:
         """Return the next step of a process, and where it stands then."""
-        step = self._step(program, here, shared)
-        return step, program.went_on(here, step.answer, self._from(program, step.after))
+        key = id(here), id(shared)
+        if key not in self._led_to:
+            step = self._step(program, here, shared)
+            there = program.went_on(here, step.answer, self._from(program, step.after))
+            self._led_to[key] = step, there
+        return self._led_to[key]
+
+    def without(self, program: Program, shared: Shared) -> Shared:
+        """Return what is shared once a process is gone."""
+        key = program.name, id(shared)
+        if key not in self._without:
+            self._without[key] = self.same(shared.without(program.name))
+        return self._without[key]
 
     def calmed(self, tick: Program, shared: Shared) -> tuple[Shared, Sequence[Told]]:
         """Return what `tick` makes of `shared` a while later, undisturbed, and what it tells."""

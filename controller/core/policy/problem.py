@@ -19,6 +19,10 @@ class Problem:
     at_key: bool = False
 
 
+# So much of a key is shown; no name in a policy is longer.
+_SHOWN = 80
+
+
 def dotted(place: Place) -> str:
     """Return `place` as people write it: `steps[1].weight`; empty for the whole document."""
     text = ""
@@ -26,6 +30,7 @@ def dotted(place: Place) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
+            part = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
             name = part if part.replace("-", "").replace(".", "").isidentifier() else repr(part)
             text += f".{name}" if text else name
     return text

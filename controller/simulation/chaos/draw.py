@@ -25,11 +25,16 @@ from controller.simulation.chaos.plot import (
 
 MOST_FAULTS: Final = 14
 _SLEEP: Final = "clock:sleep"
+_NOTIFY: Final = "people:notify"
+# Calls that can be on their way while the process is gone; SQLite is in the process itself.
+_REMOTE: Final = ("lambda:", "cloudwatch:", "dynamodb:")
 # What is aimed at more often: the calls that move traffic, and that remember why.
 _OFTEN: Final = (
     *("lambda:UpdateFunctionConfiguration",) * 3,
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
 )
+# How often a call of each service is broken; CloudWatch has one call, and many ways to break it.
+_BROKEN: Final = {"lambda": 3, "cloudwatch": 4, "store": 4, "dynamodb": 4, "people": 1}
 _ACTS: Final = (
     *(Act.TICK,) * 6,
     *(Act.SET,) * 4,
@@ -57,14 +62,10 @@ class _Drawer:
     def __init__(self, chance: Random, policy: Policy, store: StoreKind) -> None:
         self._chance = chance
         self._weights = (0, 5, 70, 100, *(step.weight for step in policy.steps))
-        here = "store:" if store == "sqlite" else "dynamodb:"
         away = "dynamodb:" if store == "sqlite" else "store:"
         known = (*_OFTEN, *WAYS)
         self._operations = [one for one in known if not one.startswith(away)]
-        self._aims = [*self._operations, _SLEEP]
-        self._remote = ("lambda", "cloudwatch", here.rstrip(":")) if here != "store:" else (
-            "lambda", "cloudwatch",
-        )  # fmt: skip
+        self._aims = [*self._operations, *(_SLEEP, _NOTIFY) * 3]
 
     def fault(self) -> Fault:
         """Return one fault of any kind."""
@@ -96,14 +97,17 @@ class _Drawer:
         return Spot(tick, operation, self._chance.choice((0, 0, 0, 0, 1, 2)))
 
     def _broken(self, tick: int) -> Broken:
-        operation = self._chance.choice(self._operations)
+        services = sorted({one.partition(":")[0] for one in self._operations})
+        service = self._pick(services, [_BROKEN[one] for one in services])
+        of_it = [one for one in self._operations if one.startswith(f"{service}:")]
+        operation = self._chance.choice(of_it)
         how = self._chance.choice(WAYS[operation])
         late = self._chance.randint(1, 90) if how == LATE else 0
         return Broken(self._aimed(tick, operation), how, late)
 
     def _crash(self, tick: int) -> Crash:
         spot, when = self._spot(tick), self._chance.choice(tuple(When))
-        on_its_way = when is When.DURING and spot.operation.startswith(self._remote)
+        on_its_way = when is When.DURING and spot.operation.startswith(_REMOTE)
         return Crash(spot, when, self._chance.choice((0, 1, 30, 90)) if on_its_way else 0)
 
     def _meanwhile(self, tick: int, depth: int = 0) -> Meanwhile:

@@ -80,12 +80,20 @@ def act(scene: Scene, fault: Meanwhile, by: str) -> None:
         case Act.SET:
             target = scene.plot.policy.target
             _write(scene, pair_of(target, fault.weight), PERSON)
+        case Act.GARBLE:
+            _write(scene, _contradiction(scene), PERSON)
         case Act.DEPLOY:
             _write(scene, _template(scene), DEPLOY)
         case Act.DEPLOY_CODE:
             _write(scene, _template(scene), DEPLOY, code=f"code of {by}")
         case _:
             _take_lease(scene)
+
+
+def _contradiction(scene: Scene) -> dict[str, str]:
+    """Return what a person sets who forgets the other variable, or does not know what fits."""
+    target = scene.plot.policy.target
+    return {target.percentage: "half"} if target.boolean is None else {target.boolean: "true"}
 
 
 def _template(scene: Scene) -> dict[str, str]:

@@ -43,12 +43,10 @@ MINUTE: Final = timedelta(minutes=1)
 DEPTH: Final = 2
 # How often CI starts a policy whose start came to nothing.
 STARTS: Final = 4
-# What the mere passing of time can change: the function, and nothing that is stored.
-PASSING: Final = Crossing(TIME, 0, TIME, "passes")
 # For so many ticks of the calm a story goes on although all is at rest: late calls still arrive.
 AFTERWARDS: Final = 4
-# Time itself stores nothing, so nobody looks into the store for it.
-_PASSING: Final = Crossing(TIME, 1, TIME, "passing")
+# What the mere passing of time can change: the function, and nothing that is stored.
+PASSING: Final = Crossing(TIME, 0, TIME, "passes")
 
 
 def play(plot: Plot, stores: Stores, open_program: OpenProgram) -> Story:
@@ -74,7 +72,6 @@ class Player:
         self._ahead = Ahead(plot.faults)
         self._begin = self.now()
         self._turn, self._depth, self._starts = 0, 0, 0
-        self._arrived = False
         self._calm = plot.calm_from
         self._named: Counter[str] = Counter()
 
@@ -165,7 +162,7 @@ class Player:
 
     def _advance(self, length: timedelta) -> None:
         self.world.clock.advance(length)
-        self.witness.look(TIME, _PASSING)
+        self.witness.look(TIME, PASSING)
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -206,7 +203,6 @@ class Player:
         """Let a call arrive after so many seconds, whether its process lives or not."""
 
         def arrive() -> None:
-            self._arrived = True
             with suppress(Exception):
                 call()
 

@@ -81,6 +81,7 @@ class Act(StrEnum):
 
     TICK = "another tick"
     SET = "a person sets the weight"
+    GARBLE = "a person sets one of two variables"
     DEPLOY = "a deploy resets the environment"
     DEPLOY_CODE = "a deploy resets the environment and brings code"
     PAUSE = "pause"

@@ -355,6 +355,12 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             heard(INFO, ": promoted at 10 % by hand: seen; going to 50 %"), id="a promotion",
         ),
         pytest.param(
+            replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", reads(10),
+            ("approved", 10, 10),
+            heard(INFO, ": 50 % may be entered once the gate at 10 % passes: seen"),
+            id="an approval",
+        ),
+        pytest.param(
             AT_10, Verb.ROLLBACK, "", reads(10), ("rolling_back", 10, 0),
             heard(WARNING, " is rolling back to 0 %: seen"), id="a rollback",
         ),
@@ -375,6 +381,14 @@ def test_a_verb_tells_what_became_of(
     decision = ask(before, verb, target, reason="seen", way=way)
     assert told(decision, 20) == (*entry, notices)
     assert decision.rollout.barrier == ""
+
+
+def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:
+    baking = replace(AT_10, policy=a_policy(**APPROVAL), reason=Reason.BAKING)
+    decision = ask(baking, Verb.APPROVE, reads(10))
+    assert decision.record is not None
+    assert (decision.record.reason, decision.rollout.reason) == (Reason.APPROVED, Reason.BAKING)
+    assert decision.record.sentence == "50 % may be entered once the gate at 10 % passes"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from controller import runner as running
 from controller import start as starting
 from controller.core import aftermath, asked
 from controller.core import decide as deciding
@@ -12,6 +13,7 @@ from controller.core import transitions as to
 from controller.core.effects import Decision, Shift
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Intent, Rollout
+from controller.core.transitions import back
 from controller.simulation.chaos.invariants.hands import (
     NobodyFought,
     NoReturn,
@@ -102,7 +104,21 @@ def guards_what_stands(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(to, "guarding_zero", careless)
 
 
+def token_left(patch: pytest.MonkeyPatch) -> None:
+    """A rollback that finds 0 % writes nothing, and a first raise on its way still fits."""
+    lower = back.lower
+    patch.setattr(back, "lower", lambda rollout: replace(lower(rollout), void=""))
+    patch.setattr(to, "lower", back.lower)
+    patch.setattr(running, "lower", back.lower)
+
+
 PLANTS = (
+    (
+        "a rollback that finds 0 % leaves the token of a first raise as it is",
+        NoStaleRaise,
+        "somebody rolls back just before the write of the first raise",
+        lambda: plot(meanwhile(0, WRITE, Act.ROLLBACK)), token_left,
+    ),
     (
         "a late raise after a rollback is left alone",
         FailureGoesBack,

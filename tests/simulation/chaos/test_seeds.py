@@ -4,8 +4,7 @@ import fcntl
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import fields
 from typing import Final, TypeAlias
 
 import pytest
@@ -18,7 +17,7 @@ from controller.simulation.chaos.plot import Act, StoreKind, Trouble, When
 Chunk: TypeAlias = tuple[StoreKind, Sequence[int]]
 Played: TypeAlias = Callable[[Chunk], Figures]
 
-# Chunks of about two seconds each, so that several processes share them evenly.
+# Chunks of a few seconds each, so that several processes share them evenly.
 CHUNKS: Final[Sequence[Chunk]] = (
     *(("sqlite", range(at, at + 20)) for at in range(0, 240, 20)),
     *(("dynamodb", range(at, at + 5)) for at in range(0, 60, 5)),
@@ -45,7 +44,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, worker: str) -> Played:
             if known:
                 return _read(known)
             found = figures(chunk)
-            file.write(json.dumps(asdict(found)))
+            file.write(json.dumps({one.name: getattr(found, one.name) for one in fields(found)}))
             return found
 
     return play

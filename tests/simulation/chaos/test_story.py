@@ -13,6 +13,7 @@ from controller import events
 from controller.bootstrap.chaos import chaos, draw
 from controller.core.effects import Decision
 from controller.core.history import Entry
+from controller.core.rollout import Rollout
 from controller.runner import Runner
 from controller.simulation.chaos.breaking import DONE_500, LATE, LOST, UNSENT, WAYS
 from controller.simulation.chaos.plot import (
@@ -205,8 +206,8 @@ def test_an_error_that_nobody_planned_is_a_violation(monkeypatch: pytest.MonkeyP
 def test_a_violation_is_told_at_the_very_step_with_the_command_that_shows_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def settled(rollout: object, *_: object) -> Decision:
-        return Decision(replace(rollout, step=5))  # type: ignore[type-var]
+    def settled(rollout: Rollout, *_: object) -> Decision:
+        return Decision(replace(rollout, step=5))
 
     monkeypatch.setattr("controller.core.transitions.settled", settled)
     text = story_text(chaos(plot()))

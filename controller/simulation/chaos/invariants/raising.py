@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.overtaken import BACK
+from controller.core.rollout import Reason
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Scene
-from controller.simulation.chaos.truth import Wrote
+from controller.simulation.chaos.truth import Saved, Wrote
 
 
 class KnownWeight(Invariant):
@@ -76,10 +77,23 @@ class NoStaleRaise(Invariant):
         "function as it stands."
     )
     allows = (
-        "A pause does not call back a raise that is on its way. Nor does a rollback that found 0 % "
-        "and wrote nothing (decision 7): such a raise is taken back by who made it, or by guarding "
-        "zero, and `failure-goes-back` holds them to that."
+        "A pause does not call back a raise that is on its way. Nor does a rollback that could "
+        "write nothing: it gave the raise up because every write was refused, or was refused "
+        "itself. Such a raise is taken back by who made it, or by guarding zero, and "
+        "`failure-goes-back` holds them to that."
     )
+
+    def __init__(self) -> None:
+        self._unwritten: set[str] = set()
+
+    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+        """Take note of a rollback that may have left the token of a raise as it was."""
+        before, after = saved.before, saved.after
+        if after.phase in BACK and (before is None or before.phase not in BACK):
+            refused = not scene.life(saved.by, saved.at).sound
+            if refused or after.reason is Reason.SHIFT_TIMED_OUT:
+                self._unwritten.add(after.id)
+        yield from ()
 
     def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
         """Yield a raise that nothing stored wants."""
@@ -88,18 +102,12 @@ class NoStaleRaise(Invariant):
         wanted = (wrote.weight_after, wrote.token)
         for one in wrote.stored:
             intent = one.intent
-            if _may_come_late(one) and one.id in scene.raises:
+            if one.phase in BACK and one.id in self._unwritten and one.id in scene.raises:
                 intent = scene.raises[one.id][0]
             if not one.moved_to and (intent.weight, intent.token) == wanted:
                 return
         stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in wrote.stored)
         yield f"{_raise(wrote)}, and nothing that is stored wants that ({stands or 'nothing is'})"
-
-
-def _may_come_late(rollout: Rollout) -> bool:
-    """Tell whether a rollback may have left the token of a raise as it was."""
-    gave_up = rollout.phase is Phase.ROLLED_BACK and rollout.reason is Reason.SHIFT_TIMED_OUT
-    return gave_up or rollout.phase is Phase.ROLLING_BACK
 
 
 def _raise(wrote: Wrote) -> str:

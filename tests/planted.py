@@ -1,0 +1,95 @@
+"""Values of other variables, planted to be searched for in everything that a run writes."""
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+# None of these may stand anywhere by chance.
+PLANTED: Final[Mapping[str, str]] = {
+    "SHORT": "Zq7!",
+    "LONG": "pl4nted-long-" + "0aZ9" * 300 + "-end",
+    "QUOTED": """she said "pl4nted-it's" and `left`""",
+    "LINES": "pl4nted-one\npl4nted-two\r\n\tpl4nted-three\n",
+    "JSON": '{"token": "pl4nted-json", "of": [1, null], "is": "\\u00e9"}',
+    "UNICODE": "Grüße-pl4nted-世界-🚀",
+    "URL": "postgres://app:pl4nted%20&3@db.internal:5432/app?sslmode=require",
+    "BACKSLASHES": "C:\\pl4nted\\new\\\\",
+    "MARKUP": "<pl4nted> & </pl4nted>",
+    "SPACES": "  pl4nted spaces  ",
+}
+
+_LINE: Final = 6  # characters from which on a line of a value is searched for by itself
+
+
+def spellings(value: str) -> set[str]:
+    """Return `value` in every way in which a program may write it down, and what is left of it.
+
+    A value that was cut off is found by its beginning, and one that was broken up by its lines.
+    """
+    plain = {value, value.strip(), value[:32], value[-32:]}
+    plain |= {line.strip() for line in value.splitlines() if len(line.strip()) >= _LINE}
+    found = set[str]()
+    for text in filter(None, plain):
+        once = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        once |= {repr(text)[1:-1], ascii(text)[1:-1]}
+        found |= once
+        for one in once:
+            found |= {json.dumps(one)[1:-1], html.escape(one)}
+            found |= {quote(one), quote(one, safe=""), quote_plus(one)}
+        found.add(base64.b64encode(text.encode()).decode().rstrip("=")[:-1])
+    return {one for one in found if len(one) >= len(PLANTED["SHORT"])}
+
+
+_SPELLINGS: Final = {name: spellings(value) for name, value in PLANTED.items()}
+
+
+def leaks(texts: Iterable[str | bytes]) -> set[tuple[str, str]]:
+    """Return which variables stand in which of `texts`, with what stands around them."""
+    return {
+        (name, _around(text, one))
+        for text in map(_text, texts)
+        for name, known in _SPELLINGS.items()
+        for one in known
+        if one in text
+    }
+
+
+def files(folder: Path) -> Iterator[bytes]:
+    """Yield the bytes of every file under `folder`."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.read_bytes()
+
+
+def chain(error: BaseException | None) -> Iterator[str]:
+    """Yield all that an error and those behind it say and carry, told in a traceback or not."""
+    while error is not None:
+        yield from (str(error), repr(error), repr(vars(error)))
+        if error.__context__ is not error.__cause__:
+            yield from chain(error.__context__)
+        error = error.__cause__
+
+
+def quoting(variables: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return how AWS, botocore and proxies quote a whole environment, by what they do with it."""
+    python = ", ".join(f"{name}={value}" for name, value in variables.items())
+    return {
+        "as AWS does": f"Value '{{{python}}}' at 'environment.variables' failed to satisfy it",
+        "as JSON": f"String measured: {json.dumps(dict(variables))}",
+        "as Python": f"Invalid value: {dict(variables)!r}",
+        "cut off": f"Value '{{{python[:60]}... at 'environment.variables' failed",
+        "URL-escaped": quote(json.dumps(dict(variables))),
+    }
+
+
+def _text(found: str | bytes) -> str:
+    return found if isinstance(found, str) else found.decode("utf-8", errors="replace")
+
+
+def _around(text: str, found: str) -> str:
+    at = text.index(found)
+    return text[max(0, at - 60) : at + 60]
