@@ -125,7 +125,7 @@ def test_what_a_file_says_is_never_run_fetched_included_or_expanded(
     assert place in text
     secret, mark = tmp_path / "secret.txt", tmp_path / "mark"
     secret.write_text("hunter2")
-    hostile = {}
+    hostile: dict[str, Path] = {}
     for name, value in HOSTILE.items():
         said = value.format(secret=secret, mark=mark)
         hostile[name] = tmp_path / f"{len(hostile)}.yaml"
@@ -212,7 +212,7 @@ TOO_MUCH: Final = {
 
 @pytest.mark.parametrize("kind", list(PLACES))
 def test_what_is_too_much_is_refused_in_few_words(kind: str, plain: Path, tmp_path: Path) -> None:
-    paths = []
+    paths: list[Path] = []
     for content, _ in TOO_MUCH.values():
         paths.append(tmp_path / f"{len(paths)}.yaml")
         paths[-1].write_text(content)

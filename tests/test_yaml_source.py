@@ -126,6 +126,12 @@ _TAG = "is not allowed: only plain data is read"
         ("a: !!int x\n", {"a": None}, ["1:4: a: the tag !!int is not allowed here: 'x' is no int"]),
         ("a: !!set {b}\n", {"a": None}, [f"1:4: a: the tag !!set {_TAG}"]),
         ("a: !!seq [1]\n", {"a": [1]}, []),
+        (
+            'a: "\\ud83d\\ude80"\nb: "\\U0001F680"\n',
+            {"a": None, "b": "\U0001f680"},
+            ["1:4: a: U+D83D is half of a character: write the whole one"],
+        ),
+        ('"\\ud800": 1\n', {}, ["1:1: U+D800 is half of a character: write the whole one"]),
     ],
 )  # fmt: skip
 def test_what_two_readers_could_read_in_two_ways_is_a_mistake(

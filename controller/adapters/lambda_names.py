@@ -15,12 +15,13 @@ from controller.adapters.pair import Pair
 class Doubt:
     """Why 0 % in a pair may not be 0 % of traffic.
 
-    unset: the function has no variable of that name, and what it has says nothing else.
+    mistaken: the function has no variable of that name, and what it has says nothing else; or what
+    stands in it is nothing of the kind, and 0 % would be written over it.
     left_on: the variable that may still send all traffic to the canary; empty: none.
     """
 
     text: str
-    unset: bool = False
+    mistaken: bool = False
     left_on: str = ""
 
 
@@ -38,7 +39,10 @@ def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Doub
         found.append(Doubt(f"{text}; {_alike(pair.percentage, variables)}", unset))
     if pair.boolean is not None and pair.boolean not in variables:
         text = f"{pair.boolean} is not set on {function}; {_alike(pair.boolean, variables)}"
-        found.append(Doubt(f"{text} (leave --boolean out where there is none)", unset=True))
+        found.append(Doubt(f"{text} (leave --boolean out where there is none)", mistaken=True))
+    for name in pair.strangers(variables):
+        text = f"{name} of {function} holds something else, and would be lost; if it is the right one"
+        found.append(Doubt(f"{text}, set it by hand", mistaken=True))
     if pair.boolean not in variables:
         found += (
             Doubt(

@@ -9,6 +9,8 @@ from typing import Final
 ENVIRONMENT_BYTES: Final = 4_096
 
 _PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
+# What somebody may have meant as one of the two, and no secret.
+_SHOWN = re.compile(r"\s*([+-]?[0-9]{0,4}[.,]?[0-9]{0,4}\s*%?|true|false|yes|no|on|off)\s*", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,19 @@ class Pair:
         return wanted
 
     def shown(self, variables: Mapping[str, str]) -> str:
-        """Return the variables of the pair as they stand, and no others."""
+        """Return the variables of the pair as they stand, and no others.
+
+        What can be meant for neither is counted and not shown: the name may be mistaken, and the
+        value a secret.
+        """
         return ", ".join(
-            f"{name}={variables[name]}" if name in variables else f"{name} is not set"
+            f"{name}={_shown(variables[name])}" if name in variables else f"{name} is not set"
             for name in self._names()
         )
+
+    def strangers(self, variables: Mapping[str, str]) -> list[str]:
+        """Return the variables of the pair whose value can be meant for neither of the two."""
+        return [name for name in self._names() if not _SHOWN.fullmatch(variables.get(name, ""))]
 
     def _names(self) -> list[str]:
         return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
@@ -63,6 +73,10 @@ class Pair:
         if text == "true":
             return True
         return False if text.lower() in ("", "false") else None
+
+
+def _shown(value: str) -> str:
+    return value if _SHOWN.fullmatch(value) else f"({len(value)} characters, not shown)"
 
 
 def environment_bytes(variables: Mapping[str, str]) -> int:

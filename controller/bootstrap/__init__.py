@@ -202,7 +202,7 @@ def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool) -> _Doub
             commands.append(command(target.model_copy(update={"boolean": doubt.left_on})))
             text += f"; if it does: {commands[-1]}"
         texts.append(text)
-        refused = refused or doubt.unset
+        refused = refused or doubt.mistaken
     if typed and refused:
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
     return _Doubts(texts, commands)

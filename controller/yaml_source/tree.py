@@ -147,6 +147,9 @@ class _Builder:
                 node.data = tagged(tag.removeprefix("!!"), event.value)
             except ValueError as error:
                 self._untag(node, place, f"the tag {tag} is not allowed here: {error}")
+        if half := _half(node.data):
+            message = f"U+{ord(half):04X} is half of a character: write the whole one"
+            self._untag(node, place, message)
 
     def _sequence(self, node: Node, place: Place, depth: int) -> None:
         node.data = []
@@ -218,6 +221,15 @@ def _tag(event: Any) -> str | None:
         return None
     text = str(event.ctag)
     return f"!!{text.removeprefix(_CORE)}" if text.startswith(_CORE) else text
+
+
+def _half(data: object) -> str:
+    """Return what is no character in `data`, and could not be written anywhere; empty: nothing."""
+    try:
+        str(data).encode()
+    except UnicodeEncodeError as error:
+        return str(data)[error.start]
+    return ""
 
 
 def _is_plain(event: Any, text: str) -> bool:

@@ -39,7 +39,9 @@ def test_what_may_still_send_traffic_is(
         pytest.param({"ON": "false"}, [True], id="the percentage"),
         pytest.param({}, [True, True], id="both"),
         pytest.param({"WEIGHT": "0", "ON": "false"}, [], id="none"),
+        pytest.param({"WEIGHT": "s3cret", "ON": "false"}, [True], id="a weight, not a secret"),
+        pytest.param({"WEIGHT": " 10 %", "ON": "Yes"}, [], id="none, where it is spelt oddly"),
     ],
 )
 def test_what_is_not_set_and_should_be_is(variables: Mapping[str, str], unset: list[bool]) -> None:
-    assert [one.unset for one in doubts("handler", Pair("WEIGHT", "ON"), variables)] == unset
+    assert [one.mistaken for one in doubts("handler", Pair("WEIGHT", "ON"), variables)] == unset

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from controller.core.effects import Decision
+from controller.core.rollout import Rollout
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 
@@ -42,8 +43,8 @@ def test_a_program_reads_all_of_it(desk: Desk) -> None:
 def _skips_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug: whatever is settled finds itself steps further up."""
 
-    def settled(rollout: object, *_: object) -> Decision:
-        return Decision(replace(rollout, step=5))  # type: ignore[type-var]
+    def settled(rollout: Rollout, *_: object) -> Decision:
+        return Decision(replace(rollout, step=5))
 
     monkeypatch.setattr("controller.core.transitions.settled", settled)
 

@@ -220,6 +220,18 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
             "no variable there has a similar name",
             id="something else altogether",
         ),
+        pytest.param(
+            ["--percentage", "API_KEY"],
+            {"API_KEY": SECRET},
+            "API_KEY of handler holds something else, and would be lost",
+            id="a secret for the percentage",
+        ),
+        pytest.param(
+            ["--percentage", "PERCENTAGE", "--boolean", "API_KEY"],
+            {"API_KEY": SECRET, "PERCENTAGE": "50"},
+            "API_KEY of handler holds something else, and would be lost",
+            id="a secret for the boolean",
+        ),
     ],
 )
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["done", "dry"])

@@ -154,6 +154,9 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
     """Before, the stable path had none."""
     assert label(look(full(CONTROLLED), 10, requests(direct=leak(4, 1)))) is CONFIRMED
     assert label(look(full(CONTROLLED), 10, requests())) is None
+    silent = look(full(CONTROLLED), 13, requests()).rollout.drain
+    assert silent is not None
+    assert "no requests of either path were counted" in silent.sentence
 
 
 @pytest.mark.parametrize(

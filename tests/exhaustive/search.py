@@ -6,15 +6,15 @@ shared, what each process has got for answers, and everything that happened, all
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
 from controller.core.rollout import Phase, Rollout
 from tests.exhaustive.looking_on import stored
 from tests.exhaustive.programs import Answer, Program, Standing
-from tests.exhaustive.small_world import Shared, SmallWorld
-from tests.exhaustive.steps import Steps
+from tests.exhaustive.scene import Scene
+from tests.exhaustive.small_world import Shared
 from tests.exhaustive.tale import Tale
 from tests.exhaustive.telling import Quiet, Step, began, ended, unexpected
 
@@ -68,27 +68,18 @@ class Found:
 
 
 class Search:
-    """All ways of `programs` from what `world` shows now.
+    """All ways of `programs` from where `scene` stands.
 
-    tale: what had happened before. calm: returns the tick that comes again and again once all are
-    done, by its number. crashes: how many of the processes may be gone at some point.
+    crashes: how many of the processes may be gone at some point.
     """
 
-    def __init__(
-        self,
-        world: SmallWorld,
-        programs: Sequence[Program],
-        tale: Tale,
-        calm: Callable[[int], Program],
-        crashes: int = 0,
-    ) -> None:
-        self._programs, self._calm = programs, calm
-        self._steps = Steps(world)
+    def __init__(self, scene: Scene, programs: Sequence[Program], crashes: int = 0) -> None:
+        self._scene, self._steps, self._programs = scene, scene.steps, programs
         self._settled: set[tuple[int, int]] = set()
         self.found = Found()
         none = (None,) * len(programs)
         quiet = ((),) * len(programs)
-        self._first = State(self._steps.now(), none, quiet, crashes, tale)
+        self._first = State(scene.steps.now(), none, quiet, crashes, scene.tale)
 
     def run(self) -> Found:
         """Go all ways; stop at what is wrong, with the way that led there."""
@@ -109,6 +100,7 @@ class Search:
                 self._settle(state)
             if len(after) > MOST_STATES:
                 raise AssertionError(f"more than {MOST_STATES} states, so not all were seen")
+        self._scene.world.put_back(self._first.shared)
         self.found.states = len(after)
         self.found.schedules = _ways(after, self._key(self._first), {})
         return self.found
@@ -182,7 +174,7 @@ class Search:
             if (id(shared), id(tale)) in self._settled:
                 return
             self._settled.add((id(shared), id(tale)))
-            after, told = self._steps.calmed(self._calm(number), shared)
+            after, told = self._steps.calmed(self._scene.tick_called(f"calm-{number}"), shared)
             tale = tale.and_then(told)
             self._check(tale.wrong, end, f"{number + 1} calm ticks")
             if all(map(_at_rest, stored(after))) and _nothing_happened(shared, after):

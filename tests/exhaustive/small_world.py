@@ -23,6 +23,7 @@ from tests.stage import SECRET
 Canary: TypeAlias = Literal["healthy", "sick", "silent"]
 Frozen: TypeAlias = tuple[Any, ...]
 
+SLOW: Final = timedelta(seconds=2)
 REQUESTS_PER_MINUTE: Final = 600
 _ORDER: Final = {"rollouts": "id", "history": "rollout, seq", "locks": "lock"}
 _NEVER: Final = float("-inf")
@@ -99,7 +100,11 @@ class SmallWorld:
     """
 
     def __init__(
-        self, folder: Path, policy: Policy, canary: Canary = "healthy", takes: timedelta | None = None
+        self,
+        folder: Path,
+        policy: Policy,
+        canary: Canary = "healthy",
+        takes: timedelta | None = None,
     ) -> None:
         self.policy, self.canary = policy, canary
         self.clock = _Clock(START)

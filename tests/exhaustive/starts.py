@@ -3,93 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from controller.carrying import FOLLOW
 from controller.core.asked import Ask, Verb
 from controller.simulation.chaos.invariants import Invariants
-from controller.simulation.refusals import refusal
 from tests.exhaustive import cast
-from controller.simulation.chaos.truth import TIME
-from tests.exhaustive.looking_on import changes
-from tests.exhaustive.programs import Answer, Program, Standing, answer_of
-from tests.exhaustive.small_world import Canary, SmallWorld
+from tests.exhaustive.scene import Scene
+from tests.exhaustive.small_world import SLOW, Canary, SmallWorld
 from tests.exhaustive.tale import Tale
-from tests.exhaustive.telling import began, ended, stepped
-from tests.simulation.worlds import MINUTE
 from tests.stage import short
 
 UPDATE: Final = "UpdateFunctionConfiguration"
-SLOW: Final = timedelta(seconds=2)
-
-
-@dataclass(slots=True)
-class Scene:
-    """A world and what has happened in it so far."""
-
-    world: SmallWorld
-    tale: Tale
-    number: int = 0
-
-    def play(self, program: Program, *, refused: str = "", gone: tuple[str, str] = ("", "")) -> None:
-        """Run `program` to its end.
-
-        refused: the operation that is throttled. gone: `before` or `after`, and the operation where
-        the process is gone.
-        """
-        here = program.begun(self.world.clock.now(), _leave)
-        told = began(program, self.world.clock.now())
-        while here.crossing is not None and here.proceed is not None:
-            crossing = here.crossing
-            if gone == ("before", crossing.operation):
-                break
-            before = self.world.keep()
-            if crossing.operation == refused:
-                answer = self._throttled(crossing.operation)
-            else:
-                answer = answer_of(here.proceed, self.world.clock.now)
-            step = stepped(self.world, program, crossing, before, answer)
-            told += [*step.seen, *step.quiet]
-            here = program.went_on(here, answer, _leave)
-            if gone == ("after", crossing.operation):
-                break
-        assert not isinstance(here.outcome, Exception), here.outcome
-        told += ended(program, self.world.clock.now(), (), here if here.over else None)
-        self.tale = self.tale.and_then(told)
-        assert not self.tale.wrong, self.tale.wrong
-
-    def _throttled(self, operation: str) -> Answer:
-        error = refusal(operation, "TooManyRequestsException", "Rate exceeded")
-        return Answer(error, failed=True, now=self.world.clock.now())
-
-    def start(self, *, adopt: bool = False) -> None:
-        """Start the policy."""
-        self.play(cast.starting(self.world, adopt=adopt))
-
-    def tick(self, after: float = 2, **how: Any) -> None:
-        """Tick once, so many minutes later."""
-        self.passes(after)
-        self.number += 1
-        self.play(cast.tick(self.world, f"tick-{self.number}"), **how)
-
-    def slowly(self, act: Callable[[], None]) -> None:
-        """Do what begins an update that nobody sees the end of; two seconds of it are left."""
-        usual, self.world.takes = self.world.takes, FOLLOW + SLOW
-        act()
-        self.world.takes = usual
-
-    def passes(self, minutes: float) -> None:
-        """Let time pass."""
-        before = self.world.keep()
-        self.world.clock.advance(minutes * MINUTE)
-        after, target = self.world.keep(), self.world.policy.target
-        self.tale = self.tale.and_then([*changes(before, after, TIME, "passes", target)])
-
-
-def _leave(here: Standing) -> None:
-    """Go on with no process by itself."""
 
 
 def _started(scene: Scene) -> None:
@@ -191,7 +116,7 @@ STARTS: Final[Mapping[str, Start]] = {
 
 
 @contextmanager
-def scene(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
+def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
     """Yield a world that stands where `name` says. slow: its updates take two seconds."""
     begin = STARTS[name]
     world = SmallWorld(folder, short(), begin.canary, SLOW if slow else None)

@@ -7,7 +7,6 @@ of that process that others could see, or at its end.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -71,7 +70,7 @@ def copied(value: Any) -> Any:
         return set(value)
     if not isinstance(value, _CHANGING):
         return value
-    twin = copy(value)
+    twin = object.__new__(type(value))
     for name in _attributes(value):
         setattr(twin, name, copied(getattr(value, name)))
     return twin

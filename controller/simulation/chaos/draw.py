@@ -42,6 +42,9 @@ _ACTS: Final = (
     *(Act.RETRY,) * 2,
     *(one for one in Act),
 )
+# Updates are few, and early: what is wrong with them has to last until there is one.
+_OF_UPDATES: Final = frozenset({Trouble.SLOW, Trouble.FAILED})
+_LONG_S: Final = 600
 _WAITS_S: Final = (0, 0, 0, 0, 1, 7, 40, 75, 130, 300, 600)
 
 
@@ -130,4 +133,7 @@ class _Drawer:
 
     def _spell(self) -> Spell:
         lasting = self._chance.choice((20, 70, 130, 300, 600))
-        return Spell(self._tick(), lasting, self._chance.choice(tuple(Trouble)))
+        tick, trouble = self._tick(), self._chance.choice(tuple(Trouble))
+        if trouble in _OF_UPDATES:
+            return Spell(tick // 2, _LONG_S, trouble)
+        return Spell(tick, lasting, trouble)

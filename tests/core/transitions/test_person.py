@@ -88,6 +88,10 @@ def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_
     assert decision.move is None
 
 
+def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
+    assert tick(paused_in_flight(), reads(50), 10, SICK).rollout.reason is Reason.GATE_FAILED
+
+
 # --- resume, where the weight is the one that was asked for -------------------------------------
 
 

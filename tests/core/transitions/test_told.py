@@ -322,6 +322,12 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             heard(INFO, " is paused: paused by hand: seen"), id="a pause",
         ),
         pytest.param(
+            paused(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME, "",
+            reads(10), ("resumed", 10, 10),
+            heard(INFO, " is progressing: going on at 10 %: seen"),
+            id="a bake that goes on",
+        ),
+        pytest.param(
             replace(paused(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "", reads(10),
             ("resumed", 10, 10),
             heard(
@@ -381,6 +387,7 @@ def test_a_verb_tells_what_became_of(
     decision = ask(before, verb, target, reason="seen", way=way)
     assert told(decision, 20) == (*entry, notices)
     assert decision.rollout.barrier == ""
+    assert decision.rollout.blocked == ("a person" if verb is Verb.PAUSE else "")
 
 
 def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:

@@ -190,6 +190,27 @@ def test_who_comes_in_between_has_trouble_of_its_own() -> None:
     assert lines(story, "another tick in tick 3") == ["! store down", "ends with 1"]
 
 
+def test_what_a_person_starts_while_a_tick_waits_is_not_for_that_tick_to_lower() -> None:
+    story = play(
+        Meanwhile(Spot(2, "store:active"), When.AFTER, Act.DEPLOY),
+        Meanwhile(Spot(3, "people:notify"), When.BEFORE, Act.RETRY),
+    )
+    assert [one for one in story.struck if one.endswith(Act.RETRY)]
+    assert (story.rollout.id if story.rollout else "", story.end) == ("orders#2", "succeeded")
+
+
+def test_a_rollback_by_hand_of_what_is_over_takes_its_successor_down_too() -> None:
+    again = Meanwhile(Spot(0, "store:load"), When.AFTER, Act.RETRY)
+    story = play(
+        Meanwhile(Spot(2, "store:active"), When.AFTER, Act.DEPLOY),
+        Meanwhile(Spot(5, "store:active"), When.BEFORE, Act.ROLLBACK, faults=(again,)),
+    )
+    assert [by for by, weight in weights(story) if weight == 0] == [
+        "deploy", "rollback in tick 5",
+    ]  # fmt: skip
+    assert story.end == "rolled_back"
+
+
 # --- what is told ---------------------------------------------------------------------------------
 
 
