@@ -41,8 +41,8 @@ def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Doub
         text = f"{pair.boolean} is not set on {function}; {_alike(pair.boolean, variables)}"
         found.append(Doubt(f"{text} (leave --boolean out where there is none)", mistaken=True))
     for name in pair.strangers(variables):
-        text = f"{name} of {function} holds something else, and would be lost; if it is the right one"
-        found.append(Doubt(f"{text}, set it by hand", mistaken=True))
+        text = f"{name} of {function} holds something else, and would be lost"
+        found.append(Doubt(f"{text}; if it is the right one, set it by hand", mistaken=True))
     if pair.boolean not in variables:
         found += (
             Doubt(

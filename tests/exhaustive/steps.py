@@ -15,13 +15,16 @@ CALM: Final = timedelta(minutes=2)
 
 
 class Steps:
-    """The steps that processes take in `world`; equal situations are one and the same object."""
+    """The steps that processes take in `world`.
+
+    What is equal is one and the same object and stays here, so it may be told by its identity.
+    """
 
     def __init__(self, world: SmallWorld) -> None:
         self._world = world
         self._pool: dict[Shared, Shared] = {}
-        self._taken: dict[tuple[int, int], Step] = {}
-        self._led_to: dict[tuple[int, int], tuple[Step, Standing]] = {}
+        self._taken: dict[tuple[Standing, int], Step] = {}
+        self._led_to: dict[tuple[Standing, int], tuple[Step, Standing]] = {}
         self._without: dict[tuple[str, int], Shared] = {}
         self._calmed: dict[tuple[str, int], tuple[Shared, Sequence[Told]]] = {}
 
@@ -39,7 +42,7 @@ class Steps:
 
     def next(self, program: Program, here: Standing, shared: Shared) -> tuple[Step, Standing]:
         """Return the next step of a process, and where it stands then."""
-        key = id(here), id(shared)
+        key = here, id(shared)
         if key not in self._led_to:
             step = self._step(program, here, shared)
             there = program.went_on(here, step.answer, self._from(program, step.after))
@@ -76,7 +79,7 @@ class Steps:
 
     def _step(self, program: Program, here: Standing, shared: Shared) -> Step:
         """Return what becomes of the next step of a process where `shared` is what is shared."""
-        key = id(here), id(shared)
+        key = here, id(shared)
         if key not in self._taken:
             assert here.proceed is not None
             assert here.crossing is not None

@@ -29,7 +29,7 @@ _UNIQUE: Final = (Rollout, Entry, Wrote)
 class Tale:
     """Everything that happened so far, in the memory of the invariants.
 
-    wrong: what they say of the last part. pool: all tales of one search, by that memory.
+    wrong: what they have said until now. pool: all tales of one search, by that memory.
     """
 
     invariants: Invariants
@@ -51,13 +51,15 @@ class Tale:
     def over(self) -> Sequence[str]:
         """Return what the invariants say when this is the end."""
         if self.finished is None:
-            self.finished = [str(one) for one in copied(self.invariants).finish()]
+            invariants: Invariants = copied(self.invariants)
+            self.finished = [str(one) for one in invariants.finish()]
         return self.finished
 
     def _longer(self, happenings: Iterable[Happening]) -> "Tale":
         invariants: Invariants = copied(self.invariants)
-        found = [str(one) for happening in happenings for one in invariants.check(happening)]
-        return Tale(invariants, found, self.pool)
+        for happening in happenings:
+            invariants.check(happening)
+        return Tale(invariants, [str(one) for one in invariants.violations], self.pool)
 
 
 def copied(value: Any) -> Any:
