@@ -54,11 +54,12 @@ def iam(
     live: bool,
     store_url: str | None,
 ) -> int:
-    """Print the least IAM policy of a role that runs rolloutctl for these policies.
+    """Print the least IAM policy of a role.
 
-    tick is the scheduled task. start also starts, retries and runs. people roll back, pause,
-    resume, promote, approve and look. look is status, history and replay. store-init makes the
-    table; copy-from and copy-to are the two tables of `store copy`.
+    It may then do its job for the functions of these policies, and nothing else. tick is the
+    scheduled task. start also starts, retries and runs. people roll back, pause, resume, promote,
+    approve and look. look is status, history and replay. store-init makes the table; copy-from and
+    copy-to are the two tables of `store copy`.
     """
     from controller.bootstrap.iam import document
     from controller.loader import load
