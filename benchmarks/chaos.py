@@ -7,12 +7,14 @@ Each seed is one story (see `controller/simulation/chaos`): the real runner, ada
 simulated world, with invariants checked after every step. With DynamoDB, moto stands for it, in
 this process, and the same seed has other faults: those of its calls. `both` plays each seed twice.
 Every seed that breaks an invariant is shown with its smallest story. Ends with 1 when one does.
+Ctrl-C or SIGTERM ends it with what there is.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -144,6 +146,13 @@ def figures(work: tuple[StoreKind, Sequence[int]]) -> Figures:
     return found
 
 
+def _alone() -> None:
+    """Make a worker quiet, and leave signals to the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    events.silence()
+
+
 def main() -> int:
     """Print the figures; return 1 when something did not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -160,13 +169,18 @@ def main() -> int:
     work = [
         (store, seeds[at : at + CHUNK]) for store in stores for at in range(0, len(seeds), CHUNK)
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.perf_counter()
     found = Figures()
-    with multiprocessing.Pool(options.workers, events.silence) as pool:
-        for part in pool.imap_unordered(figures, work):
-            found.merge(part)
-            if sys.stderr.isatty():
-                print(f"\r{found.rollouts} rollouts", end="", file=sys.stderr)
+    with multiprocessing.Pool(options.workers, _alone) as pool:
+        try:
+            for part in pool.imap_unordered(figures, work):
+                found.merge(part)
+                if sys.stderr.isatty():
+                    print(f"\r{found.rollouts} rollouts", end="", file=sys.stderr)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("\nstopped; this is what came of the seeds so far", file=sys.stderr)
     show(found, time.perf_counter() - begin, as_json=options.json)
     return 1 if found.violations else 0
 

@@ -164,6 +164,20 @@ def rate(
             id="40 requests prove no 99.9 %",
         ),
         pytest.param(
+            rate([2_995], [1]), PASS, Label.NOT_REFUTED,
+            "C holds: success was 99.967% in the newest 5m, at least 99.9% asked; 1 failure in "
+            "2 995 requests since 2026-11-24 12:00 UTC: at most 0.159% fail at 95 % confidence, so "
+            "99.9% itself is not shown.",
+            id="as many requests as it takes without a failure show less with one",
+        ),
+        pytest.param(
+            rate([2_000_000], [0], min="99.9999%"), PASS, Label.NOT_REFUTED,
+            "C holds: success was 100% in the newest 5m, at least 99.9999% asked; 0 failures in "
+            "2 000 000 requests since 2026-11-24 12:00 UTC: at most 0.00015% fail at 95 % "
+            "confidence, so 99.9999% itself is not shown (that takes 2 995 731 without one).",
+            id="a bound far below a percent is not rounded to nothing",
+        ),
+        pytest.param(
             rate([3_000], [0]), PASS, Label.NOT_REFUTED,
             "C holds: success was 100% in the newest 5m, at least 99.9% asked; 0 failures in "
             "3 000 requests since 2026-11-24 12:00 UTC.",
@@ -313,6 +327,18 @@ def share(errors: Values, requests: Values) -> Judging:
             "C fails: latency was above 500 ms in 2 windows of 1m in a row, from 2026-11-24 12:00 "
             "to 12:02 UTC, last 500.04 ms; 200 samples since 2026-11-24 12:00 UTC.",
             id="a run of breaches fails, and a value close to its bound is told apart from it",
+        ),
+        pytest.param(
+            p95([500.02], [200], max=500.04), PASS, Label.NOT_REFUTED,
+            "C holds: latency was 500.02 ms in the newest 1m, at most 500.04 ms asked; 200 samples "
+            "since 2026-11-24 12:00 UTC.",
+            id="a bound is never rounded",
+        ),
+        pytest.param(
+            p95([700], [200], max=1_250), PASS, Label.NOT_REFUTED,
+            "C holds: latency was 700 ms in the newest 1m, at most 1 250 ms asked; 200 samples "
+            "since 2026-11-24 12:00 UTC.",
+            id="a whole bound is shown in thousands",
         ),
         pytest.param(
             p95([480], [199]), INCONCLUSIVE, Label.TOO_FEW,

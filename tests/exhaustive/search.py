@@ -61,9 +61,11 @@ class Search:
         while queue and not self._found.wrong:
             here = queue.popleft()
             following = {one.key(): one for one in self._following(here)}
-            queue += [one for key, one in following.items() if key not in after]
-            after.update((key, ()) for key in following.keys() - after.keys())
             after[here.key()] = tuple(following)
+            for key, one in following.items():
+                if key not in after:
+                    after[key] = ()
+                    queue.append(one)
             self._found.steps += len(following)
             self._check(here.tale.wrong, here)
             if not following:

@@ -20,14 +20,17 @@ def stretch(start: int, end: int) -> str:
 
 
 def percent(value: float, bound: float, digits: int) -> str:
-    """Return `value` with as many decimals as it takes to tell it from `bound`."""
+    """Return `value` with decimals enough to tell it from `bound`, and `bound` itself in full."""
+    if value == bound:
+        return format_percent(bound, _DIGITS)
     text = format_percent(value, digits)
-    same = text == format_percent(bound, digits) and value != bound
+    same = text == format_percent(bound, digits)
     return percent(value, bound, digits + 1) if same and digits < _DIGITS else text
 
 
 def number(value: float, bound: float) -> str:
-    """Return `value` with more digits where it would read like `bound` and is not."""
+    """Return `value` with digits enough to tell it from `bound`, and `bound` itself in full."""
     text = number_text(value)
-    same = text == number_text(bound) and value != bound
-    return f"{value:.{_DIGITS}g}" if same else text
+    rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
+    blurred = rounded if value == bound else text == number_text(bound)
+    return f"{value:.{_DIGITS}g}" if blurred else text
