@@ -566,6 +566,23 @@ def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage
     assert stage.world.weight_now() == 0
 
 
+def test_a_bare_rollback_at_0_calls_back_a_first_raise_that_is_decided_and_not_written(
+    stage: Stage,
+) -> None:
+    """Without it, the next tick would write the raise after a person was told that 0 % stands."""
+
+    def crash() -> None:
+        raise Crash
+
+    stage.world.layers.append(Before(WRITE, crash))
+    with pytest.raises(Crash):
+        stage.start()
+    target = stage.runner.looking.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    stage.ticks(5)
+    assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+
+
 # --- what the function keeps, and what nobody is told -------------------------------------------
 
 

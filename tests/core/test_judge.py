@@ -18,6 +18,7 @@ START = int(NOON.timestamp())
 METRICS = {
     "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
     "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    "calls": {"namespace": "Shop", "name": "Latency", "statistic": "SampleCount"},
     "rejects": {"namespace": "Shop", "name": "4XX", "statistic": "Sum", "missing": "zero"},
     "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
     "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
@@ -200,6 +201,12 @@ def rate(
             "C cannot be judged: datapoints are missing or contradict each other in 1 window of "
             "5m; check the metric names, or set `missing: zero` where no datapoint means 0.",
             id="more failures than requests do not fit",
+        ),
+        pytest.param(
+            rate([500, 500, 500], [0, 501, 501]), INCONCLUSIVE, Label.BAD_DATA,
+            "C cannot be judged: datapoints are missing or contradict each other in 2 windows of "
+            "5m; check the metric names, or set `missing: zero` where no datapoint means 0.",
+            id="every window that does not fit is counted",
         ),
         pytest.param(
             rate([100], [100], failure_limit=1), FAIL, Label.REFUTED,
@@ -400,6 +407,12 @@ def share(errors: Values, requests: Values) -> Judging:
             "C has no data: no window of 5m since 2026-11-24 12:00 UTC had a datapoint; check "
             "that the canary is reached, and the metric's name and dimensions.",
             id="a canary without traffic is not held to a lower bound",
+        ),
+        pytest.param(
+            count([None], closed=5, name="rejects", max=None, min=1, weight=1), FAIL, Label.REFUTED,
+            "C fails: rejects was below 1 in a window of 5m, from 2026-11-24 12:00 to 12:05 UTC, "
+            "last 0; 0 samples since 2026-11-24 12:00 UTC.",
+            id="a canary with 1 % of the traffic is",
         ),
         pytest.param(
             count([11, 11, 9, 11], closed=2, over="1m", failure_limit=3),
@@ -812,6 +825,16 @@ def test_a_failure_measures_the_row_that_failed() -> None:
 def test_the_longest_row_is_told() -> None:
     finding = rate([100] * 9, [1, 1, 1, 0, 2, 2, 2, 2, 0])()
     assert "in 4 windows of 5m in a row, from 2026-11-24 12:20 to 12:40 UTC" in finding.sentence
+
+
+def test_of_two_rows_as_long_the_first_is_told() -> None:
+    finding = rate([100] * 7, [1, 1, 1, 0, 2, 2, 2])()
+    assert "in a row, from 2026-11-24 12:00 to 12:15 UTC, last 99%" in finding.sentence
+
+
+def test_a_number_of_samples_is_a_count_that_only_grows() -> None:
+    calls = {"calls:SampleCount@300": five([10, 11])}
+    assert judged({**COUNT, "metric": "calls"}, calls, closed=5).verdict is FAIL
 
 
 def test_a_row_over_midnight_has_two_days() -> None:

@@ -82,16 +82,16 @@ class Account:
             Code={"ZipFile": _archive()},
             Environment={"Variables": {**OTHERS, **pair}},
         )
-        self._settled(function)
+        self.settled(function)
 
     def change(self, function: str = FUNCTION, **variables: str) -> None:
         """Set some variables by another hand: a person's, or a deployment's."""
-        self._settled(function)
+        self.settled(function)
         merged = {**self.environment(function), **variables}
         self._lambda.update_function_configuration(
             FunctionName=function, Environment={"Variables": merged}
         )
-        self._settled(function)
+        self.settled(function)
 
     def environment(self, function: str = FUNCTION) -> dict[str, str]:
         """Return every variable of `function`."""
@@ -110,7 +110,7 @@ class Account:
 
     def revision(self, function: str = FUNCTION) -> str:
         """Return what changes with every write to `function`."""
-        self._settled(function)
+        self.settled(function)
         return str(self._configuration(function)["RevisionId"])
 
     def code(self, function: str = FUNCTION) -> str:
@@ -121,7 +121,8 @@ class Account:
         found: Mapping[str, Any] = self._lambda.get_function_configuration(FunctionName=function)
         return found
 
-    def _settled(self, function: str) -> None:
+    def settled(self, function: str = FUNCTION) -> None:
+        """Wait until no update is in progress. Raises TimeoutError after five seconds."""
         for _ in range(100):
             found = self._configuration(function)
             if (found["State"], found["LastUpdateStatus"]) == ("Active", "Successful"):

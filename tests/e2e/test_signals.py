@@ -78,6 +78,7 @@ def test_less_traffic_is_written_and_recorded_before_a_tick_ends(
     assert ended.status == 143
     assert started.account.pair() == ("0", "false")
     assert started.kinds() == ["started", "settled", "rolling_back"]
+    started.account.settled()
     assert started.tick().status == 0
     assert started.kinds()[-1] == "rolled_back"
 

@@ -1,6 +1,6 @@
 """Who acts in a small world: ticks, people, a deployment, and time itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
 
@@ -10,7 +10,7 @@ from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.by_hand import lower_and_confirm
 from controller.carrying import Visit
-from controller.core.asked import Ask, Verb
+from controller.core.asked import Ask, Verb, Way
 from controller.core.effects import Notice
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
@@ -79,15 +79,15 @@ def starting(world: SmallWorld, name: str = "start", *, adopt: bool = False) -> 
     return Program(name, body, world.clock, START)
 
 
-def asking(world: SmallWorld, ask: Ask) -> Program:
+def asking(world: SmallWorld, verb: Verb, way: Way = "") -> Program:
     """Return what a person starts who asks something of the rollout."""
-    found = f"{world.policy.name}#1"
+    found, ask = f"{world.policy.name}#1", Ask(verb, "because", way)
 
     def body(process: Process, clock: Clock) -> Visit:
         return runner(world, process, clock).ask(found, ask)
 
-    verb = f"{ask.verb} --{ask.way}" if ask.way else str(ask.verb)
-    return Program(verb.replace(" ", "-"), body, world.clock, verb)
+    said = f"{verb} --{way}" if way else str(verb)
+    return Program(said.replace(" ", ""), body, world.clock, said)
 
 
 def bare_rollback(world: SmallWorld) -> Program:
@@ -101,7 +101,17 @@ def bare_rollback(world: SmallWorld) -> Program:
     return Program("bare-rollback", body, world.clock, BARE)
 
 
-def hand(world: SmallWorld, act: Callable[[], None], name: str = PERSON) -> Program:
+def sets(world: SmallWorld, weight: int) -> Program:
+    """Return a person who sets a weight by hand."""
+    return _hand(world, lambda: world.cloud.set_weight(weight), PERSON)
+
+
+def deploys(world: SmallWorld) -> Program:
+    """Return a deployment that puts the environment back to that of its template."""
+    return _hand(world, world.cloud.deploy, DEPLOY)
+
+
+def _hand(world: SmallWorld, act: Callable[[], None], name: str) -> Program:
     """Return another hand: it changes the function once, and again after a while if refused."""
 
     def body(process: Process, clock: Clock) -> None:
@@ -114,11 +124,6 @@ def hand(world: SmallWorld, act: Callable[[], None], name: str = PERSON) -> Prog
     return Program(name, body, world.clock)
 
 
-def sets(world: SmallWorld, weight: int) -> Program:
-    """Return a person who sets a weight by hand."""
-    return hand(world, lambda: world.set_weight(weight))
-
-
 def time(world: SmallWorld) -> Program:
     """Return time that passes while others are in the midst of something."""
 
@@ -126,19 +131,3 @@ def time(world: SmallWorld) -> Program:
         process.cross("time", "passes", lambda: world.clock.advance(A_WHILE))
 
     return Program(TIME, body, world.clock)
-
-
-HANDS: Final[Mapping[str, Callable[[SmallWorld], Program]]] = {
-    "a weight between the steps": lambda world: sets(world, 50),
-    "a weight below the first": lambda world: sets(world, 5),
-    "the first weight": lambda world: sets(world, 10),
-    "all traffic": lambda world: sets(world, 100),
-    "no traffic": lambda world: sets(world, 0),
-    "a deployment": lambda world: hand(world, world.deploy, DEPLOY),
-    "a resume that keeps": lambda world: asking(world, Ask(Verb.RESUME, "so", "keep")),
-    "a pause": lambda world: asking(world, Ask(Verb.PAUSE, "wait")),
-    "a resume": lambda world: asking(world, Ask(Verb.RESUME, "go on")),
-    "a promotion": lambda world: asking(world, Ask(Verb.PROMOTE, "seen by eye")),
-    "a rollback": lambda world: asking(world, Ask(Verb.ROLLBACK, "enough")),
-    "a bare rollback": bare_rollback,
-}

@@ -34,9 +34,9 @@ def changes(
     before: Shared, after: Shared, by: str, operation: str, target: LambdaEnv
 ) -> Iterator[Told]:
     """Yield what `operation` of `by` has changed, of the function first."""
-    if before.updates != after.updates:
+    if before.sky.updates != after.sky.updates:
         yield from _of_function(before, after, by, operation in WRITES, target)
-    if before.rows is not after.rows:
+    if before.books is not after.books:
         yield from _of_store(before, after, by)
 
 
@@ -45,14 +45,14 @@ def _of_function(
 ) -> Iterator[Told]:
     if wrote:
         yield _wrote(before, after, by, target)
-    if after.of_function("status") != "InProgress":
-        weight = meant_by(target, dict(after.of_function("served")))
+    if after.sky.status != "InProgress":
+        weight = meant_by(target, dict(after.sky.served))
         yield f"in force {after.now} {weight}", InForce(after.now, TIME, weight)
 
 
 @cache
 def _wrote(before: Shared, after: Shared, by: str, target: LambdaEnv) -> Told:
-    was, now = before.variables(), after.variables()
+    was, now = dict(before.sky.shown), dict(after.sky.shown)
     known = stored(before)
     wrote = Wrote(
         after.now,
@@ -62,16 +62,16 @@ def _wrote(before: Shared, after: Shared, by: str, target: LambdaEnv) -> Told:
         meant_by(target, was),
         meant_by(target, now),
         known,
-        before.of_function("revision"),
+        before.sky.revision,
         may_be_full(target, was),
     )
     states = [one.version for one in known]
-    return f"{by} wrote {after.now} {states} {before.function} {after.function}", wrote
+    return f"{by} wrote {after.now} {states} {before.sky} {after.sky}", wrote
 
 
 def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:
-    was = {row[_ID]: row for row in before.rows[0]}
-    for row in after.rows[0]:
+    was = {row[_ID]: row for row in before.books.rollouts}
+    for row in after.books.rollouts:
         old = was.get(row[_ID])
         if old is not None and old[_STATE] == row[_STATE]:
             continue
@@ -80,7 +80,7 @@ def _of_store(before: Shared, after: Shared, by: str) -> Iterator[Told]:
         gained = tuple(_entry(row[_ID], text) for text in entries[len(known) :])
         past = None if old is None else _rollout(old[_ID], old[_STATE], old[_POLICY])
         rollout = _rollout(row[_ID], row[_STATE], row[_POLICY])
-        owned = dict(after.rows[2])
+        owned = dict(after.books.locks)
         owners = {lock: owned.get(lock) for lock in rollout.locks}
         saved = Saved(after.now, by, past, rollout, gained, kept, owners)
         yield f"{by} saved {after.now} {kept} {owners} {row[_STATE]}", saved
@@ -103,11 +103,11 @@ def failing(world: SmallWorld, shared: Shared, by: str) -> Iterator[Told]:
 
 def stored(shared: Shared) -> tuple[Rollout, ...]:
     """Return all rollouts as they are stored."""
-    return tuple(_rollout(row[_ID], row[_STATE], row[_POLICY]) for row in shared.rows[0])
+    return tuple(_rollout(row[_ID], row[_STATE], row[_POLICY]) for row in shared.books.rollouts)
 
 
 def _history(shared: Shared, rollout_id: str) -> Sequence[str]:
-    return [text for one, _, text in shared.rows[1] if one == rollout_id]
+    return [text for one, _, text in shared.books.history if one == rollout_id]
 
 
 @cache

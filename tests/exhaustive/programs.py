@@ -1,12 +1,12 @@
 """A process as a function of the answers that it got: run anew from its start, as often as wanted.
 
 No process is kept half-way. To learn what it does next it is run from its start, gets the answers
-that it had got, at the times that it was then, and goes on from there for as long as nobody comes in
-between; each step of that is one that the search would ask for anyway. Answers are compared by what they say, so ways on which it got the same ones are one.
+that it had got, at the times that it was then, and goes on from there for as long as nobody comes
+in between; each step of that is one that the search would ask for anyway. Answers are compared by
+what they say, so ways on which it got the same ones are one.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -35,7 +35,7 @@ class Answer:
     def give(self) -> Any:
         """Return the value, or raise it."""
         if self.failed:
-            raise self.value.with_traceback(None)
+            raise self.value
         return self.value
 
 
@@ -44,7 +44,7 @@ def answer_of(proceed: Proceed, clock: Callable[[], datetime]) -> Answer:
     try:
         value = proceed()
     except Exception as error:  # noqa: BLE001 - the process is to see it, and not the search
-        return Answer(error, failed=True, now=clock())
+        return Answer(error.with_traceback(None), failed=True, now=clock())
     return Answer(value, failed=False, now=clock())
 
 
@@ -166,7 +166,5 @@ def _words(value: Any) -> str:
             return f"{type(value).__name__} {value}"
         case (Rollout(), notice):
             return repr(notice)
-        case Mapping():
-            return json.dumps(value, sort_keys=True, default=str)
         case _:
             return repr(value)

@@ -59,7 +59,7 @@ class Scene:
                 answer = self._throttled(crossing.operation)
             else:
                 answer = answer_of(here.proceed, self.world.clock.now)
-            step = stepped(self.world, program, crossing, before, answer)
+            step = stepped(self.world, program, crossing, before, self.world.keep(), answer)
             told += [*step.seen, *step.quiet]
             here = program.went_on(here, answer, _leave)
             if gone == ("after", crossing.operation):
@@ -85,9 +85,9 @@ class Scene:
 
     def slowly(self, act: Callable[[], None]) -> None:
         """Do what begins an update that nobody sees the end of; two seconds of it are left."""
-        usual, self.world.takes = self.world.takes, FOLLOW + SLOW
+        usual, self.world.cloud.takes = self.world.cloud.takes, FOLLOW + SLOW
         act()
-        self.world.takes = usual
+        self.world.cloud.takes = usual
 
     def passes(self, minutes: float) -> None:
         """Let time pass."""

@@ -31,7 +31,7 @@ class Found:
     """What a search has seen.
 
     situations: different ones. steps: from one to another. schedules: how many ways lead through
-    them to an end, each counted. ends: different ones. wrong: what does not hold, and the way to it.
+    them to an end, each counted. ends: different ones. wrong: what does not hold, with its way.
     """
 
     situations: int = 0
@@ -52,7 +52,7 @@ class Search:
         self._settled: set[tuple[int, int]] = set()
         self._found = Found()
         nobody, nothing = (None,) * len(programs), ((),) * len(programs)
-        self._first = Situation(scene.steps.now(), nobody, nothing, crashes, scene.tale)
+        self._first = Situation(scene.world.keep(), nobody, nothing, crashes, scene.tale)
 
     def run(self) -> Found:
         """Go all ways, or to the first place where something is wrong."""
@@ -167,7 +167,7 @@ def _nothing_happened(before: Shared, after: Shared) -> bool:
     """Tell whether only time has passed, and leases came and went."""
     known = {one.id: one.entries for one in stored(before)}
     same = all(known[one.id] == one.entries for one in stored(after))
-    return same and before.updates == after.updates
+    return same and before.sky.updates == after.sky.updates
 
 
 def _ways(after: Mapping[Key, Sequence[Key]], here: Key, known: dict[Key, int]) -> int:

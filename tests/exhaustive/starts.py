@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from controller.core.asked import Ask, Verb
+from controller.core.asked import Verb
 from controller.simulation.chaos.invariants import Invariants
 from tests.exhaustive import cast
+from tests.exhaustive.cloud import Canary
 from tests.exhaustive.scene import Scene
-from tests.exhaustive.small_world import SLOW, Canary, SmallWorld
+from tests.exhaustive.small_world import AT_ONCE, SLOW, SmallWorld
 from tests.exhaustive.tale import Tale
 from tests.stage import short
 
@@ -56,12 +57,18 @@ def _last_pass_due(scene: Scene) -> None:
 def _hold_over(scene: Scene) -> None:
     scene.start()
     scene.tick(4)
-    scene.passes(6)
+    scene.passes(8)
 
 
 def _paused(scene: Scene) -> None:
     _pass_due(scene)
-    scene.play(cast.asking(scene.world, Ask(Verb.PAUSE, "wait")))
+    scene.play(cast.asking(scene.world, Verb.PAUSE))
+
+
+def _drifted(scene: Scene) -> None:
+    scene.start()
+    scene.play(cast.sets(scene.world, 50))
+    scene.tick()
 
 
 def _lowered_unrecorded(scene: Scene) -> None:
@@ -106,6 +113,7 @@ STARTS: Final[Mapping[str, Start]] = {
     "the last pass due": Start("healthy", _last_pass_due),
     "adopted": Start("healthy", _adopted),
     "paused": Start("healthy", _paused),
+    "drifted": Start("healthy", _drifted),
     "the hold over": Start("silent", _hold_over),
     "a fail due": Start("sick", _pass_due),
     "a fail due in a pause": Start("sick", _paused),
@@ -119,7 +127,7 @@ STARTS: Final[Mapping[str, Start]] = {
 def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
     """Yield a world that stands where `name` says. slow: its updates take two seconds."""
     begin = STARTS[name]
-    world = SmallWorld(folder, short(), begin.canary, SLOW if slow else None)
+    world = SmallWorld(folder, short(), begin.canary, SLOW if slow else AT_ONCE)
     try:
         made = Scene(world, Tale(Invariants(world.policy)))
         begin.lead(made)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from controller.simulation.chaos.truth import TIME
@@ -15,26 +16,14 @@ CALM: Final = timedelta(minutes=2)
 
 
 class Steps:
-    """The steps that processes take in `world`.
-
-    What is equal is one and the same object and stays here, so it may be told by its identity.
-    """
+    """The steps that processes take in `world`."""
 
     def __init__(self, world: SmallWorld) -> None:
         self._world = world
-        self._pool: dict[Shared, Shared] = {}
-        self._taken: dict[tuple[Standing, int], Step] = {}
-        self._led_to: dict[tuple[Standing, int], tuple[Step, Standing]] = {}
-        self._without: dict[tuple[str, int], Shared] = {}
-        self._calmed: dict[tuple[str, int], tuple[Shared, Sequence[Told]]] = {}
-
-    def same(self, shared: Shared) -> Shared:
-        """Return the one object that stands for all that equal `shared`."""
-        return self._pool.setdefault(shared, shared)
-
-    def now(self) -> Shared:
-        """Return what the world shows now."""
-        return self.same(self._world.keep())
+        self._taken: dict[tuple[Standing, Shared], Step] = {}
+        self._led_to: dict[tuple[Standing, Shared], tuple[Step, Standing]] = {}
+        self._without: dict[tuple[str, Shared], Shared] = {}
+        self._calmed: dict[tuple[str, Shared], tuple[Shared, Sequence[Told]]] = {}
 
     def begun(self, program: Program, shared: Shared) -> Standing:
         """Return where a process stands that begins now."""
@@ -42,7 +31,7 @@ class Steps:
 
     def next(self, program: Program, here: Standing, shared: Shared) -> tuple[Step, Standing]:
         """Return the next step of a process, and where it stands then."""
-        key = here, id(shared)
+        key = here, shared
         if key not in self._led_to:
             step = self._step(program, here, shared)
             there = program.went_on(here, step.answer, self._from(program, step.after))
@@ -51,18 +40,18 @@ class Steps:
 
     def without(self, program: Program, shared: Shared) -> Shared:
         """Return what is shared once a process is gone."""
-        key = program.name, id(shared)
+        key = program.name, shared
         if key not in self._without:
-            self._without[key] = self.same(shared.without(program.name))
+            self._without[key] = self._world.without(shared, program.name)
         return self._without[key]
 
     def calmed(self, tick: Program, shared: Shared) -> tuple[Shared, Sequence[Told]]:
         """Return what `tick` makes of `shared` a while later, undisturbed, and what it tells."""
-        key = tick.name, id(shared)
+        key = tick.name, shared
         if key not in self._calmed:
             self._world.put_back(shared)
             self._world.clock.advance(CALM)
-            later = self.now()
+            later = self._world.keep()
             told = [*changes(shared, later, TIME, "passes", self._world.policy.target)]
             after, more = self._alone(tick, later)
             self._calmed[key] = after, [*told, *more]
@@ -79,14 +68,13 @@ class Steps:
 
     def _step(self, program: Program, here: Standing, shared: Shared) -> Step:
         """Return what becomes of the next step of a process where `shared` is what is shared."""
-        key = here, id(shared)
+        key = here, shared
         if key not in self._taken:
             assert here.proceed is not None
             assert here.crossing is not None
-            self._world.put_back(shared)
-            answer = answer_of(here.proceed, self._world.clock.now)
-            step = stepped(self._world, program, here.crossing, shared, answer)
-            self._taken[key] = step._replace(after=self.same(step.after))
+            take = partial(answer_of, here.proceed, self._world.clock.now)
+            answer, after = self._world.changed(shared, here.crossing.service, take)
+            self._taken[key] = stepped(self._world, program, here.crossing, shared, after, answer)
         return self._taken[key]
 
     def _from(self, program: Program, shared: Shared) -> Onward:

@@ -64,15 +64,16 @@ class Tale:
 
 def copied(value: Any) -> Any:
     """Return a copy of what changes in `value`; values are shared."""
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is dict:
         return {key: copied(one) for key, one in value.items()}
-    if isinstance(value, list):
+    if kind is list:
         return [copied(one) for one in value]
-    if isinstance(value, set):
+    if kind is set:
         return set(value)
     if not isinstance(value, _CHANGING):
         return value
-    twin = object.__new__(type(value))
+    twin = object.__new__(kind)
     for name in _attributes(value):
         setattr(twin, name, copied(getattr(value, name)))
     return twin
@@ -80,17 +81,20 @@ def copied(value: Any) -> Any:
 
 def fingerprint(value: Any) -> Hashable:
     """Return what is equal for two memories exactly when they remember the same."""
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is dict:
         return frozenset((key, fingerprint(one)) for key, one in value.items())
-    if isinstance(value, list):
+    if kind is list:
         return tuple(map(fingerprint, value))
-    if isinstance(value, set):
+    if kind is set:
         return frozenset(value)
-    if isinstance(value, Scene):
+    if kind in _UNIQUE:
+        return id(value)
+    if kind is Scene:
         value = _ranked(value)
     if isinstance(value, _CHANGING):
         return tuple(fingerprint(getattr(value, name)) for name in _attributes(value))
-    found: Hashable = id(value) if isinstance(value, _UNIQUE) else value
+    found: Hashable = value
     return found
 
 

@@ -43,10 +43,14 @@ def began(program: Program, now: datetime) -> list[Told]:
 
 
 def stepped(
-    world: SmallWorld, program: Program, crossing: Crossing, before: Shared, answer: Answer
+    world: SmallWorld,
+    program: Program,
+    crossing: Crossing,
+    before: Shared,
+    after: Shared,
+    answer: Answer,
 ) -> Step:
-    """Tell of one step, after which `world` stands as it does now."""
-    after = world.keep()
+    """Tell of one step that has led from one situation to another; the cloud stands there now."""
     name, operation = program.name, crossing.operation
     seen = [*changes(before, after, name, operation, world.policy.target)]
     if crossing.service == "cloudwatch" and not answer.failed:
@@ -57,7 +61,7 @@ def stepped(
 def _quiet(program: Program, crossing: Crossing, after: Shared, answer: Answer) -> Quiet:
     now, name = after.now, program.name
     if crossing.service == "lambda":
-        sound = not answer.failed and after.of_function("status") != "Failed"
+        sound = not answer.failed and after.sky.status != "Failed"
         words = f"{name} {crossing.operation} {sound} {now}"
         return ((words, truth.Answered(now, name, crossing.operation, sound)),)
     if crossing.service == PEOPLE and isinstance(answer.value, Heard):

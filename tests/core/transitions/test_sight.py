@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from controller.core.effects import Severity
-from controller.core.observation import Reading, Series, Unreadable
+from controller.core.observation import Answer, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 from tests.ladder import (
     AT_100,
@@ -108,6 +108,12 @@ def test_an_outage_of_the_metrics_is_told_in_their_words() -> None:
         "checkout#1 has not seen any metric for 20m (Throttling): traffic stays where it is, and "
         "nothing would notice that the canary fails. To end it: rolloutctl rollback checkout#1"
     )
+
+
+def test_an_outage_without_a_word_is_told_all_the_same() -> None:
+    mute = {key: Series({}, Answer.ERROR) for key in OUTAGE}
+    (notice,) = tick(replace(BAKING, blind_since=NOON), reads(100), 20, mute).notices
+    assert "has not seen any metric for 20m (no reason given)" in notice.text
 
 
 def test_an_hourly_entry_does_not_silence_the_warning() -> None:

@@ -300,6 +300,24 @@ def test_what_went_wrong_after_a_finished_rollout_is_recorded_in_the_words_that_
     assert [decision.record.sentence] == [one.text for one in decision.notices]
 
 
+@pytest.mark.parametrize(
+    ("rollout", "weight", "kind"),
+    [
+        (RAISING, 50, "settled"),
+        (RAISING, 10, "write_again"),
+        (BACK, 10, "guarding_zero"),
+        (BACK, 20, "drifted"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_was_measured_is_not_kept_with_what_no_measurement_decided(
+    rollout: Rollout, weight: int, kind: str
+) -> None:
+    record = tick(rollout, reads(weight), 3, HEALTHY).record
+    assert record is not None
+    assert (record.kind, record.keeps_series) == (kind, False)
+
+
 def test_a_blindness_keeps_what_was_measured_with_its_record() -> None:
     record = tick(replace(AT_50, blind_since=NOON, sealed_at=NOON), GONE, 16).record
     assert record is not None
