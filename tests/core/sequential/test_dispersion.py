@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from controller.core.judge.sequential.dispersion import dispersion, thinned
+from controller.core.sequential.dispersion import dispersion, thinned
 
 
 def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:

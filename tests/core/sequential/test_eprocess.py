@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.judge.sequential.eprocess import Capital, bet, cap_for, combined, log_sum
+from controller.core.sequential.eprocess import Capital, bet, cap_for, combined, log_sum
 
 MINUTES = st.lists(
     st.tuples(st.lists(st.floats(-20, 20), min_size=3, max_size=3), st.floats(0, 0.2)),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.judge.sequential.exceedance import (
+from controller.core.sequential.exceedance import (
     ODDS,
     Pair,
     above,

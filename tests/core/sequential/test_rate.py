@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.judge.sequential.eprocess import Capital, bet
-from controller.core.judge.sequential.rate import (
+from controller.core.sequential.eprocess import Capital, bet
+from controller.core.sequential.rate import (
     at_most,
     effects,
     log_proof,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.judge.sequential.eprocess import Capital, combined
-from controller.core.judge.sequential.onset import Onsets
-from controller.core.judge.sequential.success import breaker, folded, objective
+from controller.core.sequential.eprocess import Capital, combined
+from controller.core.sequential.onset import Onsets
+from controller.core.sequential.success import breaker, folded, objective
 
 BUDGET, ALLOWED = 0.01, 0.001
 TIERS = (breaker(ALLOWED, 0.1), objective(ALLOWED, 0.4))

@@ -7,8 +7,8 @@ wants to wait for five minutes of data while a quarter of all requests fails.
 from dataclasses import dataclass
 from math import log
 
-from controller.core.judge.sequential.eprocess import Capital, bet
-from controller.core.judge.sequential.rate import effects, log_ratios
+from controller.core.sequential.eprocess import Capital, bet
+from controller.core.sequential.rate import effects, log_ratios
 
 # The breaker's rule: no more than this share fails, or than ten times what is allowed.
 _BROKEN = 0.05

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import comb, exp, inf, lgamma, log, log1p
 
-from controller.core.judge.sequential.eprocess import log_sum
+from controller.core.sequential.eprocess import log_sum
 
 # Effects that a breach is looked for at, as multiples of the share that is allowed.
 _MULTIPLES = (1.5, 2, 3, 5, 10, 20, 50, 100, 300, 900)
