@@ -60,7 +60,8 @@ class Stores:
         """Return everything as it stands."""
         held = {name: _fences(store) for name, store in sorted(self._open.items())}
         memories = tuple((name, tuple(fences.items())) for name, fences in held.items() if fences)
-        return Books(*self._rows(), memories)
+        rollouts, history, locks = self._rows()
+        return Books(rollouts, history, locks, memories)
 
     def put_back(self, books: Books) -> None:
         """Make everything as it was."""

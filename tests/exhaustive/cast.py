@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from botocore.exceptions import ClientError
 
@@ -29,6 +29,9 @@ TRY_AGAIN: Final = timedelta(seconds=5)
 
 
 CHANGES: Final = "changes the function"
+
+
+Actor: TypeAlias = Callable[[SmallWorld], Program]
 
 
 class Heard(NamedTuple):

@@ -36,8 +36,8 @@ class Found:
 
     situations: int = 0
     steps: int = 0
-    ends: int = 0
     schedules: int = 0
+    ends: list[Situation] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -136,7 +136,7 @@ class Search:
 
     def _settle(self, end: Situation) -> None:
         """Let calm ticks follow until nothing happens any more, and see how it has ended."""
-        self._found.ends += 1
+        self._found.ends.append(end)
         shared, tale = end.shared, end.tale
         for number in range(MOST_CALM_TICKS):
             if (id(shared), id(tale)) in self._settled:

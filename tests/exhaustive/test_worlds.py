@@ -13,7 +13,7 @@ def test_every_invariant_holds_on_every_way(tmp_path: Path, start: str) -> None:
     """Two ticks, of which one may be gone while time passes; a tick and another hand."""
     for name, found in explored(tmp_path, start, slow=False):
         assert not found.wrong, f"{start}: {name}\n{found.wrong[0]}"
-        assert found.schedules > found.ends > 0
+        assert found.schedules >= len(found.ends) > 0
 
 
 @pytest.mark.parametrize("start", [start for start in STARTS if start not in ONLY])
@@ -22,4 +22,4 @@ def test_every_invariant_holds_on_every_way_where_updates_take_a_while(
 ) -> None:
     for name, found in explored(tmp_path, start, slow=True):
         assert not found.wrong, f"{start}: {name}\n{found.wrong[0]}"
-        assert found.schedules > found.ends > 0
+        assert found.schedules >= len(found.ends) > 0

@@ -1,12 +1,12 @@
 """The small worlds: who acts, from which stored state. All ways through each of them are gone."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -16,15 +16,12 @@ from tests.exhaustive import cast
 from tests.exhaustive.programs import Program
 from tests.exhaustive.scene import Scene
 from tests.exhaustive.search import Found, Search
-from tests.exhaustive.small_world import SmallWorld
 from tests.exhaustive.starts import standing
-
-Actor: TypeAlias = Callable[[SmallWorld], Program]
 
 # A person who waits for a tick asks twice then, and not 120 times, until its lease is over.
 ASK_EVERY: Final = timedelta(seconds=61)
 
-HANDS: Final[Mapping[str, Actor]] = {
+HANDS: Final[Mapping[str, cast.Actor]] = {
     "a person sets 50 %": lambda world: cast.sets(world, 50),
     "a person sets 5 %": lambda world: cast.sets(world, 5),
     "a person sets 10 %": lambda world: cast.sets(world, 10),
@@ -32,28 +29,30 @@ HANDS: Final[Mapping[str, Actor]] = {
     "a person sets 0 %": lambda world: cast.sets(world, 0),
     "a deployment": cast.deploys,
 }
-BARE: Final[Mapping[str, Actor]] = {"a bare rollback": cast.bare_rollback}
-PAUSE: Final[Mapping[str, Actor]] = {"a pause": lambda world: cast.asking(world, Verb.PAUSE)}
-ROLLBACK: Final[Mapping[str, Actor]] = {
+BARE: Final[Mapping[str, cast.Actor]] = {"a bare rollback": cast.bare_rollback}
+PAUSE: Final[Mapping[str, cast.Actor]] = {"a pause": lambda world: cast.asking(world, Verb.PAUSE)}
+ROLLBACK: Final[Mapping[str, cast.Actor]] = {
     "a rollback": lambda world: cast.asking(world, Verb.ROLLBACK)
 }
-RESUME: Final[Mapping[str, Actor]] = {"a resume": lambda world: cast.asking(world, Verb.RESUME)}
-PROMOTE: Final[Mapping[str, Actor]] = {
+RESUME: Final[Mapping[str, cast.Actor]] = {
+    "a resume": lambda world: cast.asking(world, Verb.RESUME)
+}
+PROMOTE: Final[Mapping[str, cast.Actor]] = {
     "a promotion": lambda world: cast.asking(world, Verb.PROMOTE)
 }
-WAYS: Final[Mapping[str, Actor]] = {
+WAYS: Final[Mapping[str, cast.Actor]] = {
     "a resume --keep": lambda world: cast.asking(world, Verb.RESUME, "keep"),
     "a resume --restore": lambda world: cast.asking(world, Verb.RESUME, "restore"),
 }
 # Beside two ticks, all hands, a pause and a rollback: what else people may ask there.
-MORE: Final[Mapping[str, Mapping[str, Actor]]] = {
+MORE: Final[Mapping[str, Mapping[str, cast.Actor]]] = {
     "a pass due": PROMOTE,
     "the hold over": PROMOTE,
     "paused": RESUME,
     "drifted": WAYS,
 }
 # What differs from worlds that are gone through already only in what people ask.
-ONLY: Final[Mapping[str, Mapping[str, Actor]]] = {"a fail due in a pause": RESUME}
+ONLY: Final[Mapping[str, Mapping[str, cast.Actor]]] = {"a fail due in a pause": RESUME}
 
 # Slow updates concern those that meet one on its way.
 SLOW_HANDS: Final = ("a person sets 100 %", "a person sets 0 %", "a deployment")
@@ -85,7 +84,7 @@ def worlds(scene: Scene, start: str, *, slow: bool) -> Iterator[tuple[str, World
         yield f"a tick and {name}", World([first, actor(scene.world)], crashes)
 
 
-def _others(start: str, *, slow: bool) -> Mapping[str, Actor]:
+def _others(start: str, *, slow: bool) -> Mapping[str, cast.Actor]:
     if start in ONLY:
         return {} if slow else ONLY[start]
     if slow:
@@ -107,12 +106,12 @@ def quickly() -> Iterator[None]:
     """Search without logs, without many small waits, and without looking for what can be freed."""
     known, collects = leasing.ASK_EVERY, gc.isenabled()
     structlog.configure(processors=[_dropped], cache_logger_on_first_use=False)
-    leasing.ASK_EVERY = ASK_EVERY  # type: ignore[misc]
+    leasing.ASK_EVERY = ASK_EVERY
     gc.disable()
     try:
         yield
     finally:
-        leasing.ASK_EVERY = known  # type: ignore[misc]
+        leasing.ASK_EVERY = known
         structlog.reset_defaults()
         if collects:
             gc.enable()
