@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from pytest import MonkeyPatch
+import pytest
 
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.sqlite import queries
 from controller.carrying import Carrying, Visit
 from controller.core import decide, transitions
 from controller.core.effects import Decision, Shift
-from controller.core.observation import Observation
+from controller.core.observation import Observation, Reading
 from controller.core.rollout import Rollout
 
-Plant: TypeAlias = Callable[[MonkeyPatch], None]
+Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +28,23 @@ class Planted:
     invariant: str
 
 
-def _save_ignores_version(patch: MonkeyPatch) -> None:
+def _save_ignores_version(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(queries, "UPDATE", queries.UPDATE.replace("version = :read AND ", "", 1))
 
 
-def _save_ignores_version_and_fence(patch: MonkeyPatch) -> None:
+def _save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
     left, _, _ = queries.UPDATE.partition("WHERE")
     patch.setattr(queries, "UPDATE", f"{left} WHERE id = :id")
 
 
-def _raise_ignores_token(patch: MonkeyPatch) -> None:
+def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
         self._function.write(self._function.read(), weight)
 
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 
 
-def _acts_before_it_saves(patch: MonkeyPatch) -> None:
+def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
     carried = Carrying.out
 
     def out(
@@ -61,7 +61,7 @@ def _acts_before_it_saves(patch: MonkeyPatch) -> None:
     patch.setattr(Carrying, "out", out)
 
 
-def _nobody_looks_back_after_a_raise(patch: MonkeyPatch) -> None:
+def _nobody_looks_back_after_a_raise(patch: pytest.MonkeyPatch) -> None:
     def shift(self: Carrying, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
         if self.acting.shift_once(rollout, move):
             return self.follow(rollout, move.weight, patience)
@@ -70,8 +70,8 @@ def _nobody_looks_back_after_a_raise(patch: MonkeyPatch) -> None:
     patch.setattr(Carrying, "_shift", shift)
 
 
-def _a_raise_without_trace_is_written_again(patch: MonkeyPatch) -> None:
-    def untraced(rollout: Rollout, target: Observation, now: datetime) -> Decision:
+def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
+    def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         return transitions.unwritten(
             replace(rollout, intent=replace(rollout.intent, token=target.token)), target, now
         )
@@ -79,7 +79,7 @@ def _a_raise_without_trace_is_written_again(patch: MonkeyPatch) -> None:
     patch.setattr(transitions, "untraced", untraced)
 
 
-def _a_pause_ends_by_itself(patch: MonkeyPatch) -> None:
+def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(decide, "_paused", decide._climbing)
 
 
