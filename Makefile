@@ -60,7 +60,7 @@ lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 	@if [ -x $(VENV)/bin/hadolint ]; then set -x; $(VENV)/bin/hadolint Dockerfile; \
 	else echo "Dockerfile: not checked; there is no hadolint for this platform" >&2; fi
 
-mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (20 minutes)
+mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (a quarter hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
 .venv: $(VENV)/.compiled ## set up the environment for everything but the emulator
