@@ -106,6 +106,11 @@ def stored(shared: Shared) -> tuple[Rollout, ...]:
     return tuple(_rollout(row[_ID], row[_STATE], row[_POLICY]) for row in shared.books.rollouts)
 
 
+def history(shared: Shared, rollout_id: str) -> list[Entry]:
+    """Return the stored history of a rollout."""
+    return [_entry(rollout_id, text) for text in _history(shared, rollout_id)]
+
+
 def _history(shared: Shared, rollout_id: str) -> Sequence[str]:
     return [text for one, _, text in shared.books.history if one == rollout_id]
 
@@ -118,3 +123,9 @@ def _rollout(rollout_id: str, state: str, policy: str) -> Rollout:
 @cache
 def _entry(rollout_id: str, text: str) -> Entry:
     return codec.load_entry(rollout_id, text)
+
+
+def forget() -> None:
+    """Let go of what is known by its content; no search that has used it may go on."""
+    for known in (_rollout, _entry, _wrote):
+        known.cache_clear()

@@ -2,19 +2,44 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import TypeAlias
 
 from controller.carrying import FOLLOW
+from controller.errors import StoreError
+from controller.simulation.chaos.process import PEOPLE, STORE, Crossing, Proceed
 from controller.simulation.chaos.truth import TIME
-from controller.simulation.refusals import refusal
+from controller.simulation.refusals import lost, refusal
 from tests.exhaustive import cast
 from tests.exhaustive.looking_on import changes
 from tests.exhaustive.programs import Answer, Program, Standing, answer_of
 from tests.exhaustive.small_world import SLOW, SmallWorld
 from tests.exhaustive.steps import Steps
 from tests.exhaustive.tale import Tale
-from tests.exhaustive.telling import began, ended, stepped
+from tests.exhaustive.telling import began, ended, stepped, unexpected
 from tests.simulation.worlds import MINUTE
+
+
+class What(StrEnum):
+    """What a process may meet at one of its steps outside."""
+
+    GONE_BEFORE = "gone before the call"
+    GONE_AFTER = "gone after the call"
+    LOST = "made, and the answer is lost"
+    REFUSED = "throttled"
+
+
+Trouble: TypeAlias = Callable[[int, Crossing], What | None]
+"""What a process meets at its step of this number."""
+
+
+def untroubled(_number: int, _crossing: Crossing) -> None:
+    """Meet nothing."""
+
+
+def at(operation: str, what: What) -> Trouble:
+    """Return what meets a process at each `operation`."""
+    return lambda _, crossing: what if crossing.operation == operation else None
 
 
 @dataclass(slots=True)
@@ -40,48 +65,45 @@ class Scene:
             self.processes[name] = cast.tick(self.world, name)
         return self.processes[name]
 
-    def play(
-        self, program: Program, *, refused: str = "", gone: tuple[str, str] = ("", "")
-    ) -> None:
-        """Run `program` to its end.
-
-        refused: the operation that is throttled. gone: `before` or `after`, and the operation where
-        the process is gone.
-        """
+    def play(self, program: Program, trouble: Trouble = untroubled) -> None:
+        """Run `program` to its end, in `trouble`."""
         here = program.begun(self.world.clock.now(), _leave)
-        told = began(program, self.world.clock.now())
+        told, number = began(program, self.world.clock.now()), 0
         while here.crossing is not None and here.proceed is not None:
-            crossing = here.crossing
-            if gone == ("before", crossing.operation):
+            what = trouble(number, here.crossing)
+            if what is What.GONE_BEFORE:
                 break
             before = self.world.keep()
-            if crossing.operation == refused:
-                answer = self._throttled(crossing.operation)
-            else:
-                answer = answer_of(here.proceed, self.world.clock.now)
-            step = stepped(self.world, program, crossing, before, self.world.keep(), answer)
+            answer = self._answer(here.crossing, here.proceed, what)
+            after = self.world.keep()
+            step = stepped(self.world, program, here.crossing, before, after, answer)
             told += [*step.seen, *step.quiet]
-            here = program.went_on(here, answer, _leave)
-            if gone == ("after", crossing.operation):
+            here, number = program.went_on(here, answer, _leave), number + 1
+            if what is What.GONE_AFTER:
                 break
-        assert not isinstance(here.outcome, Exception), here.outcome
+        assert not unexpected(here), here.outcome
         told += ended(program, self.world.clock.now(), (), here if here.over else None)
         self.tale = self.tale.and_then(told)
         assert not self.tale.wrong, self.tale.wrong
 
-    def _throttled(self, operation: str) -> Answer:
-        error = refusal(operation, "TooManyRequestsException", "Rate exceeded")
-        return Answer(error, failed=True, now=self.world.clock.now())
+    def _answer(self, crossing: Crossing, proceed: Proceed, what: What | None) -> Answer:
+        if what is What.REFUSED:
+            error = refusal(crossing.operation, "TooManyRequestsException", "Rate exceeded")
+            return Answer(error, failed=True, now=self.world.clock.now())
+        answer = answer_of(proceed, self.world.clock.now)
+        if what is What.LOST:
+            return Answer(_lost(crossing), failed=True, now=answer.now)
+        return answer
 
     def start(self, *, adopt: bool = False) -> None:
         """Start the policy."""
         self.play(cast.starting(self.world, adopt=adopt))
 
-    def tick(self, after: float = 2, **how: Any) -> None:
+    def tick(self, after: float = 2, trouble: Trouble = untroubled) -> None:
         """Tick once, so many minutes later."""
         self.passes(after)
         self.ticked += 1
-        self.play(cast.tick(self.world, f"tick-{self.ticked}"), **how)
+        self.play(cast.tick(self.world, f"tick-{self.ticked}"), trouble)
 
     def slowly(self, act: Callable[[], None]) -> None:
         """Do what begins an update that nobody sees the end of; two seconds of it are left."""
@@ -95,6 +117,13 @@ class Scene:
         self.world.clock.advance(minutes * MINUTE)
         after, target = self.world.keep(), self.world.policy.target
         self.tale = self.tale.and_then([*changes(before, after, TIME, "passes", target)])
+
+
+def _lost(crossing: Crossing) -> Exception:
+    """Return what a process meets when the answer to its step does not come."""
+    if crossing.service == STORE:
+        return StoreError("the store does not answer")
+    return OSError("nobody answers") if crossing.service == PEOPLE else lost(crossing.service)
 
 
 def _leave(here: Standing) -> None:

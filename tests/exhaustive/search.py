@@ -37,7 +37,7 @@ class Found:
     situations: int = 0
     steps: int = 0
     schedules: int = 0
-    ends: list[Situation] = field(default_factory=list)
+    ends: list[Situation] = field(default_factory=list, repr=False)
     wrong: list[str] = field(default_factory=list)
 
 

@@ -10,7 +10,8 @@ from controller.core.asked import Verb
 from controller.simulation.chaos.invariants import Invariants
 from tests.exhaustive import cast
 from tests.exhaustive.cloud import Canary
-from tests.exhaustive.scene import Scene
+from tests.exhaustive.looking_on import forget
+from tests.exhaustive.scene import Scene, What, at
 from tests.exhaustive.small_world import AT_ONCE, SLOW, SmallWorld
 from tests.exhaustive.tale import Tale
 from tests.stage import short
@@ -24,7 +25,7 @@ def _started(scene: Scene) -> None:
 
 
 def _start_unwritten(scene: Scene) -> None:
-    scene.play(cast.starting(scene.world), gone=("before", UPDATE))
+    scene.play(cast.starting(scene.world), at(UPDATE, What.GONE_BEFORE))
     scene.passes(3)
 
 
@@ -39,7 +40,7 @@ def _pass_due(scene: Scene) -> None:
 
 def _raise_unwritten(scene: Scene) -> None:
     _pass_due(scene)
-    scene.tick(0, gone=("before", UPDATE))
+    scene.tick(0, at(UPDATE, What.GONE_BEFORE))
     scene.passes(3)
 
 
@@ -73,13 +74,13 @@ def _drifted(scene: Scene) -> None:
 
 def _lowered_unrecorded(scene: Scene) -> None:
     _pass_due(scene)
-    scene.tick(0, gone=("after", UPDATE))
+    scene.tick(0, at(UPDATE, What.GONE_AFTER))
     scene.passes(3)
 
 
 def _rolling_back(scene: Scene) -> None:
     _pass_due(scene)
-    scene.tick(0, refused=UPDATE)
+    scene.tick(0, at(UPDATE, What.REFUSED))
 
 
 def _rolled_back(scene: Scene) -> None:
@@ -123,10 +124,13 @@ STARTS: Final[Mapping[str, Start]] = {
 }
 
 
+NOTHING: Final = Start("healthy", lambda _: None)
+
+
 @contextmanager
 def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
     """Yield a world that stands where `name` says. slow: its updates take two seconds."""
-    begin = STARTS[name]
+    begin = STARTS.get(name, NOTHING)
     world = SmallWorld(folder, short(), begin.canary, SLOW if slow else AT_ONCE)
     try:
         made = Scene(world, Tale(Invariants(world.policy)))
@@ -134,3 +138,4 @@ def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
         yield made
     finally:
         world.close()
+        forget()

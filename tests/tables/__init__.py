@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.tables import crashes
 from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
 from tests.tables.verbs import verbs
@@ -27,6 +28,10 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,
+        "a tick that advances": crashes.advancing,
+        "a tick that rolls back": crashes.rolling_back,
+        "a start": crashes.starting,
+        "a rollback by hand": crashes.by_hand,
     },
 }
 
