@@ -92,15 +92,13 @@ class Flag:
         key: whoever has the same one takes the same path, and who took the canary at 10 % takes it
         at 50 % too. Without a key each request is drawn.
         """
-        weight = self.weight()
-        return (self.draw() if key is None else share_of(key)) < weight / 100
+        return self._takes(self.weight(), key)
 
     @contextmanager
     def request(self, key: str | None = None) -> Iterator[Path]:
         """Yield the path of a request; log how it went, also when it raises."""
         weight = self.weight()
-        share = self.draw() if key is None else share_of(key)
-        path = Path(share < weight / 100)
+        path = Path(self._takes(weight, key))
         begin = self.seconds()
         try:
             yield path
@@ -109,6 +107,9 @@ class Flag:
             raise
         finally:
             self._tell(path, weight, self.seconds() - begin)
+
+    def _takes(self, weight: int, key: str | None) -> bool:
+        return (self.draw() if key is None else share_of(key)) < weight / 100
 
     def _tell(self, path: Path, weight: int, took_s: float) -> None:
         dimensions = {"Path": path.name, **({"Flag": self.name} if self.name else {})}

@@ -14,16 +14,9 @@ from controller.adapters.dynamodb.table import create_table
 from controller.errors import Exit
 from tests.adapters.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
-from tests.cli.test_store_damage import (
-    UNREADABLE,
-    UNWRITABLE,
-    VERBS,
-    WITHOUT_A_STORE,
-    lines,
-)
+from tests.cli.test_store_damage import UNREADABLE, UNWRITABLE, VERBS, check_told
 from tests.emulator import REGION
 from tests.simulation.worlds import MINUTE
-from tests.stage import SHORT
 
 WRITES = ("UpdateItem", "TransactWriteItems")
 READS = ("GetItem", "Query", "Scan")
@@ -110,18 +103,8 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 def test_one_line_says_what_happened_to_what_and_what_now(
     desk: Desk, at: Place, damage: Callable[[Place], None], verb: str, status: Exit, said: str
 ) -> None:
-    desk.world.add_function("payments", {})
-    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
     damage(at)
-    ended = desk.run(*verb.format(other=other).split())
-    assert ended.status == status
-    works = status is Exit.DONE and verb != "rollback orders"
-    assert len(lines(ended, said)) == (0 if works else 1)
-    lowered = verb == "rollback orders" and status is Exit.DONE
-    assert desk.weight == (0 if lowered else 10)
-    if verb == "rollback orders":
-        told = "0 % is in force, but it could not be recorded: " if lowered else WITHOUT_A_STORE
-        assert len(lines(ended, told)) == 1
+    check_told(desk, verb, status, said)
 
 
 @pytest.mark.parametrize("damage", [one for one, *_ in TABLE], ids=lambda one: one.__name__)

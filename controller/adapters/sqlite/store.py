@@ -3,18 +3,17 @@
 A save is one transaction: the state, its version and the history of that save, or nothing.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite import queries as sql
+from controller.adapters.sqlite import rows
 from controller.adapters.sqlite.file import explained, open_file, transaction
 from controller.core import codec
 from controller.core.history import Entry
@@ -112,7 +111,7 @@ class SqliteStore:
         with self._writing(f"save {rollout.id}"):
             if self._connection.execute(sql.UPDATE, change).rowcount == 0:
                 raise refusals.overtaken(rollout, self._read(rollout.id))
-            self._append(rollout, entries)
+            rows.append(self._connection, rollout.id, entries)
         return saved
 
     # --- Catalogue ------------------------------------------------------------------------------
@@ -123,10 +122,10 @@ class SqliteStore:
         Not closed; or closed, still watched, and not replaced by a newer owner of its target.
         """
         with explained(self._path, "list the active rollouts"):
-            rows = self._connection.execute(sql.UNFINISHED).fetchall()
+            known = self._connection.execute(sql.UNFINISHED).fetchall()
         found = [
             (datetime.fromisoformat(created), rollout_id)
-            for rollout_id, created, closed, until in rows
+            for rollout_id, created, closed, until in known
             if not closed or (until is not None and datetime.fromisoformat(until) > now)
         ]
         return tuple(rollout_id for _, rollout_id in sorted(found))
@@ -141,27 +140,27 @@ class SqliteStore:
 
     def _aged(self, doing: str, query: str) -> Sequence[str]:
         with explained(self._path, doing):
-            rows = self._connection.execute(query).fetchall()
-        found = sorted((datetime.fromisoformat(created), one) for created, one in rows)
+            known = self._connection.execute(query).fetchall()
+        found = sorted((datetime.fromisoformat(created), one) for created, one in known)
         return tuple(rollout_id for _, rollout_id in found)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
         with explained(self._path, f"list the rollouts called {name}"):
-            rows = self._connection.execute(
+            known = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
             ).fetchall()
-        return tuple(rollout_id for (rollout_id,) in rows)
+        return tuple(rollout_id for (rollout_id,) in known)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
         with explained(self._path, f"read the history of {rollout_id}"):
-            rows = self._connection.execute(
+            known = self._connection.execute(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq", (rollout_id,)
             ).fetchall()
-            if not rows:
+            if not known:
                 self._read(rollout_id)
-        return tuple(codec.load_entry(rollout_id, text) for (text,) in rows)
+        return tuple(codec.load_entry(rollout_id, text) for (text,) in known)
 
     # --- Ownership ------------------------------------------------------------------------------
 
@@ -177,13 +176,13 @@ class SqliteStore:
         The earliest comes first.
         """
         with explained(self._path, f"look up who moved {target}"):
-            rows = self._connection.execute(
+            known = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to FROM rollouts "
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
         found = [
-            (one, datetime.fromisoformat(begin), sql.moment_of(end)) for one, begin, end in rows
+            (one, datetime.fromisoformat(begin), sql.moment_of(end)) for one, begin, end in known
         ]
         return tuple(sorted(found, key=lambda exposure: exposure[1]))
 
@@ -229,28 +228,10 @@ class SqliteStore:
         locks: Sequence[str],
         hold: datetime | None,
     ) -> None:
-        self._take(rollout, locks)
+        rows.free(self._connection, rollout.id, locks, self._read)
         lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
         self._connection.execute(
             sql.INSERT, {**sql.columns(rollout), **sql.unchanging(rollout), **lease}
         )
-        self._append(rollout, entries)
-        self._connection.executemany(
-            "INSERT INTO locks (lock, rollout) VALUES (?, ?)",
-            [(lock, rollout.id) for lock in dict.fromkeys(locks)],
-        )
-
-    def _append(self, rollout: Rollout, entries: Sequence[Entry]) -> None:
-        self._connection.executemany(
-            "INSERT INTO history (rollout, seq, entry) VALUES (?, ?, ?)",
-            ((rollout.id, entry.seq, codec.dump_entry(entry)) for entry in entries),
-        )
-
-    def _take(self, rollout: Rollout, locks: Sequence[str]) -> None:
-        """Free `locks` of their final owners. Raises TargetTakenError when one is not final."""
-        wanted = json.dumps(list(locks))
-        for lock, owner, closed in self._connection.execute(sql.OWNERS, (wanted,)).fetchall():
-            if not closed:
-                raise refusals.taken(rollout.id, owner, lock)
-            refusals.check_gives_way(rollout.id, partial(self._read, owner), lock)
-        self._connection.execute(sql.EVICT, (wanted,))
+        rows.append(self._connection, rollout.id, entries)
+        rows.lock(self._connection, rollout.id, locks)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
 
 from controller import acting, looking, runner, start
 from controller.acting import Acting
-from controller.adapters.sqlite import queries
-from controller.adapters.sqlite.store import SqliteStore
+from controller.adapters.sqlite import queries, rows
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.history import Entry, append
@@ -91,11 +91,10 @@ def clock_believed(patch: pytest.MonkeyPatch) -> None:
 def locks_not_asked(patch: pytest.MonkeyPatch) -> None:
     """A start takes the target from whoever has it, and does not see what runs already."""
 
-    def take(self: SqliteStore, rollout: Rollout, locks: Sequence[str]) -> None:
-        for lock in locks:
-            self._connection.execute("DELETE FROM locks WHERE lock = ?", (lock,))
+    def free(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
+        connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
 
-    patch.setattr(SqliteStore, "_take", take)
+    patch.setattr(rows, "free", free)
     patch.setattr(start, "_known", lambda *_: None)
 
 
