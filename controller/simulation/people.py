@@ -6,6 +6,7 @@ from typing import assert_never
 
 from controller.core.policy import LambdaEnv
 from controller.errors import PolicyError
+from controller.flag import Flag
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fake_lambda import FakeLambda, Function, code_digest
 from controller.simulation.happenings import Act, AliasReset, Person, SecondStart, StackUpdate
@@ -34,14 +35,8 @@ def full_before_rollouts(target: LambdaEnv) -> dict[str, str]:
 
 
 def weight_of(target: LambdaEnv, variables: Mapping[str, str]) -> int:
-    """Return the weight that the application reads from its environment.
-
-    It goes by the percentage; without a sound one the boolean decides between all and nothing.
-    """
-    text = variables.get(target.percentage, "")
-    if text.isascii() and text.isdigit() and int(text) <= 100:
-        return int(text)
-    return 100 if target.boolean and variables.get(target.boolean) == "true" else 0
+    """Return the percent of requests that the application's flag sends to the canary."""
+    return Flag(target.percentage, target.boolean, environ=variables).weight()
 
 
 class People:

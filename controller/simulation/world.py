@@ -73,7 +73,7 @@ class World:
             pair = pair_of(target, scenario.function.weight)
             if live_since is not None:
                 pair = full_before_rollouts(target)
-                self._weights.put(100, live_since.timestamp())
+                self._weights.put(weight_of(target, pair), live_since.timestamp())
             self.add_function(target.function, {**scenario.function.variables, **pair})
             self._people = People(self._script, self.clock, self._lambda, target)
             self._people.plan()
