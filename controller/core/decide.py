@@ -55,7 +55,9 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
     It ends the tick in alarm, pages at most every quarter of an hour, and is recorded once.
     """
     decided = decision.rollout.updated
-    decision = to.unconfirmed(decision, why, max(now, decided))
+    now = max(now, decided)  # what is recorded now is the newest moment of the rollout
+    decision = replace(decision, rollout=replace(decision.rollout, updated=now))
+    decision = to.unconfirmed(decision, why, now)
     entry = decision.record
     if entry is None:
         return decision

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from controller.core.asked import Ask, Verb, asked
+from controller.core.decide import refused
 from controller.core.effects import Alert, Decision, Shift
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
@@ -518,6 +519,16 @@ def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
         if rollout.phase is ROLLING_BACK:
             break
     assert (raises, rollout.reason, minute) == (11, Reason.SHIFT_TIMED_OUT, 12)
+
+
+def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
+    """The refusal comes after the decision, and the next run may have another clock."""
+    decided = tick(GOING_BACK, reads(50), 1)
+    after = refused(decided, "KMS says no", NOON + 4 * MINUTE)
+    later = tick(after.rollout, reads(0), 2)
+    assert after.record is not None
+    assert later.record is not None
+    assert NOON + 4 * MINUTE == after.record.at <= later.record.at
 
 
 def test_every_step_has_the_whole_time_for_its_raise() -> None:
