@@ -149,7 +149,7 @@ def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str,
 
 
 def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
-    metric = policy.metrics["direct"]
+    metric = policy.metrics["direct_duration"]
     newest = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
     ministack.client("cloudwatch", account).put_metric_data(
         Namespace=metric.namespace,

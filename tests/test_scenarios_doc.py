@@ -16,6 +16,7 @@ from controller.simulation.behaviour import (
     Rhythm,
 )
 from controller.simulation.happenings import Event
+from controller.simulation.roles import Measure, Role
 from controller.simulation.scenario import Scenario, load_scenario, scenario_names
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,13 @@ def test_every_field_of_an_event_is_told(event: Any) -> None:
         assert re.findall(r"`([a-z_]+)`", values) == list(
             get_args(event.model_fields["how"].annotation)
         )
+
+
+def test_every_measure_is_told() -> None:
+    (told,) = re.findall(r"\(measures: ([^)]+)\)", TEXT)
+    assert re.findall(r"`([a-z_]+)`", told) == list(Measure)
+    described = Role.model_fields["measure"].description or ""
+    assert [measure for measure in Measure if measure not in described] == []
 
 
 def test_the_example_is_played_to_an_end(

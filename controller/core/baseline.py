@@ -1,34 +1,56 @@
-"""Frozen baselines: the stable path's latency, read once before the start and stored."""
+"""Baselines: the stable path's latency, read once before the start and stored.
+
+A frozen one is what the canary is compared with. The sequential judge also learns from it what it
+calls slow, also where a control runs beside the canary, and how much shares of slow requests vary.
+"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from controller.core.judge.queries import SAMPLES, query
+from controller.core.judge.queries import query
+from controller.core.judge.slow import PERCENTILES, SAMPLES
 from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Query, Series, Span
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
+from controller.core.sequential.dispersion import dispersion
+from controller.core.sequential.exceedance import above
 from controller.core.units import ceil_to, floor_to
 from controller.errors import MetricsError
 
+# Blocks long enough to hold a few slow requests, and short enough that a day has many.
+_BLOCK_S = 300
+# How far back a control that runs beside the canary is looked at, to learn what is slow there.
+_BESIDE = timedelta(hours=24)
 # CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.
 _COARSER = ((timedelta(days=15), 300), (timedelta(days=63), 3_600))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One baseline to read: for which criterion, what, over which window (unix seconds)."""
+    """One baseline to read: for which criterion, what, over which window (unix seconds).
+
+    spread: percentiles by the share of values below them, to read shares between; empty: nobody
+    needs any. beside: the control runs beside the canary, so that a rollout does no harm to it.
+    """
 
     criterion: str
     value: Query
     samples: Query
+    spread: Mapping[Query, float]
     span: Span
     min_samples: int
     text: str
+    beside: bool
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """Everything to read."""
+        return tuple(dict.fromkeys((self.value, self.samples, *self.spread)))
 
 
-def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
-    """Yield every frozen baseline of `policy` for a rollout that starts at `now`.
+def wanted(policy: Policy, now: datetime, step: int = 0) -> Iterator[Wanted]:
+    """Yield every baseline of `policy` to read for a rollout that starts at `now` in `step`.
 
     The window is moved back to whole periods, at least one; the period is as coarse as CloudWatch
     still keeps it.
@@ -36,26 +58,48 @@ def wanted(policy: Policy, now: datetime) -> Iterator[Wanted]:
     for name, criterion in policy.criteria.items():
         if not isinstance(criterion, LatencyIncrease):
             continue
-        if not isinstance(criterion.baseline, FrozenBaseline):
+        stable = _stable(criterion)
+        beside = isinstance(criterion.baseline, ConcurrentBaseline)
+        if stable is None or (beside and not _gates(policy, name, step)):
             continue
-        start, end = criterion.baseline.window(now, policy.settle)
-        period_s = int(criterion.window.total_seconds())
+        name_of_metric, baseline = stable
+        start, end = baseline.window(now, policy.settle)
+        period_s = _BLOCK_S if criterion.sequential else int(criterion.window.total_seconds())
         for age, coarser in _COARSER:
             if now - start > age:
                 period_s = ceil_to(period_s, coarser)
         begin = floor_to(start, period_s)
         last = max(floor_to(end, period_s), begin + period_s)
-        if criterion.baseline.over is not None and last > end.timestamp():
+        if baseline.over is not None and last > end.timestamp():
             begin, last = begin - period_s, last - period_s  # the newest period is not over yet
-        metric = policy.metrics[criterion.baseline.frozen]
+        metric = policy.metrics[name_of_metric]
+        wanted = PERCENTILES.items() if criterion.sequential else ()
         yield Wanted(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
             samples=query(metric, SAMPLES, period_s),
+            spread={query(metric, name, period_s): share for name, share in wanted},
             span=Span(begin, last),
             min_samples=criterion.min_samples,
-            text=f"{name}: {criterion.baseline.frozen} ({metric.statistic})",
+            text=f"{name}: {name_of_metric} ({metric.statistic})",
+            beside=beside,
         )
+
+
+def _gates(policy: Policy, name: str, first: int) -> bool:
+    """Tell whether a criterion gates any step from number `first` on."""
+    return any(name in policy.gate(step) for step in range(first, len(policy.steps)))
+
+
+def _stable(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | None:
+    """Return the metric to read and over which window; None where nothing is read beforehand."""
+    match criterion.baseline:
+        case FrozenBaseline() as frozen:
+            return frozen.frozen, frozen
+        case ConcurrentBaseline(concurrent=name) if criterion.sequential:
+            return name, FrozenBaseline(frozen=name, over=_BESIDE)
+        case _:
+            return None
 
 
 def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | None:
@@ -64,7 +108,7 @@ def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | 
     For percentiles this is an approximation: those of several periods cannot be combined exactly.
     Raises MetricsError when a series was not answered in full: half a baseline is none.
     """
-    for one in (series[want.value], series[want.samples]):
+    for one in map(series.__getitem__, want.queries):
         if one.answer is not Answer.COMPLETE:
             raise MetricsError(f"{want.text}: {one.message or one.answer}", answer=str(one.answer))
     values, counts = series[want.value].points, series[want.samples].points
@@ -73,4 +117,22 @@ def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | 
     if not samples:
         return None
     mean = sum(values[at] * counts[at] for at in inside) / samples
-    return FrozenValue(mean, samples, want.span.start, want.span.end)
+    value = FrozenValue(mean, samples, want.span.start, want.span.end)
+    if not want.spread:
+        return value
+    blocks = [(counts[at], counts[at] * _slower(want, series, at, mean)) for at in inside]
+    share = sum(slow for _, slow in blocks) / samples
+    return replace(value, share=share, dispersion=dispersion(blocks))
+
+
+def _slower(want: Wanted, series: Mapping[Query, Series], at: int, limit: float) -> float:
+    """Return the share of requests slower than `limit` in the block that begins at `at`."""
+    known = {
+        share: series[one].points[at]
+        for one, share in want.spread.items()
+        if at in series[one].points
+    }
+    found = above(limit, known)
+    if found is None:  # one value, or none: all of its requests are alike
+        return float(max(known.values(), default=0.0) > limit)
+    return found

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from controller.core.findings import Finding
 from controller.core.measured import Tally
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.sequential.trial import Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Record:
 
     keeps_series: the series that the decision saw are kept with it: transitions, hourly evidence.
     because: what decided beside the observation, as JSON data: what a person asked, for instance.
-    tallies: the evidence as it was sealed with this entry, by criterion.
+    tallies: the evidence as it was sealed with this entry, by criterion; fold: that which adds up.
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Record:
     keeps_series: bool = False
     because: Mapping[str, object] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
+    fold: Fold = field(default_factory=Fold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """The evidence of one rollout at one moment: what its gate is judged from, and what gets sealed."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
-from controller.core.judge import Evidence, seal
+from controller.core.judge import Evidence, seal, seal_fold
 from controller.core.judge.queries import JUDGED, keys_of
-from controller.core.measured import Tally
+from controller.core.measured import Stretch, Tally
 from controller.core.observation import Answer, Observation, Reading, Series
 from controller.core.rollout import Rollout
+from controller.core.sequential.trial import Fold
+from controller.core.stretches import stretches_of
 from controller.core.units import MINUTE_S, at, floor_to
 
 # Evidence is sealed and written to the history at most this often, and at each transition.
@@ -17,9 +19,11 @@ SEAL_EVERY = timedelta(hours=1)
 
 
 def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence | None:
-    """Return the evidence of the step of `rollout`; None before its first judged minute."""
-    start, end = rollout.judged_from, rollout.bake_end
-    if rollout.phase not in JUDGED or start is None or end is None or start >= now.timestamp():
+    """Return the evidence of `rollout` in its step; None before the first minute that is read."""
+    start, end, first = rollout.judged_from, rollout.bake_end, rollout.read_from
+    if start is None or end is None or first is None:
+        return None
+    if rollout.phase not in JUDGED or first >= now.timestamp():
         return None
     closed = floor_to(now - rollout.policy.settle, MINUTE_S)
     return Evidence(
@@ -33,6 +37,8 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
         bake_over=closed >= end.timestamp(),
         weight=_weight(rollout, seen),
         baselines=rollout.baselines,
+        fold=rollout.fold,
+        stretches=stretches_of(rollout),
     )
 
 
@@ -47,15 +53,23 @@ def _weight(rollout: Rollout, seen: Observation) -> int:
     return min(rollout.weight, seen.target.weight or 0)
 
 
-def sealed(rollout: Rollout, seen: Observation, now: datetime) -> dict[str, Tally] | None:
-    """Return the tallies with all unchangeable minutes folded in; None while it is too early."""
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Evidence with all unchangeable minutes folded in: of the step, and of the whole rollout."""
+
+    tallies: Mapping[str, Tally]
+    fold: Fold
+
+
+def sealed(rollout: Rollout, seen: Observation, now: datetime) -> Seal | None:
+    """Return the evidence that nothing can change any more; None while it is too early."""
     evidence = evidence_of(rollout, seen, now)
     if evidence is None:
         return None
     last = rollout.sealed_at or at(evidence.start)
     if now - last < SEAL_EVERY:
         return None
-    return seal(evidence, now)
+    return Seal(seal(evidence, now), seal_fold(evidence, now))
 
 
 def kept(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
@@ -92,14 +106,30 @@ def _seals(before: Rollout, after: Rollout) -> bool:
 
 
 def _sealed_until(rollout: Rollout) -> dict[str, int]:
-    """Return until when each series is sealed, by the criterion that is furthest with it."""
+    """Return until when each series is sealed, by the criterion that is furthest with it.
+
+    What adds up is sealed for all of them at once, across steps.
+    """
     ends: dict[str, int] = {}
     metrics, start = rollout.policy.metrics, rollout.judged_from or 0
     for name, criterion in rollout.policy.gate(rollout.step).items():
         through = rollout.tallies[name].through if name in rollout.tallies else 0
-        for _, _, key in keys_of(criterion, metrics):
+        for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name)):
             ends[key] = max(ends.get(key, start), through)
+    stretches = stretches_of(rollout)
+    for one in stretches:
+        through = max(stretches[0].begin, rollout.fold.through)
+        ends |= dict.fromkeys(_weighed(rollout, one), through)
     return ends
+
+
+def _weighed(rollout: Rollout, stretch: Stretch) -> Iterator[str]:
+    for name, criterion in rollout.policy.gate(stretch.step).items():
+        if criterion.sequential:
+            for _, _, key in keys_of(
+                criterion, rollout.policy.metrics, rollout.baselines.get(name)
+            ):
+                yield key
 
 
 def _cut(series: Series, begin: int, end: float) -> Series:

@@ -17,6 +17,7 @@ class Label(StrEnum):
     """How much was shown, from most to least."""
 
     CONFIRMED = "confirmed"
+    PROVEN = "proven"
     NOT_REFUTED = "not refuted"
     REFUTED = "refuted"
     TOO_FEW = "too few samples"

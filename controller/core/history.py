@@ -87,6 +87,8 @@ def record_data(record: Record) -> dict[str, Any]:
     }
     if record.tallies:
         data["tallies"] = {name: asdict(tally) for name, tally in record.tallies.items()}
+    if record.fold.through:
+        data["fold"] = asdict(record.fold)
     if record.because:
         data["because"] = record.because
     return data

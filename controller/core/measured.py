@@ -5,12 +5,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FrozenValue:
-    """A baseline read before the start: its value, samples, and window in unix seconds."""
+    """A baseline read before the start: its value, samples, and window in unix seconds.
+
+    share: of its requests that were slower than the value; None where nobody needs it.
+    dispersion: how many times more that share varied between blocks than chance explains.
+    """
 
     value: float
     samples: float
     start: int
     end: int
+    share: float | None = None
+    dispersion: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of whole minutes in which one step's weight was in force, in unix seconds.
+
+    judged_from: end of its warm-up. end: 0 while it lasts. again: its step had one before.
+    """
+
+    step: int
+    begin: int
+    judged_from: int
+    end: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

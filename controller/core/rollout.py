@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.core.findings import Finding
-from controller.core.measured import FrozenValue, Tally
+from controller.core.measured import FrozenValue, Stretch, Tally
 from controller.core.policy import Policy
+from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, at, ceil_to
 
-# 2: leases, pauses and approvals. 3: a policy may name log events. What is older is read; what an
-# older rolloutctl would not understand is refused by it.
-SCHEMA = 3
+# 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
+# What is older is read; what an older rolloutctl would not understand is refused by it.
+SCHEMA = 4
 
 
 class Phase(StrEnum):
@@ -95,6 +96,8 @@ class Rollout:
     updated: the newest moment recorded; time never goes back before it.
     watch_until: end of the watch in a final phase.
     tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
+    fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: from where
+        what is not sealed yet comes, but for the weight of now.
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
@@ -131,6 +134,8 @@ class Rollout:
     baselines: Mapping[str, FrozenValue] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     sealed_at: datetime | None = None
+    fold: Fold = field(default_factory=Fold)
+    stretches: tuple[Stretch, ...] = ()
     findings: tuple[Finding, ...] = ()
     label: str = ""
     next_at: datetime | None = None
@@ -177,8 +182,21 @@ class Rollout:
         """First judged second of the step: the first whole minute after settling, plus warm-up."""
         if self.settled is None:
             return None
-        warm = self.settled + self.policy.warmup_of(self.step)
-        return ceil_to(-int(-warm.timestamp() // 1), MINUTE_S)
+        return _next_minute(self.settled + self.policy.warmup_of(self.step))
+
+    @property
+    def seen_from(self) -> int | None:
+        """First whole second of a minute with the weight of the step in force."""
+        return (
+            None
+            if self.settled is None
+            else ceil_to(-int(-self.settled.timestamp() // 1), MINUTE_S)
+        )
+
+    @property
+    def read_from(self) -> int | None:
+        """From when metrics are read: what is plainly broken is rolled back in the warm-up too."""
+        return self.seen_from if self.policy.sequential() else self.judged_from
 
     @property
     def bake_end(self) -> datetime | None:
@@ -212,3 +230,8 @@ class Rollout:
     def weight(self) -> int:
         """The weight this rollout last asked for."""
         return self.intent.weight
+
+
+def _next_minute(moment: datetime) -> int:
+    """Return the first unix second of a minute at or after `moment`."""
+    return ceil_to(-int(-moment.timestamp() // 1), MINUTE_S)

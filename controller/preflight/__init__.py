@@ -54,7 +54,8 @@ def preflight(
     refusals += unfit.values()
     baselines: dict[str, FrozenValue] = {}
     try:
-        for want in (one for one in wanted(policy, now) if one.criterion not in unfit):
+        first = (live_step(policy, reading) or 0) if adopt else 0
+        for want in (one for one in wanted(policy, now, first) if one.criterion not in unfit):
             value, problem = baseline(runner, reading, want, now - policy.settle)
             if problem:
                 refusals.append(problem)

@@ -38,12 +38,13 @@ def baseline(
             f"{want.text}: its window ends at {clock_text(at(want.span.end))}, and measurements "
             f"are settled only until {clock_text(settled)}; name an earlier `to`, {_INSTEAD}"
         )
-    series = runner.looking.metrics.read((want.value, want.samples), want.span)
+    series = runner.looking.metrics.read(want.queries, want.span)
     try:
         value = frozen_value(want, series)
     except MetricsError as error:
         return None, f"measurements cannot be read: {error}"
-    return value, _unfit(want, value) or _overlap(runner, reading, want)
+    unfit = _unfit(want, value)
+    return value, unfit if want.beside else unfit or _overlap(runner, reading, want)
 
 
 def _unfit(want: Wanted, value: FrozenValue | None) -> str | None:

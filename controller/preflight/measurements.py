@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from controller.core.findings import Verdict
 from controller.core.judge import Evidence, judge, queries_for
 from controller.core.judge.queries import aligned
+from controller.core.measured import Stretch
 from controller.core.observation import Answer, Reading, Series
 from controller.core.policy import Criterion, Policy, SuccessRate, Threshold
 from controller.core.units import floor_to
+from controller.preflight.weight import live_step
 from controller.runner import Runner
 
 # How far back a criterion is looked at to see whether it fails already, at least.
@@ -27,6 +29,7 @@ def measurement_refusals(
     when = "before any traffic moved"
     if adopt:
         when = f"so roll back the {weight} % that are live (rolloutctl rollback POLICY)"
+    step = (live_step(policy, reading) or 0) if adopt else 0
     queries = queries_for(policy, policy.criteria)
     closed = floor_to(now - policy.settle, 60)
     begins = {name: closed - _look_back_s(one) for name, one in policy.criteria.items()}
@@ -42,7 +45,9 @@ def measurement_refusals(
         *(
             f"fails already, {when}: {sentence}"
             for name, begin in begins.items()
-            for sentence in _failing(policy, name, series, begin, closed, weight)
+            for sentence in _failing(
+                policy, name, series, Stretch(step, begin, begin, closed), weight
+            )
         ),
     ]
 
@@ -50,7 +55,7 @@ def measurement_refusals(
 def _look_back_s(criterion: Criterion) -> int:
     """Return how many seconds back a criterion is looked at: long enough for it to fail."""
     length = LOOK_BACK
-    if isinstance(criterion, SuccessRate | Threshold):
+    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
         # One window more, because the first may have begun before the look.
         length = max(length, (criterion.failure_limit + 1) * criterion.over)
     return int(length.total_seconds())
@@ -60,8 +65,7 @@ def _failing(
     policy: Policy,
     name: str,
     series: Mapping[str, Series],
-    begin: int,
-    closed: int,
+    seen: Stretch,
     weight: int,
 ) -> list[str]:
     criterion = policy.criteria[name]
@@ -72,11 +76,13 @@ def _failing(
         gate={name: criterion},
         series=series,
         tallies={},
-        start=begin,
-        closed=closed,
-        open_end=closed,
+        start=seen.begin,
+        closed=seen.end,
+        open_end=seen.end,
         bake_over=True,
         weight=weight,
         baselines={},
+        stretches=(seen,),
     )
-    return [one.sentence for one in judge(evidence) if one.verdict is Verdict.FAIL]
+    findings = [one for one in judge(evidence) if one.criterion == name]
+    return [one.sentence for one in findings if one.verdict is Verdict.FAIL]

@@ -18,6 +18,8 @@ def measured_text(finding: Finding, policy: Policy) -> str:
         return "–"
     value, bound = finding.measured, finding.bound
     match policy.criteria[finding.criterion]:
+        case LatencyIncrease() | Threshold() as one if _of_slow(one, policy):
+            return f"{percent(value, bound, 1)} slow"
         case SuccessRate():
             return percent(value, bound, _DIGITS)
         case LatencyIncrease():
@@ -34,6 +36,8 @@ def bound_text(finding: Finding, policy: Policy) -> str:
     """Return the bound and on which side of it the criterion holds, like `≥ 99.9%`."""
     bound = finding.bound
     match policy.criteria[finding.criterion]:
+        case LatencyIncrease() | Threshold() as one if _of_slow(one, policy):
+            return f"≤ {percent(bound, bound, 1)} slow"
         case SuccessRate():
             return f"≥ {percent(bound, bound, _DIGITS)}"
         case LatencyIncrease():
@@ -46,3 +50,9 @@ def bound_text(finding: Finding, policy: Policy) -> str:
             return f"≥ {number(bound, bound)}"
         case unreachable:
             assert_never(unreachable)
+
+
+def _of_slow(criterion: LatencyIncrease | Threshold, policy: Policy) -> bool:
+    """Tell whether a finding of `criterion` is about a share of slow requests."""
+    percentile = policy.metrics[criterion.metric].percentile is not None
+    return criterion.sequential and percentile

@@ -68,7 +68,8 @@ class Distribution:
 def thinned(values: Distribution, fraction: float) -> Distribution:
     """Return what is left of `values` when only `fraction` of them have arrived.
 
-    Counted from the highest value down: with a growing fraction, counts and totals only grow.
+    Counted from the highest value down: with a growing fraction, counts, totals and what is above
+    any limit only grow.
     """
     bins: dict[int, int] = {}
     passed = kept = 0
@@ -88,7 +89,7 @@ def thinned(values: Distribution, fraction: float) -> Distribution:
         count=kept,
         # Rounded, so that a share of whole numbers is a whole number again.
         total=round(values.total * part / whole, 6) if whole else 0.0,
-        low=max(middle_of(min(bins)), values.low),
+        low=max(value_at(min(bins)), values.low),
         high=min(middle_of(max(bins)), values.high),
         bins=bins,
     )
@@ -132,3 +133,20 @@ def percentile(values: Distribution, percent: float) -> float:
             break
         before += often
     return min(max(value_at(position), values.low), values.high)
+
+
+def above(values: Distribution, limit: float) -> float:
+    """Return how many values exceed `limit`, which is not negative, within one bin of them.
+
+    Inside a bin, values are spread as for `percentile`: p95 exceeds a limit exactly when more than
+    5 % of the values do.
+    """
+    if limit < values.low:
+        return float(values.count)
+    if limit >= values.high:
+        return 0.0
+    index = bin_of(limit)
+    higher = sum(often for each, often in values.bins.items() if each > index)
+    if index == _ZERO:
+        return float(higher)
+    return higher + values.bins.get(index, 0) * (index + 1 - log(limit) / STEP)

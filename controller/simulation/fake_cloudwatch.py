@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from controller.core.units import MINUTE_S, at
 from controller.simulation.behaviour import Publication
 from controller.simulation.clock import VirtualClock
-from controller.simulation.distribution import Distribution, merged, percentile, thinned
+from controller.simulation.distribution import Distribution, above, merged, percentile, thinned
 from controller.simulation.metric_query import MetricQuery, MetricRequest, next_token, read_request
 from controller.simulation.refusals import malformed
 from controller.simulation.roles import Identity
@@ -176,6 +176,10 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
             return scale * min(part.low for part in parts if part.count)
         case "Maximum":
             return scale * max(part.high for part in parts if part.count)
+        case _ if name.startswith("TC("):
+            # Part by part: a count that was read is not changed by later minutes.
+            limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
+            return sum(above(part, limit) for part in parts)
         case _:
             return scale * percentile(merged(tuple(parts)), float(name.removeprefix("p")))
 

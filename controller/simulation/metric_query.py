@@ -14,7 +14,16 @@ MAX_QUERIES = 500
 MAX_DATAPOINTS = 100_800
 
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
-_STATISTIC = re.compile(r"Sum|Average|Minimum|Maximum|SampleCount|p(\d{1,2}(\.\d+)?|100)")
+_NUMBER = r"\d+(\.\d{1,10})?"
+_PERCENT = r"(\d{1,2}(\.\d{1,10})?|100(\.0{1,10})?)"
+# The last is a trimmed count: the number of values above a bound.
+_STATISTIC = re.compile(rf"Sum|Average|Minimum|Maximum|SampleCount|p{_PERCENT}|TC\({_NUMBER}:\)")
+# What CloudWatch documents besides: trimmed and winsorized means, trimmed sums, ranks.
+_NOT_SIMULATED = re.compile(
+    rf"IQM|(tm|tc|ts|wm){_PERCENT}"
+    rf"|(TM|TC|TS|WM)\(({_PERCENT}%:{_PERCENT}%|{_PERCENT}%:|:{_PERCENT}%)\)"
+    rf"|(TM|TC|TS|WM|PR)\(({_NUMBER}:{_NUMBER}|{_NUMBER}:|:{_NUMBER})\)"
+)
 _HIGH_RESOLUTION = (1, 5, 10, 20, 30)
 _SCANS = ("TimestampAscending", "TimestampDescending")
 _REQUEST = {
@@ -129,6 +138,8 @@ def _query(name: str, one: Mapping[str, Any]) -> MetricQuery:
     if period_s < 1 or (period_s % 60 and period_s not in _HIGH_RESOLUTION):
         raise _invalid(f"Period must be 1, 5, 10, 20, 30 or a multiple of 60, not {period_s}.")
     if not _STATISTIC.fullmatch(statistic):
+        if not _NOT_SIMULATED.fullmatch(statistic):
+            raise _invalid(f"Stat {statistic!r} is no statistic.")
         raise NotImplementedError(
             f"query {name}: no statistic {statistic} in a simulated CloudWatch"
         )

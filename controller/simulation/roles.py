@@ -9,6 +9,7 @@ from pydantic import Field
 from controller.core.policy import Metric, Place, Policy, references
 from controller.core.policy.base import Model
 from controller.errors import PolicyError
+from controller.flag import CANARY, NAMESPACE, STABLE
 
 
 class Path(StrEnum):
@@ -25,6 +26,7 @@ class Measure(StrEnum):
     REQUESTS = "requests"
     CLIENT_ERRORS = "client_errors"
     SERVER_ERRORS = "server_errors"
+    FAILURES = "failures"
     LATENCY = "latency"
     INTEGRATION_LATENCY = "integration_latency"
 
@@ -34,7 +36,8 @@ class Role(Model):
 
     path: Path = Field(description="Whose requests: canary, stable or both.")
     measure: Measure = Field(
-        description="requests, client_errors, server_errors, latency or integration_latency."
+        description="requests, client_errors, server_errors, failures (errors of both kinds), "
+        "latency or integration_latency."
     )
 
 
@@ -66,14 +69,23 @@ _MEASURES = {
         "Errors": Measure.SERVER_ERRORS,
         "Duration": Measure.LATENCY,
     },
+    NAMESPACE: {
+        "Requests": Measure.REQUESTS,
+        "Failures": Measure.FAILURES,
+        "Duration": Measure.LATENCY,
+    },
 }
+
+# The dimensions of a flag's metrics; one without a name has no Flag.
+_FLAGGED = {"Path", "Flag"}
 
 
 def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
     """Return what each metric of `policy` measures; `named` roles go before guesses.
 
-    A gateway's metrics measure the canary, those of another function the stable path, those of the
-    target itself both. What serves only as a control measures the stable path.
+    The metrics of an application's flag name their path. A gateway's measure the canary, those of
+    another function the stable path, those of the target itself both. What serves only as a control
+    measures the stable path.
 
     Raises PolicyError with one line for each metric that nobody can guess, and for each name in
     `named` that the policy does not know.
@@ -103,6 +115,8 @@ def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
 
 def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
+    if metric.namespace == NAMESPACE:
+        return _of_caller(metric, measure)
     if control is not None:
         return Role(path=Path.STABLE, measure=measure or control)
     if measure is None:
@@ -112,6 +126,14 @@ def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | No
     target = policy.target.function.rpartition(":")[2]
     own = metric.dimensions.get("FunctionName") == target
     return Role(path=Path.BOTH if own else Path.STABLE, measure=measure)
+
+
+def _of_caller(metric: Metric, measure: Measure | None) -> Role | None:
+    """Return the role of a metric of the flag; None when no flag publishes it."""
+    path = metric.dimensions.get("Path")
+    if measure is None or path not in (CANARY, STABLE) or metric.dimensions.keys() - _FLAGGED:
+        return None
+    return Role(path=Path(path), measure=measure)
 
 
 # Where a criterion names what it only compares with, and what that has to measure.

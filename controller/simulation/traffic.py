@@ -170,9 +170,11 @@ class TrafficFeed:
                 hits = sum(stretch.client_errors for stretch in counts)
             case Measure.SERVER_ERRORS:
                 hits = sum(stretch.server_errors for stretch in counts)
+            case Measure.FAILURES:
+                hits = sum(stretch.client_errors + stretch.server_errors for stretch in counts)
             case _:
                 hits = requests
-        # The gateway publishes 0 or 1 for each request: a sum of zero exists, with traffic only.
+        # Gateway and flag publish 0 or 1 for each request: a sum of zero exists, with traffic only.
         return Distribution.of({1.0: hits, 0.0: requests - hits})
 
 

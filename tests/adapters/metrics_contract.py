@@ -66,6 +66,13 @@ class MetricsContract:
         ((_, p95),) = points(bench, latency("p95"))
         assert p95 == pytest.approx(950, rel=0.01)
 
+    def test_a_trimmed_count_is_of_the_values_above_its_bound(self, bench: MetricsBench) -> None:
+        """It is interpolated: within 2 % of the bound, values may fall on either side."""
+        publish(bench, {0: range(1, 1_001), 1: [412.5], 2: [413.5, 900]})
+        (_, many), *few = points(bench, latency("TC(412.5:)"))
+        assert many == pytest.approx(588, abs=9)
+        assert few == [(60, 0), (120, 2)]
+
     def test_points_are_keyed_by_the_start_of_their_period_and_the_oldest_comes_first(
         self, bench: MetricsBench
     ) -> None:

@@ -68,7 +68,11 @@ def minutes(series: Series) -> list[int]:
     return [(second - NOON) // 60 for second in series.points]
 
 
-def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(stub: Stubber) -> None:
+@pytest.mark.parametrize("statistic", ["p95", "TC(412.5:)"])
+def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
+    stub: Stubber, statistic: str
+) -> None:
+    asked = Query("AWS/ApiGateway", "Latency", statistic, 60, (("ApiName", "orders"),))
     queue(
         stub,
         result(0, []),
@@ -84,13 +88,13 @@ def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(stub: Stubber) ->
                         "Dimensions": [{"Name": "ApiName", "Value": "orders"}],
                     },
                     "Period": 60,
-                    "Stat": "p95",
+                    "Stat": statistic,
                 },
                 "ReturnData": True,
             }
         ],
     )
-    assert read(stub, LATENCY) == {LATENCY: Series()}
+    assert read(stub, asked) == {asked: Series()}
 
 
 def test_nothing_is_asked_for_nothing(stub: Stubber) -> None:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from controller.core import codec
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry, broken_link
-from controller.core.measured import FrozenValue, Run, Tally
+from controller.core.measured import FrozenValue, Run, Stretch, Tally
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
+from controller.core.sequential.eprocess import Capital
+from controller.core.sequential.trial import Control, Fold
 from controller.errors import StoreError
 from tests.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
 
@@ -49,6 +51,12 @@ _values[tuple[Finding, ...]] = st.lists(_any(Finding), max_size=3).map(tuple)
 _values[Run] = _any(Run)
 _values[Mapping[str, Tally]] = st.dictionaries(_texts, _any(Tally), max_size=3)
 _values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _any(FrozenValue), max_size=3)
+
+_values[tuple[float, ...]] = st.lists(_floats, max_size=3).map(tuple)
+_values[Mapping[str, Capital]] = st.dictionaries(_texts, _any(Capital), max_size=3)
+_values[Mapping[str, Control]] = st.dictionaries(_texts, _any(Control), max_size=3)
+_values[Fold] = _any(Fold)
+_values[tuple[Stretch, ...]] = st.lists(_any(Stretch), max_size=3).map(tuple)
 
 rollouts = _any(Rollout).map(lambda rollout: replace(rollout, schema=SCHEMA))
 json_data = st.recursive(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -122,16 +123,22 @@ def test_when_it_was_sealed_makes_no_difference(
         assert judge(replace(whole, tallies=folded(whole, at_minutes))) == never
 
 
+def tallies_of(rollout: Rollout, seen: Observation, now: datetime) -> Mapping[str, Tally] | None:
+    """Return the tallies that are sealed now; None while it is too early."""
+    seal = sealed(rollout, seen, now)
+    return None if seal is None else seal.tallies
+
+
 def test_sealing_leaves_out_what_may_still_change() -> None:
     rollout = replace(AT_100, settled=NOON)
-    tallies = sealed(rollout, Observation(reads(100), THIN), NOON + 62 * MINUTE)
+    tallies = tallies_of(rollout, Observation(reads(100), THIN), NOON + 62 * MINUTE)
     assert tallies is not None
     assert tallies["works"].through == START + (62 - 15) * MINUTE_S
 
 
 def test_what_is_sealed_is_not_read_again() -> None:
     now = NOON + 62 * MINUTE
-    tallies = sealed(AT_100, Observation(reads(100), THIN), now)
+    tallies = tallies_of(AT_100, Observation(reads(100), THIN), now)
     assert tallies is not None
     assert needs(AT_100, now).span.start == START + 2 * MINUTE_S
     assert needs(replace(AT_100, tallies=tallies), now).span.start == START + 47 * MINUTE_S
@@ -156,7 +163,7 @@ def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
 
 def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
     broken = dict(THIN) | {"errors:Sum@60": points([0] * 60, answer=Answer.PARTIAL)}
-    tallies = sealed(AT_100, Observation(reads(100), broken), NOON + 62 * MINUTE)
+    tallies = tallies_of(AT_100, Observation(reads(100), broken), NOON + 62 * MINUTE)
     assert tallies == {"works": Tally()}
 
 
@@ -168,7 +175,7 @@ def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -
     """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
     for hour in range(1, hours + 1):
         now = NOON + hour * HOUR + 2 * MINUTE
-        tallies = sealed(rollout, Observation(reads(100), series), now)
+        tallies = tallies_of(rollout, Observation(reads(100), series), now)
         assert tallies is not None
         rollout = replace(rollout, tallies=tallies, sealed_at=now)
     return rollout
@@ -202,7 +209,7 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
             answer = Answer.FORBIDDEN if key == "latency:p95@60" else Answer.COMPLETE
             minutes = range(wanted.span.start, wanted.span.end, MINUTE_S)
             seen[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
-        tallies = sealed(rollout, Observation(reads(100), seen), now)
+        tallies = tallies_of(rollout, Observation(reads(100), seen), now)
         assert tallies is not None
         later = replace(rollout, tallies=tallies, sealed_at=now)
         paused = replace(rollout, phase=Phase.PAUSED)

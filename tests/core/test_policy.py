@@ -550,7 +550,7 @@ def test_a_machine_without_time_zones_is_told_apart_from_a_wrong_one(
         pytest.param(
             {"criteria__fast__judge": "x", "criteria__fast__baseline__frozen": "dirct"},
             [
-                "criteria.fast.judge: expected 'threshold', not 'x'",
+                "criteria.fast.judge: expected 'threshold' or 'sequential', not 'x'",
                 "criteria.fast.baseline.frozen: no metric is called 'dirct'; "
                 "did you mean 'direct'?",
             ],

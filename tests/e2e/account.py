@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from controller.flag import CANARY, NAMESPACE, STABLE
 from tests.emulator import Emulator
 
 POLICY: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
@@ -39,7 +40,6 @@ OTHERS: Final[Mapping[str, str]] = {
 }
 
 _API: Final = {"ApiName": "Execution Layer API"}
-_DIRECT: Final = {"FunctionName": "BedrockProcessor"}
 _MINUTE: Final = timedelta(minutes=1)
 
 # One minute of requests: how many took how long (ms). All three have an average near 162; the p95
@@ -133,19 +133,19 @@ class Account:
     # --- measurements ---------------------------------------------------------------------------
 
     def call_directly(self, begin: datetime, end: datetime) -> None:
-        """Measure the direct path in each minute from `begin` to `end`."""
-        minute = [_datum("Duration", _DIRECT, _DIRECTLY)]
-        self._put("AWS/Lambda", minute, _minutes(begin, end))
+        """Measure calls on the direct path in each minute from `begin` to `end`."""
+        self._put(NAMESPACE, _calls(STABLE, _DIRECTLY), _minutes(begin, end))
 
     def call_gateway(
         self, begin: datetime, end: datetime, *, failing: int = 0, slow: bool = False
     ) -> None:
-        """Measure the gateway in each minute from `begin` to `end`.
+        """Measure calls of the gateway in each minute from `begin` to `end`, at both ends.
 
         failing: how many of its 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
-        minute = _answers(_SLOW_TAIL if slow else _GATEWAY, failing)
-        self._put("AWS/ApiGateway", minute, _minutes(begin, end))
+        took = _SLOW_TAIL if slow else _GATEWAY
+        self._put(NAMESPACE, _calls(CANARY, took, failing), _minutes(begin, end))
+        self._put("AWS/ApiGateway", _answers(took, failing), _minutes(begin, end))
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
         """Measure one good request through the gateway in every fifth minute of the clock."""
@@ -171,6 +171,16 @@ def _answers(took: Mapping[float, int], failing: int = 0) -> list[dict[str, Any]
         _datum("5XXError", _API, {0.0: requests - failing, 1.0: failing}),
         _datum("Latency", _API, took),
         _datum("IntegrationLatency", _API, took),
+    ]
+
+
+def _calls(path: str, took: Mapping[float, int], failing: int = 0) -> list[dict[str, Any]]:
+    """Return what the caller measures in a minute of calls on `path` that took so long (ms)."""
+    calls, by_path = sum(took.values()), {"Path": path}
+    return [
+        _datum("Requests", by_path, {1.0: calls}),
+        _datum("Failures", by_path, {0.0: calls - failing, 1.0: failing}),
+        _datum("Duration", by_path, took),
     ]
 
 

@@ -98,8 +98,19 @@ class Desk:
         self.set_clock(self.now)
 
     def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
-        """Let `length` go by with requests through the gateway, as `Account.call_gateway` does."""
+        """Let `length` go by with calls of the gateway, as `Account.call_gateway` makes them.
+
+        As many go directly, unless the weight is 100.
+        """
         self.account.call_gateway(self.now, self.now + length, failing=failing, slow=slow)
+        if self.account.pair()[0] == "100":
+            self.move_clock(length)
+        else:
+            self.serve_directly(length)
+
+    def serve_directly(self, length: timedelta) -> None:
+        """Let `length` go by with calls on the direct path alone."""
+        self.account.call_directly(self.now, self.now + length)
         self.move_clock(length)
 
     def ticks(self, length: timedelta, *, every: timedelta, **traffic: Any) -> Iterator[Answer]:

@@ -37,7 +37,7 @@ def folder(
         ("console-up", "5m", "paused"),
         ("contradiction", "5m", "paused"),
         ("second-owner", "15m", "succeeded"),
-        ("alias-reset", "5m", "paused"),
+        ("alias-reset", "5m", "rolled_back"),
         ("meddling-human", "5m", "paused"),
     ],
 )

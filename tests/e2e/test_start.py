@@ -31,8 +31,8 @@ def test_a_canary_that_has_traffic_already_is_not_started(desk: Desk) -> None:
     ("words", "told"),
     [
         pytest.param(
-            {"FunctionName: BedrockProcessor": "FunctionName: NobodyCallsIt"},
-            ("SC-003: direct (p95) has no data", "baseline: {fixed: ...}"),
+            {"Path: stable": "Path: nobody"},
+            ("SC-003-frozen: direct_duration (p95) has no data", "baseline: {fixed: ...}"),
             id="nothing was measured to compare with: a fixed value is suggested",
         ),
         pytest.param(

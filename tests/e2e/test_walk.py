@@ -63,7 +63,7 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
     assert (ended.data["phase"], ended.data["reason"]) == ("rolled_back", "gate_failed")
     assert ended.data["sentence"].startswith("SC-004 fails: success was below 99.9%")
 
-    desk.move_clock(14 * MINUTE)
+    desk.serve_directly(14 * MINUTE)
     assert desk.tick().status == 0
     assert desk.kinds()[-1] == "drained"
     assert desk.status()["drain"]["label"] == "confirmed"
@@ -88,7 +88,7 @@ def test_a_slower_p95_rolls_back_although_the_average_is_the_same(desk: Desk) ->
     assert desk.tick().status == 0
 
     assert desk.account.pair() == ("0", "false")
-    assert "latency was 300 ms against 240 ms, +25%" in desk.status()["sentence"]
+    assert "duration was 300 ms against 240 ms, +25%" in desk.status()["sentence"]
 
 
 def test_silence_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
@@ -129,7 +129,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert timedelta(minutes=65) <= due <= timedelta(minutes=72)  # warm-up, bake, window, settling
     findings = {one["criterion"]: one for one in status["findings"]}
     assert list(findings) == [
-        "SC-003", "SC-004", "auth-failures", "p95-integration", "p95-latency", "traffic",
+        "SC-003", "SC-004", "auth-failures", "p95-latency", "p95-integration", "traffic",
     ]  # fmt: skip
     latency = findings["SC-003"]
     assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged yet")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from controller.bootstrap.iam import Job
-from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
 from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.table import URL
 
@@ -14,9 +14,6 @@ OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are moved to
 # Each command, and whether it did what the role is for.
 Taken: TypeAlias = Iterator[tuple[Answer, bool]]
 
-_DIRECT: Final = next(
-    line for line in POLICY.read_text().splitlines(keepends=True) if line.startswith("  direct:")
-)
 _VERIFIED: Final = """\
 verify_rollback:
   absent: '{ $.event = "gateway_called" }'
@@ -26,8 +23,7 @@ steps:
 """
 # The shipped policy without a day to look back at, and with a log to look into.
 FIXED: Final = {
-    "{frozen: direct, over: 24h}": "{fixed: 240}",
-    _DIRECT: "",
+    "{frozen: direct_duration, over: 24h}": "{fixed: 240}",
     "steps:\n": _VERIFIED,
 }
 _SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
@@ -66,7 +62,7 @@ def _tick(desk: Desk) -> Taken:
     yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("50", "false")
     desk.serve(30 * MINUTE, failing=3)
     yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
-    desk.move_clock(12 * MINUTE)
+    desk.serve_directly(12 * MINUTE)
     answer = desk.run("tick", ROLLOUT, "--json")
     yield answer, answer.status == 0 and "AccessDenied" not in answer.out
     desk.account.change(**{PERCENTAGE: "50"})

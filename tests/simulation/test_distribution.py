@@ -2,12 +2,13 @@ from math import ceil
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from controller.simulation.distribution import Distribution, merged, percentile, thinned
+from controller.simulation.distribution import Distribution, above, merged, percentile, thinned
 
 VALUES = st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=1, max_size=200)
+LIMITS = st.floats(min_value=0, max_value=1e6)
 
 
 def distribution(values: list[float]) -> Distribution:
@@ -44,13 +45,57 @@ def test_count_total_lowest_and_highest_are_exact(values: list[float]) -> None:
     assert (whole.low, whole.high) == (min(values), max(values))
 
 
-@given(VALUES, st.lists(st.floats(min_value=0.01, max_value=0.99), min_size=2, max_size=5))
+@given(VALUES, LIMITS)
+def test_the_count_above_a_limit_never_strays_further_than_one_bin(
+    values: list[float], limit: float
+) -> None:
+    found = above(distribution(values), limit)
+    fewest, most = (sum(one > limit * by for one in values) for by in (1.0201, 1 / 1.0201))
+    assert 0 <= fewest <= found <= most <= len(values)
+
+
+@given(VALUES, LIMITS, LIMITS)
+def test_fewer_are_above_a_higher_limit(values: list[float], one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert above(distribution(values), low) >= above(distribution(values), high)
+
+
+@given(VALUES, LIMITS, st.sampled_from([50, 90, 95, 99]))
+def test_a_percentile_is_above_a_limit_iff_more_than_the_rest_of_the_values_are(
+    values: list[float], limit: float, percent: int
+) -> None:
+    whole = distribution(values)
+    found, rest = above(whole, limit), (1 - percent / 100) * len(values)
+    assume(found != pytest.approx(rest, abs=1e-6))  # a limit at the percentile, but for rounding
+    assert (percentile(whole, percent) > limit) == (found > rest)
+
+
+def test_the_count_above_a_limit_is_cut_out_of_its_bin() -> None:
+    """Ten values share a bin that reaches from 100.9 to 102.9; 102 is a little above its middle."""
+    values = distribution([10.0] * 10 + [101.0, 102.8] * 5)
+    assert above(values, 100.0) == 10
+    assert above(values, 102.0) == pytest.approx(4.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("limit", "found"), [(0, 1), (249, 1), (250, 0), (251, 0)])
+def test_a_lone_value_is_above_a_limit_or_not(limit: float, found: int) -> None:
+    assert above(distribution([250.0]), limit) == found
+
+
+@given(
+    VALUES,
+    LIMITS,
+    st.lists(st.floats(min_value=0.01, max_value=0.99), min_size=2, max_size=5),
+)
+@example([101.0, 102.8] * 5, 101.5, [0.5, 0.9])  # all of them in one bin, and the limit too
 def test_with_more_values_arrived_nothing_shrinks(
-    values: list[float], fractions: list[float]
+    values: list[float], limit: float, fractions: list[float]
 ) -> None:
     whole = distribution(values)
     shown = [thinned(whole, fraction) for fraction in sorted(fractions)] + [whole]
     assert [part.count for part in shown] == sorted(part.count for part in shown)
+    over = [above(part, limit) for part in shown]
+    assert over == sorted(over)
     totals = [part.total for part in shown]
     assert totals == pytest.approx(sorted(totals))
 
@@ -60,4 +105,5 @@ def test_zeros_and_ones_are_counted_exactly() -> None:
     assert (errors.count, errors.total, errors.low, errors.high) == (1_000, 10, 0, 1)
     assert percentile(errors, 50) == 0
     assert percentile(errors, 99.5) == 1
+    assert (above(errors, 0), above(errors, 0.5), above(errors, 1)) == (10, 10, 0)
     assert thinned(errors, 0.8).total == pytest.approx(8)

@@ -60,6 +60,9 @@ def put(to: World, moment: datetime, *values: float, unit: str = "Count") -> Non
         ("SampleCount", 4.0),
         ("p50", pytest.approx(20, rel=0.02)),
         ("p100", 40.0),
+        ("TC(9.5:)", 4.0),
+        ("TC(20:)", 2.0),
+        ("TC(40:)", 0.0),
     ],
 )
 def test_each_statistic_is_taken_over_the_whole_period(statistic: str, expected: float) -> None:
@@ -101,6 +104,29 @@ def test_percentiles_of_a_window_are_of_all_its_requests(busy: World) -> None:
     assert hour == pytest.approx(100 * exp(1.6449 * 0.3), rel=0.01)
 
 
+def test_a_trimmed_count_counts_the_requests_above_a_bound(busy: World) -> None:
+    """About 5 % of them above the p95, interpolated: hardly ever a whole number."""
+    bound = 100 * exp(1.6449 * 0.3)
+    slow = read(busy, "Latency", f"TC({bound:.1f}:)")
+    requests = read(busy, "Latency", "SampleCount")
+    assert slow.keys() == requests.keys()
+    assert all(0 <= count <= requests[moment] for moment, count in slow.items())
+    assert sum(slow.values()) == pytest.approx(0.05 * sum(requests.values()), rel=0.05)
+    assert any(count % 1 for count in slow.values())
+
+
+def test_trimmed_counts_of_minutes_add_up(busy: World) -> None:
+    minutes = read(busy, "Latency", "TC(163.8:)", start=START, end=START + HOUR)
+    (hour,) = read(busy, "Latency", "TC(163.8:)", 3_600, start=START, end=START + HOUR).values()
+    assert hour == pytest.approx(sum(minutes.values()))
+
+
+def test_a_bound_is_in_the_unit_of_its_metric(busy: World) -> None:
+    latency = read(busy, "Latency", "TC(200:)")
+    integration = read(busy, "IntegrationLatency", "TC(194:)")
+    assert integration == {moment: pytest.approx(count) for moment, count in latency.items()}
+
+
 def test_integration_latency_is_a_little_below_latency(busy: World) -> None:
     latency = read(busy, "Latency", "p95", 300)
     integration = read(busy, "IntegrationLatency", "p95", 300)
@@ -127,6 +153,7 @@ def test_counts_of_one_minute_fit_together(busy: World) -> None:
         query("Count", dimensions={}),
         query("AWS/Lambda/Duration", dimensions=BACKEND),
         query("Count", period_s=10),
+        query("AWS/Lambda/Duration", "TC(100:)", dimensions=BACKEND),
     ],
     ids=[
         "misspelt metric",
@@ -135,6 +162,7 @@ def test_counts_of_one_minute_fit_together(busy: World) -> None:
         "fewer dimensions",
         "path without traffic",
         "resolution that nobody publishes",
+        "path without traffic, counted above a bound",
     ],
 )
 def test_what_has_no_data_is_complete_and_empty(busy: World, asked: dict[str, Any]) -> None:
@@ -152,14 +180,15 @@ def test_a_wrong_unit_finds_nothing_and_says_nothing(busy: World) -> None:
 
 def test_a_minute_becomes_visible_after_a_minute_and_only_grows_for_another() -> None:
     made = world(scenario(function={"weight": 100}))
-    sums, counts = [], []
+    sums, counts, slow = [], [], []
     for _ in range(190):
         made.clock.advance(SECOND)
         sums.append(read(made, "Latency", "Sum", start=START).get(START))
         counts.append(read(made, "Count", "Sum", start=START).get(START))
+        slow.append(read(made, "Latency", "TC(100.5:)", start=START).get(START))
     assert sums[118] is None
     assert sums[119] is not None
-    for series in (sums, counts):
+    for series in (sums, counts, slow):
         grown = [value for value in series if value is not None]
         assert grown == sorted(grown)
         assert grown[0] < 0.9 * grown[-1]
@@ -234,6 +263,29 @@ def test_a_request_that_aws_does_not_take_is_refused(
     assert error.value.response["Error"]["Code"] == "ValidationError"
 
 
+@pytest.mark.parametrize(
+    "statistic",
+    [
+        pytest.param("sum", id="not in capitals"),
+        pytest.param("p101", id="more than 100 %"),
+        pytest.param("median", id="a word of its own"),
+        pytest.param("TC(500)", id="no colon"),
+        pytest.param("TC(:)", id="no bound"),
+        pytest.param("tc(500:)", id="a range in small letters"),
+        pytest.param("TC(-1:)", id="a bound below zero"),
+        pytest.param("TC(1e+06:)", id="a bound with an exponent"),
+        pytest.param("TC(433.12500000006:)", id="a bound with eleven decimals"),
+        pytest.param("TC(nan:)", id="no number"),
+        pytest.param("TC(101%:)", id="a bound above 100 %"),
+        pytest.param("PR(5%:)", id="a rank by percents"),
+    ],
+)
+def test_a_statistic_that_aws_does_not_know_is_refused(busy: World, statistic: str) -> None:
+    with pytest.raises(ClientError, match="is no statistic") as error:
+        ask(busy, query("Latency", statistic))
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+
+
 def test_500_queries_are_taken(busy: World) -> None:
     answer = ask(busy, *with_ids(*(f"q{number}" for number in range(500))))
     assert len(answer["MetricDataResults"]) == 500
@@ -252,8 +304,24 @@ def test_a_time_without_a_zone_is_refused_at_once(busy: World) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    [{"Id": "m", "Expression": "q / 100"}, query("Count", "tm99")],
-    ids=["metric math", "trimmed mean"],
+    [
+        {"Id": "m", "Expression": "q / 100"},
+        query("Count", "IQM"),
+        query("Count", "tm99"),
+        query("Count", "PR(:300)"),
+        query("Count", "TC(:300)"),
+        query("Count", "TC(100:300)"),
+        query("Count", "TC(95%:)"),
+    ],
+    ids=[
+        "metric math",
+        "interquartile mean",
+        "trimmed mean",
+        "rank",
+        "count below a bound",
+        "count between bounds",
+        "count above a percentile",
+    ],
 )
 def test_what_no_simulated_cloudwatch_can_do_is_said_loudly(
     busy: World, asked: dict[str, Any]

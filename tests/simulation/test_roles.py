@@ -45,6 +45,10 @@ def metric(namespace: str, name: str, statistic: str = "p95", **dimensions: str)
     }
 
 
+def caller(name: str, **dimensions: str) -> dict[str, Any]:
+    return metric("rolloutctl", name, **dimensions)
+
+
 def role(of: Policy, name: str, **named: Role) -> tuple[Path, Measure]:
     found = roles_of(of, named)[Identity.of(of.metrics[name])]
     return found.path, found.measure
@@ -81,6 +85,52 @@ FIXED = {"fixed": 100}
 )
 def test_an_aws_namespace_tells(measured: dict[str, Any], expected: tuple[Path, Measure]) -> None:
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        pytest.param(
+            caller("Requests", Path="canary"), (Path.CANARY, Measure.REQUESTS), id="canary"
+        ),
+        pytest.param(
+            caller("Failures", Path="canary"), (Path.CANARY, Measure.FAILURES), id="failures"
+        ),
+        pytest.param(
+            caller("Duration", Path="stable"), (Path.STABLE, Measure.LATENCY), id="stable"
+        ),
+        pytest.param(
+            caller("Requests", Path="stable", Flag="checkout"),
+            (Path.STABLE, Measure.REQUESTS),
+            id="a flag with a name",
+        ),
+    ],
+)
+def test_what_the_flag_measures_names_its_path(
+    measured: dict[str, Any], expected: tuple[Path, Measure]
+) -> None:
+    assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
+
+
+def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
+    compared = policy(
+        {"concurrent": "other"}, latency=GATEWAY, other=caller("Duration", Path="canary")
+    )
+    assert role(compared, "other") == (Path.CANARY, Measure.LATENCY)
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        pytest.param(caller("Requests"), id="without a path"),
+        pytest.param(caller("Requests", Path="both"), id="of another path"),
+        pytest.param(caller("Requests", Path="canary", Stage="prod"), id="by more than that"),
+        pytest.param(caller("Errors", Path="canary"), id="of another name"),
+    ],
+)
+def test_what_no_flag_publishes_is_not_guessed(measured: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError, match=r"metrics\.measured: nobody can guess"):
+        roles_of(policy(FIXED, latency=GATEWAY, measured=measured), {})
 
 
 @pytest.mark.parametrize("kind", ["frozen", "concurrent"])

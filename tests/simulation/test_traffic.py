@@ -1,11 +1,44 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import correlation, fmean
+from typing import Any
 
 import pytest
 
-from tests.simulation.worlds import HOUR, MINUTE, START, read, scenario, set_weight, world
+from controller.core.policy import Policy
+from controller.simulation.world import World
+from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, read, scenario, set_weight, world
 
 SETTLED = 3 * MINUTE
+
+
+def called(**changes: Any) -> World:
+    """Return a world in which the caller of both paths measures too, an hour after its start."""
+    by_caller = {"namespace": "rolloutctl", "statistic": "Sum", "dimensions": {"Path": "canary"}}
+    metrics = {
+        "calls": {**by_caller, "name": "Requests"},
+        "lost": {**by_caller, "name": "Failures"},
+        "took": {**by_caller, "name": "Duration", "statistic": "p95"},
+    }
+    called = {**POLICY["criteria"]["works"], "total": "calls", "failures": ["lost"]}
+    quick = {**POLICY["criteria"]["bounded"], "metric": "took"}
+    made = World.for_policy(
+        Policy.model_validate(
+            {
+                **POLICY,
+                "metrics": {**POLICY["metrics"], **metrics},
+                "criteria": {**POLICY["criteria"], "called": called, "quick": quick},
+            }
+        ),
+        scenario(**changes),
+        start=START,
+    )
+    made.clock.advance(HOUR)
+    return made
+
+
+def at_caller(made: World, name: str, statistic: str = "Sum") -> dict[datetime, float]:
+    path = {"Path": "canary"}
+    return read(made, f"rolloutctl/{name}", statistic, dimensions=path, end=START + HOUR - SETTLED)
 
 
 @pytest.mark.parametrize("weight", [0, 10, 50, 100])
@@ -59,6 +92,33 @@ def test_errors_come_at_the_rate_of_their_path() -> None:
     assert sum(read(made, "5XXError", end=end).values()) / requests == pytest.approx(0.01, rel=0.1)
     rate = read(made, "5XXError", "Average", 3_600, start=START - HOUR, end=START)
     assert list(rate.values()) == [pytest.approx(0.01, rel=0.1)]
+
+
+def test_the_caller_counts_the_same_requests_and_every_error_as_a_failure() -> None:
+    sick = {"median_ms": 100, "client_errors": "2%", "server_errors": "1%"}
+    made = called(function={"weight": 50}, canary=sick)
+    end = START + HOUR - SETTLED
+    rejected, broken = (read(made, name, end=end) for name in ("4XXError", "5XXError"))
+    assert sum(rejected.values()) > 0 < sum(broken.values())
+    assert at_caller(made, "Requests") == read(made, "Count", end=end)
+    assert at_caller(made, "Failures") == {
+        minute: rejected[minute] + broken[minute] for minute in rejected
+    }
+
+
+def test_a_request_takes_as_long_for_its_caller_as_on_its_path() -> None:
+    made = called(function={"weight": 50})
+    latency = read(made, "Latency", "p95", end=START + HOUR - SETTLED)
+    assert at_caller(made, "Duration", "p95") == latency != {}
+
+
+@pytest.mark.parametrize(
+    ("weight", "failures"),
+    [pytest.param(50, {0.0}, id="a zero"), pytest.param(0, set(), id="silence, without requests")],
+)
+def test_where_nothing_fails_there_is(weight: int, failures: set[float]) -> None:
+    made = called(function={"weight": weight})
+    assert set(at_caller(made, "Failures").values()) == failures
 
 
 def test_traffic_has_a_daily_rhythm() -> None:

@@ -73,14 +73,16 @@ def test_the_target_starts_at_the_weight_of_the_scenario_beside_its_other_variab
 @pytest.mark.parametrize(
     ("variables", "weight"),
     [
-        ({"PERCENTAGE": "50", "ENABLED": "false"}, 50),
-        ({"PERCENTAGE": "100", "ENABLED": "true"}, 100),
-        ({"PERCENTAGE": "0", "ENABLED": "true"}, 0),
-        ({"PERCENTAGE": "lots", "ENABLED": "true"}, 100),
-        ({"PERCENTAGE": "101", "ENABLED": "false"}, 0),
+        pytest.param({"PERCENTAGE": "50", "ENABLED": "false"}, 50, id="a percentage"),
+        pytest.param({"PERCENTAGE": "100", "ENABLED": "true"}, 100, id="all"),
+        pytest.param({"PERCENTAGE": "0", "ENABLED": "true"}, 0, id="a boolean that says all"),
+        pytest.param({"PERCENTAGE": "10", "ENABLED": "true"}, 10, id="the same, at ten"),
+        pytest.param({"PERCENTAGE": "lots", "ENABLED": "true"}, 0, id="no number"),
+        pytest.param({"PERCENTAGE": "101", "ENABLED": "false"}, 0, id="no percentage"),
+        pytest.param({"PERCENTAGE": "0100", "ENABLED": "true"}, 0, id="too many digits"),
     ],
 )
-def test_traffic_follows_the_percentage_and_then_the_boolean(
+def test_traffic_takes_the_path_that_the_flag_reads_from_the_variables(
     variables: dict[str, str], weight: int
 ) -> None:
     made = world()

@@ -1,23 +1,35 @@
 """Judging a gate: fold the closed windows of a step, conclude one finding per criterion.
 
-`judge: threshold` (threshold.py) is the literal reading. A judge of another kind gets a module
-beside it, and its own case in `conclude`.
+`judge: threshold` (threshold.py) is the literal reading, window by window. `judge: sequential`
+(sequential.py) adds up the evidence of every minute of the rollout (minutes.py, bets.py).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.core.findings import Finding
+from controller.core.judge.bets import criterion_of, usual_share
+from controller.core.judge.case import Case
 from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
-from controller.core.judge.queries import Needs, gate_needs, keys_of, period_of, queries_for
+from controller.core.judge.minutes import Minutes
+from controller.core.judge.queries import (
+    Needs,
+    gate_needs,
+    keys_of,
+    period_of,
+    queries_for,
+    slow_limits,
+)
+from controller.core.judge.sequential import conclude_weighed
 from controller.core.judge.tally import fold, given_up, windows
 from controller.core.judge.threshold import Context, broken, conclude
 from controller.core.judge.window import NO_SERIES, Measure, measure_for
-from controller.core.measured import FrozenValue, Run, Tally
+from controller.core.measured import FrozenValue, Run, Stretch, Tally
 from controller.core.observation import Answer, Series
-from controller.core.policy import Criterion, Metric, Policy, Threshold
+from controller.core.policy import Criterion, LatencyIncrease, Metric, Policy, Threshold
 from controller.core.rollout import Phase, Rollout
+from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 __all__ = [
@@ -32,6 +44,7 @@ __all__ = [
     "period_of",
     "queries_for",
     "seal",
+    "seal_fold",
     "unanswered",
 ]
 
@@ -49,6 +62,8 @@ class Evidence:
     tallies: sealed evidence by criterion; series: everything since, by series key.
     start, closed, open_end: first judged second, end of the settled periods, end of what was read.
     bake_over: the bake is over and its data are settled to the end.
+    fold, stretches: sealed evidence of the whole rollout, and from where the rest comes; without
+    stretches none adds up.
     """
 
     policy: Policy
@@ -61,6 +76,13 @@ class Evidence:
     bake_over: bool
     weight: int
     baselines: Mapping[str, FrozenValue]
+    fold: Fold = field(default_factory=Fold)
+    stretches: tuple[Stretch, ...] = ()
+
+    @property
+    def minutes(self) -> Minutes:
+        """What the evidence of the whole rollout is folded from."""
+        return Minutes(self.policy, self.fold, self.stretches, self.series, self.baselines)
 
 
 def needs(rollout: Rollout, now: datetime) -> Needs:
@@ -71,8 +93,16 @@ def needs(rollout: Rollout, now: datetime) -> Needs:
 
 
 def judge(evidence: Evidence) -> tuple[Finding, ...]:
-    """Return one finding per criterion of the gate, from its closed windows."""
-    return tuple(_judge_one(name, criterion, evidence) for name, criterion in evidence.gate.items())
+    """Return one finding per criterion of the gate.
+
+    Beside them one of a criterion of an earlier step, where it is what speaks for a rollback now.
+    """
+    fold = evidence.minutes.folded(evidence.closed)
+    gate = dict(evidence.gate)
+    earlier = criterion_of(fold.carried)
+    if fold.rejects(evidence.policy.budget) and earlier in evidence.policy.criteria:
+        gate.setdefault(earlier, evidence.policy.criteria[earlier])
+    return tuple(_judge_one(name, criterion, evidence, fold) for name, criterion in gate.items())
 
 
 def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
@@ -86,20 +116,26 @@ def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     sealed: dict[str, Tally] = {}
     for name, criterion in evidence.gate.items():
         tally = evidence.tallies.get(name, Tally())
-        if broken(_answers(criterion, evidence)) is None:
-            sealed[name] = _folded(criterion, evidence, tally, up_to)
+        if broken(_answers(name, criterion, evidence)) is None:
+            sealed[name] = _folded(name, criterion, evidence, tally, up_to)
         else:
             starts = windows(criterion, tally, evidence.start, lost)
             sealed[name] = given_up(tally, starts, period_of(criterion))
     return sealed
 
 
-def _judge_one(name: str, criterion: Criterion, evidence: Evidence) -> Finding:
+def seal_fold(evidence: Evidence, now: datetime) -> Fold:
+    """Return the fold with every minute in it that is too old to change, or to be asked for."""
+    up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed)
+    return evidence.minutes.sealed(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
+
+
+def _judge_one(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Finding:
     tally = evidence.tallies.get(name, Tally())
-    failed = broken(_answers(criterion, evidence))
+    failed = broken(_answers(name, criterion, evidence))
     if failed is None:  # with holes in it, a row of breaches may not be one
-        tally = _folded(criterion, evidence, tally, evidence.closed)
-    tally = _open_counts(criterion, evidence, tally)
+        tally = _folded(name, criterion, evidence, tally, evidence.closed)
+    tally = _open_counts(name, criterion, evidence, tally)
     context = Context(
         start=ceil_to(evidence.start, period_of(criterion)),
         seen_until=evidence.open_end,
@@ -109,22 +145,38 @@ def _judge_one(name: str, criterion: Criterion, evidence: Evidence) -> Finding:
         baseline=evidence.baselines.get(name),
         broken=failed,
     )
-    return conclude(name, criterion, tally, context)
+    if not criterion.sequential:
+        return conclude(name, criterion, tally, context)
+    return conclude_weighed(name, criterion, tally, context, _case(name, criterion, evidence, fold))
 
 
-def _folded(criterion: Criterion, evidence: Evidence, tally: Tally, end: int) -> Tally:
+def _case(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Case:
+    case = Case(fold, evidence.policy.budget)
+    if case.against(name):
+        case = replace(case, blamed=evidence.minutes.blamed(name, fold))
+    if isinstance(criterion, LatencyIncrease | Threshold):
+        metrics, baseline = evidence.policy.metrics, evidence.baselines.get(name)
+        limits = slow_limits(criterion, metrics, baseline)
+        usual = usual_share(metrics[criterion.metric].percentile, criterion, baseline)
+        statistic = metrics[criterion.metric].statistic
+        case = replace(case, limits=limits, usual=usual, statistic=statistic)
+    return case
+
+
+def _folded(name: str, criterion: Criterion, evidence: Evidence, tally: Tally, end: int) -> Tally:
     starts = windows(criterion, tally, evidence.start, end)
     if not starts:
         return tally
-    return fold(tally, _measure(criterion, evidence), starts, period_of(criterion))
+    return fold(tally, _measure(name, criterion, evidence), starts, period_of(criterion))
 
 
-def _measure(criterion: Criterion, evidence: Evidence) -> Measure:
+def _measure(name: str, criterion: Criterion, evidence: Evidence) -> Measure:
+    metrics, baseline = evidence.policy.metrics, evidence.baselines.get(name)
     reached = evidence.weight > 0
-    return measure_for(criterion, evidence.policy.metrics, evidence.series, reached=reached)
+    return measure_for(criterion, metrics, evidence.series, reached=reached, baseline=baseline)
 
 
-def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
+def _open_counts(name: str, criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
     """Fold in windows that are not closed yet but whose count is over its limit already.
 
     A count only grows: over the limit now is over it for good, so bad news need neither settle nor
@@ -133,10 +185,12 @@ def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tall
     """
     if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
         return tally
+    if criterion.sequential:
+        return tally
     if evidence.policy.metrics[criterion.metric].statistic not in ("Sum", "SampleCount"):
         return tally
     period_s = period_of(criterion)
-    measure = _measure(criterion, evidence)
+    measure = _measure(name, criterion, evidence)
     first = max(ceil_to(evidence.start, period_s), tally.through)
     certain = tally
     for start in range(first, evidence.open_end, period_s):
@@ -149,8 +203,8 @@ def _open_counts(criterion: Criterion, evidence: Evidence, tally: Tally) -> Tall
     return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
 
 
-def _answers(criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
-    keys = keys_of(criterion, evidence.policy.metrics)
+def _answers(name: str, criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
+    keys = keys_of(criterion, evidence.policy.metrics, evidence.baselines.get(name))
     return {
         f"{metric} ({statistic})": evidence.series.get(key, NO_SERIES)
         for metric, statistic, key in keys

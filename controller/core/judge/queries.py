@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
+from types import MappingProxyType
 
+from controller.core.judge.slow import SAMPLES, Limits, limits_of, statistics
+from controller.core.measured import FrozenValue
 from controller.core.observation import LogQuery, Query, Span
 from controller.core.policy import (
     Criterion,
@@ -18,9 +21,8 @@ from controller.core.policy import (
     references,
 )
 from controller.core.rollout import Phase, Rollout
+from controller.core.stretches import stretches_of
 from controller.core.units import MINUTE_S, ceil_to, floor_to
-
-SAMPLES = "SampleCount"
 
 # The phases in which a gate is judged.
 JUDGED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
@@ -52,8 +54,38 @@ def period_of(criterion: Criterion) -> int:
     return int(criterion.window.total_seconds())
 
 
-def keys_of(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[str, str, str]]:
-    """Return metric name, statistic and series key of everything `criterion` looks at."""
+def slow_limits(
+    criterion: Criterion, metrics: Mapping[str, Metric], baseline: FrozenValue | None
+) -> Limits | None:
+    """Return what slow means where `criterion` counts slow requests; None where it does not.
+
+    That is the sequential judge with a latency: one of a fixed limit, or one whose baseline was
+    read.
+    """
+    if not isinstance(criterion, LatencyIncrease | Threshold) or not criterion.sequential:
+        return None
+    if isinstance(criterion, Threshold) and metrics[criterion.metric].percentile is None:
+        return None
+    return limits_of(criterion, baseline)
+
+
+def keys_of(
+    criterion: Criterion, metrics: Mapping[str, Metric], baseline: FrozenValue | None = None
+) -> list[tuple[str, str, str]]:
+    """Return metric name, statistic and series key of everything `criterion` looks at.
+
+    baseline: what was read of the stable path; without it, a latency stands for its slow requests.
+    """
+    limits = slow_limits(criterion, metrics, baseline)
+    if limits is not None and isinstance(criterion, LatencyIncrease | Threshold):
+        wanted = statistics(criterion, limits)
+    else:
+        wanted = _plain(criterion, metrics)
+    period_s = period_of(criterion)
+    return [(name, statistic, key(name, statistic, period_s)) for name, statistic in wanted]
+
+
+def _plain(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[str, str]]:
     names = [name for _, name in references(criterion)]
     if isinstance(criterion, LatencyIncrease) and isinstance(criterion.baseline, FrozenBaseline):
         names.remove(criterion.baseline.frozen)  # read once, before the start
@@ -65,8 +97,7 @@ def keys_of(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[s
             wanted.append((criterion.metric, SAMPLES))
         case SuccessRate() | Traffic():
             pass
-    period_s = period_of(criterion)
-    return [(name, statistic, key(name, statistic, period_s)) for name, statistic in wanted]
+    return wanted
 
 
 def query(metric: Metric, statistic: str, period_s: int) -> Query:
@@ -75,12 +106,16 @@ def query(metric: Metric, statistic: str, period_s: int) -> Query:
     return Query(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
-def queries_for(policy: Policy, gate: Mapping[str, Criterion]) -> dict[str, Query]:
+def queries_for(
+    policy: Policy,
+    gate: Mapping[str, Criterion],
+    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+) -> dict[str, Query]:
     """Return every query of `gate`, by series key; a series shared by criteria is asked once."""
     return {
         series: query(policy.metrics[metric], statistic, period_of(criterion))
-        for criterion in gate.values()
-        for metric, statistic, series in keys_of(criterion, policy.metrics)
+        for name, criterion in gate.items()
+        for metric, statistic, series in keys_of(criterion, policy.metrics, baselines.get(name))
     }
 
 
@@ -99,11 +134,17 @@ def gate_needs(rollout: Rollout, now: datetime) -> Needs:
     The span starts where evidence is sealed and includes the period that is still open, because an
     absolute count that is over its limit already is over it.
     """
-    start = rollout.judged_from
+    start = rollout.read_from
     if rollout.phase not in JUDGED or start is None or start >= now.timestamp():
         return Needs()
-    gate = rollout.policy.gate(rollout.step)
-    queries = queries_for(rollout.policy, gate)
+    policy, gate = rollout.policy, rollout.policy.gate(rollout.step)
+    queries = queries_for(policy, gate, rollout.baselines)
     sealed = [rollout.tallies[name].through if name in rollout.tallies else 0 for name in gate]
-    begin = max(start, min(sealed))
+    begin = max(rollout.judged_from or start, min(sealed))
+    stretches = stretches_of(rollout)
+    for one in stretches:
+        weighed = {name: kept for name, kept in policy.gate(one.step).items() if kept.sequential}
+        queries |= queries_for(policy, weighed, rollout.baselines)
+    if stretches:
+        begin = min(begin, max(stretches[0].begin, rollout.fold.through))
     return Needs(queries, aligned(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S))

@@ -78,7 +78,7 @@ def _windows(
 
     if tally.worst.length >= criterion.failure_limit:
         return finding(Verdict.FAIL, Label.REFUTED, told.fails(context.seen_until))
-    open_still = _unready(name, criterion, tally, context)
+    open_still = unready(name, criterion, tally, context)
     if open_still is not None:
         return finding(Verdict.INCONCLUSIVE, *open_still)
     lack = _lack(criterion, tally)
@@ -112,7 +112,7 @@ def _latency(name: str, criterion: LatencyIncrease, tally: Tally, context: Conte
         start, end = _judged(tally, context)
         return Finding(name, verdict, label, increase, bound, samples, start, end, sentence)
 
-    open_still = _unready(name, criterion, tally, context)
+    open_still = unready(name, criterion, tally, context)
     if open_still is not None:
         return finding(Verdict.INCONCLUSIVE, *open_still)
     if increase is None or baseline is None:
@@ -146,7 +146,7 @@ def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> F
         start, end = _judged(tally, context)
         return Finding(name, verdict, label, seen, bound, int(seen), start, end, sentence)
 
-    open_still = _unready(name, criterion, tally, context)
+    open_still = unready(name, criterion, tally, context)
     if open_still is not None:
         return finding(Verdict.INCONCLUSIVE, *open_still)
     if tally.amount >= criterion.min:
@@ -162,7 +162,7 @@ def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> F
     return finding(Verdict.INCONCLUSIVE, Label.NO_DATA, sentence)
 
 
-def _unready(
+def unready(
     name: str, criterion: Criterion, tally: Tally, context: Context
 ) -> tuple[Label, str] | None:
     """Return why nothing can be said yet, whatever the numbers; None when something can."""

@@ -1,10 +1,12 @@
 """One window as a criterion sees it: the datapoints of its series, put together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from controller.core.judge.queries import SAMPLES, key, period_of
+from controller.core.judge.queries import key, period_of, slow_limits
+from controller.core.judge.slow import SAMPLES, Limits, Reading, by_percentiles, slower
+from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -19,12 +21,12 @@ from controller.core.policy import (
 NO_SERIES = Series(answer=Answer.ERROR, message="was not asked for")
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """One window as a criterion sees it.
 
     amount: what is summed over the step: failures, or value times samples.
     fits: False when the series of this window contradict each other or one is missing.
+    beyond: of the amount, what counts even where a baseline may have drifted meanwhile.
     """
 
     samples: float
@@ -34,6 +36,7 @@ class Window:
     control_samples: float = 0.0
     control_amount: float = 0.0
     fits: bool = True
+    beyond: float = 0.0
 
 
 _MISFIT = Window(0.0, 0.0, 0.0, fits=False)
@@ -48,17 +51,24 @@ def measure_for(
     series: Mapping[str, Series],
     *,
     reached: bool,
+    baseline: FrozenValue | None = None,
 ) -> Measure:
     """Return how `criterion` reads one window out of `series`.
 
     reached: the canary has traffic at all; without any, its silence is not too little of anything.
+    baseline: what was read of the stable path before the start.
     """
     read = _Reader(metrics, series, period_of(criterion))
+    limits = slow_limits(criterion, metrics, baseline)
     match criterion:
         case SuccessRate():
-            zero = [read.absent_is_zero(name) for name in criterion.failures]
-            failures = [read.points(name) for name in criterion.failures]
-            return _success_rate(criterion, read.points(criterion.total), failures, zero)
+            failing = read.failing(criterion.total, criterion.failures)
+            if criterion.control is None:
+                return _success_rate(criterion, failing, _nobody)
+            beside = read.failing(criterion.control.total, criterion.control.failures)
+            return _success_rate(criterion, failing, beside)
+        case LatencyIncrease() | Threshold() if limits is not None:
+            return _slow(criterion, limits, read.points)
         case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
             own = read.points(criterion.metric), read.points(criterion.metric, SAMPLES)
             return _latency(*own, read.points(control), read.points(control, SAMPLES))
@@ -75,6 +85,10 @@ def measure_for(
             return _traffic(read.points(criterion.metric), control_points)
 
 
+_Failing: TypeAlias = Callable[[int], tuple[float, float] | None]
+"""Start of a window -> requests and failures; None without requests; failures -1: no sense."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     metrics: Mapping[str, Metric]
@@ -83,6 +97,25 @@ class _Reader:
 
     def points(self, metric: str, statistic: str | None = None) -> Mapping[int, float]:
         return self._answer(metric, statistic).points
+
+    def failing(self, total: str, failures: Sequence[str]) -> _Failing:
+        """Return how requests and failures of a window are counted."""
+        totals = self.points(total)
+        parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
+
+        def counted(start: int) -> tuple[float, float] | None:
+            requests = totals.get(start, 0.0)
+            if requests <= 0:
+                return None
+            failed = 0.0
+            for counts, absent_is_zero in parts:
+                value = counts.get(start)
+                if value is None and not absent_is_zero:
+                    return requests, -1.0
+                failed += value or 0.0
+            return requests, failed if failed <= requests else -1.0
+
+        return counted
 
     def absent_is_zero(self, metric: str) -> bool:
         # What a failed query left out is not zero: it is unknown.
@@ -94,26 +127,43 @@ class _Reader:
         return self.series.get(name, NO_SERIES)
 
 
-def _success_rate(
-    criterion: SuccessRate,
-    totals: Mapping[int, float],
-    failures: list[Mapping[int, float]],
-    zero: list[bool],
-) -> Measure:
+def _nobody(_: int) -> None:
+    """Return what a path that nobody counts has seen."""
+
+
+def _success_rate(criterion: SuccessRate, own: _Failing, control: _Failing) -> Measure:
     def measure(start: int) -> Window | None:
-        total = totals.get(start, 0.0)
-        if total <= 0:
+        counted = own(start)
+        if counted is None:
             return None
-        failed = 0.0
-        for counts, absent_is_zero in zip(failures, zero, strict=True):
-            value = counts.get(start)
-            if value is None and not absent_is_zero:
-                return _MISFIT
-            failed += value or 0.0
-        if failed > total:
+        total, failed = counted
+        if failed < 0:
             return _MISFIT
         rate = (total - failed) / total  # one rounding: exactly `min` is never a breach
-        return Window(total, failed, rate, breach=rate < criterion.min)
+        beside = control(start)
+        if beside is None or beside[1] < 0:  # a control that makes no sense excuses nothing
+            beside = 0.0, 0.0
+        return Window(total, failed, rate, rate < criterion.min, *beside)
+
+    return measure
+
+
+def _slow(criterion: LatencyIncrease | Threshold, limits: Limits, points: Reading) -> Measure:
+    between = by_percentiles(criterion)
+    own = slower(points, criterion.metric, limits.holds, between=between)
+    further = own
+    if limits.fails != limits.holds:
+        further = slower(points, criterion.metric, limits.fails, between=between)
+    control = slower(points, limits.beside, limits.control, between=between)
+
+    def measure(start: int) -> Window | None:
+        counted, beyond = own(start), further(start)
+        beside = control(start) if limits.beside else (0.0, 0.0)
+        if counted is None or beyond is None or beside is None:
+            return None  # a window without its control compares with nothing
+        if counted[1] < 0 or beyond[1] < 0 or beside[1] < 0:
+            return _MISFIT
+        return Window(*counted, counted[1] / counted[0], False, *beside, True, beyond[1])
 
     return measure
 
@@ -162,7 +212,8 @@ def _threshold(
         if value is None:
             return None
         count = counts.get(start, 0.0)
-        return Window(count, value * count, value, breach(value))
+        amount = value if criterion.sequential else value * count
+        return Window(count, amount, value, breach(value))
 
     return measure
 

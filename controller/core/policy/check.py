@@ -16,6 +16,7 @@ from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, F
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.crosscheck import crosscheck
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.judged import Control
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
@@ -102,6 +103,8 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
     match loc:
         case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _KINDS:
             return ("criteria", name, "baseline", *rest), _BASELINES[tag]
+        case ("criteria", name, "success_rate", "control", *rest) if rest:
+            return ("criteria", name, "control", *rest), Control
         case ("criteria", name, str(kind), *rest) if kind in _KINDS:
             return ("criteria", name, *rest), _KINDS[kind]
         case ("metrics", _, _, *_):

@@ -21,8 +21,22 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.base import Count, Model, Name, Window
+from controller.core.policy.base import Count, Name, Window
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
+from controller.core.policy.judged import (
+    DRIFT_ALLOWANCE,
+    FAILURE_LIMIT,
+    Assurance,
+    ByMinute,
+    Control,
+    Exceedance,
+    FailureLimit,
+    Judged,
+    Reference,
+    Weighed,
+    not_empty,
+    only_sequential,
+)
 from controller.core.units import (
     PERCENT_PATTERN,
     PercentUpTo,
@@ -36,42 +50,18 @@ PERCENTILE_SAMPLES = 200
 # Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
 RATE_SAMPLES = 300
 
-FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
 Bound: TypeAlias = Annotated[
     float,
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
 ]
 
-# A metric's name, and the place of that name inside its criterion.
-Reference: TypeAlias = tuple[tuple[str | int, ...], str]
 
-
-def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
-    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
-    if not names:
-        raise ValueError("needs at least one metric")
-    return names
-
-
-class _Judged(Model):
-    judge: Literal["threshold"] = Field(
-        description="How evidence becomes a verdict: threshold compares each closed window."
-    )
-
-    over: Window = Field(default=timedelta(minutes=5), description="Length of one window.")
-
-    @property
-    def window(self) -> timedelta:
-        """Length of one judged window."""
-        return self.over
-
-
-class SuccessRate(_Judged):
+class SuccessRate(ByMinute):
     """The share of requests that did not fail is at least `min`."""
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(_not_empty)] = Field(
+    failures: Annotated[tuple[Name, ...], AfterValidator(not_empty)] = Field(
         description="Metrics that count failed requests; they are added up.",
         json_schema_extra={"minItems": 1},
     )
@@ -79,20 +69,39 @@ class SuccessRate(_Judged):
         description="Lowest share that holds, like 99.9%."
     )
     failure_limit: FailureLimit = Field(
-        default=3, description="Breaching windows in a row that fail."
+        default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Count = Field(
         default=RATE_SAMPLES, description="Requests in the step without which nothing passes."
     )
+    assurance: Assurance | None = Field(
+        default=None,
+        description="What the sequential judge asks of a pass: not_refuted (when left out), or "
+        "proven: a share below `min` has been ruled out at 95 % confidence.",
+    )
+    control: Control | None = Field(
+        default=None,
+        description="Counts of the stable path: in minutes in which it misses `min` too, the "
+        "sequential judge holds failures against neither, for a quarter of an hour at most.",
+    )
+
+    @model_validator(mode="after")
+    def _of_the_sequential_judge(self) -> Self:
+        if self.sequential and not 0.5 <= self.min < 1:
+            raise ValueError("the sequential judge needs a `min` from 50% to below 100%")
+        return only_sequential(self, "assurance", "control")
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
         yield ("total",), self.total
         for index, name in enumerate(self.failures):
             yield ("failures", index), name
+        if self.control is not None:
+            for place, name in self.control.references():
+                yield ("control", *place), name
 
 
-class LatencyIncrease(_Judged):
+class LatencyIncrease(ByMinute):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
@@ -105,6 +114,29 @@ class LatencyIncrease(_Judged):
         default=PERCENTILE_SAMPLES,
         description="Requests on either side without which nothing is judged.",
     )
+    drift_allowance: Annotated[float, PercentUpTo("100%")] | None = Field(
+        default=None,
+        description="How much a frozen or fixed baseline may have drifted meanwhile before the "
+        "sequential judge rolls back; 5% when left out.",
+    )
+    exceedance: Exceedance | None = Field(
+        default=None,
+        description="How the sequential judge learns the share of slow requests: counts (when "
+        "left out), or percentiles, where a source has no counts above a limit.",
+    )
+
+    @model_validator(mode="after")
+    def _of_the_sequential_judge(self) -> Self:
+        if isinstance(self.baseline, ConcurrentBaseline) and self.drift_allowance is not None:
+            raise ValueError("a concurrent control drifts along: leave `drift_allowance` out")
+        return only_sequential(self, "drift_allowance", "exceedance")
+
+    @property
+    def allowance(self) -> float:
+        """What the baseline may have drifted, as a fraction; 0 beside a concurrent control."""
+        if isinstance(self.baseline, ConcurrentBaseline):
+            return 0.0
+        return DRIFT_ALLOWANCE if self.drift_allowance is None else self.drift_allowance
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -115,7 +147,7 @@ class LatencyIncrease(_Judged):
             yield ("baseline", "concurrent"), self.baseline.concurrent
 
 
-class Threshold(_Judged):
+class Threshold(Weighed):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
     model_config = ConfigDict(
@@ -130,10 +162,14 @@ class Threshold(_Judged):
     max: Bound | None = Field(default=None, description="Largest value that holds.")
     min: Bound | None = Field(default=None, description="Smallest value that holds.")
     failure_limit: FailureLimit = Field(
-        default=3, description="Breaching windows in a row that fail."
+        default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
         default=1, description="Samples in the step without which nothing passes."
+    )
+    exceedance: Exceedance | None = Field(
+        default=None,
+        description="As for latency_increase, where the metric is a percentile.",
     )
 
     @field_validator("max", "min", mode="before")
@@ -154,7 +190,11 @@ class Threshold(_Judged):
     def _one_bound(self) -> Self:
         if (self.max is None) == (self.min is None):
             raise ValueError("needs either `max` or `min`")
-        return self
+        if self.sequential and self.max is None:
+            raise ValueError("the sequential judge needs a `max`")
+        if self.sequential and self.per is not None and not 0 < self.bound <= 0.9:
+            raise ValueError("the sequential judge needs a `max` above 0% and up to 90%")
+        return only_sequential(self, "exceedance")
 
     @field_serializer("max", "min")
     def _bound_text(self, value: float | None) -> float | str | None:
@@ -173,7 +213,7 @@ class Threshold(_Judged):
             yield ("per",), self.per
 
 
-class Traffic(_Judged):
+class Traffic(Judged):
     """Requests arrived on the canary, so that a flag that reached nobody is seen."""
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")

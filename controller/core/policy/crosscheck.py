@@ -10,12 +10,12 @@ from itertools import pairwise
 from controller.core.policy.criteria import (
     Criterion,
     LatencyIncrease,
-    Reference,
     SuccessRate,
     Threshold,
     Traffic,
 )
 from controller.core.policy.gates import gates
+from controller.core.policy.judged import Reference
 from controller.core.policy.model import Metric
 from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
@@ -135,6 +135,10 @@ def _misused(criterion: Criterion, metric: Metric) -> str | None:
             return "a ratio needs counts (Sum)"
         case LatencyIncrease() if counted:
             return "needs a percentile or an average"
+        case LatencyIncrease(judge="sequential") if not metric.percentile:
+            return "the sequential judge needs a percentile"
+        case Threshold(judge="sequential") if not counted and not metric.percentile:
+            return "the sequential judge needs a percentile, or a count (Sum)"
     return None
 
 

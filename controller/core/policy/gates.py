@@ -70,7 +70,7 @@ def _too_short(index: int, step: Step, name: str, criterion: Criterion) -> Itera
     """Yield when the bake ends before the criterion can say what it is there to say."""
     over, least = format_duration(criterion.window), criterion.window
     what = f"{name} judges windows of {over}"
-    if isinstance(criterion, SuccessRate | Threshold):
+    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
         least *= criterion.failure_limit
         if criterion.failure_limit > 1:
             what = f"{name} fails after {criterion.failure_limit} windows of {over} in a row"

@@ -16,6 +16,7 @@ from controller.core.freeze import Frozen
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.judged import FALSE_ROLLBACK, Budget
 from controller.core.policy.verify import VerifyRollback
 from controller.core.units import DurationRange, format_duration, shown
 
@@ -72,6 +73,11 @@ class Metric(Model):
         description="What an absent datapoint means while others have data: unknown, or zero for "
         "metrics that are published only when something happens.",
     )
+
+    @property
+    def percentile(self) -> float | None:
+        """The share of values that the statistic leaves below, like 0.95; None for another kind."""
+        return float(self.statistic[1:]) / 100 if self.statistic.startswith("p") else None
 
 
 class Step(Model):
@@ -147,6 +153,11 @@ class Policy(Model):
         description="Log events that tell whether requests left the canary after a rollback.",
     )
 
+    false_rollback: Budget | None = Field(
+        default=None,
+        description="Chance that the sequential judge rolls back a rollout which breaks no rule; "
+        "1% when left out.",
+    )
     freeze: Freeze | None = Field(
         default=None, description="When no step is taken; rollbacks are never frozen."
     )
@@ -155,6 +166,15 @@ class Policy(Model):
         """Return the criteria that gate step number `step`, by id."""
         names = self.steps[step].criteria
         return {name: self.criteria[name] for name in names} if names else self.criteria
+
+    @property
+    def budget(self) -> float:
+        """The chance of a false rollback that all sequential criteria share."""
+        return FALSE_ROLLBACK if self.false_rollback is None else self.false_rollback
+
+    def sequential(self) -> dict[str, Criterion]:
+        """Return the criteria whose evidence adds up over the whole rollout, by id."""
+        return {name: one for name, one in self.criteria.items() if one.sequential}
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""

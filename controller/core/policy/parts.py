@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from controller.core.policy.criteria import Criterion, Reference
+from controller.core.policy.criteria import Criterion
+from controller.core.policy.judged import Reference
 from controller.core.policy.model import LambdaEnv, Metric, Step
 from controller.core.policy.verify import VerifyRollback
 
@@ -92,6 +93,8 @@ def raw_references(criterion: object) -> Iterator[Reference]:
     for field in ("total", "metric", "per", "control"):
         if isinstance(criterion.get(field), str):
             yield (field,), criterion[field]
+    for place, name in raw_references(criterion.get("control")):
+        yield ("control", *place), name
     for field in ("failures", "baseline"):
         inner = criterion.get(field)
         named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()

@@ -70,6 +70,8 @@ def state_contrasts(stored: Rollout, follows: Rollout, *, exact: bool) -> Iterat
         match name:
             case "tallies":
                 yield from _tallies(known, right)
+            case "fold":
+                yield from _parts("evidence of the rollout", asdict(known), asdict(right))
             case "findings":
                 yield from _findings(known, right)
             case _:
@@ -88,6 +90,8 @@ def _reasons(recorded: Recorded, record: Record) -> Iterator[Contrast]:
     if recorded.kind == "evidence":
         if recorded.memory is not None:  # older ones did not write tallies down
             yield from _tallies(recorded.tallies, record.tallies)
+            folds = asdict(recorded.fold), asdict(record.fold)
+            yield from _parts("evidence of the rollout", *folds)
         return
     yield from _differs("reason", recorded.reason, record.reason)
     other = list(_findings(recorded.findings, record.findings))

@@ -1,7 +1,7 @@
 """An entry read back: what its decision saw and remembered, what was asked, what it led to."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from math import isfinite
 from typing import Any, Final, TypeAlias, get_type_hints
@@ -16,6 +16,7 @@ from controller.core.measured import Tally
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.overtaken import OVERTAKEN
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.sequential.trial import Fold
 
 
 class UnreadableEntryError(ValueError):
@@ -65,6 +66,7 @@ class Recorded:
     sentence: str
     findings: tuple[Finding, ...]
     tallies: Mapping[str, Tally]
+    fold: Fold = field(default_factory=Fold)
 
     @property
     def kind(self) -> str:
@@ -120,6 +122,7 @@ def _read(entry: Entry) -> Recorded:
         sentence=_TEXT.validate_python(body["sentence"]),
         findings=_FINDINGS.validate_python(body["findings"]),
         tallies=_TALLIES.validate_python(body.get("tallies", {})),
+        fold=_FOLD.validate_python(body.get("fold", {})),
     )
 
 
@@ -135,6 +138,7 @@ _WHOLE: Final = TypeAdapter(int)
 _MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
 _FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
 _TALLIES: Final = TypeAdapter(dict[str, Tally])
+_FOLD: Final = TypeAdapter(Fold)
 _READING: Final = TypeAdapter(Reading)
 _SERIES: Final = TypeAdapter(Series)
 _ASK: Final = TypeAdapter(Ask)

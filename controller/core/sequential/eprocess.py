@@ -5,32 +5,29 @@ A mixture over effect sizes and onsets: a Shiryaev-Roberts statistic with weight
 Ville's inequality (1939) holds: P(sup E >= 1/alpha) <= alpha while the rule holds in every minute.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
-# Below this, what is left of the prior is rounding.
-_NOTHING = 1e-12
+# More than this proves no more, and would one day be too much for a float.
+_MOST = 1e200
 
 
 @dataclass(frozen=True, slots=True)
 class Capital:
     """The fold of one test over closed minutes.
 
-    logs: log of the capital that bets on each effect, onsets so far together; empty before the
-    first minute. unspent: the share of the prior that bets on an onset still to come.
+    bets: the capital that bets on each effect, onsets so far together; empty before the first
+    minute. unspent: the share of the prior that bets on an onset still to come.
     """
 
-    logs: tuple[float, ...] = ()
+    bets: tuple[float, ...] = ()
     unspent: float = 1.0
 
     @property
-    def log_e(self) -> float:
-        """The log of the e-value: 0 for no evidence, ln(1/alpha) to reject at level alpha."""
-        if not self.logs:
-            return 0.0
-        rest = log(self.unspent) if self.unspent > _NOTHING else -inf
-        return log_sum((*(one - log(len(self.logs)) for one in self.logs), rest))
+    def e(self) -> float:
+        """The e-value: 1 for no evidence, 1/alpha to reject at level alpha."""
+        return self.unspent + sum(self.bets) / len(self.bets) if self.bets else 1.0
 
 
 def bet(
@@ -50,11 +47,13 @@ def bet(
     where that many requests fail together.
     """
     spent = min(onset, capital.unspent)
-    fresh = log(spent) if spent > 0 else -inf
-    logs = capital.logs or (-inf,) * len(log_ratios)
+    bets = capital.bets or (0.0,) * len(log_ratios)
+    most = min(cap, _LOG_MOST)
     after = tuple(
-        _log_add(one, fresh) + min(ratio / dispersion, cap)
-        for one, ratio in zip(logs, log_ratios, strict=True)
+        [
+            min(_MOST, (one + spent) * exp(min(ratio / dispersion, most)))
+            for one, ratio in zip(bets, log_ratios, strict=True)
+        ]
     )
     return Capital(after, capital.unspent - spent)
 
@@ -64,24 +63,4 @@ def cap_for(alpha: float, datapoints: int) -> float:
     return inf if datapoints <= 1 else 0.999 * log(1 / alpha) / (datapoints - 1)
 
 
-def log_sum(logs: Iterable[float]) -> float:
-    """Return the log of the sum of what `logs` are the logs of; -inf for nothing."""
-    values = tuple(logs)
-    top = max(values, default=-inf)
-    return top if top in (-inf, inf) else top + log(sum(exp(one - top) for one in values))
-
-
-def combined(log_es: Sequence[float], weights: Sequence[float]) -> float:
-    """Return the log of the weighted mean of e-values.
-
-    The mean of e-processes is one whatever their dependence (Vovk and Wang 2021), and never less
-    than what Bonferroni makes of the same weights.
-    """
-    return log_sum(log(weight) + one for weight, one in zip(weights, log_es, strict=True))
-
-
-def _log_add(one: float, other: float) -> float:
-    if other == -inf:
-        return one
-    high, low = (one, other) if one > other else (other, one)
-    return high + log(1.0 + exp(low - high)) if low != -inf else high
+_LOG_MOST = log(_MOST)

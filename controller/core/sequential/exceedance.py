@@ -5,8 +5,8 @@ Percentiles cannot be added up, and hide how sure they are; counts above a limit
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp, log
+from typing import NamedTuple
 
 # Effects that are bet on: odds of a slow request, as multiples of the control's.
 ODDS = (1.1, 1.25, 1.6, 2.5, 5.0, 15.0, 50.0)
@@ -14,8 +14,7 @@ ODDS = (1.1, 1.25, 1.6, 2.5, 5.0, 15.0, 50.0)
 _LEAST, _MOST = 1e-4, 0.999
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One minute of two paths: requests and slow ones of the canary, and of the control."""
 
     requests: float
@@ -35,16 +34,14 @@ def log_ratios(seen: Pair, theta: float, odds: Sequence[float] = ODDS) -> tuple[
         return (0.0,) * len(odds)
     theta = min(_MOST, max(_LEAST, theta))
     both = seen.requests + seen.control
+    own, other = seen.requests - seen.slow, seen.control - seen.control_slow
     found = []
     for one in odds:
         worse = one * theta / (1 - theta + one * theta)
         mixed = (seen.requests * worse + seen.control * theta) / both
-        found.append(
-            seen.slow * log(worse / mixed)
-            + (seen.requests - seen.slow) * log((1 - worse) / (1 - mixed))
-            + seen.control_slow * log(theta / mixed)
-            + (seen.control - seen.control_slow) * log((1 - theta) / (1 - mixed))
-        )
+        canary = seen.slow * log(worse / mixed) + own * log((1 - worse) / (1 - mixed))
+        control = seen.control_slow * log(theta / mixed) + other * log((1 - theta) / (1 - mixed))
+        found.append(canary + control)
     return tuple(found)
 
 

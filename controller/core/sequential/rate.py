@@ -1,9 +1,8 @@
 """Tests of a share of requests against a bound: failures, or requests slower than a limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from math import comb, exp, inf, lgamma, log, log1p
-
-from controller.core.sequential.eprocess import log_sum
 
 # Effects that a breach is looked for at, as multiples of the share that is allowed.
 _MULTIPLES = (1.5, 2, 3, 5, 10, 20, 50, 100, 300, 900)
@@ -14,6 +13,7 @@ _WITHIN = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
 _EXACT = 1e-12
 
 
+@lru_cache(maxsize=64)
 def effects(allowed: float) -> tuple[float, ...]:
     """Return the shares above `allowed` that are bet on; at least one."""
     found = [min(_SURE, many * allowed) for many in _MULTIPLES if many * allowed < _HIGHEST]
@@ -21,7 +21,7 @@ def effects(allowed: float) -> tuple[float, ...]:
 
 
 def log_ratios(
-    requests: float, failed: float, allowed: float, shares: Sequence[float]
+    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
 ) -> tuple[float, ...]:
     """Return the log likelihood ratio of each share against `allowed`, for one minute's counts.
 
@@ -29,9 +29,13 @@ def log_ratios(
     `allowed`, because q is above it.
     """
     kept = requests - failed
-    return tuple(
-        failed * log(share / allowed) + kept * log((1 - share) / (1 - allowed)) for share in shares
-    )
+    return tuple([failed * bad + kept * good for bad, good in _logs(allowed, shares)])
+
+
+@lru_cache(maxsize=64)
+def _logs(allowed: float, shares: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Return what one failed request adds to the log ratio of each share, and what a good one."""
+    return tuple((log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares)
 
 
 def log_proof(requests: float, failed: float, allowed: float) -> float:
@@ -101,3 +105,10 @@ def requests_to_prove(allowed: float, failed: int = 0, level: float = 0.05) -> f
         else:
             high = middle
     return high
+
+
+def log_sum(logs: Iterable[float]) -> float:
+    """Return the log of the sum of what `logs` are the logs of; -inf for nothing."""
+    values = tuple(logs)
+    top = max(values, default=-inf)
+    return top if top in (-inf, inf) else top + log(sum(exp(one - top) for one in values))

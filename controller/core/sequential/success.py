@@ -1,59 +1,45 @@
-"""SC-004 minute by minute: a breaker for what is plainly broken, and the objective itself.
+"""What SC-004 is tested for: that it is plainly broken, and that the objective itself is missed.
 
-Two tiers, because one bad minute must not roll back a release that keeps its objective, and nobody
+Two tests, because one bad minute must not roll back a release that keeps its objective, and nobody
 wants to wait for five minutes of data while a quarter of all requests fails.
 """
 
-from dataclasses import dataclass
-from math import log
-
-from controller.core.sequential.eprocess import Capital, bet
-from controller.core.sequential.rate import effects, log_ratios
+from controller.core.sequential import exceedance, rate
+from controller.core.sequential.trial import Control
 
 # The breaker's rule: no more than this share fails, or than ten times what is allowed.
-_BROKEN = 0.05
+_BROKEN = 0.1
 _TIMES_ALLOWED = 10
+# A control is bad when this many of its requests fail in a minute, and three times what is allowed.
+_BAD_FROM = 3
+# So long a shared outage excuses the canary; then it may be the canary that causes it.
+EXCUSED_MINUTES = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """One test of a criterion.
+def broken_above(allowed: float) -> float:
+    """Return the share of failures above which a criterion that allows `allowed` trips at once."""
+    return min(0.5, max(_BROKEN, _TIMES_ALLOWED * allowed))
 
-    allowed: the largest share of failures under its rule. weight: its part of the budget.
-    datapoints: it never rejects on fewer minutes.
+
+def beside(control: Control, requests: float, failed: float, allowed: float) -> Control:
+    """Return what is known of the control after one more minute of it."""
+    if failed < max(_BAD_FROM, 3 * allowed * requests):
+        return Control()
+    return Control(control.requests + requests, control.slow + failed, control.bad + 1)
+
+
+def log_ratios(
+    seen: exceedance.Pair, allowed: float, before: Control, after: Control
+) -> tuple[float, ...]:
+    """Return the log e-value of each effect, for one minute of the canary and its control.
+
+    While the control is bad too, for no longer than a quarter of an hour, the canary is compared
+    with it and not with the bound. Which of both it is depends on the control alone, so the bet
+    stays fair.
     """
-
-    name: str
-    allowed: float
-    weight: float
-    datapoints: int
-
-    def cap(self, budget: float) -> float:
-        """Return what one minute may add to the log capital; `budget`: chance of a false alarm."""
-        needed = log(1 / (budget * self.weight))
-        return 0.999 * needed / max(1, self.datapoints - 1)
-
-
-def breaker(allowed: float, weight: float) -> Tier:
-    """Return the tier that trips within minutes, for a criterion that allows `allowed` failures."""
-    return Tier("breaker", min(0.5, max(_BROKEN, _TIMES_ALLOWED * allowed)), weight, 2)
-
-
-def objective(allowed: float, weight: float) -> Tier:
-    """Return the tier that asks whether the objective itself is missed."""
-    return Tier("objective", allowed, weight, 5)
-
-
-def folded(
-    capital: Capital,
-    tier: Tier,
-    requests: float,
-    failed: float,
-    onset: float,
-    *,
-    budget: float,
-    dispersion: float = 1.0,
-) -> Capital:
-    """Return the capital of `tier` after one closed minute; one without requests bets nothing."""
-    ratios = log_ratios(requests, failed, tier.allowed, effects(tier.allowed))
-    return bet(capital, ratios, onset, cap=tier.cap(budget), dispersion=dispersion)
+    shares = rate.effects(allowed)
+    if not 0 < after.bad <= EXCUSED_MINUTES:
+        return rate.log_ratios(seen.requests, seen.slow, allowed, shares)
+    usual = before.slow / before.requests if before.requests else 3 * allowed
+    odds = [share / allowed for share in shares]
+    return exceedance.log_ratios(seen, usual, odds)

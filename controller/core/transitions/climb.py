@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
+from controller.core.evidence import Seal
 from controller.core.findings import Label, Verdict, weakest
-from controller.core.measured import FrozenValue, Tally
+from controller.core.measured import FrozenValue
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.stretches import left
 from controller.core.transitions.outlook import baking_sentence, outlook, record, why_held
 
 # A CodeSha256 has 44 characters; twelve tell one from another.
@@ -91,11 +93,12 @@ def holding(rollout: Rollout, target: Reading | Unreadable) -> Rollout:
     return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
 
 
-def evidence_entry(rollout: Rollout, tallies: Mapping[str, Tally], now: datetime) -> Decision:
+def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
     """Stay, with the sealed evidence written down."""
     entry = record("evidence", rollout, rollout, rollout.weight, now, keeps_series=True)
-    entry = replace(entry, tallies=tallies)
-    return Decision(replace(rollout, tallies=tallies, sealed_at=now), record=entry)
+    entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
+    after = replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    return Decision(after, record=entry)
 
 
 def settled(rollout: Rollout, now: datetime) -> Decision:
@@ -169,9 +172,10 @@ def passed(rollout: Rollout, reason: Reason, why: str = "") -> str:
 
 
 def cleared(rollout: Rollout) -> Rollout:
-    """A step starts without evidence: literal windows belong to one step."""
+    """A step starts without evidence of its own: literal windows belong to one step."""
     return replace(
         rollout,
+        stretches=left(rollout),
         settled=None,
         unfinished_since=None,
         tallies={},

@@ -48,10 +48,14 @@ _LONG_S: Final = 600
 _WAITS_S: Final = (0, 0, 0, 0, 1, 7, 40, 75, 130, 300, 600)
 
 
+# How many policies have evidence that adds up.
+_ADDING_UP = 0.3
+
+
 def draw(seed: int, store: StoreKind = "sqlite") -> Plot:
     """Return the plot of `seed`, for a story that keeps its rollouts in a store of this kind."""
     chance = Random(f"chaos:{seed}")
-    policy = draw_policy(chance)
+    policy = draw_policy(chance, adds_up=Random(f"judge:{seed}").random() < _ADDING_UP)
     scenario = draw_world(chance, len(policy.steps))
     number = min(chance.randint(0, MOST_FAULTS), chance.randint(0, MOST_FAULTS) + 2)
     drawer = _Drawer(chance, policy, store)

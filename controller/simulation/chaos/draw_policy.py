@@ -43,8 +43,11 @@ _ARRIVES: Final[dict[str, Any]] = {
 _LADDERS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
 
 
-def draw_policy(chance: Random) -> Policy:
-    """Return a policy that is done within half an hour when all goes well."""
+def draw_policy(chance: Random, *, adds_up: bool = False) -> Policy:
+    """Return a policy that is done within half an hour when all goes well.
+
+    adds_up: its criteria are judged by evidence that adds up, and generously: steps are short.
+    """
     patience = chance.choice((1, 1, 2))  # bad minutes in a row that fail
     criteria = {"works": {**_WORKS, "failure_limit": patience}}
     if chance.random() < 0.25:
@@ -70,7 +73,18 @@ def draw_policy(chance: Random) -> Policy:
         "rollback_timeout": chance.choice(("1m", "2m", "5m")),
         **_freeze(chance),
     }
-    return parse(said)
+    return parse(_adding_up(said) if adds_up else said)
+
+
+def _adding_up(said: dict[str, Any]) -> dict[str, Any]:
+    criteria = {
+        name: one
+        if one["kind"] == "traffic"
+        else {key: one[key] for key in one if key not in ("over", "failure_limit")}
+        | {"judge": "sequential"}
+        for name, one in said["criteria"].items()
+    }
+    return {**said, "criteria": criteria, "false_rollback": "20%"}
 
 
 def _target(chance: Random) -> dict[str, str]:

@@ -125,4 +125,4 @@ def test_twenty_percent_errors_are_certain_within_three_minutes_of_sixty_request
     capital, found = Capital(), effects(ALLOWED)
     for _ in range(3):
         capital = bet(capital, log_ratios(60, 12, ALLOWED, found), 0.1)
-    assert capital.log_e > log(1_000)
+    assert capital.e > 1_000

@@ -20,7 +20,7 @@ Played: TypeAlias = Callable[[Chunk], Figures]
 # Chunks of a few seconds each, so that several processes share them evenly.
 CHUNKS: Final[Sequence[Chunk]] = (
     *(("sqlite", range(at, at + 20)) for at in range(0, 280, 20)),
-    # A table costs ten times a file: of the first sixty seeds, twenty in which it meets every fault.
+    # A table costs ten times a file: of its first sixty seeds, twenty that meet every fault.
     *(("dynamodb", range(at, at + 5)) for at in (5, 15, 35, 45)),
     ("sqlite", (11_912,)),  # the one of the first 20,000 that once broke an invariant
 )

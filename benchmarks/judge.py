@@ -1,0 +1,174 @@
+"""How often the sequential judge rolls back what is healthy, and how soon what is not.
+
+    python benchmarks/judge.py [--runs 2000] [--only GROUP ...] [--workers N] [--json]
+
+Plays whole rollouts (10 % for an hour, 50 % for an hour, 100 % for a day; no warm-up) of releases
+whose truth is known, minute by minute, with the judge's own code and fixed seeds. In columns,
+requests a minute on both paths. A delay is in minutes of data since the change for the worse, and
+in brackets until a tick has read them. Latency is drawn with its time of day, days and weather.
+
+Ends with 1 when a bar is not met. 2,000 runs take about an hour and a half of one core.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from random import Random
+
+from benchmarks.judging import silence, speed
+from benchmarks.judging.figures import FIGURES, WAITED, Figure
+from benchmarks.judging.rollout import Outcome
+from controller.core.sequential.rate import requests_to_prove
+
+CHUNK = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell of one figure as measured. bar: None where nothing is asked."""
+
+    group: str
+    what: str
+    cell: str
+    bar: float | None
+    measured: float
+    unit: str
+    runs: int = 0
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """True when nothing more is asked."""
+        if self.bar is None:
+            return True
+        return self.measured >= self.bar if self.at_least else self.measured <= self.bar
+
+
+def main() -> int:
+    """Print the table; return 1 when a bar is not met."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    groups = sorted({one.group for one in FIGURES} | {"proof", "silence", "speed"})
+    parser.add_argument("--runs", type=int, default=2_000)
+    parser.add_argument("--only", choices=groups, nargs="+", default=groups)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    rows = [*_played(options.runs, options.only, options.workers)]
+    rows += [row for row in _looked_at() if row.group in options.only]
+    if options.json:
+        print(json.dumps([_data(row) for row in rows], indent=2))
+    else:
+        print("\n".join(_table(rows)))
+        print(f"\n{time.perf_counter() - begin:.0f} s")
+    return 0 if all(row.met for row in rows) else 1
+
+
+def _played(runs: int, groups: Sequence[str], workers: int) -> Iterator[Row]:
+    """Yield what comes of the figures that are made of rollouts."""
+    work = []
+    for index, figure in enumerate(FIGURES):
+        if figure.group in groups:
+            seeds = range(max(1, round(runs * figure.part)))
+            chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+            work += [(index, cell, chunk) for cell in figure.cells for chunk in chunks]
+    found: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
+    with multiprocessing.Pool(workers) as pool:
+        for index, cell, outcomes in pool.imap_unordered(outcomes_of, work):
+            found[index, cell] += outcomes
+            if sys.stderr.isatty():
+                print(f"\r{sum(map(len, found.values()))} rollouts", end="", file=sys.stderr)
+    for (index, cell), outcomes in sorted(found.items(), key=lambda one: one[0][0]):
+        yield _row(FIGURES[index], cell, outcomes)
+
+
+def outcomes_of(work: tuple[int, str, Sequence[int]]) -> tuple[int, str, list[Outcome]]:
+    """Return how some rollouts of one cell end; every cell and run has a seed of its own."""
+    index, cell, seeds = work
+    figure = FIGURES[index]
+    release = figure.cells[cell].release
+    played = [figure.play(Random(f"{figure.what}/{cell}/{seed}"), release) for seed in seeds]
+    return index, cell, played
+
+
+def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
+    cell = figure.cells[name]
+    measured = figure.measure(cell.release, outcomes)
+    return Row(
+        group=figure.group,
+        what=figure.what,
+        cell=name,
+        bar=cell.bar,
+        measured=measured,
+        unit=figure.unit,
+        runs=len(outcomes),
+        at_least=figure.at_least,
+    )
+
+
+def _looked_at() -> Iterator[Row]:
+    """Yield the figures that need no rollouts."""
+    needed = requests_to_prove(0.001)
+    yield Row("proof", "requests without a failure that prove 99.9 %", "", 3_810, needed, "")
+    for name, values in silence.CASES.items():
+        yield Row(
+            "silence",
+            "gates that pass, or break the judge",
+            name,
+            0,
+            silence.passes(values),
+            "of 3",
+        )
+    yield Row("speed", "import of the judge", "", 20, speed.import_ms(), "ms")
+    yield Row("speed", "one update of one test", "", 20, speed.update_us(), "µs")
+    yield Row("speed", "fold of 26 hours", "", 50, speed.fold_ms(), "ms")
+
+
+def _data(row: Row) -> dict[str, object]:
+    measured = row.measured if isfinite(row.measured) else None
+    waited = measured + WAITED if row.unit == "min" and measured is not None else None
+    return {**asdict(row), "measured": measured, "wall_clock": waited, "met": row.met}
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a table in markdown, one for each figure."""
+    yield "| figure | cells | bar | measured | wall clock | met | runs |"
+    yield "|---|---|---|---|---|---|---|"
+    for what in dict.fromkeys(row.what for row in rows):
+        cells = [row for row in rows if row.what == what]
+        first = cells[0]
+        sign = "≥" if first.at_least else "≤"
+        asked = any(row.bar is not None for row in cells)
+        columns = (
+            what,
+            _joined(row.cell for row in cells),
+            f"{sign} {_joined(_number(row.bar) for row in cells)} {first.unit}" if asked else "",
+            f"{_joined(_number(row.measured) for row in cells)} {first.unit}",
+            _joined(_number(row.measured + WAITED) for row in cells) if first.unit == "min" else "",
+            _joined("yes" if row.met else "**no**" for row in cells) if asked else "",
+            str(first.runs or ""),
+        )
+        yield f"| {' | '.join(columns)} |"
+
+
+def _joined(texts: Iterator[str]) -> str:
+    found = list(texts)
+    return found[0] if len(set(found)) == 1 else " / ".join(found)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{round(value, 2):,g}" if isfinite(value) else "never"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

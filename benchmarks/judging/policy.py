@@ -1,0 +1,90 @@
+"""The policy that is judged: every sequential criterion at once, so that they share one budget."""
+
+from typing import Any, Final
+
+from controller.core.policy import Policy
+
+OBJECTIVE: Final = "SC-004"
+BESIDE, STORED = "SC-003", "SC-003-frozen"
+REJECTED: Final = "auth-failures"
+ABSOLUTE: Final = ("p95-latency", "p95-integration")
+# What the absolute criteria allow, in milliseconds.
+LIMIT_MS: Final = 500.0
+
+
+def _metric(name: str, statistic: str = "Sum", path: str = "canary") -> dict[str, Any]:
+    dimensions = {"Path": path}
+    return {"namespace": "judge", "name": name, "statistic": statistic, "dimensions": dimensions}
+
+
+def _latency(metric: str, **baseline: str) -> dict[str, Any]:
+    return {
+        "kind": "latency_increase",
+        "judge": "sequential",
+        "metric": metric,
+        "max_increase": "5%",
+        "baseline": baseline,
+    }
+
+
+def _p95(metric: str) -> dict[str, Any]:
+    limit = {"max": LIMIT_MS, "min_samples": 200}
+    return {"kind": "threshold", "judge": "sequential", "metric": metric, **limit}
+
+
+_METRICS = {
+    "calls": _metric("Requests"),
+    "failures": _metric("Failures"),
+    "duration": _metric("Duration", "p95"),
+    "direct_calls": _metric("Requests", path="stable"),
+    "direct_failures": _metric("Failures", path="stable"),
+    "direct_duration": _metric("Duration", "p95", path="stable"),
+    "client_errors": _metric("4XXError"),
+    "latency": _metric("Latency", "p95"),
+    "integration": _metric("IntegrationLatency", "p95"),
+}
+_CRITERIA = {
+    BESIDE: _latency("duration", concurrent="direct_duration"),
+    STORED: _latency("duration", frozen="direct_duration", over="24h"),
+    OBJECTIVE: {
+        "kind": "success_rate",
+        "judge": "sequential",
+        "total": "calls",
+        "failures": ["failures"],
+        "min": "99.9%",
+        "control": {"total": "direct_calls", "failures": ["direct_failures"]},
+    },
+    REJECTED: {
+        "kind": "threshold",
+        "judge": "sequential",
+        "metric": "client_errors",
+        "max": 10,
+        "over": "5m",
+    },
+    "p95-latency": _p95("latency"),
+    "p95-integration": _p95("integration"),
+    "traffic": {
+        "kind": "traffic",
+        "judge": "threshold",
+        "metric": "calls",
+        "over": "5m",
+        "control": "direct_calls",
+    },
+}
+_ALWAYS = [OBJECTIVE, REJECTED, *ABSOLUTE, "traffic"]
+
+POLICY: Final = Policy.model_validate(
+    {
+        "version": 1,
+        "name": "judge",
+        "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
+        "metrics": _METRICS,
+        "criteria": _CRITERIA,
+        "warmup": "0s",
+        "steps": [
+            {"weight": 10, "bake": "1h", "criteria": [BESIDE, *_ALWAYS]},
+            {"weight": 50, "bake": "1h", "criteria": [BESIDE, *_ALWAYS]},
+            {"weight": 100, "bake": "24h", "criteria": [STORED, *_ALWAYS]},
+        ],
+    }
+)

@@ -1,0 +1,189 @@
+"""One rollout of a release under the real judge: `bettors`, `trial.folded`, `conclude_weighed`."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from random import Random
+from typing import NamedTuple
+
+from benchmarks.judging import policy
+from benchmarks.judging.policy import POLICY
+from benchmarks.judging.world import Minute, Release, World
+from controller.core.findings import Verdict, gate
+from controller.core.judge.bets import Bettor, bettors, tests_of
+from controller.core.judge.case import Case
+from controller.core.judge.queries import slow_limits
+from controller.core.judge.sequential import conclude_weighed
+from controller.core.judge.slow import Limits
+from controller.core.judge.tally import fold as tallied
+from controller.core.judge.threshold import Context
+from controller.core.judge.window import Window
+from controller.core.measured import FrozenValue, Stretch, Tally
+from controller.core.policy import Policy
+from controller.core.sequential.trial import Bet, Control, Fold, folded
+from controller.core.units import MINUTE_S
+
+# A bake that shows too little goes on for up to so many times its length; then it holds.
+_LONGEST = 3
+
+
+class End(StrEnum):
+    """How a rollout ended."""
+
+    ROLLED_BACK = "rolled back"
+    HELD = "held"
+    PROMOTED = "promoted"
+    BAKED = "baked"
+
+
+class Outcome(NamedTuple):
+    """How one rollout ended: in which minute and step, after how many failures, and what for."""
+
+    end: End
+    minute: int
+    step: int
+    failed: int
+    carried: str
+
+
+def bake(rng: Random, release: Release) -> Outcome:
+    """Play the steps as planned, whatever the gates say of a pass, until the judge rolls back."""
+    rollout = _Rollout(World(rng, release), POLICY)
+    for number, step in enumerate(POLICY.steps):
+        rollout.enter(number)
+        for _ in range(_minutes(step.bake.total_seconds())):
+            if rollout.rejects():
+                return rollout.outcome(End.ROLLED_BACK)
+    return rollout.outcome(End.BAKED)
+
+
+def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool) -> Outcome:
+    """Play gate by gate: each step until all `criteria` pass, up to three times its bake."""
+    rollout = _Rollout(World(rng, release), POLICY)
+    for number, step in enumerate(POLICY.steps):
+        rollout.enter(number)
+        planned = _minutes(step.bake.total_seconds())
+        for minute in range(1, planned * _LONGEST + 1):
+            if rollout.rejects():
+                return rollout.outcome(End.ROLLED_BACK)
+            if minute >= planned and rollout.passes(criteria):
+                break
+        else:
+            return rollout.outcome(End.HELD)
+    return rollout.outcome(End.PROMOTED)
+
+
+class _Rollout:
+    """One rollout: evidence of the whole, tallies of the step."""
+
+    def __init__(self, world: World, policy_: Policy) -> None:
+        self._world, self._policy = world, policy_
+        self._baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
+        self._tests, self._fold = tests_of(policy_), Fold()
+        self._limits = _limits(policy_, world.baseline)
+        self._minute = self._failed = 0
+
+    def enter(self, step: int) -> None:
+        """Begin step number `step`."""
+        begin = self._minute * MINUTE_S
+        self._stretch = Stretch(step, begin, begin)
+        self._weight = self._policy.steps[step].weight
+        self._bettors = bettors(self._policy, step, self._baselines)
+        self._tallies = dict.fromkeys(self._bettors, Tally())
+
+    def rejects(self) -> bool:
+        """Play one minute and tell whether the evidence is enough to roll back."""
+        slow = self._limits[policy.BESIDE], self._limits[policy.STORED]
+        limits = Limits(slow[1].holds, slow[1].fails, slow[0].beside, slow[0].control)
+        seen = self._world.minute(self._weight, limits, policy.LIMIT_MS)
+        self._failed += seen.failed
+        windows, now = windows_of(seen), self._minute * MINUTE_S
+        self._fold = after(self._fold, self._bettors, windows, self._stretch, now)
+        for name in self._bettors:
+            self._tallies[name] = tallied(
+                self._tallies[name], lambda _, name=name: windows[name], (now,), MINUTE_S
+            )
+        self._minute += 1
+        return self._fold.rejects(self._policy.budget)
+
+    def passes(self, criteria: Callable[[str], bool]) -> bool:
+        """Tell whether the gate of the step passes as far as `criteria` go."""
+        context = Context(
+            start=self._stretch.begin,
+            seen_until=self._minute * MINUTE_S,
+            bake_over=True,
+            weight=self._weight,
+        )
+        findings = (
+            conclude_weighed(name, one.criterion, self._tallies[name], context, self._case(one))
+            for name, one in self._bettors.items()
+            if criteria(name)
+        )
+        return gate(findings) is Verdict.PASS
+
+    def outcome(self, end: End) -> Outcome:
+        """Return how it ended."""
+        return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
+
+    def _case(self, one: Bettor) -> Case:
+        limits, usual = self._limits.get(one.name), one.usual
+        return Case(self._fold, self._policy.budget, limits=limits, usual=usual)
+
+
+def after(
+    fold: Fold,
+    players: Mapping[str, Bettor],
+    windows: Mapping[str, Window | None],
+    stretch: Stretch,
+    minute: int,
+) -> Fold:
+    """Return `fold` after one minute, as `judge.minutes` folds it."""
+    bets: list[Bet] = []
+    controls: dict[str, Control] = {}
+    for name, one in players.items():
+        seen, known = windows[name], fold.controls.get(name, _NO_CONTROL)
+        if seen is None:
+            continue
+        placed, control = one.bets(seen, known, stretch, minute)
+        bets += placed
+        if control is not known:
+            controls[name] = control
+    return folded(fold, minute + MINUTE_S, bets, controls, _TESTS)
+
+
+_NO_CONTROL, _TESTS = Control(), tests_of(POLICY)
+
+
+def windows_of(seen: Minute) -> dict[str, Window | None]:
+    """Return what each criterion sees of a minute; None without requests."""
+    requests, control = seen.requests, seen.control
+    if not requests:
+        return dict.fromkeys(POLICY.sequential())
+
+    def share(part: int) -> float:
+        return part / requests
+
+    beside = Window(
+        requests, seen.slow, share(seen.slow), False, control, seen.control_slow, True, seen.slow
+    )
+    over = Window(requests, seen.over, share(seen.over), beyond=seen.over)
+    return {
+        policy.OBJECTIVE: Window(
+            requests, seen.failed, 1 - share(seen.failed), False, control, seen.control_failed
+        ),
+        policy.BESIDE: beside if control else None,
+        policy.STORED: Window(requests, seen.slow, share(seen.slow), beyond=seen.drifted),
+        policy.REJECTED: Window(requests, seen.rejected, seen.rejected),
+        **dict.fromkeys(policy.ABSOLUTE, over),
+    }
+
+
+def _limits(policy_: Policy, baseline: FrozenValue) -> dict[str, Limits]:
+    found = {
+        name: slow_limits(one, policy_.metrics, baseline)
+        for name, one in policy_.sequential().items()
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _minutes(seconds: float) -> int:
+    return int(seconds) // MINUTE_S

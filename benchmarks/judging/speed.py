@@ -1,0 +1,120 @@
+"""What judging costs: its import, one update of one test, the fold over a whole rollout."""
+
+import subprocess
+import sys
+from random import Random
+from statistics import median
+from time import process_time
+from timeit import repeat
+from typing import Final
+
+from benchmarks.judging import policy
+from benchmarks.judging.policy import POLICY
+from benchmarks.judging.rollout import after, windows_of
+from benchmarks.judging.world import Minute, Release, World
+from controller.core.judge.bets import bettors
+from controller.core.judge.minutes import Minutes
+from controller.core.judge.queries import queries_for, slow_limits
+from controller.core.judge.slow import Limits
+from controller.core.measured import Stretch
+from controller.core.observation import Query, Series
+from controller.core.sequential.eprocess import Capital, bet
+from controller.core.sequential.rate import effects, log_ratios
+from controller.core.sequential.trial import Fold
+from controller.core.units import MINUTE_S
+
+# What every tick has imported before it judges, and then the judge.
+_IMPORT: Final = (
+    "import controller.core.policy, controller.core.rollout, controller.core.observation, time\n"
+    "begin = time.process_time()\n"
+    "import controller.core.judge\n"
+    "print(time.process_time() - begin)"
+)
+_TIMES = 5
+
+
+def import_ms() -> float:
+    """Return what the judge adds to the start of a tick."""
+    command = [sys.executable, "-c", _IMPORT]
+    took = [
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(_TIMES)
+    ]
+    return 1e3 * median(took)
+
+
+def update_us() -> float:
+    """Return the time of one minute of one test."""
+    allowed, capital, number = 0.001, Capital(), 1_000
+    shares = effects(allowed)
+
+    def update() -> None:
+        bet(capital, log_ratios(60, 1, allowed, shares), 1e-4, cap=1.5)
+
+    return 1e6 * min(repeat(update, number=number, repeat=_TIMES)) / number
+
+
+def fold_ms() -> float:
+    """Return the time of folding the minutes of all steps; they fold as they do in a rollout."""
+    world = World(Random(1), Release(rpm=600))
+    baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
+    beside, stored = (
+        slow_limits(POLICY.criteria[name], POLICY.metrics, world.baseline) for name in baselines
+    )
+    assert beside is not None
+    assert stored is not None
+    limits = Limits(stored.holds, stored.fails, beside.beside, beside.control)
+    stretches, seen = [], []
+    for number, step in enumerate(POLICY.steps):
+        begin = len(seen) * MINUTE_S
+        length = int(step.bake.total_seconds())
+        stretches.append(Stretch(number, begin, begin, begin + length))
+        seen += [
+            world.minute(step.weight, limits, policy.LIMIT_MS) for _ in range(length // MINUTE_S)
+        ]
+    series = {
+        key: _series(query, seen, beside)
+        for number in range(len(POLICY.steps))
+        for key, query in queries_for(POLICY, POLICY.gate(number), baselines).items()
+    }
+    minutes = Minutes(POLICY, Fold(), tuple(stretches), series, baselines)
+    expected = Fold()
+    for stretch in stretches:
+        players = bettors(POLICY, stretch.step, baselines)
+        for minute in range(stretch.begin, stretch.end, MINUTE_S):
+            windows = windows_of(seen[minute // MINUTE_S])
+            expected = after(expected, players, windows, stretch, minute)
+    took = []
+    for _ in range(_TIMES):
+        begin = process_time()
+        fold = minutes.folded(len(seen) * MINUTE_S)
+        took.append(process_time() - begin)
+        assert fold == expected
+    return 1e3 * median(took)
+
+
+def _series(query: Query, seen: list[Minute], beside: Limits) -> Series:
+    """Return what CloudWatch shows of `seen`: nothing of a minute without requests."""
+    stable = ("Path", "stable") in query.dimensions
+    points = {}
+    for index, one in enumerate(seen):
+        if one.control if stable else one.requests:
+            points[index * MINUTE_S] = float(_value(query, one, beside, stable=stable))
+    return Series(points)
+
+
+def _value(query: Query, one: Minute, beside: Limits, *, stable: bool) -> int:
+    if query.statistic.startswith("TC"):
+        if stable:
+            return one.control_slow
+        if query.name != "Duration":
+            return one.over
+        above = float(query.statistic[3:-2])
+        return one.slow if abs(above - beside.holds) < 1e-3 else one.drifted
+    match query.name:
+        case "Failures":
+            return one.control_failed if stable else one.failed
+        case "4XXError":
+            return one.rejected
+        case _:
+            return one.control if stable else one.requests

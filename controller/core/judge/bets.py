@@ -1,0 +1,201 @@
+"""The tests of a policy's sequential criteria, and what each of them bets in one minute."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from controller.core.judge.window import Window
+from controller.core.measured import FrozenValue, Stretch
+from controller.core.policy import (
+    ConcurrentBaseline,
+    Criterion,
+    FrozenBaseline,
+    LatencyIncrease,
+    Policy,
+    SuccessRate,
+    Threshold,
+)
+from controller.core.sequential import counts, dispersion, exceedance, rate, success
+from controller.core.sequential.eprocess import cap_for
+from controller.core.sequential.exceedance import Pair
+from controller.core.sequential.onset import Onsets
+from controller.core.sequential.trial import Bet, Control, Test
+from controller.core.units import MINUTE_S
+
+BREAKER, OBJECTIVE = "breaker", "objective"
+# Parts of the budget, before they are made to add up to 1.
+_BREAKER, _OBJECTIVE, _LATENCY, _LIMIT = 3.0, 4.0, 2.0, 1.0
+# A minute counts as no more requests than this for a latency: a wobble of 1 % is no proof.
+_MOST = 300
+# How much of what is known of a control's slow requests is left after a minute: half in 23 minutes.
+_FADING = 0.97
+# What is believed of a control before its first minute, in requests.
+_BELIEVED = 50.0
+# Shares of slow requests that can be bet against.
+_LEAST, _USUAL, _MOST_ALLOWED = 0.0001, 0.05, 0.9
+
+
+def tests_of(policy: Policy) -> tuple[Test, ...]:
+    """Return every test of `policy`; their weights add up to 1."""
+    found = [test for name, one in policy.sequential().items() for test in _tests(name, one)]
+    whole = sum(part for _, part, _ in found)
+    return tuple(
+        Test(name, part / whole, cap_for(policy.budget * part / whole, datapoints))
+        for name, part, datapoints in found
+    )
+
+
+def criterion_of(test: str) -> str:
+    """Return the criterion that a test belongs to."""
+    return test.partition("/")[0]
+
+
+def onsets_of(policy: Policy) -> Onsets:
+    """Return the prior of when a change for the worse begins."""
+    baked = sum(step.bake.total_seconds() for step in policy.steps)
+    return Onsets(len(policy.steps), int(baked) // MINUTE_S)
+
+
+def _tests(name: str, criterion: Criterion) -> Iterator[tuple[str, float, int]]:
+    """Yield name and part of the budget of each test, and how many minutes it takes at least."""
+    match criterion:
+        case SuccessRate():
+            yield f"{name}/{BREAKER}", _BREAKER, 2
+            yield f"{name}/{OBJECTIVE}", _OBJECTIVE, 5
+        case LatencyIncrease():
+            yield name, _LATENCY, 3
+        case _:
+            yield name, _LIMIT, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bettor:
+    """What one criterion bets.
+
+    caps: by test.
+    percentile: what the statistic of its metric leaves below, like 0.95; None for a count.
+    baseline: what was read of the stable path before the start.
+    usual: the share of requests that may be slower than the limits.
+    """
+
+    name: str
+    criterion: Criterion
+    onsets: Onsets
+    caps: Mapping[str, float]
+    percentile: float | None
+    baseline: FrozenValue | None
+    usual: float
+
+    def bets(
+        self, seen: Window, control: Control, stretch: Stretch, minute: int
+    ) -> tuple[list[Bet], Control]:
+        """Return the bets on the minute that begins at `minute`, and what the control shows then.
+
+        seen: what fits together, of at least one request. In the warm-up only the breaker bets.
+        """
+        warm = minute >= stretch.judged_from
+        onset = self._onset(stretch, minute, stretch.judged_from)
+        match self.criterion:
+            case SuccessRate() as one:
+                return self._success(one, seen, control, stretch, minute)
+            case _ if not warm:
+                return [], control
+            case LatencyIncrease(baseline=ConcurrentBaseline()):
+                return self._beside(seen, control, onset)
+            case LatencyIncrease():
+                return [self._against_stored(seen, onset)], control
+            case Threshold() as one:
+                ratios = self._limit(one, seen)
+                return [Bet(self.name, ratios, onset, self.caps[self.name])], control
+            case _:
+                return [], control
+
+    def _onset(self, stretch: Stretch, minute: int, first: int) -> float:
+        at_first = minute == first and not stretch.again
+        return self.onsets.at(first_minute=at_first, step=stretch.step)
+
+    def _success(
+        self, criterion: SuccessRate, seen: Window, control: Control, stretch: Stretch, minute: int
+    ) -> tuple[list[Bet], Control]:
+        allowed = 1 - criterion.min
+        broken = success.broken_above(allowed)
+        tripped = rate.log_ratios(seen.samples, seen.amount, broken, rate.effects(broken))
+        onset = self._onset(stretch, minute, stretch.begin)
+        name = f"{self.name}/{BREAKER}"
+        bets = [Bet(name, tripped, onset, self.caps[name])]
+        if minute < stretch.judged_from:
+            return bets, control
+        pair = _pair(seen)
+        after = success.beside(control, pair.control, pair.control_slow, allowed)
+        ratios = success.log_ratios(pair, allowed, control, after)
+        onset = self._onset(stretch, minute, stretch.judged_from)
+        name = f"{self.name}/{OBJECTIVE}"
+        return [*bets, Bet(name, ratios, onset, self.caps[name])], after
+
+    def _beside(self, seen: Window, control: Control, onset: float) -> tuple[list[Bet], Control]:
+        """Compare with the control of the same minute; what is usual there was seen before."""
+        pair = _pair(seen)
+        usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
+        ratios = exceedance.log_ratios(pair, usual)
+        after = Control(
+            _FADING * (control.requests + pair.control),
+            _FADING * (control.slow + pair.control_slow),
+        )
+        return [self._bet(ratios, onset, min(pair.requests, pair.control))], after
+
+    def _against_stored(self, seen: Window, onset: float) -> Bet:
+        """Compare with what was measured before, which allows for its own doubt."""
+        allowed = self.usual
+        ratios = rate.log_ratios(seen.samples, seen.beyond, allowed, rate.effects(allowed))
+        return self._bet(ratios, onset, seen.samples)
+
+    def _bet(self, ratios: tuple[float, ...], onset: float, requests: float) -> Bet:
+        known = 1.0 if self.baseline is None else self.baseline.dispersion
+        phi = dispersion.thinned(known, requests, _MOST)
+        return Bet(self.name, ratios, onset, self.caps[self.name], phi)
+
+    def _limit(self, criterion: Threshold, seen: Window) -> tuple[float, ...]:
+        if criterion.per is not None:
+            hits, allowed = min(seen.amount, seen.samples), criterion.bound
+            return rate.log_ratios(seen.samples, hits, allowed, rate.effects(allowed))
+        if self.percentile is not None:
+            allowed = self.usual
+            return rate.log_ratios(seen.samples, seen.amount, allowed, rate.effects(allowed))
+        minutes = criterion.over.total_seconds() / MINUTE_S
+        return counts.log_ratios(seen.value, criterion.bound / minutes)
+
+
+def usual_share(
+    percentile: float | None, criterion: Criterion, baseline: FrozenValue | None
+) -> float:
+    """Return the share of requests that may be slower than the limits of `criterion`.
+
+    What the percentile leaves above it; of a stored baseline what was slower then, and its doubt.
+    """
+    share = _USUAL if percentile is None else 1 - percentile
+    frozen = isinstance(criterion, LatencyIncrease) and isinstance(
+        criterion.baseline, FrozenBaseline
+    )
+    if frozen and baseline is not None and baseline.share is not None:
+        share = exceedance.frozen_share(baseline.share, baseline.samples, baseline.dispersion)
+    return min(max(share, _LEAST), _MOST_ALLOWED)
+
+
+def _pair(seen: Window) -> Pair:
+    return Pair(seen.samples, seen.amount, seen.control_samples, seen.control_amount)
+
+
+def bettors(policy: Policy, step: int, baselines: Mapping[str, FrozenValue]) -> dict[str, Bettor]:
+    """Return what bets in the gate of step number `step`, by criterion."""
+    onsets, caps = onsets_of(policy), {test.name: test.cap for test in tests_of(policy)}
+    found = {}
+    for name, one in policy.gate(step).items():
+        if one.sequential:
+            percentile, baseline = _percentile(policy, one), baselines.get(name)
+            usual = usual_share(percentile, one, baseline)
+            found[name] = Bettor(name, one, onsets, caps, percentile, baseline, usual)
+    return found
+
+
+def _percentile(policy: Policy, criterion: Criterion) -> float | None:
+    name = getattr(criterion, "metric", None)
+    return policy.metrics[name].percentile if isinstance(name, str) else None

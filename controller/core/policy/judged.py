@@ -1,0 +1,134 @@
+"""How a criterion is judged: window by window as it is written, or as evidence that adds up.
+
+What only the sequential judge knows is None where a policy does not say it, so that policies which
+were stored before it existed keep their digest.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from controller.core.policy.base import Count, Model, Name, Window
+from controller.core.units import PercentUpTo
+
+FAILURE_LIMIT = 3
+MINUTE = timedelta(minutes=1)
+# What a stored latency may have drifted since, without anybody's fault.
+DRIFT_ALLOWANCE = 0.05
+# The chance that a rollout which breaks no rule is rolled back, over all its criteria and minutes.
+FALSE_ROLLBACK = 0.01
+
+Judge: TypeAlias = Literal["threshold", "sequential"]
+FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
+Assurance: TypeAlias = Literal["not_refuted", "proven"]
+Exceedance: TypeAlias = Literal["counts", "percentiles"]
+
+# A metric's name, and the place of that name inside its criterion.
+Reference: TypeAlias = tuple[tuple[str | int, ...], str]
+
+
+def _more_than_none(share: float) -> float:
+    if share <= 0:
+        raise ValueError("must be above 0%: nothing would ever be rolled back")
+    return share
+
+
+Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_more_than_none)]
+
+
+def not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an empty list of metrics."""
+    # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
+    if not names:
+        raise ValueError("needs at least one metric")
+    return names
+
+
+class Judged(Model):
+    """A criterion whose closed windows are compared one by one."""
+
+    judge: Literal["threshold"] = Field(
+        description="How evidence becomes a verdict: threshold compares each closed window."
+    )
+    over: Window = Field(default=timedelta(minutes=5), description="Length of one window.")
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window."""
+        return self.over
+
+    @property
+    def sequential(self) -> bool:
+        """True when evidence adds up over minutes, and no window is compared by itself."""
+        return False
+
+
+class Weighed(Judged):
+    """A criterion that either judge may judge."""
+
+    judge: Judge = Field(  # type: ignore[assignment] # more than the base allows, on purpose
+        description="How evidence becomes a verdict: threshold compares each closed window, "
+        "sequential adds up the evidence of every minute."
+    )
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window: a minute, where evidence adds up."""
+        return MINUTE if self.sequential else self.over
+
+    @property
+    def sequential(self) -> bool:
+        """True when evidence adds up over minutes, and no window is compared by itself."""
+        return self.judge == "sequential"
+
+    @model_validator(mode="after")
+    def _no_limit_of_windows(self) -> Self:
+        if self.sequential and getattr(self, "failure_limit", FAILURE_LIMIT) != FAILURE_LIMIT:
+            raise ValueError("the sequential judge counts no windows: leave `failure_limit` out")
+        return self
+
+
+class ByMinute(Weighed):
+    """A criterion of which the sequential judge knows no longer window than a minute."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _minutes(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("judge") == "sequential" and "over" not in data:
+            return {**data, "over": "1m"}
+        return data
+
+    @model_validator(mode="after")
+    def _no_longer_window(self) -> Self:
+        if self.sequential and self.over != MINUTE:
+            raise ValueError("the sequential judge adds up minutes: leave `over` out")
+        return self
+
+
+_C = TypeVar("_C", bound=Weighed)
+
+
+def only_sequential(criterion: _C, *fields: str) -> _C:
+    """Return `criterion`; raise ValueError when it sets one of `fields` and is judged literally."""
+    said = [name for name in fields if getattr(criterion, name) is not None]
+    if said and not criterion.sequential:
+        raise ValueError(f"`{said[0]}` is for `judge: sequential`")
+    return criterion
+
+
+class Control(Model):
+    """The same counts of the stable path: what fails there too is not the canary's fault."""
+
+    total: Name = Field(description="Metric that counts requests of the stable path.")
+    failures: Annotated[tuple[Name, ...], AfterValidator(not_empty)] = Field(
+        description="Metrics that count failed requests of the stable path.",
+        json_schema_extra={"minItems": 1},
+    )
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("total",), self.total
+        for index, name in enumerate(self.failures):
+            yield ("failures", index), name

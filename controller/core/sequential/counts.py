@@ -1,0 +1,20 @@
+"""A test of an absolute count against a bound: rejected requests, whatever the traffic is."""
+
+from collections.abc import Sequence
+from math import log
+
+# Effects that are bet on, as multiples of the mean that is allowed.
+MULTIPLES = (1.5, 2, 3, 5, 10, 30)
+
+
+def log_ratios(
+    count: float, mean_allowed: float, multiples: Sequence[float] = MULTIPLES
+) -> tuple[float, ...]:
+    """Return the log e-value of each of `multiples`, for the count of one minute.
+
+    H0: the minute's mean is at most `mean_allowed`; 10 in 5 minutes are a mean of 2 a minute.
+    Poisson: k ln r - lambda0 (r-1), the likelihood ratio of r lambda0 (Dvoretzky, Kiefer and
+    Wolfowitz 1953). Its mean is exp((lambda - lambda0) (r-1)), at most 1 for every lambda up to
+    lambda0, because r is above 1; a binomial count of the same mean stays below that.
+    """
+    return tuple(count * log(one) - mean_allowed * (one - 1) for one in multiples)

@@ -1,0 +1,42 @@
+"""The stretches of time in which a rollout stood at one weight: where its evidence comes from."""
+
+from dataclasses import replace
+
+from controller.core.measured import Stretch
+from controller.core.rollout import Rollout
+from controller.core.units import MINUTE_S, floor_to
+
+
+def stretches_of(rollout: Rollout) -> tuple[Stretch, ...]:
+    """Return the stretches of `rollout` that are not sealed to their end, the open one last.
+
+    None where no evidence adds up: then nothing outlives its step.
+    """
+    if not rollout.policy.sequential():
+        return ()
+    known = (*rollout.stretches, _open(rollout))
+    return tuple(one for one in known if one is not None and not _sealed(one, rollout))
+
+
+def left(rollout: Rollout) -> tuple[Stretch, ...]:
+    """Return the stretches to remember as `rollout` leaves its weight now, in `updated`.
+
+    The minute of that moment is nobody's: it saw both weights.
+    """
+    current = _open(rollout)
+    if current is None or not rollout.policy.sequential():
+        return rollout.stretches
+    closed = replace(current, end=floor_to(rollout.updated, MINUTE_S))
+    return (*(one for one in rollout.stretches if not _sealed(one, rollout)), closed)
+
+
+def _open(rollout: Rollout) -> Stretch | None:
+    begin, judged_from = rollout.seen_from, rollout.judged_from
+    if begin is None or judged_from is None:
+        return None
+    again = any(one.step == rollout.step for one in rollout.stretches)
+    return Stretch(rollout.step, begin, judged_from, again=again)
+
+
+def _sealed(stretch: Stretch, rollout: Rollout) -> bool:
+    return 0 < stretch.end <= rollout.fold.through

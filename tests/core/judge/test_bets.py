@@ -1,0 +1,229 @@
+"""The tests of a policy: whose budget they share, when they bet, and how much."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from math import comb, exp
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core.judge import bets
+from controller.core.judge.bets import bettors, criterion_of, usual_share
+from controller.core.judge.window import Window
+from controller.core.measured import Stretch
+from controller.core.sequential.trial import Control
+from controller.core.units import MINUTE_S
+from tests.judging import (
+    BASELINE,
+    BASELINES,
+    BUDGET,
+    CRITERIA,
+    RATE,
+    a_judged_policy,
+    failing,
+    minutes_to_fail,
+    placed,
+    rates,
+    slow,
+)
+
+ALL = a_judged_policy(steps=[{"weight": 100, "bake": "24h"}])
+SOME = st.lists(st.sampled_from(sorted(CRITERIA)), min_size=1, unique=True)
+# What every criterion sees in a minute of 600 requests, none of which is too slow or fails.
+QUIET: Mapping[str, Window] = {
+    "rate": failing(600, 0, 600, 0),
+    "beside": slow(600, 0.05, 600, 0.05),
+    "stored": slow(600, 0.05),
+    "limit": slow(600, 0.05),
+    "share": Window(600, 0, 0.0),
+    "count": Window(600, 0, 0.0),
+}
+
+
+# --- one budget -----------------------------------------------------------------------------------
+
+
+@given(SOME)
+def test_all_tests_of_a_policy_share_one_budget(names: list[str]) -> None:
+    found = bets.tests_of(a_judged_policy(*names, steps=[{"weight": 100, "bake": "1h"}]))
+    assert sum(one.weight for one in found) == pytest.approx(1)
+    assert {criterion_of(one.name) for one in found} == set(names)
+    assert len({one.name for one in found}) == len(found)
+
+
+def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
+    names = [one.name for one in bets.tests_of(ALL)]
+    assert sorted(names) == [
+        "beside", "count", "limit", "rate/breaker", "rate/objective", "share", "stored",
+    ]  # fmt: skip
+
+
+def test_what_is_judged_window_by_window_takes_no_part_of_the_budget() -> None:
+    literal = {"rate": {**CRITERIA["rate"], "control": None, "judge": "threshold"}}
+    judged = a_judged_policy("limit", steps=[{"weight": 100, "bake": "1h"}])
+    mixed = judged.model_validate(
+        {**judged.model_dump(), "criteria": {**judged.model_dump()["criteria"], **literal}}
+    )
+    assert [one.name for one in bets.tests_of(mixed)] == ["limit"]
+    assert set(bettors(mixed, 0, {})) == {"limit"}
+
+
+@given(SOME)
+def test_a_test_rejects_in_as_many_minutes_whatever_shares_the_budget(names: list[str]) -> None:
+    """Its cap is as large as its part of the budget is small."""
+    least = {"rate/breaker": 2, "rate/objective": 5, "beside": 3, "stored": 3}
+    for one in bets.tests_of(a_judged_policy(*names, steps=[{"weight": 100, "bake": "1h"}])):
+        minutes, needed = least.get(one.name, 5), 1 / (BUDGET * one.weight)
+        assert exp((minutes - 1) * one.cap) < needed < exp(minutes * one.cap)
+
+
+# --- when -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_in_the_warm_up_only_the_breaker_bets(name: str) -> None:
+    begun = [one.test for one in placed(ALL, name, QUIET[name], minute=1)]
+    warm = [one.test for one in placed(ALL, name, QUIET[name], minute=2)]
+    assert begun == (["rate/breaker"] if name == "rate" else [])
+    assert warm == (["rate/breaker", "rate/objective"] if name == "rate" else [name])
+
+
+def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up() -> None:
+    assert minutes_to_fail(RATE, rates([(600, 300)] * 10), warmup_s=600) == 2
+    assert minutes_to_fail(RATE, rates([(600, 30)] * 10), warmup_s=600) == float("inf")
+
+
+def test_the_warm_up_teaches_nothing_of_a_control() -> None:
+    bettor = bettors(ALL, 0, BASELINES)["beside"]
+    known = Control(100, 5)
+    assert bettor.bets(QUIET["beside"], known, Stretch(0, 0, 120), 60) == ([], known)
+
+
+STEPS = [{"weight": weight, "bake": f"{bake}m"} for weight, bake in [(10, 20), (50, 5), (100, 40)]]
+WHOLE = a_judged_policy(steps=STEPS)
+LENGTHS = st.tuples(st.integers(1, 20), st.integers(1, 5), st.integers(1, 40))
+
+
+@settings(max_examples=25, deadline=None)
+@given(LENGTHS, st.integers(0, 3), st.booleans())
+def test_a_rollout_as_planned_bets_no_more_than_the_whole_prior(
+    lengths: tuple[int, int, int], warmup: int, restored: bool
+) -> None:
+    """A step that was left and taken again has begun once: it was bet on already."""
+    stretches, begin = [], 0
+    for step, minutes in enumerate(lengths):
+        halves = [minutes // 2, minutes - minutes // 2] if restored else [minutes]
+        for index, half in enumerate(one for one in halves if one):
+            end = begin + half * MINUTE_S
+            judged_from = begin + warmup * MINUTE_S
+            stretches.append(Stretch(step, begin, judged_from, end, again=index > 0))
+            begin = end
+    spent: dict[str, float] = defaultdict(float)
+    for stretch in stretches:
+        for name, bettor in bettors(WHOLE, stretch.step, BASELINES).items():
+            for minute in range(stretch.begin, stretch.end, MINUTE_S):
+                for one in bettor.bets(QUIET[name], Control(), stretch, minute)[0]:
+                    spent[one.test] += one.onset
+    assert max(spent.values()) <= 1 + 1e-9
+
+
+# --- how much -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["beside", "stored"])
+@pytest.mark.parametrize(
+    ("requests", "dispersion"), [(30, 1.0), (300, 1.0), (600, 2.0), (60_000, 200.0)]
+)
+def test_a_minute_counts_as_300_requests_at_most_for_a_latency(
+    name: str, requests: float, dispersion: float
+) -> None:
+    (one,) = placed(ALL, name, slow(requests, 0.1, requests, 0.05), minute=2)
+    assert one.dispersion == pytest.approx(dispersion)
+
+
+def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> None:
+    (one,) = placed(ALL, "beside", slow(600, 0.1, 5_400, 0.05), minute=2)
+    assert one.dispersion == pytest.approx(2.0)
+
+
+def test_a_stored_baseline_that_wavered_tempers_what_is_bet_against_it() -> None:
+    wavering = {"stored": replace(BASELINE, dispersion=4.0)}
+    (one,) = bettors(ALL, 0, wavering)["stored"].bets(
+        QUIET["stored"], Control(), Stretch(0, 0, 0), 0
+    )[0]
+    assert one.dispersion == 4.0
+
+
+@given(st.integers(100, 10**7), st.floats(0.01, 0.3), st.floats(1, 20))
+def test_a_stored_baseline_is_given_the_benefit_of_its_doubt(
+    requests: int, share: float, dispersion: float
+) -> None:
+    known = replace(BASELINE, samples=requests, share=share, dispersion=dispersion)
+    stored = ALL.criteria["stored"]
+    allowed = usual_share(0.95, stored, known)
+    assert share < allowed <= 0.9
+    assert allowed <= usual_share(0.95, stored, replace(known, samples=requests / 2))
+    assert allowed <= usual_share(0.95, stored, replace(known, dispersion=dispersion * 2))
+
+
+def test_at_the_share_that_a_baseline_allows_a_bet_gains_nothing_on_average() -> None:
+    known = replace(BASELINE, samples=2_000)
+    bettor = bettors(ALL, 0, {"stored": known})["stored"]
+    allowed, requests = usual_share(0.95, ALL.criteria["stored"], known), 40
+    assert allowed > 0.06
+    mean = 0.0
+    for over in range(requests + 1):
+        (one,) = bettor.bets(slow(requests, over / requests), Control(), Stretch(0, 0, 0), 0)[0]
+        chance = comb(requests, over) * allowed**over * (1 - allowed) ** (requests - over)
+        mean += chance * sum(map(exp, one.log_ratios)) / len(one.log_ratios)
+    assert mean == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        pytest.param("beside", 0.05, id="what a p95 leaves above it, until the control has shown"),
+        pytest.param("limit", 0.05, id="what a p95 leaves above it"),
+        pytest.param("stored", 0.0518, id="what was slower then, and its doubt"),
+    ],
+)
+def test_the_share_of_slow_requests_that_is_usual(name: str, share: float) -> None:
+    assert usual_share(0.95, ALL.criteria[name], BASELINE) == pytest.approx(share, abs=1e-4)
+
+
+def test_what_is_usual_beside_a_control_was_seen_before_this_minute() -> None:
+    """Of a control that becomes slow in this minute, the bet knows nothing yet."""
+    bettor, begun = bettors(ALL, 0, BASELINES)["beside"], Stretch(0, 0, 0)
+    known = Control()
+    for minute in range(120):
+        _, known = bettor.bets(slow(60, 0.2, 600, 0.2), known, begun, minute * MINUTE_S)
+    assert known.slow / known.requests == pytest.approx(0.2)
+    usual, slower = (
+        bettor.bets(slow(60, 0.2, 600, share), known, begun, 7_200)[1] for share in (0.2, 0.4)
+    )
+    assert usual.requests == slower.requests
+    assert slower.slow > usual.slow
+
+
+def test_rejected_requests_are_bet_on_by_the_minute() -> None:
+    """More than 10 in 5 minutes: 2 a minute are no evidence, 20 are."""
+    fine, many = (
+        placed(ALL, "count", Window(600, count, count), minute=2)[0].log_ratios for count in (2, 20)
+    )
+    assert max(fine) <= 0
+    assert max(many) > 5
+
+
+def test_a_share_of_rejects_cannot_exceed_its_requests() -> None:
+    """Two metrics may count differently."""
+    more, all_of_them = (
+        placed(ALL, "share", Window(10, count, 1.0), minute=2)[0].log_ratios for count in (12, 10)
+    )
+    assert more == all_of_them
+
+
+def test_the_objective_allows_what_the_policy_says() -> None:
+    (_, even), (_, more) = (placed(ALL, "rate", failing(10_000, k), minute=2) for k in (10, 30))
+    assert max(even.log_ratios) < 0 < max(more.log_ratios)

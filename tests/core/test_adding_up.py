@@ -1,0 +1,166 @@
+"""Evidence that adds up, tick by tick: over steps, in the warm-up, and however often one looks."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.core.decide import decide
+from controller.core.effects import Decision
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.observation import Answer, Observation, Series
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Reason, Rollout
+from tests.ladder import at_weight
+from tests.rollouts import LADDER, MINUTE, NOON, points, reads
+
+WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
+
+
+def policy(**works: Any) -> Policy:
+    """Return the ladder with one criterion whose evidence adds up: at least 99 % do not fail."""
+    criterion = {**WORKS, "judge": "sequential", **works}
+    return Policy.model_validate({**LADDER, "criteria": {"works": criterion}})
+
+
+def minutes(*requests_and_errors: tuple[int, int, int]) -> Mapping[str, Series]:
+    """Return the series of stretches that begin at noon: minutes, requests and errors of each."""
+    requests = [one for many, one, _ in requests_and_errors for _ in range(many)]
+    errors = [one for many, _, one in requests_and_errors for _ in range(many)]
+    return {"requests:Sum@60": points(requests), "errors:Sum@60": points(errors)}
+
+
+def ticks(
+    rollout: Rollout, series: Mapping[str, Series], until: int, every: int = 1, first: int = 1
+) -> tuple[Rollout, list[Decision]]:
+    """Return `rollout` after ticks from `first` to `until` minutes after noon, and all decisions.
+
+    The target follows at once.
+    """
+    decisions = []
+    for minute in range(first, until + 1, every):
+        seen = Observation(reads(rollout.weight), series)
+        decisions.append(decide(rollout, seen, NOON + minute * MINUTE))
+        rollout = decisions[-1].rollout
+        if rollout.phase is not Phase.PROGRESSING:
+            break
+    return rollout, decisions
+
+
+def the_failure(rollout: Rollout) -> Finding:
+    (found,) = [one for one in rollout.findings if one.verdict is Verdict.FAIL]
+    return found
+
+
+AT_10 = at_weight(10, policy=policy())
+
+
+def test_what_is_plainly_broken_goes_back_in_the_warm_up() -> None:
+    """Of the minutes from noon on two are enough; at 12:05 both are settled."""
+    rollout, decisions = ticks(AT_10, minutes((30, 100, 40)), until=10)
+    assert rollout.reason is Reason.GATE_FAILED
+    assert len(decisions) == 5
+    sentence = the_failure(rollout).sentence
+    assert sentence.startswith(
+        "works fails: from 2026-11-24 12:00 to 12:02 UTC 80 of 200 requests failed (40%), at most "
+        "1% allowed; evidence "
+    )
+    assert sentence.endswith(" to 1 at 2026-11-24 12:02 UTC, 100 to 1 rolls back.")
+
+
+def test_a_miss_of_the_objective_is_no_business_of_the_warm_up() -> None:
+    slow = policy()
+    slow = slow.model_copy(update={"warmup": 8 * MINUTE})
+    rollout, _ = ticks(at_weight(10, policy=slow), minutes((9, 100, 5), (30, 100, 0)), until=16)
+    assert rollout.phase is Phase.PROGRESSING
+
+
+def test_what_a_step_began_to_show_the_next_one_completes() -> None:
+    """Bad minutes at the end of a step that passed count with those of the next."""
+    sick = minutes((9, 1_000, 0), (60, 1_000, 25))
+    climbed, _ = ticks(AT_10, sick, until=16)
+    assert (climbed.step, climbed.settled) == (1, NOON + 16 * MINUTE)
+    forgetful = replace(climbed, stretches=())
+    rollout, decisions = ticks(climbed, sick, until=60, first=17)
+    anew, more = ticks(forgetful, sick, until=60, first=17)
+    assert rollout.reason is anew.reason is Reason.GATE_FAILED
+    assert len(decisions) < len(more)
+
+
+@pytest.mark.parametrize("every", [1, 2, 5, 7])
+def test_it_does_not_matter_how_often_one_looks(every: int) -> None:
+    """A ladder of one step that all ticks see to its end: the same evidence to the last bit."""
+    ragged = minutes((10, 200, 1), (7, 150, 4), (20, 90, 0), (60, 120, 1))
+    rollout = at_weight(100, policy=policy(assurance="proven"))
+    often, _ = ticks(rollout, ragged, until=36)
+    seldom, _ = ticks(rollout, ragged, until=36, every=every, first=36 % every or every)
+    assert seldom.findings == often.findings
+
+
+def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> None:
+    """The highest evidence counts, so a late look finds what an early one would have found."""
+    burst = minutes((5, 100, 0), (8, 100, 10), (40, 1_000, 0))
+    late, _ = ticks(at_weight(10, policy=policy()), burst, until=40, first=40)
+    assert late.reason is Reason.GATE_FAILED
+    assert "12:13 UTC" in the_failure(late).sentence
+
+
+@pytest.mark.parametrize(
+    ("series", "label", "said"),
+    [
+        pytest.param(
+            minutes((15, 400, 0)), Label.PROVEN,
+            "works proven: 0 failures in 4 000 requests; at 95 % confidence, whenever one looks, "
+            "the failure rate is below 1%.",
+            id="enough to rule out one in a hundred",
+        ),
+        pytest.param(
+            minutes((15, 30, 0)), Label.NOT_REFUTED,
+            "works not refuted: 0 failures in 300 requests; at 95 % confidence the failure rate is "
+            "below 0.99%, so 99% is not proven.",
+            id="too little to be sure whenever one looks",
+        ),
+        pytest.param(
+            minutes((15, 29, 0)), Label.TOO_FEW,
+            "works has too few samples: 290 of 300 since 2026-11-24 12:02 UTC.",
+            id="too little to say anything",
+        ),
+        pytest.param(
+            minutes((15, 60, 1)), Label.NOT_YET,
+            "works is undecided: 10 of 600 requests failed (1.67%), at most 1% allowed; that is "
+            "too much to pass and too little to roll back.",
+            id="too much to pass and too little to fail",
+        ),
+        pytest.param(
+            minutes((5, 400, 0), (10, 0, 0)), Label.NO_DATA,
+            "works has no data any more: nothing since 2026-11-24 12:05 UTC.",
+            id="a canary that fell silent",
+        ),
+        pytest.param(
+            minutes((15, 400, 401)), Label.BAD_DATA,
+            "works cannot be judged: counts and requests contradict each other, or one of them is "
+            "missing.",
+            id="more failures than requests",
+        ),
+    ],
+)  # fmt: skip
+def test_at_the_end_of_the_bake_a_step_shows(
+    series: Mapping[str, Series], label: Label, said: str
+) -> None:
+    seen = Observation(reads(10), series)
+    decision = decide(AT_10, seen, NOON + 15 * MINUTE)
+    (finding,) = decision.record.findings if decision.record else decision.rollout.findings
+    assert (finding.label, finding.sentence) == (label, said)
+
+
+def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
+    broken = {
+        key: replace(one, answer=Answer.PARTIAL) for key, one in minutes((30, 100, 40)).items()
+    }
+    rollout, _ = ticks(AT_10, broken, until=12)
+    assert rollout.phase is Phase.PROGRESSING
+    assert {one.label for one in rollout.findings} == {Label.QUERY_FAILED}
+    assert ticks(rollout, minutes((30, 100, 40)), until=13, first=13)[0].reason is (
+        Reason.GATE_FAILED
+    )

@@ -1,0 +1,90 @@
+"""The flag inside a real function: the program sets it, and judges what it logged."""
+
+from collections.abc import Collection
+from typing import Final
+
+import pytest
+
+from controller.core.units import at, floor_to
+from controller.flag import Flag
+from tests.e2e import flagged
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
+from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.flagged import FAILED
+
+pytestmark = pytest.mark.ministack
+
+ROLLOUT: Final = "flagged"
+POLICY: Final = f"""\
+version: 1
+name: {ROLLOUT}
+target: {{kind: lambda-env, function: {FUNCTION}, percentage: {PERCENTAGE}, boolean: {BOOLEAN}}}
+metrics:
+  calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &canary {{Path: canary}}}}
+  failures: {{namespace: rolloutctl, name: Failures, statistic: Sum, dimensions: *canary}}
+  duration: {{namespace: rolloutctl, name: Duration, statistic: p95, unit: ms, dimensions: *canary}}
+  direct_calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &stable {{Path: stable}}}}
+  direct_duration: {{namespace: rolloutctl, name: Duration, statistic: p95, unit: ms, dimensions: *stable}}
+criteria:
+  SC-003:
+    {{kind: latency_increase, judge: threshold, metric: duration, max_increase: 5%, min_samples: 10,
+     baseline: {{concurrent: direct_duration}}}}
+  SC-004:
+    {{kind: success_rate, judge: threshold, total: calls, failures: [failures], min: 99.9%, failure_limit: 1,
+     min_samples: 10}}
+  traffic: {{kind: traffic, judge: threshold, metric: calls, over: 5m, control: direct_calls}}
+steps:
+  - {{weight: 50, bake: 5m}}
+  - {{weight: 100, bake: 5m, criteria: [SC-004, traffic]}}
+warmup: 0s
+settle: 2m
+"""  # noqa: E501 - YAML
+
+USERS: Final = [f"user-{number}" for number in range(40)]
+_AT_50: Final = Flag(environ={PERCENTAGE: "50"})
+CANARY: Final = [user for user in USERS if _AT_50.chosen(user)]
+STABLE: Final = [user for user in USERS if user not in CANARY]
+
+
+def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
+    """Call the function for each user within a window, and let that settle.
+
+    Returns the users by the path that answered, or by `failed`.
+    """
+    begin = at(floor_to(desk.now, 5 * 60)) + 5 * MINUTE
+    desk.move_clock(begin + MINUTE - desk.now)
+    calls = flagged.call(desk.account, USERS, failing)
+    flagged.publish(desk.account, [one.line for one in calls], desk.now)
+    desk.move_clock(begin + 8 * MINUTE - desk.now)
+    answered: dict[str, list[str]] = {}
+    for user, called in zip(USERS, calls, strict=True):
+        answered.setdefault(called.answer, []).append(user)
+    return answered
+
+
+def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(desk: Desk) -> None:
+    flagged.deploy(desk.account)
+    policy = desk.folder / "flagged.yaml"
+    policy.write_text(POLICY)
+    assert serve(desk) == {"stable": USERS}
+
+    desk.start(policy)
+    assert serve(desk, failing=STABLE[:2]) == {
+        "canary": CANARY, "stable": STABLE[2:], FAILED: STABLE[:2],
+    }  # fmt: skip
+    assert desk.tick().status == 0
+    assert desk.account.pair() == ("100", "true")
+    (advanced,) = (one for one in desk.history(ROLLOUT) if one["kind"] == "advanced")
+    found = {one["criterion"]: one for one in advanced["findings"]}
+    assert {one["samples"] for one in found.values()} == {len(CANARY)}
+    assert found["SC-003"]["measured"] == pytest.approx(0.02)  # 204 ms against 200 ms
+    assert found["SC-004"]["measured"] == 1.0  # who failed went directly
+
+    assert serve(desk, failing=USERS[:3]) == {"canary": USERS[3:], FAILED: USERS[:3]}
+    assert desk.tick().status == 0
+    assert desk.account.pair() == ("0", "false")
+    assert "; 3 failures in 40 requests since" in desk.status(ROLLOUT)["sentence"]
+
+    assert serve(desk) == {"stable": USERS}
+    assert desk.tick().status == 0
+    assert "; direct_calls counted 40 requests." in desk.status(ROLLOUT)["drain"]["sentence"]
