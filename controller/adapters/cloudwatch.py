@@ -8,6 +8,7 @@ because a wrong one gives no data and no error.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 from controller import events
@@ -57,9 +58,11 @@ class _Result:
     def series(self, period_s: int) -> Series:
         """Return the series, oldest point first: pages come in any order.
 
-        Points that do not begin on a multiple of their period would be looked for in vain: such a
-        series is a failed one, and never an empty one.
+        Points that do not begin on a multiple of their period would be looked for in vain, and what
+        is no number is within every bound: such a series is a failed one, and never an empty one.
         """
+        if not all(map(isfinite, self.points.values())):
+            return Series({}, Answer.ERROR, "some of its values are no numbers")
         if any(second % period_s for second in self.points):
             return Series({}, Answer.ERROR, f"its stamps do not fit the period of {period_s} s")
         answer = _ANSWERS.get(self.status, Answer.ERROR)

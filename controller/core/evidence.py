@@ -37,7 +37,7 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
         bake_over=closed >= end.timestamp(),
         weight=_weight(rollout, seen),
         baselines=rollout.baselines,
-        fold=rollout.fold,
+        fold=rollout.fold.usable,
         stretches=stretches_of(rollout),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -241,3 +242,12 @@ def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stu
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
     assert read(stub, COUNT)[COUNT].answer is Answer.ERROR
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_a_value_that_is_no_number_makes_its_series_a_failed_one(
+    stub: Stubber, value: float
+) -> None:
+    queue(stub, {**result(0, [1, 2]), "Values": [1.0, value]})
+    expected = Series({}, Answer.ERROR, "some of its values are no numbers")
+    assert read(stub, COUNT)[COUNT] == expected

@@ -8,10 +8,13 @@ import pytest
 
 from controller.core.decide import decide
 from controller.core.effects import Decision
+from controller.core.evidence import evidence_of
 from controller.core.findings import Finding, Label, Verdict
+from controller.core.judge import seal_fold
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.sequential.trial import Fold
 from tests.ladder import at_weight
 from tests.rollouts import LADDER, MINUTE, NOON, points, reads
 
@@ -164,3 +167,18 @@ def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     assert ticks(rollout, minutes((30, 100, 40)), until=13, first=13)[0].reason is (
         Reason.GATE_FAILED
     )
+
+
+def test_evidence_of_another_version_is_not_gone_on_with() -> None:
+    """Its minutes are done, and what they were worth nobody knows any more."""
+    half = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
+    seen = Observation(reads(10), half)
+    sealed = evidence_of(AT_10, seen, NOON + 30 * MINUTE)
+    assert sealed is not None
+    known = seal_fold(sealed, NOON + 30 * MINUTE)
+    assert known.peak > 1
+    assert known.usable == known
+    assert replace(known, version=0).usable == Fold(through=known.through)
+    later = evidence_of(replace(AT_10, fold=replace(known, version=0)), seen, NOON + 31 * MINUTE)
+    assert later is not None
+    assert later.fold.peak == 1

@@ -146,12 +146,13 @@ class _Step:
             many, True, key=lambda one: trial.delay(self._flow(one), effect, within) is not None
         )
         times = many[place] if place < len(many) else None
+        paired = is_beside(trial.bettor.criterion)  # probes of one path alone compare with nothing
         return Lacking(
             Lack.FAULTS,
             effect,
             bake=None if after is None else after - self._warm,
             per_minute=None if times is None else times * self.per_minute,
-            probes=None if times is None else self._flow(times - 1).canary,
+            probes=self._flow(times - 1).canary if times and not paired else None,
             held=after is not None,
         )
 

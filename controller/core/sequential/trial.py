@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from controller.core.sequential.eprocess import Capital, bet
 
-# Of another version nothing is folded on: what its numbers mean may differ.
+# What the numbers of a fold mean. Evidence of another version is not gone on with.
 JUDGE_VERSION = 1
 
 
@@ -72,6 +72,14 @@ class Fold:
     def rejects(self, budget: float) -> bool:
         """Tell whether the evidence has ever been strong enough to roll back."""
         return self.peak >= 1 / budget
+
+    @property
+    def usable(self) -> "Fold":
+        """The fold to go on with: of another version, the minutes that are done and nothing else.
+
+        Each version has the whole budget then; its first minute is where the other one had sealed.
+        """
+        return self if self.version == JUDGE_VERSION else Fold(through=self.through)
 
 
 def folded(
