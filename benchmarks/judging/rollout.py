@@ -13,12 +13,10 @@ from controller.core.judge.bets import Bettor, bettors, tests_of
 from controller.core.judge.case import Case
 from controller.core.judge.queries import slow_limits
 from controller.core.judge.sequential import conclude_weighed
-from controller.core.judge.slow import Limits
 from controller.core.judge.tally import fold as tallied
 from controller.core.judge.threshold import Context
 from controller.core.judge.window import Window
-from controller.core.measured import FrozenValue, Stretch, Tally
-from controller.core.policy import Policy
+from controller.core.measured import Stretch, Tally
 from controller.core.sequential.trial import Bet, Control, Fold, folded
 from controller.core.units import MINUTE_S
 
@@ -47,7 +45,7 @@ class Outcome(NamedTuple):
 
 def bake(rng: Random, release: Release) -> Outcome:
     """Play the steps as planned, whatever the gates say of a pass, until the judge rolls back."""
-    rollout = _Rollout(World(rng, release), POLICY)
+    rollout = _Rollout(World(rng, release))
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
         for _ in range(_minutes(step.bake.total_seconds())):
@@ -58,7 +56,7 @@ def bake(rng: Random, release: Release) -> Outcome:
 
 def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool) -> Outcome:
     """Play gate by gate: each step until all `criteria` pass, up to three times its bake."""
-    rollout = _Rollout(World(rng, release), POLICY)
+    rollout = _Rollout(World(rng, release))
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
         planned = _minutes(step.bake.total_seconds())
@@ -75,35 +73,30 @@ def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool)
 class _Rollout:
     """One rollout: evidence of the whole, tallies of the step."""
 
-    def __init__(self, world: World, policy_: Policy) -> None:
-        self._world, self._policy = world, policy_
+    def __init__(self, world: World) -> None:
+        self._world, self._fold = world, Fold()
         self._baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
-        self._tests, self._fold = tests_of(policy_), Fold()
-        self._limits = _limits(policy_, world.baseline)
         self._minute = self._failed = 0
 
     def enter(self, step: int) -> None:
         """Begin step number `step`."""
         begin = self._minute * MINUTE_S
         self._stretch = Stretch(step, begin, begin)
-        self._weight = self._policy.steps[step].weight
-        self._bettors = bettors(self._policy, step, self._baselines)
-        self._tallies = dict.fromkeys(self._bettors, Tally())
+        self._players = bettors(POLICY, step, self._baselines)
+        self._tallies = dict.fromkeys(self._players, Tally())
 
     def rejects(self) -> bool:
         """Play one minute and tell whether the evidence is enough to roll back."""
-        slow = self._limits[policy.BESIDE], self._limits[policy.STORED]
-        limits = Limits(slow[1].holds, slow[1].fails, slow[0].beside, slow[0].control)
-        seen = self._world.minute(self._weight, limits, policy.LIMIT_MS)
+        seen = self._world.minute(POLICY.steps[self._stretch.step].weight)
         self._failed += seen.failed
         windows, now = windows_of(seen), self._minute * MINUTE_S
-        self._fold = after(self._fold, self._bettors, windows, self._stretch, now)
-        for name in self._bettors:
+        self._fold = after(self._fold, self._players, windows, self._stretch, now)
+        for name in self._players:
             self._tallies[name] = tallied(
-                self._tallies[name], lambda _, name=name: windows[name], (now,), MINUTE_S
+                self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
             )
         self._minute += 1
-        return self._fold.rejects(self._policy.budget)
+        return self._fold.rejects(POLICY.budget)
 
     def passes(self, criteria: Callable[[str], bool]) -> bool:
         """Tell whether the gate of the step passes as far as `criteria` go."""
@@ -111,11 +104,11 @@ class _Rollout:
             start=self._stretch.begin,
             seen_until=self._minute * MINUTE_S,
             bake_over=True,
-            weight=self._weight,
+            weight=POLICY.steps[self._stretch.step].weight,
         )
         findings = (
             conclude_weighed(name, one.criterion, self._tallies[name], context, self._case(one))
-            for name, one in self._bettors.items()
+            for name, one in self._players.items()
             if criteria(name)
         )
         return gate(findings) is Verdict.PASS
@@ -125,8 +118,8 @@ class _Rollout:
         return Outcome(end, self._minute, self._stretch.step, self._failed, self._fold.carried)
 
     def _case(self, one: Bettor) -> Case:
-        limits, usual = self._limits.get(one.name), one.usual
-        return Case(self._fold, self._policy.budget, limits=limits, usual=usual)
+        limits = slow_limits(one.criterion, POLICY.metrics, one.baseline)
+        return Case(self._fold, POLICY.budget, limits=limits, usual=one.usual)
 
 
 def after(
@@ -175,14 +168,6 @@ def windows_of(seen: Minute) -> dict[str, Window | None]:
         policy.REJECTED: Window(requests, seen.rejected, seen.rejected),
         **dict.fromkeys(policy.ABSOLUTE, over),
     }
-
-
-def _limits(policy_: Policy, baseline: FrozenValue) -> dict[str, Limits]:
-    found = {
-        name: slow_limits(one, policy_.metrics, baseline)
-        for name, one in policy_.sequential().items()
-    }
-    return {name: one for name, one in found.items() if one is not None}
 
 
 def _minutes(seconds: float) -> int:

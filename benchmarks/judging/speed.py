@@ -14,7 +14,7 @@ from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
 from controller.core.judge.bets import bettors
 from controller.core.judge.minutes import Minutes
-from controller.core.judge.queries import queries_for, slow_limits
+from controller.core.judge.queries import queries_for
 from controller.core.judge.slow import Limits
 from controller.core.measured import Stretch
 from controller.core.observation import Query, Series
@@ -58,22 +58,14 @@ def fold_ms() -> float:
     """Return the time of folding the minutes of all steps; they fold as they do in a rollout."""
     world = World(Random(1), Release(rpm=600))
     baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
-    beside, stored = (
-        slow_limits(POLICY.criteria[name], POLICY.metrics, world.baseline) for name in baselines
-    )
-    assert beside is not None
-    assert stored is not None
-    limits = Limits(stored.holds, stored.fails, beside.beside, beside.control)
     stretches, seen = [], []
     for number, step in enumerate(POLICY.steps):
         begin = len(seen) * MINUTE_S
         length = int(step.bake.total_seconds())
         stretches.append(Stretch(number, begin, begin, begin + length))
-        seen += [
-            world.minute(step.weight, limits, policy.LIMIT_MS) for _ in range(length // MINUTE_S)
-        ]
+        seen += [world.minute(step.weight) for _ in range(length // MINUTE_S)]
     series = {
-        key: _series(query, seen, beside)
+        key: _series(query, seen, world.limits)
         for number in range(len(POLICY.steps))
         for key, query in queries_for(POLICY, POLICY.gate(number), baselines).items()
     }
@@ -93,24 +85,24 @@ def fold_ms() -> float:
     return 1e3 * median(took)
 
 
-def _series(query: Query, seen: list[Minute], beside: Limits) -> Series:
+def _series(query: Query, seen: list[Minute], limits: Limits) -> Series:
     """Return what CloudWatch shows of `seen`: nothing of a minute without requests."""
     stable = ("Path", "stable") in query.dimensions
     points = {}
     for index, one in enumerate(seen):
         if one.control if stable else one.requests:
-            points[index * MINUTE_S] = float(_value(query, one, beside, stable=stable))
+            points[index * MINUTE_S] = float(_value(query, one, limits, stable=stable))
     return Series(points)
 
 
-def _value(query: Query, one: Minute, beside: Limits, *, stable: bool) -> int:
+def _value(query: Query, one: Minute, limits: Limits, *, stable: bool) -> int:
     if query.statistic.startswith("TC"):
         if stable:
             return one.control_slow
         if query.name != "Duration":
             return one.over
         above = float(query.statistic[3:-2])
-        return one.slow if abs(above - beside.holds) < 1e-3 else one.drifted
+        return one.slow if abs(above - limits.holds) < 1e-3 else one.drifted
     match query.name:
         case "Failures":
             return one.control_failed if stable else one.failed

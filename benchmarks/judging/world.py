@@ -10,6 +10,8 @@ from math import erfc, exp, log, pi, sin, sqrt
 from random import Random
 from typing import NamedTuple
 
+from benchmarks.judging import policy
+from controller.core.judge.queries import slow_limits
 from controller.core.judge.slow import Limits
 from controller.core.measured import FrozenValue
 from controller.core.sequential.dispersion import dispersion
@@ -74,13 +76,14 @@ class World:
         self._rng, self._release = rng, release
         self._noise = _Noise(rng, noisy=release.noisy)
         self.baseline = self._before()
+        self.limits = _limits(self.baseline)
         self._minute = 0
         self._burst_left = 0
         self._outage_from = rng.randrange(110) if release.outage else -DAY
 
-    def minute(self, weight: int, limits: Limits, absolute_ms: float) -> Minute:
+    def minute(self, weight: int) -> Minute:
         """Return the next minute, with `weight` percent of the traffic on the canary."""
-        rng, release, now = self._rng, self._release, self._minute
+        rng, release, now, limits = self._rng, self._release, self._minute, self.limits
         self._minute += 1
         share, bad = weight / 100, now >= release.since
         outage = _OUTAGE_ERRORS if 0 <= now - self._outage_from < _OUTAGE_MINUTES else 0.0
@@ -90,7 +93,7 @@ class World:
         common, own = self._noise.minute(now)
         level = common + own + (log(1 + release.slower) if bad else 0.0)
         slow, drifted, over = self._nested(
-            requests, level, (limits.holds, limits.fails, absolute_ms)
+            requests, level, (limits.holds, limits.fails, policy.LIMIT_MS)
         )
         return Minute(
             requests=requests,
@@ -173,6 +176,18 @@ class _Noise:
 
     def _next(self, before: float, spread: float, rho: float) -> float:
         return rho * before + self._rng.gauss(0.0, spread * sqrt(1 - rho * rho))
+
+
+def _limits(baseline: FrozenValue) -> Limits:
+    """Return what slow means to both criteria that compare: they read one baseline."""
+    beside, stored = (
+        slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baseline)
+        for name in (policy.BESIDE, policy.STORED)
+    )
+    assert beside is not None
+    assert stored is not None
+    assert beside.holds == stored.holds
+    return Limits(stored.holds, stored.fails, beside.beside, beside.control)
 
 
 def _above(limit_ms: float, level: float) -> float:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from math import isnan
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -40,6 +41,23 @@ class Duration(click.ParamType[timedelta]):
         if length <= timedelta():
             self.fail("must be longer than nothing", param, ctx)
         return length
+
+
+class Rate(click.FloatRange):
+    """A number of requests a minute: above 0, and no more than anybody has."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=1e9)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found: float = super().convert(value, param, ctx)
+        if isnan(found):
+            self.fail("must be a number", param, ctx)
+        return found
 
 
 class OneLine(click.ParamType[str]):
@@ -81,6 +99,17 @@ def store(command: Command) -> Command:
         metavar="URL",
         help="Where rollouts are kept: sqlite:///FILE or dynamodb://TABLE. Default: "
         "ROLLOUTCTL_STORE, or a file under the user's state directory.",
+    )(command)
+
+
+def traffic(command: Command) -> Command:
+    """Add --requests-per-minute: the traffic in which gates have to decide."""
+    return click.option(
+        "--requests-per-minute",
+        "per_minute",
+        type=Rate(),
+        metavar="N",
+        help="Say what each gate can decide in so much traffic, both paths together.",
     )(command)
 
 

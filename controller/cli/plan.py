@@ -1,15 +1,17 @@
 """The verb that says what would happen: the ladder, the gates, and the next tick."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from controller.bootstrap import App, current_moment
 from controller.cli import options
+from controller.core.measured import FrozenValue
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import Exit, RolloutError, UsageError
+from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.ports import Store
 
 
@@ -17,9 +19,17 @@ from controller.ports import Store
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--live", is_flag=True, help="Read the account too; still nothing is written.")
 @click.option("--adopt", is_flag=True, help="With --live: as `start --adopt` would find it.")
+@options.traffic
 @options.store
 @options.as_json
-def plan(policy: Path, live: bool, adopt: bool, store_url: str | None, as_json: bool) -> int:
+def plan(
+    policy: Path,
+    live: bool,
+    adopt: bool,
+    per_minute: float | None,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
     """Show the ladder and the gates of POLICY, and what comes next."""
     from controller.loader import load
     from controller.render.plan import plan_data, plan_text
@@ -28,13 +38,17 @@ def plan(policy: Path, live: bool, adopt: bool, store_url: str | None, as_json: 
         raise UsageError("--adopt asks what is live: give it with --live")
     known, now = load(policy), current_moment()
     data, lines = plan_data(known, now), [plan_text(known, now), ""]
+    traffic, baselines = _given(per_minute), dict[str, FrozenValue]()
     if not live:
         data["next"] = _next(known, store_url)
         lines.append(f"  next: {data['next']}")
     else:
         with options.opened(store_url, dry_run=True, create=True) as app:
-            data["live"], data["next"], text = _live(app, known, adopt=adopt)
-            lines.append(text)
+            seen = _live(app, known, adopt=adopt)
+            traffic = _measured(app, known) if per_minute is None else traffic
+        data["live"], data["next"], baselines = seen.data, seen.following, {**seen.baselines}
+        lines.append(seen.text)
+    lines.append(_decidable(known, traffic, baselines, data))
     if as_json:
         options.print_json("plan", data)
     else:
@@ -55,8 +69,62 @@ def _next(policy: Policy, store_url: str | None) -> str:
     return f"{running.id} is {running.phase} at {running.weight} %: {running.next}"
 
 
-def _live(app: App, policy: Policy, *, adopt: bool) -> tuple[dict[str, Any], str, str]:
-    """Return what the account says about the next move: as data, in a line, as text."""
+class _Seen(NamedTuple):
+    """What the account says about the next move: as data, in a line, as text.
+
+    baselines: what was read of the stable path.
+    """
+
+    data: dict[str, Any]
+    following: str
+    text: str
+    baselines: Mapping[str, FrozenValue]
+
+
+class _Traffic(NamedTuple):
+    """Requests a minute, and where that comes from; None: not known, and why."""
+
+    per_minute: float | None
+    source: str
+
+
+def _given(per_minute: float | None) -> _Traffic:
+    why = "plan --live, or --requests-per-minute N"
+    return _Traffic(per_minute, why if per_minute is None else "given")
+
+
+def _measured(app: App, policy: Policy) -> _Traffic:
+    """Return the traffic of the last day."""
+    from controller.preflight.traffic import counted
+
+    instead = "give --requests-per-minute N"
+    try:
+        found = counted(app.runner.looking.metrics, policy, app.runner.clock.now())
+    except MetricsError as error:
+        return _Traffic(None, f"measurements cannot be read: {error}; {instead}")
+    if not found.per_minute:
+        nothing = "no metric of the policy counted a request in the last 24h"
+        return _Traffic(None, f"{nothing}; {instead}")
+    alone = "" if found.stable else ", of the canary alone"
+    return _Traffic(found.per_minute, f"{' + '.join(found.metrics)} of the last 24h{alone}")
+
+
+def _decidable(
+    policy: Policy,
+    traffic: _Traffic,
+    baselines: Mapping[str, FrozenValue],
+    data: dict[str, Any],
+) -> str:
+    """Return what the gates can decide, and add it to `data`."""
+    if traffic.per_minute is None:
+        return f"  what the gates can decide: {traffic.source}"
+    from controller.render.power import gates
+
+    data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)
+    return f"\n{text}"
+
+
+def _live(app: App, policy: Policy, *, adopt: bool) -> _Seen:
     running = _running(app.runner.store, policy)
     return _next_tick(app, running) if running else _next_start(app, policy, adopt=adopt)
 
@@ -67,7 +135,7 @@ def _running(store: Store, policy: Policy) -> Rollout | None:
     return newest if newest is not None and not newest.final else None
 
 
-def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str, str]:
+def _next_tick(app: App, rollout: Rollout) -> _Seen:
     from controller.render.status import rollout_data, rollout_text
 
     visit = app.runner.visit(rollout.id)
@@ -76,10 +144,11 @@ def _next_tick(app: App, rollout: Rollout) -> tuple[dict[str, Any], str, str]:
     lines = [f"  the next tick would: {line}" for line in would_text]
     data = {"rollout": rollout_data(visit.rollout), "would": would}
     following = f"the next tick would {'; '.join(would_text)}"
-    return data, following, "\n".join([rollout_text(visit.rollout), "", *lines])
+    text = "\n".join([rollout_text(visit.rollout), "", *lines])
+    return _Seen(data, following, text, visit.rollout.baselines)
 
 
-def _next_start(app: App, policy: Policy, *, adopt: bool) -> tuple[dict[str, Any], str, str]:
+def _next_start(app: App, policy: Policy, *, adopt: bool) -> _Seen:
     from controller.start import look
 
     checked = look(app.runner, policy, adopt=adopt)
@@ -104,4 +173,4 @@ def _next_start(app: App, policy: Policy, *, adopt: bool) -> tuple[dict[str, Any
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return data, following, "\n".join(lines)
+    return _Seen(data, following, "\n".join(lines), checked.baselines)

@@ -1,13 +1,17 @@
 """What the gates of a policy can decide with the traffic there is, as text and as data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, floor, isfinite, log10
+from types import MappingProxyType
 from typing import Any
 
 from controller.core.judge.answers import Lack, Lacking, Power, StepPower
-from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold
+from controller.core.judge.power import power_of
+from controller.core.judge.steady import SIGMA
+from controller.core.measured import FrozenValue
+from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold, Traffic
 from controller.core.units import (
     count_text,
     format_duration,
@@ -19,6 +23,22 @@ from controller.core.units import (
 _INDENT = " " * 9
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
+
+
+def gates(
+    policy: Policy,
+    per_minute: float,
+    source: str,
+    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+) -> tuple[dict[str, Any], str]:
+    """Return what the gates can decide in so many requests a minute: as data, and as a page.
+
+    source: where the number comes from. baselines: what was read of the stable path.
+    """
+    steps = power_of(policy, per_minute, baselines)
+    return power_data(policy, per_minute, source, steps), power_text(
+        policy, per_minute, source, steps
+    )
 
 
 def power_data(
@@ -71,10 +91,10 @@ def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     """Return what the gates can decide as a page: a table for each step, then what it lacks."""
     settle = format_duration(policy.settle)
     lines = [
-        f"  at {_figure(per_minute)} requests a minute ({source}): how soon a gate fails for so "
-        "many errors, or for so much latency",
-        "  above what is allowed or above a limit, where a step begins with them; a tick knows "
-        f"{settle} later",
+        f"  gates at {_figure(per_minute)} requests a minute ({source}): how long a step takes to "
+        "fail for so many",
+        "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
+        f"{SIGMA:g}); {settle} to settle come on top",
     ]
     for one in steps:
         lines += ["", *_step_lines(policy, one)]
@@ -88,7 +108,12 @@ def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
     yield f"  {step.weight:>3} %  {requests} on the canary in {format_duration(step.bake)}{beside}"
     told = [_Told(policy, power.step, one) for one in power.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in told)]
-    titles = ["criterion", *effects, *(["in the bake from"] if effects else []), "enough to pass"]
+    titles = [
+        "criterion",
+        *effects,
+        *(["smallest in the bake"] if effects else []),
+        "enough to pass",
+    ]
     rows = [titles, *(one.row(effects) for one in told)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
@@ -155,8 +180,8 @@ class _Told:
         """Yield what stands below the table: what a rate takes, and what is lacking."""
         power, name = self.power, self.power.criterion
         if power.window is not None and power.telling is not None:
-            note = f"{_figure(power.window)} requests in a window of "
-            note += format_duration(self._criterion.window)
+            requests = count_text(_rounded(power.window), "request")
+            note = f"{requests} in a window of {format_duration(self._criterion.window)}"
             if power.window < power.telling:
                 note += f"; below {_figure(power.telling)}, one failure is a breach"
             yield f"{name}: {note}"
@@ -169,33 +194,35 @@ class _Told:
             yield f"warning: {name} cannot decide in this step: {self._lacks(one)}"
 
     def _lacks(self, lacking: Lacking) -> str:
-        """Return what is lacking, what happens then, and what would help."""
+        """Return what is lacking at the end of the bake, and of the hold, and what would help."""
+        later = "" if lacking.held else f" and {self._held()} at that of `max_hold`"
         many = f"{number_text(floor(self.power.samples))} of {number_text(lacking.needed)}"
         why = {
-            Lack.FAULTS: f"{self._fault(lacking.needed)} is overlooked in the bake",
-            Lack.SAMPLES: f"it has {many} samples at the end of the bake",
-            Lack.PROOF: f"it has {many} requests, which a proof takes, at the end of the bake",
+            Lack.FAULTS: f"it overlooks {self._fault(lacking.needed)}"
+            f"{' in the bake' if lacking.held else ''}",
+            Lack.SAMPLES: f"it has {many} samples at the end of the bake{later}",
+            Lack.PROOF: f"it has {many} requests for a proof at the end of the bake{later}",
         }[lacking.what]
-        if not lacking.held:
-            hold = format_duration(self.policy.max_hold_of(self.step))
-            why += f", and not enough {hold} later" if lacking.what is not Lack.FAULTS else ""
-            why += f" and {hold} longer" if lacking.what is Lack.FAULTS else ""
-        ways = ", or ".join(_ways(lacking))
+        ways = ", or ".join(self._ways(lacking))
         return f"{why}; what helps: {ways}" if ways else why
 
+    def _ways(self, lacking: Lacking) -> Iterator[str]:
+        """Yield each way in which it could decide."""
+        if lacking.bake is not None:
+            yield f"a bake of {_length(lacking.bake)}"
+        if lacking.per_minute is not None:
+            yield f"{_figure(_up(lacking.per_minute))} requests a minute"
+        if lacking.probes is not None:
+            yield f"{_figure(_up(lacking.probes))} probes a minute on the canary"
+        if lacking.what is Lack.PROOF:
+            yield "`assurance: not_refuted`"
+        if lacking.what is Lack.SAMPLES:
+            yield f"a smaller `{'min' if isinstance(self._criterion, Traffic) else 'min_samples'}`"
 
-def _ways(lacking: Lacking) -> Iterator[str]:
-    """Yield each way in which it could decide."""
-    if lacking.bake is not None:
-        yield f"a bake of {_length(lacking.bake)}"
-    if lacking.per_minute is not None:
-        yield f"{_figure(_up(lacking.per_minute))} requests a minute"
-    if lacking.probes is not None:
-        yield f"{_figure(_up(lacking.probes))} probes a minute on the canary"
-    if lacking.what is Lack.PROOF:
-        yield "`assurance: not_refuted`"
-    if lacking.what is Lack.SAMPLES:
-        yield "a smaller `min_samples`"
+    def _held(self) -> str:
+        """Return the samples when the gate has held as long as it may."""
+        bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
+        return number_text(floor(self.power.samples * ((bake + hold) / bake)))
 
 
 def _length(minutes: int) -> str:
@@ -203,7 +230,11 @@ def _length(minutes: int) -> str:
 
 
 def _figure(value: float) -> str:
-    return number_text(round(value, 2 if value < 10 else 0))
+    return number_text(_rounded(value))
+
+
+def _rounded(value: float) -> float:
+    return round(value) if value >= 10 else float(f"{value:.2g}")
 
 
 def _up(value: float) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 
 WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
@@ -102,3 +102,78 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Des
     ended = desk.run("plan", desk.policy, "--live")
     assert "the next tick would: set handler to 100 %" in ended.out
     assert desk.weight == 10
+
+
+# --- what the gates can decide ------------------------------------------------------------------
+
+
+def test_a_plan_without_a_traffic_says_in_one_line_how_to_give_one(desk: Desk) -> None:
+    ended = desk.run("plan", desk.policy)
+    assert ended.out.endswith(
+        "\n  what the gates can decide: plan --live, or --requests-per-minute N\n"
+    )
+    assert "power" not in desk.run("plan", desk.policy, "--json").data
+
+
+@pytest.mark.parametrize("verb", ["plan", "validate"])
+def test_gates_are_told_for_a_given_traffic_offline(desk: Desk, verb: str) -> None:
+    ended = desk.run(verb, desk.policy, "--requests-per-minute", "600")
+    assert ended.status == Exit.DONE
+    assert "  gates at 600 requests a minute (given): " in ended.out
+    assert "   10 %  120 requests on the canary in 2m, 1 080 beside it\n" in ended.out
+    assert not desk.world.calls
+
+
+@pytest.mark.parametrize("verb", ["plan", "validate"])
+def test_a_gate_that_cannot_decide_is_a_warning_and_no_failure(desk: Desk, verb: str) -> None:
+    ended = desk.run(verb, desk.policy, "--requests-per-minute", "6")
+    assert ended.status == Exit.DONE
+    assert "warning: works cannot decide in this step: it has 1 of 50 samples" in ended.out
+
+
+def test_gates_are_there_as_json(desk: Desk) -> None:
+    asked = desk.policy, "--requests-per-minute", "600", "--json"
+    (file,) = desk.run("validate", *asked).data["files"]
+    power = desk.run("plan", *asked).data["power"]
+    assert power == file["power"]
+    assert [step["requests"] for step in power["steps"]] == [120, 1_200]
+
+
+def test_what_is_no_traffic_is_refused(desk: Desk) -> None:
+    for given in ("0", "-1", "nan", "inf", "many"):
+        ended = desk.run("validate", desk.policy, "--requests-per-minute", given)
+        assert ended.status == Exit.USAGE
+        assert "--requests-per-minute" in ended.err
+
+
+def test_a_wrong_policy_beside_a_sound_one_is_told_with_its_gates(desk: Desk, wrong: str) -> None:
+    ended = desk.run("validate", wrong, desk.policy, "--requests-per-minute", "600")
+    assert ended.status == Exit.USAGE
+    assert ended.out.count("gates at") == 1
+
+
+def test_a_live_plan_measures_the_traffic(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(120 * MINUTE)
+    ended = desk.run("plan", desk.policy, "--live")
+    assert ended.status == Exit.DONE
+    assert " requests a minute (requests of the last 24h, of the canary alone): " in ended.out
+    given = desk.run("plan", desk.policy, "--live", "--requests-per-minute", "7").out
+    assert "  gates at 7 requests a minute (given): " in given
+
+
+def test_a_live_plan_where_nothing_was_counted_says_so(desk: Desk) -> None:
+    ended = desk.run("plan", desk.policy, "--live")
+    assert ended.status == Exit.DONE
+    assert ended.out.endswith(
+        "  what the gates can decide: no metric of the policy counted a request in the last 24h; "
+        "give --requests-per-minute N\n"
+    )
+
+
+def test_a_live_plan_without_measurements_says_so(desk_in: MakeDesk) -> None:
+    outage = {"kind": "metrics_outage", "lasting": "1h", "how": "error"}
+    desk = desk_in(events=[outage])
+    ended = desk.run("plan", desk.policy, "--live")
+    assert ended.status == Exit.DONE
+    assert "  what the gates can decide: measurements cannot be read: " in ended.out

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.account import AT_100_BY_HAND, OTHERS, POLICY, Account
+from tests.e2e.account import AT_100_BY_HAND, OTHERS, SHIPPED, Account
 from tests.e2e.desk import HOUR, Desk
 from tests.e2e.table import ON_BOTH_STORES
 from tests.emulator import Emulator
 
 pytestmark = [pytest.mark.ministack, ON_BOTH_STORES]
 
-QUIET = POLICY.with_name("quiet-service.yaml")
+QUIET = SHIPPED.with_name("quiet-service.yaml")
 # Nothing was measured directly for weeks: a number (ms) stands where the shipped policy has a week.
 A_NUMBER = {
     "{frozen: direct, from: 2026-11-09T00:00:00Z, to: 2026-11-16T00:00:00Z}": "{fixed: 240}",

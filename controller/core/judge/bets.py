@@ -132,7 +132,10 @@ class Bettor:
         return [*bets, Bet(name, ratios, onset, self.caps[name])], after
 
     def _beside(self, seen: Window, control: Control, onset: float) -> tuple[list[Bet], Control]:
-        """Compare with the control of the same minute; what is usual there was seen before."""
+        """Compare with the control of the same minute; what is usual there was seen before.
+
+        What moves both paths cancels out, so how much the control varies by itself is no matter.
+        """
         pair = _pair(seen)
         usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
         ratios = exceedance.log_ratios(pair, usual)
@@ -140,16 +143,16 @@ class Bettor:
             _FADING * (control.requests + pair.control),
             _FADING * (control.slow + pair.control_slow),
         )
-        return [self._bet(ratios, onset, min(pair.requests, pair.control))], after
+        return [self._bet(ratios, onset, min(pair.requests, pair.control), 1.0)], after
 
     def _against_stored(self, seen: Window, onset: float) -> Bet:
         """Compare with what was measured before, which allows for its own doubt."""
         allowed = self.usual
         ratios = rate.log_ratios(seen.samples, seen.beyond, allowed, rate.effects(allowed))
-        return self._bet(ratios, onset, seen.samples)
-
-    def _bet(self, ratios: tuple[float, ...], onset: float, requests: float) -> Bet:
         known = 1.0 if self.baseline is None else self.baseline.dispersion
+        return self._bet(ratios, onset, seen.samples, known)
+
+    def _bet(self, ratios: tuple[float, ...], onset: float, requests: float, known: float) -> Bet:
         phi = dispersion.thinned(known, requests, _MOST)
         return Bet(self.name, ratios, onset, self.caps[self.name], phi)
 

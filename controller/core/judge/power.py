@@ -1,11 +1,11 @@
 """What a gate can decide with the traffic there is, asked before a start.
 
 The tests that judge a rollout are run on minutes as they would be (steady.py), so that this says
-what they would say. Chance makes it up to a third sooner, or half as long again.
+what they would say. The median of minutes that chance fills is within a factor of 1.5 of it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 from types import MappingProxyType
@@ -20,11 +20,12 @@ from controller.core.sequential.rate import requests_to_prove
 # What is asked for by name: shares of requests that fail, and increases of a latency.
 ERRORS = (0.002, 0.005, 0.01, 0.05, 0.2)
 INCREASES = (0.1, 0.5)
-# What lies between is looked for in steps of a twentieth, and more traffic in steps of a quarter.
-_FINER, _COARSER = 1.05, 1.25
+# What lies between is looked for in steps of a twentieth, what would help in steps of a quarter.
+_FINER, _SPARE = 1.05, 1.25
 _SMALLEST = 1e-4
 _EVERYTHING, _TENFOLD = 1.0, 9.0
 _MOST_TRAFFIC = 100_000.0
+_LONGEST_BAKE = 14 * 24 * 60  # minutes that a policy may ask for
 
 
 def power_of(
@@ -81,10 +82,12 @@ class _Step:
         power = self._faults(power, trial)
         return self._proof(power, criterion) if isinstance(criterion, SuccessRate) else power
 
-    def _rate(self, criterion: Criterion) -> float:
-        """Return the samples that a pass counts, a minute."""
-        flow = self._flow()
-        return min(flow) if is_beside(criterion) else flow.canary
+    def _rate(self, criterion: Criterion, times: float = 1) -> float:
+        """Return the samples that a pass counts, a minute, in so many times the traffic."""
+        flow = self._flow(times)
+        if not is_beside(criterion):
+            return flow.canary
+        return min(flow.compared() if criterion.sequential else flow)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
@@ -101,19 +104,21 @@ class _Step:
         """Return `power` with how soon faults are found."""
         allowed, everything, named = self._breaches(trial)
         named = [one for one in named if allowed < one]
-        found = list[Found]()
+        found, all_of_it = list[Found](), self._warm + self._bake + self._hold
         for effect in reversed(named):
-            missed = bool(found) and found[0].minutes is None  # a smaller one is never found sooner
-            found.insert(0, Found(effect, None if missed else self._delay(trial, effect)))
-        in_bake = self._warm + self._bake
-        overlooked = [one.effect for one in found if (one.minutes or inf) > in_bake]
-        smallest = self._smallest(trial, max([allowed, *overlooked]), everything)
+            # A smaller one than one that is never found is never found either.
+            missed = bool(found) and found[0].minutes is None
+            after = None if missed else trial.delay(self._flow(), effect, all_of_it)
+            found.insert(0, Found(effect, after))
+        largest = found[-1] if found else Found(everything, None)
+        late = [one.effect for one in found if (one.minutes or inf) > self._warm + self._bake]
+        effects = _ladder(max(allowed, _SMALLEST, *late), everything, _FINER)
+        smallest = _first(effects, lambda one: self._finds(trial, one))
         power = replace(power, found=tuple(found), smallest=smallest)
-        largest = named[-1] if named else everything
-        if smallest is not None and smallest <= largest:
+        if smallest is not None and smallest <= largest.effect:
             return power
-        after = found[-1].minutes if found else None
-        return replace(power, lacking=(self._blind(trial, largest, after), *power.lacking))
+        blind = self._blind(trial, largest.effect, largest.minutes)
+        return replace(power, lacking=(blind, *power.lacking))
 
     def _breaches(self, trial: Trial) -> tuple[float, float, list[float]]:
         """Return the effect that is still allowed, the largest one, and those that have a name."""
@@ -128,31 +133,21 @@ class _Step:
             case one:
                 return _allowed_share(one), _EVERYTHING, [*ERRORS]
 
-    def _delay(self, trial: Trial, effect: float) -> int | None:
-        return trial.delay(self._flow(), effect, self._warm + self._bake + self._hold)
-
-    def _smallest(self, trial: Trial, above: float, most: float) -> float | None:
-        """Return the smallest effect above `above` that is found within the bake."""
-        effects, within = _ladder(max(above, _SMALLEST), most, _FINER), self._warm + self._bake
-        place = bisect_left(
-            effects, True, key=lambda one: trial.delay(self._flow(), one, within) is not None
-        )
-        return effects[place] if place < len(effects) else None
+    def _finds(self, trial: Trial, effect: float, times: float = 1) -> bool:
+        """Tell whether `effect` is found within the bake, in so many times the traffic."""
+        return trial.delay(self._flow(times), effect, self._warm + self._bake) is not None
 
     def _blind(self, trial: Trial, effect: float, after: int | None) -> Lacking:
-        """Return what would make `effect` be found within the bake."""
-        many, within = _ladder(1, _MOST_TRAFFIC, _COARSER), self._warm + self._bake
-        place = bisect_left(
-            many, True, key=lambda one: trial.delay(self._flow(one), effect, within) is not None
-        )
-        times = many[place] if place < len(many) else None
+        """Return what would make `effect` be found within the bake, with a quarter to spare."""
+        many = _ladder(1, _MOST_TRAFFIC, _SPARE)
+        times = _first(many, lambda one: self._finds(trial, effect, one / _SPARE))
         paired = is_beside(trial.bettor.criterion)  # probes of one path alone compare with nothing
         return Lacking(
             Lack.FAULTS,
             effect,
-            bake=None if after is None else after - self._warm,
+            bake=None if after is None else _bake((after - self._warm) * _SPARE),
             per_minute=None if times is None else times * self.per_minute,
-            probes=self._flow(times - 1).canary if times and not paired else None,
+            probes=None if times is None or paired else self._flow(times - 1).canary,
             held=after is not None,
         )
 
@@ -172,19 +167,23 @@ class _Step:
         if rate * self._bake >= needed:
             return
         wanted = needed / self._bake
-        by_canary = not is_beside(criterion) or flow.control >= wanted
+        more = flow.canary < wanted and (not is_beside(criterion) or flow.control >= wanted)
         yield Lacking(
             what,
             needed,
-            bake=ceil(needed / rate) if rate else None,
-            per_minute=self._in_all(needed, criterion) if rate else None,
-            probes=wanted - flow.canary if by_canary else None,
+            bake=_bake(needed / rate) if rate else None,
+            per_minute=self._in_all(needed, criterion),
+            probes=wanted - flow.canary if more else None,
             held=rate * (self._bake + self._hold) >= needed,
         )
 
-    def _in_all(self, needed: float, criterion: Criterion) -> float:
+    def _in_all(self, needed: float, criterion: Criterion) -> float | None:
         """Return the requests a minute, of both paths, of which the bake has as many as needed."""
-        return self.per_minute * needed / (self._rate(criterion) * self._bake)
+        if not is_beside(criterion):
+            return self.per_minute * needed / (self._rate(criterion) * self._bake)
+        many = _ladder(1, _MOST_TRAFFIC, _FINER)
+        times = _first(many, lambda one: self._rate(criterion, one) * self._bake >= needed)
+        return None if times is None else times * self.per_minute
 
 
 def _allowed_share(criterion: Criterion) -> float:
@@ -196,6 +195,17 @@ def _allowed_share(criterion: Criterion) -> float:
             return most
         case _:
             return 0.0
+
+
+def _bake(needed: float) -> int | None:
+    """Return the whole minutes of a bake of `needed` minutes; None where that is too long."""
+    return ceil(needed) if needed <= _LONGEST_BAKE else None
+
+
+def _first(values: Sequence[float], works: Callable[[float], bool]) -> float | None:
+    """Return the first of `values` that works, as all after it do; None when none does."""
+    place = bisect_left(values, True, key=works)
+    return values[place] if place < len(values) else None
 
 
 def _ladder(low: float, most: float, factor: float) -> list[float]:

@@ -7,7 +7,7 @@ then. Half a failure in each of two minutes would slip under the cap that holds 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, log
+from math import ceil, expm1, log
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -34,6 +34,15 @@ class Flow(NamedTuple):
     def at(cls, weight: int, per_minute: float) -> "Flow":
         """Return how `per_minute` requests are parted at `weight` percent."""
         return cls(per_minute * weight / 100, per_minute * (100 - weight) / 100)
+
+    @property
+    def met(self) -> float:
+        """The share of minutes in which both paths have a request: Poisson."""
+        return expm1(-self.canary) * expm1(-self.control)
+
+    def compared(self) -> "Flow":
+        """Return the requests a minute that come in a minute in which both paths have one."""
+        return Flow(-self.canary * expm1(-self.control), -self.control * expm1(-self.canary))
 
 
 def is_beside(criterion: Criterion) -> bool:
@@ -71,14 +80,17 @@ class Trial:
     def _minutes(self, flow: Flow, effect: float, within: int) -> Iterator[tuple[int, Window]]:
         """Yield the begin of each minute that has data, and what it shows."""
         hit, usual = self._shares(effect)
-        paired = is_beside(self.bettor.criterion)
+        met = 1.0
+        if is_beside(self.bettor.criterion):
+            met, flow = flow.met, flow.compared()
         before = (0, 0, 0, 0)
         for number in range(1, within + 1):
-            canary, control = _whole(flow.canary * number), _whole(flow.control * number)
+            passed = int(number * met + 0.5) / met if met else 0.0
+            canary, control = _whole(flow.canary * passed), _whole(flow.control * passed)
             after = canary, _whole(canary * hit), control, _whole(control * usual)
             own, bad, other, slow = (new - old for new, old in zip(after, before, strict=True))
             before = after
-            if own and (other or not paired):
+            if own:
                 seen = Window(own, bad, bad, False, other, slow, beyond=bad)
                 yield (number - 1) * MINUTE_S, seen
 

@@ -3,7 +3,7 @@
 Percentiles cannot be added up, and hide how sure they are; counts above a limit can, and do not.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import NamedTuple
@@ -58,18 +58,24 @@ def above(limit: float, percentiles: Mapping[float, float]) -> float | None:
     """Return the share of requests slower than `limit`, between `percentiles` (0..1 -> value).
 
     Straight lines of the log of the latency against the logit of the share; outside the known
-    percentiles the nearest line goes on. None with fewer than two distinct values above zero.
+    percentiles the nearest line goes on. Where several percentiles are one value, all of their
+    requests take as long as that. None with fewer than two distinct values above zero.
     """
-    points = sorted(
-        (log(value), log((1 - share) / share))
-        for share, value in percentiles.items()
-        if value > 0 and 0 < share < 1
-    )
-    points = [one for index, one in enumerate(points) if not index or one[0] > points[index - 1][0]]
-    if len(points) < 2 or limit <= 0:
+    found: dict[float, list[float]] = {}
+    for share, value in percentiles.items():
+        if value > 0 and 0 < share < 1:
+            found.setdefault(log(value), []).append(log((1 - share) / share))
+    places = sorted(found)
+    if len(places) < 2 or limit <= 0:
         return None
     where = log(limit)
-    right = min(max(bisect_left(points, (where,)), 1), len(points) - 1)
-    (low, first), (high, second) = points[right - 1], points[right]
-    logit = first + (second - first) * (where - low) / (high - low)
+    right = min(max(bisect_right(places, where), 1), len(places) - 1)
+    low, high = places[right - 1], places[right]
+    first, last = min(found[low]), max(found[high])
+    slope = (last - first) / (high - low)
+    logit = first + slope * (where - low) if where < high else min(found[high])
+    if where > high:
+        logit += slope * (where - high)
+    elif where < low:
+        logit = max(found[low]) + slope * (where - low)
     return 1 / (1 + exp(-max(-700.0, min(700.0, logit))))

@@ -149,6 +149,17 @@ def test_an_answer_that_comes_late_counts_as_if_it_had_come_at_once() -> None:
     assert minutes(series, waited).folded(end) == minutes(series).folded(end)
 
 
+def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -> None:
+    """More failures than requests."""
+    requests, end = key("requests", "Sum", 60), 40 * MINUTE_S
+    odd = failing({30: 2.0})
+    points = {at: many for at, many in odd[requests].points.items() if at != 30 * MINUTE_S}
+    silent = {**odd, requests: Series(points)}
+    tests = ("rate/breaker", "rate/objective")
+    told, untold = (minutes(one).folded(end).capitals for one in (odd, silent))
+    assert [told[one] for one in tests] == [untold[one] for one in tests]
+
+
 # --- over steps -----------------------------------------------------------------------------------
 
 

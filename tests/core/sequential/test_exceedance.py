@@ -107,3 +107,18 @@ def test_three_times_the_latency_is_certain_within_three_minutes_of_six_requests
     for _ in range(3):
         total += max(log_ratios(Pair(6, 5, 54, 3), 0.05))
     assert total > log(1_000)
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"),
+    [
+        pytest.param(299.9, 0.1, id="just below what the slowest tenth takes"),
+        pytest.param(300, 0.01, id="what the slowest tenth takes, but for one in a hundred"),
+        pytest.param(110, 0.5, id="a percentile by itself"),
+    ],
+)
+def test_many_requests_that_take_equally_long_are_above_every_limit_below_that(
+    limit: float, share: float
+) -> None:
+    known = {0.5: 110.0, 0.9: 300.0, 0.95: 300.0, 0.99: 300.0}
+    assert above(limit, known) == pytest.approx(share, rel=0.01)

@@ -16,7 +16,7 @@ BUDGET = 0.01
 TESTS = (trial.Test("a", 0.5, 100.0), trial.Test("b", 0.3, 100.0), trial.Test("c", 0.2, 100.0))
 
 RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
-MINUTES = st.lists(RATIOS, max_size=30)
+MINUTES = st.lists(RATIOS, max_size=15)
 
 
 def minute_of(fold: Fold, ratios: Mapping[str, float], onset: float = 0.05) -> Fold:
