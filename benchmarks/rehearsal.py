@@ -2,10 +2,11 @@
 
     python benchmarks/rehearsal.py [--runs 5] [--json]
 
-Runs the shipped policy through its 26 hours, one tick a minute, as whole processes, in turn with a
-floor: a process that only imports what every tick imports (boto3, pydantic, structlog). The ratio
-is taken pair by pair, so it holds when the machine's speed drifts. Ends with 1 when the median
-rehearsal takes longer than its budget.
+Runs two shipped policies through their 26 hours, one tick a minute, as whole processes, by turns
+with a floor: a process that only imports what every tick imports (boto3, pydantic, structlog). One
+is judged window by window, the other by evidence that adds up: every tick folds the last hour
+again. The ratio is taken pair by pair, so it holds when the machine's speed drifts. Ends with 1
+when a median rehearsal takes longer than its budget.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from controller import events
 from controller.bootstrap import rehearsal
@@ -23,9 +25,8 @@ from controller.loader import load
 from controller.rehearsal import rehearse
 
 ROOT = Path(__file__).resolve().parents[1]
-POLICY = ROOT / "policies" / "execution-api.yaml"
-BUDGET_S = 3.0
-_ARGUMENTS = ["rehearse", str(POLICY), "--scenario", "healthy", "--json"]
+# How long each may take.
+BUDGETS_S = {"gateway-metrics-only": 3.0, "execution-api": 7.0}
 _FLOOR = "import boto3, pydantic, structlog, tenacity, click"
 
 
@@ -36,21 +37,27 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     events.silence()
-    pairs = [
-        (_timed("-m", "controller", *_ARGUMENTS), _timed("-c", _FLOOR)) for _ in range(options.runs)
-    ]
-    figures = {
+    found = {name: _figures(name, options.runs) for name in BUDGETS_S}
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        for name, figures in found.items():
+            print(name)
+            print("\n".join(f"  {key:26} {value}" for key, value in figures.items()))
+    return 0 if all(one["rehearsal_s"] <= one["budget_s"] for one in found.values()) else 1
+
+
+def _figures(name: str, runs: int) -> dict[str, Any]:
+    policy = ROOT / "policies" / f"{name}.yaml"
+    arguments = ("-m", "controller", "rehearse", str(policy), "--scenario", "healthy", "--json")
+    pairs = [(_timed(*arguments), _timed("-c", _FLOOR)) for _ in range(runs)]
+    return {
         "rehearsal_s": round(statistics.median(own for own, _ in pairs), 2),
         "floor_s": round(statistics.median(floor for _, floor in pairs), 2),
         "ratio": round(statistics.median(own / floor for own, floor in pairs), 2),
-        "budget_s": BUDGET_S,
-        **_whole(),
+        "budget_s": BUDGETS_S[name],
+        **_whole(policy),
     }
-    if options.json:
-        print(json.dumps(figures, indent=2))
-    else:
-        print("\n".join(f"{name:28} {value}" for name, value in figures.items()))
-    return 0 if figures["rehearsal_s"] <= BUDGET_S else 1
 
 
 def _timed(*arguments: str) -> float:
@@ -59,9 +66,9 @@ def _timed(*arguments: str) -> float:
     return time.perf_counter() - begin
 
 
-def _whole() -> dict[str, object]:
+def _whole(policy: Path) -> dict[str, object]:
     """Count the ticks of a whole rehearsal, and its AWS calls."""
-    with rehearsal(load(POLICY), "healthy", 1) as stage:
+    with rehearsal(load(policy), "healthy", 1) as stage:
         outcome = rehearse(
             stage.runner,
             stage.world,

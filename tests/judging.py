@@ -71,8 +71,8 @@ def placed(
 ) -> list[Bet]:
     """Return what criterion `name` bets in a minute of the first step."""
     stretch = Stretch(0, 0, int(policy.warmup.total_seconds()))
-    bettor = bettors(policy, 0, BASELINES)[name]
-    return bettor.bets(window, control or Control(), stretch, minute * MINUTE_S)[0]
+    fold = Fold(controls={} if control is None else {name: control})
+    return bettors(policy, 0, BASELINES)[name].bets(window, fold, stretch, minute * MINUTE_S)[0]
 
 
 def after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
@@ -102,8 +102,7 @@ def _folds(
         all_bets: list[Bet] = []
         controls: dict[str, Control] = {}
         for name, window in windows.items():
-            known = fold.controls.get(name, Control())
-            one, controls[name] = players[name].bets(window, known, stretch, minute * MINUTE_S)
+            one, controls[name] = players[name].bets(window, fold, stretch, minute * MINUTE_S)
             all_bets += one
         fold = folded(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
         yield fold

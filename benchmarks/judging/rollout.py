@@ -75,14 +75,13 @@ class _Rollout:
 
     def __init__(self, world: World) -> None:
         self._world, self._fold = world, Fold()
-        self._baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
         self._minute = self._failed = 0
 
     def enter(self, step: int) -> None:
         """Begin step number `step`."""
         begin = self._minute * MINUTE_S
         self._stretch = Stretch(step, begin, begin)
-        self._players = bettors(POLICY, step, self._baselines)
+        self._players = bettors(POLICY, step, self._world.baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
 
     def rejects(self) -> bool:
@@ -133,12 +132,12 @@ def after(
     bets: list[Bet] = []
     controls: dict[str, Control] = {}
     for name, one in players.items():
-        seen, known = windows[name], fold.controls.get(name, _NO_CONTROL)
+        seen = windows[name]
         if seen is None:
             continue
-        placed, control = one.bets(seen, known, stretch, minute)
+        placed, control = one.bets(seen, fold, stretch, minute)
         bets += placed
-        if control is not known:
+        if control != _NO_CONTROL or name in fold.controls:
             controls[name] = control
     return folded(fold, minute + MINUTE_S, bets, controls, _TESTS)
 

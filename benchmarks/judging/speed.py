@@ -8,7 +8,6 @@ from time import process_time
 from timeit import repeat
 from typing import Final
 
-from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
@@ -57,7 +56,7 @@ def update_us() -> float:
 def fold_ms() -> float:
     """Return the time of folding the minutes of all steps; they fold as they do in a rollout."""
     world = World(Random(1), Release(rpm=600))
-    baselines = dict.fromkeys((policy.BESIDE, policy.STORED), world.baseline)
+    baselines = world.baselines
     stretches, seen = [], []
     for number, step in enumerate(POLICY.steps):
         begin = len(seen) * MINUTE_S

@@ -4,8 +4,8 @@ Requests are Poisson; failures, and requests slower than a limit, binomial. Late
 its exact share above a limit is drawn from, and no latency by itself.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import erfc, exp, log, pi, sin, sqrt
 from random import Random
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from benchmarks.judging import policy
 from controller.core.judge.queries import slow_limits
 from controller.core.judge.slow import Limits
 from controller.core.measured import FrozenValue
-from controller.core.sequential.dispersion import dispersion
+from controller.core.sequential.dispersion import dispersion, local_dispersion
 from controller.simulation.draws import binomial, poisson
 
 DAY = 24 * 60
@@ -75,8 +75,8 @@ class World:
     def __init__(self, rng: Random, release: Release) -> None:
         self._rng, self._release = rng, release
         self._noise = _Noise(rng, noisy=release.noisy)
-        self.baseline = self._before()
-        self.limits = _limits(self.baseline)
+        self.baselines = self._before()
+        self.limits = _limits(self.baselines)
         self._minute = 0
         self._burst_left = 0
         self._outage_from = rng.randrange(110) if release.outage else -DAY
@@ -128,8 +128,8 @@ class World:
         self._burst_left -= 1
         return _BURST_ERRORS
 
-    def _before(self) -> FrozenValue:
-        """Return what the stable path showed in the day before."""
+    def _before(self) -> dict[str, FrozenValue]:
+        """Return what the stable path showed in the day before, by what compares with it."""
         rng, seen = self._rng, []
         for begin in range(-DAY, 0, _BLOCK):
             level = self._noise.block(begin)
@@ -140,7 +140,11 @@ class World:
         value = sum(requests * p95 for requests, _, p95 in seen) / samples
         blocks = [(one, binomial(rng, one, _above(value, level))) for one, level, _ in seen]
         share = sum(slow for _, slow in blocks) / samples
-        return FrozenValue(value, samples, -DAY * 60, 0, share, dispersion(blocks))
+        known = FrozenValue(value, samples, -DAY * 60, 0, share)
+        return {
+            policy.BESIDE: replace(known, dispersion=local_dispersion(blocks)),
+            policy.STORED: replace(known, dispersion=dispersion(blocks)),
+        }
 
 
 class _Noise:
@@ -178,10 +182,10 @@ class _Noise:
         return rho * before + self._rng.gauss(0.0, spread * sqrt(1 - rho * rho))
 
 
-def _limits(baseline: FrozenValue) -> Limits:
-    """Return what slow means to both criteria that compare: they read one baseline."""
+def _limits(baselines: Mapping[str, FrozenValue]) -> Limits:
+    """Return what slow means to both criteria that compare: they read the same day."""
     beside, stored = (
-        slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baseline)
+        slow_limits(policy.POLICY.criteria[name], policy.POLICY.metrics, baselines[name])
         for name in (policy.BESIDE, policy.STORED)
     )
     assert beside is not None

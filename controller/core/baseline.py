@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.core.judge.queries import query
-from controller.core.judge.slow import PERCENTILES, SAMPLES
+from controller.core.judge.slow import SAMPLES, percentiles_of
 from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
-from controller.core.sequential.dispersion import dispersion
+from controller.core.sequential.dispersion import LEAST_BLOCKS, dispersion, local_dispersion
 from controller.core.sequential.exceedance import above
 from controller.core.units import ceil_to, floor_to
 from controller.errors import MetricsError
@@ -42,6 +42,11 @@ class Wanted:
     min_samples: int
     text: str
     beside: bool
+
+    @property
+    def blocks(self) -> int:
+        """How many datapoints the window has to have at least."""
+        return LEAST_BLOCKS if self.spread else 1
 
     @property
     def queries(self) -> tuple[Query, ...]:
@@ -73,7 +78,7 @@ def wanted(policy: Policy, now: datetime, step: int = 0) -> Iterator[Wanted]:
         if baseline.over is not None and last > end.timestamp():
             begin, last = begin - period_s, last - period_s  # the newest period is not over yet
         metric = policy.metrics[name_of_metric]
-        wanted = PERCENTILES.items() if criterion.sequential else ()
+        wanted = percentiles_of(metric).items() if criterion.sequential else ()
         yield Wanted(
             criterion=name,
             value=query(metric, metric.statistic, period_s),
@@ -103,7 +108,9 @@ def _stable(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | None:
 
 
 def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | None:
-    """Return the sample-weighted mean of the window's values; None without any datapoint.
+    """Return the sample-weighted mean of the window's values; None with too few datapoints.
+
+    One will do, but for the sequential judge, which learns from them how much they vary.
 
     For percentiles this is an approximation: those of several periods cannot be combined exactly.
     Raises MetricsError when a series was not answered in full: half a baseline is none.
@@ -114,15 +121,17 @@ def frozen_value(want: Wanted, series: Mapping[Query, Series]) -> FrozenValue | 
     values, counts = series[want.value].points, series[want.samples].points
     inside = [at for at in values if want.span.start <= at < want.span.end and counts.get(at)]
     samples = sum(counts[at] for at in inside)
-    if not samples:
+    if not samples or len(inside) < want.blocks:
         return None
     mean = sum(values[at] * counts[at] for at in inside) / samples
     value = FrozenValue(mean, samples, want.span.start, want.span.end)
     if not want.spread:
         return value
     blocks = [(counts[at], counts[at] * _slower(want, series, at, mean)) for at in inside]
-    share = sum(slow for _, slow in blocks) / samples
-    return replace(value, share=share, dispersion=dispersion(blocks))
+    # A p99.5 that keeps its limit leaves 0.5 % above it, whatever the mean of many p99.5 does.
+    share = max(sum(slow for _, slow in blocks) / samples, 1 - want.spread[want.value])
+    varied = local_dispersion(blocks) if want.beside else dispersion(blocks)
+    return replace(value, share=share, dispersion=varied)
 
 
 def _slower(want: Wanted, series: Mapping[Query, Series], at: int, limit: float) -> float:

@@ -66,7 +66,8 @@ def sealed(rollout: Rollout, seen: Observation, now: datetime) -> Seal | None:
     evidence = evidence_of(rollout, seen, now)
     if evidence is None:
         return None
-    last = rollout.sealed_at or at(evidence.start)
+    first = evidence.stretches[0].begin if evidence.stretches else evidence.start
+    last = rollout.sealed_at or at(first)
     if now - last < SEAL_EVERY:
         return None
     return Seal(seal(evidence, now), seal_fold(evidence, now))
@@ -108,18 +109,21 @@ def _seals(before: Rollout, after: Rollout) -> bool:
 def _sealed_until(rollout: Rollout) -> dict[str, int]:
     """Return until when each series is sealed, by the criterion that is furthest with it.
 
-    What adds up is sealed for all of them at once, across steps.
+    What adds up is sealed for all of them at once, across steps: from there on, or from where a
+    tally of the step has sealed more.
     """
     ends: dict[str, int] = {}
+    tallied: dict[str, int] = {}
     metrics, start = rollout.policy.metrics, rollout.judged_from or 0
     for name, criterion in rollout.policy.gate(rollout.step).items():
         through = rollout.tallies[name].through if name in rollout.tallies else 0
         for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name)):
             ends[key] = max(ends.get(key, start), through)
+            tallied[key] = max(tallied.get(key, 0), through)
     stretches = stretches_of(rollout)
     for one in stretches:
         through = max(stretches[0].begin, rollout.fold.through)
-        ends |= dict.fromkeys(_weighed(rollout, one), through)
+        ends |= {key: max(tallied.get(key, 0), through) for key in _weighed(rollout, one)}
     return ends
 
 

@@ -23,14 +23,13 @@ class FrozenValue:
 class Stretch:
     """A stretch of whole minutes in which one step's weight was in force, in unix seconds.
 
-    judged_from: end of its warm-up. end: 0 while it lasts. again: its step had one before.
+    judged_from: end of its warm-up. end: 0 while it lasts.
     """
 
     step: int
     begin: int
     judged_from: int
     end: int = 0
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

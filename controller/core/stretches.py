@@ -34,8 +34,7 @@ def _open(rollout: Rollout) -> Stretch | None:
     begin, judged_from = rollout.seen_from, rollout.judged_from
     if begin is None or judged_from is None:
         return None
-    again = any(one.step == rollout.step for one in rollout.stretches)
-    return Stretch(rollout.step, begin, judged_from, again=again)
+    return Stretch(rollout.step, begin, judged_from)
 
 
 def _sealed(stretch: Stretch, rollout: Rollout) -> bool:

@@ -51,8 +51,8 @@ def _unfit(want: Wanted, value: FrozenValue | None) -> str | None:
     window = f"{clock_text(at(want.span.start))} to {clock_text(at(want.span.end))}"
     if value is None:
         return (
-            f"{want.text} has no data from {window}; measure the stable path, or give a known "
-            "value: baseline: {fixed: ...}"
+            f"{want.text} has {_lack(want)} from {window}; {_more(want)}, or give a known value: "
+            "baseline: {fixed: ...}"
         )
     if value.samples < want.min_samples:
         seen, needed = number_text(value.samples), number_text(want.min_samples)
@@ -61,6 +61,16 @@ def _unfit(want: Wanted, value: FrozenValue | None) -> str | None:
             "or give a known value: baseline: {fixed: ...}"
         )
     return None
+
+
+def _lack(want: Wanted) -> str:
+    if want.blocks == 1:
+        return "no data"
+    return f"data of fewer than {want.blocks} stretches of {want.value.period_s // 60} minutes"
+
+
+def _more(want: Wanted) -> str:
+    return "measure the stable path" if want.blocks == 1 else "take more of the stable path"
 
 
 def _overlap(runner: Runner, reading: Reading, want: Wanted) -> str | None:

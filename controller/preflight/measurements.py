@@ -46,7 +46,11 @@ def measurement_refusals(
             f"fails already, {when}: {sentence}"
             for name, begin in begins.items()
             for sentence in _failing(
-                policy, name, series, Stretch(step, begin, begin, closed), weight
+                policy,
+                name,
+                series,
+                Stretch(_gated_by(policy, name, step), begin, begin, closed),
+                weight,
             )
         ),
     ]
@@ -59,6 +63,12 @@ def _look_back_s(criterion: Criterion) -> int:
         # One window more, because the first may have begun before the look.
         length = max(length, (criterion.failure_limit + 1) * criterion.over)
     return int(length.total_seconds())
+
+
+def _gated_by(policy: Policy, name: str, first: int) -> int:
+    """Return the first step from `first` on that criterion `name` gates; without any, `first`."""
+    steps = range(first, len(policy.steps))
+    return next((step for step in steps if name in policy.gate(step)), first)
 
 
 def _failing(

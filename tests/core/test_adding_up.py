@@ -1,11 +1,12 @@
 """Evidence that adds up, tick by tick: over steps, in the warm-up, and however often one looks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.core.asked import Ask, Verb, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
@@ -27,7 +28,7 @@ def policy(**works: Any) -> Policy:
     return Policy.model_validate({**LADDER, "criteria": {"works": criterion}})
 
 
-def minutes(*requests_and_errors: tuple[int, int, int]) -> Mapping[str, Series]:
+def minutes(*requests_and_errors: tuple[int, int, int | None]) -> Mapping[str, Series]:
     """Return the series of stretches that begin at noon: minutes, requests and errors of each."""
     requests = [one for many, one, _ in requests_and_errors for _ in range(many)]
     errors = [one for many, _, one in requests_and_errors for _ in range(many)]
@@ -39,14 +40,14 @@ def ticks(
 ) -> tuple[Rollout, list[Decision]]:
     """Return `rollout` after ticks from `first` to `until` minutes after noon, and all decisions.
 
-    The target follows at once.
+    The target follows at once. Nothing is looked at after the phase has changed.
     """
-    decisions = []
+    decisions, phase = [], rollout.phase
     for minute in range(first, until + 1, every):
         seen = Observation(reads(rollout.weight), series)
         decisions.append(decide(rollout, seen, NOON + minute * MINUTE))
         rollout = decisions[-1].rollout
-        if rollout.phase is not Phase.PROGRESSING:
+        if rollout.phase is not phase:
             break
     return rollout, decisions
 
@@ -141,10 +142,10 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
             id="a canary that fell silent",
         ),
         pytest.param(
-            minutes((15, 400, 401)), Label.BAD_DATA,
+            minutes((11, 400, None), (1, 400, 0)), Label.BAD_DATA,
             "works cannot be judged: counts and requests contradict each other, or one of them is "
             "missing.",
-            id="more failures than requests",
+            id="many minutes whose failures nobody counted, and a good one",
         ),
     ],
 )  # fmt: skip
@@ -182,3 +183,117 @@ def test_evidence_of_another_version_is_not_gone_on_with() -> None:
     later = evidence_of(replace(AT_10, fold=replace(known, version=0)), seen, NOON + 31 * MINUTE)
     assert later is not None
     assert later.fold.peak == 1
+
+
+# --- when a fault begins ------------------------------------------------------------------------
+
+
+def asked_for(rollout: Rollout, verb: Verb, minute: int) -> Rollout:
+    seen = Observation(reads(rollout.weight), {})
+    return asked(rollout, Ask(verb, "lunch"), seen, NOON + minute * MINUTE).rollout
+
+
+def on_pause() -> Rollout:
+    return asked_for(AT_10, Verb.PAUSE, 5)
+
+
+def on_hold() -> Rollout:
+    """Return a rollout whose gate waits for more requests than there are."""
+    patient = policy(min_samples=1_000_000).model_copy(update={"max_hold": 2 * DAY * MINUTE})
+    return at_weight(10, policy=patient)
+
+
+DAY = 24 * 60
+
+
+@pytest.mark.parametrize("waiting", [on_pause, on_hold], ids=["a pause", "a hold"])
+@pytest.mark.parametrize("healthy", [30, 120, DAY])
+def test_a_total_outage_is_found_within_twenty_minutes_however_long_it_went_well(
+    waiting: Callable[[], Rollout], healthy: int
+) -> None:
+    """Of a ladder that was to take fifty minutes."""
+    rollout, series = waiting(), minutes((healthy, 100, 0), (60, 100, 100))
+    rollout, _ = ticks(rollout, series, until=healthy, every=15, first=15)
+    assert rollout.phase is not Phase.ROLLING_BACK
+    rollout, decisions = ticks(rollout, series, until=healthy + 60, first=healthy + 1)
+    assert rollout.reason is Reason.GATE_FAILED
+    assert len(decisions) <= 20
+
+
+def found_at_50(paused: int) -> int:
+    """Return after how many minutes a fault of the second step is found.
+
+    paused: for how long the first one was, by hand.
+    """
+    well = minutes((paused + 60, 100, 0))
+    rollout, _ = ticks(AT_10, well, until=5)
+    if paused:
+        rollout = asked_for(rollout, Verb.PAUSE, 5)
+        rollout, _ = ticks(rollout, well, until=paused + 5, every=20, first=20)
+        rollout = asked_for(rollout, Verb.RESUME, paused + 5)
+    _, decisions = ticks(rollout, well, until=paused + 30, first=paused + 6)
+    rollout = next(one.rollout for one in decisions if one.rollout.step and one.rollout.settled)
+    begun = int((rollout.updated - NOON) / MINUTE)
+    sick = minutes((begun, 100, 0), (60, 100, 6))
+    rollout, decisions = ticks(rollout, sick, until=begun + 60, first=begun + 1)
+    assert rollout.reason is Reason.GATE_FAILED
+    return len(decisions)
+
+
+def test_a_pause_of_a_day_takes_nothing_from_the_steps_to_come() -> None:
+    assert found_at_50(paused=DAY) <= found_at_50(paused=0) + 1
+
+
+@pytest.mark.parametrize("silent", [1, 3, 10])
+def test_a_step_begins_with_its_first_minute_that_has_data(silent: int) -> None:
+    """A fault from then on is found as soon as one from a first minute with data."""
+    rollout = at_weight(100, policy=policy().model_copy(update={"warmup": 0 * MINUTE}))
+
+    def found(before: int) -> int:
+        series = minutes((before, 0, 0), (60, 100, 4))
+        after, decisions = ticks(rollout, series, until=60)
+        assert after.reason is Reason.GATE_FAILED
+        return len(decisions)
+
+    assert found(silent) - silent == found(0)
+
+
+# --- odd counts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failed", [100, 101, 160])
+def test_an_outage_is_one_also_where_a_request_fails_twice(failed: int) -> None:
+    """Failures are added up over metrics that may overlap."""
+    rollout, decisions = ticks(AT_10, minutes((30, 100, failed)), until=10)
+    assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
+    assert "200 of 200 requests failed (100%)" in the_failure(rollout).sentence
+
+
+BESIDE = {"total": "stable", "failures": ["stable_errors"]}
+GAPS = [
+    pytest.param(0, id="whose counts are all there"),
+    *(pytest.param(gap, id=f"without every {gap}th count") for gap in (5, 10, 15, 16)),
+]
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> None:
+    """Where 6 % fail and 1 % may it takes half an hour, and one more for each count that lacks."""
+    metrics = {
+        **LADDER["metrics"],
+        "stable": {**LADDER["metrics"]["requests"], "name": "Stable"},
+        "stable_errors": {**LADDER["metrics"]["errors"], "name": "StableErrors"},
+    }
+    criterion = {**WORKS, "judge": "sequential", "control": BESIDE}
+    judged = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": {"works": criterion}})
+    lost = [bool(gap) and minute % gap == gap - 1 for minute in range(60)]
+    series = {
+        **minutes((60, 600, 36)),
+        "stable:Sum@60": points([None if one else 600 for one in lost]),
+        "stable_errors:Sum@60": points([None if one else 36 for one in lost]),
+    }
+    rollout = at_weight(100, policy=judged)
+    before, _ = ticks(rollout, series, until=15)
+    after, decisions = ticks(rollout, series, until=40)
+    assert (before.phase, after.reason) == (Phase.PROGRESSING, Reason.GATE_FAILED)
+    assert len(decisions) <= 30 + lost[:30].count(True)

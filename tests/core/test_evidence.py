@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.decide import decide
 from controller.core.evidence import evidence_of, kept, sealed, whole
 from controller.core.findings import Label
 from controller.core.history import series_data
@@ -18,9 +19,9 @@ from controller.core.judge.tally import given_up
 from controller.core.measured import Run, Tally
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Intent, Phase, Rollout
 from controller.core.units import MINUTE_S, at
-from tests.ladder import AT_10, AT_100, GONE, RAISING, THIN, tick
+from tests.ladder import AT_10, AT_100, GONE, RAISING, THIN, at_weight, tick
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
 
 START = int(NOON.timestamp())
@@ -394,3 +395,29 @@ def test_the_minute_that_is_still_open_is_read() -> None:
     evidence = evidence_of(AT_100, Observation(reads(100), THIN), now)
     assert evidence is not None
     assert evidence.open_end == needs(AT_100, now).span.end == START + 31 * MINUTE_S
+
+
+# --- over many short steps ----------------------------------------------------------------------
+
+WEIGHED = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
+SHORT_STEPS = [{"weight": weight, "bake": "45m"} for weight in range(5, 100, 5)]
+
+
+def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
+    """So no tick reads more than two hours, however many steps there were."""
+    steps = [*SHORT_STEPS, {"weight": 100, "bake": "24h"}]
+    first = Intent(5, 0, "token-0", NOON)
+    policy = a_policy(criteria={"works": WEIGHED}, steps=steps)
+    rollout = at_weight(10, policy=policy, intent=first, peak=5)
+    measured = {"requests:Sum@60": points([100] * 1_200), "errors:Sum@60": points([0] * 1_200)}
+    spans, seals, now = [], 0, NOON
+    while rollout.weight < 100 and now < NOON + 20 * HOUR:
+        now += 5 * MINUTE
+        span = needs(rollout, now).span
+        spans.append(span.end - span.start)
+        decision = decide(rollout, Observation(reads(rollout.weight), measured), now)
+        seals += decision.record is not None and decision.record.kind == "evidence"
+        rollout = decision.rollout
+    assert rollout.weight == 100
+    assert seals >= (now - NOON) / HOUR - 2
+    assert max(spans) < 2 * 60 * MINUTE_S

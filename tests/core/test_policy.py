@@ -595,6 +595,81 @@ def test_data_of_any_shape_is_refused_without_a_crash(data: object) -> None:
     assert mistakes(data)
 
 
+FROM_P50 = "the sequential judge needs a percentile from p50 to below p100"
+OF_LATENCY = {**COUNT, "metric": "latency", "max": 500}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "statistic", "mistake"),
+    [
+        pytest.param(
+            {**PLAIN["criteria"]["works"], "min": "50%"}, "p95",
+            "criteria.c: the sequential judge needs a `min` from 80% to below 100%",
+            id="half of all requests may fail",
+        ),
+        pytest.param(
+            {**COUNT, "max": 10, "over": "1d"}, "p95",
+            "criteria.c: the sequential judge reads a count as a mean: `over` at most 1h",
+            id="a count in a day",
+        ),
+        pytest.param(
+            {**OF_LATENCY, "max": 0}, "p95",
+            "criteria.c.max: no request is faster than that: must be above 0, not 0",
+            id="a limit of no time at all",
+        ),
+        pytest.param(
+            {**OF_LATENCY, "max": -5}, "p95",
+            "criteria.c.max: no request is faster than that: must be above 0, not -5",
+            id="a limit before the request",
+        ),
+        *(
+            pytest.param(
+                OF_LATENCY, statistic,
+                f"criteria.c.metric: {FROM_P50}, or a count, but latency has statistic {statistic}",
+                id=f"a limit of {statistic}",
+            )
+            for statistic in ("p0", "p0.1", "p49.9", "p100")
+        ),
+        *(
+            pytest.param(
+                PLAIN["criteria"]["fast"], statistic,
+                f"criteria.c.metric: {FROM_P50}, but latency has statistic {statistic}",
+                id=f"an increase of {statistic}",
+            )
+            for statistic in ("p1", "p100", "Average")
+        ),
+    ],
+)  # fmt: skip
+def test_the_sequential_judge_refuses_what_it_cannot_weigh(
+    criterion: dict[str, Any], statistic: str, mistake: str
+) -> None:
+    data = changed(
+        metrics__latency__statistic=statistic,
+        metrics__direct__statistic=statistic,
+        criteria__c={**criterion, "judge": "sequential"},
+    )
+    assert mistake in mistakes(data)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "statistic"),
+    [
+        pytest.param({**PLAIN["criteria"]["works"], "min": "80%"}, "p95", id="four of five"),
+        pytest.param({**COUNT, "max": 10, "over": "1h"}, "p95", id="a count in an hour"),
+        pytest.param({**COUNT, "max": 0}, "p95", id="a count of none"),
+        pytest.param({**OF_LATENCY, "max": 0.5}, "p50", id="the half that is slower"),
+        pytest.param(PLAIN["criteria"]["fast"], "p99.9", id="one in a thousand"),
+    ],
+)
+def test_the_sequential_judge_takes(criterion: dict[str, Any], statistic: str) -> None:
+    data = changed(
+        metrics__latency__statistic=statistic,
+        metrics__direct__statistic=statistic,
+        criteria__c={**criterion, "judge": "sequential"},
+    )
+    assert parse(data).criteria["c"].sequential
+
+
 @pytest.mark.parametrize(
     ("bound", "problem"),
     [

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from controller.core.evidence import kept
 from controller.core.history import Entry, append, seen_data
 from controller.core.judge import needs
 from controller.core.measured import Tally
-from controller.core.observation import Observation, Reading, Series, Unreadable, Update
+from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
 from controller.core.overtaken import overtaken
 from controller.core.policy import Policy
 from controller.core.replay import Replay, replay
@@ -33,13 +33,14 @@ POLICY = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake":
 class Life:
     """A rollout that is written down as the runner does it, without one.
 
-    errors: a minute, of a hundred requests, from when on.
+    errors: a minute, of a hundred requests, from when on. unanswered: metrics whose queries fail.
     """
 
     rollout: Rollout
     now: datetime = NOON
     entries: list[Entry] = field(default_factory=list)
     errors: Callable[[int], float] = lambda second: 0.0
+    unanswered: Collection[str] = ()
 
     def take(self, decision: Decision, seen: Observation) -> Decision:
         """Write `decision` down, and go on from there."""
@@ -61,7 +62,9 @@ class Life:
             key: Series({one: self.errors(one) if "errors" in key else 100.0 for one in minutes})
             for key in wanted.queries
         }
-        return Observation(target, series)
+        failed = Series(answer=Answer.ERROR, message="Throttling")
+        lost = {key: failed for key in series if key.partition(":")[0] in self.unanswered}
+        return Observation(target, series | lost)
 
     def tick(self, target: Reading | Unreadable, after: timedelta = MINUTE) -> Decision:
         """Look and decide."""
@@ -350,6 +353,69 @@ def test_a_gate_that_lost_its_verdict_in_a_freeze_is_derived() -> None:
     while life.rollout.phase is Phase.PROGRESSING:
         life.tick(reads(10))
     assert life.now == NOON + 2 * HOUR + 10 * MINUTE
+    assert life.replay.same
+
+
+COUNT = {"namespace": "Shop", "statistic": "Sum"}
+WEIGHED = a_policy(
+    metrics={
+        "requests": {**COUNT, "name": "Count"},
+        "errors": {**COUNT, "name": "Errors"},
+        "errors_told": {**COUNT, "name": "ErrorsTold"},
+    },
+    criteria={
+        "works": {
+            "kind": "success_rate", "judge": "sequential", "total": "requests",
+            "failures": ["errors"], "min": "99%",
+        },
+        "quiet": {
+            "kind": "threshold", "judge": "sequential", "metric": "errors_told", "max": 10,
+            "min_samples": 0,
+        },
+    },
+    steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}],
+)  # fmt: skip
+
+
+def a_weighed_life(fails: Callable[[int], bool], lost: Collection[str]) -> Life:
+    """Return a rollout whose evidence adds up; the queries of some metrics fail in some ticks."""
+    life = a_life(WEIGHED)
+    for tick in range(50):
+        life.unanswered = lost if fails(tick) else ()
+        life.tick(reads(life.rollout.weight), 7 * MINUTE)
+    return life
+
+
+def minutes_kept(life: Life, metric: str) -> list[int]:
+    """Return the minutes of a metric that the history keeps, since noon."""
+    return [
+        (second - int(NOON.timestamp())) // 60
+        for entry in life.entries
+        for second, _ in entry.body["seen"]["series"].get(f"{metric}:Sum@60", {}).get("points", ())
+    ]
+
+
+WHOLE = a_weighed_life(lambda tick: False, ())
+EVERY_METRIC = ("requests", "errors_told")
+
+
+@pytest.mark.parametrize("lost", EVERY_METRIC)
+@pytest.mark.parametrize("failing", [*range(8, 12), *range(17, 27)])
+def test_a_query_that_failed_once_loses_nothing_of_what_adds_up(failing: int, lost: str) -> None:
+    """Also where that tick seals what the other criterion saw, or is the one that would go up."""
+    life = a_weighed_life(lambda tick: tick == failing, (lost,))
+    assert life.rollout.phase is Phase.SUCCEEDED
+    assert life.rollout.label == WHOLE.rollout.label
+    assert life.replay.same
+    for metric in EVERY_METRIC:
+        assert set(minutes_kept(WHOLE, metric)) <= set(minutes_kept(life, metric))
+
+
+@pytest.mark.parametrize("lost", EVERY_METRIC)
+def test_a_query_that_fails_for_good_is_derived_with_what_the_others_sealed(lost: str) -> None:
+    life = a_weighed_life(lambda tick: tick >= 3, (lost,))
+    assert life.kinds.count("evidence") == 5
+    assert life.rollout.weight == 10
     assert life.replay.same
 
 

@@ -1,4 +1,4 @@
-"""The shipped policy as it is, but that the emulator is read between percentiles: it cannot count."""
+"""The shipped policy as it is, but read between percentiles: the emulator counts above no limit."""
 
 from pathlib import Path
 

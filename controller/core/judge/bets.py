@@ -15,10 +15,10 @@ from controller.core.policy import (
     Threshold,
 )
 from controller.core.sequential import counts, dispersion, exceedance, rate, success
-from controller.core.sequential.eprocess import cap_for
+from controller.core.sequential.eprocess import Capital, cap_for
 from controller.core.sequential.exceedance import Pair
 from controller.core.sequential.onset import Onsets
-from controller.core.sequential.trial import Bet, Control, Test
+from controller.core.sequential.trial import Bet, Control, Fold, Test
 from controller.core.units import MINUTE_S
 
 BREAKER, OBJECTIVE = "breaker", "objective"
@@ -30,6 +30,8 @@ _MOST = 300
 _FADING = 0.97
 # What is believed of a control before its first minute, in requests.
 _BELIEVED = 50.0
+# How much a latency varies of which nobody has measured it.
+_UNMEASURED = 3.0
 # Shares of slow requests that can be bet against.
 _LEAST, _USUAL, _MOST_ALLOWED = 0.0001, 0.05, 0.9
 
@@ -86,75 +88,78 @@ class Bettor:
     usual: float
 
     def bets(
-        self, seen: Window, control: Control, stretch: Stretch, minute: int
+        self, seen: Window, fold: Fold, stretch: Stretch, minute: int
     ) -> tuple[list[Bet], Control]:
         """Return the bets on the minute that begins at `minute`, and what the control shows then.
 
-        seen: what fits together, of at least one request. In the warm-up only the breaker bets.
+        seen: what fits together, of at least one request; fold: everything before that minute.
+        In the warm-up only the breaker bets.
         """
-        warm = minute >= stretch.judged_from
-        onset = self._onset(stretch, minute, stretch.judged_from)
-        match self.criterion:
-            case SuccessRate() as one:
-                return self._success(one, seen, control, stretch, minute)
-            case _ if not warm:
-                return [], control
-            case LatencyIncrease(baseline=ConcurrentBaseline()):
-                return self._beside(seen, control, onset)
-            case LatencyIncrease():
-                return [self._against_stored(seen, onset)], control
-            case Threshold() as one:
-                ratios = self._limit(one, seen)
-                return [Bet(self.name, ratios, onset, self.caps[self.name])], control
-            case _:
-                return [], control
+        control = fold.controls.get(self.name, _NO_CONTROL)
+        judged = minute >= stretch.judged_from
+        if isinstance(self.criterion, SuccessRate):
+            allowed = 1 - self.criterion.min
+            broken = [self._breaker(seen, allowed, fold, stretch.step)]
+            if not judged:
+                return broken, control
+            objective, control = self._objective(seen, allowed, control, fold, stretch.step)
+            return [*broken, objective], control
+        if not judged:
+            return [], control
+        if isinstance(self.criterion, Threshold):
+            ratios = self._limit(self.criterion, seen)
+            return [self._bet(self.name, ratios, fold, stretch.step)], control
+        if isinstance(self.criterion, LatencyIncrease):
+            return self._slower(self.criterion, seen, control, fold, stretch.step)
+        return [], control
 
-    def _onset(self, stretch: Stretch, minute: int, first: int) -> float:
-        at_first = minute == first and not stretch.again
-        return self.onsets.at(first_minute=at_first, step=stretch.step)
+    def _bet(
+        self, test: str, ratios: tuple[float, ...], fold: Fold, step: int, phi: float = 1.0
+    ) -> Bet:
+        onset = self.onsets.share(fold.capitals.get(test, _NOTHING_YET), step)
+        return Bet(test, ratios, onset, self.caps[test], phi, step)
 
-    def _success(
-        self, criterion: SuccessRate, seen: Window, control: Control, stretch: Stretch, minute: int
-    ) -> tuple[list[Bet], Control]:
-        allowed = 1 - criterion.min
+    def _breaker(self, seen: Window, allowed: float, fold: Fold, step: int) -> Bet:
         broken = success.broken_above(allowed)
-        tripped = rate.log_ratios(seen.samples, seen.amount, broken, rate.effects(broken))
-        onset = self._onset(stretch, minute, stretch.begin)
-        name = f"{self.name}/{BREAKER}"
-        bets = [Bet(name, tripped, onset, self.caps[name])]
-        if minute < stretch.judged_from:
-            return bets, control
+        ratios = rate.log_ratios(seen.samples, seen.amount, broken, rate.effects(broken))
+        return self._bet(f"{self.name}/{BREAKER}", ratios, fold, step)
+
+    def _objective(
+        self, seen: Window, allowed: float, control: Control, fold: Fold, step: int
+    ) -> tuple[Bet, Control]:
         pair = _pair(seen)
         after = success.beside(control, pair.control, pair.control_slow, allowed)
         ratios = success.log_ratios(pair, allowed, control, after)
-        onset = self._onset(stretch, minute, stretch.judged_from)
-        name = f"{self.name}/{OBJECTIVE}"
-        return [*bets, Bet(name, ratios, onset, self.caps[name])], after
+        return self._bet(f"{self.name}/{OBJECTIVE}", ratios, fold, step), after
 
-    def _beside(self, seen: Window, control: Control, onset: float) -> tuple[list[Bet], Control]:
-        """Compare with the control of the same minute; what is usual there was seen before.
+    def _slower(
+        self, criterion: LatencyIncrease, seen: Window, control: Control, fold: Fold, step: int
+    ) -> tuple[list[Bet], Control]:
+        """Compare with the control of the same minute, or with what was stored.
 
-        What moves both paths cancels out, so how much the control varies by itself is no matter.
+        What is usual for the control was seen before; what is stored allows for its own doubt.
         """
-        pair = _pair(seen)
-        usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
-        ratios = exceedance.log_ratios(pair, usual)
-        after = Control(
-            _FADING * (control.requests + pair.control),
-            _FADING * (control.slow + pair.control_slow),
-        )
-        return [self._bet(ratios, onset, min(pair.requests, pair.control), 1.0)], after
+        if isinstance(criterion.baseline, ConcurrentBaseline):
+            pair = _pair(seen)
+            usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
+            ratios = exceedance.log_ratios(pair, usual)
+            phi = self._dispersion(min(pair.requests, pair.control))
+            requests, slow = control.requests + pair.control, control.slow + pair.control_slow
+            control = Control(_FADING * requests, _FADING * slow)
+        else:
+            shares = rate.effects(self.usual)
+            ratios = rate.log_ratios(seen.samples, seen.beyond, self.usual, shares)
+            phi = self._dispersion(seen.samples)
+        return [self._bet(self.name, ratios, fold, step, phi)], control
 
-    def _against_stored(self, seen: Window, onset: float) -> Bet:
-        """Compare with what was measured before, which allows for its own doubt."""
-        allowed = self.usual
-        ratios = rate.log_ratios(seen.samples, seen.beyond, allowed, rate.effects(allowed))
-        known = 1.0 if self.baseline is None else self.baseline.dispersion
-        return self._bet(ratios, onset, seen.samples, known)
+    def _dispersion(self, requests: float) -> float:
+        """Return how little the requests of one minute are worth.
 
-    def _bet(self, ratios: tuple[float, ...], onset: float, requests: float, known: float) -> Bet:
-        phi = dispersion.thinned(known, requests, _MOST)
-        return Bet(self.name, ratios, onset, self.caps[self.name], phi)
+        What varied by itself in the baseline weighs the more, the more requests a minute has.
+        """
+        known = self.baseline
+        phi = _UNMEASURED if known is None else dispersion.scaled(known, requests)
+        return dispersion.thinned(phi, requests, _MOST)
 
     def _limit(self, criterion: Threshold, seen: Window) -> tuple[float, ...]:
         if criterion.per is not None:
@@ -181,6 +186,9 @@ def usual_share(
     if frozen and baseline is not None and baseline.share is not None:
         share = exceedance.frozen_share(baseline.share, baseline.samples, baseline.dispersion)
     return min(max(share, _LEAST), _MOST_ALLOWED)
+
+
+_NO_CONTROL, _NOTHING_YET = Control(), Capital()
 
 
 def _pair(seen: Window) -> Pair:

@@ -1,7 +1,7 @@
 """The evidence of a whole rollout, folded minute by minute over everything that is closed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from operator import add
 
@@ -96,10 +96,9 @@ class Minutes:
                 seen = measure(minute)
                 if seen is None or not seen.fits:
                     continue
-                known = fold.controls.get(bettor.name, _NO_CONTROL)
-                placed, control = bettor.bets(seen, known, stretch, minute)
+                placed, control = bettor.bets(seen, fold, stretch, minute)
                 bets += placed
-                if control is not known:
+                if control != _NO_CONTROL or bettor.name in fold.controls:
                     controls[bettor.name] = control
             fold = folded(fold, minute + MINUTE_S, bets, controls, tests)
         return fold
@@ -129,11 +128,12 @@ def _told(
     bettor: Bettor, measure: Measure, stretch: Stretch, minutes: range, test: str
 ) -> Iterator[tuple[int, Window, tuple[float, ...]]]:
     """Yield each minute with what it showed, and what it says to `test`."""
-    control = _NO_CONTROL
+    fold = Fold()
     for minute in minutes:
         seen = measure(minute)
         if seen is not None and seen.fits:
-            placed, control = bettor.bets(seen, control, stretch, minute)
+            placed, control = bettor.bets(seen, fold, stretch, minute)
+            fold = replace(fold, controls={bettor.name: control})
             yield from ((minute, seen, one.log_ratios) for one in placed if one.test == test)
 
 

@@ -10,9 +10,12 @@ from controller.core.judge.minutes import Blamed
 from controller.core.judge.shares import seen_text
 from controller.core.judge.threshold import Context
 from controller.core.measured import Tally
-from controller.core.policy import Criterion, SuccessRate
+from controller.core.policy import Criterion, LatencyIncrease, SuccessRate
 from controller.core.sequential.rate import requests_to_prove, upper_bound
 from controller.core.units import count_text, format_percent, number_text
+
+# What is likelier by more than this is certain.
+_BEYOND_COUNTING = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,16 @@ class Told:
     def fails(self) -> str:
         """Return why the rollout goes back: what was seen, since when, and how sure that is."""
         fold, blamed = self.case.fold, self.case.blamed
-        if blamed is None:
-            seen, since = self._seen, f"in this step, since {moment(self.context.start)}"
-        else:
+        if blamed is not None:
             seen = seen_text(self.criterion, self.case, self.context.unit, blamed)
-            since = f"from {stretch(blamed.start, blamed.end)}"
-        odds = number_text(floor(fold.peak))
-        enough = number_text(round(1 / self.case.budget))
+            why = f"from {stretch(blamed.start, blamed.end)} {seen}; "
+        elif self.tally.samples:
+            why = f"in this step, since {moment(self.context.start)} {self._seen}; "
+        else:
+            why = "what it showed before is sealed in the history; "
+        enough = number_text(round(1 / self.case.budget, 1))
         return (
-            f"{self.name} fails: {since} {seen}; evidence {odds} to 1 at {moment(fold.peak_at)}, "
+            f"{self.name} fails: {why}evidence {self._odds} to 1 at {moment(fold.peak_at)}, "
             f"{enough} to 1 rolls back."
         )
 
@@ -77,6 +81,8 @@ class Told:
                 least = number_text(getattr(self.criterion, "min_samples", 0))
                 seen = number_text(self.case.fewest(self.tally))
                 return f"{self.name} has too few samples: {seen} of {least} since {since}."
+            case _ if isinstance(self.criterion, LatencyIncrease) and self.case.limits is None:
+                return f"{self.name} cannot be judged: its baseline was not read before the start."
             case _ if self.tally.windows:
                 last = moment(self.tally.last_end)
                 return f"{self.name} has no data any more: nothing since {last}."
@@ -98,6 +104,15 @@ class Told:
             control_amount=tally.control_amount,
         )
         return seen_text(self.criterion, self.case, self.context.unit, of_step)
+
+    @property
+    def _odds(self) -> str:
+        """The evidence in whole numbers, but where that would read as less than is enough."""
+        peak, enough = self.case.fold.peak, 1 / self.case.budget
+        certain = max(_BEYOND_COUNTING, enough)
+        if peak > certain:
+            return f"more than {number_text(round(certain))}"
+        return number_text(floor(peak) if floor(peak) >= enough else round(peak, 1))
 
     @property
     def _failures(self) -> str:

@@ -78,7 +78,7 @@ def keys_of(
     """
     limits = slow_limits(criterion, metrics, baseline)
     if limits is not None and isinstance(criterion, LatencyIncrease | Threshold):
-        wanted = statistics(criterion, limits)
+        wanted = statistics(criterion, limits, metrics[criterion.metric])
     else:
         wanted = _plain(criterion, metrics)
     period_s = period_of(criterion)

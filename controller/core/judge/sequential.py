@@ -85,7 +85,7 @@ def _share(part: float, whole: float) -> float | None:
 def _lack(criterion: Criterion, tally: Tally, case: Case) -> Label | None:
     """Return what is missing for a verdict; None when nothing is."""
     least = getattr(criterion, "min_samples", 0)
-    if tally.tail_unfit or (tally.unknown and tally.windows == 0):
+    if tally.tail_unfit or tally.unknown > tally.windows:
         return Label.BAD_DATA
     if tally.windows == 0 or (isinstance(criterion, LatencyIncrease) and case.limits is None):
         return Label.NO_DATA

@@ -13,13 +13,13 @@ from controller.core.policy import (
     ConcurrentBaseline,
     FixedBaseline,
     LatencyIncrease,
+    Metric,
     Threshold,
 )
 from controller.core.sequential.exceedance import above
 
 SAMPLES = "SampleCount"
-# What a share is read between where there are no counts.
-PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # A count is interpolated: this far outside of 0 to SampleCount is rounding.
 _ROUNDING = 1e-6
 
@@ -41,6 +41,15 @@ class Limits:
     fails: float
     beside: str = ""
     control: float = 0.0
+
+
+def percentiles_of(metric: Metric) -> dict[str, float]:
+    """Return what shares are read between where nobody counts, with the share of values below.
+
+    The statistic of the metric itself is one of them: what is asked for is known exactly.
+    """
+    own = metric.percentile
+    return {**_PERCENTILES, **({metric.statistic: own} if own is not None else {})}
 
 
 def limits_of(
@@ -66,17 +75,23 @@ def by_percentiles(criterion: LatencyIncrease | Threshold) -> bool:
     return criterion.exceedance == "percentiles"
 
 
-def statistics(criterion: LatencyIncrease | Threshold, limits: Limits) -> list[tuple[str, str]]:
-    """Return metric name and statistic of everything that the shares are made from."""
+def statistics(
+    criterion: LatencyIncrease | Threshold, limits: Limits, metric: Metric
+) -> list[tuple[str, str]]:
+    """Return metric name and statistic of everything that the shares are made from.
+
+    metric: that of the criterion.
+    """
+    between = percentiles_of(metric) if by_percentiles(criterion) else None
     wanted = [(criterion.metric, limits.holds), (criterion.metric, limits.fails)]
     if limits.beside:
         wanted.append((limits.beside, limits.control))
     found = [
-        (metric, statistic)
-        for metric, limit in wanted
-        for statistic in (PERCENTILES if by_percentiles(criterion) else [trimmed_count(limit)])
+        (name, statistic)
+        for name, limit in wanted
+        for statistic in between or [trimmed_count(limit)]
     ]
-    found += [(metric, SAMPLES) for metric, _ in wanted]
+    found += [(name, SAMPLES) for name, _ in wanted]
     return list(dict.fromkeys(found))
 
 
@@ -92,14 +107,16 @@ Less than no slow request marks data that make no sense together.
 """
 
 
-def slower(points: Reading, metric: str, limit: float, *, between: bool) -> Slower:
+def slower(
+    points: Reading, metric: str, limit: float, between: Mapping[str, float] | None
+) -> Slower:
     """Return how requests of `metric` are counted that are slower than `limit`.
 
-    between: shares are read between percentiles.
+    between: the percentiles that shares are read between; None: there are counts.
     """
     requests = points(metric, SAMPLES)
     if between:
-        known = {share: points(metric, name) for name, share in PERCENTILES.items()}
+        known = {share: points(metric, name) for name, share in between.items()}
         return lambda start: _read(requests.get(start, 0.0), known, limit, start)
     counts = points(metric, trimmed_count(limit))
 

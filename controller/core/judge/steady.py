@@ -15,7 +15,7 @@ from controller.core.judge.bets import Bettor, bettors, tests_of
 from controller.core.judge.window import Window
 from controller.core.measured import FrozenValue, Stretch
 from controller.core.policy import ConcurrentBaseline, Criterion, LatencyIncrease, Policy
-from controller.core.sequential.trial import Control, Fold, Test, folded
+from controller.core.sequential.trial import Fold, Test, folded
 from controller.core.units import MINUTE_S
 
 # The spread of the log of a latency, where nobody has measured it.
@@ -69,10 +69,11 @@ class Trial:
         """
         warm = minutes(self.policy.warmup_of(self.step))
         stretch = Stretch(self.step, 0, warm * MINUTE_S)
-        fold, control = Fold(), Control()
+        fold = Fold()
         for minute, seen in self._minutes(flow, effect, within):
-            placed, control = self.bettor.bets(seen, control, stretch, minute)
-            fold = folded(fold, minute + MINUTE_S, placed, {}, self.tests)
+            placed, control = self.bettor.bets(seen, fold, stretch, minute)
+            controls = {self.bettor.name: control}
+            fold = folded(fold, minute + MINUTE_S, placed, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
         return None

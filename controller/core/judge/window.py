@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from controller.core.judge.queries import key, period_of, slow_limits
-from controller.core.judge.slow import SAMPLES, Limits, Reading, by_percentiles, slower
+from controller.core.judge.slow import (
+    SAMPLES,
+    Limits,
+    Reading,
+    by_percentiles,
+    percentiles_of,
+    slower,
+)
 from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Series
 from controller.core.policy import (
@@ -62,13 +69,17 @@ def measure_for(
     limits = slow_limits(criterion, metrics, baseline)
     match criterion:
         case SuccessRate():
-            failing = read.failing(criterion.total, criterion.failures)
+            capped = criterion.sequential
+            failing = read.failing(criterion.total, criterion.failures, capped=capped)
             if criterion.control is None:
                 return _success_rate(criterion, failing, _nobody)
-            beside = read.failing(criterion.control.total, criterion.control.failures)
+            control = criterion.control
+            beside = read.failing(control.total, control.failures, capped=capped)
             return _success_rate(criterion, failing, beside)
         case LatencyIncrease() | Threshold() if limits is not None:
-            return _slow(criterion, limits, read.points)
+            metric = metrics[criterion.metric]
+            between = percentiles_of(metric) if by_percentiles(criterion) else None
+            return _slow(criterion, limits, read.points, between)
         case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
             own = read.points(criterion.metric), read.points(criterion.metric, SAMPLES)
             return _latency(*own, read.points(control), read.points(control, SAMPLES))
@@ -98,8 +109,12 @@ class _Reader:
     def points(self, metric: str, statistic: str | None = None) -> Mapping[int, float]:
         return self._answer(metric, statistic).points
 
-    def failing(self, total: str, failures: Sequence[str]) -> _Failing:
-        """Return how requests and failures of a window are counted."""
+    def failing(self, total: str, failures: Sequence[str], *, capped: bool) -> _Failing:
+        """Return how requests and failures of a window are counted.
+
+        capped: more failures than requests are as many; else they make no sense together. A request
+        may fail twice where failures overlap, and none of them was well.
+        """
         totals = self.points(total)
         parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
 
@@ -113,7 +128,9 @@ class _Reader:
                 if value is None and not absent_is_zero:
                     return requests, -1.0
                 failed += value or 0.0
-            return requests, failed if failed <= requests else -1.0
+            if failed > requests:
+                return requests, requests if capped else -1.0
+            return requests, failed
 
         return counted
 
@@ -148,13 +165,17 @@ def _success_rate(criterion: SuccessRate, own: _Failing, control: _Failing) -> M
     return measure
 
 
-def _slow(criterion: LatencyIncrease | Threshold, limits: Limits, points: Reading) -> Measure:
-    between = by_percentiles(criterion)
-    own = slower(points, criterion.metric, limits.holds, between=between)
+def _slow(
+    criterion: LatencyIncrease | Threshold,
+    limits: Limits,
+    points: Reading,
+    between: Mapping[str, float] | None,
+) -> Measure:
+    own = slower(points, criterion.metric, limits.holds, between)
     further = own
     if limits.fails != limits.holds:
-        further = slower(points, criterion.metric, limits.fails, between=between)
-    control = slower(points, limits.beside, limits.control, between=between)
+        further = slower(points, criterion.metric, limits.fails, between)
+    control = slower(points, limits.beside, limits.control, between)
 
     def measure(start: int) -> Window | None:
         counted, beyond = own(start), further(start)

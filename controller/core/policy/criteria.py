@@ -50,6 +50,9 @@ PERCENTILE_SAMPLES = 200
 # Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
 RATE_SAMPLES = 300
 
+# "10 in a day" is no mean of 10 / 1,440 a minute to whoever writes it.
+_LONGEST_MEAN = timedelta(hours=1)
+
 Bound: TypeAlias = Annotated[
     float,
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
@@ -87,8 +90,8 @@ class SuccessRate(ByMinute):
 
     @model_validator(mode="after")
     def _of_the_sequential_judge(self) -> Self:
-        if self.sequential and not 0.5 <= self.min < 1:
-            raise ValueError("the sequential judge needs a `min` from 50% to below 100%")
+        if self.sequential and not 0.8 <= self.min < 1:
+            raise ValueError("the sequential judge needs a `min` from 80% to below 100%")
         return only_sequential(self, "assurance", "control")
 
     def references(self) -> Iterator[Reference]:
@@ -192,8 +195,10 @@ class Threshold(Weighed):
             raise ValueError("needs either `max` or `min`")
         if self.sequential and self.max is None:
             raise ValueError("the sequential judge needs a `max`")
-        if self.sequential and self.per is not None and not 0 < self.bound <= 0.9:
-            raise ValueError("the sequential judge needs a `max` above 0% and up to 90%")
+        if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
+            raise ValueError("the sequential judge needs a `max` above 0% and up to 50%")
+        if self.sequential and self.over > _LONGEST_MEAN:
+            raise ValueError("the sequential judge reads a count as a mean: `over` at most 1h")
         return only_sequential(self, "exceedance")
 
     @field_serializer("max", "min")

@@ -135,11 +135,16 @@ def _misused(criterion: Criterion, metric: Metric) -> str | None:
             return "a ratio needs counts (Sum)"
         case LatencyIncrease() if counted:
             return "needs a percentile or an average"
-        case LatencyIncrease(judge="sequential") if not metric.percentile:
-            return "the sequential judge needs a percentile"
-        case Threshold(judge="sequential") if not counted and not metric.percentile:
-            return "the sequential judge needs a percentile, or a count (Sum)"
+        case LatencyIncrease(judge="sequential") if not _has_slow_requests(metric):
+            return "the sequential judge needs a percentile from p50 to below p100"
+        case Threshold(judge="sequential") if not counted and not _has_slow_requests(metric):
+            return "the sequential judge needs a percentile from p50 to below p100, or a count"
     return None
+
+
+def _has_slow_requests(metric: Metric) -> bool:
+    """Tell whether the statistic of `metric` leaves a share of values above it."""
+    return metric.percentile is not None and 0.5 <= metric.percentile < 1
 
 
 def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator[Problem]:
@@ -165,6 +170,9 @@ def _bounds(parts: Parts) -> Iterator[Problem]:
         if metric is None:
             continue
         side = "min" if criterion.max is None else "max"
+        if criterion.sequential and metric.percentile is not None and criterion.bound <= 0:
+            message = f"no request is faster than that: must be above 0, not {criterion.bound:g}"
+            yield Problem(("criteria", name, side), message)
         if metric.statistic in COUNTS and criterion.bound < 0:
             message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)

@@ -43,7 +43,7 @@ def _went_to(recorded: Recorded) -> object:
 def _gone(before: Rollout, recorded: Recorded) -> Rollout:
     at, target = recorded.entry.at, recorded.seen.target
     anew = recorded.kind in ("advanced", "resumed")
-    after = cleared(before) if anew else before
+    after = cleared(replace(before, updated=at)) if anew else before
     if recorded.weight != before.weight:
         token = target.token if isinstance(target, Reading) else ""
         intent = Intent(recorded.weight, before.weight, token, at)

@@ -19,10 +19,13 @@ class Capital:
 
     bets: the capital that bets on each effect, onsets so far together; empty before the first
     minute. unspent: the share of the prior that bets on an onset still to come.
+    minutes: how many were bet on; begun: of how many steps, counted from the lowest.
     """
 
     bets: tuple[float, ...] = ()
     unspent: float = 1.0
+    minutes: int = 0
+    begun: int = 0
 
     @property
     def e(self) -> float:
@@ -37,6 +40,7 @@ def bet(
     *,
     cap: float = inf,
     dispersion: float = 1.0,
+    step: int = 0,
 ) -> Capital:
     """Return the capital after one minute.
 
@@ -44,7 +48,7 @@ def bet(
     under the rule. onset: share of the prior that the change begins with this minute.
     cap: no minute multiplies the capital by more than e**cap; betting less keeps it fair.
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
-    where that many requests fail together.
+    where that many requests fail together. step: the minute is of the step with that number.
     """
     spent = min(onset, capital.unspent)
     bets = capital.bets or (0.0,) * len(log_ratios)
@@ -55,7 +59,8 @@ def bet(
             for one, ratio in zip(bets, log_ratios, strict=True)
         ]
     )
-    return Capital(after, capital.unspent - spent)
+    begun = max(capital.begun, step + 1)
+    return Capital(after, capital.unspent - spent, capital.minutes + 1, begun)
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

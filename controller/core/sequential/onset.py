@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from controller.core.sequential.eprocess import Capital
+
 # Half of it bets that the first canary request meets it, a share bets on each higher step, the rest
 # on any other minute. Together no more than 1, which keeps the capital fair.
 _AT_ONCE = 0.5
@@ -16,13 +18,16 @@ class Onsets:
     steps: int
     minutes: int
 
-    def at(self, *, first_minute: bool, step: int) -> float:
-        """Return the share that bets on one minute; `first_minute`: of the step with that index.
+    def share(self, capital: Capital, step: int) -> float:
+        """Return the share that bets on an onset in the next minute, one of step number `step`.
 
-        Spent by a rollout that takes as long as planned; one that holds longer has no share left
-        for its last minutes.
+        The share of a step is kept for its first minute with data. That of any minute falls with
+        the square of the minutes so far, so that a rollout which holds for days still has some.
         """
-        any_time = _ANY_TIME / max(1, self.minutes)
-        if not first_minute:
+        planned, seen = max(1, self.minutes), capital.minutes
+        any_time = _ANY_TIME * planned / ((planned + seen) * (planned + seen + 1))
+        if step < capital.begun:
             return any_time
-        return any_time + (_AT_ONCE if step == 0 else _AT_STEPS / max(1, self.steps - 1))
+        if not capital.begun:
+            return any_time + _AT_ONCE
+        return any_time + _AT_STEPS / max(1, self.steps - 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import comb, exp, inf, lgamma, log, log1p
+from math import exp, inf, lgamma, log, log1p
 
 # Effects that a breach is looked for at, as multiples of the share that is allowed.
 _MULTIPLES = (1.5, 2, 3, 5, 10, 20, 50, 100, 300, 900)
@@ -10,7 +10,7 @@ _HIGHEST = 0.95
 _SURE = 0.9
 # Shares below the bound that a proof of keeping it is looked for at.
 _WITHIN = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
-_EXACT = 1e-12
+_EXACT, _TINY, _TERMS = 1e-13, 1e-300, 10_000
 
 
 @lru_cache(maxsize=64)
@@ -72,23 +72,40 @@ def upper_bound(requests: int, failed: int, confidence: float = 0.95) -> float:
 
 
 def at_most(failed: int, requests: int, share: float) -> float:
-    """Return P(at most `failed` of `requests`) for a true `share`."""
-    if share <= 0:
+    """Return P(at most `failed` of `requests`) for a true `share`.
+
+    That is the incomplete beta function I_{1-p}(n-k, k+1) (Abramowitz and Stegun 26.5.24).
+    """
+    if share <= 0 or failed >= requests:
         return 1.0
     if share >= 1:
-        return 1.0 if failed >= requests else 0.0
-    if requests <= 1_000:
-        return sum(
-            comb(requests, one) * share**one * (1 - share) ** (requests - one)
-            for one in range(failed + 1)
-        )
-    head = lgamma(requests + 1)
-    terms = (
-        head - lgamma(one + 1) - lgamma(requests - one + 1)
-        + one * log(share) + (requests - one) * log1p(-share)
-        for one in range(failed + 1)
-    )  # fmt: skip
-    return min(1.0, exp(log_sum(terms)))
+        return 0.0
+    return _beta(requests - failed, failed + 1, 1 - share, share)
+
+
+def _beta(a: float, b: float, x: float, rest: float) -> float:
+    """Return I_x(a, b), by its continued fraction (Abramowitz and Stegun 26.5.8; Lentz 1976).
+
+    rest: 1 - x, exactly where x is nearly 1.
+    """
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly, its mirror does not
+        return 1 - _beta(b, a, rest, x)
+    head = lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(rest)
+    over, under = 1.0, 1 / _apart(1 - (a + b) * x / (a + 1))
+    value = under
+    for m in range(1, _TERMS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            under, over = 1 / _apart(1 + term * under), _apart(1 + term / over)
+            value *= under * over
+        if abs(under * over - 1) < _EXACT:
+            break
+    return exp(head) * value / a
+
+
+def _apart(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY
 
 
 def requests_to_prove(allowed: float, failed: int = 0, level: float = 0.05) -> float:

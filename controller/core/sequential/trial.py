@@ -37,18 +37,22 @@ class Bet(NamedTuple):
     onset: float
     cap: float
     dispersion: float = 1.0
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a criterion has seen of its control: recent requests, slow ones; bad minutes in a row.
+    """What a criterion has seen of its control.
 
-    requests, slow: sums that fade, so that the control's share follows the time of day.
+    requests, slow: recent ones, and those that were slow or failed; for a latency sums that fade,
+    so that the control's share follows the time of day.
+    bad: minutes of an outage so far; good: how many good ones there were since.
     """
 
     requests: float = 0.0
     slow: float = 0.0
     bad: int = 0
+    good: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,9 @@ def folded(
 ) -> Fold:
     """Return `fold` after the minute that ends at `end`; a test without a bet keeps its capital."""
     capitals = dict(fold.capitals)
-    for name, log_ratios, onset, cap, dispersion in bets:
+    for name, log_ratios, onset, cap, dispersion, step in bets:
         before = capitals.get(name, _NOTHING_YET)
-        capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion)
+        capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion, step=step)
     peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
     parts = [one.weight * capitals.get(one.name, _NOTHING_YET).e for one in tests]
     evidence = sum(parts)

@@ -179,7 +179,7 @@ def cleared(rollout: Rollout) -> Rollout:
         settled=None,
         unfinished_since=None,
         tallies={},
-        sealed_at=None,
+        sealed_at=rollout.sealed_at if rollout.policy.sequential() else None,
         findings=(),
         hold_from=None,
         barrier="",

@@ -13,15 +13,17 @@ from controller.core.judge import bets
 from controller.core.judge.bets import bettors, criterion_of, usual_share
 from controller.core.judge.window import Window
 from controller.core.measured import Stretch
-from controller.core.sequential.trial import Control
+from controller.core.sequential.trial import Control, Fold, folded
 from controller.core.units import MINUTE_S
 from tests.judging import (
     BASELINE,
     BASELINES,
     BUDGET,
     CRITERIA,
+    ONE_STEP,
     RATE,
     a_judged_policy,
+    after,
     failing,
     minutes_to_fail,
     placed,
@@ -96,36 +98,46 @@ def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up() -> None:
 
 
 def test_the_warm_up_teaches_nothing_of_a_control() -> None:
-    bettor = bettors(ALL, 0, BASELINES)["beside"]
     known = Control(100, 5)
-    assert bettor.bets(QUIET["beside"], known, Stretch(0, 0, 120), 60) == ([], known)
+    bettor, fold = bettors(ALL, 0, BASELINES)["beside"], Fold(controls={"beside": known})
+    assert bettor.bets(QUIET["beside"], fold, Stretch(0, 0, 120), 60) == ([], known)
+
+
+def test_a_step_is_bet_on_in_its_first_minute_with_data() -> None:
+    """Where a request comes every five minutes, most minutes have none."""
+    bettor, quiet = bettors(ALL, 0, BASELINES)["limit"], QUIET["limit"]
+    (late,), _ = bettor.bets(quiet, Fold(), Stretch(0, 0, 0), 20 * MINUTE_S)
+    (at_once,), _ = bettor.bets(quiet, Fold(), Stretch(0, 0, 0), 0)
+    assert late.onset == at_once.onset > 0.5
 
 
 STEPS = [{"weight": weight, "bake": f"{bake}m"} for weight, bake in [(10, 20), (50, 5), (100, 40)]]
 WHOLE = a_judged_policy(steps=STEPS)
-LENGTHS = st.tuples(st.integers(1, 20), st.integers(1, 5), st.integers(1, 40))
+VISITS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30)), min_size=1, max_size=6)
 
 
 @settings(max_examples=25, deadline=None)
-@given(LENGTHS, st.integers(0, 3), st.booleans())
-def test_a_rollout_as_planned_bets_no_more_than_the_whole_prior(
-    lengths: tuple[int, int, int], warmup: int, restored: bool
+@given(VISITS, st.integers(0, 3))
+def test_no_rollout_bets_more_than_the_whole_prior(
+    visits: list[tuple[int, int]], warmup: int
 ) -> None:
-    """A step that was left and taken again has begun once: it was bet on already."""
-    stretches, begin = [], 0
-    for step, minutes in enumerate(lengths):
-        halves = [minutes // 2, minutes - minutes // 2] if restored else [minutes]
-        for index, half in enumerate(one for one in halves if one):
-            end = begin + half * MINUTE_S
-            judged_from = begin + warmup * MINUTE_S
-            stretches.append(Stretch(step, begin, judged_from, end, again=index > 0))
-            begin = end
+    """However long each step takes, and however often it is taken again."""
     spent: dict[str, float] = defaultdict(float)
-    for stretch in stretches:
-        for name, bettor in bettors(WHOLE, stretch.step, BASELINES).items():
-            for minute in range(stretch.begin, stretch.end, MINUTE_S):
-                for one in bettor.bets(QUIET[name], Control(), stretch, minute)[0]:
-                    spent[one.test] += one.onset
+    fold, all_tests, begin = Fold(), bets.tests_of(WHOLE), 0
+    for step, length in visits:
+        end = begin + length * MINUTE_S
+        stretch = Stretch(step, begin, begin + warmup * MINUTE_S, end)
+        players = bettors(WHOLE, step, BASELINES)
+        for minute in range(begin, end, MINUTE_S):
+            placed_now = [
+                one
+                for name, bettor in players.items()
+                for one in bettor.bets(QUIET[name], fold, stretch, minute)[0]
+            ]
+            for one in placed_now:
+                spent[one.test] += one.onset
+            fold = folded(fold, minute + MINUTE_S, placed_now, {}, all_tests)
+        begin = end
     assert max(spent.values()) <= 1 + 1e-9
 
 
@@ -148,12 +160,19 @@ def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> 
     assert one.dispersion == pytest.approx(2.0)
 
 
-def test_a_stored_baseline_that_wavered_tempers_what_is_bet_against_it() -> None:
-    wavering = {"stored": replace(BASELINE, dispersion=4.0)}
-    (one,) = bettors(ALL, 0, wavering)["stored"].bets(
-        QUIET["stored"], Control(), Stretch(0, 0, 0), 0
-    )[0]
-    assert one.dispersion == 4.0
+@pytest.mark.parametrize("name", ["beside", "stored"])
+def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute_has(
+    name: str,
+) -> None:
+    wavering = {name: replace(BASELINE, dispersion=4.0)}
+    few, usual, many = (
+        bettors(ALL, 0, wavering)[name]
+        .bets(slow(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)[0][0]
+        .dispersion
+        for requests in (1, 60, 240)
+    )
+    assert 1 < few < usual < many
+    assert (many - 1) == pytest.approx(4 * (usual - 1))
 
 
 @given(st.integers(100, 10**7), st.floats(0.01, 0.3), st.floats(1, 20))
@@ -175,7 +194,7 @@ def test_at_the_share_that_a_baseline_allows_a_bet_gains_nothing_on_average() ->
     assert allowed > 0.06
     mean = 0.0
     for over in range(requests + 1):
-        (one,) = bettor.bets(slow(requests, over / requests), Control(), Stretch(0, 0, 0), 0)[0]
+        (one,), _ = bettor.bets(slow(requests, over / requests), Fold(), Stretch(0, 0, 0), 0)
         chance = comb(requests, over) * allowed**over * (1 - allowed) ** (requests - over)
         mean += chance * sum(map(exp, one.log_ratios)) / len(one.log_ratios)
     assert mean == pytest.approx(1)
@@ -195,10 +214,8 @@ def test_the_share_of_slow_requests_that_is_usual(name: str, share: float) -> No
 
 def test_what_is_usual_beside_a_control_is_learned_from_it() -> None:
     """A fifth of its requests turned slow: a canary twice as slow is noticed sooner then."""
-    bettor, begun = bettors(ALL, 0, BASELINES)["beside"], Stretch(0, 0, 0)
-    known = Control()
-    for minute in range(120):
-        _, known = bettor.bets(slow(60, 0.2, 600, 0.2), known, begun, minute * MINUTE_S)
+    minute = {"beside": slow(60, 0.2, 600, 0.2)}
+    known = after(a_judged_policy("beside", **ONE_STEP), [minute] * 120).controls["beside"]
     assert known.slow / known.requests == pytest.approx(0.2)
     seen = slow(60, 0.4, 600, 0.2)
     learned, unlearned = (

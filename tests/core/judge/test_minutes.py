@@ -150,14 +150,20 @@ def test_an_answer_that_comes_late_counts_as_if_it_had_come_at_once() -> None:
 
 
 def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -> None:
-    """More failures than requests."""
-    requests, end = key("requests", "Sum", 60), 40 * MINUTE_S
-    odd = failing({30: 2.0})
-    points = {at: many for at, many in odd[requests].points.items() if at != 30 * MINUTE_S}
-    silent = {**odd, requests: Series(points)}
-    tests = ("rate/breaker", "rate/objective")
-    told, untold = (minutes(one).folded(end).capitals for one in (odd, silent))
-    assert [told[one] for one in tests] == [untold[one] for one in tests]
+    """More slow requests than requests."""
+    name, at = of("limit"), 30 * MINUTE_S
+    calm, end = failing({}), 40 * MINUTE_S
+    odd = {**calm, name: Series({**calm[name].points, at: 601.0})}
+    silent = {**calm, name: Series({})}
+    untold = {
+        series: Series({minute: value for minute, value in one.points.items() if minute != at})
+        for series, one in calm.items()
+    }
+    told, missing, none = (
+        minutes(one).folded(end).capitals.get("limit") for one in (odd, untold, silent)
+    )
+    assert told == missing
+    assert none is None
 
 
 # --- over steps -----------------------------------------------------------------------------------

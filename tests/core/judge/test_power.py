@@ -18,7 +18,7 @@ from controller.core.judge.window import Window
 from controller.core.measured import FrozenValue, Stretch
 from controller.core.policy import Policy, parse
 from controller.core.sequential.rate import requests_to_prove
-from controller.core.sequential.trial import Control, Fold, folded
+from controller.core.sequential.trial import Fold, folded
 from controller.core.units import MINUTE_S
 from controller.simulation.draws import binomial, poisson
 
@@ -98,7 +98,7 @@ def delays(name: str, per_minute: float) -> list[float]:
 
 def drawn(bettor: Bettor, flow: Flow, hit: float, rng: Random, within: int) -> int:
     """Return when a rollout with random minutes fails; `within` when it does not."""
-    stretch, fold, control = Stretch(0, 0, WARM * MINUTE_S), Fold(), Control()
+    stretch, fold = Stretch(0, 0, WARM * MINUTE_S), Fold()
     paired, slow_share = bettor.name == "fast", SLOW if bettor.percentile else 0.0
     for minute in range(0, within * MINUTE_S, MINUTE_S):
         own, other = poisson(rng, flow.canary), poisson(rng, flow.control)
@@ -106,8 +106,8 @@ def drawn(bettor: Bettor, flow: Flow, hit: float, rng: Random, within: int) -> i
         if not own or (paired and not other):
             continue
         seen = Window(own, bad, bad, False, other, slow, beyond=bad)
-        placed, control = bettor.bets(seen, control, stretch, minute)
-        fold = folded(fold, minute + MINUTE_S, placed, {}, TESTS)
+        placed, control = bettor.bets(seen, fold, stretch, minute)
+        fold = folded(fold, minute + MINUTE_S, placed, {bettor.name: control}, TESTS)
         if fold.rejects(POLICY.budget):
             return minute // MINUTE_S + 1
     return within
@@ -271,7 +271,7 @@ def test_a_criterion_cannot_decide_for_want_of(
 
 WANTING = [
     pytest.param("works", 6, {}, id="samples"),
-    pytest.param("works", 1, {}, id="faults"),
+    pytest.param("works", 0.5, {}, id="faults"),
     pytest.param("works", 60, {"assurance": "proven"}, id="a proof"),
     pytest.param("fast", 2, {}, id="two thin paths"),
     pytest.param("limit", 2, {}, id="a count"),
@@ -307,7 +307,7 @@ def test_probes_of_one_path_help_no_comparison_of_two() -> None:
 
 
 def test_what_comes_while_the_gate_holds_is_told_apart() -> None:
-    (soon,), (_, never) = power("works", 6).lacking, power("works", 1).lacking
+    (soon,), (_, never) = power("works", 6).lacking, power("works", 0.5).lacking
     assert (soon.what, soon.held) == (Lack.SAMPLES, True)
     assert (never.what, never.held) == (Lack.SAMPLES, False)
 

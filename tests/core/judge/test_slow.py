@@ -9,12 +9,13 @@ from controller.core.judge.slow import (
     Limits,
     Slower,
     limits_of,
+    percentiles_of,
     slower,
     statistics,
     trimmed_count,
 )
 from controller.core.measured import FrozenValue
-from controller.core.policy import LatencyIncrease, Threshold
+from controller.core.policy import LatencyIncrease, Metric, Threshold
 
 READ = FrozenValue(400.0, 10_000, 0, 86_400, 0.05)
 
@@ -29,7 +30,7 @@ def counted(samples: float | None, count: float | None) -> Slower:
         value = points[metric, statistic]
         return {} if value is None else {0: value}
 
-    return slower(reading, "latency", 420.0, between=False)
+    return slower(reading, "latency", 420.0, None)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +59,16 @@ def test_of_a_minute_is_known(
 # --- between percentiles --------------------------------------------------------------------------
 
 
+KNOWN = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
 def between(samples: float, limit: float, **percentiles: float) -> tuple[float, float] | None:
     def reading(metric: str, statistic: str) -> Mapping[int, float]:
         if statistic == "SampleCount":
             return {0: samples}
         return {0: percentiles[statistic]} if statistic in percentiles else {}
 
-    return slower(reading, "latency", limit, between=True)(0)
+    return slower(reading, "latency", limit, KNOWN)(0)
 
 
 USUAL = {"p50": 200.0, "p90": 379.6, "p95": 455.2, "p99": 640.1}
@@ -155,6 +159,16 @@ def test_slow_means(criterion: LatencyIncrease | Threshold, limits: Limits) -> N
     assert (found.holds, found.fails) == pytest.approx((limits.holds, limits.fails))
 
 
+P95, P75 = (
+    Metric(namespace="Shop", name="Latency", statistic=statistic) for statistic in ("p95", "p75")
+)
+
+
+def test_the_percentile_that_is_asked_for_is_one_that_shares_are_read_between() -> None:
+    assert percentiles_of(P95) == KNOWN
+    assert percentiles_of(P75) == {**KNOWN, "p75": 0.75}
+
+
 @pytest.mark.parametrize("criterion", [increase(), increase(baseline=BESIDE)])
 def test_before_its_baseline_was_read_slow_means_nothing(criterion: LatencyIncrease) -> None:
     assert limits_of(criterion, None) is None
@@ -194,4 +208,4 @@ def test_what_is_asked_of_the_source(
 ) -> None:
     limits = limits_of(criterion, READ)
     assert limits is not None
-    assert statistics(criterion, limits) == asked
+    assert statistics(criterion, limits, P95) == asked

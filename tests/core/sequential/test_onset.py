@@ -1,5 +1,7 @@
 """When a change may begin: one prior, spent once."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,27 +9,56 @@ from hypothesis import strategies as st
 from controller.core.sequential.eprocess import Capital, bet
 from controller.core.sequential.onset import Onsets
 
-STEPS = st.integers(1, 8)
+STEPS, PLANNED = st.integers(1, 8), st.integers(1, 3_000)
 
 
-@given(STEPS, st.integers(1, 5_000))
-def test_a_rollout_as_planned_spends_no_more_than_the_whole_prior(steps: int, minutes: int) -> None:
-    onsets = Onsets(steps, minutes + steps)
-    starts = sum(onsets.at(first_minute=True, step=step) for step in range(steps))
-    others = minutes * onsets.at(first_minute=False, step=0)
-    assert starts + others <= 1 + 1e-9
+def shares(onsets: Onsets, steps: list[int]) -> list[float]:
+    """Return what is bet on an onset in each minute with data; `steps`: which it is of."""
+    capital, found = Capital(), []
+    for step in steps:
+        found.append(onsets.share(capital, step))
+        capital = bet(capital, [0.0], found[-1], step=step)
+    return found
 
 
-@given(STEPS, st.integers(1, 5_000))
-def test_the_first_minute_of_all_is_bet_on_most(steps: int, minutes: int) -> None:
-    onsets = Onsets(steps + 1, minutes + steps + 1)
-    first, second = (onsets.at(first_minute=True, step=step) for step in (0, 1))
-    assert first > second > onsets.at(first_minute=False, step=1) > 0
+@given(STEPS, PLANNED, st.lists(st.integers(0, 7), max_size=60), st.integers(1, 50))
+def test_no_rollout_spends_more_than_the_whole_prior(
+    steps: int, planned: int, ladder: list[int], each: int
+) -> None:
+    """However long it takes, however often it goes back to a step, wherever it begins."""
+    visited = [min(step, steps - 1) for step in ladder for _ in range(each)]
+    assert sum(shares(Onsets(steps, planned), visited)) <= 1 + 1e-9
 
 
-def test_a_rollout_that_holds_longer_than_planned_spends_no_more() -> None:
-    capital, onsets = Capital(), Onsets(1, 100)
-    for minute in range(700):
-        capital = bet(capital, [0.0], onsets.at(first_minute=minute == 0, step=0))
-        assert capital.unspent >= 0
-    assert capital.e == pytest.approx(1.0)
+@given(st.integers(2, 8), PLANNED)
+def test_the_first_minute_of_all_is_bet_on_most_and_the_first_of_a_step_more_than_any(
+    steps: int, planned: int
+) -> None:
+    first, usual, of_next, again = shares(Onsets(steps, planned), [0, 0, 1, 1])
+    assert first > of_next > usual > again > 0
+
+
+def test_a_step_that_is_taken_again_has_begun_once() -> None:
+    onsets = Onsets(3, 120)
+    once, _, back, _ = shares(onsets, [0, 1, 0, 1])
+    assert once > 0.5
+    assert back < 0.01
+
+
+def test_a_rollout_that_begins_at_its_last_step_bets_on_that() -> None:
+    assert shares(Onsets(3, 120), [2])[0] > 0.5
+
+
+def test_a_rollout_that_holds_for_days_still_has_some_share_left() -> None:
+    found = shares(Onsets(1, 60), [0] * 5_000)
+    assert all(later < earlier for earlier, later in pairwise(found[1:]))
+    assert found[-1] > 0
+
+
+def test_minutes_without_data_are_no_minutes() -> None:
+    """The share of a step waits for its first request."""
+    onsets = Onsets(2, 120)
+    waiting = Capital()
+    assert onsets.share(waiting, 0) == pytest.approx(0.5 + 0.2 / 121)
+    begun = bet(waiting, [0.0], onsets.share(waiting, 0), step=0)
+    assert onsets.share(begun, 1) > 0.3

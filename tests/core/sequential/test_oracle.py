@@ -42,12 +42,14 @@ def test_the_chance_of_at_most_so_many_is_the_binomial_one(requests: int, share:
 def test_the_share_that_stays_possible_is_clopper_and_pearsons(
     requests: int, failed: int, confidence: float
 ) -> None:
+    """Exactly so for up to a thousand failures, and to three digits for more."""
     bound = rate.upper_bound(requests, failed, confidence)
     test = stats.binomtest(failed, requests, alternative="less")
-    assert bound == pytest.approx(test.proportion_ci(confidence, "exact").high, abs=2e-12)
+    off = 2e-12 if failed <= 1_000 else 5e-4 * bound
+    assert bound == pytest.approx(test.proportion_ci(confidence, "exact").high, abs=off)
     if failed < requests:
         quantile = stats.beta.ppf(confidence, failed + 1, requests - failed)
-        assert bound == pytest.approx(quantile, abs=2e-12)
+        assert bound == pytest.approx(quantile, abs=off)
 
 
 @each_bound

@@ -101,7 +101,7 @@ def test_while_it_is_no_worse_than_a_bad_control_no_bet_gains_either(
     requests: int, control: tuple[int, int], allowed: float, bad: int
 ) -> None:
     before = Control(100, 10, bad)
-    if beside(before, *control, allowed).bad:
+    if beside(before, *control, allowed).bad > before.bad:
         share = control[1] / control[0]
         assert max(means(requests, share, control, allowed, before)) <= 1 + 1e-9
 
@@ -120,10 +120,19 @@ def test_a_control_is_bad_when(requests: int, failed: int, bad: bool) -> None:
     assert (beside(Control(), requests, failed, ALLOWED).bad > 0) is bad
 
 
-def test_a_good_minute_of_the_control_ends_its_outage() -> None:
-    bad = beside(beside(Control(), 600, 60, ALLOWED), 600, 60, ALLOWED)
-    assert bad == Control(1_200, 120, 2)
-    assert beside(bad, 600, 0, ALLOWED) == Control()
+def test_a_quarter_of_an_hour_of_good_minutes_ends_an_outage() -> None:
+    known = beside(beside(Control(), 600, 60, ALLOWED), 600, 60, ALLOWED)
+    assert (known.requests, known.slow, known.bad) == (1_200, 120, 2)
+    for _ in range(EXCUSED_MINUTES - 1):
+        known = beside(known, 600, 0, ALLOWED)
+        assert known.bad == 2
+    assert beside(known, 600, 60, ALLOWED).bad == 3
+    assert beside(known, 600, 0, ALLOWED) == Control()
+
+
+def test_a_minute_without_a_request_says_nothing_of_the_control() -> None:
+    known = Control(1_200, 120, 2, 3)
+    assert beside(known, 0, 0, ALLOWED) == known
 
 
 def test_what_the_control_shows_in_a_minute_is_not_what_that_minute_is_bet_with() -> None:
@@ -142,7 +151,8 @@ HEALTHY, SHARED = (600, 0, 600, 0), (600, 48, 600, 48)
     "counts",
     [
         pytest.param([HEALTHY] * 5 + [SHARED] * 10 + [HEALTHY] * 60, id="an outage on both paths"),
-        pytest.param([HEALTHY, *[SHARED] * 10] * 5, id="several short ones"),
+        pytest.param(([SHARED] * 10 + [HEALTHY] * 15) * 4, id="several, each over for as long"),
+        pytest.param([HEALTHY, SHARED] * 15, id="one that comes and goes"),
         pytest.param([(600, 0, 600, 300)] * 60, id="an outage of the stable path alone"),
         pytest.param([(600, 12, 600, 48)] * 15, id="one that the canary is hit less by"),
     ],
@@ -166,6 +176,9 @@ def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> Non
             [(600, 48, 600, 6)] * 15, "rate/objective", id="failures eight times the bad control's"
         ),
         pytest.param([(600, 300, 600, 300)] * 10, "rate/breaker", id="one in two, wherever"),
+        pytest.param(
+            [HEALTHY, *[SHARED] * 10] * 5, "rate/objective", id="an outage that pauses and goes on"
+        ),
     ],
 )  # fmt: skip
 def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: str) -> None:

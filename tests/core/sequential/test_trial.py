@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.sequential import trial
-from controller.core.sequential.eprocess import cap_for
+from controller.core.sequential.eprocess import Capital, cap_for
 from controller.core.sequential.onset import Onsets
 from controller.core.sequential.trial import Bet, Control, Fold, folded
 
@@ -126,7 +126,7 @@ def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) ->
     others = trial.Test("b", 1 - weight, 1.0)
     fold, rejected = Fold(), []
     for minute in range(datapoints):
-        onset = onsets.at(first_minute=minute == 0, step=0)
+        onset = onsets.share(fold.capitals.get("a", Capital()), 0)
         bets = [Bet("a", (1e6,), onset, test.cap)]
         fold = folded(fold, (minute + 1) * 60, bets, {}, (test, others))
         rejected.append(fold.rejects(BUDGET))
