@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class FrozenValue:
     """A baseline read before the start: its value, samples, and window in unix seconds.
 
-    share: of its requests that were slower than the value; None where nobody needs it.
+    share: of its requests that were slower than the value, at least what its percentile leaves
+        above it; None where nobody needs it.
     dispersion: how many times more that share varied between blocks than chance explains.
     """
 

@@ -609,7 +609,7 @@ OF_LATENCY = {**COUNT, "metric": "latency", "max": 500}
         ),
         pytest.param(
             {**COUNT, "max": 10, "over": "1d"}, "p95",
-            "criteria.c: the sequential judge reads a count as a mean: `over` at most 1h",
+            "criteria.c: the sequential judge reads minutes: `over` is for a count, and at most 1h",
             id="a count in a day",
         ),
         pytest.param(

@@ -8,6 +8,7 @@ from controller.core.measured import FrozenValue, Stretch
 from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
+    FixedBaseline,
     FrozenBaseline,
     LatencyIncrease,
     Policy,
@@ -157,8 +158,10 @@ class Bettor:
 
         What varied by itself in the baseline weighs the more, the more requests a minute has.
         """
-        known = self.baseline
-        phi = _UNMEASURED if known is None else dispersion.scaled(known, requests)
+        fixed = isinstance(getattr(self.criterion, "baseline", None), FixedBaseline)
+        phi = _UNMEASURED if fixed else 1.0
+        if self.baseline is not None:
+            phi = dispersion.scaled(self.baseline, requests)
         return dispersion.thinned(phi, requests, _MOST)
 
     def _limit(self, criterion: Threshold, seen: Window) -> tuple[float, ...]:

@@ -198,7 +198,9 @@ class Threshold(Weighed):
         if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
             raise ValueError("the sequential judge needs a `max` above 0% and up to 50%")
         if self.sequential and self.over > _LONGEST_MEAN:
-            raise ValueError("the sequential judge reads a count as a mean: `over` at most 1h")
+            raise ValueError(
+                "the sequential judge reads minutes: `over` is for a count, and at most 1h"
+            )
         return only_sequential(self, "exceedance")
 
     @field_serializer("max", "min")
