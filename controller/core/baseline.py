@@ -13,13 +13,18 @@ from controller.core.judge.slow import SAMPLES, percentiles_of
 from controller.core.measured import FrozenValue
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
-from controller.core.sequential.dispersion import LEAST_BLOCKS, dispersion, local_dispersion
+from controller.core.sequential.dispersion import (
+    BLOCK_MINUTES,
+    LEAST_BLOCKS,
+    dispersion,
+    local_dispersion,
+)
 from controller.core.sequential.exceedance import above
-from controller.core.units import ceil_to, floor_to
+from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.errors import MetricsError
 
 # Blocks long enough to hold a few slow requests, and short enough that a day has many.
-_BLOCK_S = 300
+_BLOCK_S = BLOCK_MINUTES * MINUTE_S
 # How far back a control that runs beside the canary is looked at, to learn what is slow there.
 _BESIDE = timedelta(hours=24)
 # CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.

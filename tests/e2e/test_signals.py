@@ -5,7 +5,7 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 
-from tests.e2e.account import OTHERS
+from tests.e2e.account import OTHERS, POLICY
 from tests.e2e.calls import Wanted, named
 from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
@@ -120,7 +120,7 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
         pytest.param(["status", ROLLOUT, "--wait", "--every", "1h"], id="status --wait"),
         pytest.param(["status", ROLLOUT, "--watch", "--every", "1h"], id="status --watch"),
         pytest.param(["history", ROLLOUT, "--follow", "--every", "1h"], id="history --follow"),
-        pytest.param(["run", "policies/execution-api.yaml", "--every", "1h"], id="run"),
+        pytest.param(["run", str(POLICY), "--every", "1h"], id="run"),
     ],
 )
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -24,7 +24,7 @@ from controller.core.units import MINUTE_S
 
 BREAKER, OBJECTIVE = "breaker", "objective"
 # Parts of the budget, before they are made to add up to 1.
-_BREAKER, _OBJECTIVE, _LATENCY, _LIMIT = 3.0, 4.0, 2.0, 1.0
+_BREAKER, _OBJECTIVE, _LATENCY, _LIMIT = 2.0, 4.0, 3.0, 0.5
 # A minute counts as no more requests than this for a latency: a wobble of 1 % is no proof.
 _MOST = 300
 # How much of what is known of a control's slow requests is left after a minute: half in 23 minutes.
@@ -96,15 +96,10 @@ class Bettor:
         seen: what fits together, of at least one request; fold: everything before that minute.
         In the warm-up only the breaker bets.
         """
-        control = fold.controls.get(self.name, _NO_CONTROL)
+        control = fold.controls.get(self.name, NO_CONTROL)
         judged = minute >= stretch.judged_from
         if isinstance(self.criterion, SuccessRate):
-            allowed = 1 - self.criterion.min
-            broken = [self._breaker(seen, allowed, fold, stretch.step)]
-            if not judged:
-                return broken, control
-            objective, control = self._objective(seen, allowed, control, fold, stretch.step)
-            return [*broken, objective], control
+            return self._success(self.criterion, seen, fold, stretch, judged=judged)
         if not judged:
             return [], control
         if isinstance(self.criterion, Threshold):
@@ -120,18 +115,18 @@ class Bettor:
         onset = self.onsets.share(fold.capitals.get(test, _NOTHING_YET), step)
         return Bet(test, ratios, onset, self.caps[test], phi, step)
 
-    def _breaker(self, seen: Window, allowed: float, fold: Fold, step: int) -> Bet:
-        broken = success.broken_above(allowed)
-        ratios = rate.log_ratios(seen.samples, seen.amount, broken, rate.effects(broken))
-        return self._bet(f"{self.name}/{BREAKER}", ratios, fold, step)
-
-    def _objective(
-        self, seen: Window, allowed: float, control: Control, fold: Fold, step: int
-    ) -> tuple[Bet, Control]:
-        pair = _pair(seen)
-        after = success.beside(control, pair.control, pair.control_slow, allowed)
-        ratios = success.log_ratios(pair, allowed, control, after)
-        return self._bet(f"{self.name}/{OBJECTIVE}", ratios, fold, step), after
+    def _success(
+        self, criterion: SuccessRate, seen: Window, fold: Fold, stretch: Stretch, *, judged: bool
+    ) -> tuple[list[Bet], Control]:
+        allowed, step, pair = 1 - criterion.min, stretch.step, _pair(seen)
+        before = fold.controls.get(self.name, NO_CONTROL)
+        after = success.beside(before, pair.control, pair.control_slow, allowed)
+        tripped = success.breaker_log_ratios(pair, allowed, before, after)
+        bets = [self._bet(f"{self.name}/{BREAKER}", tripped, fold, step)]
+        if judged:
+            ratios = success.log_ratios(pair, allowed, before, after)
+            bets.append(self._bet(f"{self.name}/{OBJECTIVE}", ratios, fold, step))
+        return bets, after
 
     def _slower(
         self, criterion: LatencyIncrease, seen: Window, control: Control, fold: Fold, step: int
@@ -144,25 +139,23 @@ class Bettor:
             pair = _pair(seen)
             usual = (control.slow + self.usual * _BELIEVED) / (control.requests + _BELIEVED)
             ratios = exceedance.log_ratios(pair, usual)
-            phi = self._dispersion(min(pair.requests, pair.control))
+            requests = min(pair.requests, pair.control)
+            phi = dispersion.thinned(self._varied(requests), requests, _MOST)
             requests, slow = control.requests + pair.control, control.slow + pair.control_slow
             control = Control(_FADING * requests, _FADING * slow)
         else:
             shares = rate.effects(self.usual)
             ratios = rate.log_ratios(seen.samples, seen.beyond, self.usual, shares)
-            phi = self._dispersion(seen.samples)
+            phi = dispersion.thinned(self._varied(seen.samples), seen.samples, _MOST)
         return [self._bet(self.name, ratios, fold, step, phi)], control
 
-    def _dispersion(self, requests: float) -> float:
-        """Return how little the requests of one minute are worth.
-
-        What varied by itself in the baseline weighs the more, the more requests a minute has.
-        """
+    def _varied(self, requests: float) -> float:
+        """Return how many times more a minute varies than chance, as the baseline's blocks did."""
         fixed = isinstance(getattr(self.criterion, "baseline", None), FixedBaseline)
         phi = _UNMEASURED if fixed else 1.0
         if self.baseline is not None:
             phi = dispersion.scaled(self.baseline, requests)
-        return dispersion.thinned(phi, requests, _MOST)
+        return phi
 
     def _limit(self, criterion: Threshold, seen: Window) -> tuple[float, ...]:
         if criterion.per is not None:
@@ -191,7 +184,7 @@ def usual_share(
     return min(max(share, _LEAST), _MOST_ALLOWED)
 
 
-_NO_CONTROL, _NOTHING_YET = Control(), Capital()
+NO_CONTROL, _NOTHING_YET = Control(), Capital()
 
 
 def _pair(seen: Window) -> Pair:

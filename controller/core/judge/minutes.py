@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from operator import add
 
-from controller.core.judge.bets import Bettor, bettors, tests_of
+from controller.core.judge.bets import NO_CONTROL, Bettor, bettors, tests_of
 from controller.core.judge.queries import keys_of, slow_limits
 from controller.core.judge.window import NO_SERIES, Measure, Window, measure_for
 from controller.core.measured import FrozenValue, Stretch
@@ -98,7 +98,7 @@ class Minutes:
                     continue
                 placed, control = bettor.bets(seen, fold, stretch, minute)
                 bets += placed
-                if control != _NO_CONTROL or bettor.name in fold.controls:
+                if control is not fold.controls.get(bettor.name, NO_CONTROL):
                     controls[bettor.name] = control
             fold = folded(fold, minute + MINUTE_S, bets, controls, tests)
         return fold
@@ -119,9 +119,6 @@ class Minutes:
     def _answered(self, name: str, criterion: Criterion) -> bool:
         keys = keys_of(criterion, self.policy.metrics, self.baselines.get(name))
         return all(self.series.get(key, NO_SERIES).answer is Answer.COMPLETE for _, _, key in keys)
-
-
-_NO_CONTROL = Control()
 
 
 def _told(

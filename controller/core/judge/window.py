@@ -178,7 +178,8 @@ def _slow(
     control = slower(points, limits.beside, limits.control, between)
 
     def measure(start: int) -> Window | None:
-        counted, beyond = own(start), further(start)
+        counted = own(start)
+        beyond = counted if further is own else further(start)
         beside = control(start) if limits.beside else (0.0, 0.0)
         if counted is None or beyond is None or beside is None:
             return None  # a window without its control compares with nothing

@@ -1,6 +1,6 @@
 """A test of an absolute count against a bound: rejected requests, whatever the traffic is."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 from math import log
 
 # Effects that are bet on, as multiples of the mean that is allowed.
@@ -8,7 +8,7 @@ MULTIPLES = (1.5, 2, 3, 5, 10, 30)
 
 
 def log_ratios(
-    count: float, mean_allowed: float, multiples: Sequence[float] = MULTIPLES
+    count: float, mean_allowed: float, multiples: tuple[float, ...] = MULTIPLES
 ) -> tuple[float, ...]:
     """Return the log e-value of each of `multiples`, for the count of one minute.
 
@@ -17,4 +17,10 @@ def log_ratios(
     Wolfowitz 1953). Its mean is exp((lambda - lambda0) (r-1)), at most 1 for every lambda up to
     lambda0, because r is above 1; a binomial count of the same mean stays below that.
     """
-    return tuple(count * log(one) - mean_allowed * (one - 1) for one in multiples)
+    return tuple([count * more - mean_allowed * excess for more, excess in _terms(multiples)])
+
+
+@lru_cache(maxsize=8)
+def _terms(multiples: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Return the log of each multiple, and how much it is above one."""
+    return tuple((log(one), one - 1) for one in multiples)

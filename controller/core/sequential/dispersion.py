@@ -8,6 +8,7 @@ from controller.core.units import MINUTE_S
 
 # Fewer blocks than this teach nothing.
 LEAST_BLOCKS = 8
+BLOCK_MINUTES = 5
 
 
 def dispersion(blocks: Iterable[tuple[float, float]]) -> float:
@@ -39,9 +40,11 @@ def scaled(known: FrozenValue, requests: float) -> float:
     """Return the dispersion of a minute with so many requests, from that of a baseline's blocks.
 
     Of what varies by itself a share stays the same, however many requests show it: 1 + n tau^2.
+    A minute of a block has the dispersion of the block: where minutes vary on their own a block has
+    as many of them as it has more requests, and where they vary together they add up to it.
     """
-    minutes = (known.end - known.start) / MINUTE_S
-    usual = known.samples / minutes if minutes else 0.0
+    length = (known.end - known.start) / MINUTE_S
+    usual = known.samples / length if length else 0.0
     return 1 + (known.dispersion - 1) * requests / usual if usual else known.dispersion
 
 

@@ -30,7 +30,8 @@ class Capital:
     @property
     def e(self) -> float:
         """The e-value: 1 for no evidence, 1/alpha to reject at level alpha."""
-        return self.unspent + sum(self.bets) / len(self.bets) if self.bets else 1.0
+        bets = self.bets
+        return self.unspent + sum(bets) / len(bets) if bets else 1.0
 
 
 def bet(
@@ -53,13 +54,17 @@ def bet(
     spent = min(onset, capital.unspent)
     bets = capital.bets or (0.0,) * len(log_ratios)
     most = min(cap, _LOG_MOST)
+    if dispersion != 1:
+        log_ratios = [ratio / dispersion for ratio in log_ratios]
     after = tuple(
         [
-            min(_MOST, (one + spent) * exp(min(ratio / dispersion, most)))
+            (one + spent) * exp(ratio if ratio < most else most)
             for one, ratio in zip(bets, log_ratios, strict=True)
         ]
     )
-    begun = max(capital.begun, step + 1)
+    if max(after) > _MOST:
+        after = tuple([min(one, _MOST) for one in after])
+    begun = capital.begun if capital.begun > step else step + 1
     return Capital(after, capital.unspent - spent, capital.minutes + 1, begun)
 
 

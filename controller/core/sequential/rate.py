@@ -5,7 +5,7 @@ from functools import lru_cache
 from math import exp, inf, lgamma, log, log1p
 
 # Effects that a breach is looked for at, as multiples of the share that is allowed.
-_MULTIPLES = (1.5, 2, 3, 5, 10, 20, 50, 100, 300, 900)
+_MULTIPLES = (1.5, 2, 3, 5, 10, 50, 300)
 _HIGHEST = 0.95
 _SURE = 0.9
 # Shares below the bound that a proof of keeping it is looked for at.

@@ -9,11 +9,12 @@ from dataclasses import replace
 from controller.core.sequential import exceedance, rate
 from controller.core.sequential.trial import Control
 
-# The breaker's rule: no more than this share fails, or than ten times what is allowed.
-_BROKEN = 0.1
+# The breaker's rule: no more than this share fails, or than ten times what is allowed. While the
+# control is bad too, what both have in common is no news up to twice as much.
+_BROKEN = 0.05
 _TIMES_ALLOWED = 10
 # A control is bad when this many of its requests fail in a minute, and three times what is allowed.
-_BAD_FROM = 3
+_BAD_FROM = 2
 # So long a shared outage excuses the canary; then it may be the canary that causes it. As many good
 # minutes end an outage.
 EXCUSED_MINUTES = 15
@@ -22,6 +23,11 @@ EXCUSED_MINUTES = 15
 def broken_above(allowed: float) -> float:
     """Return the share of failures above which a criterion that allows `allowed` trips at once."""
     return min(0.5, max(_BROKEN, _TIMES_ALLOWED * allowed))
+
+
+def excused(before: Control, after: Control) -> bool:
+    """Tell whether a minute is one of a shared outage, in its first quarter of an hour."""
+    return before.bad < after.bad <= EXCUSED_MINUTES
 
 
 def beside(control: Control, requests: float, failed: float, allowed: float) -> Control:
@@ -35,6 +41,23 @@ def beside(control: Control, requests: float, failed: float, allowed: float) -> 
     return replace(control, good=control.good + 1) if control.bad else control
 
 
+def breaker_log_ratios(
+    seen: exceedance.Pair, allowed: float, before: Control, after: Control
+) -> tuple[float, ...]:
+    """Return the log e-value of each effect for the breaker's rule, for one minute.
+
+    In a minute of a shared outage it trips at twice as much, and never asks how bad the control is.
+    An effect that would be no breach then bets nothing.
+    """
+    broken = broken_above(allowed)
+    most = min(0.9, 2 * broken)
+    shares = (*rate.effects(broken), (1 + most) / 2)
+    if not excused(before, after):
+        return rate.log_ratios(seen.requests, seen.slow, broken, shares)
+    ratios = rate.log_ratios(seen.requests, seen.slow, most, shares)
+    return tuple([one if q > most else 0.0 for q, one in zip(shares, ratios, strict=True)])
+
+
 def log_ratios(
     seen: exceedance.Pair, allowed: float, before: Control, after: Control
 ) -> tuple[float, ...]:
@@ -45,7 +68,7 @@ def log_ratios(
     so the bet stays fair.
     """
     shares = rate.effects(allowed)
-    if not before.bad < after.bad <= EXCUSED_MINUTES:
+    if not excused(before, after):
         return rate.log_ratios(seen.requests, seen.slow, allowed, shares)
     usual = before.slow / before.requests if before.requests else 3 * allowed
     odds = [share / allowed for share in shares]

@@ -99,7 +99,9 @@ def folded(
         before = capitals.get(name, _NOTHING_YET)
         capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion, step=step)
     peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
-    parts = [one.weight * capitals.get(one.name, _NOTHING_YET).e for one in tests]
+    parts = [
+        one.weight * capitals[one.name].e if one.name in capitals else one.weight for one in tests
+    ]
     evidence = sum(parts)
     if evidence > peak:
         peak, peak_at, carried = evidence, end, tests[parts.index(max(parts))].name
@@ -107,7 +109,7 @@ def folded(
         version=fold.version,
         through=end,
         capitals=capitals,
-        controls={**fold.controls, **controls},
+        controls={**fold.controls, **controls} if controls else fold.controls,
         peak=peak,
         peak_at=peak_at,
         carried=carried,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from math import comb, exp
+from math import comb, exp, inf
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from controller.core.judge import bets
 from controller.core.judge.bets import bettors, criterion_of, usual_share
 from controller.core.judge.window import Window
 from controller.core.measured import Stretch
+from controller.core.sequential.success import EXCUSED_MINUTES
 from controller.core.sequential.trial import Control, Fold, folded
 from controller.core.units import MINUTE_S
 from tests.judging import (
@@ -94,10 +95,21 @@ def test_in_the_warm_up_only_the_breaker_bets(name: str) -> None:
 
 def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up() -> None:
     assert minutes_to_fail(RATE, rates([(600, 300)] * 10), warmup_s=600) == 2
-    assert minutes_to_fail(RATE, rates([(600, 30)] * 10), warmup_s=600) == float("inf")
+    assert minutes_to_fail(RATE, rates([(600, 60)] * 10), warmup_s=600) == 2
+    assert minutes_to_fail(RATE, rates([(600, 30)] * 10), warmup_s=600) == inf
 
 
-def test_the_warm_up_teaches_nothing_of_a_control() -> None:
+def test_a_shared_outage_of_the_warm_up_rolls_nothing_back() -> None:
+    assert minutes_to_fail(RATE, rates([(600, 60, 600, 60)] * 10), warmup_s=600) == inf
+    assert minutes_to_fail(RATE, rates([(600, 60, 600, 0)] * 10), warmup_s=600) == 2
+
+
+def test_an_outage_of_the_warm_up_excuses_for_a_quarter_of_an_hour_too() -> None:
+    counts = rates([(600, 60, 600, 60)] * 20)
+    assert EXCUSED_MINUTES + 2 <= minutes_to_fail(RATE, counts, warmup_s=1_200) <= 18
+
+
+def test_the_warm_up_teaches_nothing_of_how_slow_a_control_is() -> None:
     known = Control(100, 5)
     bettor, fold = bettors(ALL, 0, BASELINES)["beside"], Fold(controls={"beside": known})
     assert bettor.bets(QUIET["beside"], fold, Stretch(0, 0, 120), 60) == ([], known)
@@ -149,15 +161,16 @@ def test_no_rollout_bets_more_than_the_whole_prior(
     ("requests", "dispersion"), [(30, 1.0), (300, 1.0), (600, 2.0), (60_000, 200.0)]
 )
 def test_a_minute_counts_as_300_requests_at_most_for_a_latency(
-    name: str, requests: float, dispersion: float
+    name: str, requests: int, dispersion: float
 ) -> None:
     (one,) = placed(ALL, name, slow(requests, 0.1, requests, 0.05), minute=2)
     assert one.dispersion == pytest.approx(dispersion)
 
 
 def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> None:
-    (one,) = placed(ALL, "beside", slow(600, 0.1, 5_400, 0.05), minute=2)
-    assert one.dispersion == pytest.approx(2.0)
+    for seen in (slow(600, 0.1, 5_400, 0.05), slow(5_400, 0.1, 600, 0.05)):
+        (one,) = placed(ALL, "beside", seen, minute=2)
+        assert one.dispersion == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("name", ["beside", "stored"])
@@ -173,6 +186,14 @@ def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute
     )
     assert 1 < few < usual < many
     assert (many - 1) == pytest.approx(4 * (usual - 1))
+
+
+@pytest.mark.parametrize("name", ["beside", "stored"])
+def test_a_minute_as_busy_as_those_of_its_baseline_varies_as_its_blocks_did(name: str) -> None:
+    requests = BASELINE.samples / (24 * 60)
+    bettor = bettors(ALL, 0, {name: replace(BASELINE, dispersion=4.0)})[name]
+    (one,), _ = bettor.bets(slow(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)
+    assert one.dispersion == pytest.approx(4.0)
 
 
 @given(st.integers(100, 10**7), st.floats(0.01, 0.3), st.floats(1, 20))

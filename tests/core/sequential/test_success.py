@@ -1,15 +1,25 @@
 """SC-004 minute by minute: what trips, how soon, what must not, and what a control excuses."""
 
+from collections.abc import Callable
 from math import comb, exp, inf
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from controller.core.sequential import exceedance, rate
 from controller.core.sequential.exceedance import Pair
-from controller.core.sequential.success import EXCUSED_MINUTES, beside, broken_above, log_ratios
+from controller.core.sequential.success import (
+    EXCUSED_MINUTES,
+    beside,
+    breaker_log_ratios,
+    broken_above,
+    excused,
+    log_ratios,
+)
 from controller.core.sequential.trial import Control
+from controller.simulation.draws import binomial
 from tests.judging import ALLOWED, RATE, after, minutes_to_fail, rates
 
 
@@ -17,7 +27,7 @@ from tests.judging import ALLOWED, RATE, after, minutes_to_fail, rates
     ("requests", "failed", "at_most"),
     [
         pytest.param(6, 6, 2, id="six requests a minute, all of them failed"),
-        pytest.param(60, 12, 3, id="60 a minute, 20 %"),
+        pytest.param(60, 12, 2, id="60 a minute, 20 %"),
         pytest.param(60, 3, 6, id="60 a minute, 5 %"),
         pytest.param(60, 1, 17, id="60 a minute, 1.7 %"),
         pytest.param(600, 3, 9, id="600 a minute, 0.5 %"),
@@ -49,7 +59,7 @@ def test_one_minute_alone_never_rolls_back_however_bad() -> None:
 
 
 def test_the_objective_alone_takes_five_bad_minutes() -> None:
-    """3 % is far from broken, however many requests there are."""
+    """3 % is not broken, however many requests there are."""
     assert minutes_to_fail(RATE, rates([(10**6, 30_000)] * 4)) == inf
     assert minutes_to_fail(RATE, rates([(10**6, 30_000)] * 60)) <= 6
     assert after(RATE, rates([(10**6, 30_000)] * 6)).carried == "rate/objective"
@@ -58,7 +68,7 @@ def test_the_objective_alone_takes_five_bad_minutes() -> None:
 @pytest.mark.parametrize(
     ("allowed", "broken"),
     [
-        pytest.param(0.001, 0.1, id="at a tenth, where next to nothing may fail"),
+        pytest.param(0.001, 0.05, id="at a twentieth, where next to nothing may fail"),
         pytest.param(0.03, 0.3, id="at ten times what may fail"),
         pytest.param(0.2, 0.5, id="at half of all requests at the latest"),
     ],
@@ -75,25 +85,91 @@ BEFORE = st.builds(
 )
 
 
+Ratios = Callable[[Pair, float, Control, Control], tuple[float, ...]]
+
+
 def means(
-    requests: int, share: float, control: tuple[int, int], allowed: float, before: Control
+    ratios_of: Ratios,
+    requests: int,
+    share: float,
+    control: tuple[int, int],
+    allowed: float,
+    before: Control,
 ) -> list[float]:
     """Return the mean of each e-value over the canary's failures, beside this control."""
-    found = [0.0] * len(rate.effects(allowed))
     known = beside(before, *control, allowed)
+    parts = []
     for failed in range(requests + 1):
         chance = comb(requests, failed) * share**failed * (1 - share) ** (requests - failed)
-        ratios = log_ratios(Pair(requests, failed, *control), allowed, before, known)
-        found = [mean + chance * exp(one) for mean, one in zip(found, ratios, strict=True)]
-    return found
+        ratios = ratios_of(Pair(requests, failed, *control), allowed, before, known)
+        parts.append([chance * exp(one) for one in ratios])
+    return [sum(of_an_effect) for of_an_effect in zip(*parts, strict=True)]
 
 
-@given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.floats(0, 1), BEFORE)
-def test_while_the_canary_keeps_its_objective_no_control_makes_a_bet_gain(
-    requests: int, control: tuple[int, int], allowed: float, part: float, before: Control
+@pytest.mark.parametrize(
+    ("ratios_of", "bound"),
+    [
+        pytest.param(log_ratios, float, id="objective"),
+        pytest.param(breaker_log_ratios, broken_above, id="breaker"),
+    ],
+)
+@given(
+    requests=st.integers(1, 30),
+    control=CONTROLS,
+    allowed=st.floats(0.001, 0.2),
+    part=st.floats(0, 1),
+    before=BEFORE,
+)
+def test_while_the_canary_keeps_its_rule_no_control_makes_a_bet_gain(
+    ratios_of: Ratios,
+    bound: Callable[[float], float],
+    requests: int,
+    control: tuple[int, int],
+    allowed: float,
+    part: float,
+    before: Control,
 ) -> None:
     """By enumeration of the canary, whatever the control showed."""
-    assert max(means(requests, part * allowed, control, allowed, before)) <= 1 + 1e-9
+    share = part * bound(allowed)
+    assert max(means(ratios_of, requests, share, control, allowed, before)) <= 1 + 1e-9
+
+
+OUTAGES = st.builds(Control, st.just(100), st.just(10), st.integers(0, EXCUSED_MINUTES - 1))
+
+
+@given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.floats(0, 1), OUTAGES)
+def test_in_a_shared_outage_the_breaker_gains_nothing_up_to_twice_its_bound(
+    requests: int, control: tuple[int, int], allowed: float, part: float, before: Control
+) -> None:
+    """By enumeration of the canary."""
+    assume(excused(before, beside(before, *control, allowed)))
+    share = part * min(0.9, 2 * broken_above(allowed))
+    found = means(breaker_log_ratios, requests, share, control, allowed, before)
+    assert max(found) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("control", "share", "gains"),
+    [
+        pytest.param((600, 60), 0.10, False, id="twice its bound, in an outage"),
+        pytest.param((600, 60), 0.11, True, id="more than twice its bound, in an outage"),
+        pytest.param((600, 0), 0.05, False, id="its bound, beside a good control"),
+        pytest.param((600, 0), 0.06, True, id="more than its bound, beside a good control"),
+    ],
+)
+def test_the_breaker_gains_from(control: tuple[int, int], share: float, gains: bool) -> None:
+    found = means(breaker_log_ratios, 30, share, control, ALLOWED, Control())
+    assert (max(found) > 1 + 1e-9) is gains
+
+
+def test_how_bad_a_bad_control_is_makes_no_difference_to_the_breaker() -> None:
+    some, most = (
+        breaker_log_ratios(
+            Pair(600, 180, 600, failed), ALLOWED, Control(), beside(Control(), 600, failed, ALLOWED)
+        )
+        for failed in (12, 400)
+    )
+    assert some == most
 
 
 @given(st.integers(1, 30), CONTROLS, st.floats(0.001, 0.2), st.integers(0, EXCUSED_MINUTES - 1))
@@ -103,7 +179,7 @@ def test_while_it_is_no_worse_than_a_bad_control_no_bet_gains_either(
     before = Control(100, 10, bad)
     if beside(before, *control, allowed).bad > before.bad:
         share = control[1] / control[0]
-        assert max(means(requests, share, control, allowed, before)) <= 1 + 1e-9
+        assert max(means(log_ratios, requests, share, control, allowed, before)) <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -111,7 +187,9 @@ def test_while_it_is_no_worse_than_a_bad_control_no_bet_gains_either(
     [
         pytest.param(600, 60, True, id="a tenth of its requests fails"),
         pytest.param(600, 3, True, id="three failures, five times what is allowed"),
-        pytest.param(600, 2, False, id="two failures: chance"),
+        pytest.param(600, 2, True, id="two failures, more than three times what is allowed"),
+        pytest.param(700, 2, False, id="two failures, less than three times what is allowed"),
+        pytest.param(6, 1, False, id="one failure: chance"),
         pytest.param(60_000, 100, False, id="less than three times what is allowed"),
         pytest.param(0, 0, False, id="no request"),
     ],
@@ -165,19 +243,33 @@ def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> Non
     ("counts", "carried"),
     [
         pytest.param(
-            [HEALTHY] * 5 + [(600, 48, 600, 0)] * 15, "rate/objective",
+            [HEALTHY] * 5 + [(600, 48, 600, 0)] * 15, "rate/breaker",
             id="the same outage on the canary alone",
         ),
-        pytest.param([(600, 48, 0, 0)] * 15, "rate/objective", id="an outage beside no traffic"),
         pytest.param(
-            [(600, 48, 600, 2)] * 15, "rate/objective", id="an outage beside two failures by chance"
+            [HEALTHY] * 5 + [(600, 24, 600, 0)] * 15, "rate/objective",
+            id="half of it on the canary alone",
+        ),
+        pytest.param([(600, 48, 0, 0)] * 15, "rate/breaker", id="an outage beside no traffic"),
+        pytest.param(
+            [(600, 24, 0, 0)] * 15, "rate/objective", id="half an outage beside no traffic"
+        ),
+        pytest.param(
+            [(600, 48, 600, 1)] * 15, "rate/breaker", id="an outage beside one failure by chance"
+        ),
+        pytest.param(
+            [(600, 48, 600, 2)] * 15, "rate/objective", id="failures 24 times the bad control's"
         ),
         pytest.param(
             [(600, 48, 600, 6)] * 15, "rate/objective", id="failures eight times the bad control's"
         ),
         pytest.param([(600, 300, 600, 300)] * 10, "rate/breaker", id="one in two, wherever"),
         pytest.param(
-            [HEALTHY, *[SHARED] * 10] * 5, "rate/objective", id="an outage that pauses and goes on"
+            [HEALTHY, *[SHARED] * 10] * 5, "rate/breaker", id="an outage that pauses and goes on"
+        ),
+        pytest.param(
+            [HEALTHY, *[(600, 24, 600, 24)] * 10] * 5, "rate/objective",
+            id="half of one that pauses and goes on",
         ),
     ],
 )  # fmt: skip
@@ -186,10 +278,53 @@ def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: s
     assert after(RATE, rates(counts)).carried == carried
 
 
-def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour() -> None:
+@pytest.mark.parametrize(
+    ("failed", "carried", "least", "most"),
+    [
+        pytest.param(24, "rate/objective", 5, EXCUSED_MINUTES, id="4 %"),
+        pytest.param(48, "rate/breaker", 2, 3, id="8 %, more than may ever fail"),
+    ],
+)
+def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour(
+    failed: int, carried: str, least: int, most: int
+) -> None:
     """Then it may be the canary that causes it: from the 16th minute on it counts."""
-    counts = rates([HEALTHY, *[SHARED] * 60])
-    excused = 1 + EXCUSED_MINUTES
+    counts = rates([HEALTHY, *[(600, failed, 600, failed)] * 60])
+    end = 1 + EXCUSED_MINUTES
     assert EXCUSED_MINUTES == 15
-    assert after(RATE, counts[:excused]).peak < 2
-    assert excused + 5 <= minutes_to_fail(RATE, counts) <= excused + EXCUSED_MINUTES
+    assert after(RATE, counts[:end]).peak < 2
+    assert end + least <= minutes_to_fail(RATE, counts) <= end + most
+    assert after(RATE, counts[: end + most]).carried == carried
+
+
+A_MINUTE = pytest.mark.parametrize("requests", [60, 600, 6_000])
+
+
+@A_MINUTE
+def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_breaker(
+    requests: int,
+) -> None:
+    broken = (requests, 0.3 * requests, requests, 0.1 * requests)
+    counts = rates([(requests, 0, requests, 0)] * 5 + [broken] * 5)
+    assert minutes_to_fail(RATE, counts) <= 5 + 3
+    assert after(RATE, counts).carried == "rate/breaker"
+
+
+@A_MINUTE
+def test_a_healthy_canary_is_not_rolled_back_for_ten_minutes_of_a_shared_outage_of_10_percent(
+    requests: int,
+) -> None:
+    healthy, shared = ((requests, n, requests, n) for n in (0, 0.1 * requests))
+    counts = rates([healthy] * 5 + [shared] * 10 + [healthy] * 60)
+    assert minutes_to_fail(RATE, counts) == inf
+
+
+@A_MINUTE
+def test_nor_where_chance_decides_which_requests_fail(requests: int) -> None:
+    shares = [0.0005] * 5 + [0.1] * 10 + [0.0005] * 60
+    for seed in range(20):
+        draw = Random(seed)
+        canary, control = ([binomial(draw, requests, one) for one in shares] for _ in range(2))
+        pairs = zip(canary, control, strict=True)
+        counts = rates([(requests, failed, requests, beside_it) for failed, beside_it in pairs])
+        assert minutes_to_fail(RATE, counts) == inf, seed
