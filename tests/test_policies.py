@@ -22,8 +22,8 @@ from controller.simulation.scenario import scenario_names
 POLICIES = {path.stem: path for path in (Path(__file__).parents[1] / "policies").glob("*.yaml")}
 # Fewer ticks: a day of bake in a second or two, and no gate is judged differently.
 EVERY = {
-    "execution-api": timedelta(minutes=5),
-    "gateway-metrics-only": timedelta(minutes=5),
+    "execution-api": timedelta(minutes=10),
+    "gateway-metrics-only": timedelta(minutes=10),
     "quiet-service": timedelta(minutes=15),
 }
 
@@ -135,7 +135,7 @@ def test_a_policy_ends_as_expected_in_a_scenario(policy: str, scenario: str) -> 
 
 
 def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> None:
-    often = played("execution-api", "healthy", every=timedelta(minutes=1))
+    often = played("gateway-metrics-only", "healthy", every=timedelta(minutes=1))
     assert end_of(often) == PROVEN
     assert often.ticks > 24 * 60
 
@@ -160,10 +160,10 @@ def test_more_traffic_by_another_hand_pages_and_says_what_was_found(
 
 
 def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
-    outcome = played("execution-api", "second-owner")
+    outcome = played("gateway-metrics-only", "second-owner")
     (refusal,) = outcome.refused
-    assert refusal.startswith("execution-api-beside was not started; nothing was touched:")
-    assert "already by execution-api#1" in refusal
+    assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was touched:")
+    assert "already by gateway-metrics-only#1" in refusal
     assert outcome.accepted == ()
 
 

@@ -21,10 +21,11 @@ from controller.core.judge.queries import (
     queries_for,
     slow_limits,
 )
+from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.sequential import conclude_weighed
 from controller.core.judge.tally import fold, given_up, windows
 from controller.core.judge.threshold import Context, broken, conclude
-from controller.core.judge.window import NO_SERIES, Measure, measure_for
+from controller.core.judge.window import Measure, measure_for
 from controller.core.measured import FrozenValue, Run, Stretch, Tally
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, LatencyIncrease, Metric, Policy, Threshold

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from controller.core.findings import Finding, Label, Verdict
+from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.watched import LOOK_FOR, Watched, telling
-from controller.core.judge.window import NO_SERIES
 from controller.core.observation import Answer, LogQuery, Series, Span
 from controller.core.policy import VerifyRollback
 from controller.core.units import count_text

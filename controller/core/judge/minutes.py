@@ -7,7 +7,8 @@ from operator import add
 
 from controller.core.judge.bets import NO_CONTROL, Bettor, bettors, tests_of
 from controller.core.judge.queries import keys_of, slow_limits
-from controller.core.judge.window import NO_SERIES, Measure, Window, measure_for
+from controller.core.judge.reader import NO_SERIES
+from controller.core.judge.window import Measure, Window, measure_for
 from controller.core.measured import FrozenValue, Stretch
 from controller.core.observation import Answer, Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge.queries import key
+from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.sentences import query_failed
 from controller.core.judge.threshold import broken
 from controller.core.judge.watched import LOOK_FOR, Watched, about, telling
-from controller.core.judge.window import NO_SERIES
 from controller.core.observation import Series
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
 from controller.core.units import MINUTE_S, count_text

@@ -1,10 +1,10 @@
 """One window as a criterion sees it: the datapoints of its series, put together."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from controller.core.judge.queries import key, period_of, slow_limits
+from controller.core.judge.queries import period_of, slow_limits
+from controller.core.judge.reader import Failing, Reader
 from controller.core.judge.slow import (
     SAMPLES,
     Limits,
@@ -14,7 +14,7 @@ from controller.core.judge.slow import (
     slower,
 )
 from controller.core.measured import FrozenValue
-from controller.core.observation import Answer, Series
+from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
@@ -24,8 +24,6 @@ from controller.core.policy import (
     Threshold,
     Traffic,
 )
-
-NO_SERIES = Series(answer=Answer.ERROR, message="was not asked for")
 
 
 class Window(NamedTuple):
@@ -65,7 +63,7 @@ def measure_for(
     reached: the canary has traffic at all; without any, its silence is not too little of anything.
     baseline: what was read of the stable path before the start.
     """
-    read = _Reader(metrics, series, period_of(criterion))
+    read = Reader(metrics, series, period_of(criterion))
     limits = slow_limits(criterion, metrics, baseline)
     match criterion:
         case SuccessRate():
@@ -96,59 +94,11 @@ def measure_for(
             return _traffic(read.points(criterion.metric), control_points)
 
 
-_Failing: TypeAlias = Callable[[int], tuple[float, float] | None]
-"""Start of a window -> requests and failures; None without requests; failures -1: no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    metrics: Mapping[str, Metric]
-    series: Mapping[str, Series]
-    period_s: int
-
-    def points(self, metric: str, statistic: str | None = None) -> Mapping[int, float]:
-        return self._answer(metric, statistic).points
-
-    def failing(self, total: str, failures: Sequence[str], *, capped: bool) -> _Failing:
-        """Return how requests and failures of a window are counted.
-
-        capped: more failures than requests are as many; else they make no sense together. A request
-        may fail twice where failures overlap, and none of them was well.
-        """
-        totals = self.points(total)
-        parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
-
-        def counted(start: int) -> tuple[float, float] | None:
-            requests = totals.get(start, 0.0)
-            if requests <= 0:
-                return None
-            failed = 0.0
-            for counts, absent_is_zero in parts:
-                value = counts.get(start)
-                if value is None and not absent_is_zero:
-                    return requests, -1.0
-                failed += value or 0.0
-            if failed > requests:
-                return requests, requests if capped else -1.0
-            return requests, failed
-
-        return counted
-
-    def absent_is_zero(self, metric: str) -> bool:
-        # What a failed query left out is not zero: it is unknown.
-        complete = self._answer(metric).answer is Answer.COMPLETE
-        return complete and self.metrics[metric].missing == "zero"
-
-    def _answer(self, metric: str, statistic: str | None = None) -> Series:
-        name = key(metric, statistic or self.metrics[metric].statistic, self.period_s)
-        return self.series.get(name, NO_SERIES)
-
-
 def _nobody(_: int) -> None:
     """Return what a path that nobody counts has seen."""
 
 
-def _success_rate(criterion: SuccessRate, own: _Failing, control: _Failing) -> Measure:
+def _success_rate(criterion: SuccessRate, own: Failing, control: Failing) -> Measure:
     def measure(start: int) -> Window | None:
         counted = own(start)
         if counted is None:
