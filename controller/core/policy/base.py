@@ -11,9 +11,7 @@ from controller.core.units import DurationRange, format_duration
 class Model(BaseModel):
     """Base of everything in a policy file: frozen, and unknown keys are mistakes."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -37,11 +38,10 @@ class Parts:
                 yield name, criterion
 
 
-_TARGET: TypeAdapter[LambdaEnv] = TypeAdapter(LambdaEnv)
-_METRIC: TypeAdapter[Metric] = TypeAdapter(Metric)
-_CRITERION: TypeAdapter[Criterion] = TypeAdapter(Criterion)
-_STEP: TypeAdapter[Step] = TypeAdapter(Step)
-_VERIFY: TypeAdapter[VerifyRollback] = TypeAdapter(VerifyRollback)
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what reads one part; a policy without mistakes needs none."""
+    return TypeAdapter(kind)
 
 
 def parts_of(data: Mapping[Any, Any]) -> Parts:
@@ -49,14 +49,14 @@ def parts_of(data: Mapping[Any, Any]) -> Parts:
     metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
     steps = data.get("steps") if isinstance(data.get("steps"), list) else None
     return Parts(
-        target=_sound(_TARGET, data.get("target")),
-        metrics=_all_sound(_METRIC, metrics),
-        criteria=_all_sound(_CRITERION, criteria),
-        steps=None if steps is None else [_sound(_STEP, step) for step in steps],
+        target=_sound(LambdaEnv, data.get("target")),
+        metrics=_all_sound(Metric, metrics),
+        criteria=_all_sound(Criterion, criteria),
+        steps=None if steps is None else [_sound(Step, step) for step in steps],
         raw_criteria=criteria or {},
         raw_steps=steps or (),
         zone=_zone(data.get("freeze")),
-        verify=_sound(_VERIFY, data.get("verify_rollback")),
+        verify=_sound(VerifyRollback, data.get("verify_rollback")),
     )
 
 
@@ -71,19 +71,17 @@ def _zone(freeze: object) -> str | None:
     return zone if isinstance(zone, str) else None
 
 
-def _sound(adapter: TypeAdapter[Any], value: object) -> Any:
+def _sound(kind: Any, value: object) -> Any:
     try:
-        return adapter.validate_python(value)
+        return _adapter(kind).validate_python(value)
     except ValidationError:
         return None
 
 
-def _all_sound(
-    adapter: TypeAdapter[Any], items: Mapping[str, object] | None
-) -> dict[str, Any] | None:
+def _all_sound(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
     if items is None:
         return None
-    return {name: _sound(adapter, value) for name, value in items.items()}
+    return {name: _sound(kind, value) for name, value in items.items()}
 
 
 def raw_references(criterion: object) -> Iterator[Reference]:
