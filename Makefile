@@ -40,7 +40,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse test lint mutants lock e2e-venv clean .venv
+.PHONY: help rehearse test every-test lint mutants lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -49,7 +49,10 @@ help: ## say what can be made
 rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked lint ## check style, types and imports, then run every test
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run every test
+	@$(MAKE) --no-print-directory -j2 lint every-test
+
+every-test:
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
