@@ -142,8 +142,12 @@ def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
         assert isinstance(seen.target, Reading)
         assert seen.target.token == move.token
         assert seen.target.weight is not None
-        assert seen.target.weight < move.weight
         assert seen.target.update is not Update.IN_PROGRESS
+        if rollout.settled is None and rollout.intent.previous > rollout.weight:
+            # A person takes another hand's raise back, and that was never written.
+            assert (seen.target.weight, move.weight) == (rollout.intent.previous, rollout.weight)
+        else:
+            assert seen.target.weight < move.weight
 
 
 @often
