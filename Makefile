@@ -52,7 +52,7 @@ rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., S
 test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run every test
 	@$(MAKE) --no-print-directory -j2 lint every-test
 
-every-test:
+every-test: $(VENV)/.compiled $(E2E_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile

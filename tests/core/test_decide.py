@@ -529,6 +529,7 @@ def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
     assert after.record is not None
     assert later.record is not None
     assert NOON + 4 * MINUTE == after.record.at <= later.record.at
+    assert refused(decided, "KMS says no", NOON).rollout.updated == decided.rollout.updated
 
 
 def test_every_step_has_the_whole_time_for_its_raise() -> None:

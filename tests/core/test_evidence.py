@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -410,14 +411,16 @@ def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
     policy = a_policy(criteria={"works": WEIGHED}, steps=steps)
     rollout = at_weight(10, policy=policy, intent=first, peak=5)
     measured = {"requests:Sum@60": points([100] * 1_200), "errors:Sum@60": points([0] * 1_200)}
-    spans, seals, now = [], 0, NOON
+    spans, seals, now = [], [], NOON
     while rollout.weight < 100 and now < NOON + 20 * HOUR:
         now += 5 * MINUTE
         span = needs(rollout, now).span
         spans.append(span.end - span.start)
         decision = decide(rollout, Observation(reads(rollout.weight), measured), now)
-        seals += decision.record is not None and decision.record.kind == "evidence"
+        if decision.record is not None and decision.record.kind == "evidence":
+            seals.append(now)
         rollout = decision.rollout
     assert rollout.weight == 100
-    assert seals >= (now - NOON) / HOUR - 2
+    assert len(seals) >= (now - NOON) / HOUR - 2
+    assert min(later - earlier for earlier, later in pairwise(seals)) >= HOUR
     assert max(spans) < 2 * 60 * MINUTE_S

@@ -91,10 +91,10 @@ def _lack(criterion: Criterion, tally: Tally, case: Case) -> Label | None:
         return Label.NO_DATA
     if case.fewest(tally) < least:
         return Label.TOO_FEW
-    return Label.NO_DATA if silent(tally) else None
+    return Label.NO_DATA if _silent(tally) else None
 
 
-def silent(tally: Tally) -> bool:
+def _silent(tally: Tally) -> bool:
     """Tell whether the newest minutes are emptier than chance leaves them, at the step's own rate.
 
     A minute without requests says nothing where one request comes in five; an hour of them does.

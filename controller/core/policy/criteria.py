@@ -84,8 +84,8 @@ class SuccessRate(ByMinute):
     )
     control: Control | None = Field(
         default=None,
-        description="Counts of the stable path: in minutes in which it misses `min` too, the "
-        "sequential judge holds failures against neither, for a quarter of an hour at most.",
+        description="Counts of the stable path: in minutes in which it fails too, the sequential "
+        "judge compares the canary with it, for a quarter of an hour of an outage at most.",
     )
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from controller.core.judge import bets
 from controller.core.judge.bets import bettors, criterion_of, usual_share
-from controller.core.judge.window import Window
+from controller.core.judge.window import Window, measure_for
 from controller.core.measured import Stretch
+from controller.core.observation import Series
 from controller.core.sequential.success import EXCUSED_MINUTES
 from controller.core.sequential.trial import Control, Fold, folded
 from controller.core.units import MINUTE_S
@@ -266,3 +267,21 @@ def test_a_share_of_rejects_cannot_exceed_its_requests() -> None:
 def test_the_objective_allows_what_the_policy_says() -> None:
     (_, even), (_, more) = (placed(ALL, "rate", failing(10_000, k), minute=2) for k in (10, 30))
     assert max(even.log_ratios) < 0 < max(more.log_ratios)
+
+
+def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() -> None:
+    """Slower than 420 ms, and not slower than the 441 ms that 5 % of drift leave."""
+    series = {
+        "latency:SampleCount@60": Series({0: 100.0}),
+        "latency:TC(420:)@60": Series({0: 9.0}),
+        "latency:TC(441:)@60": Series({0: 4.0}),
+    }
+    stored = ALL.criteria["stored"]
+    seen = measure_for(stored, ALL.metrics, series, reached=True, baseline=BASELINE)(0)
+    assert seen is not None
+    assert (seen.samples, seen.amount, seen.beyond) == (100, 9, 4)
+    (one,) = placed(ALL, "stored", seen, minute=2)
+    (less,) = placed(ALL, "stored", seen._replace(beyond=0.0), minute=2)
+    (same,) = placed(ALL, "stored", seen._replace(amount=50.0), minute=2)
+    assert max(one.log_ratios) > max(less.log_ratios)
+    assert same.log_ratios == one.log_ratios
