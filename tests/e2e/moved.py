@@ -1,4 +1,4 @@
-"""The program with its clock moved: python -m tests.e2e.moved MOMENT PATIENCE ARGUMENTS...
+"""The program with its clock moved: MOMENT, PATIENCE, and the arguments of the command.
 
 Its clock stands at MOMENT when it begins, and goes on from there. All that it knows of time comes
 from one class, so only that one is moved: signatures, time-outs and sleeps stay real.
@@ -7,7 +7,6 @@ PATIENCE: how many seconds it waits for an answer of AWS, and in each of the sta
 signal ends it; 0: as many as on any day.
 """
 
-import sys
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,9 +35,10 @@ def limit(patience_s: float) -> None:
     signals.EFFECTS_S = signals.CALLS_S = patience_s
 
 
-if __name__ == "__main__":
+def run(moment: str, patience: str, *arguments: str) -> int:
+    """Run one command; return its exit status."""
     acting.LOOK_EVERY = timedelta(milliseconds=100)  # an update of the emulator takes half a second
-    move_clock(datetime.fromisoformat(sys.argv[1]))
-    if patience := float(sys.argv[2]):
-        limit(patience)
-    sys.exit(main(sys.argv[3:]))
+    move_clock(datetime.fromisoformat(moment))
+    if limit_s := float(patience):
+        limit(limit_s)
+    return main(list(arguments))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.desk import Answer
+from tests.e2e.forked import Forked
 
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 60.0
@@ -19,7 +20,7 @@ LIMIT_S: Final = 60.0
 class Running:
     """A command that has been started."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
 
     def first_line(self) -> str:
         """Wait for the first line on stdout, and return it."""
@@ -45,14 +46,17 @@ class Running:
             out, err = self.process.communicate(timeout=LIMIT_S)
         finally:
             self.process.kill()
-        return Answer(self.process.returncode, out, err)
+        status = self.process.returncode
+        assert status is not None
+        return Answer(status, out, err)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """`python -m controller` in one environment, and in no other.
 
-    moment: what its clock shows when a command begins; None: what the real clock shows.
+    moment: what its clock shows when a command begins, in a forked process; None: what the real
+    clock shows, and Python begins from nothing.
     patience_s: how long it then waits for anything; 0: as long as on any day.
     """
 
@@ -66,10 +70,11 @@ class Program:
 
     def begin(self, *arguments: str | Path) -> Running:
         """Start a command and do not wait for it."""
-        module = ["controller"]
-        if self.moment is not None:
-            module = ["tests.e2e.moved", self.moment.isoformat(), str(self.patience_s)]
-        return self._begin(["-m", *module, *map(str, arguments)])
+        words = [str(one) for one in arguments]
+        if self.moment is None:
+            return self._begin(["-m", "controller", *words])
+        moved = [self.moment.isoformat(), str(self.patience_s), *words]
+        return Running(Forked(moved, self.environment))
 
     def python(self, code: str) -> Answer:
         """Run Python `code`."""

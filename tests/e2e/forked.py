@@ -1,0 +1,92 @@
+"""The program in a process of its own that does not begin from nothing.
+
+A server that has imported the program is forked for each command. What begins then has a pid,
+memory, streams and an environment of its own, and the kernel ends it as it ends any other process;
+but it is at work at once. The tests start hundreds.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from subprocess import TimeoutExpired
+from typing import IO, Final
+
+from tests.e2e import moved
+
+_CONTEXT: Final = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["controller.bootstrap", "controller.cli.rollout"])
+
+
+class Forked:
+    """`moved` with its arguments, in one environment: as much of `subprocess.Popen` as it takes."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        out, child_out = _CONTEXT.Pipe(duplex=False)
+        err, child_err = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(
+            target=_begin, args=(child_out, child_err, dict(environment), list(arguments))
+        )
+        self._process.start()
+        for ours_no_more in (child_out, child_err):
+            ours_no_more.close()
+        self.stdout, self._stderr = _text(out), _text(err)
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, as `Popen.returncode` says it."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return how it ended; None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self._process.pid is not None and self.poll() is None:
+            os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        self._process.kill()
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; return what it wrote. Raises TimeoutExpired after `timeout` seconds."""
+        with ThreadPoolExecutor(2) as pool:
+            written: list[Future[str]] = [
+                pool.submit(one.read) for one in (self.stdout, self._stderr)
+            ]
+            self._process.join(timeout)
+            in_time = self.poll() is not None
+            if not in_time:
+                self.kill()  # its ends of the pipes are closed with it
+        if not in_time:
+            raise TimeoutExpired("moved", timeout)
+        self.stdout.close()
+        self._stderr.close()
+        out, err = (one.result() for one in written)
+        return out, err
+
+
+def _text(end: Connection) -> IO[str]:
+    with end:
+        return os.fdopen(os.dup(end.fileno()), encoding="utf-8")
+
+
+def _begin(
+    out: Connection, err: Connection, environment: dict[str, str], arguments: list[str]
+) -> None:
+    """Be `moved`, in the new process: with the streams and variables that a new program gets."""
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, end in ((1, out), (2, err)):
+        os.dup2(end.fileno(), number)
+        end.close()
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2)
+    )
+    sys.stderr.reconfigure(line_buffering=True)
+    sys.argv = ["rolloutctl", *arguments]
+    sys.exit(moved.run(*arguments))
