@@ -51,9 +51,10 @@ def bet(
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
     where that many requests fail together. step: the minute is of the step with that number.
     """
-    spent = min(onset, capital.unspent)
+    unspent = capital.unspent
+    spent = onset if onset < unspent else unspent
     bets = capital.bets or (0.0,) * len(log_ratios)
-    most = min(cap, _LOG_MOST)
+    most = cap if cap < _LOG_MOST else _LOG_MOST
     if dispersion != 1:
         log_ratios = [ratio / dispersion for ratio in log_ratios]
     after = tuple(
@@ -65,7 +66,7 @@ def bet(
     if max(after) > _MOST:
         after = tuple([min(one, _MOST) for one in after])
     begun = capital.begun if capital.begun > step else step + 1
-    return Capital(after, capital.unspent - spent, capital.minutes + 1, begun)
+    return Capital(after, unspent - spent, capital.minutes + 1, begun)
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

@@ -16,8 +16,7 @@ from controller.core.sequential.eprocess import Capital, bet
 JUDGE_VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(NamedTuple):
     """One test, as the whole rollout knows it.
 
     weight: its part of the budget; those of all tests of a rollout add up to 1.
@@ -99,9 +98,7 @@ def folded(
         before = capitals.get(name, _NOTHING_YET)
         capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion, step=step)
     peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
-    parts = [
-        one.weight * capitals[one.name].e if one.name in capitals else one.weight for one in tests
-    ]
+    parts = [weight * capitals[name].e if name in capitals else weight for name, weight, _ in tests]
     evidence = sum(parts)
     if evidence > peak:
         peak, peak_at, carried = evidence, end, tests[parts.index(max(parts))].name
