@@ -1,0 +1,47 @@
+"""A check: one question about the live system, answered in one line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How a check ended. What could not be looked at is a warning: nobody knows."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    what: its name, in one or two words. seen: what there was to see, as part of a sentence.
+    remedy: what to do about it; empty where there is nothing to do.
+    """
+
+    what: str
+    level: Level
+    seen: str
+    remedy: str = ""
+
+
+def failed(checks: Iterable[Check]) -> bool:
+    """Tell whether one of `checks` says that something is wrong."""
+    return any(one.level is Level.FAIL for one in checks)
+
+
+def ok(what: str, seen: str) -> Check:
+    """Return a check that found things as they should be."""
+    return Check(what, Level.OK, seen)
+
+
+def warn(what: str, seen: str, remedy: str = "") -> Check:
+    """Return a check that cannot say that all is well."""
+    return Check(what, Level.WARN, seen, remedy)
+
+
+def fail(what: str, seen: str, remedy: str) -> Check:
+    """Return a check that found something wrong; there is something to do then."""
+    return Check(what, Level.FAIL, seen, remedy)

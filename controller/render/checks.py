@@ -1,0 +1,42 @@
+"""Checks as lines and as JSON data."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from controller.core.checks import Check, Level, failed
+
+_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.FAIL: "FAIL"}
+
+
+def check_lines(checks: Sequence[Check]) -> list[str]:
+    """Return a line for each check, in their order, and one that counts them.
+
+    A line is the level, what was looked at, what was seen, and what to do.
+    """
+    width = max((len(one.what) for one in checks), default=0)
+    return [*(_line(one, width) for one in checks), _summary(checks)]
+
+
+def _line(check: Check, width: int) -> str:
+    remedy = f"; {check.remedy}" if check.remedy else ""
+    return f"{_MARKS[check.level]:<4}  {check.what:<{width}}  {check.seen}{remedy}"
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    counted = Counter(one.level for one in checks)
+    return ", ".join(f"{counted[level]} {level}" for level in Level)
+
+
+def checks_data(checks: Sequence[Check]) -> dict[str, Any]:
+    """Return `checks` as plain JSON data."""
+    return {"failed": failed(checks), "checks": [_data(one) for one in checks]}
+
+
+def _data(check: Check) -> dict[str, str]:
+    return {
+        "what": check.what,
+        "level": str(check.level),
+        "seen": check.seen,
+        "remedy": check.remedy,
+    }

@@ -1,0 +1,45 @@
+from controller.core.checks import Check, fail, failed, ok, warn
+from controller.render.checks import check_lines, checks_data
+
+CHECKS = [
+    ok("variables", "NEW_PATH_PERCENTAGE=10, as the rollout asked"),
+    warn("aliases", "lambda:ListAliases is denied", "grant the action to this role"),
+    fail("share", "40 of 100 requests took the canary", "look at the application's flag"),
+]
+
+
+def test_a_check_is_one_line_with_its_level_what_was_seen_and_what_to_do() -> None:
+    assert check_lines(CHECKS) == [
+        "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
+        "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
+        "FAIL  share      40 of 100 requests took the canary; look at the application's flag",
+        "1 ok, 1 warn, 1 fail",
+    ]
+
+
+def test_nothing_to_check_is_said_as_nothing() -> None:
+    assert check_lines([]) == ["0 ok, 0 warn, 0 fail"]
+
+
+def test_only_a_failed_check_fails_them_all() -> None:
+    assert [failed(CHECKS), failed(CHECKS[:2]), failed([])] == [True, False, False]
+
+
+def test_checks_are_data_too() -> None:
+    data = checks_data(CHECKS[1:2])
+
+    assert data == {
+        "failed": False,
+        "checks": [
+            {
+                "what": "aliases",
+                "level": "warn",
+                "seen": "lambda:ListAliases is denied",
+                "remedy": "grant the action to this role",
+            }
+        ],
+    }
+
+
+def test_a_check_needs_no_remedy_where_all_is_well() -> None:
+    assert ok("clock", "0.2 s apart") == Check("clock", ok("", "").level, "0.2 s apart", "")
