@@ -86,9 +86,12 @@ class Carrying:
         return replace(visit, alerts=visit.alerts or _alerts(decision))
 
     def _shift(self, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
-        """Write a weight once and follow it; take it back if others went back to 0 % meanwhile."""
+        """Write a weight once and follow it; take it back if others went back to 0 % meanwhile.
+
+        A weight that a person set beside the one that is asked for is nothing to bake at.
+        """
         visit = Visit(rollout)
-        if self.acting.shift_once(rollout, move):
+        if self.acting.shift_once(rollout, move) and move.weight == rollout.weight:
             visit = self.follow(rollout, move.weight, patience)
         if visit.rollout.version > rollout.version and visit.rollout.phase not in BACK:
             return visit  # nobody has saved in between

@@ -97,11 +97,12 @@ def ask(
     *,
     reason: str = "",
     way: Way = "",
+    weight: int | None = None,
     minute: float = 20,
 ) -> Decision:
     """Ask at 12:20, where nothing else is said."""
     seen = Observation(target, measured or {})
-    return asked(rollout, Ask(verb, reason, way), seen, NOON + minute * MINUTE)
+    return asked(rollout, Ask(verb, reason, way, weight), seen, NOON + minute * MINUTE)
 
 
 def paused(reason: Reason, weight: int = 10, **facts: Any) -> Rollout:

@@ -60,6 +60,13 @@ class LambdaEnvTarget:
         found = self._function.read()
         return lambda_names.doubts(self._function.name, self._pair, found.variables)
 
+    def strangers(self) -> Sequence[str]:
+        """Return the variables that hold what can be meant for neither, and would be lost.
+
+        Raises what `read` raises.
+        """
+        return self._pair.strangers(self._function.read().variables)
+
     # --- shifting: one shot ---------------------------------------------------------------------
 
     def shift_to(self, weight: int, token: str) -> None:

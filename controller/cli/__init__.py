@@ -34,6 +34,7 @@ _VERBS: Final = {
     "approve": "controller.cli.steer:approve",
     "retry": "controller.cli.steer:retry",
     "rollback": "controller.cli.rollback:rollback",
+    "set-weight": "controller.cli.set_weight:set_weight",
     "store": "controller.cli.store:store",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",

@@ -13,6 +13,7 @@ import click
 
 from controller import events, settings, stopping
 from controller.bootstrap import App, live
+from controller.core.policy import Policy
 from controller.core.units import parse_duration
 from controller.errors import StoreError, UnknownRolloutError
 from controller.ports import Catalogue, Store
@@ -196,6 +197,18 @@ def _instead(catalogue: Catalogue) -> str:
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         return f", which has {', '.join(names[:_LISTED]) or 'none at all'}{more}"
     return ""
+
+
+def policy_of(store: Store, given: str) -> Policy:
+    """Return the policy in the file `given`, or the one that the rollout of that name follows.
+
+    Raises PolicyError, UnknownRolloutError, StoreError.
+    """
+    if is_policy_file(given):
+        from controller.loader import load
+
+        return load(Path(given))
+    return store.load(rollout_id(store, given)).policy
 
 
 def policy_name(given: str) -> str:

@@ -57,16 +57,26 @@ def rollback(
     """
     bare = _bare_target(rollout, function, percentage, boolean)
     if bare is None and rollout is not None:
-        try:
-            return _recorded(rollout, reason or _ASKED, by, store_url, dry_run, as_json)
-        except (StoreError, UsageError) as error:
-            if not options.is_policy_file(rollout):
-                raise type(error)(f"{error}; {_WITHOUT}", **error.context) from error
-            click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
-            return _unrecorded(_target_of(Path(rollout)), dry_run, as_json)
+        return to_zero(rollout, reason, by, store_url, dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
     return _unrecorded(bare, dry_run, as_json, typed=True)
+
+
+def to_zero(
+    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Roll back the rollout that `given` means; a policy file without one, or without a store, too.
+
+    Returns the exit status. Raises StoreError and UsageError for anything but a file.
+    """
+    try:
+        return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json)
+    except (StoreError, UsageError) as error:
+        if not options.is_policy_file(given):
+            raise type(error)(f"{error}; {_WITHOUT}", **error.context) from error
+        click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
+        return _unrecorded(_target_of(Path(given)), dry_run, as_json)
 
 
 def _bare_target(

@@ -4,13 +4,12 @@ A verb that does not fit changes nothing and says so. The table of `docs/policy.
 here. `rollback` fits always: it is legal in every phase, and blocked by nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from controller.core import transitions as to
+from controller.core.asking import FITS, MEASURED, Ask, Verb, Way
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
 from controller.core.findings import Finding, Label, Verdict, gate, weakest
@@ -20,43 +19,7 @@ from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
 
-Way: TypeAlias = Literal["", "restore", "keep"]
-
-
-class Verb(StrEnum):
-    """What a person can ask of a rollout that exists."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    PROMOTE = "promote"
-    APPROVE = "approve"
-    ROLLBACK = "rollback"
-
-
-FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
-    Verb.PAUSE: frozenset({Phase.PROGRESSING}),
-    Verb.RESUME: frozenset({Phase.PAUSED}),
-    Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
-    Verb.APPROVE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
-    Verb.ROLLBACK: frozenset(Phase),
-}
-
-
-# What is not asked past a criterion that fails already, so it is measured first.
-MEASURED: Final = frozenset({Verb.RESUME, Verb.PROMOTE})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a person asks. way: with which weight `resume` goes on where another hand moved it."""
-
-    verb: Verb
-    reason: str = ""
-    way: Way = ""
-
-    def data(self) -> dict[str, object]:
-        """Return it as plain JSON data, for the history."""
-        return {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+__all__ = ["FITS", "MEASURED", "Ask", "Verb", "Way", "asked"]
 
 
 def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
@@ -74,8 +37,9 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
     return replace(decision, record=replace(decision.record, because=ask.data()))
 
 
-# Verbs that may meet a weight which another hand has set, and are not about it.
-_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE})
+# Verbs that are not about the live weight: pause and approve may meet one which another hand has
+# set, and what set-weight leads to is not live yet.
+_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE, Verb.SET_WEIGHT})
 
 
 def _sighted(
@@ -110,6 +74,8 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         case Verb.ROLLBACK:
             weight = _weight(seen.target)
             return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
+        case Verb.SET_WEIGHT:
+            return _set_weight(rollout, ask, seen, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -206,6 +172,22 @@ def _approve(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
     return to.approved(rollout, step, ask.reason, now)
 
 
+def _set_weight(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+    """Give the weight into the hand of a person, who knows of the rollout."""
+    target = _readable(rollout, ask, seen)
+    rollout = replace(rollout, findings=_judged(rollout, evidence_of(rollout, seen, now), ask))
+    weight = ask.weight or 0
+    if weight == 0:
+        raise _refused(rollout, ask, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
+    if target.weight == 0:
+        raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
+    if rollout.in_flight:
+        raise _refused(rollout, ask, f"{rollout.weight} % was not seen in force yet; tick first")
+    if target.weight == weight:
+        raise _refused(rollout, ask, f"{weight} % is live already")
+    return to.set_by_hand(rollout, target, weight, ask.reason, now)
+
+
 # --- saying no ----------------------------------------------------------------------------------
 
 
@@ -214,7 +196,8 @@ def _judged(rollout: Rollout, evidence: Evidence | None, ask: Ask) -> tuple[Find
     findings = () if evidence is None else judge(evidence)
     if gate(findings) is Verdict.FAIL:
         why = " ".join(one.sentence for one in findings if one.verdict is Verdict.FAIL)
-        raise _refused(rollout, ask, f"nobody {ask.verb}s a fail, the next tick rolls back: {why}")
+        does = "sets a weight over" if ask.verb is Verb.SET_WEIGHT else f"{ask.verb}s"
+        raise _refused(rollout, ask, f"nobody {does} a fail, the next tick rolls back: {why}")
     return findings
 
 

@@ -64,8 +64,8 @@ STANDING = {
 }
 ELSEWHERE = [(verb, phase) for verb in Verb for phase in Phase if phase not in FITS[verb]]
 INSTEAD = {
-    Phase.PROGRESSING: "pause, promote, approve, rollback",
-    Phase.PAUSED: "resume, promote, approve, rollback",
+    Phase.PROGRESSING: "pause, promote, approve, rollback, set-weight",
+    Phase.PAUSED: "resume, promote, approve, rollback, set-weight",
     Phase.ROLLING_BACK: "rollback",
     Phase.ROLLED_BACK: "rollback, retry",
     Phase.SUCCEEDED: "rollback",
@@ -96,6 +96,12 @@ def test_what_was_asked_stands_in_the_record(verb: Verb) -> None:
     assert record is not None
     assert record.because == {"verb": str(verb), "reason": "the shop", "way": ""}
     assert "the shop" in record.sentence
+
+
+def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
+    record = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, reason="a demo", weight=40).record
+    assert record is not None
+    assert record.because == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
 
 
 # --- resume ---------------------------------------------------------------------------------------
@@ -518,3 +524,92 @@ def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> No
 
 def test_a_pause_needs_no_reason() -> None:
     assert ask(AT_10, Verb.PAUSE, reads(10)).rollout.sentence == "paused by hand"
+
+
+# --- set-weight -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(AT_10, id="progressing"),
+        pytest.param(ON_HOLD, id="paused"),
+        pytest.param(paused(Reason.DRIFTED), id="paused for drift"),
+    ],
+)
+def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
+    decision = ask(before, Verb.SET_WEIGHT, reads(10), HEALTHY, reason="a demo", weight=40)
+    after, record = decision.rollout, decision.record
+    assert record is not None
+    assert decision.move == Shift(40, "token-1")
+    assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
+    assert (record.kind, record.weight_from, record.sentence) == (
+        "paused", 10, "set from 10 % to 40 % by hand: a demo",
+    )  # fmt: skip
+    assert decision.alert is None
+
+
+def test_what_a_person_set_is_no_drift_to_the_next_tick_and_what_comes_then_is() -> None:
+    after = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, weight=40).rollout
+    assert tick(after, reads(40), 21).record is None
+    assert tick(after, reads(10), 21).record is None  # it was not written
+    assert tick(after, reads(60), 21).alert is Alert.DRIFT
+
+
+def test_it_goes_on_with_what_a_person_set_as_after_any_drift() -> None:
+    after = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, weight=40).rollout
+    assert "say --restore (back to 10 %)" in refusal(after, Verb.RESUME, reads(40))
+    kept = ask(after, Verb.RESUME, reads(40), way="keep").rollout
+    assert (kept.phase, kept.weight, kept.step) == (Phase.PROGRESSING, 40, 0)
+
+
+def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
+    record = ask(AT_10, Verb.SET_WEIGHT, TORN, HEALTHY, weight=40).record
+    assert record is not None
+    assert record.sentence == "set from NEW_PATH_PERCENTAGE=x to 40 % by hand"
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "weight", "why"),
+    [
+        pytest.param(
+            AT_10, reads(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1",
+            id="a rollback by another name",
+        ),
+        pytest.param(
+            AT_10, reads(0), 40, "its weight is 0 %, and that ends it with the next tick",
+            id="a rollout that somebody ended",
+        ),
+        pytest.param(
+            FIRST_RAISE, reads(0), 40, "its weight is 0 %, and that ends it with the next tick",
+            id="a first raise that is not written yet",
+        ),
+        pytest.param(
+            RAISING, reads(50), 40, "50 % was not seen in force yet; tick first",
+            id="a raise on its way",
+        ),
+        pytest.param(
+            paused_in_flight(), reads(50), 40, "50 % was not seen in force yet; tick first",
+            id="a raise that was on its way when it was paused",
+        ),
+        pytest.param(AT_10, reads(10), 10, "10 % is live already", id="what is live"),
+        pytest.param(
+            AT_10, reads(10, MOVING), 40, "the last update of its target is in_progress",
+            id="an update in progress",
+        ),
+        pytest.param(
+            AT_10, GONE, 40, "its target cannot be read: Lambda did not answer",
+            id="a target that does not answer",
+        ),
+    ],
+)  # fmt: skip
+def test_a_weight_that_is_not_set_over_a_rollout_says_why(
+    before: Rollout, target: Reading | Unreadable, weight: int, why: str
+) -> None:
+    told = refusal(before, Verb.SET_WEIGHT, target, HEALTHY, weight=weight)
+    assert told == f"set-weight changed nothing of checkout#1: {why}"
+
+
+def test_nobody_sets_a_weight_over_a_criterion_that_fails() -> None:
+    told = refusal(AT_10, Verb.SET_WEIGHT, reads(10), SICK, weight=40)
+    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in told

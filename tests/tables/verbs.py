@@ -35,6 +35,7 @@ ASKS: Sequence[tuple[str, Ask, Callable[[Rollout], Reading]]] = (
     ("`promote`", Ask(Verb.PROMOTE, "seen by eye"), own),
     ("`approve`, a step that needs it", Ask(Verb.APPROVE), own),
     ("`rollback`", Ask(Verb.ROLLBACK, "enough"), own),
+    ("`set-weight 40 --force`", Ask(Verb.SET_WEIGHT, "a demo", weight=40), own),
 )
 STARTS: Sequence[tuple[str, Callable[[Runner, Policy], Started]]] = (
     ("`start`, same revision and policy", lambda runner, policy: start(

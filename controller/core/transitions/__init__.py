@@ -36,6 +36,7 @@ from controller.core.transitions.person import (
     paused_by_hand,
     restored,
     resumed,
+    set_by_hand,
     undisturbed,
 )
 from controller.core.transitions.raising import failed, moving, unseen, untraced, unwritten
@@ -74,6 +75,7 @@ __all__ = [
     "resumed",
     "rolled_back",
     "rolling_back",
+    "set_by_hand",
     "settled",
     "sighted",
     "unconfirmed",

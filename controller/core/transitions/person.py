@@ -82,6 +82,27 @@ def kept(rollout: Rollout, step: int, weight: int, token: str, why: str, now: da
     return _told("resumed", rollout, replace(after, sentence=sentence), weight, now)
 
 
+def set_by_hand(
+    rollout: Rollout, target: Reading, weight: int, why: str, now: datetime
+) -> Decision:
+    """Pause, and put `weight` in force because a person insists: one shot, recorded before.
+
+    It is drift of which is known whose it is: what goes on afterwards is restored or kept.
+    """
+    live = target.shown if target.weight is None else f"{target.weight} %"
+    after = replace(
+        rollout,
+        phase=Phase.PAUSED,
+        reason=Reason.DRIFTED,
+        sentence=f"set from {live} to {weight} % by hand{_because(why)}",
+        since=now,
+        seen_weight=weight,
+        blocked="a person",
+    )
+    told = _told("paused", rollout, after, target.weight, now)
+    return replace(told, move=Shift(weight, target.token))
+
+
 def approved(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Let the next step be entered once its turn comes."""
     weight = rollout.policy.steps[step].weight

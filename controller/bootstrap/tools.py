@@ -1,0 +1,26 @@
+"""What verbs need that look at one target, or set it, and drive no rollout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.adapters.aws import Clients
+from controller.adapters.dry_run import DryRunTarget, Journal
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.core.policy import LambdaEnv
+from controller.ports import Clock, OpenTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """One target on the real account. lost: variables that a write would destroy, by name."""
+
+    target: OpenTarget
+    lost: Sequence[str]
+    journal: Journal
+
+
+def hand_on(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> Tools:
+    """Return what sets `target` by hand. Raises TargetError when it cannot be read."""
+    real, journal = LambdaEnvTarget(Clients().get("lambda"), target, clock), Journal()
+    opened = DryRunTarget(real, target.function, journal) if dry_run else real
+    return Tools(opened, real.strangers(), journal)

@@ -1,0 +1,172 @@
+"""The verb that sets a weight by hand."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from controller import bootstrap, events, stopping
+from controller.cli import options
+from controller.cli.rollback import to_zero
+from controller.core.observation import Reading, Update
+from controller.core.policy import LambdaEnv
+from controller.errors import Exit, NoStoreError, WriteRefusedError
+from controller.loader import load
+from controller.setting import Outcome, set_bare
+from controller.setting import set_weight as set_beside_rollouts
+
+_NO_STORE: Final = (
+    "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
+    "name that with --store"
+)
+
+
+@click.command("set-weight")
+@click.argument("policy", metavar="POLICY|ROLLOUT")
+@click.argument("weight", type=click.IntRange(0, 100), metavar="0..100")
+@click.option(
+    "--force", is_flag=True,
+    help="Pause the active rollout that owns the target, write that down, and set the weight.",
+)  # fmt: skip
+@click.option(
+    "--reason", type=options.OneLine(), default="",
+    help="Why; written into the history where a rollout is paused or rolled back.",
+)  # fmt: skip
+@options.by
+@options.store
+@options.dry_run
+@options.as_json
+def set_weight(
+    policy: str,
+    weight: int,
+    force: bool,
+    reason: str,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Set the weight by hand: both variables in one write, read back.
+
+    0 is `rollback`: it is never refused. A raise is written once, under what was read; a lower
+    weight is tried for five minutes. An active rollout of that target is left alone unless --force
+    is given; `resume` with --keep or --restore goes on afterwards.
+
+    Ends with 0 when the weight is in force, 3 when it is written and not in force yet, 6 when
+    another hand set another one meanwhile.
+    """
+    if weight == 0:
+        return to_zero(policy, reason, by, store_url, dry_run, as_json)
+    try:
+        outcome, target, would = _beside(policy, weight, force, reason, by, store_url, dry_run)
+    except NoStoreError as error:
+        named = store_url or os.environ.get("ROLLOUTCTL_STORE")
+        if named or not options.is_policy_file(policy):
+            raise
+        click.echo(f"rolloutctl: warning: {error}; {_NO_STORE}", err=True)
+        outcome, target, would = _bare(Path(policy), weight, dry_run)
+    _print(outcome, target, weight, would if dry_run else None, as_json)
+    return Exit.DONE if dry_run else _status(outcome, weight)
+
+
+def _beside(
+    given: str,
+    weight: int,
+    force: bool,
+    reason: str,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+) -> tuple[Outcome, LambdaEnv, list[str]]:
+    from controller.bootstrap.tools import hand_on
+
+    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
+        policy = options.policy_of(app.runner.store, given)
+        _check_names(policy.target, hand_on(policy.target, app.runner.clock, dry_run=True).lost)
+        outcome = set_beside_rollouts(app.runner, policy, weight, force=force, reason=reason)
+        return outcome, policy.target, [] if app.journal is None else app.journal.lines
+
+
+def _bare(policy: Path, weight: int, dry_run: bool) -> tuple[Outcome, LambdaEnv, list[str]]:
+    from controller.bootstrap.tools import hand_on
+
+    events.configure(dry_run=dry_run)
+    target, clock = load(policy).target, bootstrap.wall_clock()
+    with stopping.held_together():
+        hand = hand_on(target, clock, dry_run=dry_run)
+        _check_names(target, hand.lost)
+        return set_bare(hand.target, weight, clock), target, hand.journal.lines
+
+
+def _check_names(target: LambdaEnv, lost: Sequence[str]) -> None:
+    """Raise WriteRefusedError where the write would destroy what is no weight."""
+    if lost:
+        raise WriteRefusedError(
+            f"{' and '.join(lost)} of {target.function} would be lost: what it holds is no weight, "
+            "so the policy may name the wrong variable; nothing was written. If it is the right "
+            "one, set it by hand"
+        )
+
+
+# --- how it ended -------------------------------------------------------------------------------
+
+
+def _status(outcome: Outcome, weight: int) -> Exit:
+    live = outcome.live
+    if live.stands_at(weight):
+        return Exit.DONE
+    if live.weight == weight:
+        return Exit.UNDECIDED if live.update is Update.IN_PROGRESS else Exit.INTERNAL
+    return Exit.INTERNAL if live.weight == outcome.before.weight else Exit.DRIFT
+
+
+def _print(
+    outcome: Outcome, target: LambdaEnv, weight: int, would: list[str] | None, as_json: bool
+) -> None:
+    for note in outcome.notes:
+        click.echo(f"rolloutctl: note: {note}", err=True)
+    if as_json:
+        data = _data(outcome, target, weight)
+        options.print_json("set-weight", data if would is None else {**data, "would": would})
+        return
+    if would is not None and outcome.written:
+        options.print_journal(would)
+        return
+    click.echo(f"{target.function}: {_sentence(outcome, weight)}")
+    if outcome.paused is not None:
+        one = outcome.paused
+        click.echo(
+            f"{one.id} is {one.phase}: {one.sentence}; to go on: rolloutctl resume {one.id} with "
+            f"--keep or --restore; to end it: rolloutctl rollback {one.id}"
+        )
+
+
+def _sentence(outcome: Outcome, weight: int) -> str:
+    live = outcome.live
+    if not outcome.written:
+        return f"{weight} % is in force already, nothing was written: {live.shown}"
+    if live.stands_at(weight):
+        return f"{weight} % is in force: {live.shown}; before: {outcome.before.shown}"
+    detail = f": {live.detail}" if live.detail else ""
+    if live.weight == weight:
+        return f"{weight} % is written and NOT in force, the update is {live.update}{detail}"
+    return f"{weight} % is NOT set; it shows {live.shown}"
+
+
+def _data(outcome: Outcome, target: LambdaEnv, weight: int) -> dict[str, object]:
+    return {
+        "function": target.function,
+        "asked": weight,
+        "in_force": outcome.live.stands_at(weight),
+        "written": outcome.written,
+        "before": _reading(outcome.before),
+        "live": _reading(outcome.live),
+        "paused": None if outcome.paused is None else outcome.paused.id,
+        "notes": list(outcome.notes),
+    }
+
+
+def _reading(reading: Reading) -> dict[str, object]:
+    return {"weight": reading.weight, "shown": reading.shown, "update": str(reading.update)}

@@ -1,0 +1,53 @@
+"""What people may ask of a rollout, and in which phases it fits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+from controller.core.rollout import Phase
+
+Way: TypeAlias = Literal["", "restore", "keep"]
+
+
+class Verb(StrEnum):
+    """What a person can ask of a rollout that exists."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    APPROVE = "approve"
+    ROLLBACK = "rollback"
+    SET_WEIGHT = "set-weight"
+
+
+FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
+    Verb.PAUSE: frozenset({Phase.PROGRESSING}),
+    Verb.RESUME: frozenset({Phase.PAUSED}),
+    Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.APPROVE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.ROLLBACK: frozenset(Phase),
+    Verb.SET_WEIGHT: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+}
+
+
+# What is not asked past a criterion that fails already, so it is measured first.
+MEASURED: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a person asks.
+
+    way: with which weight `resume` goes on where another hand moved it. weight: what is to be set.
+    """
+
+    verb: Verb
+    reason: str = ""
+    way: Way = ""
+    weight: int | None = None
+
+    def data(self) -> dict[str, object]:
+        """Return it as plain JSON data, for the history."""
+        said: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+        return said if self.weight is None else {**said, "weight": self.weight}

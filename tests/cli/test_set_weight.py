@@ -1,0 +1,390 @@
+"""set-weight: a weight by hand, beside rollouts and over the head of one."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit
+from controller.simulation.faults import Answer, Proceed
+from controller.simulation.refusals import refusal
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.stage import METRICS, READ, SECRET, WRITE, Before, Broken
+
+
+def made(desk: Desk) -> Desk:
+    """Return the desk with a store that has no rollout."""
+    assert desk.run("store", "init").status == Exit.DONE
+    return desk
+
+
+def started(desk: Desk) -> Desk:
+    """Return the desk with a rollout whose 10 % are in force."""
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    desk.run("tick")
+    return desk
+
+
+def pair(desk: Desk) -> tuple[str, str]:
+    shown = desk.world.function(FUNCTION).variables
+    return shown["PERCENTAGE"], shown["ENABLED"]
+
+
+def state(desk: Desk) -> Any:
+    return desk.run("status", "orders", "--json").data
+
+
+# --- beside rollouts ----------------------------------------------------------------------------
+
+
+def test_both_variables_are_set_in_one_write_and_the_others_are_kept(desk: Desk) -> None:
+    made(desk)
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight) == (Exit.DONE, 40)
+    assert ended.out == (
+        "handler: 40 % is in force: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=0, "
+        "ENABLED=false\n"
+    )
+    assert desk.world.calls[WRITE] == 1
+    assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+def test_the_boolean_is_true_exactly_at_100(desk: Desk) -> None:
+    made(desk)
+    seen = []
+    for weight in ("99", "100", "50"):
+        assert desk.run("set-weight", desk.policy, weight).status == Exit.DONE
+        seen.append(pair(desk))
+    assert seen == [("99", "false"), ("100", "true"), ("50", "false")]
+
+
+def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
+    made(desk)
+    desk.run("set-weight", desk.policy, "40")
+    ended = desk.run("set-weight", desk.policy, "40", "--json")
+    assert (ended.status, desk.world.calls[WRITE]) == (Exit.DONE, 1)
+    assert (ended.data["schema"], ended.data["written"], ended.data["in_force"]) == (
+        "set-weight/1", False, True,
+    )  # fmt: skip
+    told = desk.run("set-weight", desk.policy, "40").out
+    assert told.startswith("handler: 40 % is in force already, nothing was written: PERCENTAGE=40")
+
+
+def test_a_dry_run_says_what_it_would_write(desk: Desk) -> None:
+    made(desk)
+    ended = desk.run("set-weight", desk.policy, "40", "--dry-run")
+    assert (ended.status, ended.out) == (Exit.DONE, "would: set handler to 40 %\n")
+    assert (desk.weight, desk.world.calls[WRITE]) == (0, 0)
+
+
+@pytest.mark.parametrize("weight", ["-1", "101", "ten"])
+def test_what_is_no_weight_is_refused(desk: Desk, weight: str) -> None:
+    assert desk.run("set-weight", desk.policy, "--", weight).status == Exit.USAGE
+    assert not desk.world.calls
+
+
+def test_zero_is_a_rollback_and_recorded_as_one(desk: Desk) -> None:
+    started(desk)
+    ended = desk.run("set-weight", desk.policy, "0", "--reason", "enough", "--json")
+    assert (ended.status, desk.weight, ended.data["schema"]) == (Exit.DONE, 0, "rollback/1")
+    assert (state(desk)["phase"], state(desk)["sentence"]) == ("rolled_back", "enough")
+
+
+def test_zero_needs_no_store(desk: Desk, tmp_path: Path) -> None:
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
+    (tmp_path / "rollouts.db").write_text("no database")
+    assert (desk.run("set-weight", desk.policy, "0").status, desk.weight) == (Exit.DONE, 0)
+
+
+def test_pairs_that_contradict_each_other_are_put_right(desk: Desk) -> None:
+    made(desk)
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "50", "ENABLED": "true"})
+    desk.world.clock.advance(MINUTE)
+    assert desk.run("set-weight", desk.policy, "50").status == Exit.DONE
+    assert pair(desk) == ("50", "false")
+
+
+def test_a_value_that_is_no_weight_is_not_written_over(desk: Desk) -> None:
+    made(desk)
+    wrong = desk.another_policy(
+        "wrong",
+        target={"kind": "lambda-env", "function": FUNCTION, "percentage": "API_KEY"},
+    )
+    ended = desk.run("set-weight", wrong, "40")
+    assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
+    assert "API_KEY of handler would be lost" in ended.err
+    assert SECRET not in ended.err + ended.out
+
+
+def test_a_broken_store_lets_nobody_raise(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.db").write_text("no database")
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
+
+
+def test_without_any_store_it_works_and_says_what_it_cannot_know(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROLLOUTCTL_STORE")
+    monkeypatch.setattr("controller.settings.in_container", lambda _: False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    dry = desk.run("set-weight", desk.policy, "40", "--dry-run")
+    assert (dry.status, dry.out, desk.weight) == (Exit.DONE, "would: set handler to 40 %\n", 0)
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight) == (Exit.DONE, 40)
+    assert "nobody can say whether a rollout is active" in ended.err
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: Desk) -> None:
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.world.calls[WRITE]) == (Exit.USAGE, 0)
+    assert "there is no store at" in ended.err
+
+
+# --- what gets in between -----------------------------------------------------------------------
+
+
+def another_hand(desk: Desk, weight: int) -> Before:
+    """Return a layer in which another hand sets `weight` just before our first write."""
+    pair = {"PERCENTAGE": str(weight), "ENABLED": "false"}
+
+    def act() -> None:
+        desk.world.set_variables(FUNCTION, pair)
+        desk.world.clock.advance(MINUTE)
+
+    return Before(WRITE, act)
+
+
+def test_a_raise_gives_way_to_another_hand(desk: Desk) -> None:
+    made(desk)
+    desk.world.layers.append(another_hand(desk, 20))
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.INTERNAL, 20, 1)
+    assert "handler was not set to 40 %" in ended.err
+
+
+def test_a_lower_weight_insists_while_more_is_live(desk: Desk) -> None:
+    made(desk)
+    desk.run("set-weight", desk.policy, "90")
+    desk.world.layers.append(another_hand(desk, 80))
+    assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
+
+
+def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> None:
+    made(desk)
+    desk.run("set-weight", desk.policy, "90")
+    desk.world.layers.append(another_hand(desk, 5))
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight) == (Exit.INTERNAL, 5)
+    assert "which is not more, and that is another hand's" in ended.err
+
+
+def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
+    made(desk)
+    desk.run("set-weight", desk.policy, "90")
+    busy = "The operation cannot be performed at this time."
+
+    def layer(service: str, operation: str, request: Mapping[str, Any], proceed: Proceed) -> Answer:
+        if (service, operation) == WRITE:
+            raise refusal(operation, "ResourceConflictException", busy, status=409)
+        return proceed()
+
+    desk.world.layers.append(layer)
+    begin = desk.world.clock.now()
+    ended = desk.run("set-weight", desk.policy, "40")
+    took = desk.world.clock.now() - begin
+    assert (ended.status, desk.weight) == (Exit.INTERNAL, 90)
+    assert timedelta(minutes=5) <= took < timedelta(minutes=6)
+
+
+def test_a_denied_write_names_its_action(desk: Desk) -> None:
+    made(desk)
+    desk.world.layers.append(Broken(WRITE))
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight) == (Exit.INTERNAL, 0)
+    assert "lambda:UpdateFunctionConfiguration" in ended.err
+
+
+# --- over the head of a rollout -----------------------------------------------------------------
+
+
+def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
+    started(desk)
+    writes = desk.world.calls[WRITE]
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.USAGE, 10, writes)
+    assert ended.err.splitlines()[-1] == (
+        "rolloutctl: 40 % was not set: orders#1 is progressing, asks for 10 % and owns "
+        f"{desk.world.function(FUNCTION).arn}; to stop it there: rolloutctl pause orders#1; to go "
+        "back: rolloutctl rollback orders#1; to set the weight all the same: --force, which pauses "
+        "it first and writes down who did it"
+    )
+    assert state(desk)["phase"] == "progressing"
+
+
+def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: Desk) -> None:
+    started(desk)
+    other = desk.another_policy("payments")
+    ended = desk.run("set-weight", other, "40")
+    assert (ended.status, desk.weight) == (Exit.USAGE, 10)
+    assert "orders#1 is progressing" in ended.err
+
+
+def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what(
+    desk: Desk,
+) -> None:
+    started(desk)
+    ended = desk.run(
+        "set-weight", desk.policy, "40", "--force", "--by", "ada", "--reason", "a demo"
+    )
+    assert (ended.status, desk.weight) == (Exit.DONE, 40)
+    assert ended.out.splitlines() == [
+        "handler: 40 % is in force: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
+        "ENABLED=false",
+        "orders#1 is paused: set from 10 % to 40 % by hand: a demo; to go on: rolloutctl resume "
+        "orders#1 with --keep or --restore; to end it: rolloutctl rollback orders#1",
+    ]
+    last = desk.run("history", "orders").out.splitlines()[-1]
+    assert last.endswith("paused        set from 10 % to 40 % by hand: a demo  (by ada)")
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+@pytest.mark.parametrize("weight", ["5", "40", "100"])
+def test_what_was_set_over_a_rollout_is_no_surprise_to_the_next_ticks(
+    desk: Desk, weight: str
+) -> None:
+    started(desk)
+    desk.run("set-weight", desk.policy, weight, "--force")
+    for _ in range(3):
+        desk.world.clock.advance(MINUTE)
+        assert desk.run("tick").status == Exit.DONE
+    assert (desk.weight, state(desk)["phase"]) == (int(weight), "paused")
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+def test_the_rollout_goes_on_from_what_was_set(desk: Desk) -> None:
+    started(desk)
+    desk.run("set-weight", desk.policy, "40", "--force")
+    desk.world.clock.advance(MINUTE)
+    assert desk.run("resume", "orders").status == Exit.USAGE
+    assert desk.run("resume", "orders", "--keep").status == Exit.DONE
+    for _ in range(14):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    assert (state(desk)["phase"], desk.weight) == ("succeeded", 100)
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+def test_a_paused_rollout_is_set_by_force_too(desk: Desk) -> None:
+    started(desk)
+    desk.run("pause", "orders")
+    ended = desk.run("set-weight", "orders", "40", "--force", "--json")
+    assert (ended.status, desk.weight, ended.data["paused"]) == (Exit.DONE, 40, "orders#1")
+
+
+def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
+    started(desk)
+    ended = desk.run("set-weight", desk.policy, "40", "--force", "--dry-run")
+    assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.DONE, 10, "progressing")
+    assert ended.out.splitlines() == [
+        "would: record paused of orders#1: set from 10 % to 40 % by hand",
+        "would: tell people (info): orders#1 is paused: set from 10 % to 40 % by hand",
+        "would: set handler to 40 %",
+    ]
+
+
+def test_the_pause_is_saved_before_the_write(desk: Desk) -> None:
+    started(desk)
+    seen = []
+    desk.world.layers.append(Before(WRITE, lambda: seen.append(state(desk)["phase"])))
+    desk.run("set-weight", desk.policy, "40", "--force")
+    assert seen == ["paused"]
+
+
+def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(desk: Desk) -> None:
+    started(desk)
+    desk.world.layers.append(Broken(WRITE))
+    ended = desk.run("set-weight", desk.policy, "40", "--force")
+    assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.INTERNAL, 10, "paused")
+    assert "handler: 40 % is NOT set; it shows PERCENTAGE=10, ENABLED=false\n" in ended.out
+    desk.world.layers.pop()
+    desk.world.clock.advance(MINUTE)
+    assert desk.run("tick").status == Exit.DONE
+    assert desk.run("resume", "orders").status == Exit.DONE
+
+
+def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: Desk) -> None:
+    """What somebody else lowers between the decision and the write stays down."""
+    started(desk)
+    desk.world.layers.append(Before(WRITE, lambda: rolled_back(desk)))
+    ended = desk.run("set-weight", desk.policy, "40", "--force")
+    assert (ended.status, desk.weight) == (Exit.DRIFT, 0)
+    assert state(desk)["phase"] == "rolled_back"
+
+
+def rolled_back(desk: Desk) -> None:
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(MINUTE)
+
+
+def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: Desk) -> None:
+    started(desk)
+    desk.world.layers.append(another_hand(desk, 8))
+    ended = desk.run("set-weight", desk.policy, "5", "--force")
+    assert (ended.status, desk.weight) == (Exit.DONE, 5)
+
+
+def test_nobody_sets_a_weight_over_a_criterion_that_fails(desk_in: Any) -> None:
+    sick = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+    desk = started(desk_in(events=sick))
+    desk.world.clock.advance(3 * MINUTE)
+    ended = desk.run("set-weight", desk.policy, "40", "--force")
+    assert (ended.status, desk.weight) == (Exit.USAGE, 10)
+    assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in ended.err
+
+
+def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> None:
+    started(desk)
+    desk.world.layers.append(Broken(METRICS))
+    assert (desk.run("set-weight", desk.policy, "40", "--force").status, desk.weight) == (
+        Exit.DONE, 40,
+    )  # fmt: skip
+
+
+# --- after a rollout ----------------------------------------------------------------------------
+
+
+def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) -> None:
+    started(desk)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("set-weight", desk.policy, "10", "--force")
+    assert (ended.status, desk.weight) == (Exit.USAGE, 0)
+    assert "orders#1 was rolled back from it and guards 0 % until 2026-01-05 09:16 UTC" in ended.err
+    desk.world.clock.advance(20 * MINUTE)
+    assert (desk.run("set-weight", desk.policy, "10").status, desk.weight) == (Exit.DONE, 10)
+
+
+def test_another_weight_after_a_rollback_is_set_and_will_be_told_as_drift(desk: Desk) -> None:
+    started(desk)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("set-weight", desk.policy, "3", "--json")
+    assert (ended.status, desk.weight) == (Exit.DONE, 3)
+    (note,) = ended.data["notes"]
+    assert note.startswith("orders#1 has ended and is still watched")
+    desk.world.clock.advance(MINUTE)
+    assert desk.run("tick").status == Exit.DRIFT
+
+
+def test_a_function_that_does_not_answer_is_not_written(desk: Desk) -> None:
+    made(desk)
+    desk.world.layers.append(Broken(READ))
+    ended = desk.run("set-weight", desk.policy, "40")
+    assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
+    assert "lambda:GetFunctionConfiguration" in ended.err
