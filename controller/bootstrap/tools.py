@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.adapters.aws import Clients
+from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.core.policy import LambdaEnv
-from controller.ports import Clock, OpenTarget
+from controller.ports import Clock, MetricSource, OpenTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,8 @@ def hand_on(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> Tools:
     real, journal = LambdaEnvTarget(Clients().get("lambda"), target, clock), Journal()
     opened = DryRunTarget(real, target.function, journal) if dry_run else real
     return Tools(opened, real.strangers(), journal)
+
+
+def metric_source() -> MetricSource:
+    """Return where measurements come from."""
+    return CloudWatchMetrics(Clients().get("cloudwatch"))

@@ -35,6 +35,7 @@ _VERBS: Final = {
     "retry": "controller.cli.steer:retry",
     "rollback": "controller.cli.rollback:rollback",
     "set-weight": "controller.cli.set_weight:set_weight",
+    "metrics": "controller.cli.metrics:metrics",
     "store": "controller.cli.store:store",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",

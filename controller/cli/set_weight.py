@@ -48,9 +48,9 @@ def set_weight(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Set the weight by hand: both variables in one write, read back.
+    """Set the weight by hand and read it back.
 
-    0 is `rollback`: it is never refused. A raise is written once, under what was read; a lower
+    Both variables are set in one write. 0 is `rollback`: it is never refused. A raise is written once, under what was read; a lower
     weight is tried for five minutes. An active rollout of that target is left alone unless --force
     is given; `resume` with --keep or --restore goes on afterwards.
 

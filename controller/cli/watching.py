@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -15,13 +15,14 @@ from click.core import ParameterSource
 from controller import events
 from controller.cli import options
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import Exit, MovedError, StoreError, UsageError
+from controller.errors import Exit, MetricsError, MovedError, StoreError, UsageError
 from controller.ports import Clock
 
 Found = TypeVar("Found")
+Shown = TypeVar("Shown")
 Show: TypeAlias = Callable[[Rollout], None]
 
-# So many looks in a row may a store leave unanswered before nobody waits for it any more.
+# So many looks in a row may be left unanswered before nobody waits for an answer any more.
 MISSES = 5
 
 
@@ -60,14 +61,14 @@ def follow(
 def looks(look: Callable[[], Found], pace: Pace) -> Iterator[Found]:
     """Yield what `look` returns: now, every so often, and for the last time when time is up.
 
-    A store that does not answer is asked again, which is said on stderr. Raises StoreError when it
-    left MISSES looks in a row unanswered, or answered that asking again is of no use.
+    What does not answer is asked again, which is said on stderr. Raises StoreError or MetricsError
+    when MISSES looks in a row were left unanswered, or asking again is of no use.
     """
     missed = 0
     while True:
         try:
             found = look()
-        except StoreError as error:
+        except (StoreError, MetricsError) as error:
             missed += 1
             if error.exit_status is Exit.USAGE or missed == MISSES:
                 raise
@@ -132,15 +133,27 @@ def _standing(rollout: Rollout) -> Exit:
 
 def paced(command: options.Command) -> options.Command:
     """Add --for and --every: how long somebody follows a rollout, and how often they look."""
-    limit = click.option(
-        "--for", "limit", type=options.Duration(), default="48h", show_default=True,
-        help="Follow it no longer than this.",
-    )  # fmt: skip
-    every = click.option(
-        "--every", type=options.Duration(), default="10s", show_default=True,
-        help="Time between looks into the store.",
-    )  # fmt: skip
-    return limit(every(command))
+    return paced_at("10s", "Follow it no longer than this.", "Time between looks into the store.")(
+        command
+    )
+
+
+def paced_at(
+    every: str, limit_help: str, every_help: str
+) -> Callable[[options.Command], options.Command]:
+    """Return what adds --for and --every, with so much time between looks where none is given."""
+
+    def add(command: options.Command) -> options.Command:
+        limit = click.option(
+            "--for", "limit", type=options.Duration(), default="48h", show_default=True,
+            help=limit_help,
+        )  # fmt: skip
+        pace = click.option(
+            "--every", type=options.Duration(), default=every, show_default=True, help=every_help
+        )
+        return limit(pace(command))
+
+    return add
 
 
 def refuse_pace(needed: str) -> None:
@@ -148,7 +161,7 @@ def refuse_pace(needed: str) -> None:
     context = click.get_current_context()
     for name, option in (("limit", "--for"), ("every", "--every")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"{option} says how a rollout is followed: give it with {needed}")
+            raise UsageError(f"{option} says how something is followed: give it with {needed}")
 
 
 # --- showing ------------------------------------------------------------------------------------
@@ -160,19 +173,38 @@ def display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
 
     off: not at all.
     """
+
+    def draw() -> Callable[[Rollout], Any]:
+        from controller.render.live import live_view
+
+        return lambda rollout: live_view(rollout, clock.now())
+
     if off:
         yield lambda _: None
-    elif live and _can_be_live():
-        from controller.render.live import Screen
-
-        person = sys.stderr.isatty()  # a log file keeps all its lines, and nothing is drawn into it
-        with (
-            Screen(clock.now, takes_stderr=person) as screen,
-            events.warnings_only(sys.stderr) if person else nullcontext(),
-        ):
-            yield screen.show
     else:
-        yield _Lines()
+        with drawn(draw, _Lines(), live=live) as show:
+            yield show
+
+
+@contextmanager
+def drawn(
+    draw: Callable[[], Callable[[Shown], Any]], lines: Callable[[Shown], None], *, live: bool
+) -> Iterator[Callable[[Shown], None]]:
+    """Yield what shows something anew: drawn `live` over itself where the terminal can.
+
+    draw: gives what draws it, and is called only when rich is there; lines: prints it elsewhere.
+    """
+    if not (live and _can_be_live()):
+        yield lines
+        return
+    from controller.render.live import Screen
+
+    person = sys.stderr.isatty()  # a log file keeps all its lines, and nothing is drawn into it
+    with (
+        Screen(draw(), takes_stderr=person) as screen,
+        events.warnings_only(sys.stderr) if person else nullcontext(),
+    ):
+        yield screen.show
 
 
 def _can_be_live() -> bool:

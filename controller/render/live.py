@@ -1,9 +1,9 @@
-"""Where a rollout stands, drawn for a terminal. Needs rich, so no tick imports this module."""
+"""What is drawn on a terminal: a rollout as it stands. Needs rich, so no tick imports this."""
 
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,22 +18,24 @@ from controller.render.criteria import criteria
 from controller.render.ladder import COLOURS, ladder
 from controller.render.status import late_text
 
+Shown = TypeVar("Shown")
 
-class Screen:
-    """The place on a terminal where a rollout is drawn, and drawn anew every second.
 
-    What is printed meanwhile goes above it; stderr only if it `takes_stderr`.
+class Screen(Generic[Shown]):
+    """The place on a terminal where something is drawn, and drawn anew every second.
+
+    draw: says how. What is printed meanwhile goes above it; stderr only if it `takes_stderr`.
     """
 
     def __init__(
         self,
-        now: Callable[[], datetime],
+        draw: Callable[[Shown], RenderableType],
         *,
         takes_stderr: bool,
         console: Console | None = None,
     ) -> None:
-        self._now = now
-        self._rollout: Rollout | None = None
+        self._draw = draw
+        self._shown: Shown | None = None
         self._live = Live(
             console=console,
             get_renderable=self._view,
@@ -45,9 +47,9 @@ class Screen:
         self._live.start()
         return self
 
-    def show(self, rollout: Rollout) -> None:
-        """Draw `rollout` from now on."""
-        self._rollout = rollout
+    def show(self, shown: Shown) -> None:
+        """Draw `shown` from now on."""
+        self._shown = shown
         self._live.refresh()
 
     def __exit__(
@@ -59,7 +61,7 @@ class Screen:
         self._live.stop()
 
     def _view(self) -> RenderableType:
-        return "" if self._rollout is None else live_view(self._rollout, self._now())
+        return "" if self._shown is None else self._draw(self._shown)
 
 
 def live_view(rollout: Rollout, now: datetime) -> RenderableType:

@@ -76,16 +76,16 @@ MakeDesk = Callable[..., Desk]
 def desk_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> MakeDesk:
-    """Return what makes a desk in a world of this scenario."""
+    """Return what makes a desk in a world of this scenario; `said`: with another policy."""
 
-    def make(**played: Any) -> Desk:
+    def make(said: Mapping[str, Any] = SHORT, **played: Any) -> Desk:
         told: Scenario = scenario(**{"function": variables(), **played})
-        world = World.for_policy(Policy.model_validate(SHORT), told, seed=1, start=START)
+        world = World.for_policy(Policy.model_validate(said), told, seed=1, start=START)
         monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
         monkeypatch.setattr(bootstrap, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
-        return Desk(write_policy(tmp_path, SHORT), world, capsys)
+        return Desk(write_policy(tmp_path, said), world, capsys)
 
     return make
 

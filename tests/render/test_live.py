@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -206,7 +207,8 @@ def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width
 def test_a_screen_draws_the_newest_of_what_it_is_shown(baking: Rollout) -> None:
     out = StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=40, color_system=None)
-    with Screen(lambda: NOON, takes_stderr=False, console=console) as screen:
+    draw = partial(live_view, now=NOON)
+    with Screen(draw, takes_stderr=False, console=console) as screen:
         assert "checkout" not in out.getvalue()
         screen.show(baking)
         assert "baking at 10 %" in out.getvalue()

@@ -1,0 +1,134 @@
+"""The verb that shows what the metrics of a policy say now."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller import bootstrap
+from controller.cli import options, streams, watching
+from controller.core.gauges import MINUTES, Gauge, gauges, shown_of, span_of
+from controller.core.measured import FrozenValue
+from controller.core.policy import Policy
+from controller.core.units import at
+from controller.errors import Exit, StoreError, UsageError
+from controller.ports import MetricSource
+from controller.render.gauges import gauge_lines, gauges_data
+
+
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """One look at the metrics of a policy."""
+
+    name: str
+    gauges: list[Gauge]
+    minutes: int
+    end: datetime
+
+
+@click.command()
+@click.argument("policy", metavar="POLICY|ROLLOUT")
+@click.option(
+    "--minutes", type=click.IntRange(1, MINUTES), default=5, show_default=True,
+    help="How many of the newest closed minutes.",
+)  # fmt: skip
+@click.option("--watch", is_flag=True, help="Show it anew every minute, until Ctrl-C.")
+@watching.paced_at("1m", "Watch it no longer than this.", "Time between looks.")
+@options.store
+@options.as_json
+def metrics(
+    policy: str,
+    minutes: int,
+    watch: bool,
+    limit: timedelta,
+    every: timedelta,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
+    """Show what is measured now, beside what is expected.
+
+    That is every metric that the policy names; of an API also requests, 4XX, 5XX, latency p50, p95, p99 and
+    integration latency p95. Where nothing was measured it says so: silence is not 0. This is a look
+    and no verdict: what a gate decides, `status` shows.
+    """
+    if not watch:
+        watching.refuse_pace("--watch")
+    if watch and as_json:
+        raise UsageError("--watch draws tables; ask for --json without it")
+    known, baselines = _known(policy, store_url)
+    clock = bootstrap.wall_clock()
+    look = partial(_look, known, baselines, minutes, _source(), clock.now)
+    if not watch:
+        _print(look(), as_json)
+        return Exit.DONE
+    pace = watching.Pace(clock, every, clock.now() + limit)
+    with watching.drawn(_drawing, _print_apart, live=True) as show:
+        for board in watching.looks(look, pace):
+            show(board)
+            if streams.lost():
+                break
+    return Exit.DONE
+
+
+def _known(given: str, store_url: str | None) -> tuple[Policy, Mapping[str, FrozenValue]]:
+    """Return the policy, and the baselines that its newest rollout has read.
+
+    A file needs no store: then, what is relative to a stored baseline has no bound.
+    """
+    if not options.is_policy_file(given):
+        with options.looking(store_url) as (store, _):
+            rollout = store.load(options.rollout_id(store, given))
+            return rollout.policy, rollout.baselines
+    from controller.loader import load
+
+    policy = load(Path(given))
+    with suppress(StoreError, UsageError), options.looking(store_url) as (store, _):
+        for one in store.of_name(policy.name)[-1:]:
+            newest = store.load(one)
+            return policy, newest.baselines if newest.digest == policy.digest() else {}
+    return policy, {}
+
+
+def _source() -> MetricSource:
+    from controller.bootstrap.tools import metric_source
+
+    return metric_source()
+
+
+def _look(
+    policy: Policy,
+    baselines: Mapping[str, FrozenValue],
+    minutes: int,
+    source: MetricSource,
+    now: Callable[[], datetime],
+) -> _Board:
+    span = span_of(policy, minutes, now())
+    series = source.read([one.query for one in shown_of(policy)], span)
+    rows = gauges(policy, series, span, minutes, baselines)
+    return _Board(policy.name, rows, minutes, at(span.end))
+
+
+def _print(board: _Board, as_json: bool) -> None:
+    if as_json:
+        data = gauges_data(board.name, board.gauges, board.minutes, board.end)
+        options.print_json("metrics", data)
+        return
+    for line in gauge_lines(board.name, board.gauges, board.minutes, board.end):
+        click.echo(line)
+
+
+def _print_apart(board: _Board) -> None:
+    """Print a table with an empty line after it: others follow."""
+    _print(board, as_json=False)
+    click.echo()
+
+
+def _drawing() -> Callable[[_Board], Any]:
+    from controller.render.gauge_table import gauge_table
+
+    return lambda board: gauge_table(board.name, board.gauges, board.minutes, board.end)

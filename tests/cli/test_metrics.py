@@ -1,0 +1,117 @@
+"""metrics: what is measured now, beside what the criteria expect."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.simulation.worlds import MINUTE, POLICY
+from tests.stage import METRICS, Broken
+
+
+@pytest.fixture
+def measured(desk_in: MakeDesk) -> Desk:
+    """A desk where 40 % of traffic take the canary for twenty minutes; there is no rollout."""
+    desk = desk_in(POLICY)
+    desk.run("store", "init")
+    assert desk.run("set-weight", desk.policy, "40").status == Exit.DONE
+    desk.world.clock.advance(20 * MINUTE)
+    return desk
+
+
+def table(out: str) -> dict[str, str]:
+    """Return the rows by what is at their beginning, with single spaces."""
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    return {line.partition(" ")[0]: line for line in lines if line}
+
+
+def test_every_metric_is_shown_beside_what_is_expected_of_it(measured: Desk) -> None:
+    ended = measured.run("metrics", measured.policy)
+    rows = table(ended.out)
+    assert ended.status == Exit.DONE
+    assert ended.out.startswith("orders, 5 minutes until 2026-01-05 09:20 UTC\n")
+    assert "ms ≤ 500 as expected" in rows["integration"]
+    assert "100% ≥ 99.9% as expected" in rows["works"]
+    assert "latency p50" in ended.out
+    assert "latency p99" in ended.out
+
+
+def test_it_is_one_call(measured: Desk) -> None:
+    measured.run("metrics", measured.policy)
+    assert measured.world.calls[METRICS] == 1
+
+
+def test_no_traffic_is_said_and_is_not_0(desk_in: MakeDesk) -> None:
+    desk = desk_in(POLICY, traffic={"requests_per_minute": 0})
+    desk.world.clock.advance(20 * MINUTE)
+    ended = desk.run("metrics", desk.policy)
+    assert "requests Sum no traffic" in table(ended.out)["requests"]
+    assert " 0 " not in ended.out
+    data = desk.run("metrics", desk.policy, "--json").data
+    assert {one["value"] for one in data["gauges"]} == {None}
+    assert {one["standing"] for one in data["gauges"]} == {"no traffic"}
+
+
+def test_json_has_every_minute(measured: Desk) -> None:
+    data = measured.run("metrics", measured.policy, "--minutes", "7", "--json").data
+    assert (data["schema"], data["minutes"]) == ("metrics/1", 7)
+    assert {len(one["points"]) for one in data["gauges"]} == {7}
+
+
+def test_a_rollout_is_named_as_well_as_a_policy_and_brings_its_baseline(desk_in: MakeDesk) -> None:
+    desk = desk_in(POLICY)
+    desk.world.clock.advance(20 * MINUTE)
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    desk.world.clock.advance(20 * MINUTE)
+    for given in ("orders", desk.policy):
+        data = desk.run("metrics", given, "--json").data
+        (latency,) = [one for one in data["gauges"] if one["title"] == "latency p95"]
+        assert [one["criterion"] for one in latency["expected"]] == ["fast"]
+
+
+def test_a_file_needs_no_store(measured: Desk, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.db").write_text("no database")
+    assert measured.run("metrics", measured.policy).status == Exit.DONE
+
+
+def test_metrics_that_are_denied_name_their_action(measured: Desk) -> None:
+    measured.world.layers.append(Broken(METRICS))
+    ended = measured.run("metrics", measured.policy)
+    assert (ended.status, ended.out) == (Exit.INTERNAL, "")
+    assert "metrics could not be read (cloudwatch:GetMetricData)" in ended.err
+
+
+def test_watch_shows_it_anew_until_time_is_up(measured: Desk) -> None:
+    begin = measured.world.clock.now()
+    ended = measured.run("metrics", measured.policy, "--watch", "--for", "2m")
+    heads = [line for line in ended.out.splitlines() if line.startswith("orders, ")]
+    assert (ended.status, len(heads), len(set(heads))) == (Exit.DONE, 3, 3)
+    assert measured.world.clock.now() - begin == 2 * MINUTE
+
+
+def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
+    layer = Broken(METRICS)
+    measured.world.layers.append(layer)
+    measured.world.clock.at(
+        measured.world.clock.now() + MINUTE, lambda: measured.world.layers.remove(layer)
+    )
+    ended = measured.run("metrics", measured.policy, "--watch", "--for", "3m")
+    assert ended.status == Exit.DONE
+    assert "no answer (1 of 5 in a row): metrics could not be read" in ended.err
+    assert "orders, 5 minutes until" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        pytest.param(["--every", "5s"], "--every says how something is followed", id="--every"),
+        pytest.param(["--watch", "--json"], "--watch draws tables", id="--watch --json"),
+        pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),
+        pytest.param(["--minutes", "181"], "181 is not in the range", id="too many"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(measured: Desk, options: list[str], why: str) -> None:
+    ended = measured.run("metrics", measured.policy, *options)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert why in ended.err
