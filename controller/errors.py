@@ -5,6 +5,7 @@
       UsageError                    2   the command cannot be carried out; nothing was touched
       RolledBackError               4   rolled back, or taken back after its success: needs a reason
       MetricsError                  1   measurements could not be read
+      LogsError                     1   log events could not be read
       TargetError                   1   traffic could not be read or moved
         WriteRefusedError           1   writing would lose something; nothing was written
         WriteConflictError          1   the target changed under the write; nothing was written
@@ -68,6 +69,10 @@ class RolledBackError(RolloutError):
 
 class MetricsError(RolloutError):
     """Measurements could not be read at all."""
+
+
+class LogsError(RolloutError):
+    """Log events could not be read at all, or not to their end."""
 
 
 class TargetError(RolloutError):

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 from controller.core.effects import Notice
 from controller.core.history import Entry
+from controller.core.log_events import LogEvent
 from controller.core.observation import LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
@@ -91,6 +92,19 @@ class LogSource(Protocol):
         """Return how many events match each query, by minute, or as many as are enough.
 
         Never raises for a source that does not answer: such a series says so, and why.
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Where log events are read, with their text."""
+
+    def pages(
+        self, group: str, pattern: str, start: datetime, end: datetime
+    ) -> Iterable[Sequence[LogEvent]]:
+        """Yield the events from `start` to `end`, oldest first; a page may be empty and not last.
+
+        pattern: of a filter; an empty one matches every event. Raises LogsError on the way.
         """
         ...
 

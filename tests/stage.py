@@ -175,15 +175,16 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A layer of the world: no call of one kind is answered any more."""
+    """A layer of the world: no call of one kind is answered any more, in the way of `how`."""
 
     call: tuple[str, str]
+    how: str = "error"
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
     ) -> Answer:
         if (service, operation) == self.call:
-            return broken(service, operation, "error", proceed)
+            return broken(service, operation, self.how, proceed)
         return proceed()
 
 

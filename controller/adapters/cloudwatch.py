@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from controller import events
 from controller.adapters.aws import AWS_ERRORS, code_of, told
-from controller.adapters.permission import ANY, MOVING, Permission
+from controller.adapters.permission import ANY, MEASURING, Permission
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.units import at
 from controller.errors import MetricsError
 
 log = events.logger()
 
-IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, MOVING),)
+IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, MEASURING),)
 
 QUERIES_PER_CALL: Final = 500
 PAGES_PER_CALL: Final = 100

@@ -17,14 +17,14 @@ from controller.adapters.aws import (
     without_quotes,
 )
 from controller.adapters.pair import Pair
-from controller.adapters.permission import FUNCTION, KEY, MOVING, Permission
+from controller.adapters.permission import FUNCTION, KEY, MEASURING, MOVING, Permission
 from controller.core.observation import Reading, Update
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
 
 IAM: Final = (
     Permission("lambda:GetFunctionConfiguration", FUNCTION, MOVING),
     Permission("lambda:UpdateFunctionConfiguration", FUNCTION, MOVING),
-    Permission("kms:Decrypt", KEY, MOVING, via="lambda"),
+    Permission("kms:Decrypt", KEY, MEASURING, via="lambda"),
     Permission("kms:Encrypt", KEY, MOVING, via="lambda"),
 )
 

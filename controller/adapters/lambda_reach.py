@@ -13,7 +13,7 @@ from controller.adapters.permission import FUNCTION, Job, Permission
 from controller.ports import Obstacle
 
 IAM: Final = tuple(
-    Permission(action, FUNCTION, {Job.START})
+    Permission(action, FUNCTION, {Job.START, Job.INVESTIGATE})
     for action in (
         "lambda:GetFunctionConfiguration",
         "lambda:ListAliases",

@@ -15,7 +15,8 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    PEOPLE = "people"  # rollback, pause, resume, promote, approve, and what LOOK may
+    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, and what LOOK may
+    INVESTIGATE = "investigate"  # metrics, logs, verify
     LOOK = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
     COPY_FROM = "copy-from"  # store copy, in the table that rollouts leave
@@ -25,10 +26,14 @@ class Job(StrEnum):
 # Whoever moves traffic, or may have to.
 MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
 
+# Whoever measures.
+MEASURING: Final = MOVING | {Job.INVESTIGATE}
+
 ANY: Final = "*"  # the action has no finer resource
 FUNCTION: Final = "{function}"
 KEY: Final = "{key}"  # of the customer, on the function's environment
 LOGS: Final = "{logs}"  # the log group in which a policy verifies its rollbacks
+FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
 
 

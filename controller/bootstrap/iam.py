@@ -11,6 +11,7 @@ from controller import adapters
 from controller.adapters.aws import Clients, partition_of, region_here
 from controller.adapters.caller import caller
 from controller.adapters.lambda_function import identity
+from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY, Job, Permission
 from controller.core.policy import Policy
 from controller.errors import UsageError
@@ -113,6 +114,11 @@ def _named(
         for policy in policies
         if (verify := policy.verify_rollback) is not None
     }
+    own = {
+        (policy.verify_rollback and policy.verify_rollback.log_group)
+        or default_group(policy.target.function)
+        for policy in policies
+    }
     functions = (policy.target.function for policy in policies)
     arns = (
         one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
@@ -122,6 +128,7 @@ def _named(
     return {
         "function": sorted(set(arns)),
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(groups)],
+        "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
     }
 

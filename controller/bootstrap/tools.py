@@ -7,8 +7,10 @@ from controller.adapters.aws import Clients
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.core.policy import LambdaEnv
-from controller.ports import Clock, MetricSource, OpenTarget
+from controller.adapters.log_events import CloudWatchLogEvents, default_group, group_of
+from controller.core.policy import LambdaEnv, Policy
+from controller.errors import LogsError
+from controller.ports import Clock, LogReader, MetricSource, OpenTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,24 @@ def hand_on(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> Tools:
 def metric_source() -> MetricSource:
     """Return where measurements come from."""
     return CloudWatchMetrics(Clients().get("cloudwatch"))
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Where a function logs. doubt: why that may be another group; empty: there is none."""
+
+    reader: LogReader
+    group: str
+    doubt: str = ""
+
+
+def logs_of(policy: Policy) -> Logs:
+    """Return where the function of `policy` logs: as the policy says, else as Lambda says."""
+    clients, function = Clients(), policy.target.function
+    reader = CloudWatchLogEvents(lambda: clients.get("logs"))
+    if policy.verify_rollback is not None and policy.verify_rollback.log_group:
+        return Logs(reader, policy.verify_rollback.log_group)
+    try:
+        return Logs(reader, group_of(clients.get("lambda"), function))
+    except LogsError as error:
+        return Logs(reader, default_group(function), str(error))

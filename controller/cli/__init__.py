@@ -36,6 +36,7 @@ _VERBS: Final = {
     "rollback": "controller.cli.rollback:rollback",
     "set-weight": "controller.cli.set_weight:set_weight",
     "metrics": "controller.cli.metrics:metrics",
+    "logs": "controller.cli.logs:logs",
     "store": "controller.cli.store:store",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"\d{12}")
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FOR_FUNCTIONS = frozenset({Job.TICK, Job.START, Job.PEOPLE})
+_FOR_FUNCTIONS = frozenset({Job.TICK, Job.START, Job.PEOPLE, Job.INVESTIGATE})
 
 
 @click.command()
@@ -57,9 +57,10 @@ def iam(
     """Print the least IAM policy of a role.
 
     It may then do its job for the functions of these policies, and nothing else. tick is the
-    scheduled task. start also starts, retries and runs. people roll back, pause, resume, promote,
-    approve and look. look is status, history and replay. store-init makes the table; copy-from and
-    copy-to are the two tables of `store copy`.
+    scheduled task. start also starts, retries and runs. people roll back, set weights, pause,
+    resume, promote, approve and look. investigate is metrics, logs and verify. look is status,
+    history and replay. store-init makes the table; copy-from and copy-to are the two tables of
+    `store copy`.
     """
     from controller.bootstrap.iam import document
     from controller.loader import load

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -52,9 +51,9 @@ def metrics(
 ) -> int:
     """Show what is measured now, beside what is expected.
 
-    That is every metric that the policy names; of an API also requests, 4XX, 5XX, latency p50, p95, p99 and
-    integration latency p95. Where nothing was measured it says so: silence is not 0. This is a look
-    and no verdict: what a gate decides, `status` shows.
+    That is every metric that the policy names; of an API also requests, 4XX, 5XX, latency p50, p95
+    and p99, and integration latency p95. Where nothing was measured it says so: silence is not 0.
+    This is a look and no verdict: what a gate decides, `status` shows.
     """
     if not watch:
         watching.refuse_pace("--watch")
@@ -84,9 +83,7 @@ def _known(given: str, store_url: str | None) -> tuple[Policy, Mapping[str, Froz
         with options.looking(store_url) as (store, _):
             rollout = store.load(options.rollout_id(store, given))
             return rollout.policy, rollout.baselines
-    from controller.loader import load
-
-    policy = load(Path(given))
+    policy = options.load_policy(given)
     with suppress(StoreError, UsageError), options.looking(store_url) as (store, _):
         for one in store.of_name(policy.name)[-1:]:
             newest = store.load(one)

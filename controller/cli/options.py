@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_CHARACTERS: Final = 500
 # So many names of rollouts does a message list.
 _LISTED: Final = 10
+# What json.dumps leaves as it is and a terminal obeys: C1 controls, and what turns text around.
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _STORE_ASKED: Final = "rolloutctl.store"  # key of the click context
 
 
@@ -205,19 +208,20 @@ def policy_of(store: Store, given: str) -> Policy:
     Raises PolicyError, UnknownRolloutError, StoreError.
     """
     if is_policy_file(given):
-        from controller.loader import load
-
-        return load(Path(given))
+        return load_policy(given)
     return store.load(rollout_id(store, given)).policy
+
+
+def load_policy(given: str) -> Policy:
+    """Return the policy in the file `given`. Raises PolicyError with every mistake in it."""
+    from controller.loader import load
+
+    return load(Path(given))
 
 
 def policy_name(given: str) -> str:
     """Return the rollout name behind `given`, which may be a policy file."""
-    if is_policy_file(given):
-        from controller.loader import load
-
-        return load(Path(given)).name
-    return given
+    return load_policy(given).name if is_policy_file(given) else given
 
 
 def is_policy_file(given: str) -> bool:
@@ -226,8 +230,9 @@ def is_policy_file(given: str) -> bool:
 
 
 def print_json(kind: str, data: Mapping[str, Any]) -> None:
-    """Print `data` with its schema, `kind/1`, in front."""
-    click.echo(json.dumps({"schema": f"{kind}/1", **data}, indent=2, ensure_ascii=False))
+    """Print `data` with its schema, `kind/1`, in front; nothing in it moves a terminal's cursor."""
+    text = json.dumps({"schema": f"{kind}/1", **data}, indent=2, ensure_ascii=False)
+    click.echo(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def print_journal(lines: Sequence[str]) -> None:

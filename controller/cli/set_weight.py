@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import click
@@ -13,7 +12,6 @@ from controller.cli.rollback import to_zero
 from controller.core.observation import Reading, Update
 from controller.core.policy import LambdaEnv
 from controller.errors import Exit, NoStoreError, WriteRefusedError
-from controller.loader import load
 from controller.setting import Outcome, set_bare
 from controller.setting import set_weight as set_beside_rollouts
 
@@ -50,9 +48,10 @@ def set_weight(
 ) -> int:
     """Set the weight by hand and read it back.
 
-    Both variables are set in one write. 0 is `rollback`: it is never refused. A raise is written once, under what was read; a lower
-    weight is tried for five minutes. An active rollout of that target is left alone unless --force
-    is given; `resume` with --keep or --restore goes on afterwards.
+    Both variables are set in one write. 0 is `rollback`: it is never refused. A raise is written
+    once, under what was read; a lower weight is tried for five minutes. An active rollout of that
+    target is left alone unless --force is given; `resume` with --keep or --restore goes on
+    afterwards.
 
     Ends with 0 when the weight is in force, 3 when it is written and not in force yet, 6 when
     another hand set another one meanwhile.
@@ -66,7 +65,7 @@ def set_weight(
         if named or not options.is_policy_file(policy):
             raise
         click.echo(f"rolloutctl: warning: {error}; {_NO_STORE}", err=True)
-        outcome, target, would = _bare(Path(policy), weight, dry_run)
+        outcome, target, would = _bare(policy, weight, dry_run)
     _print(outcome, target, weight, would if dry_run else None, as_json)
     return Exit.DONE if dry_run else _status(outcome, weight)
 
@@ -89,11 +88,11 @@ def _beside(
         return outcome, policy.target, [] if app.journal is None else app.journal.lines
 
 
-def _bare(policy: Path, weight: int, dry_run: bool) -> tuple[Outcome, LambdaEnv, list[str]]:
+def _bare(policy: str, weight: int, dry_run: bool) -> tuple[Outcome, LambdaEnv, list[str]]:
     from controller.bootstrap.tools import hand_on
 
     events.configure(dry_run=dry_run)
-    target, clock = load(policy).target, bootstrap.wall_clock()
+    target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
     with stopping.held_together():
         hand = hand_on(target, clock, dry_run=dry_run)
         _check_names(target, hand.lost)

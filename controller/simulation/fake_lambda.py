@@ -34,6 +34,7 @@ class Function:
     """One function: what its configuration shows, and what it is served with.
 
     provisioned, aliases: as ListProvisionedConcurrencyConfigs and ListAliases answer them.
+    log_group: where it is configured to log; empty: Lambda does not say.
     pinned: environment of the version that callers get by an alias; None: they get $LATEST.
     """
 
@@ -49,6 +50,7 @@ class Function:
     reason_code: str = ""
     snap_start: str = "None"
     capacity_provider: str = ""
+    log_group: str = ""
     aliases: list[dict[str, Any]] = field(default_factory=list)
     provisioned: list[dict[str, Any]] = field(default_factory=list)
     pinned: Mapping[str, str] | None = None
@@ -205,6 +207,8 @@ class FakeLambda:
         }
         if function.reason:
             answer["LastUpdateStatusReason"] = function.reason
+        if function.log_group:
+            answer["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": function.log_group}
         if function.reason_code:
             answer["LastUpdateStatusReasonCode"] = function.reason_code
         if function.capacity_provider:

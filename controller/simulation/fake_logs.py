@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from controller.core.units import MINUTE_S
 from controller.simulation.clock import VirtualClock
@@ -17,6 +17,10 @@ OPERATION: Final = "FilterLogEvents"
 MOST_EVENTS: Final = 10_000
 
 _MINUTE_MS: Final = MINUTE_S * 1_000
+
+
+# When in ms, what tells it from others of that time, and the message.
+_Event: TypeAlias = tuple[int, str, str]
 
 
 class LogFeed(Protocol):
@@ -33,7 +37,7 @@ class LogFeed(Protocol):
 class _Group:
     """What a log group holds: events by their time in ms, and feeds that give more."""
 
-    events: list[tuple[int, str]] = field(default_factory=list)
+    events: list[_Event] = field(default_factory=list)
     feeds: list[LogFeed] = field(default_factory=list)
 
 
@@ -50,7 +54,8 @@ class FakeLogs:
 
     def add(self, group: str, stamp_ms: int, message: str) -> None:
         """Add an event to `group`, which is there from now on."""
-        self._groups[group].events.append((stamp_ms, message))
+        events = self._groups[group].events
+        events.append((stamp_ms, f"put-{len(events):06}", message))
 
     def filter_log_events(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer FilterLogEvents."""
@@ -64,8 +69,8 @@ class FakeLogs:
         answer: dict[str, Any] = {
             "events": [
                 {"logStreamName": "simulated", "timestamp": stamp, "message": text,
-                 "ingestionTime": stamp, "eventId": f"{stamp}-{offset + index}"}
-                for index, (stamp, text) in enumerate(found[:limit])
+                 "ingestionTime": stamp, "eventId": f"{stamp}-{identity}"}
+                for stamp, identity, text in found[:limit]
             ],
             "searchedLogStreams": [],
         }  # fmt: skip
@@ -73,26 +78,30 @@ class FakeLogs:
             answer["nextToken"] = f"from-{offset + limit}"
         return answer
 
-    def _found(self, name: str, request: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    def _found(self, name: str, request: Mapping[str, Any]) -> Iterator[_Event]:
         group, pattern = self._groups[name], LogPattern(request.get("filterPattern", ""))
         now_ms = int(self._clock.now().timestamp() * 1_000)
         begin, end = request.get("startTime", 0), min(request.get("endTime", now_ms), now_ms)
-        put = sorted(event for event in group.events if pattern.matches(event[1]))
-        feeds = [feed for feed in group.feeds if pattern.matches(feed.message)]
-        given = (_of_feed(feed, begin, end, now_ms) for feed in feeds)
-        for stamp, text in merge(put, *given):
-            if begin <= stamp <= end:
-                yield stamp, text
+        put = sorted(event for event in group.events if pattern.matches(event[2]))
+        feeds = [
+            (number, feed)
+            for number, feed in enumerate(group.feeds)
+            if pattern.matches(feed.message)
+        ]
+        given = (_of_feed(number, feed, begin, end, now_ms) for number, feed in feeds)
+        for event in merge(put, *given):
+            if begin <= event[0] <= end:
+                yield event
 
 
-def _of_feed(feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[tuple[int, str]]:
+def _of_feed(number: int, feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[_Event]:
     """Yield the events of every minute that is over, evenly spread."""
     for minute in range(begin // _MINUTE_MS * _MINUTE_MS, end + 1, _MINUTE_MS):
         if minute + _MINUTE_MS > now_ms:
             return
         count = feed.count(minute // 1_000)
         for index in range(count):
-            yield minute + index * _MINUTE_MS // count, feed.message
+            yield minute + index * _MINUTE_MS // count, f"feed-{number}-{index}", feed.message
 
 
 def _offset(token: str | None) -> int:

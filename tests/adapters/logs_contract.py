@@ -4,8 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import pytest
+
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
+from controller.adapters.log_events import CloudWatchLogEvents
+from controller.core.log_events import LogEvent
 from controller.core.observation import Answer, LogQuery, Series, Span
+from controller.core.units import at
+from controller.errors import LogsError
 from tests.adapters.benches import LogsBench
 
 GROUP = "/aws/lambda/handler"
@@ -116,6 +122,32 @@ class LogsContract:
             "ResourceNotFoundException: "
         )
         assert series.message.endswith("; check the name, the region and the account")
+
+    # --- events with their text -----------------------------------------------------------------
+
+    def test_events_of_a_span_are_read_with_their_text(self, bench: LogsBench) -> None:
+        log(bench, (0, "before"), (60, "first"), (61, {"event": "second"}), (200, "after"))
+        assert [(one.at_ms // 1_000 - bench.start, one.text) for one in read(bench, 60, 120)] == [
+            (60, "first"), (61, '{"event": "second"}'),
+        ]  # fmt: skip
+
+    def test_an_event_has_the_same_id_whenever_it_is_read(self, bench: LogsBench) -> None:
+        log(bench, (0, "same"), (60, "same"), (60, "same"), (61, "same"))
+        every, later = read(bench, 0, 120), read(bench, 60, 120)
+        assert len({one.id for one in every}) == 4
+        assert {one.id for one in later} < {one.id for one in every}
+        assert len(later) == 3
+
+    def test_a_group_that_nobody_made_is_no_empty_one(self, bench: LogsBench) -> None:
+        with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped"):
+            read(bench, 0, 120, group="/aws/lambda/mistyped")
+
+
+def read(bench: LogsBench, begin: int, end: int, *, group: str = GROUP) -> list[LogEvent]:
+    """Return the events between seconds after the bench's start."""
+    reader = CloudWatchLogEvents(lambda: bench.client)
+    pages = reader.pages(group, "", at(bench.start + begin), at(bench.start + end))
+    return [event for page in pages for event in page]
 
 
 class _SmallPages:

@@ -1,0 +1,73 @@
+"""Log events as lines, counts of them as a table, both as JSON data. Nothing moves a cursor."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from controller.core.log_events import CANARY, STABLE, LogEvent, counted, told
+from controller.core.units import at
+from controller.settings import one_line
+
+_LONGEST: Final = 2_000  # characters of an event in one line
+_HEAD: Final = ("", CANARY, STABLE, "other", "all")
+
+
+def event_line(event: LogEvent) -> str:
+    """Return an event as one printable line: when, which path, what it is called, what it says."""
+    about = told(event.text)
+    text = one_line(event.text)
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}…"
+    return f"{_when(event)}  {about.path:<6}  {one_line(about.name)}  {text}"
+
+
+def count_lines(events: Iterable[LogEvent]) -> list[str]:
+    """Return how many events there are of each name, on which path; the most frequent first."""
+    rows = [_HEAD, *_counts(events)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
+    found = counted(events)
+    names: Counter[str] = Counter()
+    for (name, _), number in found.items():
+        names[name] += number
+    return [
+        (one_line(name), *(str(found[name, path]) for path in (CANARY, STABLE, "")), str(number))
+        for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
+    ]
+
+
+def events_data(events: Sequence[LogEvent]) -> dict[str, Any]:
+    """Return events and their counts as plain JSON data."""
+    counts = [
+        {"event": name, "path": path or None, "count": number}
+        for (name, path), number in sorted(counted(events).items())
+    ]
+    return {"counts": counts, "events": [_data(one) for one in events]}
+
+
+def _data(event: LogEvent) -> dict[str, Any]:
+    about = told(event.text)
+    return {
+        "id": event.id,
+        "at": _moment(event),
+        "event": about.name,
+        "path": about.path or None,
+        "text": event.text,
+    }
+
+
+def _when(event: LogEvent) -> str:
+    return f"{at(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
+
+
+def _moment(event: LogEvent) -> str:
+    return f"{at(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00"

@@ -1,0 +1,187 @@
+"""logs: what the function has logged, and how often."""
+
+import json
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from controller.core.log_events import CHECK
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import FUNCTION, MINUTE, START
+from tests.stage import READ, Broken
+
+GROUP = "/aws/lambda/handler"
+LOGS = ("logs", "FilterLogEvents")
+SECOND = timedelta(seconds=1)
+
+
+def check(*, canary: bool) -> str:
+    return json.dumps({"event": CHECK, "percentage": 10, "use_api_gateway": canary})
+
+
+@pytest.fixture
+def logged(desk: Desk) -> Desk:
+    """A desk ten minutes after a function has logged a little of everything."""
+    lines = [
+        "START RequestId: 1 Version: $LATEST",
+        check(canary=True),
+        check(canary=False),
+        check(canary=False),
+        "[INFO]\t2026\t1\tcalling the backend directly",
+    ]
+    for second, line in enumerate(lines):
+        desk.world.add_log_event(GROUP, START + second * SECOND, line)
+    desk.world.clock.advance(10 * MINUTE)
+    return desk
+
+
+def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
+    ended = logged.run("logs", logged.policy)
+    assert (ended.status, ended.err) == (Exit.DONE, "")
+    assert ended.out.splitlines() == [
+        "2026-01-05 09:00:00.000          START  START RequestId: 1 Version: $LATEST",
+        f"2026-01-05 09:00:01.000  canary  {CHECK}  {check(canary=True)}",
+        f"2026-01-05 09:00:02.000  stable  {CHECK}  {check(canary=False)}",
+        f"2026-01-05 09:00:03.000  stable  {CHECK}  {check(canary=False)}",
+        "2026-01-05 09:00:04.000          (text)  [INFO] 2026 1 calling the backend directly",
+        "",
+        "/aws/lambda/handler, 60 minutes until 2026-01-05 09:10 UTC",
+        "",
+        "                              canary  stable  other  all",
+        "api_gateway_percentage_check       1       2      0    3",
+        "(text)                             0       0      1    1",
+        "START                              0       0      1    1",
+    ]
+
+
+def test_only_one_kind_of_event_is_shown(logged: Desk) -> None:
+    data = logged.run("logs", logged.policy, "--event", CHECK, "--json").data
+    assert data["counts"] == [
+        {"event": CHECK, "path": "canary", "count": 1},
+        {"event": CHECK, "path": "stable", "count": 2},
+    ]
+    assert [one["text"] for one in data["events"]] == [
+        check(canary=True), check(canary=False), check(canary=False),
+    ]  # fmt: skip
+    assert logged.run("logs", logged.policy, "--event", "backend", "--json").data["counts"] == [
+        {"event": "(text)", "path": None, "count": 1}
+    ]
+
+
+def test_json_says_where_from_and_until_when(logged: Desk) -> None:
+    data = logged.run("logs", logged.policy, "--minutes", "30", "--json").data
+    assert (data["schema"], data["log_group"], data["minutes"], data["end"], data["stopped"]) == (
+        "logs/1", GROUP, 30, "2026-01-05T09:10:00+00:00", None,
+    )  # fmt: skip
+    assert data["events"][0]["at"] == "2026-01-05T09:00:00.000+00:00"
+
+
+FORGED = "all is well\r\x1b[2Jok\x9b31m \u202e\x00 \x7f"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--follow", "--for", "1s"]])
+def test_what_a_function_logs_moves_no_cursor(logged: Desk, options: list[str]) -> None:
+    logged.world.add_log_event(GROUP, START + MINUTE, FORGED)
+    logged.world.add_log_event(GROUP, START + MINUTE, json.dumps({"event": FORGED}))
+    out = logged.run("logs", logged.policy, *options).out
+    assert not {*FORGED.replace(" ", "")} & set(out) - {*"all is well ok31m[2J"}
+    if options == ["--json"]:
+        assert FORGED in [one["text"] for one in json.loads(out)["events"]]
+
+
+def test_no_event_is_said(logged: Desk) -> None:
+    ended = logged.run("logs", logged.policy, "--minutes", "5")
+    assert (ended.status, ended.out) == (
+        Exit.DONE, f"no event at all in {GROUP} in 5 minutes until 2026-01-05 09:10 UTC\n",
+    )  # fmt: skip
+    assert logged.run("logs", logged.policy, "--event", "shop").out.startswith("no event shop in")
+
+
+def test_a_log_group_that_is_not_there_is_said(desk: Desk) -> None:
+    ended = desk.run("logs", desk.policy)
+    assert (ended.status, ended.out) == (Exit.INTERNAL, "")
+    assert f"there is no log group {GROUP}: the function has not logged yet" in ended.err
+
+
+def test_the_log_group_is_the_one_that_the_function_is_configured_to(logged: Desk) -> None:
+    logged.world.function(FUNCTION).log_group = "/shop/handler"
+    logged.world.add_log_event("/shop/handler", START, "elsewhere")
+    assert "elsewhere" in logged.run("logs", logged.policy).out
+
+
+def test_a_policy_that_names_a_log_group_is_believed(logged: Desk) -> None:
+    logged.world.add_log_event("/shop/named", START, "named")
+    verify = {"log_group": "/shop/named", "absent": "gone", "present": "here"}
+    named = logged.another_policy("named", verify_rollback=verify)
+    logged.world.layers.append(Broken(READ))
+    assert "named" in logged.run("logs", named).out
+
+
+def test_a_function_that_may_not_be_read_is_taken_to_log_where_it_usually_does(
+    logged: Desk,
+) -> None:
+    logged.world.layers.append(Broken(READ, "denied"))
+    ended = logged.run("logs", logged.policy)
+    assert (ended.status, ended.out.count(CHECK)) == (Exit.DONE, 7)
+    assert "the log group of handler is not known (lambda:GetFunctionConfiguration)" in ended.err
+    assert f"; {GROUP} is read\n" in ended.err
+
+
+def test_a_denied_log_names_its_action(logged: Desk) -> None:
+    logged.world.layers.append(Broken(LOGS, "denied"))
+    ended = logged.run("logs", logged.policy)
+    assert (ended.status, ended.out) == (Exit.INTERNAL, "")
+    assert "(logs:FilterLogEvents): AccessDeniedException" in ended.err
+    assert ended.err.endswith("grant the action to this role\n")
+
+
+def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.tailing.MOST_PAGES", 1)
+    monkeypatch.setattr("controller.simulation.fake_logs.MOST_EVENTS", 2)
+    ended = logged.run("logs", logged.policy)
+    assert ended.status == Exit.DONE
+    assert (
+        "reading stopped after 1 page, at 2026-01-05 09:00 UTC: what came later is not shown; ask "
+        "for --event or fewer --minutes"
+    ) in ended.err
+
+
+def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
+    for minute in (11, 12):
+        moment = START + minute * MINUTE
+        logged.world.clock.at(
+            moment, partial(logged.world.add_log_event, GROUP, moment, check(canary=True))
+        )
+    ended = logged.run("logs", logged.policy, "--follow", "--event", CHECK, "--for", "5m")
+    assert ended.status == Exit.DONE
+    stamps = [line[11:16] for line in ended.out.splitlines()]
+    assert stamps == ["09:00", "09:00", "09:00", "09:11", "09:12"]
+    assert logged.world.clock.now() == START + 15 * MINUTE
+
+
+def test_a_rollout_is_named_as_well_as_a_policy(logged: Desk) -> None:
+    logged.run("start", logged.policy)
+    assert logged.run("logs", "orders").out.count(CHECK) == 7
+
+
+def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.db").write_text("no database")
+    assert logged.run("logs", logged.policy).status == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        pytest.param(["--every", "5s"], "--every says how something is followed", id="--every"),
+        pytest.param(["--follow", "--json"], "--follow prints lines", id="--follow --json"),
+        pytest.param(["--event", 'a"b'], "without quotes", id="a pattern"),
+        pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(logged: Desk, options: list[str], why: str) -> None:
+    ended = logged.run("logs", logged.policy, *options)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert why in ended.err
