@@ -80,9 +80,7 @@ def _over(runner: Runner, active: Rollout, before: Reading, weight: int, reason:
 
 def _owners(runner: Runner, policy: Policy, reading: Reading) -> Iterator[Rollout]:
     """Yield the rollouts that hold the variables of the target. Raises MovedError, StoreError."""
-    names = filter(None, (policy.target.percentage, policy.target.boolean))
-    ids = (runner.store.owner(f"{reading.identity}#{name}") for name in names)
-    for one in dict.fromkeys(ids):
+    for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
         if one is None:
             continue
         rollout = runner.store.load(one)

@@ -8,9 +8,12 @@ from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_events import CloudWatchLogEvents, default_group, group_of
+from controller.core.log_events import CHECK
 from controller.core.policy import LambdaEnv, Policy
 from controller.errors import LogsError
 from controller.ports import Clock, LogReader, MetricSource, OpenTarget
+from controller.tailing import Tail
+from controller.verifying import Verifying
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +56,11 @@ def logs_of(policy: Policy) -> Logs:
         return Logs(reader, group_of(clients.get("lambda"), function))
     except LogsError as error:
         return Logs(reader, default_group(function), str(error))
+
+
+def verifying(policy: Policy, clock: Clock) -> Verifying:
+    """Return what looks at everything that `policy` is about."""
+    target = LambdaEnvTarget(Clients().get("lambda"), policy.target, clock)
+    logs = logs_of(policy)
+    tail = Tail(logs.reader, clock, logs.group, f'"{CHECK}"')
+    return Verifying(policy, target, metric_source(), tail, logs.doubt)

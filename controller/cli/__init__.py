@@ -37,6 +37,7 @@ _VERBS: Final = {
     "set-weight": "controller.cli.set_weight:set_weight",
     "metrics": "controller.cli.metrics:metrics",
     "logs": "controller.cli.logs:logs",
+    "verify": "controller.cli.verify:verify",
     "store": "controller.cli.store:store",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",

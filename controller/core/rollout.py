@@ -222,9 +222,7 @@ class Rollout:
     @property
     def locks(self) -> tuple[str, ...]:
         """What this rollout owns: each variable of its target, in the whole world."""
-        target = self.policy.target
-        names = (target.percentage, target.boolean) if target.boolean else (target.percentage,)
-        return tuple(f"{self.target}#{name}" for name in names)
+        return self.policy.target.locks(self.target)
 
     @property
     def weight(self) -> int:

@@ -51,6 +51,11 @@ class LambdaEnv(Model):
         default=None, description='Variable that is "true" exactly at 100, else "false".'
     )
 
+    def locks(self, identity: str) -> tuple[str, ...]:
+        """Return what a rollout of the target `identity` owns: each of its variables."""
+        names = (self.percentage, self.boolean) if self.boolean else (self.percentage,)
+        return tuple(f"{identity}#{name}" for name in names)
+
 
 class Metric(Model):
     """One CloudWatch metric with one statistic."""

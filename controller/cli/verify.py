@@ -1,0 +1,80 @@
+"""The verb that holds what is live against what a rollout says."""
+
+from collections.abc import Sequence
+
+import click
+
+from controller import bootstrap, events
+from controller.cli import options
+from controller.core.checks import Check, failed
+from controller.core.observation import Reading, Unreadable
+from controller.core.policy import Policy
+from controller.core.rollout import Rollout
+from controller.errors import Exit, StoreError, UsageError
+from controller.render.checks import check_lines, checks_data
+from controller.verifying import Verifying
+
+MOST_MINUTES = 24 * 60
+
+
+@click.command()
+@click.argument("policy", metavar="POLICY|ROLLOUT")
+@click.option(
+    "--minutes", type=click.IntRange(1, MOST_MINUTES), default=30, show_default=True,
+    help="How many settled minutes of traffic are counted.",
+)  # fmt: skip
+@options.store
+@options.as_json
+def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> int:
+    """Compare what is live with what should be.
+
+    A line for each: the rollout, the variables, the boolean, the last update, who is reached, the
+    drain of a rollback, the share of requests on the canary by the metrics and by the flag's own
+    events, and the weight that the application has read. A share may be off by what chance does to
+    one look in a thousand. What may not be read costs its own line, which names the action.
+
+    Ends with 7 when a check fails, else with 0.
+    """
+    events.configure()
+    checks = _checks(policy, minutes, store_url)
+    if as_json:
+        options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
+    else:
+        click.echo("\n".join(check_lines(checks)))
+    return Exit.CHECK_SAID_NO if failed(checks) else Exit.DONE
+
+
+def _checks(given: str, minutes: int, store_url: str | None) -> Sequence[Check]:
+    rollout: Rollout | StoreError | None = None
+    from_file = options.is_policy_file(given)
+    if from_file:
+        known = options.load_policy(given)
+        verifying = _verifying(known)
+        reading = verifying.read_target()
+        rollout = _owner(verifying, reading, store_url)
+    else:
+        with options.looking(store_url) as (store, _):
+            rollout = store.load(options.rollout_id(store, given))
+        verifying = _verifying(rollout.policy)
+        reading = verifying.read_target()
+    now = bootstrap.wall_clock().now()
+    return list(verifying.checks(reading, rollout, minutes, now, from_file=from_file))
+
+
+def _verifying(policy: Policy) -> Verifying:
+    from controller.bootstrap.tools import verifying
+
+    return verifying(policy, bootstrap.wall_clock())
+
+
+def _owner(
+    verifying: Verifying, reading: Reading | Unreadable, store_url: str | None
+) -> Rollout | StoreError | None:
+    """Return the rollout that holds the target; or why nobody can say."""
+    try:
+        with options.looking(store_url) as (store, _):
+            return verifying.owner(store, reading)
+    except StoreError as error:
+        return error
+    except UsageError as error:
+        return StoreError(str(error))

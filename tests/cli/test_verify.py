@@ -1,0 +1,302 @@
+"""verify: what is live beside what a rollout says, a line for each thing that is looked at."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.log_events import CHECK
+from controller.errors import Exit
+from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
+from tests.stage import METRICS, READ, SECRET, SHORT, WRITE, Broken
+
+GROUP = "/aws/lambda/handler"
+LOGS = ("logs", "FilterLogEvents")
+SECOND = timedelta(seconds=1)
+BESIDE: dict[str, Any] = {
+    **SHORT,
+    "metrics": {
+        name: POLICY["metrics"][name]
+        for name in ("requests", "client_errors", "server_errors", "direct_requests")
+    },
+    "criteria": {
+        "works": SHORT["criteria"]["works"],
+        "arrives": {
+            "kind": "traffic", "judge": "threshold", "metric": "requests",
+            "control": "direct_requests", "over": "1m",
+        },
+    },
+    "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def baking(desk_in: MakeDesk) -> Desk:
+    """A desk whose rollout bakes at 10 % since half an hour, with what the flag has logged."""
+    desk = desk_in(BESIDE)
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    logs(desk, canary_every=10)
+    later(desk, 1, 29)
+    return desk
+
+
+def logs(desk: Desk, canary_every: int, percentage: int = 10, begin: int = 2) -> None:
+    """Let the flag log 100 requests, one every ten seconds from minute `begin` on."""
+    for number in range(100):
+        event = {
+            "event": CHECK,
+            "percentage": percentage,
+            "use_api_gateway": number % canary_every == 0,
+        }
+        moment = desk.world.clock.now() + begin * MINUTE + 10 * number * SECOND
+        desk.world.add_log_event(GROUP, moment, json.dumps(event))
+
+
+def later(desk: Desk, *minutes: int) -> None:
+    """Tick after each of these minutes."""
+    for pause in minutes:
+        desk.world.clock.advance(pause * MINUTE)
+        desk.run("tick")
+
+
+def checks(ended: Ended) -> dict[str, str]:
+    """Return what each line says, by what it is about."""
+    return {
+        one["what"]: f"{one['level']}: {one['seen']}; {one['remedy']}"
+        for one in ended.data["checks"]
+    }
+
+
+def verify(desk: Desk, *options: str, given: str = "") -> Ended:
+    return desk.run("verify", given or desk.policy, "--json", *options)
+
+
+def levels(ended: Ended) -> set[str]:
+    return {one["level"] for one in ended.data["checks"]}
+
+
+# --- all is well --------------------------------------------------------------------------------
+
+
+def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
+    ended = baking.run("verify", baking.policy)
+    assert (ended.status, ended.err) == (Exit.DONE, "")
+    assert ended.out.splitlines() == [
+        "ok    rollout          orders#1 is progressing and asks for 10 %",
+        "ok    variables        10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 asks",
+        "ok    boolean          ENABLED is not true, which fits 10 %",
+        "ok    update           the last update of the target is in force",
+        "ok    reach            no alias and no published version keeps a change from callers",
+        "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
+        "09:01 to 09:28 UTC; 10 % of them are 1 500 to 1 752, chance included",
+        "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
+        "09:28 UTC; 10 % of them are 2 to 21, chance included",
+        "ok    application      it read 10 % at 100 requests",
+        "8 ok, 0 warn, 0 fail",
+    ]
+
+
+def test_it_writes_nothing(baking: Desk) -> None:
+    writes = baking.world.calls[WRITE]
+    baking.run("verify", baking.policy)
+    assert baking.world.calls[WRITE] == writes
+
+
+def test_a_rollout_is_named_as_well_as_its_policy(baking: Desk) -> None:
+    assert verify(baking, given="orders").data["checks"] == verify(baking).data["checks"]
+
+
+def test_without_a_rollout_nothing_says_which_weight_there_should_be(desk_in: MakeDesk) -> None:
+    desk = desk_in(BESIDE)
+    desk.run("store", "init")
+    desk.run("set-weight", desk.policy, "40")
+    desk.world.clock.advance(60 * MINUTE)
+    found = checks(verify(desk))
+    assert found["rollout"].startswith("ok: there is none")
+    assert found["variables"].startswith("ok: 40 % is live")
+    assert found["share (metrics)"].startswith("ok: ")
+
+
+def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> None:
+    desk = desk_in(BESIDE)
+    desk.run("store", "init")
+    desk.world.clock.advance(25 * MINUTE)
+    desk.run("set-weight", desk.policy, "40")
+    desk.world.clock.advance(10 * MINUTE)
+    ended = verify(desk)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert "look at fewer: --minutes" in checks(ended)["share (metrics)"]
+    assert verify(desk, "--minutes", "6").status == Exit.DONE
+
+
+# --- something is wrong -------------------------------------------------------------------------
+
+
+def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
+    baking.world.set_variables(FUNCTION, {"PERCENTAGE": "60"})
+    baking.world.clock.advance(MINUTE)
+    ended = verify(baking)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert checks(ended)["variables"].startswith(
+        "fail: 60 % is live (PERCENTAGE=60, ENABLED=false) where orders#1 asks for 10 %; look who"
+    )
+
+
+def test_what_was_set_over_a_rollout_is_told_and_does_not_fail(baking: Desk) -> None:
+    baking.run("set-weight", baking.policy, "40", "--force", "--reason", "a demo")
+    later(baking, 8)
+    found = checks(verify(baking))
+    assert found["variables"] == (
+        "warn: 40 % is live (PERCENTAGE=40, ENABLED=false) where orders#1 is paused over it (set "
+        "from 10 % to 40 % by hand: a demo); rolloutctl resume orders#1 with --keep or --restore"
+    )
+    assert found["share (metrics)"].startswith("ok: ")
+
+
+def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
+    baking.world.set_variables(FUNCTION, {"ENABLED": "true"})
+    baking.world.clock.advance(MINUTE)
+    ended = verify(baking)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert checks(ended)["boolean"].startswith("fail: the variables contradict each other")
+    assert "share (metrics)" not in checks(ended)
+
+
+def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
+    baking.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "1"})
+    found = checks(verify(baking))
+    assert found["reach"].startswith("warn: handler has aliases (live)")
+    baking.world.function(FUNCTION).snap_start = "PublishedVersions"
+    ended = verify(baking)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert "no weight reaches them" in json.dumps(ended.data)
+
+
+def test_a_flag_that_does_not_do_what_it_is_told_fails(baking: Desk) -> None:
+    logs(baking, canary_every=2, begin=-20)
+    ended = verify(baking)
+    assert ended.status == Exit.CHECK_SAID_NO
+    events = checks(ended)["share (events)"]
+    assert events.startswith("fail: 60 of 200 requests (30%) took the canary")
+    assert "look for callers that use an alias" in events
+    assert "--minutes" not in events  # the rollout knows since when
+
+
+def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
+    logs(baking, canary_every=10, percentage=50, begin=-20)
+    ended = verify(baking)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert checks(ended)["application"].startswith(
+        "fail: it read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC, where 10 %"
+    )
+
+
+# --- after a rollback ---------------------------------------------------------------------------
+
+
+def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
+    baking: Desk,
+) -> None:
+    baking.run("rollback", "orders")
+    early = verify(baking)
+    assert (early.status, levels(early)) == (Exit.DONE, {"ok", "warn"})
+    assert checks(early)["drain"].startswith("warn: not known yet; ticks look until")
+    assert checks(early)["share (metrics)"].startswith("warn: too early: the weight counts from")
+    logs(baking, canary_every=1_000, percentage=0, begin=4)
+    later(baking, 10, 4, 11)
+    ended = verify(baking)
+    found = checks(ended)
+    assert found["variables"].startswith("ok: 0 % is live")
+    assert found["drain"].startswith("ok: confirmed: requests counted no request")
+    assert "0 of " in found["share (metrics)"]
+    assert found["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
+    assert ended.status == Exit.CHECK_SAID_NO
+
+
+def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baking: Desk) -> None:
+    baking.run("rollback", "orders")
+    baking.world.clock.advance(MINUTE)
+    baking.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
+    baking.world.clock.advance(MINUTE)
+    assert "fail: 30 % is live" in checks(verify(baking))["variables"]
+    baking.world.clock.advance(60 * MINUTE)
+    assert "watches no more" in checks(verify(baking))["variables"]
+
+
+# --- what cannot be read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "line", "action"),
+    [
+        pytest.param(Broken(READ, "denied"), "variables", "lambda:GetFunctionConfiguration",
+                     id="the function"),
+        pytest.param(Broken(("lambda", "ListAliases"), "denied"), "reach", "lambda:ListAliases",
+                     id="its aliases"),
+        pytest.param(Broken(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData",
+                     id="metrics"),
+        pytest.param(Broken(LOGS, "denied"), "share (events)", "logs:FilterLogEvents",
+                     id="the log"),
+    ],
+)  # fmt: skip
+def test_what_is_denied_costs_its_own_line_and_names_the_action(
+    baking: Desk, layer: Broken, line: str, action: str
+) -> None:
+    baking.world.layers.append(layer)
+    ended = verify(baking)
+    assert ended.status == Exit.DONE
+    assert checks(ended)[line].startswith("warn: ")
+    assert action in checks(ended)[line]
+    assert "grant the action to this role" in checks(ended)[line]
+    others = {what for what, text in checks(ended).items() if text.startswith("ok: ")}
+    assert len(others) >= 1
+
+
+def test_an_environment_that_cannot_be_decrypted_fails(desk_in: MakeDesk) -> None:
+    desk = desk_in(BESIDE, events=[{"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}])
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    ended = verify(desk)
+    assert ended.status == Exit.CHECK_SAID_NO
+    assert "give this role kms:Decrypt" in checks(ended)["variables"]
+
+
+def test_no_traffic_is_said_and_proves_nothing(desk_in: MakeDesk) -> None:
+    desk = desk_in(BESIDE, traffic={"requests_per_minute": 0})
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(30 * MINUTE)
+    ended = verify(desk)
+    assert ended.status == Exit.DONE
+    assert checks(ended)["share (metrics)"].startswith("warn: no traffic: requests and direct_")
+    assert checks(ended)["share (events)"].startswith(f"warn: there is no log group {GROUP}")
+
+
+def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
+    desk_in: MakeDesk, tmp_path: Path
+) -> None:
+    desk = desk_in(BESIDE)
+    desk.world.clock.advance(30 * MINUTE)
+    assert checks(verify(desk))["rollout"].startswith("warn: there is no store at")
+    (tmp_path / "rollouts.db").write_text("no database")
+    ended = verify(desk)
+    assert (ended.status, checks(ended)["rollout"][:5]) == (Exit.DONE, "warn:")
+
+
+def test_a_target_of_another_policys_rollout_is_told(baking: Desk) -> None:
+    other = baking.another_policy("payments")
+    found = checks(verify(baking, given=other))
+    assert found["rollout"].startswith("warn: orders#1 is progressing and asks for 10 %; it owns")
+
+
+def test_another_version_of_the_policy_is_told(baking: Desk) -> None:
+    path = Path(baking.policy)
+    path.write_text(json.dumps({**BESIDE, "warmup": "1m"}))
+    assert "by another version of this policy" in checks(verify(baking))["rollout"]
+
+
+def test_nothing_of_the_environment_is_shown(baking: Desk) -> None:
+    ended = baking.run("verify", baking.policy)
+    assert SECRET not in ended.out + ended.err
