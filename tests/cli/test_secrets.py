@@ -141,6 +141,9 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
     yield "pause", "orders", "--json"
     yield "resume", "orders", "--keep", "--json"
     yield "promote", "orders", "--reason", "r", "--dry-run"
+    yield "set-weight", desk.policy, "30", "--json"
+    yield "set-weight", desk.policy, "30", "--force"
+    yield from [("verify", desk.policy), ("metrics", "orders", "--json"), ("logs", desk.policy)]
     desk.world.clock.advance(4 * MINUTE)
     yield "tick", "--json"
     yield "rollback", "orders", "--dry-run"
@@ -197,6 +200,9 @@ def test_a_variable_that_is_no_weight_is_named_and_not_shown(
     for words in (
         ("start", wrong),
         ("plan", wrong, "--live", "--json"),
+        ("store", "init"),
+        ("set-weight", wrong, "40"),
+        ("verify", wrong),
         ("rollback", "--function", FUNCTION, "--percentage", name, "--dry-run"),
         ("rollback", "--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", name),
     ):

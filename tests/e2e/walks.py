@@ -87,8 +87,13 @@ def _start(desk: Desk) -> Taken:
 
 def _people(desk: Desk) -> Taken:
     """All that a person asks for, and a promotion that is refused because the gate fails."""
-    for verb in ("pause", "resume"):
-        yield (answer := desk.run(verb, ROLLOUT)), answer.status == 0
+    for words in (
+        ["pause", ROLLOUT],
+        ["resume", ROLLOUT],
+        ["set-weight", ROLLOUT, "12", "--force"],
+        ["resume", ROLLOUT, "--keep"],
+    ):
+        yield (answer := desk.run(*words)), answer.status == 0
     yield from _look(desk)
     desk.serve(30 * MINUTE, failing=3)
     answer = desk.run("promote", ROLLOUT, "--reason", "in a hurry")
@@ -101,6 +106,16 @@ def _look(desk: Desk) -> Taken:
     looks += [[verb, ROLLOUT] for verb in ("status", "history", "replay")]
     for words in looks:
         yield (answer := desk.run(*words)), answer.status == 0
+
+
+def _investigate(desk: Desk) -> Taken:
+    """A look at everything that a policy is about; what is denied costs a line and no more."""
+    policy = desk.another_policy(**FIXED)
+    desk.serve(20 * MINUTE)
+    for words in (["metrics", ROLLOUT], ["logs", ROLLOUT], ["verify", policy]):
+        answer = desk.run(*words)
+        read = "AccessDenied" not in answer.out + answer.err
+        yield answer, answer.status in (0, 7) and read  # 7: as many calls go directly
 
 
 def _init(desk: Desk) -> Taken:
@@ -127,6 +142,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.TICK: Walk(_started, _tick),
     Job.START: Walk(lambda desk: _ended(desk, URL), _start),
     Job.PEOPLE: Walk(_started, _people),
+    Job.INVESTIGATE: Walk(_started, _investigate),
     Job.LOOK: Walk(_started, _look),
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.COPY_FROM: Walk(_leaving, _copy),
