@@ -1,6 +1,7 @@
 """logs: what the function has logged, and how often."""
 
 import json
+import signal
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -160,6 +161,13 @@ def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
     stamps = [line[11:16] for line in ended.out.splitlines()]
     assert stamps == ["09:00", "09:00", "09:00", "09:11", "09:12"]
     assert logged.world.clock.now() == START + 15 * MINUTE
+
+
+def test_follow_ends_with_ctrl_c(logged: Desk) -> None:
+    interrupt = partial(signal.raise_signal, signal.SIGINT)
+    logged.world.clock.at(logged.world.clock.now() + MINUTE, interrupt)
+    ended = logged.run("logs", logged.policy, "--follow")
+    assert (ended.status, ended.err, ended.out.count("\n")) == (130, "", 5)
 
 
 def test_a_rollout_is_named_as_well_as_a_policy(logged: Desk) -> None:

@@ -1,5 +1,7 @@
 """metrics: what is measured now, beside what the criteria expect."""
 
+import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,21 @@ def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
     ended = measured.run("metrics", measured.policy, "--watch", "--for", "3m")
     assert ended.status == Exit.DONE
     assert "no answer (1 of 5 in a row): metrics could not be read" in ended.err
+    assert "orders, 5 minutes until" in ended.out
+
+
+def test_watch_draws_where_a_terminal_can(measured: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.cli.watching._can_be_live", lambda: True)
+    ended = measured.run("metrics", measured.policy, "--watch", "--for", "1m")
+    assert ended.status == Exit.DONE
+    assert "orders, 5 minutes until 2026-01-05 09:21 UTC" in ended.out
+
+
+def test_watch_ends_with_ctrl_c(measured: Desk) -> None:
+    interrupt = partial(signal.raise_signal, signal.SIGINT)
+    measured.world.clock.at(measured.world.clock.now() + 2 * MINUTE, interrupt)
+    ended = measured.run("metrics", measured.policy, "--watch")
+    assert (ended.status, ended.err) == (130, "")
     assert "orders, 5 minutes until" in ended.out
 
 
