@@ -181,8 +181,6 @@ def _set_weight(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) ->
         raise _refused(rollout, ask, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
     if target.weight == 0:
         raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
-    if rollout.in_flight:
-        raise _refused(rollout, ask, f"{rollout.weight} % was not seen in force yet; tick first")
     if target.weight == weight:
         raise _refused(rollout, ask, f"{weight} % is live already")
     return to.set_by_hand(rollout, target, weight, ask.reason, now)

@@ -339,6 +339,23 @@ def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: Desk) -> None:
     assert (ended.status, desk.weight) == (Exit.DONE, 5)
 
 
+def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: Desk) -> None:
+    started(desk)
+    layer = Broken(WRITE)
+    desk.world.layers.append(layer)
+    for _ in range(5):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    assert (state(desk)["weight"], desk.weight) == (100, 10)
+    desk.world.layers.remove(layer)
+    assert desk.run("set-weight", desk.policy, "40", "--force").status == Exit.DONE
+    for _ in range(3):
+        desk.world.clock.advance(MINUTE)
+        assert desk.run("tick").status == Exit.DONE
+    assert (desk.weight, state(desk)["phase"]) == (40, "paused")
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
 def test_nobody_sets_a_weight_over_a_criterion_that_fails(desk_in: Any) -> None:
     sick = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
     desk = started(desk_in(events=sick))

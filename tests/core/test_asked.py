@@ -549,6 +549,26 @@ def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) 
     assert decision.alert is None
 
 
+@pytest.mark.parametrize(
+    ("before", "live"),
+    [
+        pytest.param(RAISING, 10, id="not written yet"),
+        pytest.param(RAISING, 50, id="written and not seen in force"),
+        pytest.param(paused_in_flight(), 50, id="paused on its way"),
+        pytest.param(FIRST_RAISE, 10, id="the first one, written and not seen in force"),
+    ],
+)
+def test_a_weight_over_a_raise_on_its_way_takes_its_token(before: Rollout, live: int) -> None:
+    """What is written late fits no more; and the pause is judged from now on."""
+    decision = ask(before, Verb.SET_WEIGHT, reads(live), reason="a demo", weight=40)
+    after = decision.rollout
+    assert decision.move == Shift(40, "token-1")
+    assert (after.phase, after.reason, after.settled is not None) == (
+        Phase.PAUSED, Reason.DRIFTED, True,
+    )  # fmt: skip
+    assert tick(after, reads(40), 25).record is None
+
+
 def test_what_a_person_set_is_no_drift_to_the_next_tick_and_what_comes_then_is() -> None:
     after = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, weight=40).rollout
     assert tick(after, reads(40), 21).record is None
@@ -583,14 +603,6 @@ def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
         pytest.param(
             FIRST_RAISE, reads(0), 40, "its weight is 0 %, and that ends it with the next tick",
             id="a first raise that is not written yet",
-        ),
-        pytest.param(
-            RAISING, reads(50), 40, "50 % was not seen in force yet; tick first",
-            id="a raise on its way",
-        ),
-        pytest.param(
-            paused_in_flight(), reads(50), 40, "50 % was not seen in force yet; tick first",
-            id="a raise that was on its way when it was paused",
         ),
         pytest.param(AT_10, reads(10), 10, "10 % is live already", id="what is live"),
         pytest.param(

@@ -87,7 +87,8 @@ def set_by_hand(
 ) -> Decision:
     """Pause, and put `weight` in force because a person insists: one shot, recorded before.
 
-    It is drift of which is known whose it is: what goes on afterwards is restored or kept.
+    It is drift of which is known whose it is: what goes on afterwards is restored or kept. A raise
+    that is on its way does not fit any more once this is written.
     """
     live = target.shown if target.weight is None else f"{target.weight} %"
     after = replace(
@@ -96,6 +97,7 @@ def set_by_hand(
         reason=Reason.DRIFTED,
         sentence=f"set from {live} to {weight} % by hand{_because(why)}",
         since=now,
+        settled=rollout.settled or now,
         seen_weight=weight,
         blocked="a person",
     )
