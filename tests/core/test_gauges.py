@@ -163,6 +163,18 @@ def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
     assert rows(of, {})["errors Sum"].standing is Standing.SILENT
 
 
+def test_no_data_beside_requests_is_not_called_no_traffic() -> None:
+    row = rows(WORKS, {"requests": [5] * 5})["errors Sum"]
+    assert (row.value, row.standing) == (None, Standing.NO_DATA)
+    assert rows(WORKS, {})["errors Sum"].standing is Standing.SILENT
+
+
+def test_a_stored_value_of_a_concurrent_control_is_no_bound() -> None:
+    stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
+    row = rows(increase({"concurrent": "direct"}), {"latency": [900] * 3}, 3, stored)["latency p95"]
+    assert (row.expected, row.standing) == ((), Standing.FREE)
+
+
 def test_what_was_not_read_has_no_value_and_says_why() -> None:
     row = rows(SLOW, {"latency": Answer.FORBIDDEN})["latency p95"]
     assert (row.value, row.standing, row.note) == (None, Standing.UNREAD, "latency was denied")

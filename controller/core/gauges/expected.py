@@ -112,6 +112,8 @@ def _above(
     criterion: str, one: LatencyIncrease, frozen: FrozenValue | None, policy: Policy
 ) -> Iterator[Expected]:
     """Yield the level that a stored or fixed baseline allows, where it is known."""
+    if isinstance(one.baseline, ConcurrentBaseline):
+        return  # held against the control beside it, whatever was stored of that
     fixed = one.baseline.fixed if isinstance(one.baseline, FixedBaseline) else None
     known = frozen.value if frozen is not None else fixed
     if known is None:

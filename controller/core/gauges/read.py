@@ -89,6 +89,16 @@ class _Look:
         absent = 0.0 if one.metric.missing == "zero" and self._heard else None
         return tuple(found.get(second, absent) for second in seconds)
 
+    def heard_beside(self, one: Shown) -> bool:
+        """Tell whether another metric of the same thing has data in these minutes."""
+        begin = self.span.end - self.minutes * MINUTE_S
+        return any(
+            second >= begin
+            for query, found in self.series.items()
+            if (query.namespace, query.dimensions) == (one.query.namespace, one.query.dimensions)
+            for second in found.points
+        )
+
     @property
     def _heard(self) -> bool:
         return any(one.points for one in self.series.values())
@@ -102,7 +112,8 @@ def _of_one(look: _Look, one: Shown, policy: Policy, baselines: Mapping[str, Fro
     value = sum(known) if known and one.counted else _worst(known, expected)
     unit = Unit.COUNT if one.counted else Unit.LEVEL
     unread = _unread([look.found(one)])
-    standing = Standing.UNREAD if unread else _together(known, standings)
+    silence = Standing.NO_DATA if look.heard_beside(one) else Standing.SILENT
+    standing = Standing.UNREAD if unread else _together(known, standings, silence)
     return Gauge(one.title, unit, one.metric.unit, value, expected, standing, points, unread)
 
 
@@ -130,9 +141,9 @@ def _held(holds: bool) -> Standing:
     return Standing.HOLDS if holds else Standing.BREAKS
 
 
-def _together(known: Sequence[float], standings: Sequence[Standing]) -> Standing:
+def _together(known: Sequence[float], standings: Sequence[Standing], silence: Standing) -> Standing:
     if not known:
-        return Standing.SILENT
+        return silence
     order = (Standing.BREAKS, Standing.HOLDS)
     return next((one for one in order if one in standings), Standing.FREE)
 
