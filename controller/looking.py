@@ -7,10 +7,20 @@ from datetime import datetime, timedelta
 from controller import events
 from controller.core.judge import Needs, needs, unanswered
 from controller.core.judge.queries import aligned
-from controller.core.observation import Observation, Query, Reading, Series, Unreadable
+from controller.core.observation import (
+    AlarmReading,
+    AlarmState,
+    Answer,
+    LogQuery,
+    Observation,
+    Query,
+    Reading,
+    Series,
+    Unreadable,
+)
 from controller.core.rollout import Rollout
 from controller.errors import MetricsError, RolloutError, TargetError, WriteRefusedError
-from controller.ports import Clock, LogSource, MetricSource, Store, Target, Targets
+from controller.ports import AlarmSource, Clock, LogSource, MetricSource, Store, Target, Targets
 
 log = events.logger()
 
@@ -74,20 +84,36 @@ class Look:
     owns: bool
     wants: Needs
 
-    def seen(self, answer: Mapping[Query, Series] | str) -> Observation:
-        """Return everything that was seen of this rollout, `answer` from `measure`."""
-        if isinstance(answer, str):
-            series = unanswered(answer, self.wants.queries)
+    def seen(self, answers: "Answers") -> Observation:
+        """Return everything that was seen of this rollout; answers: of `Looking.ask`."""
+        wants, series = self.wants, dict[str, Series]()
+        if isinstance(answers.series, str):
+            series |= unanswered(answers.series, wants.queries)
         else:
-            series = {key: answer[query] for key, query in self.wants.queries.items()}
-        return Observation(self.target, series, self.owns)
+            series |= {key: answers.series[query] for key, query in wants.queries.items()}
+        series |= {key: answers.events[query] for key, query in wants.logs.items()}
+        alarms = {name: answers.alarms[name] for name in wants.alarms}
+        return Observation(self.target, series, self.owns, alarms)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back for many rollouts at once.
+
+    series: of the metrics, or why there is none. alarms: by name or ARN. events: of the logs.
+    """
+
+    series: Mapping[Query, Series] | str = field(default_factory=dict)
+    alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
+    events: Mapping[LogQuery, Series] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Looking:
     """Reads through the ports and turns what fails into something that can be decided about.
 
-    logs: asked only for rollouts whose policy names log events; None: nobody can be asked.
+    logs, alarms: asked only for rollouts whose policy names events, or alarms; None: nobody can be
+        asked.
     """
 
     store: Store
@@ -95,6 +121,7 @@ class Looking:
     metrics: MetricSource
     clock: Clock
     logs: LogSource | None = None
+    alarms: AlarmSource | None = None
     _open: dict[str, OwnTarget] = field(default_factory=dict, init=False)
 
     def target_of(self, rollout: Rollout) -> OwnTarget:
@@ -121,6 +148,14 @@ class Looking:
             log.warning("target_unreadable", **facts(rollout, error))
             return Unreadable(str(error), hopeless=isinstance(error, WriteRefusedError))
 
+    def ask(self, looks: Sequence[Look]) -> Answers:
+        """Return what `looks` want of metrics and alarms, each of them asked once."""
+        return Answers(self.measure(looks), self._alarms(looks))
+
+    def search(self, looks: Sequence[Look], answers: Answers) -> Answers:
+        """Return `answers` with the log events that `looks` want; that may take a while."""
+        return replace(answers, events=self._events(looks))
+
     def measure(self, looks: Sequence[Look]) -> Mapping[Query, Series] | str:
         """Return every series that `looks` want, from one read, or why there is none."""
         wants = [look.wants for look in looks if look.wants.queries]
@@ -135,19 +170,34 @@ class Looking:
             log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
             return str(error)
 
-    def seen(self, look: Look, answer: Mapping[Query, Series] | str) -> Observation:
-        """Return everything that was seen of a rollout: `answer` from `measure`, and its logs."""
-        seen, wants = look.seen(answer), look.wants
-        if not wants.logs:
-            return seen
+    def _alarms(self, looks: Sequence[Look]) -> Mapping[str, AlarmReading]:
+        """Return how the alarms stand that `looks` want, from one read."""
+        names = list(dict.fromkeys(name for look in looks for name in look.wants.alarms))
+        return self.alarms_now(names) if names else {}
+
+    def alarms_now(self, names: Sequence[str]) -> Mapping[str, AlarmReading]:
+        """Return how the alarms of these names or ARNs stand; what was not read says why."""
+        if self.alarms is None:
+            nobody = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
+            return dict.fromkeys(names, nobody)
+        found = self.alarms.states(names)
+        unread = {one.reason for one in found.values() if one.state is AlarmState.UNREAD}
+        for problem in sorted(unread):
+            log.warning("alarms_unavailable", problem=problem)
+        return found
+
+    def _events(self, looks: Sequence[Look]) -> Mapping[LogQuery, Series]:
+        """Return the log events that `looks` want, counted in one go with one limit of time."""
+        queries = list(dict.fromkeys(one for look in looks for one in look.wants.logs.values()))
+        if not queries:
+            return {}
         if self.logs is None:
-            counted = unanswered("no logs can be read from here", wants.logs)
-        else:
-            found = self.logs.count(wants.logs.values())
-            counted = {key: found[query] for key, query in wants.logs.items()}
-        for problem in {one.message for one in counted.values() if one.message}:
-            log.warning("logs_unavailable", rollout=look.rollout.id, problem=problem)
-        return replace(seen, series={**seen.series, **counted})
+            nobody = Series(answer=Answer.ERROR, message="no logs can be read from here")
+            return dict.fromkeys(queries, nobody)
+        found = self.logs.count(queries)
+        for problem in sorted({one.message for one in found.values() if one.message}):
+            log.warning("logs_unavailable", problem=problem)
+        return found
 
 
 def facts(rollout: Rollout, error: RolloutError) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.log_events import LogEvent
-from controller.core.observation import LogQuery, Query, Reading, Series, Span
+from controller.core.observation import AlarmReading, LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 
@@ -92,6 +92,17 @@ class LogSource(Protocol):
         """Return how many events match each query, by minute, or as many as are enough.
 
         Never raises for a source that does not answer: such a series says so, and why.
+        """
+        ...
+
+
+class AlarmSource(Protocol):
+    """Where alarms stand."""
+
+    def states(self, alarms: Iterable[str]) -> Mapping[str, AlarmReading]:
+        """Return how each alarm stands, by the name or ARN that was asked for.
+
+        Never raises for a source that does not answer: such an alarm says so, and why.
         """
         ...
 

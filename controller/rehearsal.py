@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from controller.core.asked import Ask, Verb
+from controller.core.asked import FITS, Ask, Verb
 from controller.core.history import Entry
-from controller.core.policy import Policy
+from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.outlook import REMIND_EVERY
 from controller.errors import TargetTakenError, UsageError
@@ -25,6 +25,19 @@ SPARE = timedelta(days=1)
 MOST_FROZEN = timedelta(days=14)
 
 
+class Word(Protocol):
+    """What somebody says of attestations: of one criterion, or of all of them."""
+
+    @property
+    def criterion(self) -> str | None: ...
+
+    @property
+    def refuse(self) -> bool: ...
+
+    @property
+    def note(self) -> str: ...
+
+
 class World(Protocol):
     """What a rehearsal looks at besides the rollout itself."""
 
@@ -34,6 +47,8 @@ class World(Protocol):
     def weight_now(self) -> int: ...
 
     def take_starts(self) -> int: ...
+
+    def take_words(self) -> Sequence[Word]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,8 @@ def rehearse(
         on_tick(rollout)
         for _ in range(world.take_starts()):
             beside.start(runner, policy)
+        for word in world.take_words():
+            rollout = _heard(runner, rollout, word)
         if approve and rollout.reason is Reason.AWAITING_APPROVAL:
             rollout = runner.ask(rollout.id, Ask(Verb.APPROVE, "rehearsed")).rollout
     entries = runner.store.history(rollout.id)
@@ -109,6 +126,19 @@ def rehearse(
         refused=tuple(beside.refused),
         accepted=tuple(beside.accepted),
     )
+
+
+def _heard(runner: Runner, rollout: Rollout, word: Word) -> Rollout:
+    """Return the rollout once somebody has said `word` of it; too late, it changes nothing."""
+    named = [
+        name
+        for name, one in rollout.policy.criteria.items()
+        if isinstance(one, Attestation) and word.criterion in (None, name)
+    ]
+    for name in named if rollout.phase in FITS[Verb.ATTEST] else ():
+        ask = Ask(Verb.ATTEST, word.note, criterion=name, refuse=word.refuse)
+        rollout = runner.ask(rollout.id, ask).rollout
+    return rollout
 
 
 def _in_force(entry: Entry) -> bool:

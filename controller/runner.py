@@ -16,7 +16,7 @@ from controller.core.rollout import Rollout
 from controller.core.transitions import lower
 from controller.errors import Exit, StateConflictError, StoreError
 from controller.leasing import Leasing, Missed, Taken
-from controller.looking import Look, Looking, facts
+from controller.looking import Answers, Look, Looking, facts
 from controller.ports import Clock, Notifier, Store
 
 log = events.logger()
@@ -105,10 +105,15 @@ class Runner:
                 visits.append(Visit(rollout, problem=str(error), saved=False))
         urgent = [look for look in looks if not look.wants]
         others = [look for look in looks if look.wants]
-        visits += [self._visit(look, look.seen({}), taken) for look in urgent]
+        visits += [self._visit(look, look.seen(Answers()), taken) for look in urgent]
         stopping.point()
-        answer = self.looking.measure(others)
-        visits += [self._visit(look, self.looking.seen(look, answer), taken) for look in others]
+        answers = self.looking.ask(others)
+        # A log may take its time to be searched: whoever needs none does not wait for it.
+        quick = [look for look in others if not look.wants.logs]
+        visits += [self._visit(look, look.seen(answers), taken) for look in quick]
+        slow = [look for look in others if look.wants.logs]
+        answers = self.looking.search(slow, answers)
+        visits += [self._visit(look, look.seen(answers), taken) for look in slow]
         visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         return Ticked(visits, taken.missed)
 
@@ -168,8 +173,11 @@ class Runner:
             return self.roll_back(rollout_id, ask.reason)
         with self._leasing.held(rollout_id) as rollout:
             look = self.looking.look(rollout)
-            answer = self.looking.measure([look]) if ask.verb in MEASURED else {}
-            seen = look.seen(answer) if answer else Observation(look.target, {}, look.owns)
+            seen = Observation(look.target, {}, look.owns)
+            if ask.verb in MEASURED:
+                seen = look.seen(self.looking.search([look], self.looking.ask([look])))
+            if ask.verb is Verb.ATTEST:
+                ask = replace(ask, by=self.by)
             stopping.point()
             return self._carrying.out(rollout, seen, asked(rollout, ask, seen, look.now))
 

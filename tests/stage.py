@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.sqlite import SqliteStore
@@ -138,7 +139,9 @@ def a_runner(world: World, store: Store, notifier: Any) -> Runner:
 
     metrics = CloudWatchMetrics(world.client("cloudwatch"))
     logs = CloudWatchLogs(lambda: world.client("logs"), world.clock)
-    return Runner(Looking(store, open_target, metrics, world.clock, logs), notifier, by="tester")
+    alarms = CloudWatchAlarms(lambda: world.client("cloudwatch"))
+    looking = Looking(store, open_target, metrics, world.clock, logs, alarms)
+    return Runner(looking, notifier, by="tester")
 
 
 @contextmanager

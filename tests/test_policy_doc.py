@@ -14,12 +14,15 @@ from controller import yaml_source
 from controller.core.policy import parse
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.counted import BurnRate, Share
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.judged import Rule
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.told import Alarm, Attestation, LogEvents
 from controller.core.policy.verify import VerifyRollback
 from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
-from controller.core.units import format_duration
+from controller.core.units import format_duration, format_percent
 from controller.errors import PolicyError
 from controller.loader import loads
 
@@ -29,6 +32,8 @@ YAML = [body for language, body in FENCES if language == "yaml"]
 WHOLE = [body for body in YAML if body.startswith("version:")]
 FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
 
+# What every criterion may have, or most do; it is explained once.
+EVERYWHERE = {"kind", "gates", "judge", "over"}
 MODELS: dict[str, type[Model]] = {
     "policy": Policy,
     "target": LambdaEnv,
@@ -43,6 +48,11 @@ MODELS: dict[str, type[Model]] = {
     "latency_increase": LatencyIncrease,
     "threshold": Threshold,
     "traffic": Traffic,
+    "share": Share,
+    "burn_rate": BurnRate,
+    "alarm": Alarm,
+    "log_events": LogEvents,
+    "attestation": Attestation,
     "fixed": FixedBaseline,
     "frozen": FrozenBaseline,
     "concurrent": ConcurrentBaseline,
@@ -58,6 +68,10 @@ def defaults() -> Iterator[tuple[str, str]]:
             value = facts.get_default(call_default_factory=True)
             if isinstance(value, timedelta):
                 value = format_duration(value)
+            if isinstance(value, float):
+                value = format_percent(value)
+            if isinstance(value, tuple):
+                value = ", ".join(one.text for one in value)
             shown = "none" if value is None or value in ("", {}) else f"`{value}`"
             yield f"{name}.{facts.alias or field}", shown
 
@@ -101,7 +115,7 @@ def test_the_error_lines_are_those_of_the_file_above() -> None:
 
 def test_the_table_of_defaults_is_the_models() -> None:
     rows = re.findall(
-        r"^\| `([\w.]+)` \| (\S+) \| (.+) \|$",
+        r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$",
         section("Every default and its reason"),
         re.MULTILINE,
     )
@@ -122,18 +136,23 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("latency_increase", LatencyIncrease),
         ("threshold", Threshold),
         ("traffic", Traffic),
+        ("share", Share),
+        ("burn_rate", BurnRate),
+        ("alarm", Alarm),
+        ("log_events", LogEvents),
+        ("attestation", Attestation),
         ("Log events after a rollback", VerifyRollback),
     ],
 )
 def test_every_field_is_explained(title: str, model: type[Model]) -> None:
-    everywhere = {"kind", "judge", "over"} if "judge" in model.model_fields else set()
-    rows = set(re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE))
-    assert rows == set(model.model_fields) - everywhere
+    everywhere = EVERYWHERE if issubclass(model, Rule) else set()
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", section(title), re.MULTILINE))
+    assert rows - everywhere == set(model.model_fields) - everywhere
 
 
 def test_what_all_criteria_have_is_explained_once() -> None:
     shared = section("Criteria").split("### ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", shared, re.MULTILINE)) == {"kind", "judge", "over"}
+    assert set(re.findall(r"^\| `(\w+)` \|", shared, re.MULTILINE)) == EVERYWHERE
 
 
 @pytest.mark.parametrize("model", [FixedBaseline, FrozenBaseline, ConcurrentBaseline])

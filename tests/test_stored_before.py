@@ -24,7 +24,7 @@ from tests.rollouts import MINUTE
 
 STORED = Path(__file__).parent / "stored"
 # Which tables the rows of each version fit into.
-LAYOUTS = {1: LAYOUT_1, 2: TABLES, 3: TABLES}
+LAYOUTS = {1: LAYOUT_1, 2: TABLES, 3: TABLES, 4: TABLES}
 EXAMPLES = [(schema, phase) for schema in LAYOUTS for phase in ("progressing", "rolled_back")]
 
 

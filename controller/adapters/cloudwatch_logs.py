@@ -1,6 +1,6 @@
 """Log events counted in CloudWatch Logs, through FilterLogEvents alone.
 
-IAM: logs:FilterLogEvents on the log group, where a policy names one to verify its rollbacks.
+IAM: logs:FilterLogEvents on each log group in which a policy counts events.
 
 Nothing of an event is kept but its time.
 """
@@ -11,13 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS, code_of, told
-from controller.adapters.permission import LOGS, Job, Permission
+from controller.adapters.permission import GATE_LOGS, LOGS, MOVING, Job, Permission
 from controller.core.observation import Answer, LogQuery, Series
 from controller.core.units import MINUTE_S, format_duration
 from controller.errors import UsageError
 from controller.ports import Clock
 
-IAM: Final = (Permission("logs:FilterLogEvents", LOGS, {Job.TICK}),)
+IAM: Final = (
+    Permission("logs:FilterLogEvents", LOGS, {Job.TICK}),
+    Permission("logs:FilterLogEvents", GATE_LOGS, MOVING - {Job.TICK}),
+)
 
 # A page may be empty and not the last: these two end the search all the same.
 PAGES_PER_QUERY: Final = 50
@@ -72,12 +75,12 @@ class CloudWatchLogs:
         }
         client = self._open_client()
         for _ in range(PAGES_PER_QUERY):
+            if self._clock.now() >= deadline:
+                raise _UnfinishedError(f"it took longer than {format_duration(LOOK_FOR)}")
             page = client.filter_log_events(**request)
             yield page
             if not page.get("nextToken"):
                 return
-            if self._clock.now() >= deadline:
-                raise _UnfinishedError(f"it took longer than {format_duration(LOOK_FOR)}")
             request["nextToken"] = page["nextToken"]
         raise _UnfinishedError(f"there were more than {PAGES_PER_QUERY} pages")
 

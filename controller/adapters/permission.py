@@ -15,7 +15,9 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, and what LOOK may
+    PEOPLE = (
+        "people"  # rollback, set-weight, pause, resume, promote, approve, attest, what LOOK may
+    )
     INVESTIGATE = "investigate"  # metrics, logs, verify
     LOOK = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
@@ -29,10 +31,12 @@ MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
 # Whoever measures.
 MEASURING: Final = MOVING | {Job.INVESTIGATE}
 
+ALARMS: Final = "{alarms}"  # every alarm, where a policy names one
 ANY: Final = "*"  # the action has no finer resource
 FUNCTION: Final = "{function}"
+GATE_LOGS: Final = "{gate_logs}"  # the log groups in which a gate counts events
 KEY: Final = "{key}"  # of the customer, on the function's environment
-LOGS: Final = "{logs}"  # the log group in which a policy verifies its rollbacks
+LOGS: Final = "{logs}"  # the log groups in which a policy counts events
 FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
 

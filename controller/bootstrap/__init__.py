@@ -12,6 +12,7 @@ from controller.adapters.aws import Clients
 from controller.adapters.caller import caller
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
@@ -70,7 +71,8 @@ def live(
     with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
         metrics = CloudWatchMetrics(clients.get("cloudwatch"))
         logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
-        looking = Looking(store, open_target, metrics, clock, logs)
+        alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
+        looking = Looking(store, open_target, metrics, clock, logs, alarms)
         by = _actor(settings, clients) if person else settings.by
         runner = Runner(looking, LogNotifier(), by)
         yield _dry(runner) if dry_run else App(runner)

@@ -13,7 +13,7 @@ from controller.adapters.caller import caller
 from controller.adapters.lambda_function import identity
 from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY, Job, Permission
-from controller.core.policy import Policy
+from controller.core.policy import Alarm, LogEvents, Policy
 from controller.errors import UsageError
 from controller.settings import DynamoDbPlace, Place
 
@@ -109,7 +109,8 @@ def _named(
 ) -> dict[str, Sequence[str]]:
     """Return the ARNs behind each name that a permission may have in braces."""
     policies = list(policies)
-    groups = {
+    gates = {group for policy in policies for group in _gate_groups(policy)}
+    verified = {
         verify.group_of(policy.target.function)
         for policy in policies
         if (verify := policy.verify_rollback) is not None
@@ -119,6 +120,7 @@ def _named(
         or default_group(policy.target.function)
         for policy in policies
     }
+    alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
     functions = (policy.target.function for policy in policies)
     arns = (
         one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
@@ -126,11 +128,20 @@ def _named(
     )
     table = store.table if isinstance(store, DynamoDbPlace) else None
     return {
+        "alarms": [ANY] if alarms else [],
         "function": sorted(set(arns)),
-        "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(groups)],
+        "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
+        "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
     }
+
+
+def _gate_groups(policy: Policy) -> Iterator[str]:
+    """Yield the log group of each criterion of `policy` that counts events."""
+    for one in policy.criteria.values():
+        if isinstance(one, LogEvents):
+            yield one.group_of(policy.target.function)
 
 
 def _arns(on: str, named: Mapping[str, Sequence[str]]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.adapters.aws import Clients
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
@@ -61,7 +62,8 @@ def rehearsal(
     with _temporary() if store is None else _empty(store) as kept:
         metrics = CloudWatchMetrics(world.client("cloudwatch"))
         logs = CloudWatchLogs(partial(world.client, "logs"), world.clock)
-        looking = Looking(kept, open_target, metrics, world.clock, logs)
+        alarms = CloudWatchAlarms(partial(world.client, "cloudwatch"))
+        looking = Looking(kept, open_target, metrics, world.clock, logs, alarms)
         yield Stage(Runner(looking, LogNotifier(), by="rehearsal"), world, policy)
 
 

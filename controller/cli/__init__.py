@@ -32,6 +32,7 @@ _VERBS: Final = {
     "resume": "controller.cli.steer:resume",
     "promote": "controller.cli.steer:promote",
     "approve": "controller.cli.steer:approve",
+    "attest": "controller.cli.steer:attest",
     "retry": "controller.cli.steer:retry",
     "rollback": "controller.cli.rollback:rollback",
     "set-weight": "controller.cli.set_weight:set_weight",

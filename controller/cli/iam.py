@@ -58,9 +58,9 @@ def iam(
 
     It may then do its job for the functions of these policies, and nothing else. tick is the
     scheduled task. start also starts, retries and runs. people roll back, set weights, pause,
-    resume, promote, approve and look. investigate is metrics, logs and verify. look is status,
-    history and replay. store-init makes the table; copy-from and copy-to are the two tables of
-    `store copy`.
+    resume, promote, approve, attest and look. investigate is metrics, logs and verify. look is
+    status, history and replay. store-init makes the table; copy-from and copy-to are the two tables
+    of `store copy`.
     """
     from controller.bootstrap.iam import document
     from controller.loader import load

@@ -109,6 +109,40 @@ def approve(
 
 
 @click.command()
+@click.argument("rollout", metavar="ROLLOUT|POLICY")
+@click.argument("criterion")
+@click.option("--refuse", is_flag=True, help="Say no: the next tick that judges rolls back.")
+@click.option(
+    "--note",
+    type=options.OneLine(),
+    required=True,
+    callback=_said,
+    help="What was seen; written into the history. Needed.",
+)
+@options.by
+@options.store
+@options.dry_run
+@options.as_json
+def attest(
+    rollout: str,
+    criterion: str,
+    refuse: bool,
+    note: str,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Sign what no measurement shows, or refuse to.
+
+    For a criterion of `kind: attestation`. A signature is for the rest of the rollout, whatever
+    its step; said again, it changes nothing. The newest word of a person counts.
+    """
+    ask = Ask(Verb.ATTEST, note, criterion=criterion, refuse=refuse)
+    return _asked(rollout, ask, by, store_url, dry_run, as_json)
+
+
+@click.command()
 @_needed_reason
 @_steering
 def retry(

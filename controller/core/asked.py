@@ -10,14 +10,15 @@ from typing import Final, assert_never
 
 from controller.core import transitions as to
 from controller.core.asking import FITS, MEASURED, Ask, Verb, Way
+from controller.core.attesting import attest
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
-from controller.core.findings import Finding, Label, Verdict, gate, weakest
-from controller.core.judge import Evidence, judge
+from controller.core.findings import Label, weakest
 from controller.core.judge.queries import JUDGED
-from controller.core.observation import Observation, Reading, Unreadable, Update
+from controller.core.measured import Signature
+from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.refusing import judged, readable, refused
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import UsageError
 
 __all__ = ["FITS", "MEASURED", "Ask", "Verb", "Way", "asked"]
 
@@ -28,7 +29,7 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
     Raises UsageError, with the reason and what fits instead, when nothing is to be changed.
     """
     if rollout.phase not in FITS[ask.verb]:
-        raise _refused(rollout, ask, f"it is {rollout.phase}{_instead(rollout)}")
+        raise refused(rollout, ask.verb, f"it is {rollout.phase}{_instead(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
     decision = _sighted(rollout, ask, _decided(current, ask, seen, now), seen, now)
@@ -37,9 +38,9 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
     return replace(decision, record=replace(decision.record, because=ask.data()))
 
 
-# Verbs that are not about the live weight: pause and approve may meet one which another hand has
-# set, and what set-weight leads to is not live yet.
-_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE, Verb.SET_WEIGHT})
+# Verbs that are not about the live weight: pause, approve and attest may meet one which another
+# hand has set, and what set-weight leads to is not live yet.
+_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE, Verb.ATTEST, Verb.SET_WEIGHT})
 
 
 def _sighted(
@@ -71,6 +72,8 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
             return _promote(rollout, ask, seen, now)
         case Verb.APPROVE:
             return _approve(rollout, ask, now)
+        case Verb.ATTEST:
+            return _attest(rollout, ask, now)
         case Verb.ROLLBACK:
             weight = _weight(seen.target)
             return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
@@ -84,11 +87,11 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
 
 
 def _resume(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
-    target = _readable(rollout, ask, seen)
+    target = readable(rollout, ask.verb, seen)
     live, own = target.weight, rollout.weight
     if live == 0:
-        raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
-    rollout = replace(rollout, findings=_judged(rollout, evidence_of(rollout, seen, now), ask))
+        raise refused(rollout, ask.verb, "its weight is 0 %, and that ends it with the next tick")
+    rollout = replace(rollout, findings=judged(rollout, evidence_of(rollout, seen, now), ask.verb))
     if live == own:
         return to.resumed(rollout, target, ask.reason, now)
     shown = f"the target shows {target.shown} where {own} % was asked for"
@@ -97,14 +100,14 @@ def _resume(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Dec
             return to.restored(rollout, target, ask.reason, now)
         case "restore":
             why = f"--restore only takes weight back, and {shown}"
-            raise _refused(rollout, ask, f"{why}; {_ways(rollout, target)}")
+            raise refused(rollout, ask.verb, f"{why}; {_ways(rollout, target)}")
         case "keep" if live is not None:
             return _keep(rollout, ask, live, target.token, now)
         case "keep":
             why = f"nobody knows what to keep: {shown}"
-            raise _refused(rollout, ask, f"{why}; {_ways(rollout, target)}")
+            raise refused(rollout, ask.verb, f"{why}; {_ways(rollout, target)}")
         case "":
-            raise _refused(rollout, ask, f"{shown}; {_ways(rollout, target)}")
+            raise refused(rollout, ask.verb, f"{shown}; {_ways(rollout, target)}")
         case unreachable:
             assert_never(unreachable)
 
@@ -114,7 +117,7 @@ def _keep(rollout: Rollout, ask: Ask, live: int, token: str, now: datetime) -> D
     reached = _reached(rollout, live)
     if not reached:
         why = f"{live} % is below the first step"
-        raise _refused(rollout, ask, f"{why}: set {rollout.weight} % by hand and resume then")
+        raise refused(rollout, ask.verb, f"{why}: set {rollout.weight} % by hand and resume then")
     return to.kept(rollout, reached[-1], live, token, ask.reason, now)
 
 
@@ -143,18 +146,20 @@ def _higher(rollout: Rollout, target: Reading) -> bool:
 
 
 def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
-    target = _readable(rollout, ask, seen)
+    target = readable(rollout, ask.verb, seen)
     if rollout.settled is None:
-        raise _refused(rollout, ask, f"{rollout.weight} % was not seen in force yet; tick first")
+        raise refused(
+            rollout, ask.verb, f"{rollout.weight} % was not seen in force yet; tick first"
+        )
     if target.weight != rollout.weight:
         why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
-        raise _refused(rollout, ask, f"{why}; resume it first")
+        raise refused(rollout, ask.verb, f"{why}; resume it first")
     evidence = evidence_of(rollout, seen, now)
-    findings = _judged(rollout, evidence, ask)
+    findings = judged(rollout, evidence, ask.verb)
     barrier = to.barrier(rollout, now)
     if barrier is not None:
-        raise _refused(
-            rollout, ask, f"{barrier.text}; promote skips neither a freeze nor an approval"
+        raise refused(
+            rollout, ask.verb, f"{barrier.text}; promote skips neither a freeze nor an approval"
         )
     to_its_end = evidence is not None and evidence.bake_over and to.undisturbed(rollout)
     label = rollout.label if to_its_end else weakest((rollout.label, str(Label.NOT_YET)))
@@ -165,52 +170,30 @@ def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
 def _approve(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
     step = rollout.step + 1
     if step == len(rollout.policy.steps) or not rollout.policy.needs_approval(step):
-        raise _refused(rollout, ask, "its next step needs no approval")
+        raise refused(rollout, ask.verb, "its next step needs no approval")
     if rollout.approved == step:
         weight = rollout.policy.steps[step].weight
-        raise _refused(rollout, ask, f"{weight} % is approved already")
+        raise refused(rollout, ask.verb, f"{weight} % is approved already")
     return to.approved(rollout, step, ask.reason, now)
+
+
+def _attest(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
+    signature = Signature(ask.by, int(now.timestamp()), ask.reason, ask.refuse)
+    return attest(rollout, ask.criterion, signature, now)
 
 
 def _set_weight(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
     """Give the weight into the hand of a person, who knows of the rollout."""
-    target = _readable(rollout, ask, seen)
-    rollout = replace(rollout, findings=_judged(rollout, evidence_of(rollout, seen, now), ask))
+    target = readable(rollout, ask.verb, seen)
+    rollout = replace(rollout, findings=judged(rollout, evidence_of(rollout, seen, now), ask.verb))
     weight = ask.weight or 0
     if weight == 0:
-        raise _refused(rollout, ask, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
+        raise refused(rollout, ask.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
     if target.weight == 0:
-        raise _refused(rollout, ask, "its weight is 0 %, and that ends it with the next tick")
+        raise refused(rollout, ask.verb, "its weight is 0 %, and that ends it with the next tick")
     if target.weight == weight:
-        raise _refused(rollout, ask, f"{weight} % is live already")
+        raise refused(rollout, ask.verb, f"{weight} % is live already")
     return to.set_by_hand(rollout, target, weight, ask.reason, now)
-
-
-# --- saying no ----------------------------------------------------------------------------------
-
-
-def _judged(rollout: Rollout, evidence: Evidence | None, ask: Ask) -> tuple[Finding, ...]:
-    """Return what is measured now. A fail is in the data already, so nobody goes on over it."""
-    findings = () if evidence is None else judge(evidence)
-    if gate(findings) is Verdict.FAIL:
-        why = " ".join(one.sentence for one in findings if one.verdict is Verdict.FAIL)
-        does = "sets a weight over" if ask.verb is Verb.SET_WEIGHT else f"{ask.verb}s"
-        raise _refused(rollout, ask, f"nobody {does} a fail, the next tick rolls back: {why}")
-    return findings
-
-
-def _readable(rollout: Rollout, ask: Ask, seen: Observation) -> Reading:
-    target = seen.target
-    if isinstance(target, Unreadable):
-        raise _refused(rollout, ask, f"its target cannot be read: {target.reason}")
-    if target.update is not Update.SUCCESSFUL:
-        detail = f": {target.detail}" if target.detail else ""
-        raise _refused(rollout, ask, f"the last update of its target is {target.update}{detail}")
-    return target
-
-
-def _refused(rollout: Rollout, ask: Ask, why: str) -> UsageError:
-    return UsageError(f"{ask.verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
 
 
 def _instead(rollout: Rollout) -> str:

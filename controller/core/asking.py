@@ -17,6 +17,7 @@ class Verb(StrEnum):
     RESUME = "resume"
     PROMOTE = "promote"
     APPROVE = "approve"
+    ATTEST = "attest"
     ROLLBACK = "rollback"
     SET_WEIGHT = "set-weight"
 
@@ -26,6 +27,7 @@ FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.RESUME: frozenset({Phase.PAUSED}),
     Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
     Verb.APPROVE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.ATTEST: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
     Verb.ROLLBACK: frozenset(Phase),
     Verb.SET_WEIGHT: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
 }
@@ -40,14 +42,20 @@ class Ask:
     """What a person asks.
 
     way: with which weight `resume` goes on where another hand moved it. weight: what is to be set.
+    criterion, refuse, by: what `attest` is about, whether that is a no, and who says it.
     """
 
     verb: Verb
     reason: str = ""
     way: Way = ""
     weight: int | None = None
+    criterion: str = ""
+    refuse: bool = False
+    by: str = ""
 
     def data(self) -> dict[str, object]:
         """Return it as plain JSON data, for the history."""
         said: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
+        if self.verb is Verb.ATTEST:
+            return {**said, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
         return said if self.weight is None else {**said, "weight": self.weight}

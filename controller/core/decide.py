@@ -192,7 +192,7 @@ def _newly_moved(rollout: Rollout, target: Reading) -> bool:
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
-    why = " ".join(one.sentence for one in rollout.findings if one.verdict is Verdict.FAIL)
+    why = " ".join(one.sentence for one in rollout.findings if one.fails)
     if isinstance(target, Reading) and target.weight == 0:
         why += " 0 % is set already."
         return to.ended_at_zero(rollout, target, Reason.GATE_FAILED, why, now)

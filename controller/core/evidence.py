@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from math import inf
 
 from controller.core.judge import Evidence, seal, seal_fold
+from controller.core.judge.log_reading import log_keys
 from controller.core.judge.queries import JUDGED, keys_of
+from controller.core.judge.told import Said
 from controller.core.measured import Stretch, Tally
 from controller.core.observation import Answer, Observation, Reading, Series
+from controller.core.policy import LogEvents
 from controller.core.rollout import Rollout
 from controller.core.sequential.trial import Fold
 from controller.core.stretches import stretches_of
@@ -39,6 +42,7 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
         baselines=rollout.baselines,
         fold=rollout.fold.usable,
         stretches=stretches_of(rollout),
+        said=Said(seen.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id),
     )
 
 
@@ -117,7 +121,10 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     metrics, start = rollout.policy.metrics, rollout.judged_from or 0
     for name, criterion in rollout.policy.gate(rollout.step).items():
         through = rollout.tallies[name].through if name in rollout.tallies else 0
-        for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name)):
+        keys = [key for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name))]
+        if isinstance(criterion, LogEvents):
+            keys = [log_keys(name)[0]]  # of the control only the newest is read, and kept as it is
+        for key in keys:
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
     stretches = stretches_of(rollout)

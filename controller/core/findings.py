@@ -18,10 +18,13 @@ class Label(StrEnum):
 
     CONFIRMED = "confirmed"
     PROVEN = "proven"
+    ATTESTED = "attested"
     NOT_REFUTED = "not refuted"
     REFUTED = "refuted"
     TOO_FEW = "too few samples"
     NOT_YET = "not judged yet"
+    NOT_ATTESTED = "not attested"
+    RED_BEFORE = "red before the start"
     NO_DATA = "no data"
     BAD_DATA = "data do not fit together"
     QUERY_FAILED = "query failed"
@@ -35,6 +38,7 @@ class Finding:
     measured, bound: what was compared, in the unit of the criterion (rates as fractions).
     samples: requests (or datapoints) of the step behind it.
     start, end: the stretch of time that was judged, unix seconds.
+    gates: False where the criterion only reports.
     """
 
     criterion: str
@@ -46,14 +50,25 @@ class Finding:
     start: int
     end: int
     sentence: str
+    gates: bool = True
+
+    @property
+    def fails(self) -> bool:
+        """True when this alone takes the rollout back."""
+        return self.gates and self.verdict is Verdict.FAIL
+
+    @property
+    def holds_up(self) -> bool:
+        """True when this alone keeps the rollout from going on."""
+        return self.gates and self.verdict is not Verdict.PASS
 
 
 def gate(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict of all findings together.
+    """Return the verdict of all findings together, but for those that only report.
 
     Any `fail` fails; only all `pass` passes; a gate without findings is inconclusive.
     """
-    verdicts = {finding.verdict for finding in findings}
+    verdicts = {finding.verdict for finding in findings if finding.gates}
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
     return Verdict.PASS if verdicts == {Verdict.PASS} else Verdict.INCONCLUSIVE

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from controller.core.effects import Record
 from controller.core.findings import Finding
+from controller.core.measured import Tally
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 
@@ -86,7 +87,7 @@ def record_data(record: Record) -> dict[str, Any]:
         "findings": [finding_data(finding) for finding in record.findings],
     }
     if record.tallies:
-        data["tallies"] = {name: asdict(tally) for name, tally in record.tallies.items()}
+        data["tallies"] = {name: _tally_data(tally) for name, tally in record.tallies.items()}
     if record.fold.through:
         data["fold"] = asdict(record.fold)
     if record.because:
@@ -94,9 +95,16 @@ def record_data(record: Record) -> dict[str, Any]:
     return data
 
 
+def _tally_data(tally: Tally) -> dict[str, Any]:
+    data = asdict(tally)
+    if not tally.recent:
+        del data["recent"]
+    return data
+
+
 def finding_data(finding: Finding) -> dict[str, Any]:
     """Return a finding as plain JSON data, as `status --json` and the history show it."""
-    return {
+    data = {
         "criterion": finding.criterion,
         "verdict": str(finding.verdict),
         "label": str(finding.label),
@@ -107,6 +115,7 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "end": finding.end,
         "sentence": finding.sentence,
     }
+    return data if finding.gates else {**data, "gates": False}
 
 
 def seen_data(before: Rollout, seen: Observation, series: Mapping[str, Series]) -> dict[str, Any]:
@@ -114,11 +123,13 @@ def seen_data(before: Rollout, seen: Observation, series: Mapping[str, Series]) 
 
     series: what is kept of the series that were seen.
     """
-    data = {
+    data: dict[str, Any] = {
         "target": target_data(seen.target),
         "series": series_data(series),
         "memory": memory_data(before),
     }
+    if seen.alarms:
+        data["alarms"] = {name: asdict(one) for name, one in seen.alarms.items()}
     return data if seen.owns_target else {**data, "owns_target": False}
 
 

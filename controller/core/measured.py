@@ -21,6 +21,16 @@ class FrozenValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """What a person has said of a criterion: yes, or no. at: unix seconds."""
+
+    by: str
+    at: int
+    note: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """A stretch of whole minutes in which one step's weight was in force, in unix seconds.
 
@@ -58,6 +68,7 @@ class Tally:
     run, worst: the run of breaches that goes on now, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
     tail_empty, tail_unfit: the newest closed window had no data, or data that make no sense.
+    recent: requests and failures of the newest windows, where a criterion looks back over them.
     """
 
     through: int = 0
@@ -76,3 +87,4 @@ class Tally:
     last_breach: bool = False
     tail_empty: bool = True
     tail_unfit: bool = False
+    recent: tuple[tuple[float, float], ...] = ()

@@ -105,14 +105,39 @@ class LogQuery:
     enough: int
 
 
+class AlarmState(StrEnum):
+    """What CloudWatch says of an alarm, or why it says nothing."""
+
+    OK = "ok"
+    ALARM = "alarm"
+    INSUFFICIENT_DATA = "insufficient_data"
+    MISSING = "missing"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReading:
+    """One alarm as it stands.
+
+    since: when it came into this state, unix seconds; 0 where nobody says so.
+    reason: CloudWatch's own for the state; or why the alarm could not be read.
+    """
+
+    state: AlarmState
+    since: int = 0
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything one tick saw of one rollout.
 
     series: by the keys of `judge.needs`; empty when nothing was asked.
+    alarms: by the name or ARN that the policy gives them; empty when it names none.
     owns_target: False once a newer rollout holds the target's lock.
     """
 
     target: Reading | Unreadable
     series: Mapping[str, Series] = field(default_factory=dict)
     owns_target: bool = True
+    alarms: Mapping[str, AlarmReading] = field(default_factory=dict)

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controller.core.findings import Finding
-from controller.core.measured import FrozenValue, Stretch, Tally
+from controller.core.measured import FrozenValue, Signature, Stretch, Tally
 from controller.core.policy import Policy
 from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, at, ceil_to
 
 # 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
+# 5: criteria that no metric tells, and criteria that only report.
 # What is older is read; what an older rolloutctl would not understand is refused by it.
-SCHEMA = 4
+SCHEMA = 5
 
 
 class Phase(StrEnum):
@@ -50,6 +51,8 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"
+    ATTESTED = "attested"
+    ATTESTATION_REFUSED = "attestation_refused"
     ADOPTED = "adopted"
     PAUSED_BY_HAND = "paused_by_hand"
     RESUMED = "resumed"
@@ -104,6 +107,8 @@ class Rollout:
     hold_from: from when an inconclusive gate holds anew: a person let it go on, or it had passed
         and what kept it from going up was over.
     approved: the index of the step that a person lets it enter; None when nobody has.
+    signed: what people have said of criteria that they attest to.
+    earlier: the last findings of criteria of earlier steps that the gate of this one has not.
     barrier: what was last said to hold up a raise that was due; empty: nothing.
     moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
@@ -149,6 +154,8 @@ class Rollout:
     reminded: datetime | None = None
     hold_from: datetime | None = None
     approved: int | None = None
+    signed: Mapping[str, Signature] = field(default_factory=dict)
+    earlier: tuple[Finding, ...] = ()
     barrier: str = ""
     moved_to: str = ""
     entries: int = 0

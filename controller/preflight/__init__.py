@@ -10,6 +10,7 @@ from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.errors import MetricsError
 from controller.ports import Obstacle
+from controller.preflight.alarms import alarm_findings
 from controller.preflight.baselines import baseline, taken_while_live
 from controller.preflight.measurements import measurement_refusals
 from controller.preflight.weight import (
@@ -50,6 +51,8 @@ def preflight(
     if frozen is not None:
         refusals.append(f"{frozen.text}; start it after that")
     warnings = [one.text for one in obstacles if not one.fatal]
+    red, doubts = alarm_findings(runner, policy)
+    refusals, warnings = refusals + red, warnings + doubts
     unfit = taken_while_live(policy) if adopt else {}
     refusals += unfit.values()
     baselines: dict[str, FrozenValue] = {}

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from controller.core.findings import Verdict
 from controller.core.judge import Evidence, judge, queries_for
 from controller.core.judge.queries import aligned
 from controller.core.measured import Stretch
 from controller.core.observation import Answer, Reading, Series
-from controller.core.policy import Criterion, Policy, SuccessRate, Threshold
+from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
 from controller.core.units import floor_to
 from controller.preflight.weight import live_step
 from controller.runner import Runner
@@ -59,6 +58,8 @@ def measurement_refusals(
 def _look_back_s(criterion: Criterion) -> int:
     """Return how many seconds back a criterion is looked at: long enough for it to fail."""
     length = LOOK_BACK
+    if isinstance(criterion, BurnRate):
+        length = max(length, criterion.longest)
     if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
         # One window more, because the first may have begun before the look.
         length = max(length, (criterion.failure_limit + 1) * criterion.over)
@@ -79,7 +80,7 @@ def _failing(
     weight: int,
 ) -> list[str]:
     criterion = policy.criteria[name]
-    if not isinstance(criterion, SuccessRate | Threshold):
+    if not isinstance(criterion, SuccessRate | Threshold | BurnRate):
         return []
     evidence = Evidence(
         policy=policy,
@@ -95,4 +96,4 @@ def _failing(
         stretches=(seen,),
     )
     findings = [one for one in judge(evidence) if one.criterion == name]
-    return [one.sentence for one in findings if one.verdict is Verdict.FAIL]
+    return [one.sentence for one in findings if one.fails]

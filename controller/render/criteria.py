@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from controller.core.amounts import bound_text, measured_text
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Rollout
-from controller.render.figures import bound_text, measured_text
 
 _VERDICTS: Final = {
     Verdict.PASS: Text("pass", "green"),
@@ -40,7 +40,7 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
             Text(finding.criterion),
             measured_text(finding, rollout.policy),
             bound_text(finding, rollout.policy),
-            str(finding.label),
+            _shown(finding),
         )
     return table
 
@@ -52,10 +52,15 @@ def _stacked(rollout: Rollout) -> RenderableType:
     table.add_column(overflow="fold")
     for finding in rollout.findings:
         measured = measured_text(finding, rollout.policy)
-        figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {finding.label}"
+        figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_shown(finding)}"
         table.add_row(_VERDICTS[finding.verdict], Text(finding.criterion))
         table.add_row("", Text(figures, "dim"))
     return table
+
+
+def _shown(finding: Finding) -> str:
+    """Return how much was shown, and that nothing goes by it where that is so."""
+    return str(finding.label) if finding.gates else f"{finding.label} (report)"
 
 
 def _has_news(finding: Finding, rollout: Rollout) -> bool:

@@ -1,7 +1,7 @@
 """A policy as a plan: the ladder with its times, and each gate in words."""
 
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 from controller.core.policy import (
     Baseline,
@@ -23,6 +23,7 @@ from controller.core.units import (
     length_text,
     number_text,
 )
+from controller.render.demands import told_text
 
 
 def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
@@ -151,6 +152,11 @@ def _otherwise(policy: Policy) -> str:
 
 def criterion_text(criterion: Criterion, policy: Policy) -> str:
     """Return what `criterion` demands, and how it is judged, in one line."""
+    text = _demand(criterion, policy)
+    return text if criterion.gating else f"{text}; reports, and gates nothing"
+
+
+def _demand(criterion: Criterion, policy: Policy) -> str:
     match criterion:
         case SuccessRate():
             failures = " + ".join(criterion.failures)
@@ -171,8 +177,8 @@ def criterion_text(criterion: Criterion, policy: Policy) -> str:
         case Traffic():
             control = f", held against {criterion.control}" if criterion.control else ""
             return f"at least {criterion.min} {criterion.metric} in the step{control}"
-        case unreachable:
-            assert_never(unreachable)
+        case _:
+            return told_text(criterion, policy)
 
 
 def _windows(criterion: SuccessRate | Threshold) -> str:

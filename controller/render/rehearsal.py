@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.core.history import finding_data
+from controller.core.scorecard import rows, table
 from controller.core.units import length_text
 from controller.rehearsal import Outcome
 from controller.render.history import timeline
@@ -20,6 +21,7 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
         "reason": str(rollout.reason),
         "sentence": rollout.sentence,
         "label": rollout.label,
+        "criteria": [row.data() for row in rows(rollout)],
         "weights": list(outcome.weights),
         "final_weight": outcome.final_weight,
         "ticks": outcome.ticks,
@@ -54,7 +56,15 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
         f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
         f"(in force: {weights}): {rollout.sentence}"
     )
-    return "\n".join([head, "", *timeline(outcome.entries), *_beside(outcome), "", end])
+    return "\n".join(
+        [head, "", *timeline(outcome.entries), *_beside(outcome), *_table(outcome), "", end]
+    )
+
+
+def _table(outcome: Outcome) -> Iterator[str]:
+    """Yield the table of criteria as a paragraph; nothing before anything was judged."""
+    if lines := table(outcome.rollout):
+        yield from ("", *lines)
 
 
 def _beside(outcome: Outcome) -> Iterator[str]:

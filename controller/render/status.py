@@ -8,13 +8,12 @@ from controller.carrying import Visit
 from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
 from controller.core.rollout import Phase, Rollout
+from controller.core.scorecard import MARKS, rows, table
 from controller.core.units import clock_text, format_duration, length_text
 from controller.leasing import Missed
 
 # A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
 LATE = timedelta(minutes=20)
-
-_MARKS = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
 
 
 def rollout_data(rollout: Rollout) -> dict[str, Any]:
@@ -44,6 +43,7 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "settled": moment(rollout.settled),
         "updated": moment(rollout.updated),
         "findings": [finding_data(finding) for finding in rollout.findings],
+        "criteria": [row.data() for row in rows(rollout)],
         "drain": None if rollout.drain is None else finding_data(rollout.drain),
         "unconfirmed": rollout.unconfirmed,
         "moved_to": rollout.moved_to or None,
@@ -124,6 +124,8 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
         lines.append(f"  moved to  {rollout.moved_to}")
     late = "" if now is None else late_text(rollout, now)
     lines.append(f"  updated   {clock_text(rollout.updated)}{late}")
+    if lines_of_table := table(rollout):
+        lines += ["", *(f"  {line}" for line in lines_of_table), ""]
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
     return "\n".join(lines)
 
@@ -151,7 +153,8 @@ def ladder_text(rollout: Rollout) -> str:
 
 def finding_line(finding: Finding) -> str:
     """Return a finding in one line: verdict, how much was shown, and the sentence."""
-    return f"{_MARKS[finding.verdict]:<4}  {finding.label}: {finding.sentence}"
+    role = "" if finding.gates else "report only, "
+    return f"{MARKS[finding.verdict]:<4}  {role}{finding.label}: {finding.sentence}"
 
 
 # --- many ---------------------------------------------------------------------------------------

@@ -116,7 +116,20 @@ class SecondStart(Happening):
     kind: Literal["second_start"] = Field(description="What happens.")
 
 
-Act: TypeAlias = Person | StackUpdate | AliasReset | SecondStart
+class Attests(Happening):
+    """Somebody says yes or no to what the policy asks a person to attest."""
+
+    kind: Literal["attestation"] = Field(description="What happens.")
+    criterion: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, description="Id of the criterion; every attestation when left out."
+    )
+    refuse: Flag = Field(default=False, description="true: the person says no.")
+    note: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        default="seen in the rehearsal", description="What the person says of it."
+    )
+
+
+Act: TypeAlias = Person | StackUpdate | AliasReset | SecondStart | Attests
 
 
 class Outage(Lasting):
@@ -161,6 +174,30 @@ class LogsOutage(Outage):
     )
 
 
+class AlarmChange(Lasting):
+    """An alarm of the policy comes into another state, whatever the metrics say."""
+
+    kind: Literal["alarm"] = Field(description="What happens.")
+    alarm: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="Name of the alarm; every alarm of the policy when left out."
+    )
+    state: Literal["ok", "alarm", "insufficient_data", "missing"] = Field(
+        default="alarm", description="Its state meanwhile; it is OK otherwise."
+    )
+
+
+class LogLine(Happening):
+    """The function logs something, in every log group that the policy looks into."""
+
+    kind: Literal["log_event"] = Field(description="What happens.")
+    message: Annotated[str, Field(min_length=1, max_length=1_000)] = Field(
+        description='What is logged, like {"event": "api_gateway_fallback"}.'
+    )
+    times: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
+        default=1, description="How often, within a minute."
+    )
+
+
 class SlowUpdates(Lasting):
     """Updates that begin meanwhile stay in progress for long."""
 
@@ -188,6 +225,9 @@ Event: TypeAlias = Annotated[
     | StackUpdate
     | AliasReset
     | SecondStart
+    | Attests
+    | AlarmChange
+    | LogLine
     | MetricsOutage
     | LambdaOutage
     | LogsOutage

@@ -9,7 +9,14 @@ from controller.errors import PolicyError
 from controller.flag import Flag
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fake_lambda import FakeLambda, Function, code_digest
-from controller.simulation.happenings import Act, AliasReset, Person, SecondStart, StackUpdate
+from controller.simulation.happenings import (
+    Act,
+    AliasReset,
+    Attests,
+    Person,
+    SecondStart,
+    StackUpdate,
+)
 from controller.simulation.scenario import Scenario
 from controller.simulation.script import Script
 
@@ -56,6 +63,7 @@ class People:
         self._original = dict(functions.function(target.function).variables)
         self._planned: set[int] = set()
         self._starts = 0
+        self._words: list[Attests] = []
 
     def plan(self) -> None:
         """Plan every act whose moment has become known; each is planned once."""
@@ -67,6 +75,11 @@ class People:
     def take_starts(self) -> int:
         """Return how many second starts have become due since this was last asked."""
         due, self._starts = self._starts, 0
+        return due
+
+    def take_words(self) -> list[Attests]:
+        """Return what people have said of attestations since this was last asked."""
+        due, self._words = self._words, []
         return due
 
     def _plan_at(self, moment: datetime, act: Act) -> None:
@@ -87,6 +100,8 @@ class People:
                 self._functions.pin(function, self._original)
             case SecondStart():
                 self._starts += 1
+            case Attests():
+                self._words.append(act)
             case unreachable:
                 assert_never(unreachable)
 

@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from math import cos, pi
 from typing import TypeVar
 
+from controller.core.policy import alarm_name
 from controller.simulation.behaviour import ColdStart
 from controller.simulation.happenings import (
     Act,
+    AlarmChange,
     Errors,
     FailedUpdates,
     KmsDenied,
     Lasting,
     Latency,
+    LogLine,
     Outage,
     Requests,
     SlowUpdates,
@@ -118,6 +121,35 @@ class Script:
         """Return how `service` is broken, in the words of the scenario; None when it is not."""
         outages = (event for event, _ in self._holding(Outage, second))
         return next((event.how for event in outages if event.service == service), None)
+
+    def alarm(self, name: str, second: float, born: int) -> tuple[str, int]:
+        """Return the state of alarm `name` and since when; OK since `born` where nothing happens.
+
+        What has held last counts as the begin of being OK again.
+        """
+        back = born
+        for event in self._events:
+            begin = self.moment(event.at)
+            if not isinstance(event, AlarmChange) or begin is None or second < begin:
+                continue
+            if event.alarm is not None and alarm_name(event.alarm) != name:
+                continue
+            lasting = event.lasting
+            if lasting is None or second < begin + lasting.total_seconds():
+                return event.state, int(begin)
+            back = max(back, int(begin + lasting.total_seconds()))
+        return "ok", back
+
+    def lines(self) -> set[str]:
+        """Return every text that the function logs beside what requests log."""
+        return {event.message for event in self._events if isinstance(event, LogLine)}
+
+    def logged(self) -> Iterator[tuple[float, LogLine]]:
+        """Yield when the function logs what, as far as its moment is known."""
+        for event in self._events:
+            moment = self.moment(event.at)
+            if isinstance(event, LogLine) and moment is not None:
+                yield moment, event
 
     def update_rules(self, second: float) -> UpdateRules:
         """Return what becomes of an update that begins at `second`."""

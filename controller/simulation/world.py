@@ -10,21 +10,22 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 
-from controller.core.policy import LambdaEnv, Policy
-from controller.errors import PolicyError
+from controller.core.policy import Alarm, LambdaEnv, Policy
 from controller.simulation.beginning import DEFAULT_START, live_since, start_of
 from controller.simulation.behaviour import PathBehaviour, Rhythm
 from controller.simulation.clock import VirtualClock
+from controller.simulation.fake_alarms import FakeAlarms
 from controller.simulation.fake_cloudwatch import FakeCloudWatch
 from controller.simulation.fake_lambda import FakeLambda, Function
 from controller.simulation.fake_logs import FakeLogs
 from controller.simulation.faults import Answer, Proceed, broken
-from controller.simulation.log_pattern import LogPattern
+from controller.simulation.happenings import Attests
+from controller.simulation.log_feeds import publish_events
 from controller.simulation.people import People, full_before_rollouts, pair_of, weight_of
-from controller.simulation.roles import Path, roles_of
+from controller.simulation.roles import roles_of
 from controller.simulation.scenario import Scenario
 from controller.simulation.script import Script, UpdateRules
-from controller.simulation.traffic import EventFeed, TrafficFeed, TrafficModel, Weights
+from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
@@ -65,6 +66,7 @@ class World:
         self._weights = Weights(scenario.function.weight)
         self._traffic = TrafficModel(self._script, self._weights, seed)
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
+        self._alarms = FakeAlarms(self.clock, self._script)
         self._logs = FakeLogs(self.clock)
         self._lambda = FakeLambda(self.clock, self._rules, self._served, seed)
         self._target = target
@@ -109,21 +111,11 @@ class World:
         )
         for identity, role in roles.items():
             world._cloudwatch.publish(identity, TrafficFeed(world._traffic, role))
-        world._log_events(policy)
+        publish_events(policy, world._logs, world._traffic, world._script)
+        for one in policy.criteria.values():
+            if isinstance(one, Alarm):
+                world._alarms.add(one.alarm)
         return world
-
-    def _log_events(self, policy: Policy) -> None:
-        """Let each request of a path log the event that `policy` looks for."""
-        verify = policy.verify_rollback
-        if verify is None:
-            return
-        group = verify.group_of(policy.target.function)
-        for path, field in ((Path.STABLE, "present"), (Path.CANARY, "absent")):
-            try:
-                message = LogPattern(getattr(verify, field)).example()
-            except ValueError as error:
-                raise PolicyError(f"verify_rollback.{field}: {error}") from error
-            self._logs.publish(group, EventFeed(self._traffic, path, message))
 
     def client(self, service: str) -> Any:
         """Return what stands for the boto3 client of `service`."""
@@ -174,24 +166,31 @@ class World:
         """Return how many second starts have become due since this was last asked."""
         return 0 if self._people is None else self._people.take_starts()
 
+    def take_words(self) -> list[Attests]:
+        """Return what people have said of attestations since this was last asked."""
+        return [] if self._people is None else self._people.take_words()
+
+    def add_alarm(self, name: str) -> None:
+        """Add an alarm, which has been OK for a while; a scenario may change that."""
+        self._alarms.add(name)
+
     def _operation(self, service: str, operation: str) -> Callable[[Mapping[str, Any]], Answer]:
-        match service, operation:
-            case "lambda", "GetFunctionConfiguration":
-                return self._lambda.get_function_configuration
-            case "lambda", "UpdateFunctionConfiguration":
-                return self._lambda.update_function_configuration
-            case "lambda", "ListAliases":
-                return self._lambda.list_aliases
-            case "lambda", "ListProvisionedConcurrencyConfigs":
-                return self._lambda.list_provisioned_concurrency_configs
-            case "cloudwatch", "GetMetricData":
-                return self._cloudwatch.get_metric_data
-            case "logs", "FilterLogEvents":
-                return self._logs.filter_log_events
-            case "cloudwatch", "PutMetricData":
-                return self._cloudwatch.put_metric_data
-            case _:
-                raise NotImplementedError(f"{service} {operation} is not simulated")
+        known: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Answer]] = {
+            ("lambda", "GetFunctionConfiguration"): self._lambda.get_function_configuration,
+            ("lambda", "UpdateFunctionConfiguration"): self._lambda.update_function_configuration,
+            ("lambda", "ListAliases"): self._lambda.list_aliases,
+            (
+                "lambda",
+                "ListProvisionedConcurrencyConfigs",
+            ): self._lambda.list_provisioned_concurrency_configs,
+            ("cloudwatch", "GetMetricData"): self._cloudwatch.get_metric_data,
+            ("cloudwatch", "PutMetricData"): self._cloudwatch.put_metric_data,
+            ("cloudwatch", "DescribeAlarms"): self._alarms.describe_alarms,
+            ("logs", "FilterLogEvents"): self._logs.filter_log_events,
+        }
+        if (service, operation) not in known:
+            raise NotImplementedError(f"{service} {operation} is not simulated")
+        return known[service, operation]
 
     def _as_planned(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed

@@ -3,6 +3,7 @@
 import pytest
 
 pytest.register_assert_rewrite(
+    "tests.adapters.alarms_contract",
     "tests.adapters.logs_contract",
     "tests.adapters.metrics_contract",
     "tests.adapters.store_contract",

@@ -127,6 +127,30 @@ def test_a_log_group_is_allowed_where_the_policy_looks_into_one(desk: Desk) -> N
     assert "Logs" not in statements(desk, *HERE)
 
 
+def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: Desk) -> None:
+    quiet = {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"}
+    other = desk.another_policy("other", criteria={**SHORT["criteria"], "quiet": quiet})
+    for job, sid in {"tick": "Logs", "start": "GateLogs", "people": "GateLogs"}.items():
+        run = desk.run("iam", other, *HERE, "--for", job)
+        found = {one["Sid"]: one for one in run.data["Statement"]}
+        assert found[sid] == {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": ["logs:FilterLogEvents"],
+            "Resource": [f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:own:*"],
+        }
+
+
+def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
+    criteria = {**SHORT["criteria"], "red": {"kind": "alarm", "alarm": "auth-failures"}}
+    other = desk.another_policy("other", criteria=criteria)
+    for job in ("tick", "start", "people"):
+        run = desk.run("iam", other, *HERE, "--for", job)
+        found = {one["Sid"]: one for one in run.data["Statement"]}["Alarms"]
+        assert (found["Action"], found["Resource"]) == (["cloudwatch:DescribeAlarms"], ["*"])
+    assert "Alarms" not in statements(desk, *HERE)
+
+
 # --- a customer's key ---------------------------------------------------------------------------
 
 

@@ -44,6 +44,10 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  next      100 % at 2026-01-05 09:05 UTC if every criterion passes",
         "  blocked   the bake",
         "  updated   2026-01-05 09:03 UTC",
+        "",
+        "        criterion  target  measured  samples  shown           role",
+        "  open  works      ≥ 99%          –        –  not judged yet  gate",
+        "",
         f"  {shown.splitlines()[-1].strip()}",
     ]
     assert shown.splitlines()[-1].startswith("  open  not judged yet: works")

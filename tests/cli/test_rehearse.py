@@ -83,7 +83,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert lines[0] == (
         "ladder, scenario error-burst, seed 1: 10 % for 20m, 50 % for 1h, 100 % for 20m"
     )
-    shown = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-2]]
+    shown = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
     assert [line[:22] for line in shown if not line.startswith("      ")] == [
         "  10 %  started       ",
         "  10 %  settled       ",
@@ -97,6 +97,13 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert shown[-3].startswith("   0 %  rolling_back  works fails: success was below 99% ")
     assert shown[-2] == "   0 %  rolled_back   0 % is in force"
     assert shown[-1].startswith("   0 %  drained       drain confirmed: ")
+    assert lines[-5:-1] == [
+        "",
+        "      criterion  target  measured  samples  shown    role",
+        lines[-3],
+        "",
+    ]
+    assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  refuted  gate", lines[-3])
     assert re.match(
         r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(in force: 10 % > 50 %\): works fails",
         lines[-1],

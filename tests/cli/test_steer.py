@@ -169,6 +169,61 @@ def test_what_is_done_is_told(desk: Desk) -> None:
     assert told == ["orders#1 is paused: paused by hand: the board said so"]
 
 
+# --- attest -------------------------------------------------------------------------------------
+
+ATTESTED: dict[str, Any] = {
+    "criteria": {
+        **SHORT["criteria"],
+        "SC-005": {"kind": "attestation", "statement": "Support has seen nothing."},
+    }
+}
+
+
+def test_a_signature_is_shown_and_recorded_with_whoever_gave_it(desk: Desk) -> None:
+    started(desk, desk.another_policy("signing", **ATTESTED))
+    ticks(desk, 1)
+    said = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
+    assert said.status == Exit.DONE
+    ticks(desk, 1)
+    assert "pass  attested: SC-005 holds: attested by ada at " in desk.run("status", "signing").out
+    history = desk.run("history", "signing").out
+    assert "SC-005 is attested by ada: no tickets" in history
+    again = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
+    assert again.status == Exit.DONE
+    assert desk.run("history", "signing").out == history
+    assert desk.run("replay", "signing").status == Exit.DONE
+
+
+def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
+    started(desk, desk.another_policy("signing", **ATTESTED))
+    ticks(desk, 1)
+    refused = desk.run("attest", "signing", "SC-005", "--refuse", "--note", "tickets", "--json")
+    assert (refused.status, refused.data["schema"]) == (Exit.DONE, "attest/1")
+    ticks(desk, 1)
+    assert state(desk, "signing")["phase"] == "rolled_back"
+    assert "refused by" in state(desk, "signing")["sentence"]
+    late = desk.run("attest", "signing", "SC-005", "--note", "too late")
+    assert late.status == Exit.USAGE
+    assert "it is rolled_back; what fits: rollback, retry" in late.err
+
+
+def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) -> None:
+    started(desk, desk.another_policy("signing", **ATTESTED))
+    assert desk.run("attest", "signing", "SC-005").status == Exit.USAGE
+    assert desk.run("attest", "signing", "SC-005", "--note", "").status == Exit.USAGE
+    unknown = desk.run("attest", "signing", "works", "--note", "fine")
+    assert unknown.status == Exit.USAGE
+    assert "nobody attests 'works' there; its attestations: SC-005" in unknown.err
+
+
+def test_a_dry_run_signs_nothing(desk: Desk) -> None:
+    started(desk, desk.another_policy("signing", **ATTESTED))
+    would = desk.run("attest", "signing", "SC-005", "--note", "fine", "--dry-run")
+    assert would.status == Exit.DONE
+    assert "is attested by" in would.out
+    assert desk.run("history", "signing").out.count("attested") == 0
+
+
 # --- what does not fit --------------------------------------------------------------------------
 
 
@@ -178,7 +233,7 @@ def test_what_is_done_is_told(desk: Desk) -> None:
         pytest.param(
             ["resume", "orders"],
             "resume changed nothing of orders#1: it is progressing; what fits: pause, promote, "
-            "approve, rollback",
+            "approve, attest, rollback",
             id="nothing to resume",
         ),
         pytest.param(

@@ -64,8 +64,8 @@ STANDING = {
 }
 ELSEWHERE = [(verb, phase) for verb in Verb for phase in Phase if phase not in FITS[verb]]
 INSTEAD = {
-    Phase.PROGRESSING: "pause, promote, approve, rollback, set-weight",
-    Phase.PAUSED: "resume, promote, approve, rollback, set-weight",
+    Phase.PROGRESSING: "pause, promote, approve, attest, rollback, set-weight",
+    Phase.PAUSED: "resume, promote, approve, attest, rollback, set-weight",
     Phase.ROLLING_BACK: "rollback",
     Phase.ROLLED_BACK: "rollback, retry",
     Phase.SUCCEEDED: "rollback",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from controller.core import codec
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry, broken_link
-from controller.core.measured import FrozenValue, Run, Stretch, Tally
+from controller.core.measured import FrozenValue, Run, Signature, Stretch, Tally
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.sequential.eprocess import Capital
@@ -49,6 +49,10 @@ _values[Intent] = _any(Intent)
 _values[Finding | None] = st.none() | _any(Finding)
 _values[tuple[Finding, ...]] = st.lists(_any(Finding), max_size=3).map(tuple)
 _values[Run] = _any(Run)
+_values[tuple[tuple[float, float], ...]] = st.lists(st.tuples(_floats, _floats), max_size=3).map(
+    tuple
+)
+_values[Mapping[str, Signature]] = st.dictionaries(_texts, _any(Signature), max_size=3)
 _values[Mapping[str, Tally]] = st.dictionaries(_texts, _any(Tally), max_size=3)
 _values[Mapping[str, FrozenValue]] = st.dictionaries(_texts, _any(FrozenValue), max_size=3)
 

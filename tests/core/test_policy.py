@@ -235,7 +235,7 @@ def test_a_plain_policy_has_no_mistakes() -> None:
         pytest.param(
             {"criteria__works__kind": _GONE},
             "criteria.works.kind: is required; one of success_rate, latency_increase, threshold, "
-            "traffic",
+            "traffic, share, burn_rate, alarm, log_events, attestation",
             id="no kind",
         ),
         pytest.param(

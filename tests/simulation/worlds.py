@@ -105,9 +105,9 @@ def world(played: Scenario | None = None, *, seed: int = 1) -> World:
     return made
 
 
-def empty_world() -> World:
-    """Return a world without traffic, in which every answer is held to the service models."""
-    made = World(start=START)
+def empty_world(played: Scenario | None = None) -> World:
+    """Return a world without a function, in which every answer is held to the service models."""
+    made = World(start=START) if played is None else World(played, start=START)
     made.layers.append(hold_to_model)
     return made
 

@@ -25,6 +25,7 @@ from tests.tables.seen import BAKING, STANDING, at, own
 from tests.tables.words import COLUMNS, told
 
 _APPROVED = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
+_EYE = {"kind": "attestation", "statement": "It looks right."}
 ASKS: Sequence[tuple[str, Ask, Callable[[Rollout], Reading]]] = (
     ("`pause`", Ask(Verb.PAUSE), own),
     ("`resume`, weight as it was asked for", Ask(Verb.RESUME), own),
@@ -34,6 +35,8 @@ ASKS: Sequence[tuple[str, Ask, Callable[[Rollout], Reading]]] = (
     ("`resume --keep`, weight raised", Ask(Verb.RESUME, way="keep"), at(70)),
     ("`promote`", Ask(Verb.PROMOTE, "seen by eye"), own),
     ("`approve`, a step that needs it", Ask(Verb.APPROVE), own),
+    ("`attest`", Ask(Verb.ATTEST, "seen by eye", criterion="eye", by="ada"), own),
+    ("`attest --refuse`", Ask(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True), own),
     ("`rollback`", Ask(Verb.ROLLBACK, "enough"), own),
     ("`set-weight 40 --force`", Ask(Verb.SET_WEIGHT, "a demo", weight=40), own),
 )
@@ -78,6 +81,8 @@ def verbs() -> list[list[str]]:
 def _asked(rollout: Rollout, ask: Ask, target: Reading) -> str:
     if ask.verb is Verb.APPROVE:
         rollout = replace(rollout, policy=a_policy(steps=[LADDER["steps"][0], *_APPROVED]))
+    if ask.verb is Verb.ATTEST:
+        rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
     seen = Observation(target, HEALTHY if rollout.phase in JUDGED else {})
     try:
         decision = asked(rollout, ask, seen, NOON + BAKING * MINUTE)

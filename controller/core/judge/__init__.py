@@ -5,30 +5,47 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.findings import Finding
 from controller.core.judge.bets import criterion_of, usual_share
+from controller.core.judge.burning import conclude_burn
 from controller.core.judge.case import Case
 from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
-from controller.core.judge.minutes import Minutes
+from controller.core.judge.folding import (
+    Evidence,
+    answers_of,
+    folded_tally,
+    unit_of,
+    with_open_counts,
+)
+from controller.core.judge.logged import Logged
 from controller.core.judge.queries import (
     Needs,
     gate_needs,
-    keys_of,
     period_of,
     queries_for,
     slow_limits,
 )
-from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.sequential import conclude_weighed
-from controller.core.judge.tally import fold, given_up, windows
+from controller.core.judge.split import conclude_share
+from controller.core.judge.tally import given_up, windows
 from controller.core.judge.threshold import Context, broken, conclude
-from controller.core.judge.window import Measure, measure_for
-from controller.core.measured import FrozenValue, Run, Stretch, Tally
+from controller.core.judge.told import of_alarm, of_attestation
+from controller.core.measured import Tally
 from controller.core.observation import Answer, Series
-from controller.core.policy import Criterion, LatencyIncrease, Metric, Policy, Threshold
+from controller.core.policy import (
+    Alarm,
+    Attestation,
+    Bounded,
+    BurnRate,
+    Criterion,
+    LatencyIncrease,
+    LogEvents,
+    Share,
+    Threshold,
+)
 from controller.core.rollout import Phase, Rollout
 from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
@@ -56,36 +73,6 @@ SEAL_AGE = timedelta(minutes=15)
 GIVE_UP_AGE = timedelta(hours=6)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a gate is judged from.
-
-    tallies: sealed evidence by criterion; series: everything since, by series key.
-    start, closed, open_end: first judged second, end of the settled periods, end of what was read.
-    bake_over: the bake is over and its data are settled to the end.
-    fold, stretches: sealed evidence of the whole rollout, and from where the rest comes; without
-    stretches none adds up.
-    """
-
-    policy: Policy
-    gate: Mapping[str, Criterion]
-    series: Mapping[str, Series]
-    tallies: Mapping[str, Tally]
-    start: int
-    closed: int
-    open_end: int
-    bake_over: bool
-    weight: int
-    baselines: Mapping[str, FrozenValue]
-    fold: Fold = field(default_factory=Fold)
-    stretches: tuple[Stretch, ...] = ()
-
-    @property
-    def minutes(self) -> Minutes:
-        """What the evidence of the whole rollout is folded from."""
-        return Minutes(self.policy, self.fold, self.stretches, self.series, self.baselines)
-
-
 def needs(rollout: Rollout, now: datetime) -> Needs:
     """Return what the next decision about `rollout` has to read from the metrics."""
     if rollout.phase is Phase.ROLLED_BACK:
@@ -103,7 +90,12 @@ def judge(evidence: Evidence) -> tuple[Finding, ...]:
     earlier = criterion_of(fold.carried)
     if fold.rejects(evidence.policy.budget) and earlier in evidence.policy.criteria:
         gate.setdefault(earlier, evidence.policy.criteria[earlier])
-    return tuple(_judge_one(name, criterion, evidence, fold) for name, criterion in gate.items())
+    for refused in evidence.said.refusals():  # a person's no counts at once, in any step
+        gate.setdefault(refused, evidence.policy.criteria[refused])
+    return tuple(
+        replace(_judge_one(name, criterion, evidence, fold), gates=criterion.gating)
+        for name, criterion in gate.items()
+    )
 
 
 def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
@@ -116,9 +108,11 @@ def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     lost = floor_to(now - GIVE_UP_AGE, MINUTE_S)
     sealed: dict[str, Tally] = {}
     for name, criterion in evidence.gate.items():
+        if isinstance(criterion, Alarm | Attestation):
+            continue  # they stand as they stand: nothing of them adds up
         tally = evidence.tallies.get(name, Tally())
-        if broken(_answers(name, criterion, evidence)) is None:
-            sealed[name] = _folded(name, criterion, evidence, tally, up_to)
+        if broken(answers_of(name, criterion, evidence)) is None:
+            sealed[name] = folded_tally(name, criterion, evidence, tally, up_to)
         else:
             starts = windows(criterion, tally, evidence.start, lost)
             sealed[name] = given_up(tally, starts, period_of(criterion))
@@ -132,20 +126,44 @@ def seal_fold(evidence: Evidence, now: datetime) -> Fold:
 
 
 def _judge_one(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Finding:
+    said, now = evidence.said, evidence.open_end - MINUTE_S
+    match criterion:
+        case Alarm():
+            return of_alarm(name, criterion, said, evidence.start, now)
+        case Attestation():
+            return of_attestation(name, criterion, said, evidence.start, now)
+        case LogEvents():
+            tally = evidence.tallies.get(name, Tally())
+            tally = folded_tally(name, criterion, evidence, tally, evidence.closed)
+            function = evidence.policy.target.function
+            start, closed = evidence.start, evidence.closed
+            logged = Logged(name, criterion, tally, evidence.series, function, start, closed)
+            return logged.finding()
+        case _:
+            return _measured(name, criterion, evidence, fold)
+
+
+def _measured(
+    name: str, criterion: Bounded | Share | BurnRate, evidence: Evidence, fold: Fold
+) -> Finding:
     tally = evidence.tallies.get(name, Tally())
-    failed = broken(_answers(name, criterion, evidence))
+    failed = broken(answers_of(name, criterion, evidence))
     if failed is None:  # with holes in it, a row of breaches may not be one
-        tally = _folded(name, criterion, evidence, tally, evidence.closed)
-    tally = _open_counts(name, criterion, evidence, tally)
+        tally = folded_tally(name, criterion, evidence, tally, evidence.closed)
+    tally = with_open_counts(name, criterion, evidence, tally)
     context = Context(
         start=ceil_to(evidence.start, period_of(criterion)),
         seen_until=evidence.open_end,
         bake_over=evidence.bake_over,
         weight=evidence.weight,
-        unit=_unit(criterion, evidence.policy.metrics),
+        unit=unit_of(criterion, evidence.policy.metrics),
         baseline=evidence.baselines.get(name),
         broken=failed,
     )
+    if isinstance(criterion, Share):
+        return conclude_share(name, criterion, tally, context)
+    if isinstance(criterion, BurnRate):
+        return conclude_burn(name, criterion, tally, context)
     if not criterion.sequential:
         return conclude(name, criterion, tally, context)
     return conclude_weighed(name, criterion, tally, context, _case(name, criterion, evidence, fold))
@@ -162,59 +180,6 @@ def _case(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Ca
         statistic = metrics[criterion.metric].statistic
         case = replace(case, limits=limits, usual=usual, statistic=statistic)
     return case
-
-
-def _folded(name: str, criterion: Criterion, evidence: Evidence, tally: Tally, end: int) -> Tally:
-    starts = windows(criterion, tally, evidence.start, end)
-    if not starts:
-        return tally
-    return fold(tally, _measure(name, criterion, evidence), starts, period_of(criterion))
-
-
-def _measure(name: str, criterion: Criterion, evidence: Evidence) -> Measure:
-    metrics, baseline = evidence.policy.metrics, evidence.baselines.get(name)
-    reached = evidence.weight > 0
-    return measure_for(criterion, metrics, evidence.series, reached=reached, baseline=baseline)
-
-
-def _open_counts(name: str, criterion: Criterion, evidence: Evidence, tally: Tally) -> Tally:
-    """Fold in windows that are not closed yet but whose count is over its limit already.
-
-    A count only grows: over the limit now is over it for good, so bad news need neither settle nor
-    come in a whole answer. A window in between that is not over yet, or was not answered, may still
-    end a run of breaches, so it does.
-    """
-    if not isinstance(criterion, Threshold) or criterion.max is None or criterion.per is not None:
-        return tally
-    if criterion.sequential:
-        return tally
-    if evidence.policy.metrics[criterion.metric].statistic not in ("Sum", "SampleCount"):
-        return tally
-    period_s = period_of(criterion)
-    measure = _measure(name, criterion, evidence)
-    first = max(ceil_to(evidence.start, period_s), tally.through)
-    certain = tally
-    for start in range(first, evidence.open_end, period_s):
-        seen = measure(start)
-        if seen is None or not seen.breach:
-            continue
-        if start != certain.through:
-            certain = replace(certain, run=Run())
-        certain = fold(certain, measure, (start,), period_s)
-    return replace(certain, tail_empty=tally.tail_empty, tail_unfit=tally.tail_unfit)
-
-
-def _answers(name: str, criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
-    keys = keys_of(criterion, evidence.policy.metrics, evidence.baselines.get(name))
-    return {
-        f"{metric} ({statistic})": evidence.series.get(key, NO_SERIES)
-        for metric, statistic, key in keys
-    }
-
-
-def _unit(criterion: Criterion, metrics: Mapping[str, Metric]) -> str:
-    name = getattr(criterion, "metric", None)
-    return metrics[name].unit if isinstance(name, str) else ""
 
 
 def unanswered(message: str, keys: Mapping[str, object]) -> dict[str, Series]:

@@ -9,13 +9,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 from types import MappingProxyType
+from typing import TypeAlias
 
 from controller.core.judge.answers import Found, Lack, Lacking, Power, StepPower
 from controller.core.judge.steady import Flow, Trial, is_beside, minutes, trials
 from controller.core.measured import FrozenValue
-from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
+from controller.core.policy import (
+    Alarm,
+    Attestation,
+    Bounded,
+    BurnRate,
+    Criterion,
+    LatencyIncrease,
+    LogEvents,
+    Policy,
+    Share,
+    SuccessRate,
+    Threshold,
+)
 from controller.core.policy import Traffic as Arrival
 from controller.core.sequential.rate import requests_to_prove
+
+Counting: TypeAlias = Bounded | Share | BurnRate
 
 # What is asked for by name: shares of requests that fail, and increases of a latency.
 ERRORS = (0.002, 0.005, 0.01, 0.05, 0.2)
@@ -54,7 +69,11 @@ class _Step:
     def power(self) -> StepPower:
         flow, gate = self._flow(), self.policy.gate(self.number)
         asked = trials(self.policy, self.number, self.baselines)
-        found = tuple(self._of(name, one, asked.get(name)) for name, one in gate.items())
+        found = tuple(
+            self._of(name, one, asked.get(name))
+            for name, one in gate.items()
+            if not isinstance(one, Alarm | Attestation | LogEvents)  # no traffic decides those
+        )
         return StepPower(self.number, flow.canary * self._bake, flow.control * self._bake, found)
 
     @property
@@ -72,7 +91,7 @@ class _Step:
     def _flow(self, times: float = 1) -> Flow:
         return Flow.at(self.policy.steps[self.number].weight, self.per_minute * times)
 
-    def _of(self, name: str, criterion: Criterion, trial: Trial | None) -> Power:
+    def _of(self, name: str, criterion: Counting, trial: Trial | None) -> Power:
         rate = self._rate(criterion)
         least = criterion.min if isinstance(criterion, Arrival) else criterion.min_samples
         power = Power(name, rate * self._bake, least, least / rate if rate else inf)
@@ -85,6 +104,8 @@ class _Step:
     def _rate(self, criterion: Criterion, times: float = 1) -> float:
         """Return the samples that a pass counts, a minute, in so many times the traffic."""
         flow = self._flow(times)
+        if isinstance(criterion, Share):
+            return flow.canary + flow.control
         if not is_beside(criterion):
             return flow.canary
         return min(flow.compared() if criterion.sequential else flow)

@@ -10,7 +10,7 @@ from controller.core.judge.minutes import Blamed
 from controller.core.judge.shares import seen_text
 from controller.core.judge.threshold import Context
 from controller.core.measured import Tally
-from controller.core.policy import Criterion, LatencyIncrease, SuccessRate
+from controller.core.policy import Bounded, LatencyIncrease, SuccessRate
 from controller.core.sequential.rate import requests_to_prove, upper_bound
 from controller.core.units import count_text, format_percent, number_text
 
@@ -23,7 +23,7 @@ class Told:
     """Sentences about one criterion."""
 
     name: str
-    criterion: Criterion
+    criterion: Bounded
     tally: Tally
     context: Context
     case: Case

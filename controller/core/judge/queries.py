@@ -6,18 +6,20 @@ from datetime import datetime
 from math import lcm
 from types import MappingProxyType
 
+from controller.core.judge.log_reading import log_queries_of
 from controller.core.judge.slow import SAMPLES, Limits, limits_of, statistics
 from controller.core.measured import FrozenValue
 from controller.core.observation import LogQuery, Query, Span
 from controller.core.policy import (
+    Alarm,
+    Attestation,
     Criterion,
     FrozenBaseline,
     LatencyIncrease,
+    LogEvents,
     Metric,
     Policy,
-    SuccessRate,
     Threshold,
-    Traffic,
     references,
 )
 from controller.core.rollout import Phase, Rollout
@@ -33,15 +35,17 @@ class Needs:
     """Queries by key, and one span that covers them all; no queries when nothing is needed.
 
     logs: what has to be counted in logs, by key; each over a span of its own.
+    alarms: names and ARNs of alarms.
     """
 
     queries: Mapping[str, Query] = field(default_factory=dict)
     span: Span = Span(0, 0)
     logs: Mapping[str, LogQuery] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Tell whether anything has to be read."""
-        return bool(self.queries or self.logs)
+        return bool(self.queries or self.logs or self.alarms)
 
 
 def key(metric: str, statistic: str, period_s: int) -> str:
@@ -95,7 +99,7 @@ def _plain(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[st
             wanted += [(name, SAMPLES) for name in names]
         case Threshold():
             wanted.append((criterion.metric, SAMPLES))
-        case SuccessRate() | Traffic():
+        case _:
             pass
     return wanted
 
@@ -139,12 +143,33 @@ def gate_needs(rollout: Rollout, now: datetime) -> Needs:
         return Needs()
     policy, gate = rollout.policy, rollout.policy.gate(rollout.step)
     queries = queries_for(policy, gate, rollout.baselines)
-    sealed = [rollout.tallies[name].through if name in rollout.tallies else 0 for name in gate]
-    begin = max(rollout.judged_from or start, min(sealed))
+    sealed = [
+        rollout.tallies[name].through if name in rollout.tallies else 0
+        for name, one in gate.items()
+        if not isinstance(one, Alarm | Attestation | LogEvents)
+    ]
+    judged_from = rollout.judged_from or start
+    begin = max(judged_from, min(sealed, default=0))
     stretches = stretches_of(rollout)
     for one in stretches:
         weighed = {name: kept for name, kept in policy.gate(one.step).items() if kept.sequential}
         queries |= queries_for(policy, weighed, rollout.baselines)
     if stretches:
         begin = min(begin, max(stretches[0].begin, rollout.fold.through))
-    return Needs(queries, aligned(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S))
+    return Needs(
+        queries,
+        aligned(queries, begin, floor_to(now, MINUTE_S) + MINUTE_S),
+        _logs(rollout, Span(judged_from, floor_to(now - policy.settle, MINUTE_S))),
+        tuple({one.alarm: None for one in gate.values() if isinstance(one, Alarm)}),
+    )
+
+
+def _logs(rollout: Rollout, seen: Span) -> dict[str, LogQuery]:
+    """Return what has to be counted in the log of the function; seen: judged and settled time."""
+    policy, queries = rollout.policy, dict[str, LogQuery]()
+    for name, one in policy.gate(rollout.step).items():
+        if isinstance(one, LogEvents):
+            sealed = rollout.tallies[name].through if name in rollout.tallies else 0
+            begin = max(seen.start, sealed)
+            queries |= log_queries_of(name, one, policy.target.function, begin, seen)
+    return queries

@@ -12,7 +12,7 @@ from controller.core.judge.case import Case
 from controller.core.judge.proofs import Told
 from controller.core.judge.threshold import UNLIKELY, Context, unready
 from controller.core.measured import Tally
-from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
+from controller.core.policy import Bounded, Criterion, LatencyIncrease, SuccessRate, Threshold
 from controller.core.sequential.rate import log_proof
 from controller.core.units import MINUTE_S
 
@@ -21,7 +21,7 @@ _PROOF = log(20)
 
 
 def conclude_weighed(
-    name: str, criterion: Criterion, tally: Tally, context: Context, case: Case
+    name: str, criterion: Bounded, tally: Tally, context: Context, case: Case
 ) -> Finding:
     """Return what the evidence says about `criterion`, in numbers and in words."""
     told = Told(name, criterion, tally, context, case)

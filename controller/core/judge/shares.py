@@ -5,7 +5,7 @@ from controller.core.judge.figures import number, percent
 from controller.core.judge.minutes import Blamed
 from controller.core.judge.slow import Limits, by_percentiles
 from controller.core.policy import (
-    Criterion,
+    Bounded,
     FrozenBaseline,
     LatencyIncrease,
     SuccessRate,
@@ -21,7 +21,7 @@ from controller.core.units import (
 )
 
 
-def seen_text(criterion: Criterion, case: Case, unit: str, seen: Blamed) -> str:
+def seen_text(criterion: Bounded, case: Case, unit: str, seen: Blamed) -> str:
     """Return what `seen` shows of `criterion` beside what is allowed; values are in `unit`."""
     match criterion:
         case SuccessRate():

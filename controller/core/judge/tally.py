@@ -67,6 +67,7 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         last_breach=last_breach,
         tail_empty=tail_empty,
         tail_unfit=tail_unfit,
+        recent=tally.recent,
     )
 
 
@@ -84,6 +85,7 @@ def given_up(tally: Tally, starts: range, period_s: int) -> Tally:
         run=_NO_RUN,
         tail_empty=True,
         tail_unfit=False,
+        recent=(*tally.recent, *((0.0, 0.0) for _ in starts)) if tally.recent else (),
     )
 
 

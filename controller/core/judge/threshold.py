@@ -12,6 +12,7 @@ from controller.core.judge import sentences
 from controller.core.measured import FrozenValue, Tally
 from controller.core.observation import Answer, Series
 from controller.core.policy import (
+    Bounded,
     Criterion,
     FixedBaseline,
     LatencyIncrease,
@@ -46,7 +47,7 @@ class Context:
     broken: tuple[str, Series] | None = None
 
 
-def conclude(name: str, criterion: Criterion, tally: Tally, context: Context) -> Finding:
+def conclude(name: str, criterion: Bounded, tally: Tally, context: Context) -> Finding:
     """Return what `tally` says about `criterion`, in numbers and in words."""
     finding = _concluded(name, criterion, tally, context)
     if not tally.lost:
@@ -54,7 +55,7 @@ def conclude(name: str, criterion: Criterion, tally: Tally, context: Context) ->
     return replace(finding, sentence=f"{finding.sentence} {sentences.lost(criterion, tally)}")
 
 
-def _concluded(name: str, criterion: Criterion, tally: Tally, context: Context) -> Finding:
+def _concluded(name: str, criterion: Bounded, tally: Tally, context: Context) -> Finding:
     match criterion:
         case SuccessRate() | Threshold():
             return _windows(name, criterion, tally, context)

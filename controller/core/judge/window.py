@@ -16,10 +16,16 @@ from controller.core.judge.slow import (
 from controller.core.measured import FrozenValue
 from controller.core.observation import Series
 from controller.core.policy import (
+    Alarm,
+    Attestation,
+    Bounded,
+    BurnRate,
     ConcurrentBaseline,
     Criterion,
     LatencyIncrease,
+    LogEvents,
     Metric,
+    Share,
     SuccessRate,
     Threshold,
     Traffic,
@@ -64,6 +70,25 @@ def measure_for(
     baseline: what was read of the stable path before the start.
     """
     read = Reader(metrics, series, period_of(criterion))
+    match criterion:
+        case BurnRate():
+            return _burn(read.failing(criterion.total, criterion.failures, capped=False))
+        case Share():
+            return _share(read.points(criterion.metric), read.points(criterion.control))
+        case Alarm() | Attestation() | LogEvents():
+            return _nobody  # no metric tells
+        case _:
+            return _bounded(criterion, metrics, read, reached=reached, baseline=baseline)
+
+
+def _bounded(
+    criterion: Bounded,
+    metrics: Mapping[str, Metric],
+    read: Reader,
+    *,
+    reached: bool,
+    baseline: FrozenValue | None,
+) -> Measure:
     limits = slow_limits(criterion, metrics, baseline)
     match criterion:
         case SuccessRate():
@@ -92,6 +117,25 @@ def measure_for(
         case Traffic():
             control_points = read.points(criterion.control) if criterion.control is not None else {}
             return _traffic(read.points(criterion.metric), control_points)
+
+
+def _burn(own: Failing) -> Measure:
+    def measure(start: int) -> Window | None:
+        counted = own(start)
+        if counted is None:
+            return None
+        total, failed = counted
+        return _MISFIT if failed < 0 else Window(total, failed, failed / total)
+
+    return measure
+
+
+def _share(canary: Mapping[int, float], control: Mapping[int, float]) -> Measure:
+    def measure(start: int) -> Window | None:
+        own, other = canary.get(start, 0.0), control.get(start, 0.0)
+        return Window(own + other, own, own / (own + other)) if own + other > 0 else None
+
+    return measure
 
 
 def _nobody(_: int) -> None:

@@ -7,21 +7,30 @@ from controller.core.policy.baseline import (
     FrozenBaseline,
 )
 from controller.core.policy.check import PolicyProblems, parse
+from controller.core.policy.counted import BurnRate, BurnWindow, Share
 from controller.core.policy.criteria import (
+    Bounded,
     Criterion,
     LatencyIncrease,
     SuccessRate,
     Threshold,
+    Told,
     Traffic,
 )
 from controller.core.policy.crosscheck import references
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.problem import Place, Problem
+from controller.core.policy.told import Alarm, Attestation, LogEvents, alarm_name
 from controller.core.policy.verify import VerifyRollback
 
 __all__ = [
+    "Alarm",
+    "Attestation",
     "Baseline",
+    "Bounded",
+    "BurnRate",
+    "BurnWindow",
     "ConcurrentBaseline",
     "Criterion",
     "FixedBaseline",
@@ -29,16 +38,20 @@ __all__ = [
     "FrozenBaseline",
     "LambdaEnv",
     "LatencyIncrease",
+    "LogEvents",
     "Metric",
     "Place",
     "Policy",
     "PolicyProblems",
     "Problem",
+    "Share",
     "Step",
     "SuccessRate",
     "Threshold",
+    "Told",
     "Traffic",
     "VerifyRollback",
+    "alarm_name",
     "parse",
     "references",
 ]

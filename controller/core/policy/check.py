@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from controller.core.policy import wording
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.counted import BurnRate, BurnWindow, Share
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.crosscheck import crosscheck
 from controller.core.policy.freeze import Freeze
@@ -20,6 +21,7 @@ from controller.core.policy.judged import Control
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
+from controller.core.policy.told import Alarm, Attestation, LogEvents
 from controller.core.policy.verify import VerifyRollback
 from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
 from controller.core.units import shown
@@ -76,6 +78,11 @@ _KINDS: dict[str, type[Model]] = {
     "latency_increase": LatencyIncrease,
     "threshold": Threshold,
     "traffic": Traffic,
+    "share": Share,
+    "burn_rate": BurnRate,
+    "alarm": Alarm,
+    "log_events": LogEvents,
+    "attestation": Attestation,
 }
 _SECTIONS: dict[str, type[Model]] = {
     "target": LambdaEnv,
@@ -103,10 +110,8 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
     match loc:
         case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _KINDS:
             return ("criteria", name, "baseline", *rest), _BASELINES[tag]
-        case ("criteria", name, "success_rate", "control", *rest) if rest:
-            return ("criteria", name, "control", *rest), Control
         case ("criteria", name, str(kind), *rest) if kind in _KINDS:
-            return ("criteria", name, *rest), _KINDS[kind]
+            return ("criteria", name, *rest), _inside(kind, rest)
         case ("metrics", _, _, *_):
             return loc, Metric
         case ("steps", _, _, *_):
@@ -117,6 +122,17 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
             return loc, _SECTIONS[section]
         case _:
             return loc, Policy
+
+
+def _inside(kind: str, place: list[str | int]) -> type[Model]:
+    """Return the model that holds the last part of `place` inside a criterion of this `kind`."""
+    match kind, place:
+        case "success_rate", ["control", _, *_]:
+            return Control
+        case "burn_rate", ["windows", _, _, *_]:
+            return BurnWindow
+        case _:
+            return _KINDS[kind]
 
 
 def _keys(model: type[Model]) -> list[str]:

@@ -4,6 +4,8 @@ success_rate       share of requests that did not fail (SC-004)
 latency_increase   latency against a baseline (SC-003)
 threshold          any metric, or a ratio of two, against a bound
 traffic            requests arrived at all
+share, burn_rate   what requests on both paths, and failures over hours, add up to (counted.py)
+alarm, log_events, attestation   what others say than metrics (told.py)
 """
 
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from pydantic import (
 
 from controller.core.policy.base import Count, Name, Window
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
+from controller.core.policy.counted import RATE_SAMPLES, BurnRate, Share
 from controller.core.policy.judged import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
@@ -37,6 +40,7 @@ from controller.core.policy.judged import (
     not_empty,
     only_sequential,
 )
+from controller.core.policy.told import Alarm, Attestation, LogEvents
 from controller.core.units import (
     PERCENT_PATTERN,
     PercentUpTo,
@@ -47,8 +51,6 @@ from controller.core.units import (
 
 # CloudWatch calls fewer than 10 / (1 - p) samples "not enough" for a percentile: 200 for p95.
 PERCENTILE_SAMPLES = 200
-# Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
-RATE_SAMPLES = 300
 
 # "10 in a day" is no mean of 10 / 1,440 a minute to whoever writes it.
 _LONGEST_MEAN = timedelta(hours=1)
@@ -242,6 +244,20 @@ class Traffic(Judged):
             yield ("control",), self.control
 
 
+# What is compared with a bound of its own, in windows or as evidence that adds up.
+Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffic
+# What no metric tells.
+Told: TypeAlias = Alarm | LogEvents | Attestation
+
 Criterion: TypeAlias = Annotated[
-    SuccessRate | LatencyIncrease | Threshold | Traffic, Field(discriminator="kind")
+    SuccessRate
+    | LatencyIncrease
+    | Threshold
+    | Traffic
+    | Share
+    | BurnRate
+    | Alarm
+    | LogEvents
+    | Attestation,
+    Field(discriminator="kind"),
 ]

@@ -7,6 +7,7 @@ its own, only what can still be said of it for certain is checked.
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from controller.core.policy.counted import BurnRate, Share
 from controller.core.policy.criteria import (
     Criterion,
     LatencyIncrease,
@@ -129,7 +130,7 @@ def _misused(criterion: Criterion, metric: Metric) -> str | None:
     """Requests and failures are counted, and so are both sides of a ratio; a latency is not."""
     counted = metric.statistic in COUNTS
     match criterion:
-        case SuccessRate() | Traffic() if not counted:
+        case SuccessRate() | Traffic() | BurnRate() | Share() if not counted:
             return "needs a count (Sum)"
         case Threshold(per=str()) if not counted:
             return "a ratio needs counts (Sum)"

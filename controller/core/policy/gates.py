@@ -30,9 +30,22 @@ def _of_steps(parts: Parts) -> Iterator[Problem]:
     for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
         yield from _named_gate(parts.criteria, index, raw)
         names = None if step is None else step.criteria
+        yield from _only_reports(parts, index, step)
         for name, criterion in parts.named():
             if step is not None and (names is None or name in names):
                 yield from _gated(index, step, name, criterion)
+
+
+def _only_reports(parts: Parts, index: int, step: Step | None) -> Iterator[Problem]:
+    """Yield when nothing gates a step: it would pass whatever is reported."""
+    if step is None or not parts.criteria:
+        return
+    names = parts.criteria if step.criteria is None else step.criteria
+    ones = [parts.criteria.get(name) for name in names]
+    if any(one is None or one.gating for one in ones):
+        return
+    message = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
+    yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
 def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator[Problem]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from controller.core.policy.base import Count, Model, Name, Window
-from controller.core.units import PercentUpTo
+from controller.core.units import PercentUpTo, shown
 
 FAILURE_LIMIT = 3
 MINUTE = timedelta(minutes=1)
@@ -46,7 +46,49 @@ def not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class Judged(Model):
+def _left_out_or_false(value: object) -> object:
+    if value is not None and type(value) is not bool:  # 0 equals False, and `no` is text
+        raise ValueError(f"expected true or false, not {shown(value)}")
+    return None if value else value  # true is what leaving it out means: one meaning, one digest
+
+
+Gates: TypeAlias = Annotated[
+    Literal[False] | None,
+    BeforeValidator(_left_out_or_false),
+    WithJsonSchema({"type": "boolean"}),
+]
+
+
+class Rule(Model):
+    """What every criterion has, whatever it is judged from."""
+
+    gates: Gates = Field(
+        default=None,
+        description="false: it is measured, shown and recorded, and neither holds nor rolls back "
+        "anything. A criterion gates when this is left out.",
+    )
+
+    @property
+    def gating(self) -> bool:
+        """True when the gate of a step waits for it, and goes back by it."""
+        return self.gates is None
+
+    @property
+    def window(self) -> timedelta:
+        """Length of one judged window."""
+        return MINUTE
+
+    @property
+    def sequential(self) -> bool:
+        """True when evidence adds up over minutes, and no window is compared by itself."""
+        return False
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield from ()
+
+
+class Judged(Rule):
     """A criterion whose closed windows are compared one by one."""
 
     judge: Literal["threshold"] = Field(
@@ -58,11 +100,6 @@ class Judged(Model):
     def window(self) -> timedelta:
         """Length of one judged window."""
         return self.over
-
-    @property
-    def sequential(self) -> bool:
-        """True when evidence adds up over minutes, and no window is compared by itself."""
-        return False
 
 
 class Weighed(Judged):
@@ -82,6 +119,15 @@ class Weighed(Judged):
     def sequential(self) -> bool:
         """True when evidence adds up over minutes, and no window is compared by itself."""
         return self.judge == "sequential"
+
+    @model_validator(mode="after")
+    def _takes_part(self) -> Self:
+        if self.sequential and not self.gating:
+            raise ValueError(
+                "the sequential judge has one budget of false rollbacks for all that gates: a "
+                "criterion that only reports takes `judge: threshold`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_limit_of_windows(self) -> Self:

@@ -84,9 +84,13 @@ def _all_sound(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] 
     return {name: _sound(kind, value) for name, value in items.items()}
 
 
+# Kinds that name no metric: what their fields hold are events and alarms.
+_TOLD = ("alarm", "attestation", "log_events")
+
+
 def raw_references(criterion: object) -> Iterator[Reference]:
     """Yield the metrics that a criterion names although it has a mistake."""
-    if not isinstance(criterion, Mapping):
+    if not isinstance(criterion, Mapping) or criterion.get("kind") in _TOLD:
         return
     for field in ("total", "metric", "per", "control"):
         if isinstance(criterion.get(field), str):

@@ -30,6 +30,11 @@ EventPattern: TypeAlias = Annotated[
 ]
 
 
+def group_of(function: str) -> str:
+    """Return where Lambda logs for the function of this name or ARN, unless told otherwise."""
+    return f"/aws/lambda/{function.rpartition(':')[2]}"
+
+
 class VerifyRollback(Model):
     """Two events in the log of the function: of the canary alone, and of the stable path alone."""
 
@@ -48,4 +53,4 @@ class VerifyRollback(Model):
 
     def group_of(self, function: str) -> str:
         """Return the log group, of a policy whose target is the function of this name or ARN."""
-        return self.log_group or f"/aws/lambda/{function.rpartition(':')[2]}"
+        return self.log_group or group_of(function)

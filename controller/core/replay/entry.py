@@ -13,7 +13,7 @@ from controller.core.findings import Finding
 from controller.core.history import MEMORY, Entry
 from controller.core.judge.queries import JUDGED
 from controller.core.measured import Tally
-from controller.core.observation import Observation, Reading, Series, Unreadable
+from controller.core.observation import AlarmReading, Observation, Reading, Series, Unreadable
 from controller.core.overtaken import OVERTAKEN
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.sequential.trial import Fold
@@ -110,7 +110,12 @@ def _read(entry: Entry) -> Recorded:
     at = _MOMENT.validate_python(entry.at)
     return Recorded(
         entry=entry,
-        seen=Observation(_target(seen["target"]), series, seen.get("owns_target", True)),
+        seen=Observation(
+            _target(seen["target"]),
+            series,
+            seen.get("owns_target", True),
+            _ALARMS.validate_python(seen.get("alarms", {})),
+        ),
         memory=_memory(seen["memory"]) if "memory" in seen else None,
         cause=_cause(because),
         decided=_MOMENT.validate_python(because.get("decided", at)),
@@ -139,6 +144,7 @@ _MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
 _FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
 _TALLIES: Final = TypeAdapter(dict[str, Tally])
 _FOLD: Final = TypeAdapter(Fold)
+_ALARMS: Final = TypeAdapter(dict[str, AlarmReading])
 _READING: Final = TypeAdapter(Reading)
 _SERIES: Final = TypeAdapter(Series)
 _ASK: Final = TypeAdapter(Ask)

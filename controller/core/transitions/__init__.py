@@ -32,6 +32,7 @@ from controller.core.transitions.pause import (
 )
 from controller.core.transitions.person import (
     approved,
+    attested,
     kept,
     paused_by_hand,
     restored,
@@ -45,6 +46,7 @@ from controller.core.transitions.sight import sighted
 __all__ = [
     "Barrier",
     "approved",
+    "attested",
     "baking",
     "barrier",
     "created",

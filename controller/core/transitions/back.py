@@ -7,7 +7,7 @@ from controller.core.effects import Alert, Decision, Lower, Notice, Record, Seve
 from controller.core.findings import Finding, Verdict
 from controller.core.observation import Reading, Update
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.outlook import outlook, record
+from controller.core.transitions.outlook import outlook, record, with_table
 from controller.core.units import clock_text
 
 # Rule 5 of the design: how long a finished rollback guards zero.
@@ -190,7 +190,8 @@ def _at_zero(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decis
         reminded=None,
         blocked="",
     )
-    notice = Notice(Severity.WARNING, f"{rollout.id} is rolled back, 0 % is in force: {why}")
+    text = with_table(f"{rollout.id} is rolled back, 0 % is in force: {why}", rollout)
+    notice = Notice(Severity.WARNING, text)
     entry = record("rolled_back", rollout, after, 0, now, keeps_series=True)
     return Decision(outlook(after), notices=(notice,), record=entry)
 

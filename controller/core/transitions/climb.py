@@ -6,13 +6,19 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.evidence import Seal
-from controller.core.findings import Label, Verdict, weakest
+from controller.core.findings import Finding, Label, weakest
 from controller.core.measured import FrozenValue
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.stretches import left
-from controller.core.transitions.outlook import baking_sentence, outlook, record, why_held
+from controller.core.transitions.outlook import (
+    baking_sentence,
+    outlook,
+    record,
+    why_held,
+    with_table,
+)
 
 # A CodeSha256 has 44 characters; twelve tell one from another.
 SHOWN_OF_REVISION = 12
@@ -88,7 +94,7 @@ def baking(rollout: Rollout) -> Rollout:
 def holding(rollout: Rollout, target: Reading | Unreadable) -> Rollout:
     """The bake is over, and the gate has no verdict yet, or the target takes no raise."""
     sentence = f"holding at {rollout.intent.weight} %: {why_held(rollout, target)}"
-    names = [one.criterion for one in rollout.findings if one.verdict is not Verdict.PASS]
+    names = [one.criterion for one in rollout.findings if one.holds_up]
     blocked = f"inconclusive: {', '.join(names)}" if names else "the target"
     return replace(rollout, reason=Reason.HOLDING, sentence=sentence, blocked=blocked)
 
@@ -114,7 +120,7 @@ def next_step(
     rollout: Rollout, target: Reading, reason: Reason, now: datetime, why: str = ""
 ) -> Decision:
     """The gate, or a person, lets the rollout go on: the next weight, or success after the last."""
-    labels = [str(one.label) for one in rollout.findings] or [str(Label.NOT_YET)]
+    labels = [str(one.label) for one in rollout.findings if one.gates] or [str(Label.NOT_YET)]
     label = weakest((rollout.label, *labels))
     step = rollout.step + 1
     if step == len(rollout.policy.steps):
@@ -127,6 +133,7 @@ def next_step(
         reason=reason,
         sentence=sentence,
         label=label,
+        earlier=left_behind(rollout, step),
         step=step,
         intent=Intent(weight, rollout.intent.weight, target.token, now),
         since=rollout.since if rollout.phase is Phase.PROGRESSING else now,
@@ -155,7 +162,7 @@ def _succeeded(rollout: Rollout, label: str, passed_how: str, now: datetime) -> 
     )
     return Decision(
         outlook(after),
-        notices=(Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
+        notices=(Notice(Severity.INFO, with_table(f"{rollout.id}: {sentence}", rollout)),),
         record=record("succeeded", rollout, after, rollout.weight, now, keeps_series=True),
     )
 
@@ -187,6 +194,13 @@ def cleared(rollout: Rollout) -> Rollout:
     )
 
 
+def left_behind(rollout: Rollout, step: int) -> tuple[Finding, ...]:
+    """Return the last findings of the criteria that the gate of `step` has not, for the record."""
+    known = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    gate = rollout.policy.gate(step)
+    return tuple(one for name, one in known.items() if name not in gate)
+
+
 def skipping(rollout: Rollout, step: int) -> str:
     """Return the label of `rollout` when it goes on in `step` without a pass of those before."""
     unjudged = _unjudged(rollout.policy, range(rollout.step, step), step)
@@ -199,7 +213,11 @@ def _unjudged(policy: Policy, skipped: Iterable[int], step: int) -> str:
     That is claimed until the end, for nothing judges it any more; empty where every one is judged.
     """
     to_come = {name for index in range(step, len(policy.steps)) for name in policy.gate(index)}
-    lost = any(name not in to_come for index in skipped for name in policy.gate(index))
+    lost = any(
+        one.gating and name not in to_come
+        for index in skipped
+        for name, one in policy.gate(index).items()
+    )
     return str(Label.NOT_YET) if lost else ""
 
 

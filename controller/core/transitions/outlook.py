@@ -9,6 +9,7 @@ from controller.core.findings import Finding, Verdict, gate
 from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.scorecard import table
 from controller.core.units import clock_text, format_duration
 
 # A pause has no limit, but it is not forgotten either.
@@ -141,7 +142,7 @@ def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:
 
 def why_held(rollout: Rollout, target: Reading | Unreadable) -> str:
     """Return what a finished bake still waits for: the open findings, then the target."""
-    open_still = [one for one in rollout.findings if one.verdict is not Verdict.PASS]
+    open_still = [one for one in rollout.findings if one.holds_up]
     reasons = [_by_label(open_still)] if open_still else []
     if isinstance(target, Unreadable):
         reasons.append(f"The target cannot be read: {target.reason}")
@@ -161,6 +162,12 @@ def _by_label(findings: Sequence[Finding]) -> str:
         for label in labels
     )
     return f"{', '.join(groups)}."
+
+
+def with_table(text: str, rollout: Rollout) -> str:
+    """Return the last words of a rollout with the table of its criteria below them."""
+    lines = table(rollout)
+    return "\n".join([text, "", *lines]) if lines else text
 
 
 def record(

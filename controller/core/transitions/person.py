@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.core.effects import Decision, Notice, Severity, Shift
+from controller.core.measured import Signature
 from controller.core.observation import Reading
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.climb import cleared, skipping
+from controller.core.transitions.climb import cleared, left_behind, skipping
 from controller.core.transitions.outlook import baking_sentence, outlook, record
 
 # Pauses in which nobody moved the weight.
@@ -74,6 +75,7 @@ def kept(rollout: Rollout, step: int, weight: int, token: str, why: str, now: da
         step=step,
         intent=Intent(weight, weight, token, now),
         peak=weight,
+        earlier=left_behind(rollout, step),
         label=skipping(rollout, step),
         approved=None,
     )
@@ -116,6 +118,24 @@ def approved(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     entry = replace(entry, reason=Reason.APPROVED, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return Decision(outlook(after), notices=(notice,), record=entry)
+
+
+def attested(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
+    """Keep what a person says of a criterion; the judge hears it with the next tick."""
+    word = "refused" if signature.refused else "attested"
+    text = f"{criterion} is {word} by {signature.by}: {signature.note}"
+    gates = rollout.policy.criteria[criterion].gating
+    if signature.refused and gates:
+        text += "; the next tick that judges rolls back"
+    after = replace(rollout, signed={**rollout.signed, criterion: signature})
+    entry = record(word, rollout, after, rollout.weight, now)
+    reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
+    severity = Severity.WARNING if signature.refused else Severity.INFO
+    return Decision(
+        outlook(after),
+        notices=(Notice(severity, f"{rollout.id}: {text}"),),
+        record=replace(entry, reason=reason, sentence=text),
+    )
 
 
 def _going_on(rollout: Rollout, now: datetime) -> Rollout:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity
+from controller.core.judge.log_reading import LOG
 from controller.core.observation import Answer, Observation, Reading, Unreadable
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.outlook import REMIND_EVERY, outlook, record
@@ -49,7 +50,7 @@ def _blindness(seen: Observation) -> _Blindness | None:
     if isinstance(seen.target, Unreadable):
         so = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
         return _Blindness("its target", seen.target.reason, so)
-    answers = list(seen.series.values())
+    answers = [one for key, one in seen.series.items() if not key.startswith(LOG)]
     if not answers or any(one.answer not in _NOT_ANSWERED for one in answers):
         return None
     messages = dict.fromkeys(one.message for one in answers if one.message)

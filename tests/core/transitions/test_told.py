@@ -122,7 +122,12 @@ TICKS = [
     ),
     pytest.param(
         AT_100, reads(100), 35, HEALTHY, ("succeeded", 100, 100),
-        heard(INFO, ": the gate at 100 % passed; the rollout is complete (not refuted)"),
+        heard(
+            INFO,
+            ": the gate at 100 % passed; the rollout is complete (not refuted)\n\n"
+            "      criterion  target  measured  samples  shown        role\n"
+            "pass  works      ≥ 99%       100%    3 000  not refuted  gate",
+        ),
         id="a success",
     ),
     pytest.param(
@@ -135,7 +140,9 @@ TICKS = [
         heard(
             WARNING,
             " is rolled back, 0 % is in force: the weight was found at 0 % where 10 % was asked "
-            "for; that ends a rollout",
+            "for; that ends a rollout\n\n"
+            "      criterion  target  measured  samples  shown           role\n"
+            "open  works      ≥ 99%          –        –  not judged yet  gate",
         ),
         id="0 % by another hand",
     ),

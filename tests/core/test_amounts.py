@@ -2,9 +2,9 @@
 
 import pytest
 
+from controller.core.amounts import bound_text, measured_text
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.policy import Policy
-from controller.render.figures import bound_text, measured_text
 from tests.rollouts import POLICY
 
 SAID = POLICY.model_dump(mode="json", exclude_none=True, by_alias=True)

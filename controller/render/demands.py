@@ -1,0 +1,57 @@
+"""What the criteria demand that count requests, or that no metric tells, in one line each."""
+
+from typing import assert_never
+
+from controller.core.policy import (
+    Alarm,
+    Attestation,
+    BurnRate,
+    LogEvents,
+    Policy,
+    Share,
+    alarm_name,
+)
+from controller.core.units import count_text, format_duration, format_percent, number_text
+
+
+def told_text(criterion: Share | BurnRate | Alarm | LogEvents | Attestation, policy: Policy) -> str:
+    """Return what `criterion` of `policy` demands, and how it is judged, in one line."""
+    match criterion:
+        case Share():
+            return (
+                f"{criterion.metric} of {criterion.metric} + {criterion.control} is the weight, "
+                f"within {format_percent(criterion.tolerance)} and "
+                f"{format_percent(criterion.confidence)} of chance; judged at the end of the bake, "
+                f"from {number_text(criterion.min_samples)} samples on; off it holds, and never "
+                "rolls back"
+            )
+        case BurnRate():
+            pairs = ", or ".join(pair.text for pair in criterion.windows)
+            failures = " + ".join(criterion.failures)
+            return (
+                f"{failures} per {criterion.total} burn the budget of "
+                f"{format_percent(1 - criterion.slo)} no faster than {pairs} at once; a pass needs "
+                f"{number_text(criterion.min_samples)} samples"
+            )
+        case Alarm():
+            return f"alarm {alarm_name(criterion.alarm)} is OK"
+        case LogEvents():
+            return _events(criterion, policy)
+        case Attestation():
+            return f'a person signs "{criterion.statement}"'
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _events(criterion: LogEvents, policy: Policy) -> str:
+    often = count_text(criterion.bound, "time")
+    if criterion.present is not None:
+        demand = f"{criterion.event} is logged at least {often} in the step"
+    elif criterion.bound:
+        demand = f"{criterion.event} is logged at most {often} in the step"
+    else:
+        demand = f"{criterion.event} is not logged in the step"
+    return (
+        f"{demand}, in {criterion.group_of(policy.target.function)}; {criterion.control} in the "
+        f"newest {format_duration(criterion.over)} shows that logs arrive"
+    )

@@ -1,0 +1,58 @@
+"""One criterion of a kind that is judged by its own rules, in a step that began at noon."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from controller.core.findings import Finding
+from controller.core.judge import Evidence, judge
+from controller.core.judge.told import Said
+from controller.core.measured import Tally
+from controller.core.observation import Series
+from controller.core.policy import Policy
+from controller.core.units import MINUTE_S
+from tests.rollouts import NOON, a_policy
+
+START = int(NOON.timestamp())
+METRICS = {
+    "canary": {"namespace": "Shop", "name": "Canary", "statistic": "Sum"},
+    "stable": {"namespace": "Shop", "name": "Stable", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+}
+
+
+def policy_of(criterion: Mapping[str, Any], **parts: Any) -> Policy:
+    """Return a policy whose one criterion is `criterion`, called C."""
+    return a_policy(metrics=METRICS, criteria={"C": criterion}, **parts)
+
+
+def evidence_of(
+    criterion: Mapping[str, Any],
+    series: Mapping[str, Series],
+    *,
+    closed: int,
+    bake_over: bool = True,
+    weight: int = 10,
+    said: Said | None = None,
+    tallies: Mapping[str, Tally] | None = None,
+) -> Evidence:
+    """Return the evidence of `criterion`, called C, `closed` minutes after noon."""
+    policy = policy_of(criterion)
+    return Evidence(
+        policy=policy,
+        gate=policy.criteria,
+        series=series,
+        tallies=tallies or {},
+        start=START,
+        closed=START + closed * MINUTE_S,
+        open_end=START + (closed + 4) * MINUTE_S,
+        bake_over=bake_over,
+        weight=weight,
+        baselines={},
+        said=said or Said(),
+    )
+
+
+def judged(criterion: Mapping[str, Any], series: Mapping[str, Series], **facts: Any) -> Finding:
+    """Return the finding of `criterion`, called C."""
+    (finding,) = judge(evidence_of(criterion, series, **facts))
+    return finding

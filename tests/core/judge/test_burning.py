@@ -1,0 +1,153 @@
+"""The error budget: both windows of a pair burn too fast, or nothing fails."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from controller.core.findings import Label, Verdict
+from controller.core.judge import judge, seal
+from controller.core.observation import Answer, Series
+from controller.core.units import MINUTE_S, at
+from tests.core.judge.kinds import START, evidence_of, judged
+from tests.rollouts import MINUTE, points
+
+BURN: dict[str, Any] = {
+    "kind": "burn_rate", "total": "canary", "failures": ["errors"], "slo": "99.9%",
+}  # fmt: skip
+EVERY = 5  # minutes in a window
+HOUR = 12  # windows in an hour
+PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
+def series_of(failed: Sequence[float | None], requests: float = 1_000) -> dict[str, Series]:
+    """Return so many failures in each five minutes of 1 000 requests; None: no request."""
+    total = [None if one is None else requests for one in failed]
+    return {
+        "canary:Sum@300": points(total, every=EVERY * MINUTE),
+        "errors:Sum@300": points(failed, every=EVERY * MINUTE),
+    }
+
+
+def verdict_of(failed: Sequence[float | None], requests: float = 1_000, **facts: Any) -> Verdict:
+    closed = len(failed) * EVERY
+    return judged({**BURN, **facts}, series_of(failed, requests), closed=closed).verdict
+
+
+@pytest.mark.parametrize(
+    ("failed", "verdict"),
+    [
+        pytest.param([0] * HOUR, PASS, id="no failure"),
+        pytest.param([1] * HOUR, PASS, id="exactly the budget"),
+        pytest.param([5] * 6 * HOUR, PASS, id="five times as fast for six hours"),
+        pytest.param([7] * 6 * HOUR, FAIL, id="seven times as fast for six hours"),
+        pytest.param([7] * 5 * HOUR, PASS, id="not long enough"),
+        pytest.param([15] * HOUR, FAIL, id="fifteen times as fast for an hour"),
+        pytest.param([14] * HOUR, PASS, id="fourteen times as fast for an hour"),
+        pytest.param([0] * 11 + [200], FAIL, id="what one window burns of the hour's budget"),
+        pytest.param([0] * 11 + [170], PASS, id="nearly that"),
+    ],
+)
+def test_a_budget_fails_when_both_windows_burn_too_fast(
+    failed: list[float], verdict: Verdict
+) -> None:
+    assert verdict_of(failed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("newest", "verdict"),
+    [
+        pytest.param(1, PASS, id="it hardly burns any more"),
+        pytest.param(3, FAIL, id="it still burns"),
+    ],
+)
+def test_a_long_window_that_burnt_fails_only_while_it_still_burns(
+    newest: float, verdict: Verdict
+) -> None:
+    """23 in an hour are 1.9 times as fast, and one more is 2; the short window decides."""
+    pair: dict[str, Any] = {"windows": [{"factor": 1.95, "long": "1h", "short": "5m"}]}
+    assert verdict_of([23, 0, 0, 0, 0, 0, newest], **pair) is verdict
+
+
+def test_what_was_not_seen_counts_as_kept() -> None:
+    """Six minutes at 20 times are no hour at 20 times; twelve windows are."""
+    assert verdict_of([20] * 1) is PASS
+    assert verdict_of([20] * 8) is PASS
+    assert verdict_of([20] * 9) is FAIL
+
+
+def test_an_outage_needs_no_hour() -> None:
+    assert verdict_of([1_000]) is FAIL
+
+
+def test_a_moment_that_failed_stays_failed_however_late_one_looks() -> None:
+    assert verdict_of([1_000] + [0] * 71) is FAIL
+
+
+@pytest.mark.parametrize(
+    ("failed", "requests", "label"),
+    [
+        pytest.param([1] * 2, 10, Label.TOO_FEW, id="one of ten is no rate"),
+        pytest.param([None] * 3, 10, Label.NO_DATA, id="no request"),
+        pytest.param([0, 0, None], 1_000, Label.NO_DATA, id="it fell silent"),
+        pytest.param([0, 0, 1_001], 1_000, Label.BAD_DATA, id="more failures than requests"),
+    ],
+)
+def test_what_is_missing_for_a_pass(
+    failed: list[float | None], requests: float, label: Label
+) -> None:
+    finding = judged(BURN, series_of(failed, requests), closed=len(failed) * EVERY)
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
+
+
+def test_a_failed_query_is_no_budget() -> None:
+    series = {**series_of([0]), "errors:Sum@300": Series(answer=Answer.ERROR, message="throttled")}
+    assert judged(BURN, series, closed=EVERY).label is Label.QUERY_FAILED
+
+
+def test_a_finding_says_how_fast_which_window_burnt() -> None:
+    finding = judged(BURN, series_of([15] * HOUR), closed=60)
+    assert finding.sentence == (
+        "C fails: the budget of 0.1% burnt 15 times as fast as it may, more than 14.4 times, "
+        "2026-11-24 12:00 to 13:00 UTC; 180 failures in 12 000 requests since "
+        "2026-11-24 12:00 UTC."
+    )
+    assert finding.measured == pytest.approx(15)
+    assert finding.bound == 14.4
+
+
+def test_a_pass_says_how_fast_each_window_burns() -> None:
+    finding = judged(BURN, series_of([3] * HOUR), closed=60)
+    assert finding.sentence == (
+        "C holds: the budget of 0.1% burns 3 and 3 times over 1h and 5m (at most 14.4), 0.5 and 3 "
+        "times over 6h and 30m (at most 6), where 1 is as fast as it may; 36 failures in 12 000 "
+        "requests since 2026-11-24 12:00 UTC."
+    )
+
+
+def test_sealed_evidence_says_the_same_as_all_of_it() -> None:
+    """What is sealed is not read again: the newest windows are kept in the tally."""
+    failed = [7.0] * 6 * HOUR
+    closed = len(failed) * EVERY
+    whole = evidence_of(BURN, series_of(failed), closed=closed)
+    tallies = seal(evidence_of(BURN, series_of(failed[:66]), closed=330), at(START) + 345 * MINUTE)
+    through = tallies["C"].through
+    assert through == START + 330 * MINUTE_S
+    rest = {
+        key: Series({second: value for second, value in one.points.items() if second >= through})
+        for key, one in series_of(failed).items()
+    }
+    assert judge(evidence_of(BURN, rest, closed=closed, tallies=tallies)) == judge(whole)
+
+
+def test_windows_that_were_lost_were_not_seen_to_burn() -> None:
+    """A query that stays unanswered for six hours is given up; the others keep their place."""
+    broken = {
+        key: Series(one.points, Answer.ERROR, "throttled")
+        for key, one in series_of([20] * 9).items()
+    }
+    tallies = seal(evidence_of(BURN, series_of([20] * 4), closed=20), at(START) + 35 * MINUTE)
+    late = at(START) + 405 * MINUTE
+    lost = seal(evidence_of(BURN, broken, closed=400, tallies=tallies), late)["C"]
+    assert lost.lost == 5
+    assert lost.recent == ((1_000.0, 20.0),) * 4 + ((0.0, 0.0),) * 5

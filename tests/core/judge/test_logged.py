@@ -1,0 +1,147 @@
+"""Log events: one that must be absent or present, and the control that makes silence telling."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from controller.core.findings import Label, Verdict
+from controller.core.judge import judge, needs, seal
+from controller.core.observation import Answer, LogQuery, Series, Span
+from controller.core.units import MINUTE_S, at
+from tests.core.judge.kinds import START, evidence_of, judged, policy_of
+from tests.rollouts import MINUTE, NOON, a_rollout, points
+
+CONTROL = '{ $.event = "check" }'
+ABSENT: dict[str, Any] = {
+    "kind": "log_events", "absent": '{ $.event = "fallback" }', "control": CONTROL,
+}  # fmt: skip
+PRESENT: dict[str, Any] = {"kind": "log_events", "present": "gateway", "control": CONTROL}
+PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+SINCE = "since 2026-11-24 12:00 UTC"
+
+
+def logs(
+    events: list[float | None], control: list[float | None], answer: Answer = Answer.COMPLETE
+) -> dict[str, Series]:
+    """Return how often the event and its control were logged, minute by minute from noon on."""
+    return {"log:C": points(events, answer=answer), "log:C:control": points(control)}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "series", "verdict", "label", "sentence"),
+    [
+        pytest.param(
+            ABSENT, logs([], [None, 3, 4]), PASS, Label.NOT_REFUTED,
+            'C holds: { $.event = "fallback" } was not logged in /aws/lambda/handler '
+            f'{SINCE}, none allowed; {CONTROL} was logged 7 times in the newest 15m.',
+            id="absent while logs arrive",
+        ),
+        pytest.param(
+            ABSENT, logs([], []), INCONCLUSIVE, Label.NO_DATA,
+            f"C has no data: {CONTROL}, which is logged whatever happens, was not logged in "
+            "/aws/lambda/handler in the newest 15m; a log into which nothing arrives proves "
+            "nothing.", id="no logs at all prove nothing",
+        ),
+        pytest.param(
+            ABSENT, logs([None, 1], [3]), FAIL, Label.REFUTED,
+            'C fails: { $.event = "fallback" } was logged at least 1 time in /aws/lambda/handler '
+            f"{SINCE}, none allowed.", id="once is too often",
+        ),
+        pytest.param(
+            ABSENT, logs([1], []), FAIL, Label.REFUTED, None, id="it is no matter of the control",
+        ),
+        pytest.param(
+            ABSENT, logs([1], [3], Answer.PARTIAL), FAIL, Label.REFUTED, None,
+            id="an event that was read is no less for what was not read",
+        ),
+        pytest.param(
+            ABSENT, logs([], [3], Answer.PARTIAL), INCONCLUSIVE, Label.QUERY_FAILED,
+            "C cannot be judged: Throttling.", id="a log that was read in part",
+        ),
+        pytest.param(
+            {**ABSENT, "max": 2}, logs([1, 1], [3]), PASS, Label.NOT_REFUTED, None,
+            id="as often as is allowed",
+        ),
+        pytest.param(
+            {**ABSENT, "max": 2}, logs([1, 1, 1], [3]), FAIL, Label.REFUTED, None,
+            id="once too often",
+        ),
+        pytest.param(
+            PRESENT, logs([None, 1], [3]), PASS, Label.NOT_REFUTED, None, id="present",
+        ),
+        pytest.param(
+            PRESENT, logs([1], []), PASS, Label.NOT_REFUTED,
+            f"C holds: gateway was logged 1 time in /aws/lambda/handler {SINCE}, at least 1 time "
+            "asked.", id="present: an event is a control of its own",
+        ),
+        pytest.param(
+            PRESENT, logs([], [3]), INCONCLUSIVE, Label.NOT_YET, None,
+            id="not present yet, while logs arrive",
+        ),
+        pytest.param(
+            PRESENT, logs([], []), INCONCLUSIVE, Label.NO_DATA, None, id="no logs, and no event",
+        ),
+        pytest.param(
+            {**PRESENT, "min": 3}, logs([1, 1], [3]), INCONCLUSIVE, Label.NOT_YET, None,
+            id="not often enough",
+        ),
+    ],
+)  # fmt: skip
+def test_an_event_is_absent_or_present_while_logs_arrive(
+    criterion: Mapping[str, Any],
+    series: Mapping[str, Series],
+    verdict: Verdict,
+    label: Label,
+    sentence: str | None,
+) -> None:
+    finding = judged(criterion, series, closed=10)
+    assert (finding.verdict, finding.label) == (verdict, label)
+    assert sentence in (None, finding.sentence)
+
+
+def test_a_control_of_long_ago_shows_nothing_of_now() -> None:
+    assert judged({**ABSENT, "over": "5m"}, logs([], [3]), closed=6).label is Label.NO_DATA
+    assert judged({**ABSENT, "over": "5m"}, logs([], [3]), closed=5).verdict is PASS
+
+
+def test_nothing_is_said_before_a_minute_of_the_step_has_settled() -> None:
+    finding = judged(ABSENT, {}, closed=-3)
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
+
+
+def test_what_is_read_is_what_is_judged_settled_and_not_sealed() -> None:
+    """Closed minutes alone, the control's newest; and no more events than tell."""
+    rollout = a_rollout(policy=policy_of({**ABSENT, "max": 2}), settled=NOON - 2 * MINUTE)
+    wants = needs(rollout, NOON + 30 * MINUTE)
+    closed, group = START + 27 * MINUTE_S, "/aws/lambda/handler"
+    assert wants.logs == {
+        "log:C": LogQuery(group, ABSENT["absent"], Span(START, closed), 3),
+        "log:C:control": LogQuery(group, CONTROL, Span(closed - 900, closed), 100),
+    }
+    assert not wants.queries
+
+
+def test_nothing_is_read_before_a_minute_has_settled() -> None:
+    rollout = a_rollout(policy=policy_of(ABSENT), settled=NOON - 2 * MINUTE)
+    assert not needs(rollout, NOON + 3 * MINUTE).logs
+
+
+def test_sealed_events_are_not_read_again_and_still_count() -> None:
+    criterion = {**ABSENT, "max": 2}
+    evidence = evidence_of(criterion, logs([1, 1], [1] * 30), closed=30)
+    tallies = seal(evidence, NOON + 33 * MINUTE)
+    through = START + 18 * MINUTE_S
+    assert (tallies["C"].through, tallies["C"].amount) == (through, 2)
+    rollout = a_rollout(
+        policy=policy_of(criterion), settled=NOON - 2 * MINUTE, tallies=tallies, sealed_at=NOON
+    )
+    assert needs(rollout, NOON + 40 * MINUTE).logs["log:C"].span.start == through
+    third = {"log:C": Series({through: 1.0}), "log:C:control": points([1] * 35)}
+    (finding,) = judge(evidence_of(criterion, third, closed=35, tallies=tallies))
+    assert (finding.verdict, finding.measured) == (FAIL, 3)
+
+
+def test_a_log_that_could_not_be_read_is_sealed_by_nobody() -> None:
+    evidence = evidence_of(ABSENT, logs([], [3], Answer.ERROR), closed=60)
+    assert seal(evidence, at(START) + 63 * MINUTE)["C"].through == 0

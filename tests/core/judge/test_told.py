@@ -1,0 +1,137 @@
+"""An alarm and a signature: what they say, and what they say nothing of."""
+
+from dataclasses import replace
+
+import pytest
+
+from controller.core.findings import Label, Verdict, gate
+from controller.core.judge import judge
+from controller.core.judge.told import Said
+from controller.core.measured import Signature
+from controller.core.observation import AlarmReading, AlarmState
+from tests.core.judge.kinds import START, evidence_of, judged
+
+ALARM = {"kind": "alarm", "alarm": "auth-failures"}
+ATTESTATION = {"kind": "attestation", "statement": "Support has seen nothing."}
+BEGUN = START - 300
+PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
+def says(state: AlarmState, since: int = 0, reason: str = "") -> Said:
+    return Said({"auth-failures": AlarmReading(state, since, reason)}, begun=BEGUN)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "label", "sentence"),
+    [
+        pytest.param(
+            says(AlarmState.OK, START - 86_400), PASS, Label.NOT_REFUTED,
+            "C holds: auth-failures is OK since 2026-11-23 12:00 UTC.", id="OK",
+        ),
+        pytest.param(
+            says(AlarmState.ALARM, START + 60, "11 datapoints were above 10."), FAIL, Label.REFUTED,
+            "C fails: auth-failures is in ALARM since 2026-11-24 12:01 UTC (11 datapoints were "
+            "above 10).", id="it went red in the step",
+        ),
+        pytest.param(
+            says(AlarmState.ALARM, BEGUN + 1), FAIL, Label.REFUTED,
+            "C fails: auth-failures is in ALARM since 2026-11-24 11:55 UTC.",
+            id="it went red once the rollout had begun",
+        ),
+        pytest.param(
+            says(AlarmState.ALARM, BEGUN), INCONCLUSIVE, Label.RED_BEFORE,
+            "C cannot be judged: auth-failures is in ALARM since 2026-11-24 11:55 UTC, so it was "
+            "red before the rollout began; it counts once it has been OK.",
+            id="it was red before the rollout began",
+        ),
+        pytest.param(
+            says(AlarmState.INSUFFICIENT_DATA, START), INCONCLUSIVE, Label.NO_DATA,
+            "C has no data: auth-failures has had too few datapoints to be OK or not since "
+            "2026-11-24 12:00 UTC.", id="insufficient data",
+        ),
+        pytest.param(
+            says(AlarmState.MISSING), INCONCLUSIVE, Label.NO_DATA,
+            "C cannot be judged: there is no alarm auth-failures in the account and region of the "
+            "rollout; create it, or start again with a policy that names another.",
+            id="no such alarm",
+        ),
+        pytest.param(
+            says(AlarmState.UNREAD, reason="grant the action to this role"), INCONCLUSIVE,
+            Label.QUERY_FAILED,
+            "C cannot be judged: auth-failures was not read (grant the action to this role).",
+            id="not read",
+        ),
+        pytest.param(
+            Said(), INCONCLUSIVE, Label.QUERY_FAILED,
+            "C cannot be judged: auth-failures was not read (it was not asked for).",
+            id="not asked for",
+        ),
+    ],
+)  # fmt: skip
+def test_an_alarm_is_ok_or_red_or_says_nothing(
+    said: Said, verdict: Verdict, label: Label, sentence: str
+) -> None:
+    finding = judged(ALARM, {}, closed=10, said=said)
+    assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
+
+
+def test_an_alarm_that_went_red_in_the_warm_up_is_not_judged_before_it_is_over() -> None:
+    finding = judged(ALARM, {}, closed=-5, said=says(AlarmState.ALARM, START - 60))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
+    still = judged(ALARM, {}, closed=0, said=says(AlarmState.ALARM, START - 60))
+    assert still.verdict is FAIL
+
+
+def test_an_alarm_is_found_by_the_arn_that_the_policy_gives() -> None:
+    arn = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:auth: failures"
+    said = Said({arn: AlarmReading(AlarmState.OK, START)}, begun=BEGUN)
+    finding = judged({"kind": "alarm", "alarm": arn}, {}, closed=10, said=said)
+    assert finding.sentence == "C holds: auth: failures is OK since 2026-11-24 12:00 UTC."
+
+
+# --- attestation --------------------------------------------------------------------------------
+
+
+def test_what_nobody_has_signed_is_open_and_says_how_to_sign_it() -> None:
+    finding = judged(ATTESTATION, {}, closed=10, said=Said(rollout="checkout#1"))
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_ATTESTED)
+    assert finding.sentence == (
+        'nobody has attested C ("Support has seen nothing."); rolloutctl attest checkout#1 C '
+        "--note TEXT"
+    )
+
+
+@pytest.mark.parametrize(
+    ("refused", "verdict", "label", "sentence"),
+    [
+        (False, PASS, Label.ATTESTED, "C holds: attested by ada at 2026-11-24 12:00 UTC: seen."),
+        (True, FAIL, Label.REFUTED, "C fails: refused by ada at 2026-11-24 12:00 UTC: seen."),
+    ],
+)
+def test_a_signature_passes_and_a_refusal_fails(
+    refused: bool, verdict: Verdict, label: Label, sentence: str
+) -> None:
+    said = Said(signed={"C": Signature("ada", START, "seen", refused)})
+    finding = judged(ATTESTATION, {}, closed=10, said=said)
+    assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
+
+
+def test_a_refusal_counts_in_a_step_that_the_criterion_does_not_gate() -> None:
+    """A person's no is not kept for the step in which most traffic would hear of it."""
+    said = Said(signed={"C": Signature("ada", START, "no", refused=True)})
+    evidence = evidence_of(ATTESTATION, {}, closed=10, said=said)
+    assert gate(judge(evidence)) is FAIL
+    (elsewhere,) = judge(replace(evidence, gate={}))
+    assert elsewhere.verdict is FAIL
+
+
+# --- reporting ----------------------------------------------------------------------------------
+
+
+def test_what_only_reports_is_judged_and_neither_fails_nor_holds() -> None:
+    said = says(AlarmState.ALARM, START + 60)
+    (finding,) = judge(evidence_of({**ALARM, "gates": False}, {}, closed=10, said=said))
+    assert (finding.verdict, finding.gates) == (FAIL, False)
+    assert not finding.fails
+    assert not finding.holds_up
+    assert gate([finding]) is INCONCLUSIVE  # nothing gates at all: that never passes unseen

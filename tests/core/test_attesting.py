@@ -1,0 +1,120 @@
+"""A person attests: when, to what, what is kept of it, and what becomes of the rollout."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.core.asked import FITS, Ask, Verb, asked
+from controller.core.decide import decide
+from controller.core.effects import Decision, Severity
+from controller.core.measured import Signature
+from controller.core.observation import Observation
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import UsageError
+from tests.ladder import AT_10, HEALTHY, ON_HOLD, POLICY
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+
+STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
+SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
+AT_NOON = replace(AT_10, policy=SIGNED)
+ASK = Ask(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
+
+
+def said(rollout: Rollout, ask: Ask = ASK, minute: int = 5) -> Decision:
+    return asked(rollout, ask, Observation(reads(10)), NOON + minute * MINUTE)
+
+
+def tick(rollout: Rollout, minute: int) -> Decision:
+    return decide(rollout, Observation(reads(10), HEALTHY), NOON + minute * MINUTE)
+
+
+def test_a_signature_is_kept_with_who_and_when() -> None:
+    decision = said(AT_NOON)
+    at = int((NOON + 5 * MINUTE).timestamp())
+    assert decision.rollout.signed == {"SC-005": Signature("ada", at, "no tickets today")}
+    entry = decision.record
+    assert entry is not None
+    assert (entry.kind, entry.reason) == ("attested", Reason.ATTESTED)
+    assert entry.sentence == "SC-005 is attested by ada: no tickets today"
+    assert entry.because == {
+        "verb": "attest", "reason": "no tickets today", "way": "", "criterion": "SC-005",
+        "refuse": False, "by": "ada",
+    }  # fmt: skip
+    assert [one.severity for one in decision.notices] == [Severity.INFO]
+    assert decision.rollout.sentence == AT_NOON.sentence  # the rollout stands where it stood
+    assert decision.move is None
+
+
+def test_unsigned_it_holds_and_signed_it_passes() -> None:
+    held = tick(AT_NOON, 15).rollout
+    assert (held.reason, held.blocked) == (Reason.HOLDING, "inconclusive: SC-005")
+    assert "rolloutctl attest checkout#1 SC-005 --note TEXT" in held.sentence
+    on = tick(said(AT_NOON).rollout, 15).rollout
+    assert (on.reason, on.weight, on.label) == (Reason.GATE_PASSED, 50, "not refuted")
+
+
+def test_a_refusal_rolls_back_with_the_next_tick() -> None:
+    no = said(AT_NOON, replace(ASK, refuse=True))
+    assert no.record is not None
+    assert (no.record.kind, no.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
+    assert [one.severity for one in no.notices] == [Severity.WARNING]
+    assert no.record.sentence.endswith("; the next tick that judges rolls back")
+    back = tick(no.rollout, 6).rollout
+    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
+    assert back.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
+
+
+def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    no = said(replace(AT_NOON, policy=policy), replace(ASK, refuse=True))
+    assert no.record is not None
+    assert no.record.sentence == "SC-005 is refused by ada: no tickets today"
+    on = tick(no.rollout, 15).rollout
+    assert (on.reason, on.label) == (Reason.GATE_PASSED, "not refuted")
+
+
+def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
+    steps = [
+        {**step, "criteria": ["works"] if step["weight"] < 100 else None}
+        for step in LADDER["steps"]
+    ]
+    late = replace(AT_NOON, policy=a_policy(criteria=SIGNED.model_dump(mode="json",
+        exclude_none=True)["criteria"], steps=steps))  # fmt: skip
+    assert tick(late, 15).rollout.weight == 50
+    assert tick(said(late, replace(ASK, refuse=True)).rollout, 6).rollout.weight == 0
+
+
+def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> None:
+    once = said(AT_NOON).rollout
+    again = said(once, replace(ASK, by="bob"), minute=6)
+    assert again.record is None
+    assert again.rollout.signed == once.signed
+    other = said(once, replace(ASK, refuse=True, by="bob"), minute=6)
+    assert other.rollout.signed["SC-005"].refused
+    assert other.rollout.signed["SC-005"].by == "bob"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "facts", "why"),
+    [
+        pytest.param(AT_NOON, {"criterion": "SC-05"},
+                     "nobody attests 'SC-05' there; its attestations: SC-005", id="unknown"),
+        pytest.param(AT_NOON, {"criterion": "works"},
+                     "nobody attests 'works' there; its attestations: SC-005", id="measured"),
+        pytest.param(replace(AT_10, policy=POLICY), {},
+                     "nobody attests 'SC-005' there; its attestations: none", id="none at all"),
+        pytest.param(AT_NOON, {"reason": ""},
+                     "say what was seen (--note): it is written into the history", id="no note"),
+    ],
+)  # fmt: skip
+def test_what_nobody_attests_is_refused(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match="changed nothing") as caught:
+        said(rollout, replace(ASK, **facts))
+    assert str(caught.value) == f"attest changed nothing of checkout#1: {why}"
+
+
+def test_a_pause_keeps_nobody_from_signing() -> None:
+    paused = replace(ON_HOLD, policy=SIGNED)
+    assert said(paused).rollout.phase is Phase.PAUSED
+    assert FITS[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}
