@@ -173,7 +173,7 @@ def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
 def test_callers_of_an_alias_are_silence_and_never_health() -> None:
     rollout = played("gateway-metrics-only", "alias-reset").rollout
     assert {one.label for one in rollout.findings} == {Label.NO_DATA}
-    assert "no data (SC-003, SC-004," in rollout.sentence
+    assert "no data (SC-002, SC-003, SC-004," in rollout.sentence
 
 
 def test_a_control_tells_callers_of_an_alias_from_a_pause_of_everybody() -> None:

@@ -111,7 +111,7 @@ def test_what_may_be_left_out_need_not_be_null() -> None:
         pytest.param("criteria.SC-004.kind", "success", id="an unknown kind"),
         pytest.param("criteria.SC-003.baseline", {"frozen": "direct"}, id="no window"),
         pytest.param("criteria.SC-003.baseline", 300, id="a baseline that is a number"),
-        pytest.param("criteria.auth-failures.min", 1, id="two bounds"),
+        pytest.param("criteria.SC-002.min", 1, id="two bounds"),
         pytest.param("steps.1.approval", "yes", id="another word for required"),
         pytest.param("freeze", {"weekly": [WEEKEND]}, id="a freeze without a zone"),
         pytest.param("freeze", {"zone": "Europe/Berlin", "weekly": []}, id="no window in a list"),

@@ -6,7 +6,7 @@ from controller.core.policy import Policy
 
 OBJECTIVE: Final = "SC-004"
 BESIDE, STORED = "SC-003", "SC-003-frozen"
-REJECTED: Final = "auth-failures"
+REJECTED: Final = "SC-002"
 ABSOLUTE: Final = ("p95-latency", "p95-integration")
 # What the absolute criteria allow, in milliseconds.
 LIMIT_MS: Final = 500.0

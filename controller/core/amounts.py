@@ -67,7 +67,7 @@ def bound_text(finding: Finding, policy: Policy) -> str:
     """Return the bound and on which side of it the criterion holds, like `≥ 99.9%`."""
     criterion, bound = policy.criteria[finding.criterion], finding.bound
     if isinstance(criterion, LatencyIncrease | Threshold) and _of_slow(criterion, policy):
-        return f"≤ {percent(bound, bound, 1)} slow"
+        return f"≤ {format_percent(bound, 2)} slow"
     return _target(criterion, bound, policy)
 
 

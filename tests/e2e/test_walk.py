@@ -129,7 +129,7 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert timedelta(minutes=65) <= due <= timedelta(minutes=72)  # warm-up, bake, window, settling
     findings = {one["criterion"]: one for one in status["findings"]}
     assert list(findings) == [
-        "SC-003", "SC-004", "auth-failures", "p95-latency", "p95-integration", "traffic",
+        "SC-001", "SC-002", "SC-003", "SC-004", "p95-latency", "p95-integration", "traffic",
     ]  # fmt: skip
     latency = findings["SC-003"]
     assert (latency["verdict"], latency["label"]) == ("inconclusive", "not judged yet")
