@@ -43,6 +43,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
                 "max_hold": format_duration(policy.max_hold_of(index)),
                 "needs_approval": policy.needs_approval(index),
                 "criteria": list(policy.gate(index)),
+                "reports": [name for name, one in policy.gate(index).items() if not one.gating],
             }
             for index, step in enumerate(policy.steps)
         ],
@@ -73,7 +74,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         lines.append(
             f"  {step.weight:>3} %  {approval}"
             f"{format_duration(policy.warmup_of(index))} warm-up, then "
-            f"{format_duration(step.bake)} of bake; gate: {', '.join(policy.gate(index))}"
+            f"{format_duration(step.bake)} of bake; {_gate(policy, index)}"
         )
     lines.append("")
     lines.extend(
@@ -81,6 +82,14 @@ def plan_text(policy: Policy, now: datetime) -> str:
         for name, criterion in policy.criteria.items()
     )
     return "\n".join(lines)
+
+
+def _gate(policy: Policy, step: int) -> str:
+    """Return which criteria gate a step, and which only report in it."""
+    gate = policy.gate(step)
+    reports = [name for name, one in gate.items() if not one.gating]
+    text = f"gate: {', '.join(name for name in gate if name not in reports)}"
+    return f"{text}; reports: {', '.join(reports)}" if reports else text
 
 
 def shortest(policy: Policy) -> timedelta:

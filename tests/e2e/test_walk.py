@@ -28,7 +28,7 @@ def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> N
     assert desk.account.others() == OTHERS
     ended = desk.status()
     assert (ended["phase"], ended["weight"], ended["label"]) == ("succeeded", 100, "not refuted")
-    assert {one["verdict"] for one in ended["findings"]} == {"pass"}
+    assert {one["verdict"] for one in ended["findings"] if one.get("gates", True)} == {"pass"}
     assert desk.run("status", "execution-api", "--exit-code").status == 0
 
     transitions = desk.history()
