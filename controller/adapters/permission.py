@@ -15,9 +15,7 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    PEOPLE = (
-        "people"  # rollback, set-weight, pause, resume, promote, approve, attest, what LOOK may
-    )
+    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest; and LOOK
     INVESTIGATE = "investigate"  # metrics, logs, verify
     LOOK = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
