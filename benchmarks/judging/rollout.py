@@ -56,7 +56,7 @@ def bake(rng: Random, release: Release) -> Outcome:
 
 def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool) -> Outcome:
     """Play gate by gate: each step until all `criteria` pass, up to three times its bake."""
-    rollout = _Rollout(World(rng, release))
+    rollout = _Rollout(World(rng, release), counting=True)
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
         planned = _minutes(step.bake.total_seconds())
@@ -71,10 +71,10 @@ def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool)
 
 
 class _Rollout:
-    """One rollout: evidence of the whole, tallies of the step."""
+    """One rollout: evidence of the whole; tallies of the step, for who asks whether it passes."""
 
-    def __init__(self, world: World) -> None:
-        self._world, self._fold = world, Fold()
+    def __init__(self, world: World, *, counting: bool = False) -> None:
+        self._world, self._fold, self._counting = world, Fold(), counting
         self._minute = self._failed = 0
 
     def enter(self, step: int) -> None:
@@ -90,10 +90,11 @@ class _Rollout:
         self._failed += seen.failed
         windows, now = windows_of(seen), self._minute * MINUTE_S
         self._fold = after(self._fold, self._players, windows, self._stretch, now)
-        for name in self._players:
-            self._tallies[name] = tallied(
-                self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
-            )
+        if self._counting:
+            for name in self._players:
+                self._tallies[name] = tallied(
+                    self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
+                )
         self._minute += 1
         return self._fold.rejects(POLICY.budget)
 
