@@ -191,6 +191,7 @@ _UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AW
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
     "AccessDeniedException": _GRANT,
+    "AuthorizationError": _GRANT,  # as SNS says it
     "ConnectTimeoutError": _UNREACHABLE,
     "EndpointConnectionError": _UNREACHABLE,
     "ExpiredToken": _LOG_IN,

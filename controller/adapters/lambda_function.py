@@ -22,7 +22,7 @@ from controller.core.observation import Reading, Update
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
 
 IAM: Final = (
-    Permission("lambda:GetFunctionConfiguration", FUNCTION, MOVING),
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, MEASURING),
     Permission("lambda:UpdateFunctionConfiguration", FUNCTION, MOVING),
     Permission("kms:Decrypt", KEY, MEASURING, via="lambda"),
     Permission("kms:Encrypt", KEY, MOVING, via="lambda"),

@@ -13,7 +13,7 @@ from controller.adapters.permission import FUNCTION, Job, Permission
 from controller.ports import Obstacle
 
 IAM: Final = tuple(
-    Permission(action, FUNCTION, {Job.START, Job.INVESTIGATE})
+    Permission(action, FUNCTION, {Job.START, Job.INVESTIGATE, Job.DOCTOR})
     for action in (
         "lambda:GetFunctionConfiguration",
         "lambda:ListAliases",

@@ -21,13 +21,15 @@ class Job(StrEnum):
     STORE_INIT = "store-init"  # store init
     COPY_FROM = "copy-from"  # store copy, in the table that rollouts leave
     COPY_TO = "copy-to"  # store copy, in the table that takes them in
+    MONITORING = "monitoring"  # monitoring plan, deploy, remove
+    DOCTOR = "doctor"  # doctor, which only reads
 
 
 # Whoever moves traffic, or may have to.
 MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
 
 # Whoever measures.
-MEASURING: Final = MOVING | {Job.INVESTIGATE}
+MEASURING: Final = MOVING | {Job.INVESTIGATE, Job.DOCTOR}
 
 ALARMS: Final = "{alarms}"  # every alarm, where a policy names one
 ANY: Final = "*"  # the action has no finer resource
@@ -37,6 +39,10 @@ KEY: Final = "{key}"  # of the customer, on the function's environment
 LOGS: Final = "{logs}"  # the log groups in which a policy counts events
 FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
+# What watches a policy: its alarms, its dashboard, and the topic that the alarms tell.
+OWN_ALARMS: Final = "{own_alarms}"
+DASHBOARD: Final = "{dashboard}"
+ALARM_TOPIC: Final = "{alarm_topic}"
 
 
 @dataclass(frozen=True, slots=True)

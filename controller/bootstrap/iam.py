@@ -13,6 +13,7 @@ from controller.adapters.caller import caller
 from controller.adapters.lambda_function import identity
 from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY, Job, Permission
+from controller.core.monitoring import name_of
 from controller.core.policy import Alarm, LogEvents, Policy
 from controller.errors import UsageError
 from controller.settings import DynamoDbPlace, Place
@@ -46,14 +47,21 @@ class Where:
         """Return the ARN of a `resource` there."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
+    def global_arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a `resource` that is the same in every region."""
+        return f"arn:{self.partition}:{service}::{self.account}:{resource}"
 
-def here() -> Where:
-    """Return where the credentials of this process act. Raises UsageError when AWS is silent."""
+
+def here(instead: str = "give --account, not --live") -> Where:
+    """Return where the credentials of this process act.
+
+    instead: what to do when AWS is silent, which is a UsageError.
+    """
     clients = Clients()
     region = clients.get("sts").meta.region_name
     who = caller(clients)
     if not who:
-        raise UsageError("AWS does not say whose credentials these are: give --account, not --live")
+        raise UsageError(f"AWS does not say whose credentials these are: {instead}")
     return Where.of(who.split(":")[4], region)
 
 
@@ -126,6 +134,7 @@ def _named(
         one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
         for one in functions
     )
+    watched = sorted({name_of(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbPlace) else None
     return {
         "alarms": [ANY] if alarms else [],
@@ -134,6 +143,9 @@ def _named(
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
+        "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in watched],
+        "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
+        "alarm_topic": [where.arn("sns", name) for name in watched],
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"\d{12}")
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FOR_FUNCTIONS = frozenset({Job.TICK, Job.START, Job.PEOPLE, Job.INVESTIGATE})
+_FOR_FUNCTIONS = frozenset(Job) - {Job.LOOK, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO}
 
 
 @click.command()
@@ -60,7 +60,8 @@ def iam(
     scheduled task. start also starts, retries and runs. people roll back, set weights, pause,
     resume, promote, approve, attest and look. investigate is metrics, logs and verify. look is
     status, history and replay. store-init makes the table; copy-from and copy-to are the two tables
-    of `store copy`.
+    of `store copy`. monitoring makes and removes dashboards, alarms and their topic. doctor only
+    reads what it checks.
     """
     from controller.bootstrap.iam import document
     from controller.loader import load

@@ -79,6 +79,7 @@ def test_the_table_of_the_environment_is_allowed_too(
         ("store-init", {"dynamodb"}),
         ("copy-from", {"dynamodb"}),
         ("copy-to", {"dynamodb"}),
+        ("monitoring", {"cloudwatch", "dynamodb", "sns"}),
     ],
 )
 def test_a_role_reaches_the_services_that_its_job_is_about(
@@ -149,6 +150,17 @@ def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
         found = {one["Sid"]: one for one in run.data["Statement"]}["Alarms"]
         assert (found["Action"], found["Resource"]) == (["cloudwatch:DescribeAlarms"], ["*"])
     assert "Alarms" not in statements(desk, *HERE)
+
+
+def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_beside_it(desk: Desk) -> None:
+    found = statements(desk, *HERE, "--for", "monitoring")
+    assert {sid: one["Resource"] for sid, one in found.items()} == {
+        "Cloudwatch": ["*"],  # a list of alarms has no finer resource
+        "OwnAlarms": [f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rolloutctl-orders-*"],
+        "Dashboard": [f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/rolloutctl-orders"],
+        "AlarmTopic": [f"arn:aws:sns:eu-central-1:{ACCOUNT}:rolloutctl-orders"],
+    }
+    assert found["Cloudwatch"]["Action"] == ["cloudwatch:DescribeAlarms"]
 
 
 # --- a customer's key ---------------------------------------------------------------------------

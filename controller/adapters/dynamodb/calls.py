@@ -39,12 +39,12 @@ PAUSE_S: Final = 0.5  # the longest between two of them
 _ACTIVE: Final = f"{TABLE}/index/active"
 _BY_TARGET: Final = f"{TABLE}/index/by_target"
 _MOST: Final = MOVING | {Job.COPY_FROM, Job.COPY_TO}
-_LOOKING: Final = frozenset({Job.LOOK, Job.INVESTIGATE})
+_LOOKING: Final = frozenset({Job.LOOK, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
 
 IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, _MOST | _LOOKING),
     Permission("dynamodb:Query", TABLE, _MOST | _LOOKING),
-    Permission("dynamodb:Query", _ACTIVE, {Job.TICK, Job.PEOPLE, Job.LOOK}),
+    Permission("dynamodb:Query", _ACTIVE, {Job.TICK, Job.PEOPLE, Job.LOOK, Job.DOCTOR}),
     Permission("dynamodb:Query", _BY_TARGET, {Job.START}),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK, Job.COPY_FROM}),
     Permission("dynamodb:PutItem", TABLE, _MOST),

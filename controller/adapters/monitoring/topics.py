@@ -1,0 +1,99 @@
+"""The topic that alarms tell, and who hears it.
+
+IAM: on the topic of a policy sns:ListTagsForResource, sns:ListSubscriptionsByTopic,
+sns:CreateTopic, sns:Subscribe, sns:DeleteTopic and, because it is made with a tag,
+sns:TagResource.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from controller.adapters.aws import AWS_ERRORS
+from controller.adapters.monitoring.refusals import failed, is_absent
+from controller.adapters.monitoring.spelling import tags
+from controller.adapters.monitoring.tagged import marked
+from controller.adapters.permission import ALARM_TOPIC, Job, Permission
+from controller.core.monitoring import CONFIRMED, PENDING, Found, Kind, Monitoring
+from controller.errors import MonitoringError
+
+_BOTH: Final = {Job.MONITORING, Job.DOCTOR}
+IAM: Final = (
+    Permission("sns:ListTagsForResource", ALARM_TOPIC, _BOTH),
+    Permission("sns:ListSubscriptionsByTopic", ALARM_TOPIC, _BOTH),
+    Permission("sns:CreateTopic", ALARM_TOPIC, {Job.MONITORING}),
+    Permission("sns:TagResource", ALARM_TOPIC, {Job.MONITORING}),
+    Permission("sns:Subscribe", ALARM_TOPIC, {Job.MONITORING}),
+    Permission("sns:DeleteTopic", ALARM_TOPIC, {Job.MONITORING}),
+)
+
+PAGES: Final = 20  # of a hundred subscriptions each
+
+
+class Topics:
+    """The topic `arn`, which may not be there."""
+
+    def __init__(self, client: Any, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def look(self, monitoring: Monitoring) -> Iterator[Found]:
+        """Yield the topic if it is there, and its subscriptions. Raises MonitoringError."""
+        try:
+            answer = self._client.list_tags_for_resource(ResourceArn=self._arn)
+        except AWS_ERRORS as error:
+            if is_absent(error):
+                return
+            raise self._failed("could not be read", "ListTagsForResource", error) from error
+        whose = marked(answer.get("Tags", ()))
+        yield Found(Kind.TOPIC, monitoring.name, whose.policy, whose.stack)
+        yield from map(_subscription, self._subscriptions())
+
+    def create(self, monitoring: Monitoring) -> None:
+        """Make the topic. Raises MonitoringError."""
+        try:
+            self._client.create_topic(Name=monitoring.name, Tags=tags(monitoring.policy))
+        except AWS_ERRORS as error:
+            raise self._failed("was not made", "CreateTopic", error) from error
+
+    def subscribe(self, email: str) -> None:
+        """Have SNS ask `email` whether it wants to hear of the alarms. Raises MonitoringError."""
+        try:
+            self._client.subscribe(TopicArn=self._arn, Protocol="email", Endpoint=email)
+        except AWS_ERRORS as error:
+            raise self._failed(f"has no subscription of {email}", "Subscribe", error) from error
+
+    def delete(self) -> None:
+        """Delete the topic with its subscriptions. Raises MonitoringError."""
+        try:
+            self._client.delete_topic(TopicArn=self._arn)
+        except AWS_ERRORS as error:
+            if not is_absent(error):
+                raise self._failed("was not deleted", "DeleteTopic", error) from error
+
+    def _subscriptions(self) -> Iterator[Mapping[str, str]]:
+        request = {"TopicArn": self._arn}
+        for _ in range(PAGES):
+            try:
+                page = self._client.list_subscriptions_by_topic(**request)
+            except AWS_ERRORS as error:
+                what, action = (
+                    "has subscriptions that could not be read",
+                    "ListSubscriptionsByTopic",
+                )
+                raise self._failed(what, action, error) from error
+            yield from page.get("Subscriptions", ())
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]
+
+    def _failed(self, what: str, operation: str, error: Exception) -> MonitoringError:
+        name = self._arn.rpartition(":")[2]
+        return failed(f"topic {name} {what}", operation, error, "sns")
+
+
+def _subscription(found: Mapping[str, str]) -> Found:
+    """Return a subscription; an endpoint that is no address of a person may be a secret."""
+    protocol, arn = found.get("Protocol", ""), found.get("SubscriptionArn", "")
+    name = found.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
+    state = CONFIRMED if arn.startswith("arn:") else PENDING
+    return Found(Kind.SUBSCRIPTION, name, state=state)

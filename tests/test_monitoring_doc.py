@@ -1,0 +1,59 @@
+"""docs/monitoring.md is executed: what it shows is what the command prints on an empty account."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from controller.cli import main
+from controller.core.monitoring import TAG, wanted
+from controller.loader import load
+from tests.emulator import REGION
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+SHIPPED = load(ROOT / "policies" / "execution-api.yaml")
+
+_CONSOLE = re.compile(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root of the repository, before a region of an account in which nothing is."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"), [pytest.param(*one, id=one[0]) for one in _CONSOLE.findall(TEXT)]
+)
+def test_what_is_shown_is_what_is_printed(
+    on_an_empty_account: None, capsys: pytest.CaptureFixture[str], command: str, shown: str
+) -> None:
+    with mock_aws():
+        assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_a_template_is_printed_as_the_text_says(
+    on_an_empty_account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = _SHELL.findall(TEXT)
+    command, _, file = line.strip().partition(" > ")
+    assert main(shlex.split(command)[1:]) == 0
+    assert "AWS::CloudWatch::Dashboard" in capsys.readouterr().out
+    assert file == "monitoring.yaml"
+
+
+def test_names_and_tags_are_told_as_they_are() -> None:
+    found = wanted(SHIPPED)
+    assert f"`{TAG} = POLICY`" in TEXT
+    assert found.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
+    assert {one.name for one in found.alarms} <= {
+        "rolloutctl-POLICY-CRITERION".replace("POLICY", SHIPPED.name).replace("CRITERION", name)
+        for name in SHIPPED.criteria
+    }
