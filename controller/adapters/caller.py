@@ -1,10 +1,38 @@
 """Whose AWS credentials a person works with. IAM: none; STS answers whoever has credentials."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
 from controller import events
 from controller.adapters.aws import AWS_ERRORS, Clients, StrangeAnswerError, told
 from controller.errors import UsageError
 
 log = events.logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and when, as AWS says; at: None where the answer has no date.
+
+    problem: why nobody knows; the rest is empty then.
+    """
+
+    arn: str = ""
+    at: datetime | None = None
+    problem: str = ""
+
+
+def asked(clients: Clients) -> Caller:
+    """Return who calls, by one question to STS. Raises UsageError without region or credentials."""
+    try:
+        answer = clients.get("sts").get_caller_identity()
+        if "Arn" not in answer:
+            raise StrangeAnswerError
+    except AWS_ERRORS as error:
+        return Caller(problem=told("sts:GetCallerIdentity", error))
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return Caller(str(answer["Arn"]), _date(headers.get("date", "")))
 
 
 def caller(clients: Clients) -> str:
@@ -13,12 +41,16 @@ def caller(clients: Clients) -> str:
     A name for the history is worth no error: what keeps it from us is logged.
     """
     try:
-        answer = clients.get("sts").get_caller_identity()
-        if "Arn" not in answer:
-            raise StrangeAnswerError
-        return str(answer["Arn"])
+        found = asked(clients)
     except UsageError:  # no region, no credentials: nobody calls
         return ""
-    except AWS_ERRORS as error:
-        log.warning("caller_unknown", problem=told("sts:GetCallerIdentity", error))
-        return ""
+    if found.problem:
+        log.warning("caller_unknown", problem=found.problem)
+    return found.arn
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(header)
+    except ValueError:
+        return None

@@ -40,6 +40,7 @@ _VERBS: Final = {
     "logs": "controller.cli.logs:logs",
     "verify": "controller.cli.verify:verify",
     "store": "controller.cli.store:store",
+    "doctor": "controller.cli.doctor:doctor",
     "monitoring": "controller.cli.monitoring:monitoring",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",

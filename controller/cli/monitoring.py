@@ -168,19 +168,16 @@ def _wanted(policy: Path, emails: Sequence[str], store_url: str | None) -> "Moni
     """Return what should watch the policy in the file; without a store, nothing is drawn of one."""
     from controller.core.monitoring import wanted
     from controller.loader import load
+    from controller.monitoring import monitoring_of
 
     known = load(policy)
     try:
         with options.looking(store_url, may_be_missing=True) as (store, _):
-            ids = store.of_name(known.name)
-            newest = store.load(ids[-1]) if ids else None
-            history = store.history(ids[-1]) if ids else ()
+            return monitoring_of(known, store, emails)
     except RolloutError as error:
         problem = f"nothing of a rollout is drawn: {error}"
         click.echo(f"rolloutctl: note: {problem}", err=True)
         return wanted(known, emails)
-    baselines = {} if newest is None else newest.baselines
-    return wanted(known, emails, baselines, history)
 
 
 def _account(wanted: "Monitoring") -> Any:

@@ -22,7 +22,7 @@ from tests.e2e.account import POLICY, Account
 from tests.e2e.desk import Desk, changed
 from tests.e2e.role import Document, Grant, Role
 from tests.e2e.table import ON_A_TABLE, URL
-from tests.e2e.walks import FIXED, OTHER_URL, WALKS, Walk
+from tests.e2e.walks import BESIDE, FIXED, OTHER_URL, WALKS, Walk
 from tests.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
@@ -97,12 +97,12 @@ def walk_as(desk: Desk, role: Role, walk: Walk, granted: list[Grant]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("job", list(WALKS), ids=str)
+@pytest.mark.parametrize("job", [*WALKS, *BESIDE], ids=str)
 @ON_A_TABLE
 def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
     desk: Desk, role: Role, asked: set[Grant], job: Job
 ) -> None:
-    walk = WALKS[job]
+    walk = {**WALKS, **BESIDE}[job]
     walk.prepare(desk)
     granted = list(roles.grants(printed(desk, job, walk.store)))
     (_, other), _ = at_the_other_end(walk, role.account.number)

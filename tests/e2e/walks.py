@@ -138,6 +138,30 @@ def _copy(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "copy", URL, OTHER_URL)), answer.status == 0
 
 
+_TO: Final = ("--email", "oncall@example.com")
+
+
+def _watched(desk: Desk) -> None:
+    """Monitoring as somebody else has left it: one alarm is old, and one has another bound."""
+    _started(desk)
+    policy = desk.another_policy(**FIXED, **{"max: 10,": "max: 9,", "p95-latency": "older"})
+    assert desk.run("monitoring", "deploy", policy, *_TO).status == 0
+
+
+def _watch(desk: Desk) -> Taken:
+    """Monitoring that is changed, removed, and made from nothing."""
+    policy = desk.another_policy(**FIXED)
+    deploy, plan, remove = (("monitoring", verb, policy) for verb in ("deploy", "plan", "remove"))
+    for words in (deploy, plan, (*remove, "--yes"), (*deploy, *_TO)):
+        answer = desk.run(*words)
+        yield answer, answer.status == 0 and not answer.err
+
+
+def _doctor(desk: Desk) -> Taken:
+    answer = desk.run("doctor", desk.another_policy(**FIXED), "--json")
+    yield answer, answer.status in (0, 7) and "not authorized" not in answer.out
+
+
 WALKS: Final[Mapping[Job, Walk]] = {
     Job.TICK: Walk(_started, _tick),
     Job.START: Walk(lambda desk: _ended(desk, URL), _start),
@@ -147,4 +171,10 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
+}
+# Walked with everything that is granted; what each of these says without an action, the tests of
+# the adapters show.
+BESIDE: Final[Mapping[Job, Walk]] = {
+    Job.MONITORING: Walk(_watched, _watch),
+    Job.DOCTOR: Walk(_watched, _doctor),
 }

@@ -10,6 +10,7 @@ It carries its tag in its text too: not every CloudWatch knows tags of dashboard
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS
@@ -17,7 +18,7 @@ from controller.adapters.monitoring.refusals import failed, is_absent
 from controller.adapters.monitoring.spelling import body, tags
 from controller.adapters.monitoring.tagged import read_tags
 from controller.adapters.permission import DASHBOARD, Job, Permission
-from controller.core.monitoring import Found, Kind, Monitoring, mark_of
+from controller.core.monitoring import STEPS, Dashboard, Found, Kind, Monitoring, mark_of
 
 _BOTH: Final = {Job.MONITORING, Job.DOCTOR}
 IAM: Final = (
@@ -55,7 +56,7 @@ class Dashboards:
         self._new = False
         marked = read_tags(self._client, there["DashboardArn"], f"dashboard {name}")
         drawn = _parsed(there["DashboardBody"])
-        differs = () if drawn == body(monitoring.dashboard, self._region) else ("its graphs",)
+        differs = _differing(monitoring.dashboard, drawn, self._region)
         owner = marked.policy or _owner(drawn)
         yield Found(Kind.DASHBOARD, name, owner, marked.stack, differs)
 
@@ -83,6 +84,21 @@ class Dashboards:
                 raise failed(
                     f"dashboard {name} was not deleted", "DeleteDashboards", error
                 ) from error
+
+
+def _differing(dashboard: Dashboard, drawn: Any, region: str) -> tuple[str, ...]:
+    """Return what is not drawn as it should be; only the steps, where the rollout has gone on."""
+    if drawn == body(dashboard, region):
+        return ()
+    bare = body(replace(dashboard, moments=()), region)
+    return (STEPS,) if _without_steps(drawn) == bare else ("its graphs",)
+
+
+def _without_steps(drawn: Any) -> Any:
+    """Return a page without what was drawn of a rollout."""
+    if isinstance(drawn, Mapping):
+        return {name: _without_steps(one) for name, one in drawn.items() if name != "vertical"}
+    return [_without_steps(one) for one in drawn] if isinstance(drawn, list) else drawn
 
 
 def _parsed(text: str) -> Any:

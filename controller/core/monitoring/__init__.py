@@ -4,6 +4,7 @@ from controller.core.monitoring.changes import Action, Change, changes, refused,
 from controller.core.monitoring.parts import (
     CONFIRMED,
     PENDING,
+    STEPS,
     TAG,
     Alarm,
     Bound,
@@ -22,6 +23,7 @@ from controller.core.monitoring.wanted import wanted
 __all__ = [
     "CONFIRMED",
     "PENDING",
+    "STEPS",
     "TAG",
     "Action",
     "Alarm",

@@ -14,6 +14,9 @@ TAG: Final = "rolloutctl:policy"
 PENDING: Final = "waits for its confirmation"
 CONFIRMED: Final = "confirmed"
 
+# What may differ of a dashboard because the rollout has gone on since it was made.
+STEPS: Final = "its steps"
+
 Missing: TypeAlias = Literal["missing", "notBreaching"]
 
 

@@ -1,0 +1,120 @@
+"""What `doctor` looks with: the real account, and whatever store there is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from controller.adapters.aws import Clients
+from controller.adapters.caller import Caller, asked
+from controller.adapters.clock import SystemClock
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.metric_list import MetricList
+from controller.adapters.monitoring import MonitoringAccount
+from controller.adapters.simulated_policy import NotSimulatedError, decisions
+from controller.bootstrap.iam import Job, Where, document
+from controller.bootstrap.places import opened
+from controller.core.checks import Check, ok, warn
+from controller.core.doctor.permissions import (
+    permissions_check,
+    principal_of,
+    root_check,
+    unknown_check,
+)
+from controller.core.doctor.place import clock_check
+from controller.core.monitoring import name_of
+from controller.core.policy import Policy
+from controller.doctor import Doctor
+from controller.errors import StoreError
+from controller.ports import Clock, Store
+from controller.settings import Settings
+
+__all__ = ["examination"]
+
+_WRITES = ("lambda:UpdateFunctionConfiguration", "writes to the store")
+
+
+@contextmanager
+def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Doctor]:
+    """Yield what looks at everything that `policy` needs.
+
+    role: whose permissions are asked for; empty: those of the caller.
+    Raises UsageError when there is no region, or no credentials.
+    """
+    clients, clock = Clients(), SystemClock()
+    with _store(settings, clients) as store:
+        account = _Account(clients, clock, settings, policy, role)
+        yield Doctor(
+            policy=policy,
+            clock=clock,
+            store=store,
+            target=LambdaEnvTarget(clients.get("lambda"), policy.target, clock),
+            metrics=CloudWatchMetrics(clients.get("cloudwatch")),
+            catalogue=MetricList(clients.get("cloudwatch")),
+            watched=account.watched,
+            who=account.who,
+            permissions=account.permissions,
+        )
+
+
+@contextmanager
+def _store(settings: Settings, clients: Clients) -> Iterator[Store | StoreError]:
+    """Yield the store, or why it cannot be opened: that is one finding among others."""
+    opening = opened(settings.store, clients, must_exist=True, writes=False)
+    try:
+        store = opening.__enter__()
+    except StoreError as error:
+        yield error
+        return
+    try:
+        yield store
+    finally:
+        opening.__exit__(None, None, None)
+
+
+class _Account:
+    """Who asks, when AWS thinks it is, and what IAM says of a role."""
+
+    def __init__(
+        self, clients: Clients, clock: Clock, settings: Settings, policy: Policy, role: str
+    ) -> None:
+        self._clients, self._clock = clients, clock
+        self._settings, self._policy, self._role = settings, policy, role
+        self._caller = Caller(problem="not asked")
+
+    def who(self) -> Iterator[Check]:
+        """Yield who calls, and whether the clocks agree."""
+        self._caller = asked(self._clients)
+        now = self._clock.now()
+        if self._caller.problem:
+            yield warn("caller", f"AWS does not say who calls: {self._caller.problem}")
+            return
+        yield ok("caller", f"{self._caller.arn} in {self._where.region}")
+        yield clock_check(now, self._caller.at)
+
+    def watched(self) -> MonitoringAccount:
+        """Return what watches the policy."""
+        where, get = self._where, self._clients.get
+        topic = where.arn("sns", name_of(self._policy.name))
+        return MonitoringAccount(get("cloudwatch"), get("sns"), where.region, topic)
+
+    def permissions(self) -> Iterator[Check]:
+        """Yield what the role of a tick lacks, as IAM simulates it."""
+        if not (self._role or self._caller.arn):
+            yield unknown_check("nobody knows who calls", _WRITES)
+            return
+        principal = self._role or principal_of(self._caller.arn)
+        if not principal:
+            yield root_check()
+            return
+        asked_for = document([self._policy], self._settings.store, [Job.TICK], self._where)
+        try:
+            client = self._clients.get("iam")
+            yield permissions_check(principal, decisions(client, principal, asked_for["Statement"]))
+        except NotSimulatedError as error:
+            yield unknown_check(str(error), _WRITES)
+
+    @property
+    def _where(self) -> Where:
+        account = self._caller.arn.split(":")[4] if self._caller.arn else ""
+        region = self._clients.get("cloudwatch").meta.region_name
+        return Where.of(account, region)

@@ -1,0 +1,49 @@
+"""The verb that looks at everything a rollout needs, before it needs it."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from controller import events, settings
+from controller.cli import options
+from controller.errors import Exit, UsageError
+
+_ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
+
+
+@click.command()
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.option(
+    "--role",
+    metavar="ARN",
+    default="",
+    help="Whose permissions to check: the role of the scheduled task. Default: the caller's.",
+)
+@options.store
+@options.as_json
+def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int:
+    """Check everything that POLICY needs; write nothing.
+
+    That its metrics have data under these very dimensions, that the function can be read and
+    reached, that something ticks, that clocks agree, that alarms are there and heard, and what the
+    role may do. A line each: ok, warn or FAIL, and what to do. Ends with 7 when one fails.
+    """
+    from controller.bootstrap.doctor import examination
+    from controller.core.checks import failed
+    from controller.loader import load
+    from controller.render.checks import check_lines, checks_data
+
+    if role and _ROLE.fullmatch(role) is None:
+        raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
+    events.configure()
+    known = load(policy)
+    with examination(settings.read(os.environ, store_url), known, role) as looked:
+        found = list(looked.checks())
+    if as_json:
+        options.print_json("doctor", {"policy": known.name, **checks_data(found)})
+    else:
+        click.echo("\n".join(check_lines(found)))
+    return Exit.CHECK_SAID_NO if failed(found) else Exit.DONE

@@ -1,0 +1,137 @@
+"""What `doctor` looks at: what cannot be looked at degrades its own line, and no other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.core.checks import Check, fail, ok, warn
+from controller.core.doctor import metrics, place, target, watching
+from controller.core.monitoring import Found, Monitoring, wanted
+from controller.core.observation import Series
+from controller.core.policy import Metric, Policy
+from controller.errors import (
+    MetricsError,
+    MonitoringError,
+    NoStoreError,
+    StoreError,
+    TargetError,
+)
+from controller.monitoring import monitoring_of
+from controller.ports import Clock, MetricSource, OpenTarget, Store
+
+
+class Doubtful(Protocol):
+    """Why a variable of the policy may be the wrong one."""
+
+    @property
+    def text(self) -> str: ...
+
+
+class NamedTarget(OpenTarget, Protocol):
+    """A target that also knows whether its variables are those of the function."""
+
+    def doubts(self) -> Sequence[Doubtful]:
+        """Return why they may not be. Raises TargetError."""
+        ...
+
+
+class MetricCatalogue(Protocol):
+    """Which metrics there are."""
+
+    def like(self, metric: Metric) -> metrics.Listed:
+        """Return what there is of this name, or in its namespace."""
+        ...
+
+
+class Watched(Protocol):
+    """What watches a policy on the account."""
+
+    def look(self, monitoring: Monitoring) -> Sequence[Found]:
+        """Return what is there. Raises MonitoringError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """What is looked at, and with what.
+
+    store: or why it cannot be opened. who, permissions: checks that the account alone can make.
+    """
+
+    policy: Policy
+    clock: Clock
+    store: Store | StoreError
+    target: NamedTarget
+    metrics: MetricSource
+    catalogue: MetricCatalogue
+    watched: Callable[[], Watched]
+    who: Callable[[], Iterator[Check]]
+    permissions: Callable[[], Iterator[Check]]
+
+    def checks(self) -> Iterator[Check]:
+        """Yield every check, in the order in which one would mend things."""
+        yield from self.who()
+        yield from self._store()
+        yield from self._target()
+        yield from self._metrics()
+        yield from self._watching()
+        yield from self.permissions()
+
+    def _store(self) -> Iterator[Check]:
+        try:
+            if isinstance(self.store, StoreError):
+                raise self.store
+            now = self.clock.now()
+            ids = self.store.active(now)
+            found = [self.store.load(one) for one in ids]
+        except NoStoreError as error:
+            yield warn("store", str(error))
+            return
+        except StoreError as error:
+            yield fail("store", str(error), "without it nothing is judged and nothing goes up")
+            return
+        active = [one for one in found if not one.closed]
+        names = ", ".join(one.id for one in active) or "none"
+        yield ok("store", f"can be read; active rollouts: {names}")
+        yield place.schedule_check(active, now)
+
+    def _target(self) -> Iterator[Check]:
+        try:
+            yield target.reading_check(self.target.read())
+            yield from target.names_checks(one.text for one in self.target.doubts())
+        except TargetError as error:
+            yield fail("target", str(error), "nothing can be moved before it can be read")
+            return
+        found = [(one.fatal, one.text) for one in self.target.obstacles()]
+        yield from target.reach_checks(found)
+
+    def _metrics(self) -> Iterator[Check]:
+        now = self.clock.now()
+        asked = {name: metrics.queries_of(one) for name, one in self.policy.metrics.items()}
+        queries = [query for pair in asked.values() for query in pair]
+        try:
+            series = self.metrics.read(queries, metrics.span_until(now))
+        except MetricsError as error:
+            yield fail("metrics", str(error), "nothing can be judged without them")
+            return
+        for name, metric in self.policy.metrics.items():
+            samples, values = (series.get(one, Series()) for one in asked[name])
+            found = metrics.data_check(name, metric, samples, values, now)
+            yield found or metrics.silent_check(name, self.policy, self.catalogue.like(metric))
+
+    def _watching(self) -> Iterator[Check]:
+        monitoring = self._monitoring()
+        try:
+            found = self.watched().look(monitoring)
+        except MonitoringError as error:
+            yield warn("alarms", f"not checked: {error}")
+            return
+        yield from watching.watching_checks(monitoring, found)
+
+    def _monitoring(self) -> Monitoring:
+        """Return what should watch the policy, as `monitoring deploy` would make it now."""
+        if not isinstance(self.store, StoreError):
+            with suppress(StoreError):  # its own check tells
+                return monitoring_of(self.policy, self.store)
+        return wanted(self.policy)

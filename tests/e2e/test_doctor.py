@@ -1,0 +1,160 @@
+"""doctor, against an account of the emulator: a healthy set-up, and one thing wrong at a time."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from controller.adapters.aws import Clients
+from controller.errors import Exit
+from tests.e2e.account import BOOLEAN, PERCENTAGE, POLICY
+from tests.e2e.desk import MINUTE, Answer, Desk
+from tests.e2e.role import make_role
+
+pytestmark = pytest.mark.ministack
+
+
+def checks(answer: Answer) -> dict[str, dict[str, str]]:
+    """Return what was said of each thing, by its name."""
+    return {one["what"]: one for one in answer.data["checks"]}
+
+
+def doctor(desk: Desk, policy: Any = POLICY, *options: str) -> Answer:
+    return desk.run("doctor", policy, "--json", *options)
+
+
+@pytest.fixture
+def served(started: Desk) -> Desk:
+    """A rollout at 10 %, and a gateway that had requests before: the clock is not moved."""
+    started.account.call_gateway(started.now - 30 * MINUTE, started.now)
+    return started
+
+
+def test_a_healthy_set_up_fails_nowhere(served: Desk) -> None:
+    assert served.run("monitoring", "deploy", POLICY, "--email", "oncall@example.com").status == 0
+    answer = doctor(served)
+    found = checks(answer)
+    assert [one for one in found.values() if one["level"] == "fail"] == []
+    assert (answer.status, answer.data["failed"]) == (Exit.DONE, False)
+    oks = ("caller", "clock", "store", "schedule", "target", "metric calls", "alarms", "topic")
+    assert {found[one]["level"] for one in oks} == {"ok"}
+    assert "execution-api#1" in found["schedule"]["seen"]
+
+
+def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
+    answer = doctor(desk)
+    found = checks(answer)
+    assert [one for one in found.values() if one["level"] == "fail"] == []
+    assert answer.status == Exit.DONE
+    assert (found["store"]["level"], found["metric calls"]["level"]) == ("warn", "warn")
+    assert found["metric direct_calls"]["level"] == "ok"
+    assert found["alarms"]["remedy"] == "rolloutctl monitoring deploy POLICY"
+
+
+def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> None:
+    wrong = {
+        "Path: canary": "Path: canry",
+        "name: 4XXError": "name: 4xxError",
+        "SlackBedrockStack-": "Other-",
+    }
+    answer = doctor(served, served.another_policy(**wrong))
+    found = checks(answer)
+    assert answer.status == Exit.CHECK_SAID_NO
+    for what, told in {
+        "metric calls": "it has {Path: canary}",
+        "metric client_errors": "it has 4XXError",
+        "target": "(lambda:GetFunctionConfiguration)",
+    }.items():
+        assert (what, found[what]["level"]) == (what, "fail")
+        assert told in f"{found[what]['seen']}; {found[what]['remedy']}"
+
+
+def _stale(desk: Desk) -> None:
+    desk.serve(16 * MINUTE)
+
+
+def _contradicting(desk: Desk) -> None:
+    desk.account.change(**{PERCENTAGE: "10", BOOLEAN: "true"})
+
+
+@pytest.mark.parametrize(
+    ("happens", "what", "told"),
+    [
+        pytest.param(_stale, "schedule", "the newest tick was 16m ago", id="nothing ticks"),
+        pytest.param(_contradicting, "target", "contradict each other", id="two weights at once"),
+    ],
+)
+def test_what_has_gone_wrong_fails(
+    served: Desk, happens: Callable[[Desk], None], what: str, told: str
+) -> None:
+    happens(served)
+    answer = doctor(served)
+    found = checks(answer)[what]
+    assert (answer.status, found["level"], told in found["seen"]) == (7, "fail", True)
+
+
+def test_a_clock_that_is_off_fails(desk: Desk) -> None:
+    desk.move_clock(timedelta(minutes=3))
+    found = checks(doctor(desk))["clock"]
+    assert (found["level"], found["seen"][4:]) == ("fail", "s ahead of that of AWS")
+
+
+def test_the_role_of_the_schedule_is_asked_about_by_name(desk: Desk) -> None:
+    arn = make_role(desk.account.client("iam"), "tick", {"AWS": "*"})
+    answer = doctor(desk, POLICY, "--role", arn)
+    found = checks(answer)["permissions"]
+    assert (answer.status, found["level"]) == (Exit.CHECK_SAID_NO, "fail")
+    assert "may not do cloudwatch:GetMetricData, lambda:GetFunctionConfiguration" in found["seen"]
+    assert "rolloutctl iam POLICY --for tick" in found["remedy"]
+
+
+def test_what_is_no_role_is_refused(desk: Desk) -> None:
+    answer = desk.run("doctor", POLICY, "--role", "tick")
+    assert answer.status == Exit.USAGE
+    assert "--role is the ARN of a role or a user" in answer.err
+
+
+class Denying:
+    """A client of which one method is denied."""
+
+    def __init__(self, client: Any, method: str) -> None:
+        self._client, self._method = client, method
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, name)
+        return getattr(self._client, name)
+
+
+DENIED = [
+    ("sts", "get_caller_identity", "caller", "sts:GetCallerIdentity"),
+    ("cloudwatch", "get_metric_data", "metrics", "cloudwatch:GetMetricData"),
+    ("cloudwatch", "list_metrics", "metric", "cloudwatch:ListMetrics"),
+    ("cloudwatch", "describe_alarms", "alarms", "cloudwatch:DescribeAlarms"),
+    ("cloudwatch", "get_dashboard", "alarms", "cloudwatch:GetDashboard"),
+    ("sns", "list_tags_for_resource", "alarms", "sns:ListTagsForResource"),
+    ("lambda", "get_function_configuration", "target", "lambda:GetFunctionConfiguration"),
+    ("lambda", "list_aliases", "reach", "lambda:ListAliases"),
+    ("iam", "simulate_principal_policy", "permissions", "iam:SimulatePrincipalPolicy"),
+]
+
+
+def test_a_denied_call_degrades_its_own_line_and_names_its_action(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Clients.get
+    for service, method, what, action in DENIED:
+
+        def get(self: Clients, name: str, service: str = service, method: str = method) -> Any:
+            client = real(self, name)
+            return Denying(client, method) if name == service else client
+
+        monkeypatch.setattr(Clients, "get", get)
+        role = ("--role", "arn:aws:iam::123456789012:role/tick") if service == "iam" else ()
+        found = doctor(desk, POLICY, *role).data["checks"]
+        degraded = [one for one in found if action in one["seen"]]
+        assert {one["what"].split(" ")[0] for one in degraded} == {what}, action
+        assert all(one["level"] != "ok" for one in degraded)
+        assert len({one["what"] for one in found}) >= 6
