@@ -1,4 +1,4 @@
-"""docs/monitoring.md is executed: what it shows is what the command prints on an empty account."""
+"""docs/monitoring.md and docs/permanent.md are executed: what they show is what commands print."""
 
 import re
 import shlex
@@ -13,7 +13,9 @@ from controller.loader import load
 from tests.emulator import REGION
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+TEXT, AFTER = (
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("monitoring.md", "permanent.md")
+)
 SHIPPED = load(ROOT / "policies" / "execution-api.yaml")
 
 _CONSOLE = re.compile(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -29,7 +31,7 @@ def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("command", "shown"), [pytest.param(*one, id=one[0]) for one in _CONSOLE.findall(TEXT)]
+    ("command", "shown"), [pytest.param(*one, id=one[0]) for one in _CONSOLE.findall(TEXT + AFTER)]
 )
 def test_what_is_shown_is_what_is_printed(
     on_an_empty_account: None, capsys: pytest.CaptureFixture[str], command: str, shown: str

@@ -39,9 +39,10 @@ _VERBS: Final = {
     "metrics": "controller.cli.metrics:metrics",
     "logs": "controller.cli.logs:logs",
     "verify": "controller.cli.verify:verify",
-    "store": "controller.cli.store:store",
     "doctor": "controller.cli.doctor:doctor",
     "monitoring": "controller.cli.monitoring:monitoring",
+    "permanent": "controller.cli.permanent:permanent",
+    "store": "controller.cli.store:store",
     "iam": "controller.cli.iam:iam",
     "completion": "controller.cli.completion:completion",
 }

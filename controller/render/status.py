@@ -120,6 +120,8 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
         lines.append(f"  shown     {rollout.label}")
     if rollout.drain is not None:
         lines.append(f"  drain     {rollout.drain.sentence.removeprefix('drain ')}")
+    if rollout.phase is Phase.SUCCEEDED:
+        lines.append(f"  to do     make it permanent: rolloutctl permanent {rollout.name}")
     if rollout.moved_to:
         lines.append(f"  moved to  {rollout.moved_to}")
     late = "" if now is None else late_text(rollout, now)

@@ -1,0 +1,57 @@
+"""The verb for after a success: 100 % goes into the templates, and the old path away."""
+
+from pathlib import Path
+
+import click
+
+from controller.cli import options
+from controller.core.policy import Policy
+from controller.core.rollout import Rollout
+from controller.errors import Exit, RolloutError
+from controller.render.permanent import FORMS, not_yet, permanent_data, permanent_text
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT|POLICY")
+@click.option(
+    "--form",
+    "forms",
+    type=click.Choice(FORMS),
+    multiple=True,
+    help="How the function is deployed; may be given more than once. Default: all.",
+)
+@options.store
+@options.as_json
+def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_json: bool) -> int:
+    """Print how 100 % becomes permanent.
+
+    The exact change for CDK, CloudFormation or Terraform, what sets the old values again until it
+    is deployed, and what then becomes of the old path. Nothing is read but the store and POLICY.
+    """
+    policy, known = _asked(rollout, store_url)
+    wanted = forms or FORMS
+    if why := not_yet(known):
+        click.echo(f"rolloutctl: warning: {why}", err=True)
+    if as_json:
+        options.print_json("permanent", permanent_data(policy, known, wanted))
+    else:
+        click.echo(permanent_text(policy, known, wanted))
+    return Exit.DONE
+
+
+def _asked(given: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
+    """Return the policy and its newest rollout; for a policy file, a store is not needed."""
+    if not options.is_policy_file(given):
+        with options.looking(store_url) as (store, _):
+            known = store.load(options.rollout_id(store, given))
+        return known.policy, known
+    from controller.loader import load
+
+    policy = load(Path(given))
+    try:
+        with options.looking(store_url, may_be_missing=True) as (store, _):
+            ids = store.of_name(policy.name)
+            return policy, store.load(ids[-1]) if ids else None
+    except RolloutError as error:
+        click.echo(f"rolloutctl: note: whether it succeeded is not known: {error}", err=True)
+        return policy, None

@@ -1,0 +1,176 @@
+"""How 100 % becomes permanent: the change in the templates, what undoes it, what goes then."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from controller.core.policy import Policy, SuccessRate, Traffic
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text
+
+FORMS: Final = ("cdk", "cloudformation", "terraform")
+
+# STACK-LOGICALID-RANDOM, as CloudFormation calls what its template does not name.
+_GENERATED: Final = re.compile(r"(?P<stack>[A-Za-z0-9-]+)-(?P<id>[A-Za-z0-9]+)-[A-Za-z0-9]{12,13}")
+
+# What sets the variables back to what a template says, until it says 100.
+RESETS: Final = (
+    "a change of any other variable of the function in its template: CloudFormation and CDK send "
+    "the whole environment, with the old values or without these",
+    "cdk deploy --revert-drift, and a change set with DeploymentMode REVERT_DRIFT",
+    "terraform apply, unless lifecycle.ignore_changes names both variables",
+    "a stack that fails and rolls back to its last template",
+)
+
+
+def values_of(policy: Policy) -> dict[str, str]:
+    """Return the variables of the target as they stand at 100 %."""
+    target = policy.target
+    return {target.percentage: "100", **({target.boolean: "true"} if target.boolean else {})}
+
+
+def change_of(policy: Policy, form: str) -> str:
+    """Return the change in one form: cdk, cloudformation or terraform."""
+    spelt = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
+    return spelt[form](_name(policy), values_of(policy))
+
+
+def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]) -> str:
+    """Return the page: where the rollout stands, the change, what undoes it, what goes after it."""
+    lines = [_standing(policy, rollout), ""]
+    for form in forms:
+        lines += [f"# {form}", change_of(policy, form), ""]
+    lines += ["Until that is deployed, these set the old values again:"]
+    lines += [f"  - {one}" for one in RESETS]
+    lines += ["", "Then, in this order:"]
+    lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
+    return "\n".join(lines)
+
+
+def permanent_data(
+    policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the same as plain JSON data."""
+    return {
+        "policy": policy.name,
+        "rollout": None if rollout is None else rollout.id,
+        "phase": None if rollout is None else str(rollout.phase),
+        "function": _name(policy),
+        "variables": values_of(policy),
+        "changes": {form: change_of(policy, form) for form in forms},
+        "undone_by": list(RESETS),
+        "checklist": list(checklist(policy, rollout)),
+    }
+
+
+def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
+    """Yield what is left to do, in the order in which nothing is lost that a way back needs."""
+    name = _name(policy)
+    watched = rollout.watch_until if rollout is not None and rollout.final else None
+    until = f" until {clock_text(watched)}" if watched else " until its watch is over (7 days)"
+    yield (
+        "see that the template has every other variable of the function: a deployment replaces its "
+        "environment as a whole"
+    )
+    yield "deploy the change; `rolloutctl doctor POLICY` then shows 100 % in force"
+    yield (
+        f"keep the old path{until}: `rolloutctl rollback {policy.name}` needs it. After a rollback "
+        "revert the change too, or the next deployment undoes the rollback"
+    )
+    if stable := list(_stable(policy)):
+        yield f"see that the old path is silent: {' and '.join(stable)} counted nothing for a day"
+    yield f"take the flag and the old path out of the code of {name}, and deploy it"
+    yield f"take {' and '.join(values_of(policy))} out of the template, and deploy that"
+    yield (
+        "take from the function's role what only the old path needed (lambda:InvokeFunction on "
+        "what was called directly), and remove the alarms, dashboards and filters of that path"
+    )
+    yield (
+        f"keep the record: rolloutctl history {policy.name} --json > {policy.name}.json, and "
+        "rolloutctl replay"
+    )
+    yield (
+        "rolloutctl monitoring remove POLICY; then take the policy out of the repository, and the "
+        "schedule and its role away where no other rollout needs them"
+    )
+
+
+def not_yet(rollout: Rollout | None) -> str:
+    """Return why this is too early; empty when the rollout succeeded, or nobody knows of one."""
+    if rollout is None or rollout.phase is Phase.SUCCEEDED:
+        return ""
+    return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: this is for after its success"
+
+
+def _standing(policy: Policy, rollout: Rollout | None) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in values_of(policy).items())
+    if rollout is None or rollout.phase is not Phase.SUCCEEDED:
+        return f"{policy.name}: what makes {values} of {_name(policy)} permanent"
+    return f"{rollout.id} succeeded: what makes {values} of {_name(policy)} permanent"
+
+
+def _name(policy: Policy) -> str:
+    return policy.target.function.rpartition(":")[2]
+
+
+def _stable(policy: Policy) -> Iterator[str]:
+    """Yield the metrics that count the stable path alone, as CloudWatch knows them."""
+    names: dict[str, None] = {}
+    for criterion in policy.criteria.values():
+        match criterion:
+            case SuccessRate(control=control) if control is not None:
+                names[control.total] = None
+            case Traffic(control=str(name)):
+                names[name] = None
+            case _:
+                pass
+    for name in names:
+        metric = policy.metrics[name]
+        where = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())
+        yield f"{name} ({metric.namespace} {metric.name} {{{where}}})"
+
+
+# --- forms --------------------------------------------------------------------------------------
+
+
+def _cdk(name: str, values: Mapping[str, str]) -> str:
+    calls = [f'handler.addEnvironment("{key}", "{value}");' for key, value in values.items()]
+    comments = [
+        f"// handler: the lambda.Function that became {name};",
+        "// where its `environment` has these variables already, change them there",
+    ]
+    return "\n".join([*comments, *calls])
+
+
+def _cloudformation(name: str, values: Mapping[str, str]) -> str:
+    made = _GENERATED.fullmatch(name)
+    identity = made["id"] if made else "Function"
+    stack = f" of stack {made['stack']}" if made else ""
+    lines = [
+        f"# by its name, {identity}{stack}; to be sure:",
+        f"# aws cloudformation describe-stack-resources --physical-resource-id {name}",
+        "Resources:",
+        f"  {identity}:",
+        "    Type: AWS::Lambda::Function",
+        "    Properties:",
+        "      Environment:",
+        "        Variables:  # beside those that are there",
+    ]
+    return "\n".join([*lines, *(f'          {key}: "{value}"' for key, value in values.items())])
+
+
+def _terraform(name: str, values: Mapping[str, str]) -> str:
+    width = max(map(len, values))
+    lines = [
+        'resource "aws_lambda_function" "handler" {',
+        f'  function_name = "{name}"',
+        "  environment {",
+        "    variables = { # beside those that are there",
+        *(f'      {key:<{width}} = "{value}"' for key, value in values.items()),
+        "    }",
+        "  }",
+        "  # no longer in lifecycle.ignore_changes:",
+        *(f'  #   environment[0].variables["{key}"]' for key in values),
+        "}",
+    ]
+    return "\n".join(lines)

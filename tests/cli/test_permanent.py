@@ -1,0 +1,69 @@
+"""permanent: for a policy alone, for a rollout, and where status points to it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+
+_MINUTE = timedelta(minutes=1)
+MINUTES = 20  # the short policy takes ten
+
+
+@pytest.fixture
+def succeeded(desk: Desk) -> Desk:
+    """A rollout of `orders` that reached 100 % and stayed there."""
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    for _ in range(MINUTES):
+        desk.world.clock.advance(_MINUTE)
+        assert desk.run("tick").status == Exit.DONE
+    assert "orders#1  succeeded" in desk.run("status", "orders").out
+    return desk
+
+
+def test_a_success_points_to_what_makes_it_permanent(succeeded: Desk) -> None:
+    told = "  to do     make it permanent: rolloutctl permanent orders"
+    assert told in succeeded.run("status", "orders").out.splitlines()
+
+
+def test_a_rollout_that_succeeded_is_told_with_the_end_of_its_watch(succeeded: Desk) -> None:
+    for given in ("orders", "orders#1", succeeded.policy):
+        ended = succeeded.run("permanent", given)
+        assert (ended.status, ended.err) == (Exit.DONE, "")
+        assert ended.out.startswith("orders#1 succeeded: what makes ")
+        assert "keep the old path until 20" in ended.out
+
+
+def test_a_rollout_that_has_not_succeeded_is_told_to_be_early(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    ended = desk.run("permanent", "orders", "--json")
+    assert ended.err == (
+        "rolloutctl: warning: orders#1 is progressing at 10 %: this is for after its success\n"
+    )
+    assert (ended.status, ended.data["phase"]) == (Exit.DONE, "progressing")
+    assert sorted(ended.data["changes"]) == ["cdk", "cloudformation", "terraform"]
+    assert "permanent" not in desk.run("status", "orders").out
+
+
+def test_a_policy_needs_no_store_and_no_account(desk: Desk) -> None:
+    ended = desk.run("permanent", desk.policy, "--form", "cdk")
+    assert (ended.status, ended.err) == (Exit.DONE, "")
+    assert "addEnvironment" in ended.out
+    assert "Resources:" not in ended.out
+    assert not desk.world.calls
+
+
+def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "rollouts.db").write_bytes(b"no database" * 100)
+    ended = desk.run("permanent", desk.policy)
+    assert ended.status == Exit.DONE
+    assert ended.err.startswith("rolloutctl: note: whether it succeeded is not known: ")
+
+
+def test_a_name_that_nobody_knows_is_refused(desk: Desk) -> None:
+    desk.run("store", "init")
+    assert desk.run("permanent", "nobody").status == Exit.USAGE

@@ -1,0 +1,119 @@
+"""What makes 100 % permanent: the change in each form, and the order of what follows."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from controller.core.policy import Policy
+from controller.core.rollout import Phase
+from controller.render.permanent import (
+    FORMS,
+    change_of,
+    checklist,
+    not_yet,
+    permanent_data,
+    permanent_text,
+)
+from tests.core.monitoring.watched import a_watched
+from tests.rollouts import NOON, a_rollout
+
+PLAIN = a_watched("traffic")
+ARN = "arn:aws:lambda:eu-central-1:123456789012:function"
+
+
+def policy(**target: Any) -> Policy:
+    """Return a policy with another target."""
+    kept = {"kind": "lambda-env", "function": "shop", "percentage": "PERCENTAGE"}
+    return a_watched("traffic", target={**kept, **target})
+
+
+def template(found: Policy) -> dict[str, Any]:
+    """Return the change for CloudFormation, read as YAML."""
+    read: dict[str, Any] = YAML(typ="safe").load(change_of(found, "cloudformation"))["Resources"]
+    return read
+
+
+def test_cloudformation_gets_both_variables_as_text() -> None:
+    (resource,) = template(policy(boolean="ENABLED")).values()
+    variables = resource["Properties"]["Environment"]["Variables"]
+    assert variables == {"PERCENTAGE": "100", "ENABLED": "true"}
+
+
+@pytest.mark.parametrize(
+    ("function", "identity"),
+    [
+        ("Shop-Handler898FE80E-TJUkrbzJtXGK", "Handler898FE80E"),
+        (f"{ARN}:My-Shop-Handler1-AbCdEfGhIjKl", "Handler1"),
+        ("shop", "Function"),
+        ("my-shop-handler", "Function"),
+    ],
+)  # fmt: skip
+def test_a_name_that_cloudformation_made_tells_which_resource_it_is(
+    function: str, identity: str
+) -> None:
+    assert list(template(policy(function=function))) == [identity]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_names_the_function_and_each_variable_with_its_value(form: str) -> None:
+    text = change_of(policy(function="a-b-c", boolean="ENABLED"), form)
+    assert "a-b-c" in text
+    for name, value in {"PERCENTAGE": "100", "ENABLED": "true"}.items():
+        assert any(name in line and f'"{value}"' in line for line in text.splitlines())
+
+
+def test_a_policy_without_a_boolean_has_one_variable() -> None:
+    assert permanent_data(PLAIN, None, FORMS)["variables"] == {"PERCENTAGE": "100"}
+
+
+def test_the_old_path_goes_only_after_nothing_can_go_back_to_it() -> None:
+    done = replace(a_rollout("shop#1"), phase=Phase.SUCCEEDED, watch_until=NOON + timedelta(days=7))
+    steps = list(checklist(PLAIN, done))
+    keep, remove = (
+        next(number for number, step in enumerate(steps) if words in step)
+        for words in ("keep the old path until 2026-12-01 12:00 UTC", "out of the code")
+    )
+    assert keep < remove
+
+
+def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
+    counted = {
+        name: {
+            "namespace": "Shop",
+            "name": "Calls",
+            "statistic": "Sum",
+            "dimensions": {"Path": name},
+        }
+        for name in ("canary", "stable")
+    }
+    traffic = {"kind": "traffic", "judge": "threshold", "metric": "canary", "control": "stable"}
+    known = a_watched("traffic", metrics=counted, criteria={"t": traffic})
+    silent = [one for one in checklist(known, None) if "silent" in one]
+    assert silent == [
+        "see that the old path is silent: stable (Shop Calls {Path: stable}) counted nothing for a "
+        "day"
+    ]
+    assert not [one for one in checklist(PLAIN, None) if "silent" in one]
+
+
+@pytest.mark.parametrize(
+    ("phase", "early"),
+    [
+        (Phase.SUCCEEDED, ""),
+        (Phase.PROGRESSING, "shop#1 is progressing at 10 %: this is for after its success"),
+        (Phase.ROLLED_BACK, "shop#1 is rolled_back at 10 %: this is for after its success"),
+    ],
+)
+def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:
+    assert not_yet(replace(a_rollout("shop#1"), phase=phase)) == early
+    assert not_yet(None) == ""
+
+
+def test_the_page_shows_the_forms_that_were_asked_for() -> None:
+    text = permanent_text(PLAIN, None, ("terraform",))
+    assert text.startswith("shop: what makes PERCENTAGE=100 of shop permanent\n\n# terraform\n")
+    assert "# cdk" not in text
+    assert list(permanent_data(PLAIN, None, ("cdk",))["changes"]) == ["cdk"]
