@@ -12,7 +12,7 @@ def reading_check(reading: Reading) -> Check:
         return fail(
             "target",
             f"its variables contradict each other: {reading.shown}",
-            "set both to one weight, or roll back by hand",
+            "set both to one weight: rolloutctl set-weight POLICY 0..100",
         )
     detail = f": {reading.detail}" if reading.detail else ""
     text = f"{reading.weight} % ({reading.shown})"
