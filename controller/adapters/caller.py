@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from controller import events
 from controller.adapters.aws import AWS_ERRORS, Clients, StrangeAnswerError, told
@@ -50,6 +49,8 @@ def caller(clients: Clients) -> str:
 
 
 def _date(header: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # ticks call nobody
+
     try:
         return parsedate_to_datetime(header)
     except ValueError:
