@@ -13,7 +13,7 @@ from controller.adapters.monitoring.compared import differing
 from controller.adapters.monitoring.refusals import failed
 from controller.adapters.monitoring.spelling import alarm_properties, tags
 from controller.adapters.monitoring.tagged import read_tags
-from controller.adapters.permission import OWN_ALARMS, ANY, Job, Permission
+from controller.adapters.permission import ANY, OWN_ALARMS, Job, Permission
 from controller.core.monitoring import Alarm, Found, Kind, Monitoring
 
 _BOTH: Final = {Job.MONITORING, Job.DOCTOR}

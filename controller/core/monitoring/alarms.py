@@ -8,9 +8,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from controller.core.judge.queries import query
-from controller.core.judge.slow import SAMPLES
 from controller.core.measured import FrozenValue
+from controller.core.monitoring.lines import (
+    failure_lines,
+    increase_lines,
+    percent_of,
+    ratio_lines,
+    single_line,
+)
 from controller.core.monitoring.parts import Alarm, Line, name_of
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -77,33 +82,6 @@ def period_of(criterion: Bounded) -> int:
     return max(_SHORTEST_S, int(criterion.over.total_seconds()))
 
 
-def percent_of(fraction: float) -> float:
-    """Return a fraction as a percentage, without the noise of binary fractions."""
-    return round(100 * fraction, 6)
-
-
-def failure_lines(policy: Policy, criterion: SuccessRate, period_s: int) -> tuple[Line, ...]:
-    """Return the lines of the percentage of failures, which comes last."""
-    numbered = [(name, f"m{number}") for number, name in enumerate(criterion.failures, 2)]
-    terms = " + ".join(_term(policy, name, identity) for name, identity in numbered)
-    part = f"({terms})" if len(numbered) > 1 else terms
-    return (
-        _part(policy, criterion.total, "m1", period_s),
-        *(_part(policy, name, identity, period_s) for name, identity in numbered),
-        Line("e1", " + ".join(criterion.failures), expression=f"100 * {part} / m1"),
-    )
-
-
-def ratio_lines(policy: Policy, criterion: Threshold, per: str, period_s: int) -> tuple[Line, ...]:
-    """Return the lines of a percentage, which comes last."""
-    part = _term(policy, criterion.metric, "m2")
-    return (
-        _part(policy, per, "m1", period_s),
-        _part(policy, criterion.metric, "m2", period_s),
-        Line("e1", f"{criterion.metric} per {per}", expression=f"100 * {part} / m1"),
-    )
-
-
 # --- one for each kind --------------------------------------------------------------------------
 
 
@@ -116,7 +94,7 @@ def _plain(policy: Policy, name: str, criterion: Threshold) -> Alarm:
         name,
         criterion,
         f"{criterion.metric} is {_side(criterion)} than {_value(criterion.bound, metric)}",
-        _single(criterion.metric, metric, period_of(criterion)),
+        single_line(criterion.metric, metric, period_of(criterion)),
         criterion.bound,
         above=above,
         periods=_OF_A_COUNT if counted else _OF_A_VALUE,
@@ -153,28 +131,13 @@ def _failing(policy: Policy, name: str, criterion: SuccessRate) -> Alarm:
 
 def _beside(policy: Policy, name: str, criterion: LatencyIncrease, control: str) -> Alarm:
     """Return an alarm of a latency against another one at the same time, from enough samples on."""
-    period_s, least = period_of(criterion), criterion.min_samples
-    pair = ((criterion.metric, "m1", "m3"), (control, "m2", "m4"))
-    samples = (
-        Line(few, f"{one} samples", query(policy.metrics[one], SAMPLES, period_s), shown=False)
-        for one, _, few in pair
-    )
-    enough = f"m3 >= {least} AND m4 >= {least}"
     return _alarm(
         policy,
         name,
         criterion,
         f"{criterion.metric} is more than {format_percent(criterion.max_increase)} above {control} "
-        f"of the same time, from {number_text(least)} samples of both on,",
-        (
-            *(_part(policy, one, identity, period_s) for one, identity, _ in pair),
-            *samples,
-            Line(
-                "e1",
-                f"{criterion.metric} above {control}",
-                expression=f"IF({enough}, 100 * (m1 / m2 - 1), 0)",
-            ),
-        ),
+        f"of the same time, from {number_text(criterion.min_samples)} samples of both on,",
+        increase_lines(policy, criterion, control, period_of(criterion)),
         percent_of(criterion.max_increase),
     )
 
@@ -189,7 +152,7 @@ def _slower(policy: Policy, name: str, criterion: LatencyIncrease, baseline: flo
         f"{criterion.metric} is more than {_value(limit, metric)}, which is "
         f"{format_percent(criterion.max_increase)} above its baseline of "
         f"{_value(baseline, metric)},",
-        _single(criterion.metric, metric, period_of(criterion)),
+        single_line(criterion.metric, metric, period_of(criterion)),
         limit,
     )
 
@@ -227,20 +190,6 @@ def _alarm(
         missing="notBreaching" if quiet_is_fine else "missing",
         few_ignored=only is not None and only.statistic.startswith("p"),
     )
-
-
-def _single(name: str, metric: Metric, period_s: int) -> tuple[Line]:
-    return (Line("m1", name, query(metric, metric.statistic, period_s)),)
-
-
-def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:
-    metric = policy.metrics[name]
-    return Line(identity, name, query(metric, metric.statistic, period_s), shown=False)
-
-
-def _term(policy: Policy, name: str, identity: str) -> str:
-    """Return a line inside an expression; what is published only when it happens is 0 else."""
-    return f"FILL({identity}, 0)" if policy.metrics[name].missing == "zero" else identity
 
 
 def _side(criterion: Threshold) -> str:

@@ -10,15 +10,8 @@ from typing import Final
 
 from controller.core.judge.queries import query
 from controller.core.measured import FrozenValue
-from controller.core.monitoring.alarms import (
-    COUNTS,
-    baseline_of,
-    failure_lines,
-    limit_of,
-    percent_of,
-    period_of,
-    ratio_lines,
-)
+from controller.core.monitoring.alarms import COUNTS, baseline_of, limit_of, period_of
+from controller.core.monitoring.lines import failure_lines, percent_of, ratio_lines
 from controller.core.monitoring.panel import Panel
 from controller.core.monitoring.parts import Widget
 from controller.core.observation import Query

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from controller.adapters.monitoring import MonitoringAccount
+from controller.adapters.monitoring import MonitoringAccount, template
 from controller.core.monitoring import (
     PENDING,
     TAG,
@@ -177,6 +177,22 @@ def test_an_alarm_goes_on_telling_whom_people_added(bench: Bench) -> None:
     bench.deploy(PLAIN)
     assert bench.alarm()["AlarmActions"] == [topic_arn(PLAIN, bench.number), theirs]
     assert bench.alarm()["ActionsEnabled"] is False
+
+
+def test_a_stack_of_the_template_makes_what_the_calls_make(
+    ministack: Emulator, account: str
+) -> None:
+    """ministack takes both; of what it keeps, nothing differs."""
+    found = a_bench(lambda name: ministack.client(name, account), account)
+    stacks = ministack.client("cloudformation", account)
+    stacks.create_stack(StackName="watching", TemplateBody=template(PLAIN))
+    stacks.get_waiter("stack_create_complete").wait(
+        StackName="watching", WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+    )
+    there = found.account.look(PLAIN)
+    assert [(one.kind, one.differs) for one in there] == [
+        (Kind.TOPIC, ()), (Kind.SUBSCRIPTION, ()), (Kind.ALARM, ()), (Kind.DASHBOARD, ()),
+    ]  # fmt: skip
 
 
 # --- what only moto keeps, and what neither does ------------------------------------------------
