@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.aws import Clients
 from controller.errors import Exit
-from tests.e2e.account import BOOLEAN, PERCENTAGE, POLICY
+from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.desk import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
 
@@ -39,6 +39,7 @@ def test_a_healthy_set_up_fails_nowhere(served: Desk) -> None:
     oks = ("caller", "clock", "store", "schedule", "target", "metric calls", "alarms", "topic")
     assert {found[one]["level"] for one in oks} == {"ok"}
     assert "execution-api#1" in found["schedule"]["seen"]
+    assert not [name for name, value in OTHERS.items() if value in answer.out and len(value) > 4]
 
 
 def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
