@@ -1,6 +1,6 @@
 """Where a rollout stands, as one line, as a page, and as JSON data; and many, one line each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -110,26 +110,27 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
         f"  ladder    {ladder_text(rollout)}",
         f"  because   {rollout.sentence}",
     ]
-    if rollout.seen_weight not in (None, rollout.weight):
-        lines.append(f"  live      {rollout.seen_weight} % as last seen")
-    if rollout.next:
-        lines.append(f"  next      {rollout.next}")
-    if rollout.blocked:
-        lines.append(f"  blocked   {rollout.blocked}")
-    if rollout.label:
-        lines.append(f"  shown     {rollout.label}")
-    if rollout.drain is not None:
-        lines.append(f"  drain     {rollout.drain.sentence.removeprefix('drain ')}")
-    if rollout.phase is Phase.SUCCEEDED:
-        lines.append(f"  to do     make it permanent: rolloutctl permanent {rollout.name}")
-    if rollout.moved_to:
-        lines.append(f"  moved to  {rollout.moved_to}")
+    lines += [f"  {name:<9} {text}" for name, text in _facts(rollout) if text]
     late = "" if now is None else late_text(rollout, now)
     lines.append(f"  updated   {clock_text(rollout.updated)}{late}")
     if lines_of_table := table(rollout):
         lines += ["", *(f"  {line}" for line in lines_of_table), ""]
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
     return "\n".join(lines)
+
+
+def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
+    """Yield what there may be to say of a rollout; empty where there is nothing."""
+    if rollout.seen_weight not in (None, rollout.weight):
+        yield "live", f"{rollout.seen_weight} % as last seen"
+    yield "next", rollout.next
+    yield "blocked", rollout.blocked
+    yield "shown", rollout.label
+    if rollout.drain is not None:
+        yield "drain", rollout.drain.sentence.removeprefix("drain ")
+    if rollout.phase is Phase.SUCCEEDED:
+        yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
+    yield "moved to", rollout.moved_to
 
 
 def late_text(rollout: Rollout, now: datetime) -> str:
