@@ -101,7 +101,9 @@ class Acting:
             return decision.rollout, []
         series = kept(before, decision.rollout, seen.series) if decision.record.keeps_series else {}
         data = seen_data(before, seen, series)
-        after, entry = append(decision.rollout, decision.record, by=self.by, seen=data)
+        after, entry = append(
+            decision.rollout, decision.record, by=self.by, seen=data, run=events.run()
+        )
         return after, [entry]
 
     def tell(self, rollout: Rollout, notices: Sequence[Notice]) -> None:

@@ -1,6 +1,7 @@
 """Logs: structlog on stderr, JSON unless a person is looking, and the catalogue of event names.
 
-Exactly one `tick_completed` per rollout and tick carries the story.
+Exactly one `tick_completed` per rollout and tick carries the story, and one `tick_ended` per tick
+says that it came to its end. Every line of one run has the same `run`, as its history has.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Any, Final, TextIO, cast
 
 CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
+    "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
     "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",
     "shift_refused": "the weight was not written; the next tick looks again",
@@ -35,6 +37,8 @@ CATALOGUE: Final = {
     "rollout_retired": "an unfinished rollout lives in another store; nothing drives it from here",
     "retired_unknown": "the store did not say whether rollouts live elsewhere; the tick goes on",
 }
+
+_RUN_BYTES: Final = 6
 
 
 class Unfailing:
@@ -121,6 +125,17 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def new_run() -> str:
+    """Return a name for this run of the program, which no other run has."""
+    return os.urandom(_RUN_BYTES).hex()
+
+
+def run() -> str:
+    """Return the name of the run that `configure` was told; empty where it was told none."""
+    found = _import_structlog().contextvars.get_contextvars().get("run", "")
+    return str(found)
 
 
 def silence() -> None:

@@ -31,6 +31,8 @@ _LOGINS: Final = ("USER", "LOGNAME")
 _SQLITE: Final = "sqlite:///"
 _DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # what a table may be called
 
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._/#-]{1,255}")
+
 
 @dataclass(frozen=True, slots=True)
 class SqlitePlace:
@@ -65,11 +67,14 @@ class Settings:
 
     by: who is written into the history. by_login: that is only what this machine calls its user,
     or "unknown"; nobody gave a name.
+    metrics: the CloudWatch namespace in which a tick publishes what it says of itself, by its log;
+    empty: nowhere.
     """
 
     store: Place
     by: str
     by_login: bool = False
+    metrics: str = ""
 
 
 def read(
@@ -77,13 +82,28 @@ def read(
 ) -> Settings:
     """Return the settings of this process; what was given as an option goes before variables.
 
-    Raises UsageError for an unknown kind of store, and for none at all in a container.
+    Raises UsageError for an unknown kind of store, for none at all in a container, and for a
+    namespace that CloudWatch would not take.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
     place = parse_place(url) if url else default_place(environment)
     named = _first([by, *map(environment.get, _ACTORS)])
     login = _first(map(environment.get, _LOGINS))
-    return Settings(place, named or login or "unknown", by_login=not named)
+    return Settings(
+        place,
+        named or login or "unknown",
+        by_login=not named,
+        metrics=_namespace(environment.get("ROLLOUTCTL_METRICS", "")),
+    )
+
+
+def _namespace(text: str) -> str:
+    if text and (_NAMESPACE.fullmatch(text) is None or text.startswith("AWS/")):
+        raise UsageError(
+            f"ROLLOUTCTL_METRICS names no CloudWatch namespace: {text!r}; write 1 to 255 of "
+            "A-Z a-z 0-9 . _ / # -, and not AWS/ in front, like rolloutctl"
+        )
+    return text
 
 
 def one_line(text: str) -> str:

@@ -5,6 +5,7 @@ AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
+from collections import Counter
 from typing import Any, Final
 
 from botocore.exceptions import (
@@ -40,9 +41,13 @@ AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
 
 
 class Clients:
-    """The clients of one process, in one region of one account."""
+    """The clients of one process, in one region of one account.
+
+    calls: requests to AWS so far, by service; each attempt is one.
+    """
 
     def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
@@ -68,12 +73,16 @@ class Clients:
         try:
             if self._session is None:
                 self._session = _session()
+                self._session.events.register("before-send", self._count)
             return self._session.client(service, config=config)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
                 f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
                 "profile"
             ) from error
+
+    def _count(self, event_name: str, **_: Any) -> None:
+        self.calls[event_name.split(".")[1]] += 1
 
 
 def _session() -> Any:

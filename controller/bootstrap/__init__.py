@@ -17,6 +17,7 @@ from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
+from controller.adapters.meter import MeteredMetrics
 from controller.bootstrap.places import make, opened, template
 from controller.bootstrap.stage import Stage, rehearsal
 from controller.by_hand import command, lower_and_confirm
@@ -47,9 +48,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A runner with everything behind it; in a dry run, `journal` has what would have been done."""
+    """A runner with everything behind it; in a dry run, `journal` has what would have been done.
+
+    clients, metrics: they have counted the calls, and seen how old the data are.
+    namespace: where a tick publishes what it says of itself; empty: nowhere.
+    """
 
     runner: Runner
+    clients: Clients
+    metrics: MeteredMetrics
+    namespace: str = ""
     journal: Journal | None = None
 
 
@@ -69,24 +77,26 @@ def live(
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
     with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
-        metrics = CloudWatchMetrics(clients.get("cloudwatch"))
+        metrics = MeteredMetrics(CloudWatchMetrics(clients.get("cloudwatch")), clock)
         logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
         looking = Looking(store, open_target, metrics, clock, logs, alarms)
         by = _actor(settings, clients) if person else settings.by
         runner = Runner(looking, LogNotifier(), by)
-        yield _dry(runner) if dry_run else App(runner)
+        app = App(runner, clients, metrics, settings.metrics)
+        yield _dry(app) if dry_run else app
 
 
-def _dry(runner: Runner) -> App:
+def _dry(app: App) -> App:
     journal = Journal()
-    real = runner.looking
+    runner, real = app.runner, app.runner.looking
 
     def open_target(target: LambdaEnv) -> OpenTarget:
         return DryRunTarget(real.targets(target), target.function, journal)
 
     looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target)
-    return App(replace(runner, looking=looking, notifier=DryRunNotifier(journal)), journal)
+    dry = replace(runner, looking=looking, notifier=DryRunNotifier(journal))
+    return replace(app, runner=dry, journal=journal)
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def opened(
     given; ticks have no such call to spare.
     Raises NoStoreError when there is no store and this verb does not `create` one.
     """
-    events.configure(dry_run=dry_run)
+    events.configure(dry_run=dry_run, run=events.new_run())
     read = settings.read(os.environ, store_url, by)
     click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with (

@@ -1,11 +1,13 @@
 """Verbs that move a rollout on: start it, tick it."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from controller import events, telemetry
 from controller.cli import options
 from controller.cli.retired import retired, retired_data, retired_line
 from controller.core.rollout import Rollout
@@ -13,7 +15,10 @@ from controller.errors import Exit, UsageError
 from controller.runner import Ticked
 
 if TYPE_CHECKING:
+    from controller.bootstrap import App
     from controller.start import Started
+
+log = events.logger()
 
 
 @click.command()
@@ -112,15 +117,23 @@ def tick(
     """
     gone: list[Rollout] = []
     with options.opened(store_url, dry_run=dry_run) as app:
-        store = app.runner.store
+        store, clock = app.runner.store, app.runner.clock
+        begun = clock.now()
         if rollouts:
             ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
         else:
             ticked = app.runner.tick_active()
             gone = [] if ticked.visits or ticked.missed else retired(store)
+        status = Exit.USAGE if gone else ticked.status
+        _log_end(app, ticked, status, clock.now() - begun)
     _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
-    status = Exit.USAGE if gone else ticked.status
     return Exit.DONE if scheduled and status in _FINE_ON_A_SCHEDULE else status
+
+
+def _log_end(app: "App", ticked: Ticked, status: Exit, took: timedelta) -> None:
+    told = telemetry.facts(ticked, status, took, app.clients.calls, app.metrics.lag)
+    metrics = telemetry.embedded(told, app.namespace, app.runner.clock.now())
+    log.info("tick_ended", **told, **metrics)
 
 
 _FINE_ON_A_SCHEDULE = frozenset({Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.BUSY})

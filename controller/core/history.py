@@ -40,13 +40,14 @@ class Entry:
 
 
 def append(
-    rollout: Rollout, record: Record, *, by: str, seen: Mapping[str, Any]
+    rollout: Rollout, record: Record, *, by: str, seen: Mapping[str, Any], run: str = ""
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its chain moved on, and the entry to store with it.
 
-    by: who did it. seen: the observation as JSON data (`seen_data`).
+    by: who did it. seen: the observation as JSON data (`seen_data`). run: the name that the log of
+    that run has too; empty where nobody keeps one.
     """
-    body = {"by": by, **record_data(record), "seen": seen}
+    body = {"by": by, **({"run": run} if run else {}), **record_data(record), "seen": seen}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
     digest = _digest(rollout.chain, seq, record.at, record.kind, body)

@@ -312,3 +312,49 @@ def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
     assert [(one["id"], one["weight"]) for one in ended.data["rollouts"]] == [
         ("orders#1", 100), ("payments#1", 100),
     ]  # fmt: skip
+
+
+# --- what a tick tells of itself ----------------------------------------------------------------
+
+
+def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(timedelta(minutes=10))
+    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    assert (line["status"], line["rollouts"], line["errors"]) == (0, {"progressing": 1}, 0)
+    assert line["data_lag_s"] is not None
+    assert "_aws" not in line
+    assert not line["dry_run"]
+
+
+def test_a_tick_that_cannot_read_its_store_does_not_say_so(desk: Desk) -> None:
+    ended = desk.run("tick", "--store", "sqlite:////nowhere/rollouts.db")
+    assert ended.status == Exit.USAGE
+    assert not [one for one in ended.events if one["event"] == "tick_ended"]
+
+
+def test_where_a_namespace_is_named_that_line_is_metrics_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_METRICS", "rolloutctl/shop")
+    desk.run("start", desk.policy)
+    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    assert line["RolloutsProgressing"] == 1
+
+
+def test_a_wrong_namespace_is_refused_before_anything_is_touched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_METRICS", "AWS/Lambda")
+    ended = desk.run("tick")
+    assert ended.status == Exit.USAGE
+    assert "ROLLOUTCTL_METRICS" in ended.err
+    assert not desk.world.calls
+
+
+def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
+    started = desk.run("start", desk.policy)
+    (run,) = {line["run"] for line in started.events}
+    entries = desk.run("history", "orders", "--json").data["entries"]
+    assert {entry["run"] for entry in entries} == {run}
+    assert {line["run"] for line in desk.run("tick").events} != {run}

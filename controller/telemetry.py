@@ -1,0 +1,72 @@
+"""What a tick tells of itself: one line of the log, which CloudWatch turns into metrics when asked.
+
+The line is in the embedded metric format then: a log group that receives it publishes what `_aws`
+names, and no call is made for it. What is 0 of a phase or a verdict is left out, and costs nothing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from controller.errors import Exit
+from controller.runner import Ticked
+
+_UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
+
+
+def facts(
+    ticked: Ticked,
+    status: Exit,
+    took: timedelta,
+    calls: Mapping[str, int],
+    lag: timedelta | None,
+) -> dict[str, Any]:
+    """Return what the event `tick_ended` says.
+
+    status: before a schedule maps it. calls: requests to AWS by service, each attempt counted. lag:
+    how old the newest datapoint was that the tick has read; None when it has read none.
+    """
+    seen = [visit.rollout for visit in ticked.visits if not visit.busy]
+    problems = sum(bool(visit.problem) for visit in ticked.visits)
+    verdicts = Counter(str(finding.verdict) for one in seen for finding in one.findings)
+    return {
+        "status": int(status),
+        "duration_ms": round(took / timedelta(milliseconds=1)),
+        "rollouts": dict(Counter(str(one.phase) for one in seen)),
+        "verdicts": dict(verdicts),
+        "busy": len(ticked.visits) - len(seen),
+        "errors": len(ticked.missed) + problems,
+        "calls": dict(calls),
+        "data_lag_s": None if lag is None else round(lag.total_seconds()),
+    }
+
+
+def embedded(told: Mapping[str, Any], namespace: str, now: datetime) -> dict[str, Any]:
+    """Return what makes of a line that says `told` metrics in `namespace`; nothing without one."""
+    if not namespace:
+        return {}
+    values = {
+        "Ticks": 1,
+        "DurationMs": told["duration_ms"],
+        "ApiCalls": sum(told["calls"].values()),
+        "Errors": told["errors"],
+        **{f"Rollouts{_joined(phase)}": count for phase, count in told["rollouts"].items()},
+        **{f"Verdicts{_joined(verdict)}": count for verdict, count in told["verdicts"].items()},
+    }
+    if told["data_lag_s"] is not None:
+        values["DataLagSeconds"] = told["data_lag_s"]
+    metrics = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values]
+    return {
+        "_aws": {
+            "Timestamp": int(now.timestamp() * 1_000),
+            "CloudWatchMetrics": [
+                {"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics},
+            ],
+        },
+        **values,
+    }
+
+
+def _joined(words: str) -> str:
+    return "".join(word.capitalize() for word in words.split("_"))
