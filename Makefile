@@ -40,11 +40,11 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse test every-test lint mutants lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check test every-test lint mutants lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
-	    while IFS="$$(printf '\t')" read -r target text; do printf '%-10s %s\n' "$$target" "$$text"; done
+	    while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
 
 rehearse: $(VENV)/.compiled ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
@@ -54,6 +54,10 @@ test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, a
 
 every-test: $(VENV)/.compiled $(E2E_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+deploy-check: $(VENV)/.compiled $(E2E_VENV)/.locked ## lint the stack of deploy/, create it on the emulator, run its tasks (part of test)
+	$(VENV)/bin/cfn-lint deploy/rolloutctl.yaml
+	$(PY) -m pytest -q tests/deploy
 
 lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 	$(PY) -m ruff check .

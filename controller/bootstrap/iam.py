@@ -18,7 +18,7 @@ from controller.core.policy import Alarm, LogEvents, Policy
 from controller.errors import UsageError
 from controller.settings import DynamoDbPlace, Place
 
-__all__ = ["Job", "Where", "declared", "document", "here", "keys_of"]
+__all__ = ["Job", "Where", "declared", "document", "here", "keys_of", "parameters"]
 
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
 _NAME: Final = re.compile(r"\{(\w+)\}")
@@ -110,6 +110,27 @@ def document(
         for (on, via), actions in found.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
+
+
+def parameters(
+    policies: Sequence[Policy], where: Where, keys: Iterable[str] = ()
+) -> dict[str, Sequence[str]]:
+    """Return what `document` allows a tick and a start to be asked of, as deploy/ calls it.
+
+    Each is a parameter of the template, also the empty ones: an update would keep what it had.
+    """
+    named = {**_named(policies, None, where), "key": sorted(set(keys))}
+    used = {
+        name[1]
+        for _, permissions in declared()
+        for one in permissions
+        if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.on))
+    }
+    return {_parameter(name): named[name] for name in sorted(used - {"table"})}
+
+
+def _parameter(name: str) -> str:
+    return "".join(word.capitalize() for word in re.split("[_-]", name)) + "Arns"
 
 
 def _named(

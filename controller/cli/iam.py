@@ -44,6 +44,12 @@ _FOR_FUNCTIONS = frozenset(Job) - {Job.LOOK, Job.STORE_INIT, Job.COPY_FROM, Job.
     help="Customer key on a function's environment; may be given more than once.",
 )
 @click.option("--live", is_flag=True, help="Ask AWS for the account, the region and the keys.")
+@click.option(
+    "--parameters",
+    "as_parameters",
+    is_flag=True,
+    help="Print what the stack of deploy/ wants to know of the policies instead.",
+)
 @options.store
 def iam(
     policies: tuple[Path, ...],
@@ -52,6 +58,7 @@ def iam(
     region: str | None,
     keys: tuple[str, ...],
     live: bool,
+    as_parameters: bool,
     store_url: str | None,
 ) -> int:
     """Print the least IAM policy of a role.
@@ -73,6 +80,9 @@ def iam(
     where, customers = _where(known, account, region, live=live)
     url = store_url or os.environ.get("ROLLOUTCTL_STORE")
     place = settings.parse_place(url) if url else None
+    if as_parameters:
+        _print_parameters(known, where, [*_checked(keys), *customers])
+        return Exit.DONE
     found = document(known, place, wanted, where, [*_checked(keys), *customers])
     click.echo(json.dumps(found, indent=2))
     if place is None:
@@ -80,6 +90,19 @@ def iam(
     if "${" in json.dumps(found):
         _note("${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region")
     return Exit.DONE
+
+
+def _print_parameters(known: Sequence[Policy], where: "Where", keys: Sequence[str]) -> None:
+    """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
+    from controller.bootstrap.iam import parameters
+
+    found = {name: ",".join(arns) for name, arns in parameters(known, where, keys).items()}
+    if any("${" in arns for arns in found.values()):
+        raise UsageError(
+            "a parameter is not filled in by CloudFormation: give --account and --region, or --live"
+        )
+    for name, arns in found.items():
+        click.echo(f"{name}={arns}")
 
 
 def _where(

@@ -272,3 +272,21 @@ def test_a_wrong_policy_is_told_with_its_line(quiet: Desk, tmp_path: Path) -> No
     ended = quiet.run("iam", str(wrong))
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err
+
+
+# --- for the stack ------------------------------------------------------------------------------
+
+
+def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
+    ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
+    assert ended.out.splitlines() == [
+        f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
+        "KeyArns=",
+        "LogsArns=",
+    ]
+
+
+def test_a_parameter_without_an_account_is_refused(quiet: Desk) -> None:
+    ended = quiet.run("iam", quiet.policy, "--parameters")
+    assert ended.status == Exit.USAGE
+    assert "--account and --region, or --live" in ended.err

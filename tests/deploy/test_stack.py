@@ -1,0 +1,128 @@
+"""The stack of deploy/ on an emulator: it is created, and its tasks run under its roles.
+
+The emulator asks IAM at every call. It runs no container: the command and the variables of the task
+definition are a process here, with the keys of the role. It makes no metrics of a log, and leaves
+alarms alone that get no data: tests/deploy/switch.py stands for that.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli import main
+from tests import emulator
+from tests.deploy.stack import NAME, Stack
+from tests.deploy.switch import matches, state
+from tests.e2e import role as roles
+from tests.e2e.account import POLICY, Account
+from tests.e2e.desk import Answer
+from tests.e2e.program import Program
+from tests.emulator import Emulator
+
+pytestmark = pytest.mark.ministack
+
+TABLE = "dynamodb://rollouts"
+WITH_LOGS = """
+verify_rollback: {absent: '"canary"', present: '"stable"'}
+"""
+
+
+@pytest.fixture(scope="module")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator in which a role may do what its policy allows, and nothing else."""
+    with emulator.running(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(ministack: Emulator, account: str) -> Account:
+    """An account with the function at 0 %."""
+    found = Account.of(ministack, account)
+    roles.make_role(found.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
+    found.create()
+    return found
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Return what `rolloutctl iam` prints."""
+    capsys.readouterr()
+    assert main(["iam", *map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+def here(shop: Account) -> tuple[str, ...]:
+    """Return the options that say where the shop is."""
+    return ("--account", shop.number, "--region", emulator.REGION)
+
+
+def parameters(said: str) -> dict[str, str]:
+    """Return what `iam --parameters` printed, by name."""
+    return dict(line.split("=", 1) for line in said.splitlines())
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["function alone", "logs and a key too"])
+def test_its_roles_may_do_what_iam_prints_and_nothing_else(
+    shop: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, more: bool
+) -> None:
+    policy, where = tmp_path / "policy.yaml", here(shop)
+    policy.write_text(POLICY.read_text() + (WITH_LOGS if more else ""))
+    if more:
+        where += ("--kms-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/3be10e2d")
+    stack = Stack.create(shop, **parameters(printed(capsys, policy, "--parameters", *where)))
+    for job, role in (("tick", "TickRole"), ("start", "StartRole")):
+        wanted = json.loads(printed(capsys, policy, "--for", job, "--store", TABLE, *where))
+        assert stack.role_document(role) == wanted
+
+
+def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
+    shop: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC)
+    shop.call_directly(now - timedelta(hours=27), now)
+    stack = Stack.create(shop, **parameters(printed(capsys, POLICY, "--parameters", *here(shop))))
+    started = run(stack, stack.ids["Start"], "start", str(POLICY), "--revision", "abc")
+    assert started.status == 0, started.err
+    assert shop.pair() == ("10", "false")
+
+    ticked = run(stack, stack.scheduled_task())
+
+    assert ticked.status == 0, ticked.err
+    assert ticked.count("tick_completed") == 1
+    (ended,) = [line for line in ticked.events if line["event"] == "tick_ended"]
+    (published,) = ended["_aws"]["CloudWatchMetrics"]
+    assert published["Namespace"] == f"rolloutctl/{NAME}"
+    assert the_switch_over(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
+
+
+def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
+    """Run a task as ECS does: its command, or one `instead`, its variables, and its role's keys."""
+    task = stack.task(task_arn)
+    address = stack.account.emulator.environment(stack.account.number)
+    path = {"PATH": os.environ.get("PATH", os.defpath)}
+    program = Program({**path, **address, **task.variables, **stack.keys(task.role)})
+    return program.run(*(instead or task.command))
+
+
+def the_switch_over(stack: Stack, ticked: Answer) -> dict[str, str]:
+    """Return the switch's state where each minute has this tick, and where the last three do not.
+
+    The filter and the alarm are those that the stack has made.
+    """
+    logs, cloudwatch = (stack.account.client(one) for one in ("logs", "cloudwatch"))
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[stack.ids["DeadMansSwitch"]])["MetricAlarms"]
+    (pattern,) = [
+        found["filterPattern"]
+        for found in logs.describe_metric_filters(logGroupName=stack.ids["Logs"])["metricFilters"]
+        if found["metricTransformations"][0]["metricName"] == alarm["MetricName"]
+    ]
+    counted: Any = sum(matches(pattern, line) for line in ticked.err.splitlines())
+    assert counted == 1
+    return {
+        "ticks": state(alarm, [counted] * 5),
+        "ticks that stopped": state(alarm, [counted] * 2 + [None] * 3),
+    }

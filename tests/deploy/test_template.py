@@ -1,0 +1,148 @@
+"""The template of deploy/: what it promises, read without an account."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cfnlint.api import ManualArgs, lint
+from ruamel.yaml import YAML
+
+from controller import events, telemetry
+from controller.bootstrap import iam, template
+from controller.core.findings import Verdict
+from controller.core.rollout import Phase
+from controller.errors import Exit
+from controller.settings import DynamoDbPlace
+from tests.deploy.stack import TEMPLATE, resources
+from tests.deploy.stack import template as read
+
+SWITCH = "DeadMansSwitch"
+
+
+def alarm(name: str) -> dict[str, Any]:
+    """Return an alarm of the template."""
+    return resources("AWS::CloudWatch::Alarm")[name]
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    found = lint(TEMPLATE.read_text(encoding="utf-8"), config=ManualArgs(regions=["eu-central-1"]))
+    assert not found
+
+
+def test_the_table_is_the_one_that_store_init_makes() -> None:
+    made = YAML(typ="safe").load(template(DynamoDbPlace("rollouts")))["Resources"]["Rollouts"]
+    ours = read()["Resources"]["Rollouts"]
+    ours["Properties"]["TableName"] = "rollouts"
+    del ours["Condition"]
+    assert ours == made
+
+
+def test_everything_that_iam_narrows_has_a_parameter() -> None:
+    asked = iam.parameters([], iam.Where())
+    given = {name for name in read()["Parameters"] if name.endswith("Arns")}
+    assert given == set(asked)
+
+
+# --- ticks --------------------------------------------------------------------------------------
+
+
+def test_a_tick_that_could_not_be_started_is_tried_again_once_and_never_late() -> None:
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    shortest = min(one["Seconds"] for one in read()["Mappings"]["Every"].values())
+    retry = schedule["Target"]["RetryPolicy"]
+    assert 0 <= retry["MaximumRetryAttempts"] <= 2
+    assert retry["MaximumEventAgeInSeconds"] <= shortest
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+
+
+@pytest.mark.parametrize(("minutes", "every"), list(read()["Mappings"]["Every"].items()))
+def test_three_of_the_switchs_periods_are_three_intervals(minutes: str, every: Any) -> None:
+    assert every["Seconds"] == 60 * int(minutes)
+    assert re.fullmatch(rf"rate\({minutes} minutes?\)", every["Rate"])
+    assert ("minutes" in every["Rate"]) == (minutes != "1")
+
+
+def test_an_alarm_of_a_policy_runs_the_same_task_as_the_schedule() -> None:
+    rule = resources("AWS::Events::Rule")["AtAlarm"]
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    (target,) = rule["Targets"]
+    assert rule["EventPattern"]["detail"]["state"] == {"value": ["ALARM"]}
+    ours, theirs = target["EcsParameters"], schedule["Target"]["EcsParameters"]
+    assert ours["TaskDefinitionArn"] == theirs["TaskDefinitionArn"]
+    assert [*ours["NetworkConfiguration"].values()] == [*theirs["NetworkConfiguration"].values()]
+
+
+@pytest.mark.parametrize("task", ["Tick", "Start"])
+def test_a_task_is_nobody_in_particular_and_writes_nowhere(task: str) -> None:
+    (container,) = resources("AWS::ECS::TaskDefinition")[task]["ContainerDefinitions"]
+    assert container["User"] == "10001:10001"
+    assert container["ReadonlyRootFilesystem"]
+    assert container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+    assert 20 < container["StopTimeout"] <= 120  # Fargate's limit; the program takes up to 20 s
+
+
+def test_an_image_without_a_digest_is_refused() -> None:
+    allowed = read()["Parameters"]["Image"]["AllowedPattern"]
+    assert re.fullmatch(allowed, f"registry.example.com/rolloutctl@sha256:{'a' * 64}")
+    assert not re.fullmatch(allowed, "registry.example.com/rolloutctl:latest")
+
+
+# --- who is paged -------------------------------------------------------------------------------
+
+
+def test_no_tick_for_three_intervals_is_an_alarm_and_no_data_is_no_tick() -> None:
+    switch = alarm(SWITCH)
+    assert switch["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Seconds"]
+    assert (switch["EvaluationPeriods"], switch["DatapointsToAlarm"]) == (3, 3)
+    assert (switch["Statistic"], switch["ComparisonOperator"], switch["Threshold"]) == (
+        "Sum", "LessThanThreshold", 1,
+    )  # fmt: skip
+    assert switch["TreatMissingData"] == "breaching"
+
+
+def test_one_rollback_that_is_not_confirmed_is_an_alarm_and_no_data_is_none() -> None:
+    failed = alarm("RollbackFailed")
+    assert failed["EvaluationPeriods"] == 1
+    assert failed["TreatMissingData"] == "notBreaching"
+    (pattern,) = [
+        one["FilterPattern"]
+        for name, one in resources("AWS::Logs::MetricFilter").items()
+        if name == failed["MetricName"]
+    ]
+    assert f"$.status = {int(Exit.UNCONFIRMED)}" in pattern
+
+
+def test_every_alarm_pages() -> None:
+    for one in resources("AWS::CloudWatch::Alarm").values():
+        assert one["AlarmActions"] == [{"Ref": "Pages"}]
+
+
+def test_every_alarm_is_on_a_metric_that_a_filter_makes_of_an_event_there_is() -> None:
+    made = {}
+    for one in resources("AWS::Logs::MetricFilter").values():
+        (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
+        assert event in events.CATALOGUE
+        (transformed,) = one["MetricTransformations"]
+        made[transformed["MetricName"]] = transformed["MetricNamespace"]
+    for one in resources("AWS::CloudWatch::Alarm").values():
+        assert made[one["MetricName"]] == one["Namespace"]
+
+
+# --- its dashboard ------------------------------------------------------------------------------
+
+
+def test_the_dashboard_shows_what_a_tick_can_publish_and_all_of_it() -> None:
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    shown = {
+        one[1] for widget in body["widgets"] for one in widget["properties"].get("metrics", ())
+    }
+    told = {
+        "duration_ms": 1, "errors": 0, "calls": {}, "data_lag_s": 1,
+        "rollouts": dict.fromkeys(Phase, 1), "verdicts": dict.fromkeys(Verdict, 1),
+    }  # fmt: skip
+    (published,) = telemetry.embedded(told, "any", datetime.now(UTC))["_aws"]["CloudWatchMetrics"]
+    names = {one["Name"] for one in published["Metrics"]}
+    assert shown == names - {"Ticks"} | {"TicksEnded"}
