@@ -151,8 +151,8 @@ def _check_not_back(known: Rollout, reading: Reading) -> None:
     else:
         return
     raise RolledBackError(
-        f"revision {known.revision} {what}. It does not come back by itself; give --retry with "
-        "--reason to try it again"
+        f"revision {known.revision} {what.rstrip('.')}. It does not come back by itself; give "
+        "--retry with --reason to try it again"
     )
 
 

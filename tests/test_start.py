@@ -744,6 +744,20 @@ def test_a_retry_of_the_same_code_is_started(stage: Stage) -> None:
     assert retry(stage.runner, "orders#1", "it was the network").created
 
 
+def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
+    tmp_path: Path,
+) -> None:
+    sick = {"kind": "errors", "server_errors": "20%", "lasting": "9m"}
+    with on_stage(tmp_path, scenario(events=[sick])) as stage:
+        start(stage.runner, Request(stage.policy, "one"))
+        while stage.rollout.phase is not Phase.ROLLED_BACK:
+            stage.world.clock.advance(MINUTE)
+            stage.tick()
+        stage.world.clock.advance(5 * MINUTE)
+        assert look(stage.runner, stage.policy).refusals == ()
+        assert retry(stage.runner, "orders#1", "the gateway was down").created
+
+
 def test_a_retry_is_not_of_code_that_has_gone(stage: Stage) -> None:
     first = stage.start()
     stage.runner.roll_back("orders#1", "looks odd")

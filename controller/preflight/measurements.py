@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import ceil
 
 from controller.core.judge import Evidence, judge, queries_for
 from controller.core.judge.queries import aligned
 from controller.core.measured import Stretch
 from controller.core.observation import Answer, Reading, Series
 from controller.core.policy import BurnRate, Criterion, Policy, SuccessRate, Threshold
-from controller.core.units import floor_to
+from controller.core.units import ceil_to, floor_to
 from controller.preflight.weight import live_step
 from controller.runner import Runner
 
@@ -33,6 +34,8 @@ def measurement_refusals(
     closed = floor_to(now - policy.settle, 60)
     begins = {name: closed - _look_back_s(one) for name, one in policy.criteria.items()}
     span = aligned(queries, min(begins.values()), closed)
+    since = _moved_back(runner, policy, reading)
+    begins = {name: max(begin, since) for name, begin in begins.items() if since < closed}
     answers = runner.looking.metrics.read(queries.values(), span)
     series = {key: answers[query] for key, query in queries.items()}
     return [
@@ -53,6 +56,16 @@ def measurement_refusals(
             )
         ),
     ]
+
+
+def _moved_back(runner: Runner, policy: Policy, reading: Reading) -> int:
+    """Return from when on no earlier rollout of the target had traffic, unix seconds; else 0.
+
+    What its canary did was judged then, and says nothing of what is started now.
+    """
+    ends = (end for _, _, end in runner.store.exposures(reading.identity) if end is not None)
+    last = max(ends, default=None)
+    return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
 
 
 def _look_back_s(criterion: Criterion) -> int:

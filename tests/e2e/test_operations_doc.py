@@ -1,0 +1,116 @@
+"""docs/operations.md is walked: its commands run in its order, and print what it shows.
+
+What the world does in between stands in comments, which a reader does not see: 72m of traffic;
+16m of traffic, 3 failing; 24h of rare traffic, a tick every 1h. What is shown is compared but for
+dates, times and what a line `...` leaves out.
+"""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from controller.core.units import parse_duration
+from tests.e2e.account import BOOLEAN, PERCENTAGE
+from tests.e2e.desk import HOUR, Desk, changed
+from tests.e2e.test_adopt import A_NUMBER
+
+pytestmark = pytest.mark.ministack
+
+ROOT: Final = Path(__file__).parents[2]
+TEXT: Final = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+_STEP: Final = re.compile(
+    r"^<!-- (?P<world>.*?) -->$|^```console\n(?P<console>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+_TRAFFIC: Final = re.compile(
+    r"(?P<length>\w+) of (?P<rare>rare )?traffic"
+    r"(, (?P<failing>\d+) failing)?(, a tick every (?P<every>\w+))?"
+)
+_AT_100: Final = {PERCENTAGE: "100", BOOLEAN: "true"}
+_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\b\d{2}:\d{2}\b")
+
+
+class Command(NamedTuple):
+    """A command line of the document, and what is shown below it."""
+
+    words: list[str]
+    shown: str
+
+
+def steps(text: str) -> Iterator[str | Command]:
+    """Yield what the world does, and each command, in the order of the document."""
+    for match in _STEP.finditer(text):
+        if match["world"]:
+            yield match["world"]
+        else:
+            yield from _commands(match["console"])
+
+
+def _commands(block: str) -> Iterator[Command]:
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, shown = part.partition("\n")
+        yield Command(shlex.split(line, comments=True), shown)
+
+
+@pytest.fixture
+def at_the_full_hour(desk: Desk) -> Desk:
+    """The desk when an hour begins, so that windows begin alike in every walk.
+
+    The policies of the walk are the shipped ones; a number stands for the week of a quiet service.
+    """
+    left = HOUR - timedelta(
+        minutes=desk.now.minute, seconds=desk.now.second, microseconds=desk.now.microsecond
+    )
+    desk.serve_directly(left)
+    desk.account.time_the_backend(desk.now - 25 * HOUR, desk.now)
+    shutil.copytree(ROOT / "policies", desk.folder / "policies")
+    quiet = desk.folder / "policies" / "quiet-service.yaml"
+    quiet.write_text(changed(quiet.read_text(encoding="utf-8"), A_NUMBER), encoding="utf-8")
+    return desk
+
+
+def happens(desk: Desk, what: str) -> None:
+    """Let the world do what a comment says."""
+    if what == "somebody sets 100 % by hand":
+        desk.account.change(**_AT_100)
+        return
+    told = _TRAFFIC.fullmatch(what)
+    assert told, f"docs/operations.md: the test does not know what this means: {what}"
+    length = parse_duration(told["length"])
+    every = parse_duration(told["every"]) if told["every"] else length
+    for _ in range(length // every):
+        if told["rare"]:
+            desk.account.call_gateway_rarely(desk.now, desk.now + every)
+            desk.move_clock(every)
+        else:
+            desk.serve(every, failing=int(told["failing"] or 0))
+        if told["every"]:
+            desk.tick()
+
+
+def unmoored(text: str) -> str:
+    """Return `text` without the dates and times in it, which are others in every walk."""
+    return _MOMENT.sub("-", text)
+
+
+def test_the_walk_through_operations_goes_as_it_is_written(
+    at_the_full_hour: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, same = at_the_full_hour, OutputChecker().check_output
+    monkeypatch.chdir(desk.folder)
+    different = []
+    for step in steps(TEXT):
+        if isinstance(step, str):
+            happens(desk, step)
+            continue
+        answer = desk.run(*step.words[1:])
+        if not same(unmoored(step.shown), unmoored(answer.out), ELLIPSIS | NORMALIZE_WHITESPACE):
+            different.append(f"$ {shlex.join(step.words)}\n{answer.out}{answer.err}")
+    assert not different, "\n".join(["the document shows something else than:", *different])
