@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 import pytest
 
 from controller.core.units import parse_duration
-from tests.e2e.account import BOOLEAN, PERCENTAGE
-from tests.e2e.desk import HOUR, Desk, changed
+from controller.flag import Flag
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
+from tests.e2e.desk import HOUR, Answer, Desk, changed
 from tests.e2e.test_adopt import A_NUMBER
 
 pytestmark = pytest.mark.ministack
@@ -30,7 +31,7 @@ _STEP: Final = re.compile(
     r"^<!-- (?P<world>.*?) -->$|^```console\n(?P<console>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 _TRAFFIC: Final = re.compile(
-    r"(?P<length>\w+) of (?P<rare>rare )?traffic"
+    r"(?P<length>\w+) of (?P<kind>rare |direct )?traffic"
     r"(, (?P<failing>\d+) failing)?(, a tick every (?P<every>\w+))?"
 )
 _AT_100: Final = {PERCENTAGE: "100", BOOLEAN: "true"}
@@ -81,18 +82,50 @@ def happens(desk: Desk, what: str) -> None:
     if what == "somebody sets 100 % by hand":
         desk.account.change(**_AT_100)
         return
-    told = _TRAFFIC.fullmatch(what)
-    assert told, f"docs/operations.md: the test does not know what this means: {what}"
-    length = parse_duration(told["length"])
-    every = parse_duration(told["every"]) if told["every"] else length
+    if what == "the function logs":
+        _log(desk)
+        return
+    asked = _TRAFFIC.fullmatch(what)
+    assert asked, f"docs/operations.md: the test does not know what this means: {what}"
+    length = parse_duration(asked["length"])
+    every = parse_duration(asked["every"]) if asked["every"] else length
     for _ in range(length // every):
-        if told["rare"]:
-            desk.account.call_gateway_rarely(desk.now, desk.now + every)
-            desk.move_clock(every)
-        else:
-            desk.serve(every, failing=int(told["failing"] or 0))
-        if told["every"]:
+        match asked["kind"]:
+            case "rare ":
+                desk.account.call_gateway_rarely(desk.now, desk.now + every)
+                desk.move_clock(every)
+            case "direct ":
+                desk.account.time_the_backend(desk.now, desk.now + every)
+                desk.serve_directly(every)
+            case _:
+                desk.serve(every, failing=int(asked["failing"] or 0))
+        if asked["every"]:
             desk.tick()
+
+
+def _log(desk: Desk) -> None:
+    """Let the flag in the function log three requests of the last minute."""
+    lines = list[str]()
+    moment = desk.now.timestamp() - 60
+    flag = Flag(environ={PERCENTAGE: "30"}, log=lines.append, now=lambda: moment)
+    for key in ("a", "b", "c"):
+        with flag.request(key):
+            pass
+    group = {"logGroupName": f"/aws/lambda/{FUNCTION}"}
+    logs = desk.account.client("logs")
+    logs.create_log_group(**group)
+    logs.create_log_stream(**group, logStreamName="one")
+    logs.put_log_events(
+        **group,
+        logStreamName="one",
+        logEvents=[{"timestamp": int(moment * 1_000), "message": one} for one in lines],
+    )
+
+
+def told(answer: Answer) -> str:
+    """Return what a person reads: what was printed, and then what else was said but the log."""
+    said = [one for one in answer.err.splitlines(keepends=True) if not one.startswith("{")]
+    return answer.out + "".join(said)
 
 
 def unmoored(text: str) -> str:
@@ -110,7 +143,7 @@ def test_the_walk_through_operations_goes_as_it_is_written(
         if isinstance(step, str):
             happens(desk, step)
             continue
-        answer = desk.run(*step.words[1:])
-        if not same(unmoored(step.shown), unmoored(answer.out), ELLIPSIS | NORMALIZE_WHITESPACE):
-            different.append(f"$ {shlex.join(step.words)}\n{answer.out}{answer.err}")
+        said = told(desk.run(*step.words[1:]))
+        if not same(unmoored(step.shown), unmoored(said), ELLIPSIS | NORMALIZE_WHITESPACE):
+            different.append(f"$ {shlex.join(step.words)}\n{said}")
     assert not different, "\n".join(["the document shows something else than:", *different])
