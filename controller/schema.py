@@ -7,7 +7,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from controller.core.policy import Policy
-from controller.core.units import format_duration
+from controller.core.units import PERCENT_PATTERN, format_duration, format_percent
 
 
 def policy_schema() -> dict[str, Any]:
@@ -31,6 +31,8 @@ class _Written(GenerateJsonSchema):
         described = super().default_schema(schema)
         if "default" in described and described["default"] is None:
             del described["default"]  # left out is left out: nobody has to write null
+        elif described.get("pattern") == PERCENT_PATTERN:
+            described["default"] = format_percent(described["default"])
         return described
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:

@@ -174,6 +174,37 @@ def test_what_only_reports_is_shown_failing_and_changes_nothing(tmp_path: Path) 
     assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
 
 
+def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
+    """The budget looks back over what is sealed, and the log is not read again from the begin."""
+    budget = {**KINDS["budget"], "windows": [{"factor": 5, "long": "2h", "short": "10m"}]}
+    policy = policy_with("fallback", budget=budget)
+    long = Policy.model_validate(
+        {**policy.model_dump(mode="json", exclude_none=True),
+         "steps": [{"weight": 10, "bake": "3h"}, {"weight": 100, "bake": "2m"}]}
+    )  # fmt: skip
+    spans: list[int] = []
+
+    def watched(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        if operation == "FilterLogEvents":
+            spans.append((request["endTime"] - request["startTime"]) // 60_000)
+        return proceed()
+
+    with on_stage(tmp_path, world_of(), long) as stage:
+        stage.world.layers.append(watched)
+        outcome = rehearse(
+            stage.runner, stage.world, long, every=5 * MINUTE, on_tick=lambda rollout: None
+        )
+    assert outcome.status == "succeeded"
+    kinds = [entry.kind for entry in outcome.entries]
+    assert kinds.count("evidence") >= 2
+    sealed = next(entry for entry in outcome.entries if entry.kind == "evidence")
+    assert len(sealed.body["tallies"]["budget"]["recent"]) > 30
+    assert "recent" not in sealed.body["tallies"]["works"]
+    assert max(spans) < 80
+    again = replay(outcome.rollout, outcome.entries)
+    assert again.same, "\n".join(replay_lines(again))
+
+
 # --- before a start -----------------------------------------------------------------------------
 
 

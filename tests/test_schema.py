@@ -81,6 +81,14 @@ def test_a_mapping_has_no_other_keys(name: str, one: dict[str, Any]) -> None:
         ("Traffic.over", "1m"),
         ("SuccessRate.min_samples", 300),
         ("Policy.on_inconclusive", "pause"),
+        ("Share.confidence", "99%"),
+        (
+            "BurnRate.windows",
+            [
+                {"factor": 14.4, "long": "1h", "short": "5m"},
+                {"factor": 6, "long": "6h", "short": "30m"},
+            ],
+        ),
     ],
 )
 def test_a_default_is_shown_as_it_is_written(field: str, default: object) -> None:

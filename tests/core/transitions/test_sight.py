@@ -25,6 +25,7 @@ from tests.rollouts import MINUTE, NOON, a_policy, reads
 BLIND = [
     pytest.param(GONE, HEALTHY, id="the target cannot be read"),
     pytest.param(reads(100), OUTAGE, id="no metric can be read"),
+    pytest.param(reads(100), {**OUTAGE, "log:C": Series()}, id="a log is no metric"),
 ]
 # At its last weight since noon, for three days.
 BAKING = replace(
@@ -52,6 +53,12 @@ def warned(
         found += [minute] * len(decision.notices)
         rollout = decision.rollout
     return rollout, found
+
+
+def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
+    unread = Series(answer=Answer.ERROR, message="throttled")
+    _, minutes = warned(BAKING, reads(100), {**HEALTHY, "log:C": unread}, range(5, 100))
+    assert minutes == []
 
 
 @pytest.mark.parametrize(("target", "measured"), BLIND)
