@@ -28,6 +28,7 @@ from controller.core.judge.queries import (
     queries_for,
     slow_limits,
 )
+from controller.core.judge.sentences import lost
 from controller.core.judge.sequential import conclude_weighed
 from controller.core.judge.split import conclude_share
 from controller.core.judge.tally import given_up, windows
@@ -138,7 +139,7 @@ def _judge_one(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) 
             function = evidence.policy.target.function
             start, closed = evidence.start, evidence.closed
             logged = Logged(name, criterion, tally, evidence.series, function, start, closed)
-            return logged.finding()
+            return _with_lost(logged.finding(), criterion, tally)
         case _:
             return _measured(name, criterion, evidence, fold)
 
@@ -161,12 +162,19 @@ def _measured(
         broken=failed,
     )
     if isinstance(criterion, Share):
-        return conclude_share(name, criterion, tally, context)
+        return _with_lost(conclude_share(name, criterion, tally, context), criterion, tally)
     if isinstance(criterion, BurnRate):
-        return conclude_burn(name, criterion, tally, context)
+        return _with_lost(conclude_burn(name, criterion, tally, context), criterion, tally)
     if not criterion.sequential:
-        return conclude(name, criterion, tally, context)
+        return _with_lost(conclude(name, criterion, tally, context), criterion, tally)
     return conclude_weighed(name, criterion, tally, context, _case(name, criterion, evidence, fold))
+
+
+def _with_lost(finding: Finding, criterion: Criterion, tally: Tally) -> Finding:
+    """Return `finding` with what was never seen, so that it claims nothing of that."""
+    if not tally.lost:
+        return finding
+    return replace(finding, sentence=f"{finding.sentence} {lost(criterion, tally)}")
 
 
 def _case(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Case:

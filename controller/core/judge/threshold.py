@@ -4,7 +4,7 @@
 that long, and enough was seen. It proves nothing, so its label is `not refuted`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import exp, inf
 
 from controller.core.findings import Finding, Label, Verdict
@@ -49,13 +49,6 @@ class Context:
 
 def conclude(name: str, criterion: Bounded, tally: Tally, context: Context) -> Finding:
     """Return what `tally` says about `criterion`, in numbers and in words."""
-    finding = _concluded(name, criterion, tally, context)
-    if not tally.lost:
-        return finding
-    return replace(finding, sentence=f"{finding.sentence} {sentences.lost(criterion, tally)}")
-
-
-def _concluded(name: str, criterion: Bounded, tally: Tally, context: Context) -> Finding:
     match criterion:
         case SuccessRate() | Threshold():
             return _windows(name, criterion, tally, context)

@@ -11,7 +11,16 @@ from controller.core.transitions.climb import WATCH_SUCCESS, cleared
 
 # Entries that say something of a rollout which stays as it is.
 _REMARKS = frozenset(
-    {"approved", "blind", "drained", "drifted", "guarding_zero", "rollback_unconfirmed"}
+    {
+        "approved",
+        "attested",
+        "blind",
+        "drained",
+        "drifted",
+        "guarding_zero",
+        "refused",
+        "rollback_unconfirmed",
+    }
 )
 
 

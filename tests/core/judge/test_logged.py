@@ -145,3 +145,15 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
 def test_a_log_that_could_not_be_read_is_sealed_by_nobody() -> None:
     evidence = evidence_of(ABSENT, logs([], [3], Answer.ERROR), closed=60)
     assert seal(evidence, at(START) + 63 * MINUTE)["C"].through == 0
+
+
+def test_minutes_of_a_log_that_nobody_could_read_are_not_claimed() -> None:
+    """A log that is not read for six hours is given up, and every later finding says so."""
+    tallies = seal(
+        evidence_of(ABSENT, logs([], [3], Answer.ERROR), closed=400), NOON + 403 * MINUTE
+    )
+    assert tallies["C"].lost == 43
+    rest = {"log:C": Series(), "log:C:control": points([None] * 395 + [1] * 5)}
+    (finding,) = judge(evidence_of(ABSENT, rest, closed=400, tallies=tallies))
+    assert finding.verdict is PASS
+    assert finding.sentence.endswith(". 43 windows of 1m were never answered and left out.")
