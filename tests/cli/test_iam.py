@@ -280,7 +280,9 @@ def test_a_wrong_policy_is_told_with_its_line(quiet: Desk, tmp_path: Path) -> No
 def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
     assert ended.out.splitlines() == [
+        "AlarmsArns=",
         f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
+        "GateLogsArns=",
         "KeyArns=",
         "LogsArns=",
     ]
