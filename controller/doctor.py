@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.core.checks import Check, fail, ok, warn
-from controller.core.doctor import metrics, place, target, watching
+from controller.core.doctor import metrics, place, target, watching, witnesses
 from controller.core.monitoring import Found, Monitoring, wanted
 from controller.core.observation import Series
 from controller.core.policy import Metric, Policy
@@ -18,7 +18,7 @@ from controller.errors import (
     TargetError,
 )
 from controller.monitoring import monitoring_of
-from controller.ports import Clock, MetricSource, OpenTarget, Store
+from controller.ports import AlarmSource, Clock, LogSource, MetricSource, OpenTarget, Store
 
 
 class Doubtful(Protocol):
@@ -65,6 +65,8 @@ class Doctor:
     target: NamedTarget
     metrics: MetricSource
     catalogue: MetricCatalogue
+    alarms: AlarmSource
+    logs: LogSource
     watched: Callable[[], Watched]
     who: Callable[[], Iterator[Check]]
     permissions: Callable[[], Iterator[Check]]
@@ -75,6 +77,7 @@ class Doctor:
         yield from self._store()
         yield from self._target()
         yield from self._metrics()
+        yield from self._witnesses()
         yield from self._watching()
         yield from self.permissions()
 
@@ -119,6 +122,16 @@ class Doctor:
             samples, values = (series.get(one, Series()) for one in asked[name])
             found = metrics.data_check(name, metric, samples, values, now)
             yield found or metrics.silent_check(name, self.policy, self.catalogue.like(metric))
+
+    def _witnesses(self) -> Iterator[Check]:
+        gating = witnesses.alarms_of(self.policy)
+        stand = self.alarms.states(gating.values())
+        for criterion, alarm in gating.items():
+            yield witnesses.alarm_check(criterion, alarm, stand[alarm])
+        asked = witnesses.log_queries(self.policy, self.clock.now())
+        counted = self.logs.count(query for queries in asked.values() for query in queries)
+        for what, queries in asked.items():
+            yield witnesses.log_check(what, queries, counted)
 
     def _watching(self) -> Iterator[Check]:
         monitoring = self._monitoring()

@@ -18,7 +18,7 @@ from controller.errors import UsageError
 from controller.ports import Clock
 
 IAM: Final = (
-    Permission("logs:FilterLogEvents", LOGS, {Job.TICK}),
+    Permission("logs:FilterLogEvents", LOGS, {Job.TICK, Job.DOCTOR}),
     Permission("logs:FilterLogEvents", GATE_LOGS, MOVING - {Job.TICK}),
 )
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from controller.adapters.aws import Clients
 from controller.adapters.caller import Caller, asked
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
+from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.metric_list import MetricList
 from controller.adapters.monitoring import MonitoringAccount
@@ -50,6 +53,8 @@ def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
             target=LambdaEnvTarget(clients.get("lambda"), policy.target, clock),
             metrics=CloudWatchMetrics(clients.get("cloudwatch")),
             catalogue=MetricList(clients.get("cloudwatch")),
+            alarms=CloudWatchAlarms(partial(clients.get, "cloudwatch")),
+            logs=CloudWatchLogs(partial(clients.get, "logs"), clock),
             watched=account.watched,
             who=account.who,
             permissions=account.permissions,

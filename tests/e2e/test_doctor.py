@@ -10,6 +10,7 @@ from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.desk import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
+from tests.e2e.walks import FIXED
 
 pytestmark = pytest.mark.ministack
 
@@ -116,6 +117,7 @@ DENIED = [
     ("sns", "list_tags_for_resource", "alarms", "sns:ListTagsForResource"),
     ("lambda", "get_function_configuration", "target", "lambda:GetFunctionConfiguration"),
     ("lambda", "list_aliases", "reach", "lambda:ListAliases"),
+    ("logs", "filter_log_events", "log", "logs:FilterLogEvents"),
     ("iam", "simulate_principal_policy", "permissions", "iam:SimulatePrincipalPolicy"),
 ]
 
@@ -124,6 +126,7 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Clients.get
+    policy = desk.another_policy(**FIXED)
     for service, method, what, action in DENIED:
 
         def get(self: Clients, name: str, service: str = service, method: str = method) -> Any:
@@ -132,7 +135,7 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
 
         monkeypatch.setattr(Clients, "get", get)
         role = ("--role", "arn:aws:iam::123456789012:role/tick") if service == "iam" else ()
-        found = doctor(desk, POLICY, *role).data["checks"]
+        found = doctor(desk, policy, *role).data["checks"]
         degraded = [one for one in found if action in one["seen"]]
         assert {one["what"].split(" ")[0] for one in degraded} == {what}, action
         assert all(one["level"] != "ok" for one in degraded)

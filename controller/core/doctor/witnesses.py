@@ -1,0 +1,84 @@
+"""Whether what a policy asks beside metrics answers: alarms of other hands, and events in logs."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from controller.core.checks import Check, fail, ok, warn
+from controller.core.observation import AlarmReading, AlarmState, Answer, LogQuery, Series, Span
+from controller.core.policy import Alarm, LogEvents, Policy
+from controller.core.units import at, clock_text
+
+_BACK: Final = timedelta(hours=1)
+_SEARCHED: Final = "see that the group exists, and that this role may search it"
+_CORRECT: Final = "make it, or correct the policy"
+
+
+def alarms_of(policy: Policy) -> dict[str, str]:
+    """Return the alarms that gate, by criterion."""
+    return {name: one.alarm for name, one in policy.criteria.items() if isinstance(one, Alarm)}
+
+
+def alarm_check(criterion: str, alarm: str, reading: AlarmReading) -> Check:
+    """Return how an alarm stands that a criterion waits for."""
+    what = f"alarm of {criterion}"
+    match reading.state:
+        case AlarmState.OK:
+            return ok(what, f"{alarm} is OK")
+        case AlarmState.ALARM:
+            since = f" since {clock_text(at(reading.since))}" if reading.since else ""
+            return warn(what, f"{alarm} is in ALARM{since}", "a start waits until it is OK")
+        case AlarmState.INSUFFICIENT_DATA:
+            return warn(what, f"{alarm} has no data", "see which metric it looks at")
+        case AlarmState.MISSING:
+            return fail(what, f"there is no alarm {alarm} in this account and region", _CORRECT)
+        case AlarmState.UNREAD:
+            return fail(what, f"{alarm} cannot be read: {reading.reason}", "its gate cannot pass")
+        case unreachable:
+            assert_never(unreachable)
+
+
+def log_queries(policy: Policy, now: datetime) -> dict[str, tuple[LogQuery, ...]]:
+    """Return what is looked for in logs, by the line that tells: one event of each is enough.
+
+    Of a rollback's two events, the weight says which one is logged now: either will do.
+    """
+    return {name: tuple(queries) for name, queries in _queries(policy, _span(now))}
+
+
+def _queries(policy: Policy, span: Span) -> Iterator[tuple[str, tuple[LogQuery, ...]]]:
+    function = policy.target.function
+    if (verify := policy.verify_rollback) is not None:
+        group = verify.group_of(function)
+        patterns = (verify.present, verify.absent)
+        yield "log of verify_rollback", tuple(LogQuery(group, one, span, 1) for one in patterns)
+    for name, one in policy.criteria.items():
+        if isinstance(one, LogEvents):
+            query = LogQuery(one.group_of(function), one.control, span, 1)
+            yield f"log of {name}", (query,)
+
+
+def _span(now: datetime) -> Span:
+    end = int(now.timestamp())
+    return Span(end - int(_BACK.total_seconds()), end)
+
+
+def log_check(
+    what: str, queries: tuple[LogQuery, ...], counted: Mapping[LogQuery, Series]
+) -> Check:
+    """Return whether one of the events was logged in the last hour."""
+    group = queries[0].group
+    series = [counted[one] for one in queries]
+    for one in series:
+        if one.answer in (Answer.FORBIDDEN, Answer.ERROR):
+            return fail(what, one.message or f"{group} cannot be searched", _SEARCHED)
+    if any(one.points for one in series):
+        return ok(what, f"{group} has such an event in the last hour")
+    patterns = " nor ".join(one.pattern for one in queries)
+    found = "neither " if len(queries) > 1 else "no "
+    return warn(
+        what,
+        f"{group} has {found}{patterns} in the last hour",
+        "fine where nobody asked for anything; else see what the function logs: rolloutctl logs "
+        "POLICY",
+    )
