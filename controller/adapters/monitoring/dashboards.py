@@ -67,13 +67,18 @@ class Dashboards:
         """
         name = monitoring.dashboard.name
         drawn = json.dumps(body(monitoring.dashboard, self._region), ensure_ascii=False)
-        tagged = {"Tags": tags(monitoring.policy)} if self._new else {}
+        tagged = {"Tags": tags(monitoring.policy)} if self._new and self._takes_tags() else {}
         try:
             answer = self._client.put_dashboard(DashboardName=name, DashboardBody=drawn, **tagged)
         except AWS_ERRORS as error:
             raise failed(f"dashboard {name} was not made", "PutDashboard", error) from error
         found = answer.get("DashboardValidationMessages", ())
         return [f"{one.get('DataPath', '')}: {one.get('Message', '')}" for one in found]
+
+    def _takes_tags(self) -> bool:
+        """Tell whether the installed boto3 knows that a dashboard can be tagged when it is made."""
+        operation = self._client.meta.service_model.operation_model("PutDashboard")
+        return "Tags" in operation.input_shape.members
 
     def delete(self, name: str) -> None:
         """Delete the dashboard; one that is gone already is no error. Raises MonitoringError."""

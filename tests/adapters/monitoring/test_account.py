@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from controller.adapters.monitoring import MonitoringAccount, template
+from controller.adapters.monitoring.dashboards import Dashboards
 from controller.core.monitoring import (
     PENDING,
     TAG,
@@ -257,6 +258,27 @@ def test_what_cloudwatch_says_of_a_dashboard_is_told(moto: Bench) -> None:
 
 def denied(_call: Any) -> Any:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "Any")
+
+
+@pytest.mark.parametrize("code", ["InvalidParameterValueException", "ResourceNotFoundException"])
+def test_a_dashboard_that_cannot_be_tagged_is_known_by_its_text(moto: Bench, code: str) -> None:
+    def tagless(_call: Any) -> Any:
+        raise ClientError({"Error": {"Code": code, "Message": "no tags here"}}, "Any")
+
+    moto.deploy(PLAIN)
+    moto.cloudwatch.faults["list_tags_for_resource"] = [lambda call: call(), tagless]
+    (found,) = (one for one in moto.account.look(PLAIN) if one.kind is Kind.DASHBOARD)
+    assert (found.owner, found.differs) == ("shop", ())
+
+
+def test_a_boto3_that_knows_no_tags_of_dashboards_makes_them_all_the_same(
+    moto: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Dashboards, "_takes_tags", lambda _: False)
+    moto.deploy(PLAIN)
+    (request,) = (dict(request) for name, request in moto.writes if name == "put_dashboard")
+    assert "Tags" not in request
+    assert actions(moto.deploy(PLAIN)) == {Action.LEAVE}
 
 
 @pytest.mark.parametrize(
