@@ -31,8 +31,20 @@ class Email(click.ParamType[str]):
 
 
 def _policy(command: Command) -> Command:
-    """Add POLICY, --email and --store: from which everything follows."""
+    """Add POLICY, --store and --json."""
+    return options.store(
+        click.argument("policy", type=click.Path(path_type=Path))(options.as_json(command))
+    )
+
+
+def _making(command: Command) -> Command:
+    """Add --email and --emit: whom the alarms tell, and the same as a template."""
     command = click.option(
+        "--emit",
+        type=click.Choice(["cloudformation"]),
+        help="Only print all of it as a template, for a stack of your own.",
+    )(command)
+    return click.option(
         "--email",
         "emails",
         type=Email(),
@@ -40,18 +52,6 @@ def _policy(command: Command) -> Command:
         metavar="ADDRESS",
         help="Whom the alarms write to, through an SNS topic; may be given more than once. SNS "
         "asks each address first.",
-    )(command)
-    return options.store(
-        click.argument("policy", type=click.Path(path_type=Path))(options.as_json(command))
-    )
-
-
-def _emit(command: Command) -> Command:
-    """Add --emit: the same as a template."""
-    return click.option(
-        "--emit",
-        type=click.Choice(["cloudformation"]),
-        help="Only print all of it as a template, for a stack of your own; no call to AWS.",
     )(command)
 
 
@@ -66,7 +66,7 @@ def monitoring() -> None:
 
 @monitoring.command()
 @_policy
-@_emit
+@_making
 def plan(
     policy: Path, emails: tuple[str, ...], store_url: str | None, emit: str | None, as_json: bool
 ) -> int:
@@ -91,14 +91,14 @@ def plan(
 
 @monitoring.command()
 @_policy
-@_emit
+@_making
 def deploy(
     policy: Path, emails: tuple[str, ...], store_url: str | None, emit: str | None, as_json: bool
 ) -> int:
-    """Make what is missing, change what differs, remove what the policy asks for no longer.
+    """Make what is missing, and change what differs.
 
-    Safe to run again: what is as it should be is left alone. Run it again after the start, and
-    whenever the graphs should show newer steps.
+    And remove what the policy asks for no longer. Safe to run again: what is as it should be is
+    left alone. Run it again after the start, and whenever the graphs should show newer steps.
     """
     wanted = _wanted(policy, emails, store_url)
     if emit:
@@ -119,11 +119,12 @@ def deploy(
 @monitoring.command()
 @_policy
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(
-    policy: Path, emails: tuple[str, ...], store_url: str | None, yes: bool, as_json: bool
-) -> int:
-    """Remove the dashboard, the alarms and the topic of POLICY: what carries its tag, no more."""
-    wanted = _wanted(policy, emails, store_url)
+def remove(policy: Path, store_url: str | None, yes: bool, as_json: bool) -> int:
+    """Remove the dashboard, the alarms and the topic.
+
+    What carries the tag of POLICY, and nothing else.
+    """
+    wanted = _wanted(policy, (), store_url)
     from controller.core.monitoring import Action, removals
     from controller.render.monitoring import change_line
 
