@@ -93,6 +93,16 @@ def asking(world: SmallWorld, verb: Verb, way: Way = "") -> Program:
     return Program(said.replace(" ", ""), body, world.clock, said)
 
 
+def forcing(world: SmallWorld, weight: int) -> Program:
+    """Return a person who sets a weight over the head of the rollout: a hand that is known."""
+    found, ask = f"{world.policy.name}#1", Ask(Verb.SET_WEIGHT, "because", weight=weight)
+
+    def body(process: Process, clock: Clock) -> Visit:
+        return runner(world, process, clock).ask(found, ask)
+
+    return Program(f"{PERSON} by force", body, world.clock, str(Verb.SET_WEIGHT))
+
+
 def bare_rollback(world: SmallWorld) -> Program:
     """Return a person who rolls back by the names of the function and its variables."""
 

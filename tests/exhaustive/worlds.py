@@ -51,6 +51,11 @@ MORE: Final[Mapping[str, Mapping[str, cast.Actor]]] = {
     "paused": RESUME,
     "drifted": WAYS,
 }
+FORCE: Final[Mapping[str, cast.Actor]] = {
+    "a person sets 50 % by force": lambda world: cast.forcing(world, 50)
+}
+# Where a tick raises what a person is about to set.
+FORCED: Final = ("a pass due", "a raise saved, not written")
 # What differs from worlds that are gone through already only in what people ask.
 ONLY: Final[Mapping[str, Mapping[str, cast.Actor]]] = {"a fail due in a pause": RESUME}
 
@@ -80,7 +85,7 @@ def worlds(scene: Scene, start: str, *, slow: bool) -> Iterator[tuple[str, World
         pair = [first, second] if slow else [first, second, cast.time(scene.world)]
         yield "two ticks", World(pair)
     for name, actor in _others(start, slow=slow).items():
-        crashes = 1 if name in HANDS else 0
+        crashes = 1 if name in HANDS or name in FORCE else 0
         yield f"a tick and {name}", World([first, actor(scene.world)], crashes)
 
 
@@ -91,7 +96,8 @@ def _others(start: str, *, slow: bool) -> Mapping[str, cast.Actor]:
         bare = BARE if start in SLOW_BARE else {}
         rollback = ROLLBACK if start in SLOW_ROLLBACKS else {}
         return {**{name: HANDS[name] for name in SLOW_HANDS}, **bare, **rollback}
-    return {**HANDS, **BARE, **PAUSE, **ROLLBACK, **MORE.get(start, {})}
+    force = FORCE if start in FORCED else {}
+    return {**HANDS, **BARE, **PAUSE, **ROLLBACK, **force, **MORE.get(start, {})}
 
 
 def explored(folder: Path, start: str, *, slow: bool) -> Iterator[tuple[str, Found]]:
