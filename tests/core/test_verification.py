@@ -127,23 +127,28 @@ def test_counts_that_were_not_read_to_their_end_are_compared_with_nothing(
     assert (check.level, check.seen) == (Level.WARN, f"the counts were not read: {message}")
 
 
+ARRIVES = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+BESIDE = {**ARRIVES, "control": "direct_requests"}
+SHARE = {"kind": "share", "metric": "integration", "control": "direct_requests"}
+
+
 @pytest.mark.parametrize(
-    ("criteria", "pair"),
+    ("criteria", "canary"),
     [
-        pytest.param({}, None, id="no criterion counts both paths"),
-        pytest.param({"arrives": {"control": "direct_requests"}}, "requests", id="traffic"),
+        pytest.param({"arrives": ARRIVES}, None, id="no criterion counts both paths"),
+        pytest.param({"arrives": BESIDE}, "requests", id="traffic"),
+        pytest.param({"arrives": BESIDE, "share": SHARE}, "integration", id="a share goes first"),
     ],
 )
-def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], pair: str | None) -> None:
-    arrives = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
-    said = {**arrives, **criteria.get("arrives", {})}
-    names = [name for name in ("requests", "direct_requests") if name in said.values()]
-    metrics = {name: POLICY["metrics"][name] for name in names}
-    policy = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": {"arrives": said}})
+def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str | None) -> None:
+    named = {name for one in criteria.values() for name in one.values()}
+    metrics = {name: {**one, "statistic": "Sum"} for name, one in POLICY["metrics"].items()
+               if name in named}  # fmt: skip
+    policy = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
     counts = counts_of(policy)
-    assert (counts.canary if counts else None) == pair
+    assert (counts.canary if counts else None) == canary
     if counts is None:
-        assert of_metrics(counts, {}, HALF_AN_HOUR).remedy.endswith("traffic a `control`")
+        assert of_metrics(counts, {}, HALF_AN_HOUR).level is Level.WARN
 
 
 # --- shares by events ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from controller.core.judge.band import band
 from controller.core.judge.queries import query
 from controller.core.log_events import CANARY, CHECK, STABLE, LogEvent, Told, told
 from controller.core.observation import Answer, Query, Series
-from controller.core.policy import Policy, SuccessRate, Traffic
+from controller.core.policy import Policy, Share, SuccessRate, Traffic
 from controller.core.policy.judged import Control
 from controller.core.units import MINUTE_S, at, clock_text, count_text, format_percent, number_text
 from controller.core.verification.stretch import Stretch
@@ -40,7 +40,7 @@ class Counts:
 
 
 def counts_of(policy: Policy) -> Counts | None:
-    """Return what counts both paths: a success rate with a control, else such a traffic."""
+    """Return what counts both paths: a share, else a success rate or a traffic with a control."""
     pairs = list(_pairs(policy))
     if not pairs:
         return None
@@ -51,9 +51,11 @@ def counts_of(policy: Policy) -> Counts | None:
 
 
 def _pairs(policy: Policy) -> Iterator[tuple[str, str]]:
-    for kind in (SuccessRate, Traffic):
+    for kind in (Share, SuccessRate, Traffic):
         for one in policy.criteria.values():
             match one:
+                case Share(metric=canary, control=control) if kind is Share:
+                    yield canary, control
                 case SuccessRate(total=canary, control=Control(total=control)) if (
                     kind is SuccessRate
                 ):
@@ -70,7 +72,7 @@ def of_metrics(
     """Return whether the metrics show the weight; `series` may be why they were not read."""
     if counts is None:
         seen = "no criterion counts the requests of both paths"
-        return warn(METRICS, seen, "give success_rate or traffic a `control`")
+        return warn(METRICS, seen, "a `share` does, and a success_rate or traffic with a `control`")
     if isinstance(series, str):
         return warn(METRICS, series)
     if stretch.empty:
