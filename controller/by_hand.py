@@ -57,7 +57,13 @@ def shift_and_confirm(target: Target, before: Reading, weight: int, clock: Clock
         _lower(target, weight, clock)
     else:
         target.shift_to(weight, before.token)
-    return settled(target, clock)
+    try:
+        return settled(target, clock)
+    except TargetError as error:
+        raise TargetError(
+            f"{weight} % is written, and nobody can say whether it is in force: {error}",
+            **error.context,
+        ) from error
 
 
 def higher(reading: Reading, weight: int) -> bool:

@@ -13,7 +13,7 @@ from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.errors import MovedError, UsageError
+from controller.errors import MovedError, TargetError, UsageError
 from controller.ports import Clock, Target
 from controller.runner import Runner
 
@@ -72,7 +72,14 @@ def _over(runner: Runner, active: Rollout, before: Reading, weight: int, reason:
     """Pause `active`, write, and read back. A lower weight that was not accepted is insisted on."""
     visit = runner.ask(active.id, Ask(Verb.SET_WEIGHT, reason, weight=weight))
     target = runner.looking.targets(active.policy.target)
-    live = settled(target, runner.clock)
+    try:
+        live = settled(target, runner.clock)
+    except TargetError as error:
+        raise TargetError(
+            f"{active.id} is paused for {weight} %, and nobody can say whether that is in force: "
+            f"{error}",
+            **error.context,
+        ) from error
     if higher(live, weight) and live.token != before.token:
         live = shift_and_confirm(target, live, weight, runner.clock)
     return Outcome(before, live, written=True, paused=visit.rollout)

@@ -91,8 +91,8 @@ class LambdaEnvTarget:
             )
         if found.reading.token != token:
             raise WriteConflictError(
-                f"{name} was changed since {weight} % was decided; nothing was written: the next "
-                "tick decides anew",
+                f"{name} was changed since {weight} % was decided; nothing was written, and it "
+                "has to be decided anew",
                 weight_percent=weight,
             )
         size = environment_bytes(self._pair.merged(found.variables, weight))

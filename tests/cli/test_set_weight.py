@@ -210,6 +210,37 @@ def test_a_denied_write_names_its_action(desk: Desk) -> None:
     assert "lambda:UpdateFunctionConfiguration" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("force", "told"),
+    [
+        pytest.param(
+            [], "40 % is written, and nobody can say whether it is in force: ", id="alone"
+        ),
+        pytest.param(["--force"], "orders#1 is paused for 40 %, and nobody can", id="by force"),
+    ],
+)
+def test_a_write_that_cannot_be_read_back_is_told_as_written(
+    desk: Desk, force: list[str], told: str
+) -> None:
+    if force:
+        started(desk)
+    else:
+        made(desk)
+    broken = Broken(READ)
+
+    def layer(service: str, operation: str, request: Mapping[str, Any], proceed: Proceed) -> Answer:
+        if (service, operation) == WRITE:
+            desk.world.layers.insert(0, broken)
+        return proceed()
+
+    desk.world.layers.append(layer)
+    ended = desk.run("set-weight", desk.policy, "40", *force)
+    desk.world.layers.remove(broken)
+    assert ended.status == Exit.INTERNAL
+    assert f"rolloutctl: {told}" in ended.err
+    assert pair(desk) == ("40", "false")
+
+
 # --- over the head of a rollout -----------------------------------------------------------------
 
 
