@@ -3,6 +3,7 @@
 #
 # The tag pins the Python; to pin the bytes too, write the digest that your registry shows:
 # --build-arg BASE=python:3.13-slim@sha256:...
+# `make image-check` builds it with its labels, and runs it as a scheduler does.
 
 ARG BASE=python:3.13-slim
 
@@ -26,20 +27,42 @@ RUN /build/bin/python -m pip wheel --no-index --no-deps --no-build-isolation --w
     && /build/bin/python -m pip --python /opt/rolloutctl install --no-index --no-deps --no-compile /wheel/*.whl \
     && /opt/rolloutctl/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/rolloutctl/lib
 
+# What the program is made of, with the hashes that were asked for. Python and the system below it are
+# the base image's, and are told by its own.
+FROM ${BASE} AS sbom
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+COPY requirements-sbom.lock ./
+RUN python -m venv /sbom \
+    && /sbom/bin/python -m pip install --require-hashes --only-binary :all: -r requirements-sbom.lock
+COPY pyproject.toml requirements.lock ./
+RUN /sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+        --output-reproducible --output-file sbom.cdx.json requirements.lock
+
 FROM ${BASE}
 # A start without bytecode takes twice as long, and the base image comes without. This kind of
 # bytecode does not depend on the times of files, which copying may change.
 RUN python -m compileall -q --invalidation-mode unchecked-hash -x '/(site-packages|idlelib|tkinter|test)/' \
     "$(python -c 'import os; print(os.path.dirname(os.__file__))')"
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="rolloutctl" \
-    org.opencontainers.image.description="Progressive delivery for AWS serverless" \
-    org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/rolloutctl /opt/rolloutctl
+COPY --from=sbom /src/sbom.cdx.json /opt/rolloutctl/sbom.cdx.json
 ENV PATH=/opt/rolloutctl/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+# Last: with another commit, only these change.
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="rolloutctl" \
+    org.opencontainers.image.description="Progressive delivery for AWS serverless" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.created="${CREATED}" \
+    org.opencontainers.image.base.name="${BASE}"
 USER 10001:10001
 # No shell in between: SIGTERM reaches the program, which ends with 143.
 ENTRYPOINT ["rolloutctl"]

@@ -10,6 +10,7 @@ WORKERS  ?= 4
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
+CYCLONEDX := cyclonedx-bom==7.5.0
 
 POLICY   ?= policies/execution-api.yaml
 SCENARIO ?= healthy
@@ -40,7 +41,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check test every-test lint mutants lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check test every-test lint mutants image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -70,16 +71,21 @@ lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (a quarter hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
+image-check: ## build the image and run it as a scheduler does (needs docker or podman)
+	@.ci/image-check
+
 .venv: $(VENV)/.compiled ## set up the environment for everything but the emulator
 
 e2e-venv: $(E2E_VENV)/.locked ## set up the emulator, which pins a botocore of its own
 
-lock: ## resolve the dependencies anew and write the five lock files (needs uv)
+lock: ## resolve the dependencies anew and write the six lock files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) lock --quiet --upgrade
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.lock
 	$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project -o requirements-dev.lock
 	$(UV) export --quiet --frozen --no-header --no-annotate --only-group build -o requirements-build.lock
+	echo '$(CYCLONEDX)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate -o requirements-sbom.lock -
 	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
 	echo '$(MUTMUT)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \

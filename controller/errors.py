@@ -22,8 +22,10 @@
 Absence of data is never an error: it is a finding.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Exit(IntEnum):
@@ -50,10 +52,40 @@ class RolloutError(Exception):
         self.context = context
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One mistake in a file, and the place where it was written.
+
+    line, column: counted from 1; 0 where it is about the file as a whole.
+    """
+
+    file: str
+    text: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.text}" if self.text else place
+
+
 class PolicyError(RolloutError):
-    """The policy is wrong; nothing was touched. The message has one line per mistake."""
+    """The policy is wrong; nothing was touched. The message has one line per mistake.
+
+    flaws: the same mistakes with their places, as far as there is a file.
+    """
 
     exit_status = Exit.USAGE
+
+    def __init__(self, message: str, *, flaws: Sequence[Flaw] = (), **context: object) -> None:
+        super().__init__(message, **context)
+        self.flaws = tuple(flaws)
+
+    @classmethod
+    def of(cls, *flaws: Flaw) -> Self:
+        """Return the error that tells these mistakes, in their order."""
+        message = "\n".join(map(str, flaws))
+        return cls(message, flaws=flaws, file=flaws[0].file, mistakes=len(flaws))
 
 
 class UsageError(RolloutError):

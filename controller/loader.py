@@ -31,7 +31,7 @@ def _policy(source: Source) -> Policy:
         policy = parse(source.data)
     except PolicyProblems as error:
         problems = error.problems
-    lines = source.report(problems)
-    if policy is None or lines:
-        raise PolicyError("\n".join(lines), file=source.name, mistakes=len(lines))
+    flaws = source.flaws(problems)
+    if policy is None or flaws:
+        raise PolicyError.of(*flaws)
     return policy

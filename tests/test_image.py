@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,35 @@ def test_it_runs_the_program_itself_as_nobody_in_particular() -> None:
 
 def test_nothing_is_installed_without_its_hash() -> None:
     installs = re.findall(r"pip[^&]*? install ([^&]*)", " ".join(instructions("RUN")))
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:
+    (command,) = [run for run in instructions("RUN") if "cyclonedx-py" in run]
+    told = command.split()[-1]
+    installed = [run for run in instructions("RUN") if f"-r {told}" in run]
+    assert (told, len(installed)) == ("requirements.lock", 1)
+    written = re.findall(r"--output-file (\S+)", command)
+    assert instructions("COPY")[-1].split()[1].endswith(f"/{written[0]}")
+
+
+def test_it_says_what_it_is_by_the_labels_of_oci() -> None:
+    (labels,) = instructions("LABEL")
+    told = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', labels))
+    given = {value[2:-1] for value in told.values() if value.startswith("${")}
+    assert set(told) == {
+        "title", "description", "licenses", "version", "revision", "created", "base.name",
+    }  # fmt: skip
+    assert given == {"VERSION", "REVISION", "CREATED", "BASE"}
+    assert given <= {one.partition("=")[0] for one in instructions("ARG")}
+
+
+def test_the_check_gives_each_label_and_looks_at_it() -> None:
+    script = (ROOT / ".ci" / "image-check").read_text(encoding="utf-8")
+    for argument in ("VERSION", "REVISION", "CREATED", "BASE"):
+        assert f'--build-arg "{argument}=' in script
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "image-check"], check=False).returncode == 0
 
 
 LOCKS = [*ROOT.glob("requirements*.lock"), ROOT / "tests" / "e2e" / "ministack.lock"]

@@ -26,7 +26,7 @@ _VERBS: Final = {
     "tick": "controller.cli.rollout:tick",
     "run": "controller.cli.run:run",
     "status": "controller.cli.look:status",
-    "history": "controller.cli.look:history",
+    "history": "controller.cli.history:history",
     "replay": "controller.cli.replay:replay",
     "pause": "controller.cli.steer:pause",
     "resume": "controller.cli.steer:resume",

@@ -6,8 +6,8 @@ from controller.cli import options
 from controller.errors import Exit, UsageError
 
 NAME = "chaos"
-# What chaos brings itself, by the names of `rehearse`'s parameters.
-_BROUGHT = ("policy", "every", "expect", "adopt", "approve", "store_url")
+# What chaos brings itself, or has no use for, by the names of `rehearse`'s parameters.
+_BROUGHT = ("policy", "every", "expect", "adopt", "approve", "store_url", "markdown", "junit")
 
 
 def rehearse_chaos(context: click.Context, seed: int, *, as_json: bool) -> Exit:

@@ -1,18 +1,20 @@
-"""Verbs that only look: where rollouts stand, and how they got there."""
+"""The verb that shows where rollouts stand."""
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import click
 
 from controller import bootstrap
-from controller.cli import options, streams, watching
+from controller.cli import options, reports, streams, watching
+from controller.cli.history import trusted
+from controller.cli.reports import Form
 from controller.cli.retired import retired, retired_data, retired_line
 from controller.cli.watching import Pace
-from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
@@ -35,6 +37,7 @@ from controller.ports import Store
     "while that is not confirmed, 6 when another hand moved the weight.",
 )  # fmt: skip
 @options.store
+@reports.reports
 @options.as_json
 def status(
     rollout: str | None,
@@ -45,6 +48,8 @@ def status(
     every: timedelta,
     exit_code: bool,
     store_url: str | None,
+    markdown: bool,
+    junit: Path | None,
     as_json: bool,
 ) -> int:
     """Show where rollouts stand, why, and what is next.
@@ -55,14 +60,19 @@ def status(
     """
     follows = wait or watch
     _check(rollout, finished_too, follows)
+    form = Form(as_json, markdown, junit)
+    form.check()
+    if rollout is None and form.needs_history:
+        raise UsageError("--markdown and --junit tell one rollout: say which")
     with options.looking(store_url) as (store, now):
         if rollout is None:
             shown = _show_all(store, now, finished_too, as_json)
         elif follows:
             pace = Pace(bootstrap.wall_clock(), every, now + limit)
-            shown = [_follow(store, rollout, pace, wait, watch, as_json)]
+            shown = [_follow(store, rollout, pace, wait, watch, form)]
         else:
-            shown = [_show(store.load(options.rollout_id(store, rollout)), now, as_json)]
+            shown = [store.load(options.rollout_id(store, rollout))]
+            _show(store, shown[0], now, form)
     return watching.worst(shown) if exit_code or follows else Exit.DONE
 
 
@@ -75,14 +85,20 @@ def _check(rollout: str | None, finished_too: bool, follows: bool) -> None:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
 
 
-def _show(rollout: Rollout, now: datetime, as_json: bool) -> Rollout:
+def _show(store: Store, rollout: Rollout, now: datetime, form: Form) -> None:
     from controller.render.status import rollout_data, rollout_text
 
-    if as_json:
+    entries = trusted(store, rollout) if form.needs_history else ()
+    if form.junit is not None:
+        reports.write_junit(form.junit, rollout, entries)
+    if form.as_json:
         options.print_json("status", rollout_data(rollout))
+    elif form.markdown:
+        from controller.render.markdown import rollout_markdown
+
+        click.echo(rollout_markdown(rollout, entries, now))
     else:
         click.echo(rollout_text(rollout, now))
-    return rollout
 
 
 def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) -> list[Rollout]:
@@ -99,7 +115,7 @@ def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) ->
         data = {"rollouts": [rollout_data(one) for one in shown], "retired": retired_data(gone)}
         options.print_json("status", data)
     elif len(shown) == 1:
-        _show(shown[0], now, as_json)
+        _show(store, shown[0], now, Form())
     elif shown:
         click.echo("\n".join(map(_fitted, overview_lines(shown, now))))
     elif gone:
@@ -129,115 +145,18 @@ def _fitted(line: str) -> str:
     return line if fits else f"{line[: width - 1]}…"
 
 
-def _follow(
-    store: Store, given: str, pace: Pace, wait: bool, watch: bool, as_json: bool
-) -> Rollout:
+def _follow(store: Store, given: str, pace: Pace, wait: bool, watch: bool, form: Form) -> Rollout:
     """Show a rollout until it rests, or is over and quiet, or time is up; return it as it stood."""
     look = partial(store.load, options.rollout_id(store, given))
     over = watching.resting if wait else _seen_enough
-    with watching.display(pace.clock, live=watch, off=as_json) as show:
+    with watching.display(pace.clock, live=watch, off=form.silent) as show:
         last = watching.follow(look, pace, over, show)
-    return _show(last, pace.clock.now(), as_json) if as_json else last
+    if form.silent:
+        _show(store, last, pace.clock.now(), form)
+    elif form.junit is not None:
+        reports.write_junit(form.junit, last, trusted(store, last))
+    return last
 
 
 def _seen_enough(rollout: Rollout, now: datetime) -> bool:
     return watching.quiet(rollout, now) or streams.lost()
-
-
-@click.command()
-@click.argument("rollout", metavar="ROLLOUT")
-@click.option(
-    "--follow",
-    is_flag=True,
-    help="Go on with what comes, until the rollout has ended and is quiet.",
-)
-@watching.paced
-@options.store
-@options.as_json
-def history(
-    rollout: str,
-    follow: bool,
-    limit: timedelta,
-    every: timedelta,
-    store_url: str | None,
-    as_json: bool,
-) -> int:
-    """Show every transition of a rollout.
-
-    When, which weight, who, and which findings decided; and whether the hash chain of the entries
-    holds.
-    """
-    from controller.render.history import history_lines
-
-    if not follow:
-        watching.refuse_pace("--follow")
-    if follow and as_json:
-        raise UsageError("--follow prints lines; ask for --json without it")
-    with options.looking(store_url) as (store, now):
-        found = options.rollout_id(store, rollout)
-        if not follow:
-            return _show_history(store, found, as_json)
-        pace = Pace(bootstrap.wall_clock(), every, now + limit)
-        for line in history_lines(_arriving(store, found, pace)):
-            click.echo(line)
-            if streams.lost():
-                break
-    return Exit.DONE
-
-
-def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
-    from controller.render.history import entry_data, history_lines
-
-    known = store.load(rollout_id)
-    entries = _entries(store, known)
-    broken = _broken(known, entries)
-    if as_json:
-        data = {
-            "rollout": rollout_id,
-            "chain_valid": broken is None,
-            "entries": [entry_data(entry) for entry in entries],
-        }
-        options.print_json("history", data)
-    else:
-        click.echo("\n".join(history_lines(entries)))
-    if broken is not None:
-        raise broken
-    return Exit.DONE
-
-
-def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
-    """Yield the entries of a rollout as they come, until it has ended and is quiet.
-
-    Raises StoreError after the first entries that do not follow from those before.
-    """
-    entries: Sequence[Entry] = ()
-
-    def look() -> tuple[Rollout, Sequence[Entry]]:
-        known = store.load(rollout_id)
-        return known, entries if known.entries == len(entries) else _entries(store, known)
-
-    for known, found in watching.looks(look, pace):
-        told, entries = len(entries), found
-        yield from entries[told:]
-        if broken := _broken(known, entries):
-            raise broken
-        if known.moved_to or watching.quiet(known, pace.clock.now()):
-            return
-
-
-def _entries(store: Store, known: Rollout) -> Sequence[Entry]:
-    """Return the history as long as `known` knows it; what a tick adds meanwhile is for later."""
-    return store.history(known.id)[: known.entries]
-
-
-def _broken(known: Rollout, entries: Sequence[Entry]) -> StoreError | None:
-    """Return what is wrong with a history whose hash chain does not hold; None when it does."""
-    from controller.core.history import broken_link
-
-    broken = broken_link(entries, known.chain)
-    if broken is None:
-        return None
-    return StoreError(
-        f"the history of {known.id} was changed or is incomplete from entry {broken} on; "
-        "do not trust what follows, and look who wrote to the store"
-    )

@@ -1,48 +1,63 @@
 """Verbs about policy files: check them, and describe their format."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from controller.cli import options
-from controller.errors import Exit, PolicyError
+from controller.errors import Exit, Flaw, PolicyError, UsageError
 
 
 @click.command()
 @click.argument(
     "policies", nargs=-1, required=True, metavar="POLICY...", type=click.Path(path_type=Path)
 )
+@click.option(
+    "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
+    help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
+)  # fmt: skip
 @options.traffic
 @options.as_json
-def validate(policies: tuple[Path, ...], per_minute: float | None, as_json: bool) -> int:
+def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as_json: bool) -> int:
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem.
     """
-    results, pages = list[dict[str, Any]](), list[str]()
-    for path in policies:
-        found, page = _checked(path, per_minute)
-        results.append(found)
-        pages.append(page)
-    sound = all(result["ok"] for result in results)
+    if as_json and form != "text":
+        raise UsageError("--json and --format are two forms of one result: give one of them")
+    checked = [_checked(path, per_minute) for path in policies]
+    sound = not any(one.flaws for one in checked)
     if as_json:
-        options.print_json("validate", {"ok": sound, "files": results})
-        return Exit.DONE if sound else Exit.USAGE
-    for result, page in zip(results, pages, strict=True):
-        click.echo(page, err=not result["ok"])
+        files = [one.data for one in checked]
+        options.print_json("validate", {"ok": sound, "files": files})
+    for one in [] if as_json else checked:
+        if one.flaws and form == "github":
+            _annotate(one.flaws)
+        else:
+            click.echo(one.page, err=bool(one.flaws))
     return Exit.DONE if sound else Exit.USAGE
 
 
-def _checked(path: Path, per_minute: float | None) -> tuple[dict[str, Any], str]:
-    """Return what is to be said of one file, as data and as text."""
+class _Checked(NamedTuple):
+    """What is to be said of one file: as data, as text, and what is wrong with it."""
+
+    data: dict[str, Any]
+    page: str
+    flaws: Sequence[Flaw] = ()
+
+
+def _checked(path: Path, per_minute: float | None) -> _Checked:
     from controller.loader import load
 
     try:
         policy = load(path)
     except PolicyError as error:
-        return {"file": str(path), "ok": False, "problems": str(error).splitlines()}, str(error)
+        problems = list(map(str, error.flaws))
+        data = {"file": str(path), "ok": False, "problems": problems}
+        return _Checked(data, "\n".join(problems), error.flaws)
     ladder = policy.ladder()
     data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
     lines = [f"{path}: ok: {ladder}"]
@@ -51,7 +66,14 @@ def _checked(path: Path, per_minute: float | None) -> tuple[dict[str, Any], str]
 
         data["power"], page = gates(policy, per_minute, "given")
         lines.append(page)
-    return data, "\n".join(lines)
+    return _Checked(data, "\n".join(lines))
+
+
+def _annotate(flaws: Sequence[Flaw]) -> None:
+    from controller.render.github import annotation
+
+    for flaw in flaws:
+        click.echo(annotation(flaw))
 
 
 @click.command()

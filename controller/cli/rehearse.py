@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from controller import events, settings
-from controller.cli import chaos, completion, options
+from controller.cli import chaos, completion, options, reports
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import Exit, UsageError
@@ -50,6 +50,7 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
+@reports.reports
 @options.as_json
 @click.pass_context
 def rehearse(
@@ -63,6 +64,8 @@ def rehearse(
     approve: bool,
     store_url: str | None,
     verbose: bool,
+    markdown: bool,
+    junit: Path | None,
     as_json: bool,
 ) -> int:
     """Play a whole policy in a simulated world.
@@ -76,8 +79,9 @@ def rehearse(
     from controller.bootstrap import rehearsal
     from controller.loader import load
     from controller.rehearsal import rehearse as play
-    from controller.render.rehearsal import outcome_data, outcome_text
 
+    form = reports.Form(as_json, markdown, junit)
+    form.check()
     if verbose:
         events.configure()
     else:
@@ -87,7 +91,7 @@ def rehearse(
     if policy is None:
         raise UsageError("name a POLICY to rehearse; only --scenario chaos brings its own")
     place = settings.parse_place(store_url) if store_url else None
-    progress = _Progress(shown=sys.stderr.isatty() and not (verbose or as_json))
+    progress = _Progress(shown=sys.stderr.isatty() and not (verbose or form.silent))
     with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:
         outcome = play(
             stage.runner,
@@ -98,11 +102,21 @@ def rehearse(
             adopt=adopt,
             approve=approve,
         )
-    if as_json:
+    if form.junit is not None:
+        reports.write_junit(form.junit, outcome.rollout, outcome.entries, expect)
+    _print(outcome, scenario, seed, form)
+    return _status(outcome, expect)
+
+
+def _print(outcome: "Outcome", scenario: str, seed: int, form: reports.Form) -> None:
+    from controller.render.markdown import outcome_markdown
+    from controller.render.rehearsal import outcome_data, outcome_text
+
+    if form.as_json:
         options.print_json("rehearse", outcome_data(outcome, scenario, seed))
     else:
-        click.echo(outcome_text(outcome, scenario, seed))
-    return _status(outcome, expect)
+        told = outcome_markdown if form.markdown else outcome_text
+        click.echo(told(outcome, scenario, seed))
 
 
 def _status(outcome: "Outcome", expect: str | None) -> Exit:

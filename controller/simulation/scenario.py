@@ -86,9 +86,9 @@ def _read(path: Path) -> Scenario:
         scenario = Scenario.model_validate(source.data)
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
-    lines = source.report(problems)
-    if scenario is None or lines:
-        raise PolicyError("\n".join(lines), file=source.name, mistakes=len(lines))
+    flaws = source.flaws(problems)
+    if scenario is None or flaws:
+        raise PolicyError.of(*flaws)
     return scenario
 
 

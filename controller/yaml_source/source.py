@@ -1,7 +1,7 @@
 """A YAML file as plain data that still knows where each part of it was written.
 
 source = read(path)                    # PolicyError: not YAML, too big, unreadable
-lines = source.report(problems)        # `file:line:column: path: problem`, in order
+flaws = source.flaws(problems)         # each is `file:line:column: path: problem`, in order
 """
 
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from controller.core.policy import Place, Problem
 from controller.core.policy.problem import dotted
-from controller.errors import PolicyError
+from controller.errors import Flaw, PolicyError
 from controller.yaml_source.events import Position, StoppedError
 from controller.yaml_source.tree import Limits, Mistake, Node, build
 
@@ -38,7 +38,11 @@ class Source:
         return self.root.data
 
     def report(self, problems: Iterable[Problem] = ()) -> list[str]:
-        """Return one line for each mistake of the YAML and each of `problems`, in file order.
+        """Return `flaws` as lines."""
+        return [str(flaw) for flaw in self.flaws(problems)]
+
+    def flaws(self, problems: Iterable[Problem] = ()) -> list[Flaw]:
+        """Return each mistake of the YAML and each of `problems` at its place, in file order.
 
         A problem that only follows from a mistake of the YAML is left out.
         """
@@ -48,7 +52,7 @@ class Source:
             if not node.spoilt:
                 found.append((position, problem.place, problem.message))
         found.sort(key=lambda one: one[0])
-        return [_line(self.name, *one) for one in found]
+        return [_flaw(self.name, *one) for one in found]
 
     def _locate(self, problem: Problem) -> tuple[Node, Position]:
         """Return the innermost node that exists around a problem, and where to look for it.
@@ -74,12 +78,10 @@ def read(path: Path, limits: Limits | None = None) -> Source:
         raw = _content(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PolicyError(f"{path}: cannot be read: {reason}", file=str(path)) from error
+        raise PolicyError.of(Flaw(str(path), f"cannot be read: {reason}")) from error
     if len(raw) > MAX_BYTES:
-        raise PolicyError(
-            f"{path}: is larger than {MAX_BYTES >> 20} MiB: no file for this program",
-            file=str(path),
-        )
+        size = f"is larger than {MAX_BYTES >> 20} MiB: no file for this program"
+        raise PolicyError.of(Flaw(str(path), size))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,13 +119,13 @@ def parse(text: str, name: str, limits: Limits | None = None) -> Source:
 
 
 def _refused(name: str, position: Position, message: str) -> PolicyError:
-    return PolicyError(_line(name, position, (), message), file=name)
+    return PolicyError.of(_flaw(name, position, (), message))
 
 
 def _end_of(text: str) -> Position:
     return Position(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
 
 
-def _line(name: str, position: Position, place: Place, message: str) -> str:
-    parts = (f"{name}:{position.line}:{position.column}", dotted(place), message)
-    return ": ".join(part for part in parts if part)
+def _flaw(name: str, position: Position, place: Place, message: str) -> Flaw:
+    text = ": ".join(part for part in (dotted(place), message) if part)
+    return Flaw(name, text, position.line, position.column)

@@ -180,13 +180,18 @@ def test_history_json_carries_the_entries_and_that_their_chain_holds(walked: Des
     assert all(entry["by"] == "tester" for entry in data["entries"])
 
 
-def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
-    store = Path(walked.policy).parent / "rollouts.db"
+def forge(desk: Desk) -> None:
+    """Change who did what the second entry of the history tells."""
+    store = Path(desk.policy).parent / "rollouts.db"
     with closing(sqlite3.connect(store)) as connection, connection:
         (entry,) = connection.execute("SELECT entry FROM history WHERE seq = 2").fetchone()
         forged = entry.replace("tester", "nobody")
         assert forged != entry
         connection.execute("UPDATE history SET entry = ? WHERE seq = 2", (forged,))
+
+
+def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
+    forge(walked)
     ended = walked.run("history", "orders", "--json")
     assert (ended.status, ended.data["chain_valid"]) == (Exit.INTERNAL, False)
     assert "was changed or is incomplete from entry 2 on" in ended.err

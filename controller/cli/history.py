@@ -1,0 +1,121 @@
+"""The verb that shows how a rollout got where it stands."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import click
+
+from controller import bootstrap
+from controller.cli import options, streams, watching
+from controller.cli.watching import Pace
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.errors import Exit, StoreError, UsageError
+from controller.ports import Store
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on with what comes, until the rollout has ended and is quiet.",
+)
+@watching.paced
+@options.store
+@options.as_json
+def history(
+    rollout: str,
+    follow: bool,
+    limit: timedelta,
+    every: timedelta,
+    store_url: str | None,
+    as_json: bool,
+) -> int:
+    """Show every transition of a rollout.
+
+    When, which weight, who, and which findings decided; and whether the hash chain of the entries
+    holds.
+    """
+    from controller.render.history import history_lines
+
+    if not follow:
+        watching.refuse_pace("--follow")
+    if follow and as_json:
+        raise UsageError("--follow prints lines; ask for --json without it")
+    with options.looking(store_url) as (store, now):
+        found = options.rollout_id(store, rollout)
+        if not follow:
+            return _show_history(store, found, as_json)
+        pace = Pace(bootstrap.wall_clock(), every, now + limit)
+        for line in history_lines(_arriving(store, found, pace)):
+            click.echo(line)
+            if streams.lost():
+                break
+    return Exit.DONE
+
+
+def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
+    from controller.render.history import entry_data, history_lines
+
+    known = store.load(rollout_id)
+    entries = entries_of(store, known)
+    wrong = broken(known, entries)
+    if as_json:
+        data = {
+            "rollout": rollout_id,
+            "chain_valid": wrong is None,
+            "entries": [entry_data(entry) for entry in entries],
+        }
+        options.print_json("history", data)
+    else:
+        click.echo("\n".join(history_lines(entries)))
+    if wrong is not None:
+        raise wrong
+    return Exit.DONE
+
+
+def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
+    """Yield the entries of a rollout as they come, until it has ended and is quiet.
+
+    Raises StoreError after the first entries that do not follow from those before.
+    """
+    entries: Sequence[Entry] = ()
+
+    def look() -> tuple[Rollout, Sequence[Entry]]:
+        known = store.load(rollout_id)
+        return known, entries if known.entries == len(entries) else entries_of(store, known)
+
+    for known, found in watching.looks(look, pace):
+        told, entries = len(entries), found
+        yield from entries[told:]
+        if wrong := broken(known, entries):
+            raise wrong
+        if known.moved_to or watching.quiet(known, pace.clock.now()):
+            return
+
+
+def trusted(store: Store, known: Rollout) -> Sequence[Entry]:
+    """Return the history of `known`. Raises StoreError when its hash chain does not hold."""
+    entries = entries_of(store, known)
+    if wrong := broken(known, entries):
+        raise wrong
+    return entries
+
+
+def entries_of(store: Store, known: Rollout) -> Sequence[Entry]:
+    """Return the history as long as `known` knows it; what a tick adds meanwhile is for later."""
+    return store.history(known.id)[: known.entries]
+
+
+def broken(known: Rollout, entries: Sequence[Entry]) -> StoreError | None:
+    """Return what is wrong with a history whose hash chain does not hold; None when it does."""
+    from controller.core.history import broken_link
+
+    link = broken_link(entries, known.chain)
+    if link is None:
+        return None
+    return StoreError(
+        f"the history of {known.id} was changed or is incomplete from entry {link} on; "
+        "do not trust what follows, and look who wrote to the store"
+    )

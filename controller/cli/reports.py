@@ -1,0 +1,63 @@
+"""What CI reads: Markdown instead of the text, and a JUnit file beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from controller.cli import options
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.errors import UsageError
+
+
+def reports(command: options.Command) -> options.Command:
+    """Add --markdown and --junit."""
+    markdown = click.option(
+        "--markdown", is_flag=True, help="Print Markdown: for the summary of a CI job."
+    )
+    junit = click.option(
+        "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+        help="Write the gates to FILE, too: a suite for each step, a case for each criterion.",
+    )  # fmt: skip
+    return markdown(junit(command))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a result is given: as text unless something else was asked for.
+
+    junit: the file that gets the gates beside it.
+    """
+
+    as_json: bool = False
+    markdown: bool = False
+    junit: Path | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether stdout is kept for one document, with no lines before it."""
+        return self.as_json or self.markdown
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether where a rollout stands is not enough: how it got there is told, too."""
+        return self.markdown or self.junit is not None
+
+    def check(self) -> None:
+        """Raise UsageError when the result was asked for in two forms."""
+        if self.as_json and self.markdown:
+            raise UsageError("--json and --markdown are two forms of one result: give one of them")
+
+
+def write_junit(
+    path: Path, rollout: Rollout, entries: Sequence[Entry], expected: str | None = None
+) -> None:
+    """Write the gates of `rollout` to `path`. Raises UsageError when that does not go."""
+    from controller.render.junit import junit_text
+
+    try:
+        path.write_text(junit_text(rollout, entries, expected), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written: {error.strerror}") from error

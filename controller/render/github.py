@@ -1,0 +1,28 @@
+"""What GitHub Actions shows at a line of a file: a workflow command on stdout."""
+
+from typing import Final
+
+from controller.errors import Flaw
+
+_TITLE: Final = "rolloutctl"
+
+
+def annotation(flaw: Flaw) -> str:
+    """Return the command that makes GitHub show `flaw` where it was written.
+
+    GitHub finds the file when it is named from the root of the repository on, and shows ten
+    errors of a step; all of them stand in its log.
+    """
+    place = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
+    properties = ",".join(
+        f"{name}={_property(str(value))}" for name, value in place.items() if value
+    )
+    return f"::error {properties}::{_data(flaw.text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

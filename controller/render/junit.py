@@ -1,0 +1,122 @@
+"""Gates as a JUnit report: a suite for each step, a case for each criterion, and one for the end.
+
+A criterion that passed is a case that passed, and one that failed is a failure. What is open is
+skipped, and an error where the rollout stopped for it: stopped is not passed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from controller.core.findings import Verdict
+from controller.core.history import Entry, finding_data
+from controller.core.rollout import Phase, Reason, Rollout
+
+# What XML 1.0 cannot hold, however it is written.
+_UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# By step and criterion.
+_Findings: TypeAlias = dict[tuple[int, str], Mapping[str, Any]]
+
+
+def junit_text(rollout: Rollout, entries: Iterable[Entry], expected: str | None = None) -> str:
+    """Return the report of `rollout` as a file has it; see `junit`."""
+    suites = junit(rollout, entries, expected)
+    indent(suites)
+    return tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = None) -> Element:
+    """Return the report of `rollout`, whose history is `entries`.
+
+    expected: the phase in which it is meant to end; when it does, no criterion is a failure.
+    """
+    as_expected = expected is not None and rollout.phase == expected
+    suites = Element("testsuites", name=rollout.name)
+    judged = _judged(rollout, entries)
+    for index, step in enumerate(rollout.policy.steps):
+        suite = _suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
+        for name in rollout.policy.gate(index):
+            case = SubElement(suite, "testcase", classname=suite.attrib["name"], name=name)
+            _tell(case, judged.get((index, name)), rollout, index, as_expected)
+    _end(_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected)
+    for suite in suites:
+        _count(suite)
+    _count(suites)
+    return suites
+
+
+def _judged(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
+    """Return the last findings of each step: an entry has those that were made before it."""
+    found: _Findings = {}
+    step = 0
+    for entry in entries:
+        before, step = step, int(entry.body["step"])
+        for finding in entry.body["findings"]:
+            found[before, finding["criterion"]] = finding
+    if not rollout.final:
+        for one in rollout.findings:
+            found[rollout.step, one.criterion] = finding_data(one)
+    return found
+
+
+def _suite(suites: Element, name: str, rollout: Rollout) -> Element:
+    at = rollout.updated.replace(tzinfo=None).isoformat(timespec="seconds")
+    return SubElement(suites, "testsuite", name=name, timestamp=at)
+
+
+def _tell(
+    case: Element,
+    finding: Mapping[str, Any] | None,
+    rollout: Rollout,
+    step: int,
+    as_expected: bool,
+) -> None:
+    if finding is None:
+        _say(case, "skipped", "was not judged in this step")
+        return
+    sentence, gates = finding["sentence"], finding.get("gates", True)
+    if finding["verdict"] == Verdict.PASS or (as_expected and finding["verdict"] == Verdict.FAIL):
+        _say(case, "system-out", sentence)
+    elif not gates:
+        _say(case, "skipped", f"report only: {sentence}")
+    elif finding["verdict"] == Verdict.FAIL:
+        _say(case, "failure", sentence)
+    elif step == rollout.step and rollout.reason is Reason.INCONCLUSIVE and not as_expected:
+        _say(case, "error", sentence)
+    else:
+        _say(case, "skipped", sentence)
+
+
+def _end(suite: Element, rollout: Rollout, expected: str | None, as_expected: bool) -> None:
+    case = SubElement(
+        suite, "testcase", classname=suite.attrib["name"], name=expected or Phase.SUCCEEDED
+    )
+    told = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
+    if as_expected or (expected is None and rollout.phase is Phase.SUCCEEDED):
+        _say(case, "system-out", told)
+    elif expected is not None or rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        _say(case, "failure", told)
+    elif rollout.phase is Phase.PAUSED:
+        _say(case, "error", told)
+    else:
+        _say(case, "skipped", told)
+
+
+def _say(case: Element, kind: str, text: str) -> None:
+    told = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
+    if kind == "system-out":
+        SubElement(case, kind).text = told
+    else:
+        SubElement(case, kind, message=told)
+
+
+def _count(element: Element) -> None:
+    for attribute, kind in (
+        ("tests", "testcase"),
+        ("failures", "failure"),
+        ("errors", "error"),
+        ("skipped", "skipped"),
+    ):
+        element.set(attribute, str(len(element.findall(f".//{kind}"))))

@@ -1,0 +1,106 @@
+"""Rollouts and rehearsals as Markdown: for the summary of a CI job, or a comment."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.core.scorecard import MARKS, rows
+from controller.core.units import clock_text, length_text
+from controller.rehearsal import Outcome
+from controller.render.history import timeline
+from controller.render.status import ladder_text, late_text
+
+# A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
+MOST_CHARACTERS: Final = 60_000
+_HEAD: Final = (
+    "| | criterion | target | measured | samples | shown | role |\n|---|---|---|---:|---:|---|---|"
+)
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
+# Where a quote, a list or a rule would begin.
+_BEGINNING: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
+
+
+def outcome_markdown(outcome: Outcome, scenario: str, seed: int) -> str:
+    """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
+    rollout = outcome.rollout
+    lasted = length_text(outcome.ended - outcome.started)
+    facts = [
+        f"scenario {scenario}, seed {seed}: {rollout.policy.ladder()}",
+        f"in force: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
+        *(f"a second start was refused: {one}" for one in outcome.refused),
+        *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted),
+    ]
+    ended = f"{outcome.status} at {outcome.final_weight} % after {lasted}"
+    return _page(f"{rollout.name}: {ended}", facts, rollout, outcome.entries)
+
+
+def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> str:
+    """Return where a rollout stands, its criteria and its timeline; at most MOST_CHARACTERS."""
+    facts = [
+        ladder_text(rollout),
+        *([f"next: {rollout.next}"] if rollout.next else []),
+        *([rollout.drain.sentence] if rollout.drain is not None else []),
+        f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
+        + late_text(rollout, now),
+    ]
+    return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)
+
+
+def escaped(text: str) -> str:
+    """Return `text` as Markdown that shows it as it is, on one line."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;")
+    return _BEGINNING.sub(r"\1\\", _SPECIAL.sub(r"\\\1", line))
+
+
+def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
+    parts = [
+        f"### {escaped(title)}",
+        escaped(rollout.sentence),
+        "\n".join(f"- {escaped(fact)}" for fact in facts),
+        *_criteria(rollout),
+    ]
+    head = "\n\n".join(part for part in parts if part)
+    return f"{head}\n\n{_fenced(list(timeline(entries)), MOST_CHARACTERS - len(head))}"
+
+
+def _criteria(rollout: Rollout) -> list[str]:
+    if not (rollout.findings or rollout.earlier):
+        return []
+    lines = [
+        (MARKS[one.verdict], one.criterion, one.target, one.measured, one.samples, one.label,
+         one.role)
+        for one in rows(rollout)
+    ]  # fmt: skip
+    return ["\n".join([_HEAD, *(f"| {' | '.join(map(escaped, line))} |" for line in lines)])]
+
+
+def _fenced(lines: list[str], room: int) -> str:
+    """Return `lines` as they are, in the middle of which some are left out for want of `room`."""
+    text = "\n".join(_fitting(lines, room - 100))
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _fitting(lines: list[str], room: int) -> list[str]:
+    if sum(len(line) + 1 for line in lines) <= room:
+        return lines
+    first = _within(lines, room // 2)
+    last = _within(lines[::-1], room - room // 2)[::-1]
+    left_out = len(lines) - len(first) - len(last)
+    return [*first, f"... {left_out} lines are left out; `rolloutctl history` has them all", *last]
+
+
+def _within(lines: list[str], room: int) -> list[str]:
+    """Return the first of `lines` that fit into `room` characters."""
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept

@@ -1,0 +1,109 @@
+"""JUnit reports: which case is red, which is skipped, and which passed."""
+
+from dataclasses import replace
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.history import Entry
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.render.junit import junit, junit_text
+from tests.rollouts import NOON, a_policy, a_rollout
+
+TWO_STEPS = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m"}])
+
+Told = tuple[str, str]  # the case, and what became of it
+
+
+def finding(
+    verdict: Verdict, sentence: str = "works is told.", criterion: str = "works"
+) -> Finding:
+    return Finding(criterion, verdict, Label.NOT_YET, 1.0, 0.99, 10, 0, 60, sentence)
+
+
+def entry(step: int, *findings: Finding) -> Entry:
+    """Return an entry that led to `step`, after these findings."""
+    told = [
+        {"criterion": one.criterion, "verdict": str(one.verdict), "sentence": one.sentence}
+        for one in findings
+    ]
+    return Entry(1, NOON, "advanced", {"step": step, "findings": told})
+
+
+def rollout(phase: Phase, *findings: Finding, step: int = 0, **facts: Any) -> Rollout:
+    return replace(a_rollout(policy=TWO_STEPS, step=step), phase=phase, findings=findings, **facts)
+
+
+def cases(report: Element) -> list[Told]:
+    """Return what became of each case."""
+    found = report.iter("testcase")
+    return [(one.attrib["name"], one[0].tag) for one in found]
+
+
+PASSED, FAILED, OPEN = map(finding, (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE))
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "last", "told", "end"),
+    [
+        (Phase.SUCCEEDED, Reason.COMPLETED, PASSED, "system-out", "system-out"),
+        (Phase.PROGRESSING, Reason.BAKING, OPEN, "skipped", "skipped"),
+        (Phase.PAUSED, Reason.INCONCLUSIVE, OPEN, "error", "error"),
+        (Phase.PAUSED, Reason.DRIFTED, OPEN, "skipped", "error"),
+        (Phase.PAUSED, Reason.DRIFTED, PASSED, "system-out", "error"),
+        (Phase.ROLLING_BACK, Reason.GATE_FAILED, FAILED, "failure", "failure"),
+        (Phase.ROLLED_BACK, Reason.GATE_FAILED, FAILED, "failure", "failure"),
+        (Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, OPEN, "skipped", "failure"),
+    ],
+)
+def test_stopped_is_not_passed(
+    phase: Phase, reason: Reason, last: Finding, told: str, end: str
+) -> None:
+    """The case of the criterion in the last step, and the one of the end."""
+    entries = [entry(0), entry(1, PASSED), entry(1, last)]
+    report = junit(rollout(phase, last, step=1, reason=reason), entries)
+    assert cases(report) == [("works", "system-out"), ("works", told), ("succeeded", end)]
+
+
+def test_a_step_that_was_never_reached_is_skipped() -> None:
+    report = junit(rollout(Phase.ROLLED_BACK, FAILED), [entry(0), entry(0, FAILED)])
+    assert cases(report)[:2] == [("works", "failure"), ("works", "skipped")]
+    (skipped,) = report[1].iter("skipped")
+    assert skipped.attrib["message"] == "was not judged in this step"
+
+
+def test_an_end_that_was_expected_leaves_nothing_red() -> None:
+    entries = [entry(0), entry(0, FAILED)]
+    ended = rollout(Phase.ROLLED_BACK, FAILED)
+    expected = cases(junit(ended, entries, "rolled_back"))
+    assert expected == [
+        ("works", "system-out"),
+        ("works", "skipped"),
+        ("rolled_back", "system-out"),
+    ]
+    assert cases(junit(ended, entries, "paused"))[-1] == ("paused", "failure")
+
+
+def test_what_became_of_a_rollback_is_no_criterion() -> None:
+    drained = finding(Verdict.PASS, criterion="drain")
+    report = junit(rollout(Phase.ROLLED_BACK), [entry(0), entry(0, FAILED), entry(0, drained)])
+    assert cases(report)[0] == ("works", "failure")
+
+
+def test_suites_count_what_is_in_them() -> None:
+    report = junit(rollout(Phase.ROLLED_BACK, FAILED), [entry(0), entry(0, FAILED)])
+    assert [suite.attrib["name"] for suite in report] == [
+        "checkout, step 1: 10 %", "checkout, step 2: 100 %", "checkout, the end",
+    ]  # fmt: skip
+    counted = ("tests", "failures", "errors", "skipped")
+    assert [report.attrib[name] for name in counted] == ["3", "2", "0", "1"]
+    assert [report[0].attrib[name] for name in counted] == ["1", "1", "0", "0"]
+
+
+def test_what_xml_cannot_hold_is_replaced_and_the_rest_escaped() -> None:
+    odd = finding(Verdict.FAIL, 'a\x1b[31m <b> & "c"\ud800')
+    text = junit_text(rollout(Phase.ROLLED_BACK, odd), [entry(0), entry(0, odd)])
+    assert 'message="a\N{REPLACEMENT CHARACTER}[31m &lt;b&gt; &amp; &quot;c&quot;' in text
+    assert text.encode("utf-8").startswith(b"<?xml version=")

@@ -1,0 +1,91 @@
+"""Markdown: what is shown as it is, and how long a page may be."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.findings import Finding, Label, Verdict
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.render.markdown import MOST_CHARACTERS, escaped, rollout_markdown
+from tests.rollouts import MINUTE, NOON, a_rollout
+
+WORKS = Finding("works", Verdict.FAIL, Label.REFUTED, 0.98, 0.999, 1_000, 0, 60, "works fails.")
+
+
+def entry(sentence: str, kind: str = "settled") -> Entry:
+    body = {"weight_to": 10, "reason": "baking", "sentence": sentence, "findings": []}
+    return Entry(1, NOON, kind, body)
+
+
+def page(rollout: Rollout, *entries: Entry) -> str:
+    return rollout_markdown(rollout, entries, NOON + MINUTE)
+
+
+def test_a_page_says_where_a_rollout_stands_and_how_it_got_there() -> None:
+    standing = replace(a_rollout(), findings=(WORKS,), next="50 % at noon", sentence="baking")
+    assert page(standing, entry("10 % is in force")).splitlines() == [
+        "### checkout\\#1: progressing at 10 %",
+        "",
+        "baking",
+        "",
+        "- \\[10 % 1h\\] > 100 % 24h",
+        "- next: 50 % at noon",
+        "- revision code-1, updated 2026-11-24 12:00 UTC",
+        "",
+        "| | criterion | target | measured | samples | shown | role |",
+        "|---|---|---|---:|---:|---|---|",
+        "| open | errors-per-request | ≤ 0.1% | – | – | not judged yet | gate |",
+        "| open | fast | ≤ +5% | – | – | not judged yet | gate |",
+        "| FAIL | works | ≥ 99.9% | 98% | 1 000 | refuted | gate |",
+        "",
+        "```text",
+        "2026-11-24 12:00   10 %  settled       10 % is in force",
+        "```",
+    ]
+
+
+def test_a_rollout_that_no_tick_has_seen_for_an_hour_says_so() -> None:
+    late = rollout_markdown(a_rollout(), [], NOON + timedelta(hours=1))
+    assert "updated 2026-11-24 12:00 UTC, 1h 00m ago: does anything tick it?" in late
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b*c`d`", "a\\_b\\*c\\`d\\`"),
+        ("<img src=x> & [link](http://x)", "&lt;img src=x> &amp; \\[link\\](http://x)"),
+        ("one | two", "one \\| two"),
+        ("two\nlines\r\n# and a heading", "two lines \\# and a heading"),
+        ("> a quote", "\\> a quote"),
+        ("- an item", "\\- an item"),
+        ("1. an item", "1\\. an item"),
+        ("0.4 % of them", "0.4 % of them"),
+        ("-3 %", "\\-3 %"),
+        ("10 % is in force", "10 % is in force"),
+        ("back\\slash", "back\\\\slash"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_nothing_in_a_timeline_ends_its_block() -> None:
+    text = page(a_rollout(), entry("```"), entry("`````"))
+    fence, *inside, last = text.splitlines()[-4:]
+    assert (fence, last) == ("``````text", "``````")
+    assert [line[-5:] for line in inside] == ["  ```", "`````"]
+
+
+def test_a_page_fits_into_a_comment_and_says_what_it_leaves_out() -> None:
+    entries = [entry(f"{number:>5} {'x' * 100}") for number in range(2_000)]
+    text = page(a_rollout(), *entries)
+    assert len(text) <= MOST_CHARACTERS < 65_536
+    (left_out,) = re.findall(
+        r"^\.\.\. (\d+) lines are left out; `rolloutctl history` has them all$", text, re.MULTILINE
+    )
+    assert len(re.findall("^2026-11-24", text, re.MULTILINE)) == 2_000 - int(left_out)
+    assert f"    0 {'x' * 100}\n" in text
+    assert f" 1999 {'x' * 100}\n```" in text
