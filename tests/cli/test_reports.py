@@ -99,7 +99,9 @@ def test_whoever_waits_gets_one_page_at_the_end(baking: Desk, tmp_path: Path) ->
     assert told.out.splitlines()[0] == "### orders\\#1: paused at 10 %"
     told = baking.run("status", "orders", "--wait", "--junit", str(file))
     assert told.out.startswith("orders#1  paused ")
-    assert '<error message="paused at 10 %: paused by hand: lunch' in file.read_text(encoding="utf-8")
+    assert '<error message="paused at 10 %: paused by hand: lunch' in file.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_many_rollouts_have_no_page(baking: Desk, tmp_path: Path) -> None:

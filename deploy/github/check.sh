@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Validates, plans and rehearses policies. Mistakes are annotations, the rest is in the log and the
+# summary; ends with 1 when something is wrong with one of them.
+#
+# POLICIES SCENARIOS EVERY REQUESTS_PER_MINUTE LIVE ALSO STORE JUNIT: as action.yml says.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=telling.sh
+. "$here/telling.sh"
+
+[ -z "$STORE" ] || export ROLLOUTCTL_STORE=$STORE
+
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+wrong=0
+
+main() {
+    local policy
+    while read -r pattern; do
+        [ "$pattern" ] || continue
+        # What matches nothing stays as it is, and is told as a file that is not there.
+        compgen -G "$pattern" || printf '%s\n' "$pattern"
+    done <<<"$POLICIES" >"$work/policies"
+    while read -r policy; do
+        check "$policy" || wrong=1
+    done <"$work/policies"
+    exit "$wrong"
+}
+
+check() {
+    local policy=$1 failed=0 one
+    echo "::group::$(escaped "$policy")"
+    if validated "$policy"; then
+        planned "$policy" || failed=1
+        while read -r one; do
+            [ -z "$one" ] || rehearsed "$policy" "${one%%=*}" "${one#*=}" || failed=1
+        done <<<"$SCENARIOS"
+        also "$policy" || failed=1
+    else
+        failed=1
+    fi
+    echo "::endgroup::"
+    return "$failed"
+}
+
+validated() {
+    rolloutctl validate --format github -- "$1" </dev/null
+}
+
+planned() {
+    local options=()
+    [ -z "$REQUESTS_PER_MINUTE" ] || options+=(--requests-per-minute="$REQUESTS_PER_MINUTE")
+    [ "$LIVE" != true ] || options+=(--live)
+    if ! rolloutctl plan "${options[@]}" -- "$1" </dev/null >"$work/plan" 2>"$work/words"; then
+        annotated "$1" plan <"$work/words"
+        return 1
+    fi
+    shown <"$work/plan"
+    folded "Plan" <"$work/plan" | summarised
+}
+
+rehearsed() {
+    local policy=$1 scenario=$2 end=$3 options=() status=0
+    [ "$end" != "$scenario" ] || end=succeeded
+    [ -z "$JUNIT" ] || options+=(--junit="$(report "$policy-$scenario")")
+    rolloutctl rehearse --scenario="$scenario" --expect="$end" --every="$EVERY" --markdown \
+        "${options[@]}" -- "$policy" </dev/null >"$work/page" 2>"$work/words" || status=$?
+    [ "$status" = 0 ] || annotated "$policy" "rehearsal of $scenario" <"$work/words"
+    [ ! -s "$work/page" ] || { shown <"$work/page" && summarised <"$work/page"; }
+    return "$status"
+}
+
+# One more check, if there is one.
+also() {
+    [ "$ALSO" ] || return 0
+    POLICY=$1 bash -euo pipefail -c "$ALSO" </dev/null
+}
+
+report() {
+    mkdir -p -- "$JUNIT"
+    echo "$JUNIT/${1//[^A-Za-z0-9]/-}.xml"
+}
+
+main

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Starts, follows or rolls back one rollout, and ends as rolloutctl does: its exit statuses are in
+# the README of the program.
+#
+# COMMAND ROLLOUT REVISION ADOPT REASON FOR EVERY STORE JUNIT: as action.yml says.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=telling.sh
+. "$here/telling.sh"
+
+[ -z "$STORE" ] || export ROLLOUTCTL_STORE=$STORE
+
+refused() {
+    echo "::error title=rolloutctl::$(escaped "$1")"
+    exit 2
+}
+
+[ "$ROLLOUT" ] || refused "the input rollout says which: a policy, or the name or id of a rollout"
+
+begin=()
+[ -z "$REVISION" ] || begin+=(--revision="$REVISION")
+[ "$ADOPT" != true ] || begin+=(--adopt)
+why=()
+[ -z "$REASON" ] || why+=(--reason="$REASON")
+
+status=0
+case $COMMAND in
+start) rolloutctl start "${begin[@]}" -- "$ROLLOUT" || status=$? ;;
+run) rolloutctl run "${begin[@]}" --every="$EVERY" --for="$FOR" -- "$ROLLOUT" || status=$? ;;
+wait) rolloutctl status --wait --every="$EVERY" --for="$FOR" -- "$ROLLOUT" || status=$? ;;
+status) rolloutctl status --exit-code -- "$ROLLOUT" || status=$? ;;
+rollback) rolloutctl rollback "${why[@]}" -- "$ROLLOUT" || status=$? ;;
+*) refused "command is check, start, run, wait, status or rollback, not '$COMMAND'" ;;
+esac
+echo "status=$status" >>"$GITHUB_OUTPUT"
+
+options=()
+if [ "$JUNIT" ]; then
+    mkdir -p -- "$JUNIT"
+    options+=(--junit="$JUNIT/rollout.xml")
+fi
+# What was done stays done, whether it can be shown or not.
+if page=$(rolloutctl status --markdown "${options[@]}" -- "$ROLLOUT" 2>/dev/null); then
+    summarised <<<"$page"
+fi
+exit "$status"
