@@ -12,7 +12,8 @@ from controller import events
 from controller.acting import Acting
 from controller.core.decide import decide
 from controller.core.effects import Alert, Decision, Lower, Shift
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, Unreadable
+from controller.core.outbox import posted
 from controller.core.overtaken import BACK, too_late
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
@@ -34,6 +35,7 @@ class Visit:
     busy: another run has it or saved first, and this one changed nothing.
     problem: why the target could not be read, or the decision not be saved; else empty.
     saved: False when the decision could not be saved; `rollout` is then what was carried out of it.
+    seen: what a decision was carried out for, whose messages are still to be sent; else None.
     """
 
     rollout: Rollout
@@ -41,6 +43,7 @@ class Visit:
     busy: bool = False
     problem: str = ""
     saved: bool = True
+    seen: Observation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,17 @@ class Carrying:
     def out(
         self, before: Rollout, seen: Observation, decision: Decision, patience: timedelta = FOLLOW
     ) -> Visit:
-        """Act and save in the order that is safe for the move, then follow it and tell people.
+        """Act and save in the order that is safe for the move, then follow it and tell the log.
+
+        Messages are left in the outbox of what is returned; this run still has its lease then.
 
         Raises StateConflictError; and StoreError when nothing was lowered.
         """
         if isinstance(decision.move, Lower):
             decision = self.acting.lower(decision, decision.move)
-        hold = None if decision.move is None else self.leasing.until()
+        kept = posted(decision)
         try:
-            after = self.acting.save(before, seen, decision, hold)
+            after = self.acting.save(before, seen, kept, self._hold(kept))
         except StateConflictError:
             raise
         except StoreError as error:
@@ -72,8 +77,12 @@ class Carrying:
         visit = self.after_save(after, decision, patience)
         if not visit.problem and not before.final and isinstance(seen.target, Unreadable):
             visit = replace(visit, problem=seen.target.reason)
-        _log_tick(visit, seen)
-        return visit
+        return replace(visit, seen=seen)
+
+    def _hold(self, decision: Decision) -> datetime | None:
+        """Return until when a run keeps what it saves: for a move, or to tell somebody."""
+        busy = decision.move is not None or decision.rollout.outbox
+        return self.leasing.until() if busy else None
 
     def after_save(self, rollout: Rollout, decision: Decision, patience: timedelta) -> Visit:
         """Do what comes after the save: tell people, shift, follow the move."""
@@ -117,8 +126,10 @@ class Carrying:
         decision = decide(rollout, seen, self.looking.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
+        kept = posted(decision)
+        hold = self._hold(kept)
         try:
-            after = self.acting.save(rollout, seen, decision)
+            after = self.acting.save(rollout, seen, kept, hold)
         except StateConflictError:  # a tick beside this one has recorded it already
             return self._as_stored(decision.rollout)
         except StoreError as error:  # the next tick sees the same and records it
@@ -168,29 +179,13 @@ class Carrying:
 
     def _unrecorded(self, decision: Decision, error: StoreError, patience: timedelta) -> Visit:
         """Return what a rollback has led to that was carried out and could not be saved."""
-        rollout = decision.rollout
+        rollout = posted(decision).rollout
         log.error("save_failed", **facts(rollout, error))
         self.acting.tell(rollout, decision.notices)
-        target = self.acting.settled(rollout, patience)
-        after = decide(rollout, Observation(target), self.looking.clock.now()).rollout
-        return Visit(after, _alerts(decision), problem=str(error), saved=False)
+        seen = Observation(self.acting.settled(rollout, patience))
+        after = decide(rollout, seen, self.looking.clock.now()).rollout
+        return Visit(after, _alerts(decision), problem=str(error), saved=False, seen=seen)
 
 
 def _alerts(decision: Decision) -> tuple[Alert, ...]:
     return () if decision.alert is None else (decision.alert,)
-
-
-def _log_tick(visit: Visit, seen: Observation) -> None:
-    rollout = visit.rollout
-    log.info(
-        "tick_completed",
-        rollout=rollout.id,
-        phase=str(rollout.phase),
-        step=rollout.step,
-        weight_percent=rollout.weight,
-        seen_percent=seen.target.weight if isinstance(seen.target, Reading) else None,
-        reason=str(rollout.reason),
-        sentence=rollout.sentence,
-        next=rollout.next,
-        alerts=[str(alert) for alert in visit.alerts],
-    )

@@ -6,6 +6,7 @@
       RolledBackError               4   rolled back, or taken back after its success: needs a reason
       MetricsError                  1   measurements could not be read
       LogsError                     1   log events could not be read
+      DeliveryError                 1   a message did not arrive
       TargetError                   1   traffic could not be read or moved
         WriteRefusedError           1   writing would lose something; nothing was written
         WriteConflictError          1   the target changed under the write; nothing was written
@@ -106,6 +107,10 @@ class MetricsError(RolloutError):
 
 class LogsError(RolloutError):
     """Log events could not be read at all, or not to their end."""
+
+
+class DeliveryError(RolloutError):
+    """A message did not arrive, or nobody can say whether it did."""
 
 
 class TargetError(RolloutError):

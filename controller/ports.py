@@ -8,7 +8,14 @@ from typing import Protocol, TypeAlias
 from controller.core.effects import Notice
 from controller.core.history import Entry
 from controller.core.log_events import LogEvent
-from controller.core.observation import AlarmReading, LogQuery, Query, Reading, Series, Span
+from controller.core.observation import (
+    AlarmReading,
+    LogQuery,
+    Query,
+    Reading,
+    Series,
+    Span,
+)
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 

@@ -24,6 +24,9 @@ SPARE = timedelta(days=1)
 # Frozen time comes on top of that, up to here.
 MOST_FROZEN = timedelta(days=14)
 
+# Waits for somebody, or something, outside.
+_ASKING = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+
 
 class Word(Protocol):
     """What somebody says of attestations: of one criterion, or of all of them."""
@@ -160,7 +163,7 @@ class _Patience:
     """How long a rehearsal goes on looking.
 
     limit: moment at which it stops in any case; frozen time moves it. asked: since when nobody
-    gives the approval that the rollout waits for.
+    gives the approval, or no hook the consent, that the rollout waits for.
     """
 
     clock: Clock
@@ -177,7 +180,7 @@ class _Patience:
         passed, self._looked = now - self._looked, now
         if rollout.reason is Reason.FROZEN:
             self.limit += passed
-        self.asked = (self.asked or now) if rollout.reason is Reason.AWAITING_APPROVAL else None
+        self.asked = (self.asked or now) if rollout.reason in _ASKING else None
         if now > self.limit or (self.asked is not None and now - self.asked >= REMIND_EVERY):
             return True
         match rollout.phase:

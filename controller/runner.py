@@ -6,18 +6,23 @@ from datetime import datetime, timedelta
 
 from controller import events, stopping
 from controller.acting import Acting
+from controller.asking import Asking
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
-from controller.core.decide import decide
-from controller.core.effects import Alert, Decision, Lower
-from controller.core.observation import Observation, Reading
-from controller.core.overtaken import overtaken
+from controller.core.effects import Alert, Decision
+from controller.core.hook_call import advance_calls
+from controller.core.observation import Observation
+from controller.core.outbox import posted
 from controller.core.rollout import Rollout
 from controller.core.transitions import lower
-from controller.errors import Exit, StateConflictError, StoreError
+from controller.errors import Exit
 from controller.leasing import Leasing, Missed, Taken
-from controller.looking import Answers, Look, Looking, facts
+from controller.looking import Looking
+from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
+from controller.posting import Posting
+from controller.telling import Telling
+from controller.visiting import Visiting
 
 log = events.logger()
 
@@ -46,12 +51,16 @@ class Ticked:
 class Runner:
     """Visits rollouts. Everything it touches comes in through the ports.
 
-    looking: how it sees; notifier: whom it tells; by: who is written into the history.
+    looking: how it sees; notifier: what it says everything to; by: who is written into the history.
+    courier: brings messages to those whom a policy names; None: another run does.
+    hooks: asks what a policy wants to be asked; None: none of that is allowed.
     """
 
     looking: Looking
     notifier: Notifier
     by: str
+    courier: Courier | None = None
+    hooks: HookCaller | None = None
 
     @property
     def store(self) -> Store:
@@ -95,59 +104,18 @@ class Runner:
         return ticked.visits[0]
 
     def _ticked(self, taken: Taken) -> Ticked:
-        visits, looks = list[Visit](), list[Look]()
-        for rollout in taken.rollouts:
-            stopping.point()
-            try:
-                looks.append(self.looking.look(rollout))
-            except StoreError as error:
-                log.error("load_failed", **facts(rollout, error))
-                visits.append(Visit(rollout, problem=str(error), saved=False))
-        urgent = [look for look in looks if not look.wants]
-        others = [look for look in looks if look.wants]
-        visits += [self._visit(look, look.seen(Answers()), taken) for look in urgent]
-        stopping.point()
-        answers = self.looking.ask(others)
-        # A log may take its time to be searched: whoever needs none does not wait for it.
-        quick = [look for look in others if not look.wants.logs]
-        visits += [self._visit(look, look.seen(answers), taken) for look in quick]
-        slow = [look for look in others if look.wants.logs]
-        answers = self.looking.search(slow, answers)
-        visits += [self._visit(look, look.seen(answers), taken) for look in slow]
+        visits = list[Visit]()
+        try:
+            for visit in self._visiting.each(taken):
+                visits.append(visit)
+        finally:
+            visits = self._telling.all(visits)
         visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         return Ticked(visits, taken.missed)
 
-    def _visit(self, look: Look, seen: Observation, taken: Taken) -> Visit:
-        stopping.point()
-        rollout = look.rollout
-        decision = decide(rollout, seen, look.now)
-        problem = taken.unwritable.get(rollout.id)
-        if problem is None:
-            return self._carried(rollout, seen, decision)
-        if not isinstance(decision.move, Lower):
-            return Visit(rollout, problem=str(problem), saved=False)
-        visit = self._carried(rollout, seen, decision)
-        return replace(visit, problem=visit.problem or str(problem))
-
-    def _carried(self, rollout: Rollout, seen: Observation, decision: Decision) -> Visit:
-        try:
-            return self._carrying.out(rollout, seen, decision)
-        except StateConflictError as error:
-            log.warning("tick_lost", **facts(rollout, error))
-            if not isinstance(decision.move, Lower):
-                return Visit(rollout, busy=True)
-        except StoreError as error:
-            log.error("save_failed", **facts(rollout, error))
-            return Visit(rollout, problem=str(error), saved=False)
-
-        def again(stored: Rollout, seen: Observation, now: datetime) -> Decision:
-            return overtaken(stored, decision, seen, now)
-
-        return self._carrying.insist(rollout.id, again, FOLLOW, decision)
-
     # --- people ---------------------------------------------------------------------------------
 
-    def begin(self, decision: Decision, target: Reading) -> Visit:
+    def begin(self, decision: Decision, seen: Observation) -> Visit:
         """Create the rollout of `decision`, take its locks, and carry out its first move.
 
         What comes after the creation may fail to be saved: that is a problem of the visit.
@@ -155,11 +123,13 @@ class Runner:
         Raises TargetTakenError, StateConflictError: nothing was touched.
         """
         stopping.point()
-        rollout, entries = self._acting.recorded(decision.rollout, Observation(target), decision)
+        decision = posted(decision)
+        rollout, entries = self._acting.recorded(decision.rollout, seen, decision)
         self.store.create(rollout, entries, rollout.locks, hold=self._leasing.until())
         log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)
         try:
-            return self._carrying.after_save(rollout, decision, FOLLOW)
+            visit = self._carrying.after_save(rollout, decision, FOLLOW)
+            return self._telling.begun(visit)
         finally:
             self._leasing.give_back(rollout.id)
 
@@ -179,7 +149,15 @@ class Runner:
             if ask.verb is Verb.ATTEST:
                 ask = replace(ask, by=self.by)
             stopping.point()
-            return self._carrying.out(rollout, seen, asked(rollout, ask, seen, look.now))
+            decision = asked(rollout, ask, seen, look.now)
+            if decision.asks:
+                calls = advance_calls(rollout, look.now)
+                until = self._asking.until()
+                answers = self._asking.answers(rollout.policy, decision.asks, calls, until)
+                seen = replace(seen, hooks=answers)
+                decision = asked(rollout, ask, seen, look.now)
+            visit = self._carrying.out(rollout, seen, decision)
+            return self._telling.all([visit])[0]
 
     def roll_back(self, rollout_id: str, why: str) -> Visit:
         """Roll one rollout back because a person said so, whatever else is in the way.
@@ -197,7 +175,7 @@ class Runner:
         patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
         stopping.point()
         try:
-            return self._carrying.insist(rollout_id, by_hand, patience)
+            return self._telling.all([self._carrying.insist(rollout_id, by_hand, patience)])[0]
         finally:
             self._leasing.give_back(rollout_id)
 
@@ -210,6 +188,19 @@ class Runner:
     @property
     def _leasing(self) -> Leasing:
         return Leasing(self.store, self.clock)
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.clock, self.hooks)
+
+    @property
+    def _visiting(self) -> Visiting:
+        return Visiting(self.looking, self._carrying, self._asking)
+
+    @property
+    def _telling(self) -> Telling:
+        posting = Posting(self.store, self.clock, self.courier, self.hooks, self.by)
+        return Telling(self.clock, posting)
 
     @property
     def _carrying(self) -> Carrying:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.asking import Asking
 from controller.core import transitions
-from controller.core.observation import Reading
+from controller.core.hook_call import start_calls
+from controller.core.observation import HookAnswer, Observation, Reading
 from controller.core.policy import Policy
+from controller.core.policy.hooks import BEFORE_START
 from controller.core.rollout import Phase, Rollout
+from controller.core.transitions.barrier import objections
 from controller.errors import MovedError, RolledBackError, TargetError, UsageError
 from controller.ports import OpenTarget
 from controller.preflight import Preflight, live_step, preflight
@@ -58,6 +62,8 @@ def start(runner: Runner, request: Request) -> Started:
     if checked.refusals:
         lines = "\n".join(f"  {line}" for line in checked.refusals)
         raise UsageError(f"{request.policy.name} was not started; nothing was touched:\n{lines}")
+    step = live_step(request.policy, reading) if request.adopt else None
+    answers = _consent(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # whoever started in between has it, and this one is refused
     first = transitions.created(
         request.policy,
@@ -67,13 +73,29 @@ def start(runner: Runner, request: Request) -> Started:
         checked.baselines,
         request.retry_reason,
         now,
-        live_step(request.policy, reading) if request.adopt else None,
+        step,
     )
-    begun = runner.begin(first, reading)
+    begun = runner.begin(first, Observation(reading, hooks=answers))
     warnings = checked.warnings
     if begun.problem:
         warnings = (*warnings, f"it was created, and then could not be saved: {begun.problem}")
     return Started(begun.rollout, created=True, warnings=warnings)
+
+
+def _consent(
+    runner: Runner, policy: Policy, revision: str, reading: Reading, step: int
+) -> dict[str, HookAnswer]:
+    """Return what the hooks before a start say. Raises UsageError when one objects."""
+    hooks = policy.hooks_at(BEFORE_START)
+    now = runner.clock.now()
+    calls = start_calls(policy, revision, reading, policy.steps[step].weight, now)
+    asking = Asking(runner.clock, runner.hooks)
+    answers = asking.answers(policy, hooks, calls, asking.until())
+    if against := objections(hooks, answers):
+        raise UsageError(
+            f"{policy.name} was not started; nothing was touched:\n  {BEFORE_START}: {against}"
+        )
+    return answers
 
 
 def retry(runner: Runner, rollout_id: str, why: str) -> Started:

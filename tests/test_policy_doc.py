@@ -17,8 +17,10 @@ from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, F
 from controller.core.policy.counted import BurnRate, Share
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judged import Rule
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
 from controller.core.policy.told import Alarm, Attestation, LogEvents
 from controller.core.policy.verify import VerifyRollback
 from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
@@ -44,6 +46,13 @@ MODELS: dict[str, type[Model]] = {
     "weekly": WeeklyWindow,
     "daily": DailyWindow,
     "dates": DateWindow,
+    "sns": SnsChannel,
+    "slack": SlackChannel,
+    "eventbridge": EventBridgeChannel,
+    "kept": Kept,
+    "hooks": Hooks,
+    "lambda": LambdaHook,
+    "https": HttpsHook,
     "success_rate": SuccessRate,
     "latency_increase": LatencyIncrease,
     "threshold": Threshold,
@@ -142,6 +151,11 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("log_events", LogEvents),
         ("attestation", Attestation),
         ("Log events after a rollback", VerifyRollback),
+        ("lambda", LambdaHook),
+        ("https", HttpsHook),
+        ("sns", SnsChannel),
+        ("slack", SlackChannel),
+        ("eventbridge", EventBridgeChannel),
     ],
 )
 def test_every_field_is_explained(title: str, model: type[Model]) -> None:

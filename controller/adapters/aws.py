@@ -26,6 +26,9 @@ ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken
 BRIEF: Final = {
     "sts": (1, 1, 2),  # who is calling; a rollback may wait for it
     "logs": (2, 3, 5),  # whether requests left the canary; the next tick asks again
+    "sns": (2, 2, 3),  # who is told; the next tick tries again, as of the two below
+    "events": (2, 2, 3),
+    "secretsmanager": (2, 2, 3),
 }
 
 
@@ -60,10 +63,18 @@ class Clients:
             self._clients[service] = self._make(service)
         return self._clients[service]
 
-    def _make(self, service: str) -> Any:
+    def patient(self, service: str, read_s: float) -> Any:
+        """Return a new client that tries once and waits `read_s` seconds for an answer.
+
+        Raises UsageError as `get` does.
+        """
+        return self._make(service, (1, min(CONNECT_S, read_s), read_s))
+
+    def _make(self, service: str, limits: tuple[int, float, float] | None = None) -> Any:
         from botocore.config import Config
 
-        attempts, connect_s, read_s = BRIEF.get(service, (ATTEMPTS, CONNECT_S, READ_S))
+        limits = limits or BRIEF.get(service, (ATTEMPTS, CONNECT_S, READ_S))
+        attempts, connect_s, read_s = limits
         config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=connect_s,

@@ -3,7 +3,7 @@
 The runner does not know: the same path is walked with other edges.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,7 +11,10 @@ from functools import partial
 from controller.adapters import store_refusals as refusals
 from controller.core.effects import Notice
 from controller.core.history import Entry
-from controller.core.observation import Reading
+from controller.core.hook_call import HookCall
+from controller.core.message import Message
+from controller.core.observation import Consent, HookAnswer, Reading
+from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
 from controller.ports import Obstacle, OpenTarget, Store
@@ -171,3 +174,34 @@ class DryRunNotifier:
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Note the notice."""
         self._journal.note(f"tell people ({notice.severity}): {notice.text}")
+
+
+class DryRunCourier:
+    """A courier that brings nothing anywhere."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        """Note what would be sent, and where to."""
+        self._journal.note(f"send {message.kind} ({message.severity}) to {channel.shown}")
+
+
+class DryRunHooks:
+    """Hooks that nobody calls, and that would have allowed it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Note the question, and go on as if it were allowed."""
+        self._journal.note(f"ask {hook.shown} ({call.moment}), and go on if it allows that")
+        return HookAnswer(Consent.GIVEN)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        """Note the call."""
+        self._journal.note(f"call {hook.shown} ({call.moment})")

@@ -15,7 +15,7 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest; and LOOK
+    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; LOOK
     INVESTIGATE = "investigate"  # metrics, logs, verify
     LOOK = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
@@ -39,6 +39,10 @@ KEY: Final = "{key}"  # of the customer, on the function's environment
 LOGS: Final = "{logs}"  # the log groups in which a policy counts events
 FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
+TOPIC: Final = "{topic}"  # of SNS, that a policy tells
+BUS: Final = "{bus}"  # of EventBridge, that a policy tells
+HOOK: Final = "{hook}"  # the function that a policy calls as a hook
+KEPT: Final = "{secret}"  # in Secrets Manager, that a policy names
 # What watches a policy: its alarms, its dashboard, and the topic that the alarms tell.
 OWN_ALARMS: Final = "{own_alarms}"
 DASHBOARD: Final = "{dashboard}"

@@ -1,5 +1,6 @@
 """The composition root: the only package that names concrete adapters."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,19 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
-from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.adapters.dry_run import (
+    DryRunCourier,
+    DryRunHooks,
+    DryRunNotifier,
+    DryRunStore,
+    DryRunTarget,
+    Journal,
+)
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
 from controller.adapters.meter import MeteredMetrics
+from controller.bootstrap.couriers import Couriers
+from controller.bootstrap.hook_callers import HookCallers
 from controller.bootstrap.places import make, opened, template
 from controller.bootstrap.stage import Stage, rehearsal
 from controller.by_hand import command, lower_and_confirm
@@ -82,7 +92,9 @@ def live(
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
         looking = Looking(store, open_target, metrics, clock, logs, alarms)
         by = _actor(settings, clients) if person else settings.by
-        runner = Runner(looking, LogNotifier(), by)
+        couriers = Couriers(clients.get, os.environ)
+        hooks = HookCallers(clients.patient, couriers.read_secret, clock)
+        runner = Runner(looking, LogNotifier(), by, couriers, hooks)
         app = App(runner, clients, metrics, settings.metrics)
         yield _dry(app) if dry_run else app
 
@@ -95,7 +107,13 @@ def _dry(app: App) -> App:
         return DryRunTarget(real.targets(target), target.function, journal)
 
     looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target)
-    dry = replace(runner, looking=looking, notifier=DryRunNotifier(journal))
+    dry = replace(
+        runner,
+        looking=looking,
+        notifier=DryRunNotifier(journal),
+        courier=DryRunCourier(journal),
+        hooks=DryRunHooks(journal),
+    )
     return replace(app, runner=dry, journal=journal)
 
 

@@ -14,7 +14,16 @@ from controller.adapters.lambda_function import identity
 from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY, Job, Permission
 from controller.core.monitoring import name_of
-from controller.core.policy import Alarm, LogEvents, Policy
+from controller.core.policy import (
+    Alarm,
+    EventBridgeChannel,
+    HttpsHook,
+    LambdaHook,
+    LogEvents,
+    Policy,
+    SlackChannel,
+    SnsChannel,
+)
 from controller.errors import UsageError
 from controller.settings import DynamoDbPlace, Place
 
@@ -163,11 +172,44 @@ def _named(
         "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
+        **_outside(policies, where),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
         "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in watched],
         "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
         "alarm_topic": [where.arn("sns", name) for name in watched],
     }
+
+
+def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str]]:
+    """Return the ARNs of what policies tell and call, and of the secrets that this takes."""
+    channels = [channel for policy in policies for channel in policy.notify or ()]
+    hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
+    keepers = [one.webhook for one in channels if isinstance(one, SlackChannel)]
+    keepers += [one.secret for one in hooks if isinstance(one, HttpsHook)]
+    named = {
+        "topic": (one.topic for one in channels if isinstance(one, SnsChannel)),
+        "bus": (
+            _full(one.bus, where, "events", "event-bus/{}")
+            for one in channels
+            if isinstance(one, EventBridgeChannel)
+        ),
+        "hook": (
+            _full(one.function, where, "lambda", "function:{}")
+            for one in hooks
+            if isinstance(one, LambdaHook)
+        ),
+        # Secrets Manager adds six characters to the name of a secret.
+        "secret": (
+            _full(one.secret, where, "secretsmanager", "secret:{}-??????")
+            for one in keepers
+            if one.secret
+        ),
+    }
+    return {name: sorted(set(arns)) for name, arns in named.items()}
+
+
+def _full(name: str, where: Where, service: str, resource: str) -> str:
+    return name if name.startswith("arn:") else where.arn(service, resource.format(name))
 
 
 def _gate_groups(policy: Policy) -> Iterator[str]:

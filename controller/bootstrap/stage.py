@@ -25,16 +25,22 @@ from controller.runner import Runner
 from controller.settings import Place
 
 if TYPE_CHECKING:
+    from controller.simulation.post import RecordingCourier, ScriptedHooks
     from controller.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything a rehearsal plays on: the real runner and adapters, a simulated world."""
+    """Everything a rehearsal plays on: the real runner and adapters, a simulated world.
+
+    post: has every message that would be sent; hooks: every call of a hook.
+    """
 
     runner: Runner
     world: "World"
     policy: Policy
+    post: "RecordingCourier"
+    hooks: "ScriptedHooks"
 
 
 @contextmanager
@@ -50,6 +56,7 @@ def rehearsal(
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
     """
+    from controller.simulation.post import RecordingCourier, ScriptedHooks
     from controller.simulation.scenario import load_scenario
     from controller.simulation.world import World
 
@@ -64,7 +71,9 @@ def rehearsal(
         logs = CloudWatchLogs(partial(world.client, "logs"), world.clock)
         alarms = CloudWatchAlarms(partial(world.client, "cloudwatch"))
         looking = Looking(kept, open_target, metrics, world.clock, logs, alarms)
-        yield Stage(Runner(looking, LogNotifier(), by="rehearsal"), world, policy)
+        post, hooks = RecordingCourier(), ScriptedHooks(world.hooks_now)
+        runner = Runner(looking, LogNotifier(), "rehearsal", post, hooks)
+        yield Stage(runner, world, policy, post, hooks)
 
 
 @contextmanager

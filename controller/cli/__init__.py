@@ -31,6 +31,7 @@ _VERBS: Final = {
     "pause": "controller.cli.steer:pause",
     "resume": "controller.cli.steer:resume",
     "promote": "controller.cli.steer:promote",
+    "ack": "controller.cli.steer:ack",
     "approve": "controller.cli.steer:approve",
     "attest": "controller.cli.steer:attest",
     "retry": "controller.cli.steer:retry",

@@ -65,10 +65,10 @@ def iam(
 
     It may then do its job for the functions of these policies, and nothing else. tick is the
     scheduled task. start also starts, retries and runs. people roll back, set weights, pause,
-    resume, promote, approve, attest and look. investigate is metrics, logs and verify. look is
-    status, history and replay. store-init makes the table; copy-from and copy-to are the two tables
-    of `store copy`. monitoring makes and removes dashboards, alarms and their topic. doctor only
-    reads what it checks.
+    resume, promote, approve, attest, ack and look. investigate is metrics, logs and verify. look
+    is status, history and replay. store-init makes the table; copy-from and copy-to are the two
+    tables of `store copy`. monitoring makes and removes dashboards, alarms and their topic. doctor
+    only reads what it checks.
     """
     from controller.bootstrap.iam import document
     from controller.loader import load

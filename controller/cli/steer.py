@@ -109,6 +109,22 @@ def approve(
 
 
 @click.command()
+@click.option(
+    "--note", type=options.OneLine(), default="", help="What you know; written into the history."
+)
+@_steering
+def ack(
+    rollout: str, note: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """Say that you have seen what is critical; it is not told again.
+
+    Changes nothing else: a rollback that is not confirmed is tried on, and its ticks end with 5.
+    What is critical for another reason is told anew.
+    """
+    return _asked(rollout, Ask(Verb.ACK, note), by, store_url, dry_run, as_json)
+
+
+@click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
 @click.argument("criterion")
 @click.option("--refuse", is_flag=True, help="Say no: the next tick that judges rolls back.")

@@ -13,7 +13,8 @@ from controller.core.rollout import Rollout
 def rolled_back(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     """Return what follows a rollback: is traffic back, and does 0 % stand."""
     target = seen.target
-    if not _watching(rollout, seen, now):
+    guarding = now < rollout.since + to.GUARD_ZERO  # it may be visited longer, to tell people
+    if not guarding or not _watching(rollout, seen, now):
         return Decision(rollout)
     if isinstance(target, Unreadable):  # what its weight is nobody knows, so counts tell nothing
         return to.drained(rollout, drain_of(rollout, {}, now), now)

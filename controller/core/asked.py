@@ -1,7 +1,7 @@
 """What people may ask of a rollout, in which phases, and what becomes of it. Pure.
 
 A verb that does not fit changes nothing and says so. The table of `docs/policy.md` is made from
-here. `rollback` fits always: it is legal in every phase, and blocked by nothing.
+here. `rollback` is legal in every phase, and blocked by nothing.
 """
 
 from dataclasses import replace
@@ -32,15 +32,17 @@ def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decis
         raise refused(rollout, ask.verb, f"it is {rollout.phase}{_instead(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = _sighted(rollout, ask, _decided(current, ask, seen, now), seen, now)
+    decision = to.paged(_sighted(rollout, ask, _decided(current, ask, seen, now), seen, now), now)
     if decision.record is None:
         return decision
     return replace(decision, record=replace(decision.record, because=ask.data()))
 
 
-# Verbs that are not about the live weight: pause, approve and attest may meet one which another
-# hand has set, and what set-weight leads to is not live yet.
-_NOT_ABOUT_WEIGHT: Final = frozenset({Verb.PAUSE, Verb.APPROVE, Verb.ATTEST, Verb.SET_WEIGHT})
+# Verbs that are not about the live weight: most may meet one which another hand has set, and what
+# set-weight leads to is not live yet.
+_NOT_ABOUT_WEIGHT: Final = frozenset(
+    {Verb.PAUSE, Verb.APPROVE, Verb.ATTEST, Verb.SET_WEIGHT, Verb.ACK}
+)
 
 
 def _sighted(
@@ -72,13 +74,14 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
             return _promote(rollout, ask, seen, now)
         case Verb.APPROVE:
             return _approve(rollout, ask, now)
-        case Verb.ATTEST:
-            return _attest(rollout, ask, now)
         case Verb.ROLLBACK:
             weight = _weight(seen.target)
             return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
         case Verb.SET_WEIGHT:
             return _set_weight(rollout, ask, seen, now)
+        case Verb.ATTEST | Verb.ACK:
+            said = _attest if ask.verb is Verb.ATTEST else _acknowledge
+            return said(rollout, ask, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -156,11 +159,11 @@ def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         raise refused(rollout, ask.verb, f"{why}; resume it first")
     evidence = evidence_of(rollout, seen, now)
     findings = judged(rollout, evidence, ask.verb)
-    barrier = to.barrier(rollout, now)
-    if barrier is not None:
-        raise refused(
-            rollout, ask.verb, f"{barrier.text}; promote skips neither a freeze nor an approval"
-        )
+    if barrier := to.barrier(rollout, now) or to.hook_barrier(rollout, seen.hooks):
+        if barrier.asks:
+            return Decision(rollout, asks=barrier.asks)
+        why = f"{barrier.text}; promote skips neither a freeze nor an approval nor a hook"
+        raise refused(rollout, ask.verb, why)
     to_its_end = evidence is not None and evidence.bake_over and to.undisturbed(rollout)
     label = rollout.label if to_its_end else weakest((rollout.label, str(Label.NOT_YET)))
     rollout = replace(rollout, findings=findings, label=label)
@@ -196,8 +199,16 @@ def _set_weight(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) ->
     return to.set_by_hand(rollout, target, weight, ask.reason, now)
 
 
+def _acknowledge(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
+    page = to.unanswered(rollout)
+    if page is None:
+        raise refused(rollout, ask.verb, "nothing that is critical waits for an answer")
+    return to.acknowledged(rollout, page, ask.reason, now)
+
+
 def _instead(rollout: Rollout) -> str:
-    fitting = [str(verb) for verb in Verb if rollout.phase in FITS[verb]]
+    silent = set() if to.unanswered(rollout) else {Verb.ACK}
+    fitting = [str(verb) for verb in Verb if rollout.phase in FITS[verb] and verb not in silent]
     if rollout.phase is Phase.ROLLED_BACK:
         fitting.append("retry")
     return f"; what fits: {', '.join(fitting)}"

@@ -20,6 +20,7 @@ class Verb(StrEnum):
     ATTEST = "attest"
     ROLLBACK = "rollback"
     SET_WEIGHT = "set-weight"
+    ACK = "ack"
 
 
 FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
@@ -30,6 +31,7 @@ FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.ATTEST: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
     Verb.ROLLBACK: frozenset(Phase),
     Verb.SET_WEIGHT: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
+    Verb.ACK: frozenset(Phase),
 }
 
 

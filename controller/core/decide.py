@@ -28,7 +28,7 @@ def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     """
     now = max(now, rollout.updated)
     decision = _next(replace(rollout, updated=now), seen, now)
-    return to.sighted(rollout, decision, seen, now)
+    return to.heard(rollout, to.sighted(rollout, decision, seen, now), now)
 
 
 def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -57,7 +57,7 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
     decided = decision.rollout.updated
     now = max(now, decided)  # what is recorded now is the newest moment of the rollout
     decision = replace(decision, rollout=replace(decision.rollout, updated=now))
-    decision = to.unconfirmed(decision, why, now)
+    decision = to.paged(to.unconfirmed(decision, why, now), now)
     entry = decision.record
     if entry is None:
         return decision
@@ -128,8 +128,8 @@ def _passed(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
 def _upward(
     rollout: Rollout, seen: Observation, target: Reading, reason: Reason, now: datetime
 ) -> Decision:
-    """The gate lets the rollout go on; a freeze or a missing approval may not."""
-    barrier = to.barrier(rollout, now)
+    """The gate lets the rollout go on; a freeze, a missing approval or a hook may not."""
+    barrier = to.barrier(rollout, now) or to.hook_barrier(rollout, seen.hooks)
     if barrier is None:
         return to.next_step(rollout, target, reason, now)
     return _waiting(to.held_up(rollout, barrier, reason, now), seen, now)
@@ -158,7 +158,7 @@ def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision | None
     While a freeze or a missing approval keeps a gate that had passed from going up, nothing is lost
     by waiting: its hold begins with the first tick after that.
     """
-    if to.waited(rollout):
+    if to.waited(rollout):  # a hook is asked no more until the gate passes again
         rollout = replace(rollout, hold_from=now)
         barrier = to.barrier(rollout, now)
         if barrier is not None:
@@ -170,7 +170,8 @@ def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision | None
 
 def _waiting(decision: Decision, seen: Observation, now: datetime) -> Decision:
     """Return a wait with what it says, or with its hour of evidence when it has nothing to say."""
-    return decision if decision.record else _keep(decision.rollout, seen, now)
+    said = decision.record or decision.asks
+    return decision if said else _keep(decision.rollout, seen, now)
 
 
 def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

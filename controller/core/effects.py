@@ -49,10 +49,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people should hear about, once."""
+    """Something people should hear about, once.
+
+    kind: what happened, where the record of the decision does not say it; else empty.
+    """
 
     severity: Severity
     text: str
+    kind: str = ""
 
 
 Move: TypeAlias = Shift | Lower
@@ -92,10 +96,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next state and what leads to it; the rollout in it carries what comes next and why."""
+    """The next state and what leads to it; the rollout in it carries what comes next and why.
+
+    asks: addresses of hooks whose answers it takes to decide; whoever has them decides once more.
+    """
 
     rollout: Rollout
     move: Move | None = None
     notices: tuple[Notice, ...] = ()
     record: Record | None = None
     alert: Alert | None = None
+    asks: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from typing import Any, Final
 from controller.core.effects import Record
 from controller.core.findings import Finding
 from controller.core.measured import Tally
+from controller.core.message import Page
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.rollout import Rollout
 
@@ -20,6 +21,7 @@ from controller.core.rollout import Rollout
 MEMORY: Final = (
     "blind_since",
     "hold_from",
+    "page",
     "reason",
     "reminded",
     "seen_weight",
@@ -131,6 +133,11 @@ def seen_data(before: Rollout, seen: Observation, series: Mapping[str, Series]) 
     }
     if seen.alarms:
         data["alarms"] = {name: asdict(one) for name, one in seen.alarms.items()}
+    if seen.hooks:
+        data["hooks"] = {
+            address: {"consent": str(one.consent), "said": one.said}
+            for address, one in seen.hooks.items()
+        }
     return data if seen.owns_target else {**data, "owns_target": False}
 
 
@@ -152,11 +159,13 @@ def memory_data(rollout: Rollout) -> dict[str, Any]:
     An entry keeps it, so that its decision can be derived again without those ticks.
     """
     memory = {name: getattr(rollout, name) for name in MEMORY}
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in memory.items()
-        if value not in (None, "")
-    }
+    return {name: _plain(value) for name, value in memory.items() if value not in (None, "")}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Page):
+        return {name: _plain(part) for name, part in asdict(value).items()}
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def target_data(target: Reading | Unreadable) -> dict[str, Any]:

@@ -105,6 +105,22 @@ class LogQuery:
     enough: int
 
 
+class Consent(StrEnum):
+    """What a hook says to what it was asked about."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What came of asking a hook. said: why, in one line; may be empty where it was given."""
+
+    consent: Consent
+    said: str = ""
+
+
 class AlarmState(StrEnum):
     """What CloudWatch says of an alarm, or why it says nothing."""
 
@@ -135,9 +151,11 @@ class Observation:
     series: by the keys of `judge.needs`; empty when nothing was asked.
     alarms: by the name or ARN that the policy gives them; empty when it names none.
     owns_target: False once a newer rollout holds the target's lock.
+    hooks: what hooks answered, by their addresses; empty when nobody asked them.
     """
 
     target: Reading | Unreadable
     series: Mapping[str, Series] = field(default_factory=dict)
     owns_target: bool = True
     alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
+    hooks: Mapping[str, HookAnswer] = field(default_factory=dict)

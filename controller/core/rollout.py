@@ -11,12 +11,13 @@ from enum import StrEnum
 
 from controller.core.findings import Finding
 from controller.core.measured import FrozenValue, Signature, Stretch, Tally
+from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, at, ceil_to
 
 # 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
-# 5: criteria that no metric tells, and criteria that only report.
+# 5: criteria that no metric tells, and criteria that only report; messages and hooks.
 # What is older is read; what an older rolloutctl would not understand is refused by it.
 SCHEMA = 5
 
@@ -50,6 +51,7 @@ class Reason(StrEnum):
     INCONCLUSIVE = "inconclusive"
     FROZEN = "frozen"
     AWAITING_APPROVAL = "awaiting_approval"
+    AWAITING_HOOK = "awaiting_hook"
     APPROVED = "approved"
     ATTESTED = "attested"
     ATTESTATION_REFUSED = "attestation_refused"
@@ -110,6 +112,8 @@ class Rollout:
     signed: what people have said of criteria that they attest to.
     earlier: the last findings of criteria of earlier steps that the gate of this one has not.
     barrier: what was last said to hold up a raise that was due; empty: nothing.
+    outbox: messages that have not arrived everywhere yet. page: what is critical, and told again
+        until somebody acknowledges it.
     moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
@@ -157,6 +161,8 @@ class Rollout:
     signed: Mapping[str, Signature] = field(default_factory=dict)
     earlier: tuple[Finding, ...] = ()
     barrier: str = ""
+    outbox: tuple[Message, ...] = ()
+    page: Page | None = None
     moved_to: str = ""
     entries: int = 0
     chain: str = ""

@@ -7,8 +7,10 @@ from typing import Any
 from controller.carrying import Visit
 from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
+from controller.core.message import Page
 from controller.core.rollout import Phase, Rollout
 from controller.core.scorecard import MARKS, rows, table
+from controller.core.transitions.outlook import unanswered
 from controller.core.units import clock_text, format_duration, length_text
 from controller.leasing import Missed
 
@@ -46,7 +48,18 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "criteria": [row.data() for row in rows(rollout)],
         "drain": None if rollout.drain is None else finding_data(rollout.drain),
         "unconfirmed": rollout.unconfirmed,
+        "page": None if rollout.page is None else _page_data(rollout.page),
+        "undelivered": [message.key for message in rollout.outbox],
         "moved_to": rollout.moved_to or None,
+    }
+
+
+def _page_data(page: Page) -> dict[str, Any]:
+    return {
+        "kind": page.kind,
+        "text": page.text,
+        "since": page.since.isoformat(),
+        "acknowledged": page.acknowledged,
     }
 
 
@@ -128,6 +141,9 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     yield "shown", rollout.label
     if rollout.drain is not None:
         yield "drain", rollout.drain.sentence.removeprefix("drain ")
+    if page := unanswered(rollout):
+        since = clock_text(page.since)
+        yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
     yield "moved to", rollout.moved_to

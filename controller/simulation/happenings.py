@@ -174,6 +174,15 @@ class LogsOutage(Outage):
     )
 
 
+class HooksRefuse(Lasting):
+    """Whoever the policy asks before it goes on does not allow it."""
+
+    kind: Literal["hooks_refuse"] = Field(description="What happens.")
+    how: Literal["refused", "failed"] = Field(
+        default="refused", description="refused: they say no; failed: they do not answer."
+    )
+
+
 class AlarmChange(Lasting):
     """An alarm of the policy comes into another state, whatever the metrics say."""
 
@@ -231,6 +240,7 @@ Event: TypeAlias = Annotated[
     | MetricsOutage
     | LambdaOutage
     | LogsOutage
+    | HooksRefuse
     | SlowUpdates
     | FailedUpdates
     | KmsDenied,

@@ -13,6 +13,7 @@ from controller.simulation.happenings import (
     AlarmChange,
     Errors,
     FailedUpdates,
+    HooksRefuse,
     KmsDenied,
     Lasting,
     Latency,
@@ -121,6 +122,10 @@ class Script:
         """Return how `service` is broken, in the words of the scenario; None when it is not."""
         outages = (event for event, _ in self._holding(Outage, second))
         return next((event.how for event in outages if event.service == service), None)
+
+    def hooks(self, second: float) -> str | None:
+        """Return how hooks refuse at `second`, in the words of the scenario; None: they do not."""
+        return next((event.how for event, _ in self._holding(HooksRefuse, second)), None)
 
     def alarm(self, name: str, second: float, born: int) -> tuple[str, int]:
         """Return the state of alarm `name` and since when; OK since `born` where nothing happens.

@@ -162,6 +162,10 @@ class World:
         """Return the percent of traffic that takes the canary now."""
         return self._weights.now()
 
+    def hooks_now(self) -> str | None:
+        """Return how hooks refuse now: `refused` or `failed`; None: they allow everything."""
+        return self._script.hooks(self.clock.now().timestamp())
+
     def take_starts(self) -> int:
         """Return how many second starts have become due since this was last asked."""
         return 0 if self._people is None else self._people.take_starts()

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarget, Journal
+from controller.adapters.dry_run import (
+    DryRunCourier,
+    DryRunNotifier,
+    DryRunStore,
+    DryRunTarget,
+    Journal,
+)
 from controller.adapters.sqlite import SqliteStore
 from controller.core.effects import Notice, Severity
 from controller.core.observation import Reading
+from controller.core.policy import SlackChannel
 from controller.core.rollout import Phase
 from controller.errors import (
     StateConflictError,
@@ -18,6 +25,7 @@ from controller.errors import (
     WriteRefusedError,
 )
 from controller.ports import Store
+from tests.adapters.channels import a_message
 from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
 from tests.adapters.target_contract import pair
 from tests.rollouts import MINUTE, NOON, a_rollout, recorded
@@ -186,6 +194,12 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 def test_nobody_is_told_anything(journal: Journal) -> None:
     DryRunNotifier(journal).notify(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["tell people (critical): Look at it."]
+
+
+def test_nothing_is_brought_anywhere_and_the_place_is_said(journal: Journal) -> None:
+    channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
+    DryRunCourier(journal).deliver(channel, a_rollout(), a_message())
+    assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 
 def test_a_version_that_was_saved_before_is_refused_as_without_a_dry_run(

@@ -128,6 +128,49 @@ def test_a_log_group_is_allowed_where_the_policy_looks_into_one(desk: Desk) -> N
     assert "Logs" not in statements(desk, *HERE)
 
 
+def test_what_a_policy_tells_is_allowed_on_that_alone(desk: Desk) -> None:
+    topic = f"arn:aws:sns:eu-central-1:{ACCOUNT}:rollouts"
+    channels = [
+        {"kind": "sns", "topic": topic},
+        {"kind": "eventbridge"},
+        {"kind": "slack", "webhook": {"secret": "rollouts/slack"}},
+        {"kind": "slack", "webhook": {"environment": "HOOK"}},
+    ]
+    other = desk.another_policy("other", notify=channels)
+    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
+    told = {sid: (found[sid]["Action"], found[sid]["Resource"]) for sid in _TOLD}
+    assert told == {
+        "Topic": (["sns:Publish"], [topic]),
+        "Bus": (
+            ["events:PutEvents"],
+            [f"arn:aws:events:eu-central-1:{ACCOUNT}:event-bus/default"],
+        ),
+        "Secret": (
+            ["secretsmanager:GetSecretValue"],
+            [f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rollouts/slack-??????"],
+        ),
+    }
+    assert not _TOLD & statements(desk, *HERE).keys()
+
+
+_TOLD = {"Topic", "Bus", "Secret"}
+
+
+def test_a_hook_may_be_invoked_and_its_key_read(desk: Desk) -> None:
+    https = {"kind": "https", "url": "https://x.example/", "secret": {"secret": "key"}}
+    hooks = {"before_start": [{"kind": "lambda", "function": "gate:live"}, https]}
+    other = desk.another_policy("other", hooks=hooks)
+    found = {one["Sid"]: one for one in desk.run("iam", other, *HERE).data["Statement"]}
+    assert (found["Hook"]["Action"], found["Hook"]["Resource"]) == (
+        ["lambda:InvokeFunction"],
+        [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:gate:live"],
+    )
+    assert found["Secret"]["Resource"] == [
+        f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:key-??????"
+    ]
+    assert "Hook" not in statements(desk, *HERE)
+
+
 def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: Desk) -> None:
     quiet = {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"}
     other = desk.another_policy("other", criteria={**SHORT["criteria"], "quiet": quiet})

@@ -505,9 +505,7 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     after = ask(blind, verb, reads(10), minute=18).rollout
     assert after.blind_since == NOON + 5 * MINUTE
     told = tick(after, reads(10), 21, OUTAGE).notices
-    assert [one.text.split(" (")[0] for one in told] == [
-        "checkout#1 has not seen any metric for 16m"
-    ]
+    assert told[0].text.startswith("checkout#1 has not seen any metric for 16m (")
 
 
 @pytest.mark.parametrize(

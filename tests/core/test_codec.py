@@ -15,6 +15,7 @@ from controller.core import codec
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry, broken_link
 from controller.core.measured import FrozenValue, Run, Signature, Stretch, Tally
+from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.sequential.eprocess import Capital
@@ -46,6 +47,9 @@ def _any(kind: type) -> st.SearchStrategy[Any]:
 
 
 _values[Intent] = _any(Intent)
+_values[tuple[str, ...]] = st.lists(_texts, max_size=3).map(tuple)
+_values[tuple[Message, ...]] = st.lists(_any(Message), max_size=3).map(tuple)
+_values[Page | None] = st.none() | _any(Page)
 _values[Finding | None] = st.none() | _any(Finding)
 _values[tuple[Finding, ...]] = st.lists(_any(Finding), max_size=3).map(tuple)
 _values[Run] = _any(Run)

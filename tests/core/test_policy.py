@@ -943,3 +943,105 @@ def test_a_threshold_knows_its_bound() -> None:
 )
 def test_a_place_is_written_on_one_line(place: tuple[str | int, ...], text: str) -> None:
     assert dotted(place) == text
+
+
+# --- whom it tells ------------------------------------------------------------------------------
+
+_TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+_HIDDEN = "https://hooks.slack.com/services/hunter2"
+_BELONGS = (
+    "notify[0].webhook: a webhook URL, or any other secret, never stands in a policy: keep it in "
+    "Secrets Manager and write {secret: NAME}, or in an environment variable and write "
+    "{environment: NAME}"
+)
+_ONE_PLACE = "notify[0].webhook: names one place: either `secret` or `environment`"
+
+
+@pytest.mark.parametrize(
+    ("channel", "line"),
+    [
+        pytest.param({"kind": "slack", "webhook": _HIDDEN}, _BELONGS, id="a URL"),
+        pytest.param({"kind": "slack", "webhook": "hunter2"}, _BELONGS, id="a secret"),
+        pytest.param(
+            {"kind": "slack", "webhook": {"environment": _HIDDEN}}, _BELONGS, id="a URL as a name"
+        ),
+        pytest.param(
+            {"kind": "slack", "webhook": {"url": _HIDDEN}}, _BELONGS, id="a URL under another key"
+        ),
+        pytest.param(
+            {"kind": "slack", "webhook": {"environment": "A", "secret": "b"}},
+            _ONE_PLACE,
+            id="two places",
+        ),
+        pytest.param({"kind": "slack", "webhook": {}}, _ONE_PLACE, id="no place"),
+        pytest.param(
+            {"kind": "slack", "webhook": {"environment": "A", "hosts": "b"}},
+            "notify[0].webhook.hosts: unknown key; known: secret, environment",
+            id="a key in the wrong place",
+        ),
+        pytest.param(
+            {"kind": "slack", "webhook": {"environment": "A"}, "hosts": ["https://x"]},
+            "notify[0].hosts[0]: expected the name of a host in small letters, without a scheme, a "
+            "port or a path, not 'https://x'",
+            id="a host that is none",
+        ),
+        pytest.param(
+            {"kind": "mail"},
+            "notify[0].kind: no kind of channel is called 'mail'; known: sns, slack, eventbridge",
+            id="an unknown kind",
+        ),
+        pytest.param(
+            {"topic": _TOPIC},
+            "notify[0].kind: is required; one of sns, slack, eventbridge",
+            id="no kind",
+        ),
+        pytest.param(
+            {"kind": "sns", "topic": "rollouts"},
+            "notify[0].topic: expected the ARN of an SNS topic, not 'rollouts'",
+            id="a topic by its name",
+        ),
+        pytest.param(
+            {"kind": "sns", "topic": _TOPIC, "tpoic": 1},
+            "notify[0].tpoic: unknown key; did you mean 'topic'?",
+            id="a mistyped key",
+        ),
+        pytest.param(
+            {"kind": "eventbridge", "least": "loud"},
+            "notify[0].least: expected 'info', 'warning' or 'critical', not 'loud'",
+            id="a severity that is none",
+        ),
+    ],
+)
+def test_a_mistake_in_a_channel_is_told_at_its_place_and_no_secret_with_it(
+    channel: Any, line: str
+) -> None:
+    assert mistakes(changed(notify=[channel])) == [line]
+    assert "hunter2" not in line
+
+
+def test_a_list_of_channels_is_not_empty() -> None:
+    assert mistakes(changed(notify=[])) == [
+        "notify: needs at least one channel; leave the key out where there is none"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "every"),
+    [
+        pytest.param({}, None, id="nobody is told"),
+        pytest.param({"summary_every": "1h"}, None, id="nobody is there to be told"),
+        pytest.param({"notify": [{"kind": "eventbridge"}]}, timedelta(hours=1), id="an hour"),
+        pytest.param(
+            {"notify": [{"kind": "eventbridge"}], "summary_every": "6h"},
+            timedelta(hours=6),
+            id="as it says",
+        ),
+        pytest.param(
+            {"notify": [{"kind": "eventbridge"}], "summary_every": "0s"}, None, id="never"
+        ),
+    ],
+)
+def test_a_bake_at_100_is_summed_up_for_those_who_are_told(
+    changes: dict[str, Any], every: timedelta | None
+) -> None:
+    assert parse(changed(**changes)).summary_period == every

@@ -10,6 +10,7 @@ from controller.adapters.dry_run import DryRunNotifier, DryRunStore, DryRunTarge
 from controller.by_hand import lower_and_confirm
 from controller.core.asked import FITS, Ask, Verb, asked
 from controller.core.judge.queries import JUDGED
+from controller.core.message import Page
 from controller.core.observation import Observation, Reading
 from controller.core.policy import LambdaEnv, Policy
 from controller.core.rollout import Rollout
@@ -37,6 +38,7 @@ ASKS: Sequence[tuple[str, Ask, Callable[[Rollout], Reading]]] = (
     ("`approve`, a step that needs it", Ask(Verb.APPROVE), own),
     ("`attest`", Ask(Verb.ATTEST, "seen by eye", criterion="eye", by="ada"), own),
     ("`attest --refuse`", Ask(Verb.ATTEST, "no", criterion="eye", by="ada", refuse=True), own),
+    ("`ack`, something critical", Ask(Verb.ACK), own),
     ("`rollback`", Ask(Verb.ROLLBACK, "enough"), own),
     ("`set-weight 40 --force`", Ask(Verb.SET_WEIGHT, "a demo", weight=40), own),
 )
@@ -83,6 +85,10 @@ def _asked(rollout: Rollout, ask: Ask, target: Reading) -> str:
         rollout = replace(rollout, policy=a_policy(steps=[LADDER["steps"][0], *_APPROVED]))
     if ask.verb is Verb.ATTEST:
         rollout = replace(rollout, policy=a_policy(criteria={**LADDER["criteria"], "eye": _EYE}))
+    if ask.verb is Verb.ACK:
+        page = Page("paused", "look", rollout.since, rollout.since)
+        policy = a_policy(notify=[{"kind": "eventbridge"}])
+        rollout = replace(rollout, policy=policy, page=page)
     seen = Observation(target, HEALTHY if rollout.phase in JUDGED else {})
     try:
         decision = asked(rollout, ask, seen, NOON + BAKING * MINUTE)

@@ -19,7 +19,15 @@ from controller.core.policy.criteria import (
 )
 from controller.core.policy.crosscheck import references
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.notify import (
+    Channel,
+    EventBridgeChannel,
+    Kept,
+    SlackChannel,
+    SnsChannel,
+)
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.told import Alarm, Attestation, LogEvents, alarm_name
 from controller.core.policy.verify import VerifyRollback
@@ -31,12 +39,19 @@ __all__ = [
     "Bounded",
     "BurnRate",
     "BurnWindow",
+    "Channel",
     "ConcurrentBaseline",
     "Criterion",
+    "EventBridgeChannel",
     "FixedBaseline",
     "Freeze",
     "FrozenBaseline",
+    "Hook",
+    "Hooks",
+    "HttpsHook",
+    "Kept",
     "LambdaEnv",
+    "LambdaHook",
     "LatencyIncrease",
     "LogEvents",
     "Metric",
@@ -45,6 +60,8 @@ __all__ = [
     "PolicyProblems",
     "Problem",
     "Share",
+    "SlackChannel",
+    "SnsChannel",
     "Step",
     "SuccessRate",
     "Threshold",

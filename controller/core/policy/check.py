@@ -5,7 +5,7 @@ second pass runs over whatever can be read of a bad file, so that one bad step h
 criterion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,8 +17,10 @@ from controller.core.policy.counted import BurnRate, BurnWindow, Share
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
 from controller.core.policy.crosscheck import crosscheck
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judged import Control
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
 from controller.core.policy.parts import parts_of
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.told import Alarm, Attestation, LogEvents
@@ -56,12 +58,13 @@ def parse(data: object) -> Policy:
 
 def _problem(item: ErrorDetails) -> Problem:
     place, owner = _within(item["loc"])
+    what, kinds = _UNIONS.get(str(place[0]) if place else "", ("criterion", _KINDS))
     if item["type"] == "union_tag_not_found":
-        return Problem((*place, "kind"), f"is required; one of {', '.join(_KINDS)}")
+        return Problem((*place, "kind"), f"is required; one of {', '.join(kinds)}")
     if item["type"] == "union_tag_invalid":
         kind = item["input"]["kind"]
-        hint = wording.suggestion(str(kind), _KINDS)
-        message = f"no kind of criterion is called {shown(kind)}; {hint}"
+        hint = wording.suggestion(str(kind), kinds)
+        message = f"no kind of {what} is called {shown(kind)}; {hint}"
         return Problem((*place, "kind"), message)
     if item["type"] == "extra_forbidden":
         return Problem(place, wording.message(item, _keys(owner)), at_key=True)
@@ -84,9 +87,21 @@ _KINDS: dict[str, type[Model]] = {
     "log_events": LogEvents,
     "attestation": Attestation,
 }
+_CHANNELS: dict[str, type[Model]] = {
+    "sns": SnsChannel,
+    "slack": SlackChannel,
+    "eventbridge": EventBridgeChannel,
+}
+# Whose kind is missing or unknown, by the section it is in.
+_HOOKS: dict[str, type[Model]] = {"lambda": LambdaHook, "https": HttpsHook}
+_UNIONS: dict[str, tuple[str, dict[str, type[Model]]]] = {
+    "notify": ("channel", _CHANNELS),
+    "hooks": ("hook", _HOOKS),
+}
 _SECTIONS: dict[str, type[Model]] = {
     "target": LambdaEnv,
     "freeze": Freeze,
+    "hooks": Hooks,
     "verify_rollback": VerifyRollback,
 }
 _BASELINES: dict[str, type[Model]] = {
@@ -112,16 +127,21 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
             return ("criteria", name, "baseline", *rest), _BASELINES[tag]
         case ("criteria", name, str(kind), *rest) if kind in _KINDS:
             return ("criteria", name, *rest), _inside(kind, rest)
-        case ("metrics", _, _, *_):
-            return loc, Metric
-        case ("steps", _, _, *_):
-            return loc, Step
+        case ("notify", _, str(kind), *rest) if kind in _CHANNELS:
+            return (*loc[:2], *rest), _keeper(rest, _CHANNELS[kind])
+        case ("hooks", _, _, str(kind), *rest) if kind in _HOOKS:
+            return (*loc[:3], *rest), _keeper(rest, _HOOKS[kind])
+        case ("metrics" | "steps", _, _, *_):
+            return loc, Metric if loc[0] == "metrics" else Step
         case ("freeze", str(kind), _, _, *_) if kind in _WINDOWS:
             return loc, _WINDOWS[kind]
-        case (str(section), _, *_) if section in _SECTIONS:
-            return loc, _SECTIONS[section]
         case _:
-            return loc, Policy
+            return loc, _SECTIONS.get(str(loc[0]), Policy) if len(loc) > 1 else Policy
+
+
+def _keeper(inside: Sequence[str | int], model: type[Model]) -> type[Model]:
+    """Return what holds the last part of a place inside a channel or a hook."""
+    return Kept if len(inside) > 1 and inside[0] in ("webhook", "secret") else model
 
 
 def _inside(kind: str, place: list[str | int]) -> type[Model]:

@@ -16,7 +16,9 @@ from controller.core.freeze import Frozen
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
 from controller.core.policy.freeze import Freeze
+from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judged import FALSE_ROLLBACK, Budget
+from controller.core.policy.notify import SUMMARY_EVERY, Channels, SummaryEvery
 from controller.core.policy.verify import VerifyRollback
 from controller.core.units import DurationRange, format_duration, shown
 
@@ -166,6 +168,17 @@ class Policy(Model):
     freeze: Freeze | None = Field(
         default=None, description="When no step is taken; rollbacks are never frozen."
     )
+    hooks: Hooks | None = Field(
+        default=None, description="Whom to ask before a step, and whom to call afterwards."
+    )
+    notify: Channels | None = Field(
+        default=None, description="Whom to tell; the log is told in any case."
+    )
+    summary_every: SummaryEvery | None = Field(
+        default=None,
+        description="How often a rollout that bakes at 100 % says how it goes; 1h when left out, "
+        "0s for never. Without channels nobody is told.",
+    )
 
     def gate(self, step: int) -> dict[str, Criterion]:
         """Return the criteria that gate step number `step`, by id."""
@@ -198,6 +211,16 @@ class Policy(Model):
     def frozen(self, now: datetime) -> Frozen | None:
         """Return the stretch around `now` in which no step is taken; None when there is none."""
         return None if self.freeze is None else self.freeze.at(now)
+
+    def hooks_at(self, moment: str) -> dict[str, Hook]:
+        """Return the hooks of a moment, like `before_start`, by their addresses."""
+        return {} if self.hooks is None else self.hooks.at(moment)
+
+    @property
+    def summary_period(self) -> timedelta | None:
+        """How often a bake at 100 % is summed up; None: never."""
+        every = SUMMARY_EVERY if self.summary_every is None else self.summary_every
+        return every if self.notify and every else None
 
     def ladder(self) -> str:
         """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""

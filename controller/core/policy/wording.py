@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import base, model, verify
+from controller.core.policy import base, hooks, model, notify, verify
 from controller.core.units import shown
 
 
@@ -70,6 +70,13 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
         model.ENV_NAME: "an environment variable (a letter, then letters, digits, _; at least 2)",
         model.STATISTIC: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
         verify.LOG_GROUP: "the name of a log group (letters, digits, _ - / . #; at most 512)",
+        notify.TOPIC: "the ARN of an SNS topic",
+        notify.BUS: "the name or ARN of an event bus",
+        notify.SECRET: "the name or ARN of a secret",
+        notify.VARIABLE: "an environment variable (a letter or _, then letters, digits, _)",
+        notify.HOST: "the name of a host in small letters, without a scheme, a port or a path",
+        hooks.URL: "a URL like https://host/path, without a user and a fragment",
+        hooks.FUNCTION: "the name or ARN of a function",
         model.FUNCTION: "the name or ARN of a function, without version or alias",
     }
 )

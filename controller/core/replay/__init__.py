@@ -13,6 +13,7 @@ from datetime import datetime
 from controller.core.effects import Decision
 from controller.core.history import Entry, broken_link
 from controller.core.observation import Observation
+from controller.core.outbox import HOOKED
 from controller.core.replay.contrast import Contrast, decision_contrasts, state_contrasts
 from controller.core.replay.derive import EVIDENCE, begun, derived
 from controller.core.replay.entry import Recorded, UnreadableEntryError, read
@@ -22,8 +23,8 @@ from controller.errors import UsageError
 
 __all__ = ["Contrast", "Differing", "Replay", "replay"]
 
-# Written when a rollout goes to live in another store: nothing was decided.
-MOVED = "moved"
+# Written when a rollout goes to live in another store, and after hooks: nothing was decided.
+UNDECIDED = frozenset({"moved", HOOKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,14 @@ def replay(stored: Rollout, entries: Sequence[Entry]) -> Replay:
     """
     walk = _Walk(stored)
     for entry in entries:
-        if entry.kind != MOVED:
+        if entry.kind not in UNDECIDED:
             walk.pass_by(entry)
     seals = sum(entry.kind == EVIDENCE for entry in entries)
-    moved = sum(entry.kind == MOVED for entry in entries)
+    undecided = sum(entry.kind in UNDECIDED for entry in entries)
     return Replay(
         rollout=stored.id,
         entries=len(entries),
-        decisions=len(entries) - seals - moved,
+        decisions=len(entries) - seals - undecided,
         seals=seals,
         broken=broken_link(entries, stored.chain),
         differing=tuple(walk.differing),

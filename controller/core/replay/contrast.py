@@ -24,6 +24,7 @@ _PASSING: Final = frozenset(
         "moved_to",
         "next",
         "next_at",
+        "outbox",
         "schema",
         "updated",
         "version",

@@ -13,7 +13,14 @@ from controller.core.findings import Finding
 from controller.core.history import MEMORY, Entry
 from controller.core.judge.queries import JUDGED
 from controller.core.measured import Tally
-from controller.core.observation import AlarmReading, Observation, Reading, Series, Unreadable
+from controller.core.observation import (
+    AlarmReading,
+    HookAnswer,
+    Observation,
+    Reading,
+    Series,
+    Unreadable,
+)
 from controller.core.overtaken import OVERTAKEN
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.sequential.trial import Fold
@@ -115,6 +122,7 @@ def _read(entry: Entry) -> Recorded:
             series,
             seen.get("owns_target", True),
             _ALARMS.validate_python(seen.get("alarms", {})),
+            _HOOKS.validate_python(seen.get("hooks", {})),
         ),
         memory=_memory(seen["memory"]) if "memory" in seen else None,
         cause=_cause(because),
@@ -147,6 +155,7 @@ _FOLD: Final = TypeAdapter(Fold)
 _ALARMS: Final = TypeAdapter(dict[str, AlarmReading])
 _READING: Final = TypeAdapter(Reading)
 _SERIES: Final = TypeAdapter(Series)
+_HOOKS: Final = TypeAdapter(dict[str, HookAnswer])
 _ASK: Final = TypeAdapter(Ask)
 _START: Final = TypeAdapter(Start)
 _OVERTAKEN: Final = TypeAdapter(Overtaken)

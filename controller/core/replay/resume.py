@@ -12,6 +12,7 @@ from controller.core.transitions.climb import WATCH_SUCCESS, cleared
 # Entries that say something of a rollout which stays as it is.
 _REMARKS = frozenset(
     {
+        "acknowledged",
         "approved",
         "attested",
         "blind",

@@ -1,6 +1,7 @@
 """Where the rows of `decide` lead: the next state, its record and its notices."""
 
 from controller.core.transitions.back import (
+    GUARD_ZERO,
     drained,
     ended_at_zero,
     found_at_zero,
@@ -11,7 +12,14 @@ from controller.core.transitions.back import (
     rolling_back,
     unconfirmed,
 )
-from controller.core.transitions.barrier import Barrier, barrier, held_up, put_off, waited
+from controller.core.transitions.barrier import (
+    Barrier,
+    barrier,
+    held_up,
+    hook_barrier,
+    put_off,
+    waited,
+)
 from controller.core.transitions.climb import (
     baking,
     created,
@@ -22,7 +30,7 @@ from controller.core.transitions.climb import (
     settled,
     waiting,
 )
-from controller.core.transitions.outlook import held_too_long, outlook
+from controller.core.transitions.outlook import held_too_long, outlook, unanswered
 from controller.core.transitions.pause import (
     drift_in_final,
     drifted,
@@ -42,9 +50,12 @@ from controller.core.transitions.person import (
 )
 from controller.core.transitions.raising import failed, moving, unseen, untraced, unwritten
 from controller.core.transitions.sight import sighted
+from controller.core.transitions.telling import acknowledged, heard, paged
 
 __all__ = [
+    "GUARD_ZERO",
     "Barrier",
+    "acknowledged",
     "approved",
     "attested",
     "baking",
@@ -59,9 +70,11 @@ __all__ = [
     "failed",
     "found_at_zero",
     "guarding_zero",
+    "heard",
     "held_too_long",
     "held_up",
     "holding",
+    "hook_barrier",
     "inconclusive",
     "kept",
     "lower",
@@ -69,6 +82,7 @@ __all__ = [
     "moving",
     "next_step",
     "outlook",
+    "paged",
     "paused_by_hand",
     "promoted",
     "put_off",
@@ -80,6 +94,7 @@ __all__ = [
     "set_by_hand",
     "settled",
     "sighted",
+    "unanswered",
     "unconfirmed",
     "undisturbed",
     "unseen",

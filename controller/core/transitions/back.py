@@ -96,7 +96,7 @@ def unconfirmed(decision: Decision, why: str, now: datetime) -> Decision:
     text = _not_at_zero(rollout, why)
     notices = tuple(one for one in decision.notices if one.severity is not Severity.CRITICAL)
     if len(notices) < len(decision.notices) or _page_due(rollout, now):
-        notices += (Notice(Severity.CRITICAL, text),)
+        notices += (Notice(Severity.CRITICAL, text, UNCONFIRMED),)
         rollout = replace(rollout, reminded=now)
     entry = decision.record
     told_already = entry is not None and entry.kind == UNCONFIRMED

@@ -1,25 +1,38 @@
-"""What holds up a step whose gate has passed: a freeze window, or an approval nobody gave yet.
+"""What holds up a step whose gate has passed: a freeze, an approval nobody gave yet, a hook.
 
-Both delay advances only: the step is judged on, and goes back as ever.
+They delay advances only: the step is judged on, and goes back as ever.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from controller.core.effects import Decision, Notice, Severity
 from controller.core.findings import Verdict, gate
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import Consent, HookAnswer, Reading, Unreadable
+from controller.core.policy import Hook
+from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Reason, Rollout
 from controller.core.transitions.climb import passed
 from controller.core.transitions.outlook import REMIND_EVERY, outlook, record, why_held
 
+# Waits that no clock ends: they are remembered once a day.
+_OPEN: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+# So much of what hooks say is told.
+_MOST_SAID: Final = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Why a rollout does not go up although it could, for machines and for people."""
+    """Why a rollout does not go up although it could, for machines and for people.
+
+    asks: addresses of hooks that nobody has asked yet.
+    """
 
     reason: Reason
     text: str
+    asks: tuple[str, ...] = ()
 
 
 def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
@@ -38,6 +51,38 @@ def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
     return Barrier(Reason.FROZEN, frozen.text) if frozen else None
 
 
+def hook_barrier(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Barrier | None:
+    """Return what the hooks of the policy have against the next step; None when nothing, or none.
+
+    They are asked last, once nothing else is in the way, and with every tick until all allow it.
+    """
+    if rollout.step + 1 == len(rollout.policy.steps):
+        return None
+    hooks = rollout.policy.hooks_at(BEFORE_ADVANCE)
+    if unasked := tuple(address for address in hooks if address not in answers):
+        shown = ", ".join(hooks[address].shown for address in unasked)
+        return Barrier(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {shown}", unasked)
+    against = objections(hooks, answers)
+    return Barrier(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {against}") if against else None
+
+
+def objections(hooks: Mapping[str, Hook], answers: Mapping[str, HookAnswer]) -> str:
+    """Return in words what `hooks` have against it; empty when all of them allow it."""
+    against = (
+        f"{hook.shown} {_VERBS[answers[address].consent]}: {answers[address].said}"
+        for address, hook in hooks.items()
+        if answers[address].consent is not Consent.GIVEN
+    )
+    return "; ".join(against)[:_MOST_SAID]
+
+
+_VERBS: Final = {
+    Consent.GIVEN: "allows it",
+    Consent.REFUSED: "refuses",
+    Consent.FAILED: "did not answer",
+}
+
+
 def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Decision:
     """Stay although the gate lets the rollout go on for `reason`, and say so once.
 
@@ -54,7 +99,7 @@ def waited(rollout: Rollout) -> bool:
 
     A gate without a verdict that the policy lets advance goes on as it says, and holds until then.
     """
-    kept = rollout.reason in (Reason.FROZEN, Reason.AWAITING_APPROVAL, Reason.APPROVED)
+    kept = rollout.reason in (*_OPEN, Reason.FROZEN, Reason.APPROVED)
     advances = rollout.policy.on_inconclusive == "advance"
     return kept and (not advances or gate(rollout.findings) is Verdict.PASS)
 
@@ -65,11 +110,9 @@ def put_off(rollout: Rollout, by: Barrier, target: Reading | Unreadable, now: da
 
 
 def _held(rollout: Rollout, by: Barrier, sentence: str, now: datetime) -> Decision:
-    """Say once what is waited for; of an approval once a day, for no freeze ends that wait."""
+    """Say once what is waited for, and once a day where no clock ends that wait."""
     new = rollout.barrier != by.reason
-    due = new or (
-        by.reason is Reason.AWAITING_APPROVAL and now - (rollout.reminded or now) >= REMIND_EVERY
-    )
+    due = new or (by.reason in _OPEN and now - (rollout.reminded or now) >= REMIND_EVERY)
     after = replace(
         rollout,
         reason=by.reason,
@@ -80,8 +123,9 @@ def _held(rollout: Rollout, by: Barrier, sentence: str, now: datetime) -> Decisi
     )
     after = outlook(after)
     if not due:
-        return Decision(after)
+        return Decision(after, asks=by.asks)
     kind = "held_up" if new else "reminded"
     entry = record(kind, rollout, after, rollout.weight, now, keeps_series=True)
-    severity = Severity.WARNING if by.reason is Reason.AWAITING_APPROVAL else Severity.INFO
-    return Decision(after, notices=(Notice(severity, f"{rollout.id}: {sentence}"),), record=entry)
+    severity = Severity.WARNING if by.reason in _OPEN else Severity.INFO
+    notice = Notice(severity, f"{rollout.id}: {sentence}")
+    return Decision(after, notices=(notice,), record=entry, asks=by.asks)

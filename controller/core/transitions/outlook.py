@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from controller.core.effects import Record
 from controller.core.findings import Finding, Verdict, gate
 from controller.core.freeze import Frozen
+from controller.core.message import Page
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.scorecard import table
@@ -39,9 +40,20 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
         case Phase.ROLLING_BACK:
             limit = rollout.since + rollout.policy.rollback_timeout
             return limit, f"0 % is written until it is read back; pages from {clock_text(limit)}"
+        case Phase.ROLLED_BACK if unanswered(rollout):
+            until = rollout.watch_until
+            return until, f"told again until somebody says rolloutctl ack {rollout.id}"
         case Phase.ROLLED_BACK | Phase.SUCCEEDED:
             until = rollout.watch_until
             return until, f"watched for drift until {clock_text(until)}" if until else ""
+
+
+def unanswered(rollout: Rollout) -> Page | None:
+    """Return what is critical in the phase of `rollout`, and nobody has acknowledged."""
+    page = rollout.page
+    if page is None or page.acknowledged or page.since < rollout.since:
+        return None
+    return page
 
 
 def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
@@ -71,6 +83,9 @@ def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
         passes = "" if _goes_on(rollout) else " and every criterion passes"
         at = f", not before {clock_text(frozen.until)}" if frozen else ""
         return reminds, f"{then} once it is approved{passes}{at}; reminds once a day"
+    if rollout.reason is Reason.AWAITING_HOOK:
+        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        return reminds, f"{then} once its hooks allow it, asked with each tick; reminds once a day"
     return _next_held(rollout)
 
 

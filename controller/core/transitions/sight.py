@@ -80,6 +80,6 @@ def _told(decision: Decision, since: datetime, blind: _Blindness, now: datetime)
     return replace(
         decision,
         rollout=rollout,
-        notices=(*decision.notices, Notice(Severity.WARNING, text)),
+        notices=(*decision.notices, Notice(Severity.WARNING, text, "blind")),
         record=decision.record or entry,
     )

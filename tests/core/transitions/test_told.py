@@ -69,8 +69,8 @@ def told(decision: Decision, minute: float) -> Told:
     return record.kind, record.weight_from, record.weight_to, list(decision.notices)
 
 
-def heard(severity: Severity, text: str) -> list[Notice]:
-    return [Notice(severity, f"checkout#1{text}")]
+def heard(severity: Severity, text: str, kind: str = "") -> list[Notice]:
+    return [Notice(severity, f"checkout#1{text}", kind)]
 
 
 TICKS = [
@@ -212,13 +212,15 @@ TICKS = [
         id="a gate that passed and nobody approved",
     ),
     pytest.param(
-        replace(AT_50, blind_since=NOON, sealed_at=NOON), GONE, 15.7, HEALTHY,
+        replace(AT_50, blind_since=NOON, sealed_at=NOON, reason=Reason.HOLDING),
+        GONE, 15.7, HEALTHY,
         ("blind", None, 50),
         heard(
             WARNING,
             " has not seen its target for 15m (Lambda did not answer): traffic is not raised "
             "meanwhile; a criterion that fails still rolls it back. To end it: rolloutctl rollback "
             "checkout#1",
+            kind="blind",
         ),
         id="blindness, in whole minutes",
     ),

@@ -10,7 +10,7 @@ from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Scene
 from controller.simulation.chaos.truth import Saved
 
-_WAITS = frozenset({Reason.AWAITING_APPROVAL, Reason.FROZEN})
+_WAITS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
 _TAKEN_BACK = frozenset(
     {
         Reason.DRIFTED,

@@ -1,0 +1,52 @@
+"""Hooks that are Lambda functions: invoked with the call, under the role's own permission.
+
+IAM: lambda:InvokeFunction on the functions that a policy names as hooks.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.adapters.aws import AWS_ERRORS, told
+from controller.adapters.https_hook import clean, consent
+from controller.adapters.permission import HOOK, MOVING, Permission
+from controller.core.hook_call import HookCall
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import LambdaHook
+from controller.errors import DeliveryError, UsageError
+
+IAM: Final = (Permission("lambda:InvokeFunction", HOOK, MOVING),)
+
+MOST_ANSWER: Final = 16_384
+
+
+class LambdaHooks:
+    """Invokes functions. open_client: gives a client that waits so many seconds for an answer."""
+
+    def __init__(self, open_client: Callable[[float], Any]) -> None:
+        self._open_client = open_client
+
+    def ask(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> HookAnswer:
+        """Return what `hook` says to `call`. Never raises."""
+        try:
+            answer = self._invoked(hook, call, within, "RequestResponse")
+        except DeliveryError as error:
+            return HookAnswer(Consent.FAILED, clean(str(error)))
+        if answer.get("FunctionError"):  # what the function said of it may be anything
+            return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
+        return consent(answer["Payload"].read(MOST_ANSWER) if "Payload" in answer else b"")
+
+    def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
+        """Hand `call` over to Lambda, which tries again by itself. Raises DeliveryError."""
+        self._invoked(hook, call, within, "Event")
+
+    def _invoked(self, hook: LambdaHook, call: HookCall, within: timedelta, how: str) -> Any:
+        try:
+            return self._open_client(within.total_seconds()).invoke(
+                FunctionName=hook.function, InvocationType=how, Payload=call.body.encode()
+            )
+        except UsageError as error:
+            raise DeliveryError(str(error)) from error
+        except AWS_ERRORS as error:
+            what = f"{hook.shown} was not invoked (lambda:InvokeFunction)"
+            raise DeliveryError(told(what, error)) from error

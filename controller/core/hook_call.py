@@ -1,0 +1,86 @@
+"""What a hook is told: one delivery, and its body as JSON. Pure; docs/hooks.md has every field."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from controller.core.history import finding_data
+from controller.core.message import Message
+from controller.core.observation import Reading
+from controller.core.outbox import event
+from controller.core.policy import Policy
+from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
+from controller.core.rollout import Rollout
+
+# Of the body of a call.
+CALL_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """One call of one hook.
+
+    moment: like `before_start`. delivery: the same for every try of it, so that who gets it twice
+    can tell. body: JSON.
+    """
+
+    moment: str
+    delivery: str
+    body: str
+
+
+Calls = Callable[[str], HookCall]
+"""Gives the call of the hook at an address."""
+
+
+def start_calls(policy: Policy, revision: str, target: Reading, weight: int, at: datetime) -> Calls:
+    """Return what is asked before a start with `weight`."""
+    facts: dict[str, Any] = {
+        "policy": policy.name,
+        "rollout": None,
+        "revision": revision,
+        "target": target.identity,
+        "phase": None,
+        "step": 0,
+        "weight_percent": target.weight,
+        "to_weight_percent": weight,
+        "findings": [],
+    }
+    return _calls(BEFORE_START, f"{policy.name}:{revision}", at, facts)
+
+
+def advance_calls(rollout: Rollout, at: datetime) -> Calls:
+    """Return what is asked before the next step of `rollout`, whose gate has passed."""
+    facts = {
+        "policy": rollout.name,
+        "rollout": rollout.id,
+        "revision": rollout.revision,
+        "target": rollout.target,
+        "phase": str(rollout.phase),
+        "step": rollout.step + 1,
+        "weight_percent": rollout.weight,
+        "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
+        "findings": [finding_data(one) for one in rollout.findings],
+    }
+    return _calls(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
+
+
+def _calls(moment: str, what: str, at: datetime, facts: dict[str, Any]) -> Calls:
+    def call(address: str) -> HookCall:
+        delivery = f"{what}:{address}:{at.isoformat()}"
+        head = {"schema": CALL_SCHEMA, "hook": moment, "delivery": delivery, "at": at.isoformat()}
+        return HookCall(moment, delivery, json.dumps({**head, **facts}))
+
+    return call
+
+
+def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
+    """Return what the hook at `address` is told after what `message` tells."""
+    told = event(rollout, message)
+    delivery = f"{message.key}:{address}"
+    moment = address.partition("[")[0]
+    head = {"schema": CALL_SCHEMA, "hook": moment, "delivery": delivery}
+    rest = {name: value for name, value in told.items() if name not in ("schema", "key")}
+    return HookCall(moment, delivery, json.dumps({**head, **rest}))

@@ -1,0 +1,144 @@
+"""What a rollout still has to tell: posted with the decision, crossed off when it has arrived.
+
+A decision's messages are saved with it, in the same write; so a run that dies before it has sent
+them leaves them to the next tick. One that dies after sending and before crossing off sends them
+twice: whoever must not act twice goes by the key. Pure.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from controller.core.effects import Decision, Notice, Record
+from controller.core.history import finding_data
+from controller.core.message import Message
+from controller.core.policy import Channel, Hook, Policy
+from controller.core.policy.hooks import AFTER
+from controller.core.rollout import Rollout
+
+# How long a message is tried again, tick by tick; after that it is given up.
+TRY_FOR: Final = timedelta(hours=1)
+# So many messages wait at most; what is older, and not critical, goes first.
+MOST_WAITING: Final = 20
+# So much of a text is kept and sent.
+MOST_TEXT: Final = 4_000
+# Of the event that a message is to machines; see docs/events.md.
+EVENT_SCHEMA: Final = 1
+
+# Entries of hooks that were called after something: nothing was decided.
+HOOKED: Final = "hooked"
+
+_CHANNELS: Final = "notify"
+
+
+def posted(decision: Decision) -> Decision:
+    """Return `decision` with its notices in the outbox, for those whom the policy names."""
+    rollout = decision.rollout
+    fresh = [_message(decision, notice) for notice in decision.notices]
+    fresh = [one for one in fresh if one.to]
+    if not fresh:
+        return decision
+    return replace(decision, rollout=replace(rollout, outbox=_bounded((*rollout.outbox, *fresh))))
+
+
+def _message(decision: Decision, notice: Notice) -> Message:
+    rollout, entry = decision.rollout, decision.record
+    kind = notice.kind or (entry.kind if entry else "notice")
+    at = rollout.updated
+    return Message(
+        key=f"{rollout.id}:{kind}:{at.isoformat()}",
+        at=at,
+        severity=str(notice.severity),
+        kind=kind,
+        text=notice.text[:MOST_TEXT],
+        phase=str(rollout.phase),
+        weight=rollout.weight,
+        step=rollout.step,
+        reason=str(rollout.reason),
+        to=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
+    )
+
+
+def _addresses(policy: Policy, notice: Notice, kind: str) -> tuple[str, ...]:
+    """Return whom a notice goes to: channels, and the hooks after what the history calls `kind`."""
+    channels = enumerate(policy.notify or ())
+    told = [f"{_CHANNELS}[{index}]" for index, one in channels if one.takes(str(notice.severity))]
+    return (*told, *policy.hooks_at("" if notice.kind else AFTER.get(kind, "")))
+
+
+def _bounded(waiting: tuple[Message, ...]) -> tuple[Message, ...]:
+    over = len(waiting) - MOST_WAITING
+    if over <= 0:
+        return waiting
+    by_worth = sorted(waiting, key=lambda one: (one.severity == "critical", one.at))
+    gone = {one.key for one in by_worth[:over]}
+    return tuple(one for one in waiting if one.key not in gone)
+
+
+def addressee(policy: Policy, address: str) -> Channel | Hook | None:
+    """Return the channel or the hook behind an address; None where the policy has none there."""
+    if not address.startswith(f"{_CHANNELS}["):
+        return policy.hooks_at(address.partition("[")[0]).get(address)
+    index = address.removeprefix(f"{_CHANNELS}[").removesuffix("]")
+    channels = policy.notify or ()
+    return channels[int(index)] if index.isdigit() and int(index) < len(channels) else None
+
+
+def order(message: Message) -> tuple[str, ...]:
+    """Return whom to tell first: another one with each try, so that none keeps others out."""
+    turn = message.tries % len(message.to) if message.to else 0
+    return message.to[turn:] + message.to[:turn]
+
+
+def crossed_off(message: Message, got: frozenset[str], now: datetime) -> Message | None:
+    """Return what is left to do of `message` after a try in which `got` had it; None: nothing.
+
+    That is also when it is older than TRY_FOR: it is given up.
+    """
+    left = tuple(one for one in message.to if one not in got)
+    if not left or now - message.at > TRY_FOR:
+        return None
+    return replace(message, to=left, tries=message.tries + 1)
+
+
+def hooked(rollout: Rollout, sentence: str, now: datetime) -> Record:
+    """Return what the history says of hooks that were called after something, or in vain."""
+    return Record(
+        kind=HOOKED,
+        at=now,
+        phase_from=rollout.phase,
+        phase_to=rollout.phase,
+        weight_from=rollout.weight,
+        weight_to=rollout.weight,
+        step=rollout.step,
+        reason=rollout.reason,
+        sentence=sentence,
+    )
+
+
+def event(rollout: Rollout, message: Message) -> dict[str, Any]:
+    """Return `message` as plain JSON data, as docs/events.md describes it.
+
+    The findings are those of the rollout as it stands when the message is sent.
+    """
+    return {
+        "schema": EVENT_SCHEMA,
+        "key": message.key,
+        "at": message.at.isoformat(),
+        "severity": message.severity,
+        "kind": message.kind,
+        "text": message.text,
+        "rollout": rollout.id,
+        "policy": rollout.name,
+        "attempt": rollout.attempt,
+        "revision": rollout.revision,
+        "target": rollout.target,
+        "phase": message.phase,
+        "step": message.step,
+        "steps": len(rollout.policy.steps),
+        "weight_percent": message.weight,
+        "reason": message.reason,
+        "label": rollout.label,
+        "next": rollout.next,
+        "findings": [finding_data(one) for one in rollout.findings],
+    }

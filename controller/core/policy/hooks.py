@@ -1,0 +1,127 @@
+"""Whom a policy asks before it goes on, and whom it calls afterwards: functions and hosts."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from controller.core.policy.base import Model
+from controller.core.policy.notify import Host, SecretPlace
+from controller.core.units import DurationRange
+
+FUNCTION = (
+    r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
+    r"[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9_$-]{1,128})?$"
+)
+# Neither a user nor a fragment: the signature says who calls.
+URL = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
+
+Timeout: TypeAlias = Annotated[timedelta, DurationRange("1s", "60s")]
+_TIMEOUT: Final = timedelta(seconds=10)
+
+
+class LambdaHook(Model):
+    """A Lambda function; IAM says who may invoke it."""
+
+    kind: Literal["lambda"] = Field(description="What is called.")
+    function: Annotated[str, Field(pattern=FUNCTION)] = Field(
+        description="Name or ARN of the function; with a version or an alias behind a colon."
+    )
+    timeout: Timeout = Field(
+        default=_TIMEOUT, description="How long all tries of one call may take together."
+    )
+
+    @property
+    def shown(self) -> str:
+        """The hook in a few words."""
+        return f"lambda {self.function.partition(':function:')[2] or self.function}"
+
+
+class HttpsHook(Model):
+    """A host that takes a signed POST."""
+
+    kind: Literal["https"] = Field(description="What is called.")
+    url: Annotated[str, Field(max_length=2_000, pattern=URL)] = Field(
+        description="Where to; it is in the history and the log, so it must hold no secret."
+    )
+    secret: SecretPlace = Field(
+        description="Where the key of the signature is kept; it never stands in a policy."
+    )
+    timeout: Timeout = Field(
+        default=_TIMEOUT, description="How long all tries of one call may take together."
+    )
+
+    @property
+    def shown(self) -> str:
+        """The hook in a few words: its host alone."""
+        return f"https {re.split('[/:?]', self.url.removeprefix('https://'))[0]}"
+
+
+Hook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
+
+
+def _not_empty(hooks: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not hooks:
+        raise ValueError("needs at least one hook; leave the key out where there is none")
+    return hooks
+
+
+Several: TypeAlias = Annotated[
+    tuple[Hook, ...],
+    Field(max_length=5, json_schema_extra={"minItems": 1}),
+    AfterValidator(_not_empty),
+]
+
+BEFORE_START: Final = "before_start"
+BEFORE_ADVANCE: Final = "before_advance"
+# Called when the history has an entry of that kind.
+AFTER: Final = {
+    "started": "after_start",
+    "advanced": "after_advance",
+    "paused": "after_pause",
+    "rolled_back": "after_rollback",
+    "succeeded": "after_success",
+}
+
+
+class Hooks(Model):
+    """Whom to ask before something, and whom to call after it."""
+
+    before_start: Several | None = Field(
+        default=None, description="Asked before a start; unless all allow it, nothing is started."
+    )
+    before_advance: Several | None = Field(
+        default=None,
+        description="Asked before each weight after the first; unless all allow it, it waits.",
+    )
+    after_start: Several | None = Field(default=None, description="Called after a start.")
+    after_advance: Several | None = Field(
+        default=None, description="Called once a next weight is decided."
+    )
+    after_pause: Several | None = Field(default=None, description="Called after a pause begins.")
+    after_rollback: Several | None = Field(
+        default=None, description="Called once 0 % was read back after a rollback."
+    )
+    after_success: Several | None = Field(default=None, description="Called after the end.")
+    private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
+        default=None,
+        description="Hosts that may have an address which is not public: loopback, private.",
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not any(True for _ in self.all()):
+            raise ValueError("needs at least one hook; leave the key out where there is none")
+        return self
+
+    def at(self, moment: str) -> dict[str, LambdaHook | HttpsHook]:
+        """Return the hooks of a moment, like `before_start`, by their addresses."""
+        hooks: tuple[LambdaHook | HttpsHook, ...] = getattr(self, moment, None) or ()
+        return {f"{moment}[{index}]": one for index, one in enumerate(hooks)}
+
+    def all(self) -> Iterator[tuple[str, LambdaHook | HttpsHook]]:
+        """Yield every hook with its address."""
+        for moment in (BEFORE_START, BEFORE_ADVANCE, *AFTER.values()):
+            yield from self.at(moment).items()

@@ -1,0 +1,139 @@
+"""Whom a policy tells: one line for each channel. What is secret is named, never written."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from controller.core.policy.base import Model
+from controller.core.units import DurationRange
+
+TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+BUS = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
+SECRET = r"^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@!-]{1,512}$"
+HOST = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+
+# Where Slack's webhooks live. Another name has to be allowed in so many words.
+SLACK: tuple[str, ...] = ("hooks.slack.com",)
+# How often a rollout that bakes at 100 % says how it goes, where the policy says nothing else.
+SUMMARY_EVERY = timedelta(hours=1)
+
+_BELONGS = (
+    "a webhook URL, or any other secret, never stands in a policy: keep it in Secrets Manager and "
+    "write {secret: NAME}, or in an environment variable and write {environment: NAME}"
+)
+
+
+def _named_only(value: object) -> object:
+    """Refuse a secret that was written into the policy, without repeating it."""
+    written = value.values() if isinstance(value, dict) else (value,)
+    if any(isinstance(one, str) and "://" in one for one in written) or isinstance(value, str):
+        raise ValueError(_BELONGS)
+    return value
+
+
+class Kept(Model):
+    """Where a secret is kept: in one of two places, by its name there."""
+
+    secret: Annotated[str, Field(pattern=SECRET)] | None = Field(
+        default=None, description="Name or ARN of a secret in AWS Secrets Manager, kept as text."
+    )
+    environment: Annotated[str, Field(pattern=VARIABLE)] | None = Field(
+        default=None, description="Environment variable of the process that ticks."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.secret is None) == (self.environment is None):
+            raise ValueError("names one place: either `secret` or `environment`")
+        return self
+
+    @property
+    def shown(self) -> str:
+        """Where it is kept, for people; never what."""
+        if self.secret is not None:
+            return f"the secret {self.secret}"
+        return f"the environment variable {self.environment}"
+
+
+SecretPlace: TypeAlias = Annotated[Kept, BeforeValidator(_named_only)]
+Host: TypeAlias = Annotated[str, Field(pattern=HOST)]
+Least: TypeAlias = Literal["info", "warning", "critical"]
+
+
+class _Channel(Model):
+    """What all channels have."""
+
+    least: Least | None = Field(
+        default=None, description="Least severity that is sent there; info when left out."
+    )
+
+    def takes(self, severity: str) -> bool:
+        """Tell whether a message of `severity` is sent there."""
+        order = ("info", "warning", "critical")
+        return order.index(severity) >= order.index(self.least or "info")
+
+
+class SnsChannel(_Channel):
+    """An SNS topic: e-mail, SMS, queues, pagers."""
+
+    kind: Literal["sns"] = Field(description="What sort of channel it is.")
+    topic: Annotated[str, Field(pattern=TOPIC)] = Field(
+        description="ARN of the topic, in the region of the rollout."
+    )
+
+    @property
+    def shown(self) -> str:
+        """The channel in a few words."""
+        return f"sns {self.topic.rpartition(':')[2]}"
+
+
+class SlackChannel(_Channel):
+    """An incoming webhook of Slack, or of what takes the same messages."""
+
+    kind: Literal["slack"] = Field(description="What sort of channel it is.")
+    webhook: SecretPlace = Field(
+        description="Where the URL of the webhook is kept; it never stands in a policy."
+    )
+    hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
+        default=None, description="Hosts that the URL may name; hooks.slack.com when left out."
+    )
+
+    @property
+    def shown(self) -> str:
+        """The channel in a few words."""
+        return f"slack by {self.webhook.shown}"
+
+
+class EventBridgeChannel(_Channel):
+    """An EventBridge event bus: rules may start anything."""
+
+    kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
+    bus: Annotated[str, Field(pattern=BUS)] = Field(
+        default="default", description="Name or ARN of the bus."
+    )
+
+    @property
+    def shown(self) -> str:
+        """The channel in a few words."""
+        return f"eventbridge {self.bus.rpartition('/')[2]}"
+
+
+Channel: TypeAlias = Annotated[
+    SnsChannel | SlackChannel | EventBridgeChannel, Field(discriminator="kind")
+]
+
+
+def _not_empty(channels: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not channels:
+        raise ValueError("needs at least one channel; leave the key out where there is none")
+    return channels
+
+
+Channels: TypeAlias = Annotated[
+    tuple[Channel, ...],
+    Field(max_length=10, json_schema_extra={"minItems": 1}),
+    AfterValidator(_not_empty),
+]
+SummaryEvery: TypeAlias = Annotated[timedelta, DurationRange("0s", "1d")]

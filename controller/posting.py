@@ -1,0 +1,166 @@
+"""Posting: what waits in an outbox is brought to the places that a policy names, within limits.
+
+Nothing here stops a tick, and nothing slows it beyond WITHIN: it comes after the last rollout.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller import events, stopping
+from controller.core.history import Entry, append
+from controller.core.hook_call import after_call
+from controller.core.message import Message
+from controller.core.outbox import addressee, crossed_off, hooked, order
+from controller.core.policy import Hook, HttpsHook, LambdaHook
+from controller.core.rollout import Rollout
+from controller.errors import DeliveryError, StoreError
+from controller.outside import Courier, HookCaller
+from controller.ports import Clock, StateStore
+
+log = events.logger()
+
+# All messages of a tick together; what does not fit in is left to the next tick.
+WITHIN: Final = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A rollout whose outbox was seen to: what arrived, and how many places failed."""
+
+    rollout: Rollout
+    sent: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Brings messages by `courier` and calls `hooks`, and crosses that off in `store`.
+
+    by: who is written into the history.
+    """
+
+    store: StateStore
+    clock: Clock
+    courier: Courier | None
+    hooks: HookCaller | None
+    by: str
+
+    def post(self, rollout: Rollout, deadline: datetime, *, saved: bool = True) -> Posted:
+        """Send what waits in the outbox of `rollout`, to each place what it has not got yet.
+
+        A place that fails is left alone for the rest of the tick, and keeps no other from its
+        messages. saved: `rollout` is what is stored; else nothing is crossed off.
+        """
+        if not rollout.outbox or (self.courier is None and self.hooks is None):
+            return Posted(rollout)
+        round_ = _Round(rollout)
+        for message in rollout.outbox:
+            for address in order(message):
+                left = deadline - self.clock.now()
+                if not stopping.asked() and left > timedelta():
+                    self._try(round_, message, address, left)
+        after = replace(rollout, outbox=tuple(self._left(round_)))
+        if saved and after.outbox != rollout.outbox:
+            after = self._crossed_off(round_, after)
+        return Posted(after, round_.sent, len(round_.silent))
+
+    def _try(self, round_: "_Round", message: Message, address: str, left: timedelta) -> None:
+        if address in round_.silent:
+            return
+        if self._delivered(round_.rollout, message, address, left):
+            round_.got[message.key].add(address)
+        else:
+            round_.silent.add(address)
+
+    def _delivered(self, rollout: Rollout, message: Message, address: str, left: timedelta) -> bool:
+        channel = addressee(rollout.policy, address)
+        if channel is None:
+            return True
+        try:
+            if isinstance(channel, LambdaHook | HttpsHook):
+                self._call(channel, rollout, message, address, left)
+            elif self.courier is not None:
+                self.courier.deliver(channel, rollout, message)
+        except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
+            log.error(
+                "message_failed",
+                rollout=rollout.id,
+                message=message.key,
+                channel=channel.shown,
+                problem=str(error),
+            )
+            return False
+        log.info("message_sent", rollout=rollout.id, message=message.key, channel=channel.shown)
+        return True
+
+    def _call(
+        self, hook: Hook, rollout: Rollout, message: Message, address: str, left: timedelta
+    ) -> None:
+        if self.hooks is None:
+            raise DeliveryError("no hook can be called from here")
+        private = () if rollout.policy.hooks is None else rollout.policy.hooks.private_hosts or ()
+        call = after_call(rollout, message, address)
+        self.hooks.tell(hook, call, within=min(hook.timeout, left), private=private)
+
+    def _left(self, round_: "_Round") -> Iterator[Message]:
+        """Yield each message with whom it still has to reach, but for those that are given up."""
+        for message in round_.rollout.outbox:
+            got = frozenset(round_.got[message.key])
+            if not got and not round_.silent & {*message.to}:
+                yield message  # it was not its turn
+            elif rest := crossed_off(message, got, self.clock.now()):
+                yield rest
+            elif missed := [one for one in message.to if one not in got]:
+                round_.missed += [(message, one) for one in missed]
+                log.error(
+                    "message_given_up",
+                    rollout=round_.rollout.id,
+                    message=message.key,
+                    missed=missed,
+                )
+
+    def _crossed_off(self, round_: "_Round", after: Rollout) -> Rollout:
+        """Save what is left to send. What cannot be crossed off is sent again, under its key."""
+        entries = list[Entry]()
+        if sentence := round_.told_of_hooks():
+            record = hooked(after, sentence, max(self.clock.now(), after.updated))
+            after, entry = append(after, record, by=self.by, seen={})
+            entries.append(entry)
+        try:
+            return self.store.save(after, entries)
+        except StoreError as error:
+            log.warning("outbox_kept", rollout=after.id, problem=str(error))
+            return round_.rollout
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round through an outbox: who got what, by the key of the message, and who failed.
+
+    missed: who is not tried any more.
+    """
+
+    rollout: Rollout
+    missed: list[tuple[Message, str]] = field(default_factory=list)
+    got: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    silent: set[str] = field(default_factory=set)
+
+    @property
+    def sent(self) -> int:
+        """How many messages arrived somewhere, each place counted."""
+        return sum(map(len, self.got.values()))
+
+    def told_of_hooks(self) -> str:
+        """Return what became of hooks, for the history; empty when there is nothing to say."""
+        called = [
+            (address, "was called")
+            for message in self.rollout.outbox
+            for address in message.to
+            if address in self.got[message.key]
+        ]
+        called += [(address, "was not reached and is given up") for _, address in self.missed]
+        hooks = {key: one for key, one in called if not key.startswith("notify[")}
+        return "; ".join(f"{address} {what}" for address, what in hooks.items())

@@ -1,0 +1,122 @@
+"""Hooks that are Lambda functions: on ministack, where code really runs, and what else may come."""
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from controller.adapters.lambda_hook import LambdaHooks
+from controller.core.hook_call import HookCall
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import LambdaHook
+from controller.errors import DeliveryError, UsageError
+from tests.emulator import Emulator
+
+CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"to_weight_percent": 50}')
+HOOK = LambdaHook(kind="lambda", function="gate")
+TEN = timedelta(seconds=10)
+
+CODE = """
+def handler(event, context):
+    if event["to_weight_percent"] < 50:
+        return {"allow": True}
+    if event["to_weight_percent"] == 100:
+        raise ValueError("hunter2")
+    return {"allow": False, "reason": "not above 10 % today"}
+"""
+
+
+def test_a_function_allows_refuses_or_fails(ministack: Emulator, account: str) -> None:
+    client = ministack.client("lambda", account)
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as files:
+        files.writestr("app.py", CODE)
+    client.create_function(
+        FunctionName="gate",
+        Runtime="python3.12",
+        Role="arn:aws:iam::123456789012:role/any",
+        Handler="app.handler",
+        Code={"ZipFile": package.getvalue()},
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="gate")
+
+    def ask(weight: int) -> HookAnswer:
+        body = json.dumps({"to_weight_percent": weight})
+        call = HookCall("before_advance", "delivery", body)
+        return LambdaHooks(lambda _seconds: client).ask(HOOK, call, within=TEN)
+
+    assert ask(10) == HookAnswer(Consent.GIVEN)
+    assert ask(50) == HookAnswer(Consent.REFUSED, "not above 10 % today")
+    assert ask(100) == HookAnswer(Consent.FAILED, "it ended in an error; see its log")
+
+
+class Functions:
+    """A Lambda that answers as it is told."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    def invoke(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def denied() -> ClientError:
+    refusal: Any = {
+        "Error": {"Code": "AccessDeniedException", "Message": "not authorized"},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
+    return ClientError(refusal, "Invoke")
+
+
+def ask(answer: Any) -> HookAnswer:
+    return LambdaHooks(lambda _seconds: Functions(answer)).ask(HOOK, CALL, within=TEN)
+
+
+def test_a_denied_invocation_names_the_action_and_is_no_consent() -> None:
+    assert ask(denied()) == HookAnswer(
+        Consent.FAILED,
+        "lambda gate was not invoked (lambda:InvokeFunction): AccessDeniedException: not "
+        "authorized; grant the action to this role",
+    )
+
+
+def test_without_a_client_there_is_no_consent() -> None:
+    def none(_seconds: float) -> Any:
+        raise UsageError("no AWS region is named")
+
+    answer = LambdaHooks(none).ask(HOOK, CALL, within=TEN)
+    assert answer == HookAnswer(Consent.FAILED, "no AWS region is named")
+
+
+def test_a_function_that_returns_nothing_allows_it() -> None:
+    assert ask({"StatusCode": 200, "Payload": io.BytesIO(b"null")}).consent is Consent.GIVEN
+
+
+def test_the_time_that_is_left_is_what_the_client_waits() -> None:
+    waits: list[float] = []
+
+    def client(seconds: float) -> Any:
+        waits.append(seconds)
+        return Functions({"Payload": io.BytesIO(b"")})
+
+    LambdaHooks(client).ask(HOOK, CALL, within=timedelta(seconds=7))
+    assert waits == [7.0]
+
+
+def test_what_happened_is_handed_over_and_not_waited_for() -> None:
+    functions = Functions({"StatusCode": 202})
+    LambdaHooks(lambda _seconds: functions).tell(HOOK, CALL, within=TEN)
+    (request,) = functions.asked
+    assert (request["InvocationType"], request["FunctionName"]) == ("Event", "gate")
+    assert request["Payload"] == CALL.body.encode()
+    functions.answer = denied()
+    with pytest.raises(DeliveryError):
+        LambdaHooks(lambda _seconds: functions).tell(HOOK, CALL, within=TEN)

@@ -1,0 +1,160 @@
+"""The outbox: what is posted with a decision, for whom, and when it is crossed off or given up."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.core.effects import Decision, Notice, Severity
+from controller.core.message import Message
+from controller.core.outbox import (
+    MOST_TEXT,
+    MOST_WAITING,
+    TRY_FOR,
+    addressee,
+    crossed_off,
+    event,
+    order,
+    posted,
+)
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Rollout
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+SNS: dict[str, Any] = {"kind": "sns", "topic": TOPIC}
+BUS: dict[str, Any] = {"kind": "eventbridge"}
+INFO, WARNING, CRITICAL = Severity
+
+
+def telling(*channels: dict[str, Any]) -> Policy:
+    return a_policy(**({"notify": channels} if channels else {}))
+
+
+def a_told(*channels: dict[str, Any], **facts: Any) -> Rollout:
+    return a_rollout(policy=telling(*channels), **facts)
+
+
+def decided(rollout: Rollout, *notices: Notice, kind: str | None = "paused") -> Decision:
+    record = None if kind is None else a_record(rollout, kind=kind)
+    return Decision(rollout, notices=notices, record=record)
+
+
+def outbox(decision: Decision) -> tuple[Message, ...]:
+    return posted(decision).rollout.outbox
+
+
+def test_a_policy_that_names_nobody_posts_nothing() -> None:
+    decision = decided(a_told(), Notice(CRITICAL, "now"))
+    assert posted(decision) is decision
+
+
+def test_a_notice_is_posted_with_where_the_rollout_stands() -> None:
+    rollout = a_told(SNS, phase=Phase.PAUSED, updated=NOON + MINUTE)
+    (message,) = outbox(decided(rollout, Notice(WARNING, "it is paused")))
+    assert message == Message(
+        key="checkout#1:paused:2026-11-24T12:01:00+00:00",
+        at=NOON + MINUTE,
+        severity="warning",
+        kind="paused",
+        text="it is paused",
+        phase="paused",
+        weight=10,
+        step=0,
+        reason="started",
+        to=("notify[0]",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("notice", "kind", "said"),
+    [
+        pytest.param(Notice(INFO, "x"), "advanced", "advanced", id="as its record is called"),
+        pytest.param(Notice(INFO, "x", "blind"), "advanced", "blind", id="as it says itself"),
+        pytest.param(Notice(INFO, "x"), None, "notice", id="with neither, it is a notice"),
+    ],
+)
+def test_a_message_says_what_happened(notice: Notice, kind: str | None, said: str) -> None:
+    (message,) = outbox(decided(a_told(SNS), notice, kind=kind))
+    assert message.kind == said
+
+
+def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
+    rollout = a_told(SNS, {**BUS, "least": "warning"}, {**SNS, "least": "critical"})
+    reached = {
+        str(severity): outbox(decided(rollout, Notice(severity, "x")))[0].to
+        for severity in Severity
+    }
+    assert reached == {
+        "info": ("notify[0]",),
+        "warning": ("notify[0]", "notify[1]"),
+        "critical": ("notify[0]", "notify[1]", "notify[2]"),
+    }
+
+
+def test_what_nobody_wants_is_not_posted() -> None:
+    decision = decided(a_told({**SNS, "least": "critical"}), Notice(INFO, "x"))
+    assert posted(decision) is decision
+
+
+def test_a_text_has_an_end() -> None:
+    (message,) = outbox(decided(a_told(SNS), Notice(INFO, "x" * 10 * MOST_TEXT)))
+    assert len(message.text) == MOST_TEXT
+
+
+def test_an_outbox_has_an_end_and_what_is_critical_stays_in_it() -> None:
+    rollout = a_told(SNS)
+    rollout = posted(decided(rollout, Notice(CRITICAL, "first"))).rollout
+    for minute in range(1, MOST_WAITING + 5):
+        rollout = replace(rollout, updated=NOON + minute * MINUTE)
+        rollout = posted(decided(rollout, Notice(INFO, str(minute)))).rollout
+    texts = [one.text for one in rollout.outbox]
+    assert texts == ["first", *map(str, range(6, MOST_WAITING + 5))]
+
+
+def a_message(**changes: Any) -> Message:
+    (message,) = outbox(decided(a_told(SNS, BUS), Notice(INFO, "x")))
+    return replace(message, **changes)
+
+
+def test_who_has_it_is_crossed_off() -> None:
+    left = crossed_off(a_message(), frozenset({"notify[0]"}), NOON)
+    assert left == a_message(to=("notify[1]",), tries=1)
+
+
+def test_what_everybody_has_is_done() -> None:
+    assert crossed_off(a_message(), frozenset({"notify[0]", "notify[1]"}), NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "given_up"), [(TRY_FOR, False), (TRY_FOR + timedelta(seconds=1), True)]
+)
+def test_what_is_too_old_is_given_up_after_its_last_try(age: timedelta, given_up: bool) -> None:
+    assert (crossed_off(a_message(), frozenset(), NOON + age) is None) is given_up
+
+
+def test_another_one_goes_first_with_each_try() -> None:
+    orders = [order(a_message(tries=tries)) for tries in range(3)]
+    assert orders == [
+        ("notify[0]", "notify[1]"), ("notify[1]", "notify[0]"), ("notify[0]", "notify[1]"),
+    ]  # fmt: skip
+
+
+def test_an_address_leads_to_its_channel_or_nowhere() -> None:
+    policy = telling(SNS, BUS)
+    shown = [addressee(policy, f"notify[{index}]") for index in range(3)]
+    assert [one and one.kind for one in shown] == ["sns", "eventbridge", None]
+    assert addressee(telling(), "notify[0]") is None
+
+
+def test_an_event_tells_the_message_and_the_rollout() -> None:
+    rollout = a_told(SNS, phase=Phase.SUCCEEDED)
+    data = event(rollout, a_message())
+    assert (data["phase"], data["rollout"], data["steps"]) == ("progressing", "checkout#1", 3)
+
+
+def test_a_policy_without_channels_is_stored_as_before() -> None:
+    assert "notify" not in a_policy().snapshot()
+    assert "summary_every" not in a_policy().snapshot()
+    assert LADDER["name"] in a_policy().snapshot()

@@ -1,0 +1,178 @@
+"""Hooks before a step: nothing goes up without their consent, nothing else waits for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.asked import Ask, Verb, asked
+from controller.core.decide import decide
+from controller.core.effects import Decision, Severity, Shift
+from controller.core.observation import Consent, HookAnswer, Observation, Series
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import UsageError
+from tests.ladder import AT_10, AT_100, HEALTHY, SICK, THIN, at_weight
+from tests.rollouts import MINUTE, NOON, a_policy, reads
+
+HOOKS = {
+    "before_advance": [
+        {"kind": "lambda", "function": "gate"},
+        {"kind": "https", "url": "https://ci.example.com/gate", "secret": {"environment": "KEY"}},
+    ]
+}
+GATED = replace(AT_10, policy=a_policy(hooks=HOOKS))
+GATE, CI = "before_advance[0]", "before_advance[1]"
+YES = HookAnswer(Consent.GIVEN)
+NO = HookAnswer(Consent.REFUSED, "a release is under way")
+GONE = HookAnswer(Consent.FAILED, "ci.example.com could not be reached")
+BOTH = {GATE: YES, CI: YES}
+
+
+def tick(
+    rollout: Rollout,
+    answers: Mapping[str, HookAnswer] | None = None,
+    minute: float = 16,
+    measured: Mapping[str, Series] = HEALTHY,
+    weight: int = 10,
+) -> Decision:
+    seen = Observation(reads(weight), measured, hooks=answers or {})
+    return decide(rollout, seen, NOON + minute * MINUTE)
+
+
+def test_a_step_that_is_due_asks_every_hook_and_moves_nothing_yet() -> None:
+    decision = tick(GATED)
+    assert (decision.asks, decision.move) == ((GATE, CI), None)
+    assert decision.rollout.reason is Reason.AWAITING_HOOK
+
+
+def test_with_the_consent_of_all_it_goes_up() -> None:
+    decision = tick(GATED, BOTH)
+    assert (decision.asks, decision.rollout.weight) == ((), 50)
+    assert isinstance(decision.move, Shift)
+
+
+def test_an_answer_that_is_missing_is_asked_for() -> None:
+    assert tick(GATED, {GATE: YES}).asks == (CI,)
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        pytest.param(
+            {GATE: NO, CI: YES},
+            "before_advance: lambda gate refuses: a release is under way",
+            id="one refuses",
+        ),
+        pytest.param(
+            {GATE: YES, CI: GONE},
+            "before_advance: https ci.example.com did not answer: ci.example.com could not be "
+            "reached",
+            id="one does not answer",
+        ),
+        pytest.param(
+            {GATE: NO, CI: GONE},
+            "before_advance: lambda gate refuses: a release is under way; https ci.example.com did "
+            "not answer: ci.example.com could not be reached",
+            id="both",
+        ),
+    ],
+)
+def test_without_it_the_rollout_waits_and_says_why(
+    answers: Mapping[str, HookAnswer], text: str
+) -> None:
+    decision = tick(GATED, answers)
+    rollout = decision.rollout
+    assert (decision.move, decision.asks) == (None, ())
+    assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
+    assert (rollout.reason, rollout.blocked) == (Reason.AWAITING_HOOK, text)
+    assert rollout.next == (
+        "50 % once its hooks allow it, asked with each tick; reminds once a day"
+    )
+    assert decision.record is not None
+    assert decision.record.kind == "held_up"
+    assert [one.severity for one in decision.notices] == [Severity.WARNING]
+
+
+def test_a_wait_for_a_hook_is_said_once_and_then_once_a_day() -> None:
+    held = tick(GATED, {GATE: NO, CI: YES}).rollout
+    again = tick(held, {GATE: GONE, CI: YES}, 17)
+    assert (again.record, again.notices) == (None, ())
+    assert "did not answer" in again.rollout.sentence
+    assert held.reminded is not None
+    yesterday = replace(held, reminded=held.reminded - timedelta(days=1))
+    late = tick(yesterday, {GATE: NO, CI: YES}, 17)
+    assert late.record is not None
+    assert late.record.kind == "reminded"
+
+
+def test_a_hook_that_changes_its_mind_lets_it_go_on() -> None:
+    held = tick(GATED, {GATE: NO, CI: YES}).rollout
+    asking = tick(held, None, 17)
+    assert asking.asks == (GATE, CI)
+    assert tick(held, BOTH, 17).rollout.weight == 50
+
+
+def test_no_hold_runs_out_while_a_hook_refuses() -> None:
+    held = tick(GATED, {GATE: NO, CI: YES}).rollout
+    late = tick(held, {GATE: NO, CI: YES}, 100)
+    assert late.rollout.phase is Phase.PROGRESSING
+
+
+def test_a_gate_that_loses_its_verdict_meanwhile_asks_nobody_and_holds() -> None:
+    held = tick(GATED, {GATE: NO, CI: YES}).rollout
+    thin = tick(held, None, 17, THIN)
+    assert (thin.asks, thin.rollout.reason) == ((), Reason.HOLDING)
+    assert thin.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
+
+
+def test_a_rollback_waits_for_no_hook() -> None:
+    held = tick(GATED, {GATE: NO, CI: YES}).rollout
+    for rollout in (GATED, held):
+        decision = tick(rollout, None, 17, SICK)
+        assert (decision.asks, decision.rollout.phase) == ((), Phase.ROLLING_BACK)
+
+
+def test_a_bake_that_is_not_over_asks_nobody() -> None:
+    assert tick(GATED, None, 5).asks == ()
+
+
+def test_the_end_asks_nobody() -> None:
+    rollout = at_weight(100, policy=a_policy(hooks=HOOKS))
+    decision = tick(rollout, None, 40, weight=100)
+    assert (decision.asks, decision.rollout.phase) == ((), Phase.SUCCEEDED)
+
+
+def test_a_freeze_comes_first_and_the_hook_is_asked_after_it() -> None:
+    frozen = {"zone": "UTC", "dates": [{"from": "2026-11-24", "to": "2026-11-25"}]}
+    rollout = replace(AT_10, policy=a_policy(hooks=HOOKS, freeze=frozen))
+    decision = tick(rollout)
+    assert (decision.asks, decision.rollout.reason) == ((), Reason.FROZEN)
+
+
+def test_a_policy_without_hooks_asks_nobody() -> None:
+    assert tick(AT_10).asks == ()
+    assert tick(AT_100, weight=100, minute=40).asks == ()
+
+
+# --- promote ------------------------------------------------------------------------------------
+
+
+def promote(answers: Mapping[str, HookAnswer] | None = None) -> Decision:
+    seen = Observation(reads(10), HEALTHY, hooks=answers or {})
+    return asked(GATED, Ask(Verb.PROMOTE, "now"), seen, NOON + 5 * MINUTE)
+
+
+def test_a_promotion_asks_hooks_too() -> None:
+    assert promote().asks == (GATE, CI)
+    assert promote().move is None
+    assert promote(BOTH).rollout.weight == 50
+
+
+def test_a_promotion_skips_no_hook() -> None:
+    with pytest.raises(UsageError) as caught:
+        promote({GATE: NO, CI: YES})
+    assert str(caught.value) == (
+        "promote changed nothing of checkout#1: before_advance: lambda gate refuses: a release is "
+        "under way; promote skips neither a freeze nor an approval nor a hook"
+    )

@@ -1,0 +1,218 @@
+"""Posting: messages reach those outside, whatever fails, and what did not arrive is tried again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from controller.core.history import Entry
+from controller.core.message import Message
+from controller.core.outbox import TRY_FOR
+from controller.core.policy import Channel
+from controller.core.rollout import Phase, Rollout
+from controller.errors import DeliveryError, StoreError
+from controller.posting import WITHIN
+from tests.simulation.worlds import MINUTE, scenario
+from tests.stage import ReadOnlyStore, Stage, on_stage, short, variables
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+CHANNELS = [{"kind": "sns", "topic": TOPIC}, {"kind": "eventbridge"}]
+
+
+class DiedError(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Post:
+    """A courier that remembers what it brought. failing: kinds of channels that take nothing."""
+
+    failing: set[str] = field(default_factory=set)
+    brought: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        self.meanwhile()
+        if channel.kind in self.failing:
+            raise DeliveryError(f"{channel.shown} is down")
+        self.brought.append((channel.kind, message.kind))
+        self.keys.append(message.key)
+
+    def kinds(self, channel: str) -> list[str]:
+        """What arrived at one kind of channel."""
+        return [kind for where, kind in self.brought if where == channel]
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, post: Post) -> Iterator[Stage]:
+    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        yield stage
+
+
+def sick(folder: Path, post: Post) -> Any:
+    """Return a stage whose canary fails from the start."""
+    played = scenario(function=variables(), events=[{"kind": "errors", "server_errors": "50%"}])
+    return on_stage(folder, played, short(notify=CHANNELS))
+
+
+def completed(logs: list[Any]) -> list[tuple[int, int]]:
+    """Return how many messages each tick sent, and how many failed."""
+    done = [one for one in logs if one["event"] == "tick_completed"]
+    return [(one["messages_sent"], one["messages_failed"]) for one in done]
+
+
+def test_every_channel_hears_of_every_transition_once(stage: Stage, post: Post) -> None:
+    stage.start()
+    stage.ticks(15)
+    assert stage.rollout.phase is Phase.SUCCEEDED
+    for channel in ("sns", "eventbridge"):
+        assert post.kinds(channel) == ["started", "advanced", "succeeded"]
+    assert stage.rollout.outbox == ()
+
+
+def test_a_rollback_is_told_from_its_begin_to_its_drain(tmp_path: Path, post: Post) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        stage.ticks(30)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+    assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
+
+
+def test_a_channel_that_fails_hides_no_other_and_hears_it_later(stage: Stage, post: Post) -> None:
+    post.failing.add("sns")
+    with capture_logs() as logs:
+        stage.start()
+        stage.tick()
+        post.failing.clear()
+        stage.tick()
+    assert post.brought == [("eventbridge", "started"), ("sns", "started")]
+    assert completed(logs) == [(0, 1), (1, 0)]
+    failed = [one for one in logs if one["event"] == "message_failed"]
+    assert [one["problem"] for one in failed] == ["sns rollouts is down"] * 2
+    assert stage.rollout.outbox == ()
+
+
+def test_a_run_that_dies_before_it_tells_leaves_that_to_the_next(stage: Stage, post: Post) -> None:
+    def die() -> None:
+        raise DiedError
+
+    post.meanwhile = die
+    with pytest.raises(DiedError):
+        stage.start()
+    assert [one.kind for one in stage.rollout.outbox] == ["started"]
+    post.meanwhile = lambda: None
+    stage.tick(after=3 * MINUTE)  # its lease has to be over
+    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+
+
+class NoCrossingOff:
+    """A store that saves every decision, and loses what comes after it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.losing = True
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry], **how: Any) -> Rollout:
+        if self.losing and not rollout.outbox:
+            raise StoreError("the disk is full")
+        saved: Rollout = self._store.save(rollout, entries, **how)
+        return saved
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_what_could_not_be_crossed_off_comes_again_under_the_same_key(
+    stage: Stage, post: Post
+) -> None:
+    store = NoCrossingOff(stage.store)
+    stage.saves_into(store)
+    with capture_logs() as logs:
+        stage.start()
+    assert "outbox_kept" in [one["event"] for one in logs]
+    store.losing = False
+    stage.tick()
+    assert post.kinds("sns") == ["started", "started"]
+    assert len(set(post.keys)) == 1
+
+
+def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, post: Post) -> None:
+    post.failing.add("sns")
+    with capture_logs() as logs:
+        stage.start()
+        stage.tick(after=TRY_FOR - MINUTE)
+        started = [one for one in stage.rollout.outbox if one.kind == "started"]
+        assert [one.to for one in started] == [("notify[0]",)]
+        stage.tick(after=2 * MINUTE)
+    given_up = [one for one in logs if one["event"] == "message_given_up"]
+    assert [(one["message"], one["missed"]) for one in given_up] == [
+        (started[0].key, ["notify[0]"])
+    ]
+    assert started[0].key not in [one.key for one in stage.rollout.outbox]
+
+
+def test_a_message_that_no_run_has_tried_yet_is_never_too_old(stage: Stage, post: Post) -> None:
+    runner = stage.runner
+    stage.runner = replace(runner, courier=None)
+    stage.start()
+    stage.runner = runner
+    stage.tick(after=3 * TRY_FOR)
+    assert post.kinds("sns")[0] == "started"
+
+
+def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, post: Post) -> None:
+    def wait() -> None:
+        stage.world.clock.sleep(WITHIN)
+
+    post.meanwhile = wait
+    begin = stage.world.clock.now()
+    stage.start()
+    assert stage.world.clock.now() - begin < WITHIN + timedelta(seconds=15)
+    assert post.brought == [("sns", "started")]
+    post.meanwhile = lambda: None
+    stage.tick()
+    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+
+
+def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, post: Post) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.start()
+        stage.tick()
+        stage.runner = replace(stage.runner, courier=post)
+        stage.saves_into(ReadOnlyStore(stage.store))
+        for _ in range(20):
+            if not stage.tick().saved and "rolling_back" in post.kinds("sns"):
+                break
+        assert stage.variables["PERCENTAGE"] == "0"
+    assert "rolling_back" in post.kinds("sns")
+
+
+def test_a_process_that_is_asked_to_end_tells_nobody_any_more(
+    stage: Stage, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.stopping.asked", lambda: True)
+    stage.start()
+    assert post.brought == []
+    assert [one.kind for one in stage.rollout.outbox] == ["started"]
+
+
+def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> None:
+    with on_stage(tmp_path) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        version = stage.rollout.version
+        stage.tick()
+        assert stage.rollout.version == version + 1
+    assert post.brought == []
