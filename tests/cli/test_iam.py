@@ -324,10 +324,14 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
     assert ended.out.splitlines() == [
         "AlarmsArns=",
+        "BusArns=",
         f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
         "GateLogsArns=",
+        "HookArns=",
         "KeyArns=",
         "LogsArns=",
+        "SecretArns=",
+        "TopicArns=",
     ]
 
 

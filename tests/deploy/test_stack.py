@@ -27,8 +27,15 @@ from tests.emulator import Emulator
 pytestmark = pytest.mark.ministack
 
 TABLE = "dynamodb://rollouts"
-WITH_LOGS = """
+WITH_MORE = """
 verify_rollback: {absent: '"canary"', present: '"stable"'}
+notify:
+  - {kind: sns, topic: "arn:aws:sns:us-east-1:123456789012:rollouts"}
+  - {kind: eventbridge}
+hooks:
+  before_advance:
+    - {kind: lambda, function: gate}
+    - {kind: https, url: "https://ci.example.com/", secret: {secret: hook-key}}
 """
 
 
@@ -65,12 +72,14 @@ def parameters(said: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in said.splitlines())
 
 
-@pytest.mark.parametrize("more", [False, True], ids=["function alone", "logs and a key too"])
+@pytest.mark.parametrize(
+    "more", [False, True], ids=["function alone", "logs, a key, channels and hooks too"]
+)
 def test_its_roles_may_do_what_iam_prints_and_nothing_else(
     shop: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, more: bool
 ) -> None:
     policy, where = tmp_path / "policy.yaml", here(shop)
-    policy.write_text(POLICY.read_text() + (WITH_LOGS if more else ""))
+    policy.write_text(POLICY.read_text() + (WITH_MORE if more else ""))
     if more:
         where += ("--kms-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/3be10e2d")
     stack = Stack.create(shop, **parameters(printed(capsys, policy, "--parameters", *where)))
