@@ -17,7 +17,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -53,14 +53,15 @@ _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 class Idle:
     """One idle tick: its calls by service and operation, and what DynamoDB counts for it.
 
-    after_h: hours since the start. item_bytes: the size of the rollout's item afterwards; 0 in a
-    file.
+    after_h: hours since the start. metrics: how many CloudWatch was asked for. item_bytes: the size
+    of the rollout's item afterwards; 0 in a file.
     """
 
     store: str
     ticked: str
     after_h: float
     calls: Mapping[str, int] = field(default_factory=dict)
+    metrics: int = 0
     write_units: int = 0
     read_units: float = 0.0
     item_bytes: int = 0
@@ -81,7 +82,8 @@ def main() -> int:
     for tick in ticks:
         print("{store}, {ticked}, {after_h:.1f} h after the start:".format(**tick))
         units = {name: tick[name] for name in ("write_units", "read_units", "item_bytes")}
-        for name, value in {**tick["calls"], **(units if tick["item_bytes"] else {})}.items():
+        calls = {**tick["calls"], "metrics asked for": tick["metrics"]}
+        for name, value in {**calls, **(units if tick["item_bytes"] else {})}.items():
             print(f"    {name:34} {value:>6}")
     return 0
 
@@ -129,16 +131,28 @@ def _idle_ticks(
 def _measured(tick: Idle, stage: Stage, meter: "_Meter", rollout_id: str) -> Idle:
     """Tick until nothing was worth an entry in the history, and return what that tick took."""
     runner, world = stage.runner, stage.world
+    asked = list[int]()
+
+    def count_metrics(
+        service: str, _operation: str, request: Mapping[str, Any], proceed: Callable[[], Any]
+    ) -> Any:
+        if service == "cloudwatch":
+            asked.append(len(request["MetricDataQueries"]))
+        return proceed()
+
+    world.layers.append(count_metrics)
     for _ in range(_TRIES):
         runner.clock.sleep(_EVERY)
         entries = runner.store.history(rollout_id)
         meter.reset(rollout_id)
         before = world.calls.copy()
+        asked.clear()
         runner.tick(
             [rollout_id] if tick.ticked == BY_ID else runner.store.active(runner.clock.now())
         )
         made = {":".join(call): times for call, times in (world.calls - before).items()}
-        tick = replace(tick, calls={**meter.calls, **made}, **meter.units())
+        counted = {"calls": {**meter.calls, **made}, "metrics": sum(asked)}
+        tick = replace(tick, **counted, **meter.units())
         if runner.store.history(rollout_id) == entries:
             return tick
     raise AssertionError(f"none of {_TRIES} ticks was idle")
