@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.monthly_cost import LOG_BYTES
 from controller.cli import main
 from tests import emulator
 from tests.deploy.stack import NAME, Stack
@@ -102,6 +103,7 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
 
     assert ticked.status == 0, ticked.err
     assert ticked.count("tick_completed") == 1
+    assert len(ticked.err) <= LOG_BYTES
     (ended,) = [line for line in ticked.events if line["event"] == "tick_ended"]
     (published,) = ended["_aws"]["CloudWatchMetrics"]
     assert published["Namespace"] == f"rolloutctl/{NAME}"

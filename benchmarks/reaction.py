@@ -1,0 +1,155 @@
+"""How long a sick canary keeps its traffic: from the first bad datapoint to weight 0.
+
+    python -m benchmarks.reaction
+
+Plays rollouts in virtual time, through the real runner and adapters. Ten minutes into the first
+step one request in twenty fails. Counted is from the moment at which CloudWatch shows the first bad
+minute until weight 0 is in force: with ticks on a schedule, as it stands at six different moments,
+and with a tick that an alarm of the same metric makes at once.
+
+What no simulation knows is assumed, and stands below: how long a task takes until its tick begins,
+and when an alarm is evaluated.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from controller import events
+from controller.bootstrap import Stage, rehearsal
+from controller.loader import loads
+from controller.start import Request, start
+
+TASK_START: Final = timedelta(seconds=40)  # Fargate: 20 to 60 s with a small image
+ALARM_AFTER: Final = timedelta(seconds=60)  # at most, from a datapoint to the evaluation after it
+PUBLISHED_AFTER: Final = timedelta(seconds=60)  # when the simulated minute is over
+SICK_AFTER: Final = timedelta(minutes=10)
+RED_AFTER: Final = SICK_AFTER + timedelta(minutes=1) + PUBLISHED_AFTER + ALARM_AFTER
+OFFSETS: Final = 6  # moments of the schedule, spread over its interval
+LIMIT: Final = timedelta(hours=1)
+
+_POLICY: Final = """
+version: 1
+name: checkout
+target: {kind: lambda-env, function: checkout, percentage: NEW_PATH_PERCENTAGE}
+metrics:
+  requests: {namespace: AWS/ApiGateway, name: Count,    statistic: Sum, dimensions: {ApiName: c}}
+  failures: {namespace: AWS/ApiGateway, name: 5XXError, statistic: Sum, dimensions: {ApiName: c}}
+criteria:
+  success:
+    {kind: success_rate, judge: sequential, total: requests, failures: [failures], min: 99.9%}
+ALARM
+steps:
+  - {weight: 10,  bake: 1h}
+  - {weight: 100, bake: 1h}
+"""
+_ALARM: Final = "  red: {kind: alarm, alarm: rolloutctl-checkout-success}"
+
+_SCENARIO: Final = """
+name: sick
+summary: Ten minutes into the first step, one request in twenty fails.
+traffic: {requests_per_minute: 3000}
+stable: {median_ms: 150, server_errors: 0.006%}
+canary: {median_ms: 150, server_errors: 0.006%}
+events:
+  - {kind: errors, at: {step: 1, after: 10m}, path: canary, server_errors: 5%}
+  - {kind: alarm, at: {step: 1, after: SECONDSs}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to react.
+
+    every: of the schedule. alarmed: an alarm is a criterion; at_once: it makes a tick, too.
+    """
+
+    name: str
+    every: timedelta
+    alarmed: bool = False
+    at_once: bool = False
+
+
+WAYS: Final = tuple(
+    Way(name, timedelta(minutes=minutes), *how)
+    for name, how in {
+        "the gate alone": (),
+        "the gate, and an alarm as a criterion": (True,),
+        "that, and a tick at the alarm": (True, True),
+    }.items()
+    for minutes in (1, 5, 15)
+)
+
+
+def table() -> list[str]:
+    """Return a Markdown table: for each way, the median and the longest of its reactions."""
+    lines = ["| judged by | a tick every | median | longest |", "|---|---:|---:|---:|"]
+    for way in WAYS:
+        took = sorted(reactions(way))
+        minutes = way.every // timedelta(minutes=1)
+        middle = _text(timedelta(seconds=median(one.total_seconds() for one in took)))
+        lines.append(f"| {way.name} | {minutes} min | {middle} | {_text(took[-1])} |")
+    return lines
+
+
+def reactions(way: Way) -> Iterator[timedelta]:
+    """Yield how long it takes with the schedule at each of its moments."""
+    for number in range(OFFSETS):
+        yield _reaction(way, way.every * number / OFFSETS)
+
+
+def _reaction(way: Way, offset: timedelta) -> timedelta:
+    policy = loads(_POLICY.replace("ALARM", _ALARM if way.alarmed else ""), "checkout.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = Path(folder) / "sick.yaml"
+        scenario.write_text(_SCENARIO.replace("SECONDS", str(RED_AFTER // timedelta(seconds=1))))
+        with rehearsal(policy, str(scenario), 1) as stage:
+            return _played(stage, way, offset)
+
+
+def _played(stage: Stage, way: Way, offset: timedelta) -> timedelta:
+    clock = stage.runner.clock
+    rollout = start(stage.runner, Request(stage.policy)).rollout
+    in_force = rollout.settled or clock.now()
+    bad = (in_force + SICK_AFTER).replace(second=0, microsecond=0)
+    shown = bad + timedelta(minutes=1) + PUBLISHED_AFTER
+    due = _moments(way, in_force + offset, in_force + RED_AFTER)
+    while stage.world.weight_now() and clock.now() < in_force + LIMIT:
+        wait = next(due) - clock.now()
+        if wait > timedelta():
+            clock.sleep(wait)
+        stage.runner.tick([rollout.id])
+    return clock.now() - shown
+
+
+def _moments(way: Way, first: datetime, red: datetime) -> Iterator[datetime]:
+    """Yield when ticks begin, in order."""
+    at_once = [red + TASK_START] if way.at_once else []
+    due = first + TASK_START
+    while True:
+        if at_once and at_once[0] <= due:
+            yield at_once.pop()
+        else:
+            yield due
+            due += way.every
+
+
+def _text(length: timedelta) -> str:
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    return f"{minutes}:{seconds:02} min"
+
+
+def main() -> int:
+    """Print the table."""
+    events.silence()
+    print("\n".join(table()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

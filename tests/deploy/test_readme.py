@@ -1,0 +1,37 @@
+"""deploy/README.md: its tables are what benchmarks print, its names are the template's."""
+
+import re
+
+from benchmarks import monthly_cost, reaction
+from controller import events
+from tests.deploy.stack import TEMPLATE, template
+
+README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
+LINES = README.splitlines()
+
+
+def shown(table: list[str]) -> bool:
+    """Tell whether the lines of a table stand there, one after the other."""
+    begin = LINES.index(table[0])
+    return LINES[begin : begin + len(table)] == table
+
+
+def test_the_cost_is_what_the_counted_calls_cost() -> None:
+    events.silence()
+    assert shown(monthly_cost.table())
+
+
+def test_the_reactions_are_those_of_the_simulation() -> None:
+    events.silence()
+    assert shown(reaction.table())
+
+
+def test_every_parameter_that_it_names_is_there() -> None:
+    named = {*re.findall(r"[` ]([A-Z][a-z]\w+)=", README)}
+    assert {"Image", "StartTask", "CreateTable"} <= named
+    assert named <= {*template()["Parameters"]}
+
+
+def test_what_pages_is_called_as_in_the_template() -> None:
+    for name in re.findall(r"`STACK-([a-z-]+)`", README):
+        assert f"${{AWS::StackName}}-{name}" in TEMPLATE.read_text(encoding="utf-8")
