@@ -1,6 +1,6 @@
 """What `doctor` looks at: what cannot be looked at degrades its own line, and no other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from controller.core.checks import Check, fail, ok, warn
 from controller.core.doctor import metrics, place, target, watching, witnesses
 from controller.core.monitoring import Found, Monitoring, wanted
 from controller.core.observation import Series
-from controller.core.policy import Metric, Policy
+from controller.core.policy import Metric, Policy, SnsChannel
 from controller.errors import (
     MetricsError,
     MonitoringError,
@@ -44,6 +44,14 @@ class MetricCatalogue(Protocol):
         ...
 
 
+class Hearers(Protocol):
+    """Who hears a topic."""
+
+    def of(self, topic: str) -> Iterable[Found]:
+        """Return its subscriptions. Raises MonitoringError."""
+        ...
+
+
 class Watched(Protocol):
     """What watches a policy on the account."""
 
@@ -67,6 +75,7 @@ class Doctor:
     catalogue: MetricCatalogue
     alarms: AlarmSource
     logs: LogSource
+    hearers: Hearers
     watched: Callable[[], Watched]
     who: Callable[[], Iterator[Check]]
     permissions: Callable[[], Iterator[Check]]
@@ -79,6 +88,7 @@ class Doctor:
         yield from self._metrics()
         yield from self._witnesses()
         yield from self._watching()
+        yield from self._channels()
         yield from self.permissions()
 
     def _store(self) -> Iterator[Check]:
@@ -141,6 +151,18 @@ class Doctor:
             yield warn("alarms", f"not checked: {error}")
             return
         yield from watching.watching_checks(monitoring, found)
+
+    def _channels(self) -> Iterator[Check]:
+        """Yield whether somebody hears the topics that the policy tells."""
+        for channel in self.policy.notify or ():
+            if not isinstance(channel, SnsChannel):
+                continue
+            try:
+                found = list(self.hearers.of(channel.topic))
+            except MonitoringError as error:
+                yield warn(channel.shown, f"not checked: {error}")
+                continue
+            yield from watching.heard_checks(channel.shown, found, "subscribe to it, or drop it")
 
     def _monitoring(self) -> Monitoring:
         """Return what should watch the policy, as `monitoring deploy` would make it now."""

@@ -14,6 +14,7 @@ from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.metric_list import MetricList
 from controller.adapters.monitoring import MonitoringAccount
 from controller.adapters.simulated_policy import NotSimulatedError, decisions
+from controller.adapters.subscribers import Subscribers
 from controller.bootstrap.iam import Job, Where, document
 from controller.bootstrap.places import opened
 from controller.core.checks import Check, ok, warn
@@ -55,6 +56,7 @@ def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
             catalogue=MetricList(clients.get("cloudwatch")),
             alarms=CloudWatchAlarms(partial(clients.get, "cloudwatch")),
             logs=CloudWatchLogs(partial(clients.get, "logs"), clock),
+            hearers=Subscribers(clients.get("sns")),
             watched=account.watched,
             who=account.who,
             permissions=account.permissions,

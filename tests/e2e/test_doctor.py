@@ -53,6 +53,22 @@ def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
     assert found["alarms"]["remedy"] == "rolloutctl monitoring deploy POLICY"
 
 
+def test_a_topic_that_the_policy_tells_is_asked_who_hears_it(desk: Desk) -> None:
+    sns = desk.account.client("sns")
+    heard, unheard = (sns.create_topic(Name=name)["TopicArn"] for name in ("heard", "unheard"))
+    sns.subscribe(TopicArn=heard, Protocol="email", Endpoint="oncall@example.com")
+    gone = unheard.replace("unheard", "gone")
+    channels = [f"  - {{kind: sns, topic: '{arn}'}}\n" for arn in (heard, unheard, gone)]
+    told = {"steps:\n": f"notify:\n{''.join(channels)}\nsteps:\n"}
+    found = checks(doctor(desk, desk.another_policy(**told)))
+    assert found["sns heard"]["seen"] == "1 confirmed subscription"
+    assert found["sns unheard"]["seen"] == "nobody has subscribed to it"
+    assert "(sns:ListSubscriptionsByTopic)" in found["sns gone"]["seen"]
+    assert [found[f"sns {one}"]["level"] for one in ("heard", "unheard", "gone")] == [
+        "ok", "warn", "warn",
+    ]  # fmt: skip
+
+
 def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> None:
     wrong = {
         "Path: canary": "Path: canry",

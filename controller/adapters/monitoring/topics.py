@@ -5,7 +5,7 @@ sns:CreateTopic, sns:Subscribe, sns:DeleteTopic and, because it is made with a t
 sns:TagResource.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS
@@ -13,7 +13,8 @@ from controller.adapters.monitoring.refusals import failed, is_absent
 from controller.adapters.monitoring.spelling import tags
 from controller.adapters.monitoring.tagged import marked
 from controller.adapters.permission import ALARM_TOPIC, Job, Permission
-from controller.core.monitoring import CONFIRMED, PENDING, Found, Kind, Monitoring
+from controller.adapters.subscribers import Subscribers
+from controller.core.monitoring import Found, Kind, Monitoring
 from controller.errors import MonitoringError
 
 _BOTH: Final = {Job.MONITORING, Job.DOCTOR}
@@ -25,8 +26,6 @@ IAM: Final = (
     Permission("sns:Subscribe", ALARM_TOPIC, {Job.MONITORING}),
     Permission("sns:DeleteTopic", ALARM_TOPIC, {Job.MONITORING}),
 )
-
-PAGES: Final = 20  # of a hundred subscriptions each
 
 
 class Topics:
@@ -46,7 +45,7 @@ class Topics:
             raise self._failed("could not be read", "ListTagsForResource", error) from error
         whose = marked(answer.get("Tags", ()))
         yield Found(Kind.TOPIC, monitoring.name, whose.policy, whose.stack)
-        yield from map(_subscription, self._subscriptions())
+        yield from Subscribers(self._client).of(self._arn)
 
     def create(self, monitoring: Monitoring) -> None:
         """Make the topic. Raises MonitoringError."""
@@ -70,30 +69,6 @@ class Topics:
             if not is_absent(error):
                 raise self._failed("was not deleted", "DeleteTopic", error) from error
 
-    def _subscriptions(self) -> Iterator[Mapping[str, str]]:
-        request = {"TopicArn": self._arn}
-        for _ in range(PAGES):
-            try:
-                page = self._client.list_subscriptions_by_topic(**request)
-            except AWS_ERRORS as error:
-                what, action = (
-                    "has subscriptions that could not be read",
-                    "ListSubscriptionsByTopic",
-                )
-                raise self._failed(what, action, error) from error
-            yield from page.get("Subscriptions", ())
-            if not page.get("NextToken"):
-                return
-            request["NextToken"] = page["NextToken"]
-
     def _failed(self, what: str, operation: str, error: Exception) -> MonitoringError:
         name = self._arn.rpartition(":")[2]
         return failed(f"topic {name} {what}", operation, error, "sns")
-
-
-def _subscription(found: Mapping[str, str]) -> Found:
-    """Return a subscription; an endpoint that is no address of a person may be a secret."""
-    protocol, arn = found.get("Protocol", ""), found.get("SubscriptionArn", "")
-    name = found.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
-    state = CONFIRMED if arn.startswith("arn:") else PENDING
-    return Found(Kind.SUBSCRIPTION, name, state=state)

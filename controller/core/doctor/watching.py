@@ -57,19 +57,24 @@ def _red(alarms: Sequence[Found]) -> Iterator[Check]:
 
 
 def _heard(found: Sequence[Found]) -> Iterator[Check]:
-    told = [one for one in found if one.kind is Kind.SUBSCRIPTION]
-    waiting = [one.name for one in told if one.state == PENDING]
     if not any(one.kind is Kind.TOPIC for one in found):
         yield warn("topic", "the alarms tell nobody", f"{_DEPLOY} --email ADDRESS")
         return
+    yield from heard_checks("topic", found, f"{_DEPLOY} --email ADDRESS")
+
+
+def heard_checks(what: str, found: Sequence[Found], otherwise: str) -> Iterator[Check]:
+    """Yield whether somebody hears a topic; otherwise: what to do where nobody does."""
+    told = [one for one in found if one.kind is Kind.SUBSCRIPTION]
+    waiting = [one.name for one in told if one.state == PENDING]
     if waiting:
         yield warn(
-            "topic",
+            what,
             f"not confirmed: {', '.join(sorted(waiting))}",
             "follow the link in the mail of AWS; it is good for two days, then subscribe again",
         )
     confirmed = sum(one.state == CONFIRMED for one in told)
     if confirmed:
-        yield ok("topic", f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
+        yield ok(what, f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
     elif not waiting:
-        yield warn("topic", "nobody has subscribed to it", f"{_DEPLOY} --email ADDRESS")
+        yield warn(what, "nobody has subscribed to it", otherwise)
