@@ -1,7 +1,7 @@
 """What `doctor` looks with: the real account, and whatever store there is."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from controller.adapters.aws import Clients
@@ -66,16 +66,14 @@ def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
 @contextmanager
 def _store(settings: Settings, clients: Clients) -> Iterator[Store | StoreError]:
     """Yield the store, or why it cannot be opened: that is one finding among others."""
-    opening = opened(settings.store, clients, must_exist=True, writes=False)
-    try:
-        store = opening.__enter__()
-    except StoreError as error:
-        yield error
-        return
-    try:
-        yield store
-    finally:
-        opening.__exit__(None, None, None)
+    with ExitStack() as stack:
+        found: Store | StoreError
+        try:
+            opening = opened(settings.store, clients, must_exist=True, writes=False)
+            found = stack.enter_context(opening)
+        except StoreError as error:
+            found = error
+        yield found
 
 
 class _Account:
