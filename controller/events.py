@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Final, TextIO, cast
 
 CATALOGUE: Final = {
@@ -98,12 +99,25 @@ class Unfailing:
             os.close(nowhere)
 
 
-class _NoRich(MetaPathFinder):
-    """Hides rich from structlog, which imports fifty of its modules only because it is there."""
+class _NoRich:
+    """Hides rich from structlog, which imports fifty of its modules only because it is there.
+
+    A finder of modules; importlib.abc, which has a base for them, takes long to import itself.
+    """
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if fullname == "rich" or fullname.startswith("rich."):
             raise ModuleNotFoundError(fullname, name=fullname)
+
+
+class _Late(ModuleType):
+    """Stands for a module that is imported by the first look into it.
+
+    structlog imports asyncio for loggers of coroutines, of which there are none here.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
 
 
 def configure(stream: TextIO | None = None, **facts: object) -> None:
@@ -146,6 +160,7 @@ def run() -> str:
 def silence() -> None:
     """Log nothing in this process: for a rehearsal, whose timeline tells the same story."""
     structlog = _import_structlog()
+    structlog.contextvars.clear_contextvars()
     structlog.configure(
         processors=[_drop],
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
@@ -189,10 +204,13 @@ def _import_structlog() -> Any:
         import structlog
 
         return structlog
-    blocker = _NoRich()
+    blocker: Any = _NoRich()
     sys.meta_path.insert(0, blocker)
+    late = sys.modules.setdefault("asyncio", _Late("asyncio"))
     try:
         import structlog
     finally:
         sys.meta_path.remove(blocker)
+        if isinstance(late, _Late):
+            del sys.modules["asyncio"]
     return structlog

@@ -40,6 +40,7 @@ def _logs_of_its_own() -> Iterator[None]:
     """Undo what a command set up: its logs go to a stream that is closed when its test is over."""
     yield
     structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

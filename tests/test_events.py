@@ -143,3 +143,8 @@ def test_beside_a_live_view_only_warnings_are_logged_and_all_again_afterwards() 
     told = [(line["event"], line["dry_run"]) for line in lines(view)]
     assert told == [("tick_lost", False)]
     assert [line["event"] for line in lines(collector)] == ["tick_completed"]
+
+
+def test_what_is_imported_late_is_the_module_itself() -> None:
+    late = events._Late("json")
+    assert late.dumps is json.dumps

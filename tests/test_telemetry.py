@@ -79,7 +79,7 @@ class Measured:
 
 
 def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint() -> None:
-    metrics = MeteredMetrics(Measured(), VirtualClock(NOW))
+    metrics = MeteredMetrics(Measured, VirtualClock(NOW))
     assert metrics.lag is None
     metrics.read((), Span(0, 60))
     assert metrics.lag == timedelta(minutes=1)

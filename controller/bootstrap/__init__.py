@@ -87,7 +87,7 @@ def live(
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
     with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
-        metrics = MeteredMetrics(CloudWatchMetrics(clients.get("cloudwatch")), clock)
+        metrics = MeteredMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
         logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
         looking = Looking(store, open_target, metrics, clock, logs, alarms)

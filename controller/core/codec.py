@@ -81,6 +81,9 @@ def load_entry(rollout_id: str, text: str) -> Entry:
 
 # A dataclass takes no config of its own here, but inherits that of what it stands in: a tuple.
 # Unknown keys are refused: a save by this version would lose them.
+# A model that is built is taken as it is; one that is not would be built here, and once more when a
+# policy is read.
+Policy.model_rebuild()
 _ROLLOUT = TypeAdapter(tuple[Rollout], config=ConfigDict(extra="forbid"))
 _ENTRY = TypeAdapter(Entry)
 _MOMENTS = [one.name for one in fields(Rollout) if one.type in (datetime, datetime | None)]

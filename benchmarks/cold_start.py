@@ -1,0 +1,130 @@
+"""How long a cold tick takes, as a multiple of what nobody can do without.
+
+    python -m benchmarks.cold_start [--runs 15] [--imports] [--json]
+
+A tick is a process that is started for it. Here one visits one rollout in a table, on an emulator
+on loopback, by turns with a floor: a process that imports boto3 and makes the same clients, and
+asks for nothing. Both are measured in processor time, which a busy machine disturbs least, and on
+the clock; the ratio is taken pair by pair.
+
+--imports prints what importing takes longest in a tick, by itself and with what it imports.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from tests import emulator
+from tests.e2e.account import POLICY, Account
+
+TICK: Final = ("-m", "controller", "tick", "--scheduled")
+FLOOR: Final = (
+    "-c",
+    "import boto3; session = boto3.Session();"
+    "[session.client(one) for one in ('dynamodb', 'lambda', 'cloudwatch')]",
+)
+ROOT: Final = Path(__file__).resolve().parents[1]
+SHOWN: Final = 25
+
+
+def main() -> int:
+    """Print the figures; return 1 when something that was run did not end well."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--imports", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with _with_a_rollout() as environment:
+        if options.imports:
+            print("\n".join(_imports(environment)))
+            return 0
+        found = figures(environment, options.runs)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for measure, one in found.items():
+        print(f"{measure}: {one['ratio']:.2f} times the floor", end="")
+        print(f" ({one['tick']:.0f} ms against {one['floor']:.0f} ms)")
+    return 0
+
+
+def figures(environment: Mapping[str, str], runs: int) -> dict[str, dict[str, float]]:
+    """Return medians in ms, and the median of the ratios, of processor time and on the clock."""
+    pairs = [(_took(TICK, environment), _took(FLOOR, environment)) for _ in range(runs + 1)][1:]
+    return {
+        measure: {
+            "tick": statistics.median(tick[which] for tick, _ in pairs),
+            "floor": statistics.median(floor[which] for _, floor in pairs),
+            "ratio": statistics.median(tick[which] / floor[which] for tick, floor in pairs),
+        }
+        for which, measure in enumerate(("processor time", "on the clock"))
+    }
+
+
+def _took(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
+    """Return milliseconds of processor time, and on the clock, of one process."""
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        env=dict(environment),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - begun
+    assert process.returncode == 0, f"{arguments} ended with {process.returncode}"
+    return (used.ru_utime + used.ru_stime) * 1_000, took * 1_000
+
+
+def _imports(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the modules whose own code takes longest to import, as Python tells it."""
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", *TICK],
+        env=dict(environment),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    lines = [line.split("|") for line in told.splitlines() if line.startswith("import time:")][1:]
+    rows = [(int(own.rpartition(":")[2]), int(all_), name) for own, all_, name in lines]
+    yield f"{sum(own for own, _, _ in rows) / 1_000:.0f} ms in {len(rows)} modules"
+    for own, all_, name in sorted(rows, reverse=True)[:SHOWN]:
+        yield f"{own / 1_000:7.1f} {all_ / 1_000:7.1f}  {name.rstrip()}"
+
+
+@contextmanager
+def _with_a_rollout() -> Iterator[Mapping[str, str]]:
+    """Yield the variables with which a tick finds one rollout in a table of an emulator."""
+    with tempfile.TemporaryDirectory() as folder, emulator.running(Path(folder)) as running:
+        account, now = Account.of(running, "100000000001"), datetime.now(UTC)
+        account.create()
+        account.call_directly(now - timedelta(hours=27), now)
+        environment = {
+            **running.environment(account.number),
+            "PATH": os.environ.get("PATH", os.defpath),
+            "AWS_DEFAULT_REGION": emulator.REGION,  # boto3 by itself knows this one only
+            "ROLLOUTCTL_STORE": "dynamodb://rollouts",
+        }
+        for arguments in (["store", "init"], ["start", str(POLICY)]):
+            command = [sys.executable, "-m", "controller", *arguments]
+            subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
+        yield environment
+
+
+if __name__ == "__main__":
+    sys.exit(main())
