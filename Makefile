@@ -41,7 +41,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check test every-test lint mutants image-check lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check test every-test lint mutants image image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -70,6 +70,9 @@ lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
 
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (a quarter hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
+
+image: ## build the image with its labels (IMAGE=..., needs docker or podman)
+	@.ci/image-check --only-build
 
 image-check: ## build the image and run it as a scheduler does (needs docker or podman)
 	@.ci/image-check

@@ -4,8 +4,12 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from botocore.loaders import create_loader
+
+from controller.adapters.aws import Service
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -45,6 +49,13 @@ def test_nothing_is_installed_without_its_hash() -> None:
     installs = re.findall(r"pip[^&]*? install ([^&]*)", " ".join(instructions("RUN")))
     assert len(installs) == 4
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+def test_it_has_the_models_of_every_service_that_is_asked() -> None:
+    (command,) = [run for run in instructions("RUN") if "botocore/data" in run]
+    kept = set(re.findall(r"! -name ([a-z-]+)", command))
+    assert kept == {*get_args(Service), "signin", "sso", "sso-oidc"}  # boto3 asks the last three
+    assert kept <= set(create_loader().list_available_services("service-2"))
 
 
 def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:

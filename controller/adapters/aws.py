@@ -6,7 +6,7 @@ AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 
 import os
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -18,6 +18,11 @@ from botocore.exceptions import (
 )
 
 from controller.errors import UsageError
+
+# All that this program asks. The image has the models of no other service.
+Service: TypeAlias = Literal[
+    "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns", "sts"
+]
 
 CONNECT_S: Final = 3
 READ_S: Final = 10
@@ -54,7 +59,7 @@ class Clients:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
-    def get(self, service: str) -> Any:
+    def get(self, service: Service) -> Any:
         """Return the client of `service`, the same one each time.
 
         Raises UsageError when there is no region or no credentials, or a variable is wrong.
@@ -63,14 +68,14 @@ class Clients:
             self._clients[service] = self._make(service)
         return self._clients[service]
 
-    def patient(self, service: str, read_s: float) -> Any:
+    def patient(self, service: Service, read_s: float) -> Any:
         """Return a new client that tries once and waits `read_s` seconds for an answer.
 
         Raises UsageError as `get` does.
         """
         return self._make(service, (1, min(CONNECT_S, read_s), read_s))
 
-    def _make(self, service: str, limits: tuple[int, float, float] | None = None) -> Any:
+    def _make(self, service: Service, limits: tuple[int, float, float] | None = None) -> Any:
         from botocore.config import Config
 
         limits = limits or BRIEF.get(service, (ATTEMPTS, CONNECT_S, READ_S))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, assert_never
 
+from controller.adapters.aws import Service
 from controller.core.message import Message
 from controller.core.policy import Channel, EventBridgeChannel, Kept, SlackChannel, SnsChannel
 from controller.core.rollout import Rollout
@@ -16,7 +17,7 @@ class Couriers:
     client: gives the client of an AWS service. environment: where secrets may be kept.
     """
 
-    def __init__(self, client: Callable[[str], Any], environment: Mapping[str, str]) -> None:
+    def __init__(self, client: Callable[[Service], Any], environment: Mapping[str, str]) -> None:
         self._client, self._environment = client, environment
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:

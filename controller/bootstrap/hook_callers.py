@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
+from controller.adapters.aws import Service
 from controller.core.hook_call import HookCall
 from controller.core.observation import HookAnswer
 from controller.core.policy import Hook, HttpsHook, Kept, LambdaHook
@@ -23,7 +24,7 @@ class HookCallers:
 
     def __init__(
         self,
-        client: Callable[[str, float], Any],
+        client: Callable[[Service, float], Any],
         read_secret: Callable[[Kept], str],
         clock: Clock,
     ) -> None:

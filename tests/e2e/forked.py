@@ -6,6 +6,7 @@ but it is at work at once. The tests start hundreds.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -79,6 +80,8 @@ def _begin(
     out: Connection, err: Connection, environment: dict[str, str], arguments: list[str]
 ) -> None:
     """Be `moved`, in the new process: with the streams and variables that a new program gets."""
+    # Whoever starts the tests in the background of a shell has it ignored, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     for number, end in ((1, out), (2, err)):

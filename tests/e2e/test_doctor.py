@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws import Clients
+from controller.adapters.aws import Clients, Service
 from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.desk import MINUTE, Answer, Desk
@@ -145,7 +145,7 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
     policy = desk.another_policy(**FIXED)
     for service, method, what, action in DENIED:
 
-        def get(self: Clients, name: str, service: str = service, method: str = method) -> Any:
+        def get(self: Clients, name: Service, service: str = service, method: str = method) -> Any:
             client = real(self, name)
             return Denying(client, method) if name == service else client
 
