@@ -16,6 +16,7 @@ from controller.core.policy import (
     Threshold,
     Traffic,
 )
+from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.units import (
     clock_text,
     format_duration,
@@ -24,6 +25,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.render.demands import told_text
+from controller.render.outside import outside_data, outside_lines
 
 
 def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
             for index, step in enumerate(policy.steps)
         ],
         **freeze,
+        **outside_data(policy),
         **({"verify_rollback": verify} if (verify := _verify_data(policy)) else {}),
         "criteria": {
             name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
@@ -67,6 +70,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         f"  otherwise {_otherwise(policy)}",
         *_verify_lines(policy),
         *([] if policy.freeze is None else _freeze_lines(policy.freeze, now)),
+        *outside_lines(policy),
         "",
     ]
     for index, step in enumerate(policy.steps):
@@ -106,6 +110,7 @@ def _beside(policy: Policy) -> str:
     waits = {
         "approval": any(policy.needs_approval(index) for index in range(len(policy.steps))),
         "freeze": policy.freeze is not None,
+        "hook": bool(policy.hooks_at(BEFORE_ADVANCE)),
     }
     named = " or ".join(wait for wait, there in waits.items() if there)
     return f", without waits for {named}" if named else ""

@@ -7,6 +7,7 @@ import pytest
 
 from controller.adapters.dry_run import (
     DryRunCourier,
+    DryRunHooks,
     DryRunNotifier,
     DryRunStore,
     DryRunTarget,
@@ -14,8 +15,9 @@ from controller.adapters.dry_run import (
 )
 from controller.adapters.sqlite import SqliteStore
 from controller.core.effects import Notice, Severity
-from controller.core.observation import Reading
-from controller.core.policy import SlackChannel
+from controller.core.hook_call import HookCall
+from controller.core.observation import Consent, HookAnswer, Reading
+from controller.core.policy import LambdaHook, SlackChannel
 from controller.core.rollout import Phase
 from controller.errors import (
     StateConflictError,
@@ -209,3 +211,15 @@ def test_a_version_that_was_saved_before_is_refused_as_without_a_dry_run(
     dry.save(known, [])
     with pytest.raises(StateConflictError):
         dry.save(known, [])
+
+
+def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: Journal) -> None:
+    hooks, gate = DryRunHooks(journal), LambdaHook(kind="lambda", function="gate")
+    call = HookCall("before_advance", "delivery", "{}")
+    answer = hooks.ask(gate, call, within=MINUTE, private=())
+    hooks.tell(gate, HookCall("after_advance", "delivery", "{}"), within=MINUTE, private=())
+    assert answer == HookAnswer(Consent.GIVEN)
+    assert journal.lines == [
+        "ask lambda gate (before_advance), and go on if it allows that",
+        "call lambda gate (after_advance)",
+    ]

@@ -1,5 +1,6 @@
 """ack: what somebody has seen is told no more; and what is told, dry and wet, from the verbs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,40 @@ def test_what_did_not_arrive_is_in_the_status_until_it_has(
     monkeypatch.setattr(Couriers, "deliver", lambda *_: None)
     ticked(desk)
     assert desk.run("status", "told", "--json").data["undelivered"] == []
+
+
+# --- what is secret -----------------------------------------------------------------------------
+
+HIDDEN = "T000-B000-hunter2"
+
+
+def test_a_webhook_is_neither_told_nor_kept_whatever_goes_wrong(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOOK", f"https://elsewhere.example/{HIDDEN}")
+    slack = {"kind": "slack", "webhook": {"environment": "HOOK"}}
+    https = {"kind": "https", "url": "https://nowhere.invalid/", "secret": {"environment": "KEY"}}
+    monkeypatch.setenv("KEY", HIDDEN)
+    policy = desk.another_policy("told", notify=[slack], hooks={"after_start": [https]})
+    ended = [desk.run("start", policy), ticked(desk), desk.run("status", "told", "--json")]
+    ended += [desk.run("tick", "--dry-run"), desk.run("history", "told", "--json")]
+    said = "".join(one.out + one.err for one in ended)
+    assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in said
+    assert "nowhere.invalid could not be resolved" in said
+    assert HIDDEN not in said
+    for file in tmp_path.glob("rollouts.db*"):
+        assert HIDDEN.encode() not in file.read_bytes()
+
+
+def test_a_start_that_a_hook_does_not_allow_ends_with_2_and_a_dry_one_only_says_whom_it_asks(
+    desk: Desk,
+) -> None:
+    gate = {"kind": "https", "url": "https://nowhere.invalid/", "secret": {"environment": "KEY"}}
+    policy = desk.another_policy("gated", hooks={"before_start": [gate]})
+    ended = desk.run("start", policy)
+    assert ended.status == Exit.USAGE
+    assert "before_start: https nowhere.invalid did not answer: " in ended.err
+    assert desk.weight == 0
+    dry = desk.run("start", policy, "--dry-run")
+    assert dry.status == Exit.DONE
+    assert "ask https nowhere.invalid (before_start), and go on if it allows that" in dry.out
