@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from controller.core.asked import Ask, Verb
+from controller.core.findings import Label
 from controller.core.history import Entry
 from controller.core.message import Message
 from controller.core.outbox import TRY_FOR
 from controller.core.policy import Channel
+from controller.core.replay import replay
 from controller.core.rollout import Phase, Rollout
 from controller.errors import DeliveryError, StoreError
 from controller.posting import WITHIN
 from tests.simulation.worlds import MINUTE, scenario
-from tests.stage import ReadOnlyStore, Stage, on_stage, short, variables
+from tests.stage import SHORT, ReadOnlyStore, Stage, on_stage, short, variables
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 CHANNELS = [{"kind": "sns", "topic": TOPIC}, {"kind": "eventbridge"}]
@@ -216,3 +219,32 @@ def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> 
         stage.tick()
         assert stage.rollout.version == version + 1
     assert post.brought == []
+
+
+def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_until_answered(
+    tmp_path: Path, post: Post
+) -> None:
+    """The watch of a rollback is over after 15 minutes; a page nobody has answered is not."""
+    gateway = {**SHORT["metrics"]["requests"], "namespace": "Custom"}
+    policy = short(metrics={**SHORT["metrics"], "requests": gateway}, notify=CHANNELS)
+    played = scenario(
+        function=variables(),
+        events=[{"kind": "errors", "server_errors": "50%"}],
+        metrics={"requests": {"path": "stable", "measure": "requests"}},
+    )
+    with on_stage(tmp_path, played, policy) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        stage.ticks(30)
+        drain = stage.rollout.drain
+        assert drain is not None
+        assert drain.label is Label.REFUTED
+        begin = stage.world.clock.now()
+        while stage.world.clock.now() - begin < timedelta(hours=1):
+            stage.world.clock.advance(5 * MINUTE)
+            stage.runner.tick_active()
+        assert post.kinds("sns").count("repeated") >= 4
+        assert stage.variables["PERCENTAGE"] == "0"
+        stage.runner.ask("orders#1", Ask(Verb.ACK, "I know"))
+        assert stage.store.active(stage.world.clock.now()) == ()
+        assert replay(stage.rollout, stage.store.history("orders#1")).same
