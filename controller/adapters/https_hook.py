@@ -25,7 +25,7 @@ DELIVERY: Final = "X-Rolloutctl-Delivery"
 TIMESTAMP: Final = "X-Rolloutctl-Timestamp"
 SIGNATURE: Final = "X-Rolloutctl-Signature"
 
-MOST_SAID: Final = 200
+MOST_SAID: Final = 400
 
 
 def signature(key: str, timestamp: str, body: bytes) -> str:

@@ -105,8 +105,9 @@ class Denying:
 def test_a_denied_publication_names_the_action() -> None:
     with pytest.raises(DeliveryError) as caught:
         SnsCourier(Denying).deliver(SnsChannel(kind="sns", topic=TOPIC), told(), a_message())
-    assert str(caught.value).startswith(
-        f"{TOPIC} took no message (sns:Publish): AuthorizationError: not authorized; "
+    assert str(caught.value) == (
+        f"{TOPIC} took no message (sns:Publish): AuthorizationError: not authorized; grant the "
+        "action to this role"
     )
 
 

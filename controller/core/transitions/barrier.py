@@ -20,7 +20,7 @@ from controller.core.transitions.outlook import REMIND_EVERY, outlook, record, w
 # Waits that no clock ends: they are remembered once a day.
 _OPEN: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
 # So much of what hooks say is told.
-_MOST_SAID: Final = 400
+_MOST_SAID: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
