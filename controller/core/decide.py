@@ -34,7 +34,7 @@ def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
 def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
-            return _settling(rollout, seen.target, now)
+            return _settling(rollout, seen, now)
         case Phase.PROGRESSING:
             return _climbing(rollout, seen, now)
         case Phase.PAUSED:
@@ -65,8 +65,8 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
     return replace(decision, record=replace(entry, because=because))
 
 
-def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
-    intent = rollout.intent
+def _settling(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
+    intent, target = rollout.intent, seen.target
     if isinstance(target, Unreadable):
         return to.unseen(rollout, target, now)
     quiet = target.update is not Update.IN_PROGRESS
@@ -78,10 +78,20 @@ def _settling(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> 
     if target.weight == 0 and not rollout.first_raise:
         return to.found_at_zero(rollout, target, now)
     if quiet and at_previous and target.token == intent.token:
-        return to.unwritten(rollout, target, now)
+        return _unwritten(rollout, seen, target, now)
     if quiet and at_previous and intent.previous < intent.weight:
         return to.untraced(rollout, target, now)
     return to.drifted(rollout, target, now) if quiet else to.moving(rollout, target, now)
+
+
+def _unwritten(rollout: Rollout, seen: Observation, target: Reading, now: datetime) -> Decision:
+    """Nobody wrote the raise: where it waits, the weight that is live is judged before anything."""
+    if rollout.waits is None:
+        return to.unwritten(rollout, target, now)
+    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    if gate(rollout.findings) is Verdict.FAIL:
+        return _gate_failed(rollout, target, now)
+    return _waiting(to.unwritten(rollout, target, now), seen, now)
 
 
 def _climbing(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

@@ -31,7 +31,7 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
     closed = floor_to(now - rollout.policy.settle, MINUTE_S)
     return Evidence(
         policy=rollout.policy,
-        gate=rollout.policy.gate(rollout.step),
+        gate=rollout.policy.gate(rollout.judged_step),
         series=seen.series,
         tallies=rollout.tallies,
         start=start,
@@ -119,7 +119,7 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
     metrics, start = rollout.policy.metrics, rollout.judged_from or 0
-    for name, criterion in rollout.policy.gate(rollout.step).items():
+    for name, criterion in rollout.policy.gate(rollout.judged_step).items():
         through = rollout.tallies[name].through if name in rollout.tallies else 0
         keys = [key for _, _, key in keys_of(criterion, metrics, rollout.baselines.get(name))]
         if isinstance(criterion, LogEvents):

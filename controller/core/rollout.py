@@ -14,7 +14,7 @@ from controller.core.measured import FrozenValue, Signature, Stretch, Tally
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.sequential.trial import Fold
-from controller.core.units import MINUTE_S, at, ceil_to
+from controller.core.units import at, ceil_to, next_minute
 
 # 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
 # 5: criteria that no metric tells, and criteria that only report; messages and hooks.
@@ -102,7 +102,8 @@ class Rollout:
     watch_until: end of the watch in a final phase.
     tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
     fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: from where
-        what is not sealed yet comes, but for the weight of now.
+        what is not sealed yet comes, but for the weight of now; one without an end is that of the
+        weight before, which is live while a raise waits unwritten.
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
@@ -191,20 +192,31 @@ class Rollout:
         return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
 
     @property
+    def waits(self) -> Stretch | None:
+        """The stretch that goes on at the weight before, while a raise waits to be written."""
+        last = self.stretches[-1] if self.stretches else None
+        return last if self.settled is None and last is not None and last.end == 0 else None
+
+    @property
+    def judged_step(self) -> int:
+        """The step whose gate is judged: the one of the weight that is live."""
+        return self.step if self.waits is None else self.waits.step
+
+    @property
     def judged_from(self) -> int | None:
         """First judged second of the step: the first whole minute after settling, plus warm-up."""
+        if self.waits is not None:
+            return self.waits.judged_from
         if self.settled is None:
             return None
-        return _next_minute(self.settled + self.policy.warmup_of(self.step))
+        return next_minute(self.settled + self.policy.warmup_of(self.step))
 
     @property
     def seen_from(self) -> int | None:
         """First whole second of a minute with the weight of the step in force."""
-        return (
-            None
-            if self.settled is None
-            else ceil_to(-int(-self.settled.timestamp() // 1), MINUTE_S)
-        )
+        if self.waits is not None:
+            return self.waits.begin
+        return None if self.settled is None else next_minute(self.settled)
 
     @property
     def read_from(self) -> int | None:
@@ -213,7 +225,7 @@ class Rollout:
 
     @property
     def bake_end(self) -> datetime | None:
-        """When the bake of the step is over; None before its weight was seen.
+        """When the bake of the step that is judged is over; None before its weight was seen.
 
         That is when every criterion of the gate has had its bake in whole windows: the end of the
         last window that the bake reaches into.
@@ -221,8 +233,8 @@ class Rollout:
         start = self.judged_from
         if start is None:
             return None
-        baked = start + int(self.policy.steps[self.step].bake.total_seconds())
-        gate = self.policy.gate(self.step).values()
+        baked = start + int(self.policy.steps[self.judged_step].bake.total_seconds())
+        gate = self.policy.gate(self.judged_step).values()
         return at(max(ceil_to(baked, int(one.window.total_seconds())) for one in gate))
 
     @property
@@ -241,8 +253,3 @@ class Rollout:
     def weight(self) -> int:
         """The weight this rollout last asked for."""
         return self.intent.weight
-
-
-def _next_minute(moment: datetime) -> int:
-    """Return the first unix second of a minute at or after `moment`."""
-    return ceil_to(-int(-moment.timestamp() // 1), MINUTE_S)

@@ -143,6 +143,11 @@ def ceil_to(second: int, period_s: int) -> int:
     return -(-second // period_s) * period_s
 
 
+def next_minute(moment: datetime) -> int:
+    """Return the first unix second of a minute at or after `moment`."""
+    return ceil_to(-int(-moment.timestamp() // 1), MINUTE_S)
+
+
 def at(second: int) -> datetime:
     """Return the UTC moment of a unix second."""
     return datetime.fromtimestamp(second, UTC)

@@ -10,10 +10,10 @@ from controller.core.evidence import evidence_of
 from controller.core.findings import Verdict, gate
 from controller.core.history import Entry
 from controller.core.judge import judge, needs
-from controller.core.judge.queries import JUDGED
 from controller.core.observation import Observation, Unreadable
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
+from controller.simulation.chaos.measuring import judged_at
 from controller.simulation.chaos.truth import (
     TIME,
     InForce,
@@ -91,7 +91,8 @@ def failing(world: SmallWorld, shared: Shared, by: str) -> Iterator[Told]:
     source = CloudWatchMetrics(world.client())
     for one in stored(shared):
         wants = needs(one, shared.now)
-        if one.phase not in JUDGED or not wants.queries:
+        shown = meant_by(world.policy.target, dict(shared.sky.shown))
+        if not judged_at(one, shown, shared.sky.revision) or not wants.queries:
             continue
         answer = source.read(wants.queries.values(), wants.span)
         series = {key: answer[query] for key, query in wants.queries.items()}

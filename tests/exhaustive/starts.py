@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from controller.core.asked import Verb
 from controller.simulation.chaos.invariants import Invariants
@@ -17,6 +17,9 @@ from tests.exhaustive.tale import Tale
 from tests.stage import short
 
 UPDATE: Final = "UpdateFunctionConfiguration"
+# After the raise is decided, and as long as anything happens.
+FREEZE: Final = {"zone": "UTC", "daily": [{"from": "09:06", "to": "11:00"}]}
+FAILS_IN_A_FREEZE: Final = "a fail due while a raise waits for the end of a freeze"
 
 
 def _started(scene: Scene) -> None:
@@ -42,6 +45,13 @@ def _raise_unwritten(scene: Scene) -> None:
     _pass_due(scene)
     scene.tick(0, at(UPDATE, What.GONE_BEFORE))
     scene.passes(3)
+
+
+def _fails_in_a_freeze(scene: Scene) -> None:
+    _raise_unwritten(scene)
+    scene.tick(1)
+    scene.world.cloud.canary = "sick"
+    scene.passes(2)
 
 
 def _raise_in_flight(scene: Scene) -> None:
@@ -98,10 +108,14 @@ def _adopted(scene: Scene) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A stored state, how the canary does in its world, and what leads to it."""
+    """A stored state, how the canary does in its world, and what leads to it.
+
+    parts: of the policy, where they differ.
+    """
 
     canary: Canary
     lead: Callable[[Scene], None]
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
 
 STARTS: Final[Mapping[str, Start]] = {
@@ -110,6 +124,7 @@ STARTS: Final[Mapping[str, Start]] = {
     "the first raise in flight": Start("healthy", _start_in_flight),
     "a pass due": Start("healthy", _pass_due),
     "a raise saved, not written": Start("healthy", _raise_unwritten),
+    FAILS_IN_A_FREEZE: Start("healthy", _fails_in_a_freeze, {"freeze": FREEZE}),
     "a raise in flight": Start("healthy", _raise_in_flight),
     "the last pass due": Start("healthy", _last_pass_due),
     "adopted": Start("healthy", _adopted),
@@ -131,7 +146,7 @@ NOTHING: Final = Start("healthy", lambda _: None)
 def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
     """Yield a world that stands where `name` says. slow: its updates take two seconds."""
     begin = STARTS.get(name, NOTHING)
-    world = SmallWorld(folder, short(), begin.canary, SLOW if slow else AT_ONCE)
+    world = SmallWorld(folder, short(**begin.parts), begin.canary, SLOW if slow else AT_ONCE)
     try:
         made = Scene(world, Tale(Invariants(world.policy)))
         begin.lead(made)

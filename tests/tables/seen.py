@@ -8,6 +8,7 @@ from controller.core.decide import decide
 from controller.core.judge.queries import JUDGED
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.rollout import Phase, Rollout
+from controller.core.stretches import went_on
 from tests.ladder import (
     AT_10,
     BACK,
@@ -47,6 +48,7 @@ class Seen:
     """One row: what a tick sees of a rollout, in words and as it is read.
 
     target: by the rollout, or None where that cannot be. gate: whether the row is about a gate.
+    waits: whether a raise has waited for the end of a freeze at the look before.
     """
 
     words: str
@@ -55,6 +57,7 @@ class Seen:
     measured: Mapping[str, Series] | None = None
     policy: Mapping[str, Any] | None = None
     owns: bool = True
+    waits: bool = False
 
     def outcome(self, rollout: Rollout) -> str:
         """Return what a tick does then, in words."""
@@ -62,10 +65,12 @@ class Seen:
         about_a_gate = self.measured is not None or self.policy is not None
         if target is None or (about_a_gate and rollout.phase not in JUDGED):
             return NEVER
-        if self.measured is not None and rollout.settled is None:
-            return NEVER  # nothing is measured before the weight is in force
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
+        if self.waits:
+            rollout = replace(rollout, stretches=went_on(rollout, NOON))
+        elif self.measured is not None and rollout.settled is None:
+            return NEVER  # nothing is measured before the weight is in force
         measured = self.measured or (HEALTHY if rollout.phase in JUDGED else SILENT)
         seen = Observation(target, measured, self.owns)
         return told(rollout, decide(rollout, seen, NOON + self.minute * MINUTE))
@@ -98,6 +103,11 @@ def before(token: str) -> Callable[[Rollout], Reading | None]:
     return target
 
 
+def unwritten(rollout: Rollout) -> Reading | None:
+    """Return what shows the weight from before a raise that nobody wrote."""
+    return before("token-1")(rollout) if rollout.settled is None else None
+
+
 def after_the_end(rollout: Rollout) -> Reading | None:
     """Return a moved weight where a newer rollout can own the target: nobody else's is taken."""
     return reads(70) if rollout.final else None
@@ -124,6 +134,10 @@ OBSERVATIONS = (
     Seen("the weight from before, nobody changed the target", before("token-1")),
     Seen(
         "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
+    ),
+    Seen(
+        "the same, in a freeze, and a criterion fails at that weight",
+        unwritten, HOLDING, SICK, _FREEZE, waits=True,
     ),
     Seen("the weight from before, another hand changed the target", before("token-9")),
     Seen("0 %", at(0)),

@@ -18,7 +18,7 @@ from controller.core.judge.watched import NAME, Watched
 from controller.core.observation import Query, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.core.units import MINUTE_S, ceil_to, floor_to
+from controller.core.units import MINUTE_S, floor_to, next_minute
 
 # Requests in flight, and environments that are still warm, go on with the old weight this long.
 DRAIN = timedelta(minutes=2)
@@ -119,7 +119,7 @@ def _last_look(rollout: Rollout, now: datetime) -> bool:
 
 def _begin(rollout: Rollout) -> int:
     """Return the first whole minute after the drain, in unix seconds."""
-    return ceil_to(-int(-(rollout.since + DRAIN).timestamp() // 1), MINUTE_S)
+    return next_minute(rollout.since + DRAIN)
 
 
 def _unobservable(why: str, begin: int) -> Finding:

@@ -141,7 +141,7 @@ def gate_needs(rollout: Rollout, now: datetime) -> Needs:
     start = rollout.read_from
     if rollout.phase not in JUDGED or start is None or start >= now.timestamp():
         return Needs()
-    policy, gate = rollout.policy, rollout.policy.gate(rollout.step)
+    policy, gate = rollout.policy, rollout.policy.gate(rollout.judged_step)
     queries = queries_for(policy, gate, rollout.baselines)
     sealed = [
         rollout.tallies[name].through if name in rollout.tallies else 0
@@ -167,7 +167,7 @@ def gate_needs(rollout: Rollout, now: datetime) -> Needs:
 def _logs(rollout: Rollout, seen: Span) -> dict[str, LogQuery]:
     """Return what has to be counted in the log of the function; seen: judged and settled time."""
     policy, queries = rollout.policy, dict[str, LogQuery]()
-    for name, one in policy.gate(rollout.step).items():
+    for name, one in policy.gate(rollout.judged_step).items():
         if isinstance(one, LogEvents):
             sealed = rollout.tallies[name].through if name in rollout.tallies else 0
             begin = max(seen.start, sealed)

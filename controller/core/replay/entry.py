@@ -91,7 +91,7 @@ class Recorded:
         While a gate is judged its findings change with every tick; a decision that does not judge
         takes over the last ones.
         """
-        if rollout.phase in JUDGED and rollout.settled is not None:
+        if rollout.phase in JUDGED and (rollout.settled or rollout.waits):
             rollout = replace(rollout, findings=self.findings)
         return rollout if self.memory is None else replace(rollout, **self.memory)
 

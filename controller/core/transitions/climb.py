@@ -101,7 +101,8 @@ def holding(rollout: Rollout, target: Reading | Unreadable) -> Rollout:
 
 def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
     """Stay, with the sealed evidence written down."""
-    entry = record("evidence", rollout, rollout, rollout.weight, now, keeps_series=True)
+    live = rollout.weight if rollout.waits is None else rollout.intent.previous
+    entry = record("evidence", rollout, rollout, live, now, keeps_series=True)
     entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
     after = replace(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
     return Decision(after, record=entry)
@@ -109,7 +110,9 @@ def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
 
 def settled(rollout: Rollout, now: datetime) -> Decision:
     """The weight was seen in force: the step's clock starts."""
-    after = replace(rollout, settled=now, reason=Reason.SETTLED, barrier="", blocked="")
+    after = replace(
+        waited_no_more(rollout), settled=now, reason=Reason.SETTLED, barrier="", blocked=""
+    )
     after = outlook(
         replace(after, sentence=f"{rollout.weight} % is in force; {baking_sentence(after)}")
     )
@@ -192,6 +195,11 @@ def cleared(rollout: Rollout) -> Rollout:
         barrier="",
         blocked="",
     )
+
+
+def waited_no_more(rollout: Rollout) -> Rollout:
+    """Return `rollout` without the evidence of the weight before, where a raise from it waited."""
+    return rollout if rollout.waits is None else cleared(rollout)
 
 
 def left_behind(rollout: Rollout, step: int) -> tuple[Finding, ...]:

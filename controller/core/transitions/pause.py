@@ -7,6 +7,7 @@ from controller.core.effects import Alert, Decision, Notice, Severity
 from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.back import rolling_back
+from controller.core.transitions.climb import waited_no_more
 from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, outlook, record
 from controller.core.units import format_duration
 
@@ -75,7 +76,7 @@ def _paused(
     now: datetime,
 ) -> Decision:
     after = replace(
-        rollout,
+        waited_no_more(rollout),
         phase=Phase.PAUSED,
         reason=reason,
         sentence=why,

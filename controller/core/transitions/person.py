@@ -7,7 +7,7 @@ from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.measured import Signature
 from controller.core.observation import Reading
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.climb import cleared, left_behind, skipping
+from controller.core.transitions.climb import cleared, left_behind, skipping, waited_no_more
 from controller.core.transitions.outlook import baking_sentence, outlook, record
 
 # Pauses in which nobody moved the weight.
@@ -22,7 +22,7 @@ def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime
     """
     ours = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
     after = replace(
-        rollout,
+        waited_no_more(rollout),
         phase=Phase.PAUSED,
         reason=Reason.PAUSED_BY_HAND,
         sentence=why,
@@ -94,7 +94,7 @@ def set_by_hand(
     """
     live = target.shown if target.weight is None else f"{target.weight} %"
     after = replace(
-        rollout,
+        waited_no_more(rollout),
         phase=Phase.PAUSED,
         reason=Reason.DRIFTED,
         sentence=f"set from {live} to {weight} % by hand{_because(why)}",

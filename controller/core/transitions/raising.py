@@ -11,8 +11,9 @@ from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
+from controller.core.stretches import went_on
 from controller.core.transitions.back import ended_at_zero, never_raised, rolling_back
-from controller.core.transitions.climb import waiting
+from controller.core.transitions.climb import waited_no_more, waiting
 from controller.core.transitions.outlook import outlook, record
 from controller.core.transitions.pause import not_in_force, raise_uncertain
 from controller.core.units import format_duration
@@ -47,6 +48,7 @@ def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     frozen = rollout.policy.frozen(now) if going_up else None
     if frozen is not None:
         return _frozen(rollout, frozen, now)
+    rollout = waited_no_more(rollout)
     if not _overdue(rollout, now):
         return _write_again(_looked(rollout, now), now)
     why = (
@@ -70,8 +72,15 @@ def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
 
 
 def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
-    """A raise that was decided before a freeze is written after it, and has all its time then."""
+    """A raise that was decided before a freeze is written after it, and has all its time then.
+
+    Until then the weight that is live is judged by the gate of its own step, whose literal windows
+    begin anew.
+    """
+    live = rollout.intent.previous
     sentence = f"{rollout.weight} % was decided but not written; {frozen.text}"
+    if live:
+        sentence += f"; meanwhile the {live} % that are live are judged on"
     after = replace(
         rollout,
         reason=Reason.FROZEN,
@@ -79,11 +88,12 @@ def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
         blocked=frozen.text,
         unfinished_since=None,
         barrier=str(Reason.FROZEN),
+        stretches=went_on(rollout, rollout.unfinished_since or rollout.intent.asked),
     )
     after = outlook(after)
-    if rollout.barrier == Reason.FROZEN:
+    if rollout.barrier == Reason.FROZEN and rollout.stretches == after.stretches:
         return Decision(after)
-    entry = record("held_up", rollout, after, rollout.intent.previous, now)
+    entry = record("held_up", rollout, after, live, now)
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 
 

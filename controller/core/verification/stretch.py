@@ -8,7 +8,7 @@ from controller.core.judge.figures import stretch
 from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import MINUTE_S, ceil_to, floor_to
+from controller.core.units import MINUTE_S, floor_to, next_minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,14 @@ def stretch_of(
 def _since(rollout: Rollout, reading: Reading) -> int | None:
     """Return from when on requests are held against the live weight; None: nobody knows."""
     warmup: timedelta = rollout.policy.warmup_of(rollout.step)
+    if rollout.waits is not None and rollout.phase is Phase.PROGRESSING:
+        return rollout.waits.judged_from if reading.weight == rollout.intent.previous else None
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:
-            return _next_minute(rollout.since + max(warmup, DRAIN))
+            return next_minute(rollout.since + max(warmup, DRAIN))
         case Phase.PROGRESSING | Phase.PAUSED | Phase.SUCCEEDED if reading.weight == rollout.weight:
             return rollout.judged_from
         case Phase.PAUSED if reading.weight == rollout.seen_weight:
-            return _next_minute(rollout.since + warmup)
+            return next_minute(rollout.since + warmup)
         case _:
             return None
-
-
-def _next_minute(moment: datetime) -> int:
-    return ceil_to(-int(-moment.timestamp() // 1), MINUTE_S)

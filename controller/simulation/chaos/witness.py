@@ -125,8 +125,8 @@ class Witness:
         """Return `source` in the hands of the process `by`; what it shows is judged beside it."""
 
         def told(answer: Mapping[Query, Series], span: Span) -> None:
-            weight = meant_by(self.target, self._known.shown)
-            for rollout_id, verdict in verdicts(self.stored.values(), answer, span, weight):
+            weight, token = meant_by(self.target, self._known.shown), self._known.token
+            for rollout_id, verdict in verdicts(self.stored.values(), answer, span, weight, token):
                 self.heard(Judged(self._now, by, rollout_id, verdict))
 
         return Measuring(source, told)

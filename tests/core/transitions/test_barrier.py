@@ -146,7 +146,8 @@ def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
         told += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
     assert told == [(15, "held_up")]
-    assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}"
+    meanwhile = "meanwhile the 10 % that are live are judged on"
+    assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}; {meanwhile}"
     assert (rollout.next, rollout.next_at) == ("50 % at 2026-11-24 18:00 UTC", clock(OVER))
     thawed = tick(rollout, reads(10), OVER, SILENT)
     assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))

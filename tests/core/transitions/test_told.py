@@ -200,7 +200,11 @@ TICKS = [
     ),
     pytest.param(
         replace(RAISING, policy=a_policy(**FREEZE)), reads(10), 15, HEALTHY, ("held_up", 10, 50),
-        heard(INFO, f": 50 % was decided but not written; {FROZEN_UNTIL}"),
+        heard(
+            INFO,
+            f": 50 % was decided but not written; {FROZEN_UNTIL}; meanwhile the 10 % that are live "
+            "are judged on",
+        ),
         id="a raise that met a freeze",
     ),
     pytest.param(

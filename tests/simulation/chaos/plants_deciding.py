@@ -13,13 +13,13 @@ from controller.core.findings import Label, Verdict
 from controller.core.judge import threshold
 from controller.core.observation import Observation, Reading
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions import climb, pause
+from controller.core.transitions import climb, pause, raising
 from controller.runner import Runner
 from controller.simulation.chaos.invariants.ending import EndsWithReason, SilenceStays
 from controller.simulation.chaos.invariants.record import OneTransition, StepByStep
-from controller.simulation.chaos.invariants.target import FailureGoesBack
+from controller.simulation.chaos.invariants.target import FailureGoesBack, TrafficJudged
 from controller.simulation.chaos.plot import Spell, Trouble
-from tests.simulation.chaos.plots import QUIET, SICK, plot
+from tests.simulation.chaos.plots import QUIET, SICK, frozen_in_between, plot
 from tests.simulation.worlds import MINUTE
 from tests.stage import short
 
@@ -118,6 +118,11 @@ def goes_on_while_it_may(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Runner, "tick_active", eager)
 
 
+def nobody_looks_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
+    """A raise that waits for the end of a freeze is not in force, so nothing is measured."""
+    patch.setattr(raising, "went_on", lambda rollout, since: rollout.stretches)
+
+
 PLANTS = (
     (
         "a rollback that was refused once waits for the metrics before it tries again",
@@ -134,6 +139,12 @@ PLANTS = (
             policy=short(steps=[{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "2m"}]),
         ),
         fail_waits_for_the_bake,
+    ),
+    (
+        "what is live is not judged while a raise from it waits for the end of a freeze",
+        TrafficJudged,
+        "a raise was saved and not written when a freeze begins, in which the canary fails",
+        frozen_in_between, nobody_looks_in_a_freeze,
     ),
     (
         "a gate without a verdict leads on, whatever the policy says",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from controller.core.policy import Policy
-from controller.simulation.chaos.plot import Act, Fault, Meanwhile, Plot, Spot, When
+from controller.simulation.chaos.plot import Act, Crash, Fault, Meanwhile, Plot, Spot, When
 from tests.simulation.worlds import scenario
 from tests.stage import short, variables
 
@@ -32,6 +32,17 @@ def plot(
     function = {**variables(), "update_takes": takes}
     played = scenario(function=function, events=events)
     return Plot(1, "sqlite", policy or short(max_hold="2m"), played, faults)
+
+
+def frozen_in_between(fails: str = "600s") -> Plot:
+    """Return a story in which a raise from 10 % is saved, and a freeze begins before its write.
+
+    It lasts from 9:06 to 9:40. fails: how long after nine o'clock the canary begins to fail.
+    """
+    freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:40"}]}
+    sick = {**SICK, "at": {"after": fails}}
+    policy = short(shift_timeout="1m", freeze=freeze)
+    return plot(Crash(Spot(4, WRITE), When.BEFORE), events=[sick], policy=policy)
 
 
 def meanwhile(

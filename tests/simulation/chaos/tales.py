@@ -137,6 +137,28 @@ def leaves(told: Telling, *, verdict: Verdict = Verdict.FAIL, sound: bool = True
     return name
 
 
+def ticks_on(
+    told: Telling,
+    verdict: Verdict | None = None,
+    *,
+    says: str = "",
+    sound: bool = True,
+    weight: int = 10,
+) -> None:
+    """Ticks pass for half an hour, and leave what requests meet."""
+    told.serves(weight)
+    for minute in range(30):
+        name = f"tick {minute}"
+        told.later()
+        told.begins(name)
+        told.answers(name, sound=sound)
+        if verdict is not None:
+            told.judges(name, verdict)
+        if says:
+            told.tells(name, f"{says}, {minute}")
+        told.ends(name)
+
+
 def fails_and_is_left(told: Telling) -> None:
     told.bakes()
     told.ends(leaves(told))

@@ -44,6 +44,7 @@ from tests.simulation.chaos.tales import (
     seen_late,
     started_again,
     then,
+    ticks_on,
 )
 from tests.simulation.chaos.telling import Telling
 
@@ -108,6 +109,19 @@ CLAIMS: list[tuple[str, str, bool, Tale]] = [
      lambda one: asked_to_roll_back(one, BARE)),
     ("failure-goes-back", "a person's pause", True,
      lambda one: asked_to_roll_back(one, Verb.PAUSE)),
+
+    ("traffic-is-judged", "judged now and then", True,
+     then(lambda one: ticks_on(one, Verdict.PASS))),
+    ("traffic-is-judged", "no verdict, but a look", True,
+     then(lambda one: ticks_on(one, Verdict.INCONCLUSIVE))),
+    ("traffic-is-judged", "nobody looks", False, then(ticks_on)),
+    ("traffic-is-judged", "nobody looks, and people know", True,
+     then(lambda one: ticks_on(one, says="it cannot be judged"))),
+    ("traffic-is-judged", "nobody looks, and Lambda does not answer", True,
+     then(lambda one: ticks_on(one, sound=False))),
+    ("traffic-is-judged", "nobody looks at 0 %", True, then(lambda one: ticks_on(one, weight=0))),
+    ("traffic-is-judged", "nobody looks after the end", True,
+     then(lambda one: one.goes_back("tick 1"), ticks_on)),
 
     ("nobody-fought", "a raise over a hand's lower weight", False, lambda one: over_a_hand(one, 5)),
     ("nobody-fought", "a hand that set what was asked for", True, lambda one: over_a_hand(one, 10)),

@@ -36,7 +36,7 @@ from controller.simulation.people import pair_of
 from controller.simulation.refusals import refusal
 from tests.simulation.chaos.plots import SICK
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
-from tests.stage import SECRET, Stage, on_stage, variables
+from tests.stage import METRICS, SECRET, Broken, Stage, on_stage, variables
 
 VALUES = (None, "", "0", "1", "00", "07", "50", "99", "100", "101", "-1", "ten", "5.0", "\u0665")
 FLAGS = (None, "", "true", "false", "TRUE", "False", "yes", "1")
@@ -202,6 +202,18 @@ def test_what_a_process_is_shown_is_judged_beside_it(
     assert verdicts[0] is Verdict.INCONCLUSIVE
     assert verdicts[-1] is Verdict.FAIL
     assert stage.variables["PERCENTAGE"] == "0"
+
+
+def test_metrics_that_do_not_answer_are_judged_to_say_nothing(
+    stage: Stage, witness: Witness, heard: list[Happening]
+) -> None:
+    stage.start()
+    witness.look("start")
+    looking = stage.runner.looking
+    object.__setattr__(looking, "metrics", witness.metrics("tick", looking.metrics))
+    stage.world.layers.append(Broken(METRICS))
+    stage.ticks(2)
+    assert {one.verdict for one in heard if isinstance(one, Judged)} == {Verdict.INCONCLUSIVE}
 
 
 def test_what_only_the_story_knows_is_passed_on(witness: Witness, heard: list[Happening]) -> None:

@@ -35,6 +35,7 @@ from controller.simulation.chaos.invariants.target import (
     BakedFromSight,
     FailureGoesBack,
     OtherVariables,
+    TrafficJudged,
 )
 from controller.simulation.chaos.truth import Happening
 
@@ -50,6 +51,7 @@ ALL: tuple[type[Invariant], ...] = (
     NoStaleRaise,
     OtherVariables,
     FailureGoesBack,
+    TrafficJudged,
     NobodyFought,
     PauseHolds,
     OwnWeightOnly,

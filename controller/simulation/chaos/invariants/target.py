@@ -1,15 +1,28 @@
 """The function: its other variables are sacred, and what fails goes back to 0 %."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from controller.core.asked import Verb
 from controller.core.findings import Verdict
+from controller.core.judge.queries import JUDGED
 from controller.core.overtaken import BACK
 from controller.core.rollout import Phase, Rollout
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Life, Scene
-from controller.simulation.chaos.truth import BARE, Ended, InForce, Judged, Saved, Wrote, is_hand
+from controller.simulation.chaos.truth import (
+    BARE,
+    Ended,
+    InForce,
+    Judged,
+    Saved,
+    Told,
+    Wrote,
+    is_hand,
+)
 
+# How long it takes at most from one look of a tick to the next.
+_TICKS = timedelta(minutes=2)
 _LOWERS = frozenset({Verb.ROLLBACK, BARE})
 
 
@@ -93,6 +106,47 @@ class FailureGoesBack(Invariant):
             return False
         watched = one.watch_until is not None and scene.now < one.watch_until - scene.skew
         return watched and scene.weight == one.peak and scene.last_number < life.begun
+
+
+class TrafficJudged(Invariant):
+    """Held against ticks that end well: what else goes wrong has limits of its own.
+
+    The limit is that of a raise on its way, then the warm-up, and two minutes for the ticks.
+    """
+
+    name = "traffic-is-judged"
+    text = (
+        "While requests meet a canary that may stay or go on, its gate is judged, or people are "
+        "told of it: it is left alone no longer than a raise may take and a warm-up lasts."
+    )
+    allows = "An answer without data is judged too: what silence leads to is the policy's."
+
+    def __init__(self) -> None:
+        self._left: dict[str, datetime] = {}
+
+    def judged(self, judged: Judged, scene: Scene) -> None:
+        """Take note of who was judged."""
+        self._left.pop(judged.rollout, None)
+
+    def told(self, told: Told, scene: Scene) -> Iterator[str]:
+        """Take note of what people know."""
+        self._left.pop(told.rollout.id, None)
+        yield from ()
+
+    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+        """Yield a canary that a tick has left alone like those before it."""
+        life = scene.lives.get(ended.by)
+        if life is None or ended.status != 0 or life.asked or not (life.answers and life.sound):
+            return
+        for one in life.found.values():
+            if scene.in_force == 0 or scene.stored[one.id].phase not in JUDGED or one.moved_to:
+                self._left.pop(one.id, None)
+                continue
+            since = self._left.setdefault(one.id, ended.at)
+            policy = one.policy
+            limit = policy.shift_timeout + policy.warmup_of(one.step) + _TICKS + scene.skew
+            if ended.at - since > limit:
+                yield f"left {one.id} at {scene.in_force} % unjudged since {since:%H:%M}"
 
 
 class BakedFromSight(Invariant):
