@@ -38,11 +38,11 @@ def conclude_share(name: str, criterion: Share, tally: Tally, context: Context) 
         sentence = f"{name} has too few samples: {number_text(trials)} of {least} since {since}."
         return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentence)
     seen = (
-        f"{count_text(canary, 'request')} of {number_text(trials)} took the canary "
+        f"{number_text(canary)} of {count_text(trials, 'request')} took the canary "
         f"({percent(share, weight, 2)}) since {since}"
     )
     if not context.bake_over:
-        sentence = f"{name} so far: {seen}; it is judged at the end of the bake."
+        sentence = f"{name} so far: {seen}; judged at the end of the bake."
         return finding(Verdict.INCONCLUSIVE, Label.NOT_YET, sentence)
     low, high = bounds(trials, weight, criterion)
     asked = (

@@ -203,10 +203,13 @@ def waited_no_more(rollout: Rollout) -> Rollout:
 
 
 def left_behind(rollout: Rollout, step: int) -> tuple[Finding, ...]:
-    """Return the last findings of the criteria that the gate of `step` has not, for the record."""
+    """Return the last findings of the criteria that the gate of `step` has not, for the table.
+
+    Without their sentences: those are in the history, and this is saved with every tick.
+    """
     known = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
     gate = rollout.policy.gate(step)
-    return tuple(one for name, one in known.items() if name not in gate)
+    return tuple(replace(one, sentence="") for name, one in known.items() if name not in gate)
 
 
 def skipping(rollout: Rollout, step: int) -> str:

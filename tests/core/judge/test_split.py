@@ -46,7 +46,7 @@ def test_a_share_passes_within_its_band_and_never_fails(
 def test_a_share_says_what_was_counted_and_what_is_likely() -> None:
     finding = judged(SHARE, counts(20, 80), closed=10)
     assert finding.sentence == (
-        "C is off: 200 requests of 1 000 took the canary (20%) since 2026-11-24 12:00 UTC; at 10 % "
+        "C is off: 200 of 1 000 requests took the canary (20%) since 2026-11-24 12:00 UTC; at 10 % "
         "it is 59 to 147, with 2% of tolerance and 99% of what chance does. The flag does not do "
         "what the weight says: look for callers around it, for what falls back, and whether both "
         "metrics count every request."
