@@ -66,6 +66,7 @@ def _shown(finding: Finding) -> str:
 def _has_news(finding: Finding, rollout: Rollout) -> bool:
     """Tell whether the sentence of `finding` says why to worry or wait, and nobody else does."""
     told = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
+    told |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # nobody waits for it
     return not told and finding.sentence not in rollout.sentence
 
 

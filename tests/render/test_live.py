@@ -192,6 +192,21 @@ MANY = Policy.model_validate(
 )
 
 
+def test_what_only_reports_says_so_and_keeps_nobody_waiting(baking: Rollout) -> None:
+    facts: dict[str, Any] = {
+        "verdict": Verdict.INCONCLUSIVE,
+        "label": Label.NO_DATA,
+        "gates": False,
+    }
+    shown = "\n".join(lines(replace(baking, findings=(a_finding(**facts),)), width=120))
+    assert "no data (report)" in shown
+    assert "works was told." not in shown
+    failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
+    shown = "\n".join(lines(replace(baking, findings=(failing,)), width=120))
+    assert "refuted (report)" in shown
+    assert "works was told." in shown
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width: int) -> None:
     findings = tuple(a_finding(name) for name in ("works", *NAMES))

@@ -1,0 +1,58 @@
+"""An alarm of the account: nothing starts under it, and what it turns red for goes back."""
+
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit
+from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.walks import FIXED
+
+pytestmark = pytest.mark.ministack
+
+NAME = "backend-errors"
+WATCHED = {
+    "# The flag reached somebody.": f"# It is quiet.\n  quiet: {{kind: alarm, alarm: {NAME}}}\n  #",
+    "p95-integration, traffic]": "p95-integration, traffic, quiet]",
+}
+
+
+def alarm(desk: Desk, state: str) -> None:
+    """Put the alarm into `state`, and make it first where it is not there."""
+    client: Any = desk.account.client("cloudwatch")
+    client.put_metric_alarm(
+        AlarmName=NAME, Namespace="Shop", MetricName="Errors", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )  # fmt: skip
+    client.set_alarm_state(AlarmName=NAME, StateValue=state, StateReason="said by a test")
+
+
+def test_nothing_starts_under_a_red_alarm_and_a_rollout_that_turns_it_red_goes_back(
+    desk: Desk,
+) -> None:
+    policy = desk.another_policy(**FIXED, **WATCHED)
+    missing = desk.run("start", policy)
+    assert missing.status == Exit.USAGE
+    assert f"quiet: there is no alarm {NAME} in the account and region" in missing.err
+
+    alarm(desk, "ALARM")
+    red = desk.run("start", policy)
+    assert red.status == Exit.USAGE
+    assert f"quiet: {NAME} is in ALARM already since " in red.err
+    assert desk.account.pair()[0] == "0"
+
+    alarm(desk, "OK")
+    desk.start(policy)
+    desk.serve(6 * MINUTE)
+    assert desk.tick().status == Exit.DONE
+    assert desk.account.pair()[0] == "10"
+    shown = desk.run("status", "execution-api").out
+    assert f"quiet holds: {NAME} is OK since " in shown
+
+    alarm(desk, "ALARM")
+    desk.serve(MINUTE)
+    desk.tick()
+    assert desk.account.pair()[0] == "0"
+    assert f"quiet fails: {NAME} is in ALARM since " in desk.run("status", "execution-api").out
+    assert desk.run("replay", "execution-api").status == Exit.DONE
