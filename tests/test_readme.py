@@ -75,6 +75,18 @@ def test_the_tables_name_every_verb_and_every_exit_status() -> None:
     assert {int(status) for row in rows for status in row.split(", ")} == {*Exit, 130, 143}
 
 
+def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operations_shows() -> None:
+    """That document is executed, so these lines are what is printed today."""
+    walk = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
+    _, _, table = README.partition("## From the manual procedure")
+    rows = re.findall(r"^\| .* \| (.*) \| `(.*)` \|$", table.partition("\n## ")[0], re.MULTILINE)
+    assert len(rows) == 12
+    for how, printed in rows:
+        assert " ".join(printed.split()) in walk, how
+        verb, *_ = re.findall(r"`([a-z-]+)", how)
+        assert f"$ rolloutctl {verb} " in walk
+
+
 def test_the_commands_run_in_the_order_of_the_readme(
     desk: Path,
     ministack: Emulator,

@@ -181,9 +181,10 @@ ATTESTED: dict[str, Any] = {
 
 def test_a_signature_is_shown_and_recorded_with_whoever_gave_it(desk: Desk) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
-    ticks(desk, 1)
+    ticks(desk, 3)
     said = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
     assert said.status == Exit.DONE
+    assert "pass  attested: SC-005 holds: attested by ada at " in said.out
     ticks(desk, 1)
     assert "pass  attested: SC-005 holds: attested by ada at " in desk.run("status", "signing").out
     history = desk.run("history", "signing").out

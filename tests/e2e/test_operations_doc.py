@@ -18,7 +18,7 @@ import pytest
 
 from controller.core.units import parse_duration
 from controller.flag import Flag
-from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
+from tests.e2e.account import FUNCTION, PERCENTAGE
 from tests.e2e.desk import HOUR, Answer, Desk, changed
 from tests.e2e.test_adopt import A_NUMBER
 
@@ -34,7 +34,6 @@ _TRAFFIC: Final = re.compile(
     r"(?P<length>\w+) of (?P<kind>rare |direct )?traffic"
     r"(, (?P<failing>\d+) failing)?(, a tick every (?P<every>\w+))?"
 )
-_AT_100: Final = {PERCENTAGE: "100", BOOLEAN: "true"}
 _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\b\d{2}:\d{2}\b")
 
 
@@ -79,9 +78,6 @@ def at_the_full_hour(desk: Desk) -> Desk:
 
 def happens(desk: Desk, what: str) -> None:
     """Let the world do what a comment says."""
-    if what == "somebody sets 100 % by hand":
-        desk.account.change(**_AT_100)
-        return
     if what == "the function logs":
         _log(desk)
         return

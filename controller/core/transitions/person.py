@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.core.effects import Decision, Notice, Severity, Shift
+from controller.core.judge.told import Said, of_attestation
 from controller.core.measured import Signature
 from controller.core.observation import Reading
+from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.transitions.climb import cleared, left_behind, skipping, waited_no_more
 from controller.core.transitions.outlook import baking_sentence, outlook, record
@@ -121,13 +123,13 @@ def approved(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
 
 
 def attested(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
-    """Keep what a person says of a criterion; the judge hears it with the next tick."""
+    """Keep what a person says of a criterion; what follows from it does with the next tick."""
     word = "refused" if signature.refused else "attested"
     text = f"{criterion} is {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
         text += "; the next tick that judges rolls back"
-    after = replace(rollout, signed={**rollout.signed, criterion: signature})
+    after = _heard(replace(rollout, signed={**rollout.signed, criterion: signature}), criterion)
     entry = record(word, rollout, after, rollout.weight, now)
     reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
     severity = Severity.WARNING if signature.refused else Severity.INFO
@@ -136,6 +138,19 @@ def attested(rollout: Rollout, criterion: str, signature: Signature, now: dateti
         notices=(Notice(severity, f"{rollout.id}: {text}"),),
         record=replace(entry, reason=reason, sentence=text),
     )
+
+
+def _heard(rollout: Rollout, criterion: str) -> Rollout:
+    """Return `rollout` with what is said of `criterion` in its findings, if it has one of it."""
+    rule = rollout.policy.criteria[criterion]
+    said = Said(signed=rollout.signed, rollout=rollout.id)
+    findings = [
+        of_attestation(criterion, rule, said, one.start, one.end)
+        if one.criterion == criterion and isinstance(rule, Attestation)
+        else one
+        for one in rollout.findings
+    ]
+    return replace(rollout, findings=tuple(findings))
 
 
 def _going_on(rollout: Rollout, now: datetime) -> Rollout:
