@@ -187,7 +187,7 @@ class _Exchange:
             self._connection.close()
 
     def _why(self, error: Exception) -> str:
-        if self._late:
+        if self._late or isinstance(error, TimeoutError):  # whichever of both was first
             return f"gave no whole answer within {count_text(self._within_s, 'second')}"
         reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
         return f"gave no answer: {reason or type(error).__name__}"
