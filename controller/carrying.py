@@ -65,7 +65,7 @@ class Carrying:
         """
         if isinstance(decision.move, Lower):
             decision = self.acting.lower(decision, decision.move)
-        kept = posted(decision)
+        kept = posted(decision, events.run())
         try:
             after = self.acting.save(before, seen, kept, self._hold(kept))
         except StateConflictError:
@@ -126,7 +126,7 @@ class Carrying:
         decision = decide(rollout, seen, self.looking.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
-        kept = posted(decision)
+        kept = posted(decision, events.run())
         hold = self._hold(kept)
         try:
             after = self.acting.save(rollout, seen, kept, hold)
@@ -179,7 +179,7 @@ class Carrying:
 
     def _unrecorded(self, decision: Decision, error: StoreError, patience: timedelta) -> Visit:
         """Return what a rollback has led to that was carried out and could not be saved."""
-        rollout = posted(decision).rollout
+        rollout = posted(decision, events.run()).rollout
         log.error("save_failed", **facts(rollout, error))
         self.acting.tell(rollout, decision.notices)
         seen = Observation(self.acting.settled(rollout, patience))

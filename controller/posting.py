@@ -127,7 +127,7 @@ class Posting:
         entries = list[Entry]()
         if sentence := round_.told_of_hooks():
             record = hooked(after, sentence, max(self.clock.now(), after.updated))
-            after, entry = append(after, record, by=self.by, seen={})
+            after, entry = append(after, record, by=self.by, seen={}, run=events.run())
             entries.append(entry)
         try:
             return self.store.save(after, entries)

@@ -123,7 +123,7 @@ class Runner:
         Raises TargetTakenError, StateConflictError: nothing was touched.
         """
         stopping.point()
-        decision = posted(decision)
+        decision = posted(decision, events.run())
         rollout, entries = self._acting.recorded(decision.rollout, seen, decision)
         self.store.create(rollout, entries, rollout.locks, hold=self._leasing.until())
         log.info("rollout_started", rollout=rollout.id, revision=rollout.revision)

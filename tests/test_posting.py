@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
 from controller.core.asked import Ask, Verb
@@ -37,6 +38,7 @@ class Post:
     failing: set[str] = field(default_factory=set)
     brought: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
@@ -45,6 +47,7 @@ class Post:
             raise DeliveryError(f"{channel.shown} is down")
         self.brought.append((channel.kind, message.kind))
         self.keys.append(message.key)
+        self.runs.append(message.run)
 
     def kinds(self, channel: str) -> list[str]:
         """What arrived at one kind of channel."""
@@ -105,6 +108,20 @@ def test_a_channel_that_fails_hides_no_other_and_hears_it_later(stage: Stage, po
     failed = [one for one in logs if one["event"] == "message_failed"]
     assert [one["problem"] for one in failed] == ["sns rollouts is down"] * 2
     assert stage.rollout.outbox == ()
+
+
+def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
+    stage: Stage, post: Post
+) -> None:
+    post.failing |= {"sns", "eventbridge"}
+    with bound_contextvars(run="first"):
+        stage.start()
+    post.failing.clear()
+    with bound_contextvars(run="second"):
+        stage.tick()
+    assert post.runs == ["first", "first"]
+    (entry, *_) = stage.store.history(stage.rollout.id)
+    assert entry.body["run"] == "first"
 
 
 def test_a_run_that_dies_before_it_tells_leaves_that_to_the_next(stage: Stage, post: Post) -> None:

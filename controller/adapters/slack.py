@@ -77,9 +77,17 @@ def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
                 "type": "section",
                 "fields": [_plain(f"{name}: {value}", 200) for name, value in facts.items()],
             },
-            {"type": "context", "elements": [_plain(message.key, MOST_SECTION)]},
+            {
+                "type": "context",
+                "elements": [_plain(one, MOST_SECTION) for one in _names(message)],
+            },
         ],
     }
+
+
+def _names(message: Message) -> list[str]:
+    """Return what to look for in the history, and in the log."""
+    return [message.key, *([f"run {message.run}"] if message.run else [])]
 
 
 def _plain(text: str, most: int) -> dict[str, Any]:

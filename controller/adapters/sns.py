@@ -60,6 +60,7 @@ def text(message: Message, rollout: Rollout) -> str:
         "reason": message.reason,
         "target": rollout.target,
         "at": clock_text(message.at),
+        "run": message.run,
         "key": message.key,
     }
     lines = "\n".join(f"{name + ':':<9} {value}" for name, value in facts.items())

@@ -11,7 +11,7 @@ class Message:
     key: the same each time it is sent, so that who gets it twice can tell. severity, kind, phase
     and reason: as words. kind: what happened, mostly the kind of the history's entry.
     weight: what was asked for then. to: the places that have not got it yet. tries: ticks that
-    have tried.
+    have tried. run: which run of the program decided it; its log and its history have that, too.
     """
 
     key: str
@@ -25,6 +25,7 @@ class Message:
     reason: str
     to: tuple[str, ...] = ()
     tries: int = 0
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

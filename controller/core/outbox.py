@@ -31,17 +31,20 @@ HOOKED: Final = "hooked"
 _CHANNELS: Final = "notify"
 
 
-def posted(decision: Decision) -> Decision:
-    """Return `decision` with its notices in the outbox, for those whom the policy names."""
+def posted(decision: Decision, run: str = "") -> Decision:
+    """Return `decision` with its notices in the outbox, for those whom the policy names.
+
+    run: which run of the program decided; empty where nobody keeps a log of it.
+    """
     rollout = decision.rollout
-    fresh = [_message(decision, notice) for notice in decision.notices]
+    fresh = [_message(decision, notice, run) for notice in decision.notices]
     fresh = [one for one in fresh if one.to]
     if not fresh:
         return decision
     return replace(decision, rollout=replace(rollout, outbox=_bounded((*rollout.outbox, *fresh))))
 
 
-def _message(decision: Decision, notice: Notice) -> Message:
+def _message(decision: Decision, notice: Notice, run: str) -> Message:
     rollout, entry = decision.rollout, decision.record
     kind = notice.kind or (entry.kind if entry else "notice")
     at = rollout.updated
@@ -56,6 +59,7 @@ def _message(decision: Decision, notice: Notice) -> Message:
         step=rollout.step,
         reason=str(rollout.reason),
         to=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
+        run=run,
     )
 
 
@@ -124,6 +128,7 @@ def event(rollout: Rollout, message: Message) -> dict[str, Any]:
     return {
         "schema": EVENT_SCHEMA,
         "key": message.key,
+        "run": message.run,
         "at": message.at.isoformat(),
         "severity": message.severity,
         "kind": message.kind,

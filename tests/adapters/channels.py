@@ -26,6 +26,7 @@ def a_message(**changes: Any) -> Message:
         "step": 0,
         "reason": "gate_failed",
         "to": ("notify[0]",),
+        "run": "3f9c2a71d0e4",
     }
     return Message(**{**plain, **changes})
 

@@ -50,6 +50,11 @@ def test_a_policy_that_names_nobody_posts_nothing() -> None:
     assert posted(decision) is decision
 
 
+def test_a_message_has_the_run_that_decided_it() -> None:
+    (message,) = posted(decided(a_told(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4").rollout.outbox
+    assert event(a_told(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
+
+
 def test_a_notice_is_posted_with_where_the_rollout_stands() -> None:
     rollout = a_told(SNS, phase=Phase.PAUSED, updated=NOON + MINUTE)
     (message,) = outbox(decided(rollout, Notice(WARNING, "it is paused")))

@@ -21,7 +21,7 @@ from tests.deploy.stack import NAME, Stack
 from tests.deploy.switch import matches, state
 from tests.e2e import role as roles
 from tests.e2e.account import POLICY, Account
-from tests.e2e.desk import Answer
+from tests.e2e.desk import Answer, changed
 from tests.e2e.program import Program
 from tests.emulator import Emulator
 
@@ -38,6 +38,13 @@ hooks:
     - {kind: lambda, function: gate}
     - {kind: https, url: "https://ci.example.com/", secret: {secret: hook-key}}
 """
+GATED = {
+    "criteria:\n": """criteria:
+  red: {kind: alarm, alarm: rolloutctl-red}
+  clean: {kind: log_events, absent: '"panic"', control: '"request"', log_group: /app/checkout}
+""",
+    "&beside [": "&beside [red, clean, ",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +81,15 @@ def parameters(said: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "more", [False, True], ids=["function alone", "logs, a key, channels and hooks too"]
+    "more", [False, True], ids=["function alone", "all that a policy can name"]
 )
 def test_its_roles_may_do_what_iam_prints_and_nothing_else(
     shop: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, more: bool
 ) -> None:
     policy, where = tmp_path / "policy.yaml", here(shop)
-    policy.write_text(POLICY.read_text() + (WITH_MORE if more else ""))
+    policy.write_text(POLICY.read_text())
     if more:
+        policy.write_text(changed(POLICY.read_text(), GATED) + WITH_MORE)
         where += ("--kms-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/3be10e2d")
     stack = Stack.create(shop, **parameters(printed(capsys, policy, "--parameters", *where)))
     for job, role in (("tick", "TickRole"), ("start", "StartRole")):

@@ -12,11 +12,14 @@ from ruamel.yaml import YAML
 from controller import events, telemetry
 from controller.bootstrap import iam, template
 from controller.core.findings import Verdict
+from controller.core.monitoring import wanted
 from controller.core.rollout import Phase
 from controller.errors import Exit
+from controller.loader import loads
 from controller.settings import DynamoDbPlace
 from tests.deploy.stack import TEMPLATE, resources
 from tests.deploy.stack import template as read
+from tests.e2e.account import SHIPPED as POLICY
 
 SWITCH = "DeadMansSwitch"
 
@@ -87,6 +90,13 @@ def test_an_image_without_a_digest_is_refused() -> None:
     allowed = read()["Parameters"]["Image"]["AllowedPattern"]
     assert re.fullmatch(allowed, f"registry.example.com/rolloutctl@sha256:{'a' * 64}")
     assert not re.fullmatch(allowed, "registry.example.com/rolloutctl:latest")
+
+
+def test_the_alarms_that_monitoring_makes_begin_with_the_prefix() -> None:
+    policy = loads(POLICY.read_text(encoding="utf-8"), POLICY.name)
+    made = [one.name for one in wanted(policy).alarms]
+    assert made
+    assert all(name.startswith(read()["Parameters"]["AlarmPrefix"]["Default"]) for name in made)
 
 
 # --- who is paged -------------------------------------------------------------------------------
