@@ -17,6 +17,7 @@ SCENARIO ?= healthy
 
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find controller -name '*.py')
+SCRIPTS := .ci/run .ci/image-check $(wildcard deploy/github/*.sh)
 
 # A PYTHON that was asked for is used or refused; otherwise the first that is new enough will do.
 ifeq ($(origin PYTHON),file)
@@ -60,13 +61,15 @@ deploy-check: $(VENV)/.compiled $(E2E_VENV)/.locked ## lint the stack of deploy/
 	$(VENV)/bin/cfn-lint deploy/rolloutctl.yaml
 	$(PY) -m pytest -q tests/deploy
 
-lint: $(VENV)/.installed ## check style, types, imports and the Dockerfile
+lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the scripts
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 	@if [ -x $(VENV)/bin/hadolint ]; then set -x; $(VENV)/bin/hadolint Dockerfile; \
 	else echo "Dockerfile: not checked; there is no hadolint for this platform" >&2; fi
+	@if [ -x $(VENV)/bin/shellcheck ]; then set -x; $(VENV)/bin/shellcheck -x $(SCRIPTS); \
+	else echo "scripts: not checked; there is no shellcheck for this platform" >&2; fi
 
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (a quarter hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py

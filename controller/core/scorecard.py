@@ -14,8 +14,8 @@ from controller.core.rollout import Rollout
 from controller.core.units import number_text
 
 MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
-_HEAD: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
-_TO_THE_RIGHT: Final = ("measured", "samples")
+HEAD: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
+TO_THE_RIGHT: Final = ("measured", "samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,13 @@ class Row:
         """Whether the rollout goes by it: `gate`, or `report`."""
         return "gate" if self.gates else "report"
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, below HEAD."""
+        mark = MARKS[self.verdict]
+        figures = (self.target, self.measured, self.samples, self.label)
+        return mark, self.criterion, *figures, self.role
+
     def data(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
         return {
@@ -80,18 +87,14 @@ def table(rollout: Rollout) -> list[str]:
     """Return the rows as lines of one width, under a head; none before anything was judged."""
     if not (rollout.findings or rollout.earlier):
         return []
-    cells = [
-        (MARKS[one.verdict], one.criterion, one.target, one.measured, one.samples, one.label,
-         one.role)
-        for one in rows(rollout)
-    ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
-    return ["  ".join(_padded(line, widths)).rstrip() for line in (_HEAD, *cells)]
+    cells = [row.cells for row in rows(rollout)]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+    return ["  ".join(_padded(line, widths)).rstrip() for line in (HEAD, *cells)]
 
 
 def _padded(line: tuple[str, ...], widths: list[int]) -> Iterator[str]:
-    for head, text, width in zip(_HEAD, line, widths, strict=True):
-        yield text.rjust(width) if head in _TO_THE_RIGHT else text.ljust(width)
+    for head, text, width in zip(HEAD, line, widths, strict=True):
+        yield text.rjust(width) if head in TO_THE_RIGHT else text.ljust(width)
 
 
 def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:

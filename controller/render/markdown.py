@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.core.scorecard import MARKS, rows
+from controller.core.scorecard import HEAD, TO_THE_RIGHT, rows
 from controller.core.units import clock_text, length_text
 from controller.rehearsal import Outcome
 from controller.render.history import timeline
@@ -15,9 +15,6 @@ from controller.render.status import ladder_text, late_text
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MOST_CHARACTERS: Final = 60_000
-_HEAD: Final = (
-    "| | criterion | target | measured | samples | shown | role |\n|---|---|---|---:|---:|---|---|"
-)
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
 # Where a quote, a list or a rule would begin.
 _BEGINNING: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
@@ -70,12 +67,9 @@ def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[
 def _criteria(rollout: Rollout) -> list[str]:
     if not (rollout.findings or rollout.earlier):
         return []
-    lines = [
-        (MARKS[one.verdict], one.criterion, one.target, one.measured, one.samples, one.label,
-         one.role)
-        for one in rows(rollout)
-    ]  # fmt: skip
-    return ["\n".join([_HEAD, *(f"| {' | '.join(map(escaped, line))} |" for line in lines)])]
+    sides = ("---:" if name in TO_THE_RIGHT else "---" for name in HEAD)
+    cells = (map(escaped, row.cells) for row in rows(rollout))
+    return ["\n".join(f"| {' | '.join(line)} |" for line in (HEAD, sides, *cells))]
 
 
 def _fenced(lines: list[str], room: int) -> str:

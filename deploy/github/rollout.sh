@@ -5,7 +5,7 @@
 # COMMAND ROLLOUT REVISION ADOPT REASON FOR EVERY STORE JUNIT: as action.yml says.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=telling.sh
+# shellcheck source=deploy/github/telling.sh
 . "$here/telling.sh"
 
 [ -z "$STORE" ] || export ROLLOUTCTL_STORE=$STORE

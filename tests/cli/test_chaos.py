@@ -78,6 +78,8 @@ def test_a_program_reads_what_does_not_hold(desk: Desk) -> None:
         (["--adopt"], "--adopt"),
         (["--approve"], "--approve"),
         (["--store", "sqlite:///x.db"], "--store"),
+        (["--markdown"], "--markdown"),
+        (["--junit", "x.xml"], "--junit"),
     ],
     ids=lambda value: str(value),
 )
