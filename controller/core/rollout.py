@@ -97,13 +97,11 @@ class Rollout:
     seen_weight: the live weight as last seen; None while the variables contradict each other.
     blind_since: since when no tick saw the target, or any metric; None while they are seen.
     peak: the last weight above zero that this rollout asked for; guarding zero looks for it.
-    since: when the phase was entered.
+    since: when the phase was entered; watch_until: end of the watch in a final phase.
     updated: the newest moment recorded; time never goes back before it.
-    watch_until: end of the watch in a final phase.
     tallies: sealed evidence of the step, by criterion; sealed_at is when it was last sealed.
     fold: sealed evidence of the whole rollout, where it adds up over minutes; stretches: from where
-        what is not sealed yet comes, but for the weight of now; one without an end is that of the
-        weight before, which is live while a raise waits unwritten.
+        what is not sealed yet comes, but for the weight of now; the one that `waits` has no end.
     drain: whether requests left the canary after the rollback, once that is known.
     drift_told, unconfirmed: drift, or a rollback that is not confirmed, is in the history already.
     reminded: the newest page or reminder of this phase.
@@ -205,18 +203,16 @@ class Rollout:
     @property
     def judged_from(self) -> int | None:
         """First judged second of the step: the first whole minute after settling, plus warm-up."""
-        if self.waits is not None:
-            return self.waits.judged_from
         if self.settled is None:
-            return None
+            return None if self.waits is None else self.waits.judged_from
         return next_minute(self.settled + self.policy.warmup_of(self.step))
 
     @property
     def seen_from(self) -> int | None:
         """First whole second of a minute with the weight of the step in force."""
-        if self.waits is not None:
-            return self.waits.begin
-        return None if self.settled is None else next_minute(self.settled)
+        if self.settled is None:
+            return None if self.waits is None else self.waits.begin
+        return next_minute(self.settled)
 
     @property
     def read_from(self) -> int | None:
@@ -227,8 +223,7 @@ class Rollout:
     def bake_end(self) -> datetime | None:
         """When the bake of the step that is judged is over; None before its weight was seen.
 
-        That is when every criterion of the gate has had its bake in whole windows: the end of the
-        last window that the bake reaches into.
+        That is the end of the last window of any criterion of the gate that it reaches into.
         """
         start = self.judged_from
         if start is None:

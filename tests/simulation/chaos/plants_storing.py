@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller import acting, looking, runner, start
+from controller import acting, looking, start, visiting
 from controller.acting import Acting
 from controller.adapters.sqlite import queries, rows
 from controller.core import decide as deciding
@@ -80,7 +80,7 @@ def clock_believed(patch: pytest.MonkeyPatch) -> None:
         return to.sighted(rollout, decision, seen, now)
 
     look = looking.Looking.look
-    patch.setattr(runner, "decide", decide)
+    patch.setattr(visiting, "decide", decide)
     patch.setattr(
         looking.Looking,
         "look",
