@@ -159,3 +159,59 @@ def test_a_verified_rollback_says_what_is_looked_for_and_where() -> None:
     data = plan_data(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
     assert data["verify_rollback"] == {"log_group": "/aws/lambda/handler", **VERIFY}
     assert "verify_rollback" not in plan_data(parse(changed()), WEDNESDAY)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "told"),
+    [
+        pytest.param(
+            {"kind": "share", "metric": "requests", "control": "errors"},
+            "requests of requests + errors is the weight, within 2% and 99% of chance; judged at "
+            "the end of the bake, from 100 samples on; off it holds, and never rolls back",
+            id="share",
+        ),
+        pytest.param(
+            {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
+            "errors per requests burn the budget of 0.1% no faster than 14.4x over 1h and 5m, or "
+            "6x over 6h and 30m at once; a pass needs 300 samples",
+            id="burn_rate",
+        ),
+        pytest.param(
+            {"kind": "alarm", "alarm": "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:red"},
+            "alarm red is OK", id="alarm",
+        ),
+        pytest.param(
+            {"kind": "log_events", "absent": "fallback", "control": "check"},
+            "fallback is not logged in the step, in /aws/lambda/handler; check in the newest 15m "
+            "shows that logs arrive",
+            id="an event that must be absent",
+        ),
+        pytest.param(
+            {"kind": "log_events", "absent": "fallback", "max": 3, "control": "check"},
+            "fallback is logged at most 3 times in the step, in /aws/lambda/handler; check in the "
+            "newest 15m shows that logs arrive",
+            id="an event that may come now and then",
+        ),
+        pytest.param(
+            {"kind": "log_events", "present": "gateway", "control": "check", "over": "1h"},
+            "gateway is logged at least 1 time in the step, in /aws/lambda/handler; check in the "
+            "newest 1h shows that logs arrive",
+            id="an event that must be present",
+        ),
+        pytest.param(
+            {"kind": "attestation", "statement": "It looks right."},
+            'a person signs "It looks right."', id="attestation",
+        ),
+    ],
+)  # fmt: skip
+def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], told: str) -> None:
+    assert f"  c: {told}" in lines(criteria__c=criterion)
+
+
+def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
+    told = lines(criteria__fast__gates=False)
+    assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in told
+    (fast,) = [one for one in told if one.startswith("  fast: ")]
+    assert fast.endswith("; reports, and gates nothing")
+    data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
+    assert [one["reports"] for one in data["steps"]] == [["fast"], ["fast"]]
