@@ -37,7 +37,7 @@ from controller.errors import TargetError, UsageError
 from controller.looking import Looking
 from controller.ports import Clock, OpenTarget, Store
 from controller.runner import Runner
-from controller.settings import Place, Settings
+from controller.settings import Place, Settings, SqlitePlace
 from controller.transfer import End, Transfer
 
 __all__ = [
@@ -87,6 +87,8 @@ def live(
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
     with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
+        if isinstance(settings.store, SqlitePlace):
+            clients.get("cloudwatch")  # who has no account hears it before anything is touched
         metrics = MeteredMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
         logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))

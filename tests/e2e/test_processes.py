@@ -223,7 +223,7 @@ def test_a_tick_loads_nothing_that_it_does_not_need(
     assert answer.status == 0, answer.err
     last = answer.events[-1]
     assert last["status"] == 0
-    assert ("boto3" in last["modules"]) == busy
+    assert "boto3" in last["modules"]
     assert [name for name in last["modules"] if heavy(name)] == []
 
 
