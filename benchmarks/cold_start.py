@@ -26,6 +26,7 @@ from typing import Final
 
 from tests import emulator
 from tests.e2e.account import POLICY, Account
+from tests.e2e.program import Program
 
 TICK: Final = ("-m", "controller", "tick", "--scheduled")
 FLOOR: Final = (
@@ -35,6 +36,7 @@ FLOOR: Final = (
 )
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHOWN: Final = 25
+BEGUN_BEFORE: Final = timedelta(minutes=20)  # so that there are settled minutes to judge
 
 
 def main() -> int:
@@ -109,7 +111,7 @@ def _imports(environment: Mapping[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _with_a_rollout() -> Iterator[Mapping[str, str]]:
-    """Yield the variables with which a tick finds one rollout in a table of an emulator."""
+    """Yield the variables with which a tick finds one rollout in a table, and has it judged."""
     with tempfile.TemporaryDirectory() as folder, emulator.running(Path(folder)) as running:
         account, now = Account.of(running, "100000000001"), datetime.now(UTC)
         account.create()
@@ -120,9 +122,12 @@ def _with_a_rollout() -> Iterator[Mapping[str, str]]:
             "AWS_DEFAULT_REGION": emulator.REGION,  # boto3 by itself knows this one only
             "ROLLOUTCTL_STORE": "dynamodb://rollouts",
         }
+        begun = now - BEGUN_BEFORE
+        program = Program(environment).at(begun)
         for arguments in (["store", "init"], ["start", str(POLICY)]):
-            command = [sys.executable, "-m", "controller", *arguments]
-            subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
+            answer = program.run(*arguments)
+            assert answer.status == 0, answer.err
+        account.call_gateway(begun, now)
         yield environment
 
 
