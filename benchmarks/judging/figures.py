@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from random import Random
 from statistics import median
@@ -96,6 +97,14 @@ def _climbing(what: str, end: End, release: Release, bars: Mapping[int, float | 
     return Figure("promoted", what, cells, share(end), at_least=good, play=climb, part=0.3)
 
 
+def _patient(longest: int) -> Figure:
+    """What a `max_hold` of more than the default two bakes brings where traffic is thin."""
+    what = f"the same, with a max_hold of {longest - 1} x bake"
+    cells = _by_traffic(_ANY, {60: None})
+    play = partial(climb, longest=longest)
+    return Figure("promoted", what, cells, share(End.PROMOTED), at_least=True, play=play, part=0.3)
+
+
 def _by_errors_alone(rng: Random, release: Release) -> Outcome:
     return climb(rng, release, policy.OBJECTIVE.__eq__)
 
@@ -150,4 +159,5 @@ FIGURES: Final[Sequence[Figure]] = [
         _climbing("the same, by its errors alone", End.PROMOTED, _ANY, dict.fromkeys(TRAFFIC)),
         play=_by_errors_alone,
     ),
+    *(_patient(longest) for longest in (4, 5, 7)),
 ]

@@ -20,7 +20,8 @@ from controller.core.measured import Stretch, Tally
 from controller.core.sequential.trial import Bet, Control, Fold, folded
 from controller.core.units import MINUTE_S
 
-# A bake that shows too little goes on for up to so many times its length; then it holds.
+# A bake that shows too little goes on for up to so many times its length, by default; then a person
+# has to look.
 _LONGEST = 3
 
 
@@ -54,13 +55,18 @@ def bake(rng: Random, release: Release) -> Outcome:
     return rollout.outcome(End.BAKED)
 
 
-def climb(rng: Random, release: Release, criteria: Callable[[str], bool] = bool) -> Outcome:
-    """Play gate by gate: each step until all `criteria` pass, up to three times its bake."""
+def climb(
+    rng: Random,
+    release: Release,
+    criteria: Callable[[str], bool] = bool,
+    longest: int = _LONGEST,
+) -> Outcome:
+    """Play gate by gate: each step until all `criteria` pass, up to `longest` times its bake."""
     rollout = _Rollout(World(rng, release), counting=True)
     for number, step in enumerate(POLICY.steps):
         rollout.enter(number)
         planned = _minutes(step.bake.total_seconds())
-        for minute in range(1, planned * _LONGEST + 1):
+        for minute in range(1, planned * longest + 1):
             if rollout.rejects():
                 return rollout.outcome(End.ROLLED_BACK)
             if minute >= planned and rollout.passes(criteria):
