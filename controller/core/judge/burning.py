@@ -5,18 +5,22 @@ exactly as long as it is meant to. The long window says that enough of it is gon
 that it still burns (The Site Reliability Workbook, chapter 5: "Alerting on SLOs").
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeAlias
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge.figures import moment, stretch
 from controller.core.judge.tally import fold
 from controller.core.judge.threshold import Context, unready
-from controller.core.judge.window import Measure
+from controller.core.judge.window import Measure, Window
 from controller.core.measured import Run, Tally
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.units import count_text, format_duration, format_percent, number_text
+
+Recent: TypeAlias = tuple[tuple[float, float], ...]
+"""Requests and failures of the newest windows, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class Burn:
         return min(self.long, self.short) / self.pair.factor
 
 
-def burns(criterion: BurnRate, tally: Tally) -> list[Burn]:
-    """Return every pair of windows as it stands at the end of `tally`.
+def burns(criterion: BurnRate, recent: Recent) -> list[Burn]:
+    """Return every pair of windows as it stands after the windows of `recent`.
 
     What a window reaches back beyond the begin of the step was not seen. It counts as requests like
     those that were, without a failure: so nothing fails sooner than it would with a longer past,
@@ -44,35 +48,44 @@ def burns(criterion: BurnRate, tally: Tally) -> list[Burn]:
     return [
         Burn(
             pair,
-            _rate(criterion, tally.recent, pair.long),
-            _rate(criterion, tally.recent, pair.short),
-            sum(requests for requests, _ in _newest(criterion, tally.recent, pair.long)),
+            _rate(criterion, recent, pair.long),
+            _rate(criterion, recent, pair.short),
+            sum(requests for requests, _ in _newest(criterion, recent, pair.long)),
         )
         for pair in criterion.windows
     ]
 
 
-def fold_burn(criterion: BurnRate, tally: Tally, measure: Measure, starts: Iterable[int]) -> Tally:
+def fold_burn(criterion: BurnRate, tally: Tally, measure: Measure, starts: Sequence[int]) -> Tally:
     """Return `tally` with the windows at `starts` folded in, in order, and looked back from each.
 
     The first moment at which a pair burnt too fast stays in it: however rarely one looks, it fails.
     """
     period_s = int(criterion.over.total_seconds())
-    kept = criterion.longest // criterion.over
+    kept, recent, worst = criterion.longest // criterion.over, tally.recent, tally.worst
     for start in starts:
-        before, tally = tally, fold(tally, measure, (start,), period_s)
-        seen = tally.samples - before.samples, tally.amount - before.amount
-        tally = replace(tally, recent=(*tally.recent, seen)[-kept:])
-        hot = _hottest(criterion, tally)
-        if hot.heat > 1 and hot.requests >= criterion.min_samples and not tally.worst.length:
-            begin = tally.through - int(hot.pair.long.total_seconds())
-            tally = replace(tally, worst=Run(1, begin, tally.through, hot.long))
-    return tally
+        recent = (*recent, _counted(measure(start)))[-kept:]
+        if not worst.length:
+            worst = _burnt(criterion, recent, start + period_s)
+    return replace(fold(tally, measure, starts, period_s), recent=recent, worst=worst)
+
+
+def _counted(seen: Window | None) -> tuple[float, float]:
+    """Return requests and failures of a window; none where it has no data that make sense."""
+    return (seen.samples, seen.amount) if seen is not None and seen.fits else (0.0, 0.0)
+
+
+def _burnt(criterion: BurnRate, recent: Recent, end: int) -> Run:
+    """Return the long window that burns too fast at `end`; of length 0 where none does."""
+    hot = _hottest(criterion, recent)
+    if hot.heat <= 1 or hot.requests < criterion.min_samples:
+        return Run()
+    return Run(1, end - int(hot.pair.long.total_seconds()), end, hot.long)
 
 
 def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:
     """Return what `tally` says of the budget, in numbers and in words."""
-    hot = _hottest(criterion, tally)
+    hot = _hottest(criterion, tally.recent)
     failed = f"{count_text(tally.amount, 'failure')} in {count_text(tally.samples, 'request')}"
     behind = f"{failed} since {moment(context.start)}"
     budget = f"the budget of {format_percent(1 - criterion.slo)}"
@@ -117,7 +130,7 @@ def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context
 
 def _told(criterion: BurnRate, tally: Tally) -> Iterator[str]:
     """Yield how fast it burns in each pair of windows, and how fast it may."""
-    for one in burns(criterion, tally):
+    for one in burns(criterion, tally.recent):
         long, short = format_duration(one.pair.long), one.pair.short_text
         rates = f"{number_text(round(one.long, 1))} and {number_text(round(one.short, 1))}"
         yield f"{rates} times over {long} and {short} (at most {one.pair.factor:g})"
@@ -134,9 +147,9 @@ def _lack(criterion: BurnRate, tally: Tally) -> Label | None:
     return Label.NO_DATA if tally.tail_empty else None
 
 
-def _hottest(criterion: BurnRate, tally: Tally) -> Burn:
+def _hottest(criterion: BurnRate, recent: Recent) -> Burn:
     """Return the pair that is nearest to failing, of those that have requests enough to fail."""
-    found = burns(criterion, tally)
+    found = burns(criterion, recent)
     judged = [one for one in found if one.requests >= criterion.min_samples]
     return max(judged or found, key=lambda one: one.heat)
 
@@ -147,13 +160,11 @@ def _factor(criterion: BurnRate, tally: Tally) -> float:
     return next(pair.factor for pair in criterion.windows if pair.long == length)
 
 
-def _newest(
-    criterion: BurnRate, recent: tuple[tuple[float, float], ...], length: timedelta
-) -> tuple[tuple[float, float], ...]:
+def _newest(criterion: BurnRate, recent: Recent, length: timedelta) -> Recent:
     return recent[-(length // criterion.over) :]
 
 
-def _rate(criterion: BurnRate, recent: tuple[tuple[float, float], ...], length: timedelta) -> float:
+def _rate(criterion: BurnRate, recent: Recent, length: timedelta) -> float:
     """Return the burn rate over the newest `length`; 0.0 without requests."""
     seen = _newest(criterion, recent, length)
     requests, failed = (sum(part) for part in zip(*seen, strict=True)) if seen else (0.0, 0.0)
