@@ -1,5 +1,6 @@
 """An account to act in: the function of the shipped policy, and what its two paths measure."""
 
+import atexit
 import io
 import time
 import zipfile
@@ -15,6 +16,7 @@ from tests.emulator import Emulator
 
 SHIPPED: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
 _FOLDER: Final = TemporaryDirectory(prefix="rolloutctl-policy-")
+atexit.register(_FOLDER.cleanup)  # Python would warn that it has to do so itself
 
 
 def _literally() -> Path:
