@@ -65,6 +65,18 @@ def in_turn(*several: Answering) -> Answering:
     return answer
 
 
+def breaks_off(body: bytes) -> Answering:
+    """Announce a whole answer, send all but its last byte, and hang up."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[:-1])
+
+    return answer
+
+
 def drips(every_s: float) -> Answering:
     """Begin an answer, and send a byte of it now and then, for ever."""
 

@@ -179,7 +179,10 @@ class _Exchange:
             exchange.sock = self._connection
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
             with exchange.getresponse() as answer:
-                return Answer(answer.status, answer.read(MOST_ANSWER))
+                body = answer.read(MOST_ANSWER)
+                if answer.length and len(body) < MOST_ANSWER:  # more was announced
+                    raise HttpsError(f"{self._host} broke off in the middle of its answer")
+                return Answer(answer.status, body)
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             raise HttpsError(f"{self._host} {self._why(error)}") from error
         finally:

@@ -6,6 +6,7 @@ docs/hooks.md says how to verify the signature.
 import hashlib
 import hmac
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -111,11 +112,16 @@ def _unix(moment: datetime) -> str:
 
 
 def consent(answer: bytes) -> HookAnswer:
-    """Return what a good answer says: consent, unless it is JSON with `"allow": false`."""
+    """Return what a good answer says: consent, unless it is JSON with `"allow": false`.
+
+    What begins as an object and cannot be read may say so: that is no answer.
+    """
     try:
         data: Any = json.loads(answer or b"null")
-    except ValueError:
-        return HookAnswer(Consent.GIVEN)
+    except (ValueError, RecursionError):
+        if not answer.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
+            return HookAnswer(Consent.GIVEN)
+        return HookAnswer(Consent.FAILED, "it answered in JSON that could not be read to its end")
     if not isinstance(data, dict) or data.get("allow", True) is not False:
         return HookAnswer(Consent.GIVEN)
     reason = data.get("reason")

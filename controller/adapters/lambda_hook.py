@@ -30,11 +30,14 @@ class LambdaHooks:
         """Return what `hook` says to `call`. Never raises."""
         try:
             answer = self._invoked(hook, call, within, "RequestResponse")
+            if answer.get("FunctionError"):  # what the function said of it may be anything
+                return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
+            said = answer["Payload"].read(MOST_ANSWER) if "Payload" in answer else b""
         except DeliveryError as error:
             return HookAnswer(Consent.FAILED, clean(str(error)))
-        if answer.get("FunctionError"):  # what the function said of it may be anything
-            return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
-        return consent(answer["Payload"].read(MOST_ANSWER) if "Payload" in answer else b"")
+        except AWS_ERRORS as error:
+            return HookAnswer(Consent.FAILED, clean(told(f"{hook.shown} broke off", error)))
+        return consent(said)
 
     def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
         """Hand `call` over to Lambda, which tries again by itself. Raises DeliveryError."""

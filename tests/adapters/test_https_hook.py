@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.https import MOST_ANSWER
 from controller.adapters.https_hook import PAUSE, TRIES, HttpsHooks, clean, signature
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, Kept
 from controller.errors import DeliveryError
 from controller.simulation.clock import VirtualClock
-from tests.https_stub import Answering, Host, answers, certificate, drips, host, in_turn
+from tests.https_stub import Answering, Host, answers, breaks_off, certificate, drips, host, in_turn
 from tests.rollouts import NOON
 
 KEY = "hunter2"
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"weight": 50}')
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 LOCAL = ("localhost",)
+UNREAD = "it answered in JSON that could not be read to its end"
 
 
 @pytest.fixture
@@ -97,6 +99,27 @@ def test_the_recipe_of_the_document_verifies_what_is_sent_and_nothing_else() -> 
         ),
         pytest.param(
             answers(200, b'{"allow": false}'), Consent.REFUSED, "it gave no reason", id="no"
+        ),
+        pytest.param(
+            answers(200, b'{"log": "%s", "allow": false}' % (b"x" * MOST_ANSWER)),
+            Consent.FAILED,
+            UNREAD,
+            id="more than is read, and the rest may say no",
+        ),
+        pytest.param(
+            answers(200, b'{"allow": false, "reason": "gr\xfcn"}'),
+            Consent.FAILED,
+            UNREAD,
+            id="no, in another encoding",
+        ),
+        pytest.param(
+            answers(200, b'\n{"a": ' * 100_000), Consent.FAILED, UNREAD, id="nested without end"
+        ),
+        pytest.param(
+            breaks_off(b'{"allow": false}'),
+            Consent.FAILED,
+            "localhost broke off in the middle of its answer",
+            id="broken off",
         ),
         pytest.param(answers(403, b""), Consent.REFUSED, "the answer was 403", id="forbidden"),
         pytest.param(answers(409, b""), Consent.REFUSED, "the answer was 409", id="a conflict"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from controller.adapters.lambda_hook import LambdaHooks
 from controller.core.hook_call import HookCall
@@ -98,6 +98,20 @@ def test_without_a_client_there_is_no_consent() -> None:
 
 def test_a_function_that_returns_nothing_allows_it() -> None:
     assert ask({"StatusCode": 200, "Payload": io.BytesIO(b"null")}).consent is Consent.GIVEN
+
+
+def test_an_answer_that_ends_too_early_is_no_consent() -> None:
+    assert ask({"Payload": io.BytesIO(b'{"allow": fal')}).consent is Consent.FAILED
+    answer = ask({"Payload": Broken()})
+    assert answer.consent is Consent.FAILED
+    assert answer.said.startswith("lambda gate broke off: ReadTimeoutError: ")
+
+
+class Broken:
+    """A payload that stops coming."""
+
+    def read(self, _amount: int) -> bytes:
+        raise ReadTimeoutError(endpoint_url="https://lambda.example")
 
 
 def test_the_time_that_is_left_is_what_the_client_waits() -> None:
