@@ -89,6 +89,8 @@ class Visiting:
         if not isinstance(decision.move, Lower):
             return Visit(rollout, problem=str(problem), saved=False)
         visit = self._carried(rollout, seen, decision)
+        if visit.saved:  # and with that, leased: it is given back as any other
+            del taken.unwritable[rollout.id]
         return replace(visit, problem=visit.problem or str(problem))
 
     def _carried(self, rollout: Rollout, seen: Observation, decision: Decision) -> Visit:

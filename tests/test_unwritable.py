@@ -10,6 +10,7 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
+from controller.adapters.sqlite import SqliteStore
 from controller.carrying import Visit
 from controller.core.asked import Ask, Verb
 from controller.core.rollout import Phase, Reason, Rollout
@@ -17,7 +18,7 @@ from controller.errors import StoreError
 from controller.simulation.refusals import refusal
 from tests.adapters.odd_dynamodb import a_store
 from tests.emulator import REGION
-from tests.simulation.worlds import scenario
+from tests.simulation.worlds import MINUTE, scenario
 from tests.stage import WRITE, ReadOnlyStore, Stage, on_stage, variables
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
@@ -151,6 +152,20 @@ def test_without_a_lease_a_rollback_is_recorded_where_it_can_be_and_the_problem_
         assert {one.rollout.reason for one in recorded} == {Reason.GATE_FAILED}
         assert {one.problem for one in visits} == {"the table is throttled"}
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+
+
+def test_the_lease_that_a_rollback_was_recorded_with_is_given_back(tmp_path: Path) -> None:
+    """The save of a move keeps a lease, also where none was acquired; the next tick goes on."""
+    slow = scenario(function=variables() | {"update_takes": "45s"}, events=SICK)
+    with on_stage(tmp_path, slow) as stage, SqliteStore(stage.file, durable=False) as other:
+        stage.start()
+        ticks(stage, 2)
+        stage.saves_into(Leaseless(stage.store))
+        while stage.rollout.phase is Phase.PROGRESSING:
+            ticks(stage, 1)
+        assert stage.rollout.phase is Phase.ROLLING_BACK
+        now = stage.world.clock.now()
+        assert other.acquire("orders#1", now, now + MINUTE).phase is Phase.ROLLING_BACK
 
 
 def test_a_disk_that_fills_up_during_a_tick_raises_nothing(tmp_path: Path) -> None:
