@@ -265,3 +265,41 @@ def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_unt
         stage.runner.ask("orders#1", Ask(Verb.ACK, "I know"))
         assert stage.store.active(stage.world.clock.now()) == ()
         assert replay(stage.rollout, stage.store.history("orders#1")).same
+
+
+def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_hour(
+    tmp_path: Path, post: Post
+) -> None:
+    """The watch of a rollback is over after 15 minutes; what it still has to tell is not."""
+    with sick(tmp_path, post) as stage, capture_logs() as logs:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        for _ in range(8):
+            stage.world.clock.advance(5 * MINUTE)
+            stage.runner.tick_active()
+        post.failing.clear()
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick_active()
+        assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
+        assert stage.store.active(stage.world.clock.now()) == ()
+        assert "message_given_up" not in [one["event"] for one in logs]
+
+
+def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_said(
+    tmp_path: Path, post: Post
+) -> None:
+    with sick(tmp_path, post) as stage, capture_logs() as logs:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        for _ in range(8):
+            stage.world.clock.advance(10 * MINUTE)
+            stage.runner.tick_active()
+        given_up = [one["message"] for one in logs if one["event"] == "message_given_up"]
+        assert any(":rolled_back:" in key for key in given_up)
+        assert stage.rollout.outbox == ()
+        assert stage.store.active(stage.world.clock.now()) == ()

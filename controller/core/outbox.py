@@ -105,6 +105,16 @@ def crossed_off(message: Message, got: frozenset[str], now: datetime) -> Message
     return replace(message, to=left, tries=message.tries + 1)
 
 
+def visited_until(rollout: Rollout) -> datetime | None:
+    """Return until when ticks visit a final rollout: for its watch, and for what it has to tell.
+
+    That is longer than TRY_FOR, for what does not arrive is given up, and said, by a tick after it.
+    """
+    untold = [one.at + 2 * TRY_FOR for one in rollout.outbox]
+    watched = [] if rollout.watch_until is None else [rollout.watch_until]
+    return max((*watched, *untold), default=None)
+
+
 def hooked(rollout: Rollout, sentence: str, now: datetime) -> Record:
     """Return what the history says of hooks that were called after something, or in vain."""
     return Record(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from controller.core.history import Entry, append, broken_link
+from controller.core.message import Message
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
     Exit,
@@ -31,6 +32,7 @@ LIVING = [Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK]
 FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
 
 LATER = NOON + 2 * MINUTE  # the end of a lease that was taken at noon
+UNTOLD = Message("key", NOON, "info", "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",))
 MOMENT = timedelta(microseconds=1)
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
@@ -651,6 +653,11 @@ class StoreContract:
             pytest.param({"phase": Phase.SUCCEEDED, "watch_until": LATER}, True, id="watched"),
             pytest.param({"phase": Phase.SUCCEEDED, "watch_until": NOON}, False, id="watched out"),
             pytest.param({"phase": Phase.ROLLED_BACK}, False, id="done"),
+            pytest.param(
+                {"phase": Phase.ROLLED_BACK, "watch_until": NOON, "outbox": (UNTOLD,)},
+                True,
+                id="watched out, with somebody to tell",
+            ),
         ],
     )
     def test_a_received_rollout_is_visited_as_it_would_have_been(

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from controller.core import codec
 from controller.core.history import Entry
+from controller.core.outbox import visited_until
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 
@@ -55,7 +56,7 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
     What is beside `state` repeats what conditions and indexes look for. A rollout that moved away
     is watched elsewhere, whatever its state says.
     """
-    watched = None if rollout.moved_to else rollout.watch_until
+    watched = None if rollout.moved_to else visited_until(rollout)
     found: dict[str, Attribute | None] = {
         "state": packed(codec.dump(rollout)),
         "version": number(rollout.version),

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from controller.core import codec
+from controller.core.outbox import visited_until
 from controller.core.rollout import Rollout
 
 INSERT = """
@@ -62,7 +63,7 @@ def columns(rollout: Rollout) -> dict[str, object]:
         "id": rollout.id,
         "version": rollout.version,
         "closed": rollout.closed,
-        "watch_until": None if rollout.moved_to else _text(rollout.watch_until),
+        "watch_until": None if rollout.moved_to else _text(visited_until(rollout)),
         "exposed_from": _text(rollout.exposed_from),
         "exposed_to": _text(rollout.exposed_to),
         "state": codec.dump(rollout),
