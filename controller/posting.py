@@ -1,6 +1,6 @@
 """Posting: what waits in an outbox is brought to the places that a policy names, within limits.
 
-Nothing here stops a tick, and nothing slows it beyond WITHIN: it comes after the last rollout.
+Nothing here stops a tick, and nothing slows it beyond WITHIN: only hooks are asked after it.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
 """The tick: load, observe, decide, act, record. And what people ask for, on the same way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -20,9 +20,10 @@ from controller.leasing import Leasing, Missed, Taken
 from controller.looking import Looking
 from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
+from controller.posting import WITHIN as MESSAGES_WITHIN
 from controller.posting import Posting
 from controller.telling import Telling
-from controller.visiting import Visiting
+from controller.visiting import Visiting, Waiting
 
 log = events.logger()
 
@@ -104,14 +105,31 @@ class Runner:
         return ticked.visits[0]
 
     def _ticked(self, taken: Taken) -> Ticked:
-        visits = list[Visit]()
-        try:
-            for visit in self._visiting.each(taken):
-                visits.append(visit)
-        finally:
-            visits = self._telling.all(visits)
+        """Visit what was taken and tell of it, before hooks are asked and after that.
+
+        No message waits for a hook, and no lease that was kept to send one: the next tick may roll
+        back meanwhile.
+        """
+        waiting = list[Waiting]()
+        visits, left = self._told(self._visiting.each(taken, waiting), MESSAGES_WITHIN)
+        if waiting:
+            for visit in visits:
+                if visit.seen is not None and visit.rollout.outbox:
+                    self._leasing.give_back(visit.rollout.id)
+            visits += self._told(self._visiting.asked(waiting, taken), left)[0]
         visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         return Ticked(visits, taken.missed)
+
+    def _told(self, visiting: Iterable[Visit], within: timedelta) -> tuple[list[Visit], timedelta]:
+        """Return the visits, told within `within`, and what is left of that."""
+        visits = list[Visit]()
+        try:
+            for visit in visiting:
+                visits.append(visit)
+        finally:
+            begun = self.clock.now()
+            visits = self._telling.all(visits, within)
+        return visits, within - (self.clock.now() - begun)
 
     # --- people ---------------------------------------------------------------------------------
 

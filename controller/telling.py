@@ -1,8 +1,8 @@
-"""Telling: once all rollouts of a run are visited, others hear of it, and the log does too."""
+"""Telling: once rollouts of a run are visited, others hear of it, and the log does too."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller import events
 from controller.carrying import Visit
@@ -23,9 +23,9 @@ class Telling:
     clock: Clock
     posting: Posting
 
-    def all(self, visits: Iterable[Visit]) -> list[Visit]:
+    def all(self, visits: Iterable[Visit], within: timedelta = WITHIN) -> list[Visit]:
         """Send the messages of `visits` within one limit, and log what each visit came to."""
-        deadline = self.clock.now() + WITHIN
+        deadline = self.clock.now() + within
         told = list[Visit]()
         for visit in visits:
             if visit.seen is None:

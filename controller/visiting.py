@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from controller import events, stopping
 from controller.asking import Asking
@@ -20,6 +21,10 @@ from controller.looking import Answers, Look, Looking, facts
 log = events.logger()
 
 
+Waiting: TypeAlias = tuple[Look, Observation, Decision]
+"""A rollout whose hooks have to be asked, with what was seen, and decided so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Visiting:
     """Visits what a run has taken."""
@@ -28,11 +33,11 @@ class Visiting:
     carrying: Carrying
     asking: Asking
 
-    def each(self, taken: Taken) -> Iterator[Visit]:
+    def each(self, taken: Taken, waiting: list[Waiting]) -> Iterator[Visit]:
         """Yield a visit of each rollout of `taken`, with one read of the metrics for all of them.
 
         Those that need no metrics go first: a rollback does not wait for CloudWatch. Those whose
-        hooks have to be asked go last: nothing waits for a hook but the step that it is about.
+        hooks have to be asked are left in `waiting`.
         """
         looks = list[Look]()
         for rollout in taken.rollouts:
@@ -47,15 +52,20 @@ class Visiting:
         for look in urgent:
             yield self._visit(look.rollout, *_decided(look, look.seen(Answers())), taken)
         stopping.point()
-        asking = list[tuple[Look, Observation, Decision]]()
         for look, answers in self._measured(others):
             seen, decision = _decided(look, look.seen(answers))
             if decision.asks:  # a hook of one rollout keeps no other waiting
-                asking.append((look, seen, decision))
+                waiting.append((look, seen, decision))
             else:
                 yield self._visit(look.rollout, seen, decision, taken)
+
+    def asked(self, waiting: Sequence[Waiting], taken: Taken) -> Iterator[Visit]:
+        """Yield a visit of each rollout that was left in `waiting`, once its hooks were asked.
+
+        They go last: nothing waits for a hook but the step that it is about.
+        """
         until = self.asking.until()
-        for look, seen, decision in asking:
+        for look, seen, decision in waiting:
             yield self._visit(look.rollout, *self._consented(look, seen, decision, until), taken)
 
     def _measured(self, looks: Sequence[Look]) -> Iterator[tuple[Look, Answers]]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +14,16 @@ from controller import bootstrap, events
 from controller.asking import WITHIN
 from controller.core.asked import Ask, Verb
 from controller.core.hook_call import HookCall
+from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
 from controller.core.outbox import TRY_FOR
-from controller.core.policy import Hook
+from controller.core.policy import Channel, Hook
 from controller.core.replay import replay
-from controller.core.rollout import Phase, Reason
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import DeliveryError, UsageError
 from controller.rehearsal import rehearse
-from tests.simulation.worlds import MINUTE, scenario
+from controller.start import Request, start
+from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import Stage, on_stage, short, variables
 
 GATE = {"kind": "lambda", "function": "gate"}
@@ -38,6 +40,7 @@ class Outside:
     deaf: bool = False
     takes: timedelta = timedelta()
     stage: Stage | None = None
+    meanwhile: Callable[[], object] = lambda: None
     asked: list[HookCall] = field(default_factory=list)
     told: list[HookCall] = field(default_factory=list)
     limits: list[timedelta] = field(default_factory=list)
@@ -47,6 +50,7 @@ class Outside:
     ) -> HookAnswer:
         self.asked.append(call)
         self.limits.append(within)
+        self.meanwhile()
         if self.stage is not None:
             self.stage.world.clock.advance(min(self.takes, within))
         if isinstance(self.says, Exception):
@@ -59,6 +63,13 @@ class Outside:
         if self.deaf:
             raise DeliveryError("nobody is there")
         self.told.append(call)
+
+
+class Nobody:
+    """A courier that reaches nobody."""
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        raise DeliveryError("nobody is there")
 
 
 @pytest.fixture
@@ -184,6 +195,25 @@ def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: Outside
     assert outside.limits[:2] == [timedelta(seconds=40), WITHIN - timedelta(seconds=40)]
     assert len({call.delivery for call in outside.asked[:2]}) == 2
     assert "before_advance[2]" not in [one.delivery.split(":")[2] for one in outside.asked[:2]]
+
+
+def test_a_hook_keeps_no_other_rollout_that_still_has_to_tell_somebody(
+    stage: Stage, outside: Outside
+) -> None:
+    """The lease that is kept for messages would keep the next tick out, which may roll back."""
+    stage.start()
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    bus = {"kind": "eventbridge"}
+    start(stage.runner, Request(short(name="payments", target=target, notify=[bus])))
+    stage.runner = replace(stage.runner, courier=Nobody())
+    busy: list[bool] = []
+    outside.meanwhile = lambda: busy.append(stage.another_run().visit("payments#1").busy)
+    while not busy:
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick(["payments#1", "orders#1"])
+    assert stage.store.load("payments#1").outbox
+    assert busy == [False]
 
 
 def test_a_person_who_promotes_asks_as_a_tick_does(stage: Stage, outside: Outside) -> None:
