@@ -71,11 +71,13 @@ class HttpsHooks:
         self, hook: HttpsHook, call: HookCall, within: timedelta, private: Collection[str]
     ) -> Answer:
         """Return the answer, after more tries while there is time and the answer may pass."""
-        key = self._read_secret(hook.secret)
         deadline = self._clock.now() + within
+        key = self._read_secret(hook.secret)
         body = call.body.encode()
         for left_tries in reversed(range(TRIES)):
             left = deadline - self._clock.now()
+            if left <= timedelta():
+                break
             try:
                 answer = self._once(hook, call, key, body, left, private)
             except HttpsError:

@@ -196,6 +196,18 @@ def test_without_its_key_a_call_is_not_made(stub: Host, clock: VirtualClock) -> 
     assert not stub.got
 
 
+def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: VirtualClock) -> None:
+    def slow(_place: Kept) -> str:
+        clock.sleep(timedelta(seconds=10))
+        return KEY
+
+    answer = HttpsHooks(slow, clock).ask(
+        hook(stub), CALL, within=timedelta(seconds=10), private=LOCAL
+    )
+    assert answer == HookAnswer(Consent.FAILED, "no time was left")
+    assert not stub.got
+
+
 def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: VirtualClock) -> None:
     seconds = timedelta(seconds=5)
     hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
