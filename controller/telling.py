@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from controller import events
 from controller.carrying import Visit
 from controller.core.observation import Observation, Reading
+from controller.core.outbox import turn
 from controller.ports import Clock
 from controller.posting import WITHIN, Posted, Posting
 
@@ -26,14 +27,12 @@ class Telling:
     def all(self, visits: Iterable[Visit], within: timedelta = WITHIN) -> list[Visit]:
         """Send the messages of `visits` within one limit, and log what each visit came to."""
         deadline = self.clock.now() + within
-        told = list[Visit]()
-        for visit in visits:
-            if visit.seen is None:
-                told.append(visit)
-                continue
-            post = self._posted(visit, deadline)
-            told.append(replace(visit, rollout=post.rollout))
-            _log(told[-1], visit.seen, post)
+        told = list(visits)
+        for index, visit in sorted(enumerate(told), key=lambda one: turn(one[1].rollout)):
+            if visit.seen is not None:
+                post = self._posted(visit, deadline)
+                told[index] = replace(visit, rollout=post.rollout)
+                _log(told[index], visit.seen, post)
         return told
 
     def begun(self, visit: Visit) -> Visit:

@@ -20,7 +20,8 @@ from controller.core.replay import replay
 from controller.core.rollout import Phase, Rollout
 from controller.errors import DeliveryError, StoreError
 from controller.posting import WITHIN
-from tests.simulation.worlds import MINUTE, scenario
+from controller.start import Request, start
+from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import SHORT, ReadOnlyStore, Stage, on_stage, short, variables
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
@@ -40,9 +41,11 @@ class Post:
     keys: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
+    slow: Callable[[Channel], object] = lambda _: None
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         self.meanwhile()
+        self.slow(channel)
         if channel.kind in self.failing:
             raise DeliveryError(f"{channel.shown} is down")
         self.brought.append((channel.kind, message.kind))
@@ -204,6 +207,29 @@ def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, 
     post.meanwhile = lambda: None
     stage.tick()
     assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+
+
+def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
+    stage: Stage, post: Post
+) -> None:
+    silent = replace(stage.runner, courier=None)
+    stage.runner, talking = silent, stage.runner
+    stage.start()
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    bus = {"kind": "eventbridge"}
+    start(silent, Request(short(name="payments", target=target, notify=[bus])))
+
+    def hang(channel: Channel) -> None:
+        if channel.kind == "sns":
+            stage.world.clock.sleep(WITHIN)
+
+    post.failing.add("sns")
+    post.slow = hang
+    for _ in range(2):
+        stage.world.clock.advance(MINUTE)
+        talking.tick(["orders#1", "payments#1"])
+    assert any(key.startswith("payments#1:started") for key in post.keys)
 
 
 def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, post: Post) -> None:

@@ -94,6 +94,15 @@ def order(message: Message) -> tuple[str, ...]:
     return message.to[turn:] + message.to[:turn]
 
 
+def turn(rollout: Rollout) -> tuple[bool, int]:
+    """Return what rollouts are told in the order of: what is critical first, then what is new.
+
+    So slow places of one rollout keep no other from being told for more than a tick.
+    """
+    calm = all(one.severity != "critical" for one in rollout.outbox)
+    return calm, min((one.tries for one in rollout.outbox), default=0)
+
+
 def crossed_off(message: Message, got: frozenset[str], now: datetime) -> Message | None:
     """Return what is left to do of `message` after a try in which `got` had it; None: nothing.
 
