@@ -16,6 +16,8 @@ log = events.logger()
 
 # All hooks that a tick asks, together; the next tick asks those that are left.
 WITHIN: Final = timedelta(seconds=60)
+# Whose hook this is said of goes first with the next tick.
+NO_TIME: Final = "other hooks took all the time of this tick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Asking:
         if stopping.asked():
             return HookAnswer(Consent.FAILED, "this run is about to end")
         if within <= timedelta():
-            return HookAnswer(Consent.FAILED, "other hooks took all the time of this tick")
+            return HookAnswer(Consent.FAILED, NO_TIME)
         private = () if policy.hooks is None else policy.hooks.private_hosts or ()
         try:
             answer = self.caller.ask(hook, calls(address), within=within, private=private)

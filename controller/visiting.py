@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from controller import events, stopping
-from controller.asking import Asking
+from controller.asking import NO_TIME, Asking
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.decide import decide
 from controller.core.effects import Decision, Lower
@@ -62,10 +62,11 @@ class Visiting:
     def asked(self, waiting: Sequence[Waiting], taken: Taken) -> Iterator[Visit]:
         """Yield a visit of each rollout that was left in `waiting`, once its hooks were asked.
 
-        They go last: nothing waits for a hook but the step that it is about.
+        They go last: nothing waits for a hook but the step that it is about. Those that got no time
+        in the last tick go first among them.
         """
         until = self.asking.until()
-        for look, seen, decision in waiting:
+        for look, seen, decision in sorted(waiting, key=_had_time):
             yield self._visit(look.rollout, *self._consented(look, seen, decision, until), taken)
 
     def _measured(self, looks: Sequence[Look]) -> Iterator[tuple[Look, Answers]]:
@@ -118,6 +119,10 @@ class Visiting:
             return overtaken(stored, decision, seen, now)
 
         return self.carrying.insist(rollout.id, again, FOLLOW, decision)
+
+
+def _had_time(waiting: Waiting) -> bool:
+    return NO_TIME not in waiting[0].rollout.blocked
 
 
 def _decided(look: Look, seen: Observation) -> tuple[Observation, Decision]:

@@ -65,6 +65,20 @@ class Outside:
         self.told.append(call)
 
 
+@dataclass(slots=True)
+class Hanging(Outside):
+    """Allows everything; but about orders it says nothing, as long as it is waited for."""
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        if "orders" not in call.delivery:
+            return YES
+        if self.stage is not None:
+            self.stage.world.clock.advance(within)
+        return HookAnswer(Consent.FAILED, "nothing was said")
+
+
 class Nobody:
     """A courier that reaches nobody."""
 
@@ -214,6 +228,23 @@ def test_a_hook_keeps_no_other_rollout_that_still_has_to_tell_somebody(
         stage.runner.tick(["payments#1", "orders#1"])
     assert stage.store.load("payments#1").outbox
     assert busy == [False]
+
+
+def test_a_hook_that_hangs_keeps_no_other_rollout_from_its_own_for_long(
+    tmp_path: Path, outside: Outside
+) -> None:
+    with staged(tmp_path, outside, {"before_advance": [{**GATE, "timeout": "60s"}]}) as stage:
+        stage.runner = replace(stage.runner, hooks=Hanging(stage=stage))
+        stage.start()
+        stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+        target = {**POLICY["target"], "function": "payments"}
+        hooks = {"before_advance": [GATE]}
+        start(stage.runner, Request(short(name="payments", target=target, hooks=hooks)))
+        for _ in range(10):
+            stage.world.clock.advance(MINUTE)
+            stage.runner.tick(["orders#1", "payments#1"])
+        assert stage.store.load("orders#1").weight == 10
+        assert stage.store.load("payments#1").weight == 100
 
 
 def test_a_person_who_promotes_asks_as_a_tick_does(stage: Stage, outside: Outside) -> None:
