@@ -82,7 +82,9 @@ class Posting:
         try:
             if isinstance(channel, LambdaHook | HttpsHook):
                 self._call(channel, rollout, message, address, left)
-            elif self.courier is not None:
+            elif self.courier is None:
+                return False
+            else:
                 self.courier.deliver(channel, rollout, message)
         except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
             log.error(

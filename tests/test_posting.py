@@ -20,6 +20,7 @@ from controller.core.replay import replay
 from controller.core.rollout import Phase, Rollout
 from controller.errors import DeliveryError, StoreError
 from controller.posting import WITHIN
+from controller.simulation.post import ScriptedHooks
 from controller.start import Request, start
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.stage import SHORT, ReadOnlyStore, Stage, on_stage, short, variables
@@ -252,6 +253,16 @@ def test_a_process_that_is_asked_to_end_tells_nobody_any_more(
     stage.start()
     assert post.brought == []
     assert [one.kind for one in stage.rollout.outbox] == ["started"]
+
+
+def test_a_run_that_only_calls_hooks_leaves_messages_to_another(tmp_path: Path, post: Post) -> None:
+    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
+        stage.start()
+        assert [one.to for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
+        stage.runner = replace(stage.runner, courier=post)
+        stage.tick()
+    assert post.kinds("sns") == ["started"]
 
 
 def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> None:
