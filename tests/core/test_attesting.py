@@ -74,6 +74,14 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert (on.reason, on.label) == (Reason.GATE_PASSED, "not refuted")
 
 
+def test_a_word_on_what_only_reports_does_not_make_it_gate() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    judged = tick(replace(AT_NOON, policy=policy), 4).rollout
+    for refuse in (False, True):
+        found = said(judged, replace(ASK, refuse=refuse)).rollout.findings
+        assert [one.gates for one in found if one.criterion == "SC-005"] == [False]
+
+
 def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
     steps = [
         {**step, "criteria": ["works"] if step["weight"] < 100 else None}

@@ -145,7 +145,7 @@ def _heard(rollout: Rollout, criterion: str) -> Rollout:
     rule = rollout.policy.criteria[criterion]
     said = Said(signed=rollout.signed, rollout=rollout.id)
     findings = [
-        of_attestation(criterion, rule, said, one.start, one.end)
+        replace(of_attestation(criterion, rule, said, one.start, one.end), gates=rule.gating)
         if one.criterion == criterion and isinstance(rule, Attestation)
         else one
         for one in rollout.findings
