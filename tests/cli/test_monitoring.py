@@ -188,3 +188,15 @@ def test_a_store_that_cannot_be_read_keeps_nobody_from_being_alarmed(place: Plac
     ended = place.run("deploy")
     assert (ended.status, ended.out.splitlines()[-1]) == (Exit.DONE, "3 created")
     assert ended.err.startswith("rolloutctl: note: nothing of a rollout is drawn: ")
+
+
+def test_a_deployment_without_the_store_leaves_the_alarm_that_it_cannot_work_out(
+    place: Place,
+) -> None:
+    keep(place)
+    assert place.run("deploy").out.splitlines()[-1] == "4 created"
+    place.store.rename(place.store.with_name("elsewhere.db"))
+    ended = place.run("deploy")
+    line = "= leave    alarm rolloutctl-shop-frozen  (its baseline is not known here)"
+    assert line in ended.out.splitlines()
+    assert len(place.client("cloudwatch").describe_alarms()["MetricAlarms"]) == 3

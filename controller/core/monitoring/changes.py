@@ -93,6 +93,8 @@ def _spare(monitoring: Monitoring, found: Found) -> Change | None:
         return Change(Action.LEAVE, found.kind, found.name, found.state)
     if _foreign(monitoring, found):
         return None
+    if found.kind is Kind.ALARM and found.name in monitoring.unknown:
+        return Change(Action.LEAVE, found.kind, found.name, "its baseline is not known here")
     return Change(Action.REMOVE, found.kind, found.name, "the policy asks for it no longer")
 
 

@@ -118,7 +118,8 @@ class Monitoring:
     """Everything that should be there for one policy.
 
     name: of the dashboard and the topic. emails: who is told; nobody: no topic is needed.
-    notes: what of the policy is left out, and why.
+    notes: what of the policy is left out, and why. unknown: alarms of it that cannot be worked out
+    here, for nobody knows their baseline; those that are there stay.
     """
 
     policy: str
@@ -127,6 +128,7 @@ class Monitoring:
     alarms: tuple[Alarm, ...]
     emails: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

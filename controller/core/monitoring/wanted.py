@@ -23,6 +23,13 @@ def wanted(
     baselines, history: of its newest rollout; without one, nothing is drawn of it.
     """
     alarms = (alarm_of(policy, name, one, baselines) for name, one in policy.criteria.items())
+    unknown = [
+        name
+        for name, one in policy.criteria.items()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and name not in baselines
+    ]
     return Monitoring(
         policy=policy.name,
         name=name_of(policy.name),
@@ -34,11 +41,9 @@ def wanted(
         notes=tuple(
             f"{name} gets an alarm and a line in the graph once a rollout has frozen its baseline: "
             "deploy again after the start"
-            for name, one in policy.criteria.items()
-            if isinstance(one, LatencyIncrease)
-            and isinstance(one.baseline, FrozenBaseline)
-            and name not in baselines
+            for name in unknown
         ),
+        unknown=tuple(name_of(policy.name, name) for name in unknown),
     )
 
 

@@ -83,6 +83,17 @@ def test_what_the_policy_asks_for_no_longer_goes() -> None:
     assert fates(OURS, old)[f"alarm {old.name}"] == "remove"
 
 
+def test_an_alarm_whose_baseline_nobody_knows_here_stays() -> None:
+    """Somewhere else, with the store of its rollout, it was worked out."""
+    there = Found(Kind.ALARM, name_of("shop", "frozen"), "shop")
+    planned = changes(wanted(a_watched("frozen")), [there])
+    assert [(one.action, one.why) for one in planned if one.kind is Kind.ALARM] == [
+        (Action.LEAVE, "its baseline is not known here")
+    ]
+    (alarm,) = (one for one in removals(wanted(a_watched("frozen")), [there]))
+    assert alarm.action is Action.REMOVE
+
+
 def test_an_alarm_of_a_policy_whose_name_goes_on_is_nobodys_business() -> None:
     """`rolloutctl-shop-two-SC-004` begins like the alarms of `shop`."""
     other = Found(Kind.ALARM, name_of("shop-two", "SC-004"), "shop-two")
