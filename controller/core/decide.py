@@ -68,7 +68,7 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
 def _settling(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     intent, target = rollout.intent, seen.target
     if isinstance(target, Unreadable):
-        return to.unseen(rollout, target, now)
+        return _unseen(rollout, seen, target, now)
     quiet = target.update is not Update.IN_PROGRESS
     at_previous = target.weight == intent.previous
     if target.stands_at(intent.weight):
@@ -82,6 +82,16 @@ def _settling(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     if quiet and at_previous and intent.previous < intent.weight:
         return to.untraced(rollout, target, now)
     return to.drifted(rollout, target, now) if quiet else to.moving(rollout, target, now)
+
+
+def _unseen(rollout: Rollout, seen: Observation, target: Unreadable, now: datetime) -> Decision:
+    """Nobody can say whether the raise is in force; behind a freeze, what was live is judged on."""
+    if rollout.waits is None:
+        return to.unseen(rollout, target, now)
+    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    if gate(rollout.findings) is Verdict.FAIL:
+        return _gate_failed(rollout, target, now)
+    return _waiting(to.unseen(rollout, target, now), seen, now)
 
 
 def _unwritten(rollout: Rollout, seen: Observation, target: Reading, now: datetime) -> Decision:

@@ -53,7 +53,7 @@ def _weight(rollout: Rollout, seen: Observation) -> int:
     step is older than that hand.
     """
     if not isinstance(seen.target, Reading):
-        return rollout.weight
+        return rollout.weight if rollout.waits is None else rollout.intent.previous
     return min(rollout.weight, seen.target.weight or 0)
 
 

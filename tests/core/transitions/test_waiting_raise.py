@@ -10,9 +10,10 @@ import pytest
 
 from controller.core.asked import Ask, Verb
 from controller.core.effects import Decision, Lower, Shift
+from controller.core.evidence import evidence_of
 from controller.core.judge import needs
 from controller.core.measured import Stretch
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from tests.core.test_adding_up import policy as weighed
@@ -252,6 +253,41 @@ def test_the_wait_goes_on_after_a_look_that_saw_nothing(target: Reading | Unread
     life.tick(target)
     life.tick(reads(10))
     assert (life.rollout.reason, life.rollout.waits) == (Reason.FROZEN, begin)
+
+
+@JUDGES
+def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: Policy) -> None:
+    life = waiting(judged)
+    life.errors = between(22, 1000)
+    moves = []
+    while life.rollout.phase is STAYS and minutes(life) < 30:
+        moves.append(life.tick(GONE).move)
+    assert (life.rollout.reason, moves[-1]) == (Reason.GATE_FAILED, Lower(MINUTE))
+    assert life.replay.same
+
+
+@JUDGES
+def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judged: Policy) -> None:
+    """The raise is not late: it waits. After the freeze, it has all its time to be seen."""
+    life = waiting(judged)
+    begin = life.rollout.waits
+    while minutes(life) < OVER - 1:
+        after = life.tick(GONE).rollout
+        assert (after.phase, after.reason) == (STAYS, Reason.TARGET_UNREADABLE)
+        assert after.next == "50 % at 2026-11-24 14:30 UTC"
+    assert (life.rollout.waits, life.rollout.unfinished_since) == (begin, None)
+    assert life.kinds.count("evidence") == 2
+    for _ in range(11):
+        assert life.tick(GONE).rollout.phase is STAYS
+    assert life.tick(GONE).rollout.reason is Reason.SHIFT_TIMED_OUT
+    assert life.replay.same
+
+
+def test_silence_is_held_against_what_is_live_where_the_target_cannot_be_read() -> None:
+    rollout = waiting().rollout
+    evidence = evidence_of(rollout, Observation(GONE), NOON + 30 * MINUTE)
+    assert evidence is not None
+    assert evidence.weight == 10
 
 
 def test_silence_in_the_freeze_is_no_reason_to_go_back() -> None:
