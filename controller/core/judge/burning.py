@@ -116,6 +116,14 @@ def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context
         seen, least = number_text(tally.samples), number_text(criterion.min_samples)
         sentence = f"{name} has too few samples: {seen} of {least} that a pass needs; {failed}."
         return finding(Verdict.INCONCLUSIVE, lack, sentence)
+    if lack is None and (few := _unsure(criterion, tally)) is not None:
+        seen, least = number_text(few.requests), number_text(criterion.min_samples)
+        sentence = (
+            f"{name} has too few samples: {budget} burns more than {few.pair.factor:g} times as "
+            f"fast as it may, and {format_duration(few.pair.long)} have {seen} of {least} requests "
+            f"that a fail needs; {behind}."
+        )
+        return finding(Verdict.INCONCLUSIVE, Label.TOO_FEW, sentence)
     if lack is not None:
         last = f"since {moment(tally.last_end)}" if tally.windows else "in this step"
         why = "counts make no sense together" if lack is Label.BAD_DATA else f"no requests {last}"
@@ -145,6 +153,20 @@ def _lack(criterion: BurnRate, tally: Tally) -> Label | None:
     if tally.samples < criterion.min_samples:
         return Label.TOO_FEW
     return Label.NO_DATA if tally.tail_empty else None
+
+
+def _unsure(criterion: BurnRate, tally: Tally) -> Burn | None:
+    """Return a pair that cannot fail for want of requests while the budget burns too fast for it.
+
+    That is now, or over the whole step: little traffic is no reason to call that a pass.
+    """
+    whole = tally.amount / tally.samples / (1 - criterion.slo)
+    few = [
+        one
+        for one in burns(criterion, tally.recent)
+        if one.requests < criterion.min_samples and (one.heat > 1 or whole > one.pair.factor)
+    ]
+    return max(few, key=lambda one: one.heat, default=None)
 
 
 def _hottest(criterion: BurnRate, recent: Recent) -> Burn:

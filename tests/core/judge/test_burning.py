@@ -100,6 +100,37 @@ def test_what_is_missing_for_a_pass(
     assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
 
 
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("failed", "verdict"),
+    [
+        pytest.param([1] * DAY, INCONCLUSIVE, id="half of them fail, all day long"),
+        pytest.param([1] * (DAY - 1) + [0], INCONCLUSIVE, id="but for the newest two"),
+        pytest.param([0] * (DAY - 1) + [1], INCONCLUSIVE, id="one of the newest two"),
+        pytest.param([0] * (DAY - 7) + [1] + [0] * 6, PASS, id="one, and none for half an hour"),
+        pytest.param([0] * DAY, PASS, id="none"),
+    ],
+)
+def test_in_little_traffic_no_window_can_fail_and_what_burns_passes_no_more_than_elsewhere(
+    failed: list[float], verdict: Verdict
+) -> None:
+    """Two requests in five minutes are 24 in an hour and 576 in a day."""
+    finding = judged(BURN, series_of(failed, 2), closed=DAY * EVERY)
+    assert finding.verdict is verdict
+    assert finding.label is (Label.TOO_FEW if verdict is INCONCLUSIVE else Label.NOT_REFUTED)
+
+
+def test_what_burns_in_too_few_requests_says_so() -> None:
+    finding = judged(BURN, series_of([1] * DAY, 2), closed=DAY * EVERY)
+    assert finding.sentence == (
+        "C has too few samples: the budget of 0.1% burns more than 6 times as fast as it may, and "
+        "6h have 144 of 300 requests that a fail needs; 288 failures in 576 requests since "
+        "2026-11-24 12:00 UTC."
+    )
+
+
 def test_a_failed_query_is_no_budget() -> None:
     series = {**series_of([0]), "errors:Sum@300": Series(answer=Answer.ERROR, message="throttled")}
     assert judged(BURN, series, closed=EVERY).label is Label.QUERY_FAILED
