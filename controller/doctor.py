@@ -134,10 +134,10 @@ class Doctor:
             yield found or metrics.silent_check(name, self.policy, self.catalogue.like(metric))
 
     def _witnesses(self) -> Iterator[Check]:
-        gating = witnesses.alarms_of(self.policy)
-        stand = self.alarms.states(gating.values())
-        for criterion, alarm in gating.items():
-            yield witnesses.alarm_check(criterion, alarm, stand[alarm])
+        alarms = witnesses.alarms_of(self.policy)
+        stand = self.alarms.states(one.alarm for one in alarms.values())
+        for name, one in alarms.items():
+            yield witnesses.alarm_check(name, one, stand[one.alarm])
         asked = witnesses.log_queries(self.policy, self.clock.now())
         counted = self.logs.count(query for queries in asked.values() for query in queries)
         for what, queries in asked.items():

@@ -14,26 +14,29 @@ _SEARCHED: Final = "see that the group exists, and that this role may search it"
 _CORRECT: Final = "make it, or correct the policy"
 
 
-def alarms_of(policy: Policy) -> dict[str, str]:
-    """Return the alarms that gate, by criterion."""
-    return {name: one.alarm for name, one in policy.criteria.items() if isinstance(one, Alarm)}
+def alarms_of(policy: Policy) -> dict[str, Alarm]:
+    """Return the criteria that an alarm decides."""
+    return {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
 
 
-def alarm_check(criterion: str, alarm: str, reading: AlarmReading) -> Check:
-    """Return how an alarm stands that a criterion waits for."""
-    what = f"alarm of {criterion}"
+def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
+    """Return how the alarm of a criterion stands; one that only reports keeps nobody waiting."""
+    what, alarm = f"alarm of {name}", criterion.alarm
+    worst = fail if criterion.gating else warn
     match reading.state:
         case AlarmState.OK:
             return ok(what, f"{alarm} is OK")
         case AlarmState.ALARM:
             since = f" since {clock_text(at(reading.since))}" if reading.since else ""
-            return warn(what, f"{alarm} is in ALARM{since}", "a start waits until it is OK")
+            remedy = "a start waits until it is OK" if criterion.gating else "it only reports"
+            return warn(what, f"{alarm} is in ALARM{since}", remedy)
         case AlarmState.INSUFFICIENT_DATA:
             return warn(what, f"{alarm} has no data", "see which metric it looks at")
         case AlarmState.MISSING:
-            return fail(what, f"there is no alarm {alarm} in this account and region", _CORRECT)
+            return worst(what, f"there is no alarm {alarm} in this account and region", _CORRECT)
         case AlarmState.UNREAD:
-            return fail(what, f"{alarm} cannot be read: {reading.reason}", "its gate cannot pass")
+            remedy = "its gate cannot pass" if criterion.gating else "it only reports"
+            return worst(what, f"{alarm} cannot be read: {reading.reason}", remedy)
         case unreachable:
             assert_never(unreachable)
 

@@ -37,9 +37,20 @@ POLICY = a_watched(
     ids=lambda value: value.state if isinstance(value, AlarmReading) else "",
 )
 def test_an_alarm_that_gates(reading: AlarmReading, level: Level, told: str) -> None:
-    assert alarms_of(POLICY) == {"red": "shop-errors"}
-    found = alarm_check("red", "shop-errors", reading)
-    assert (found.level, told in found.seen) == (level, True)
+    ((name, one),) = alarms_of(POLICY).items()
+    found = alarm_check(name, one, reading)
+    assert (found.what, found.level, told in found.seen) == ("alarm of red", level, True)
+
+
+@pytest.mark.parametrize("state", list(AlarmState))
+def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
+    state: AlarmState,
+) -> None:
+    one = alarms_of(POLICY)["red"].model_copy(update={"gates": False})
+    found = alarm_check("red", one, AlarmReading(state))
+    assert found.level is (OK if state is AlarmState.OK else WARN)
+    assert "start" not in (found.remedy or "")
+    assert "gate" not in (found.remedy or "")
 
 
 def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() -> None:
