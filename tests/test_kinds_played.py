@@ -225,6 +225,19 @@ def test_nothing_starts_under_an_alarm_that_is_red_or_not_there(
         assert one.writes == 0
 
 
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_live(
+    tmp_path: Path, adopt: bool
+) -> None:
+    live = variables(PERCENTAGE="10", ENABLED="false") if adopt else variables()
+    world = scenario(function=live, events=[{"kind": "alarm", "state": "alarm"}])
+    with on_stage(tmp_path, world, policy_with("red")) as stage:
+        with pytest.raises(UsageError) as caught:
+            start(stage.runner, Request(stage.policy, adopt=adopt))
+        (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
+        assert ("before any traffic moved" in line) is not adopt
+
+
 def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
     with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
         stage.world.layers.append(

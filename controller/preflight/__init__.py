@@ -51,7 +51,7 @@ def preflight(
     if frozen is not None:
         refusals.append(f"{frozen.text}; start it after that")
     warnings = [one.text for one in obstacles if not one.fatal]
-    red, doubts = alarm_findings(runner, policy)
+    red, doubts = alarm_findings(runner, policy, adopt=adopt)
     refusals, warnings = refusals + red, warnings + doubts
     unfit = taken_while_live(policy) if adopt else {}
     refusals += unfit.values()
