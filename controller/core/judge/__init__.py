@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from controller.core.findings import Finding
 from controller.core.judge.bets import criterion_of, usual_share
-from controller.core.judge.burning import conclude_burn
+from controller.core.judge.burning import conclude_burn, looked_back
 from controller.core.judge.case import Case
 from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
 from controller.core.judge.folding import (
@@ -116,7 +116,8 @@ def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
             sealed[name] = folded_tally(name, criterion, evidence, tally, up_to)
         else:
             starts = windows(criterion, tally, evidence.start, lost)
-            sealed[name] = given_up(tally, starts, period_of(criterion))
+            kept = given_up(tally, starts, period_of(criterion))
+            sealed[name] = looked_back(criterion, kept) if isinstance(criterion, BurnRate) else kept
     return sealed
 
 

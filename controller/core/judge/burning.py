@@ -83,6 +83,11 @@ def _burnt(criterion: BurnRate, recent: Recent, end: int) -> Run:
     return Run(1, end - int(hot.pair.long.total_seconds()), end, hot.long)
 
 
+def looked_back(criterion: BurnRate, tally: Tally) -> Tally:
+    """Return `tally` with no more windows of its own than the longest of `criterion` needs."""
+    return replace(tally, recent=tally.recent[-(criterion.longest // criterion.over) :])
+
+
 def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:
     """Return what `tally` says of the budget, in numbers and in words."""
     hot = _hottest(criterion, tally.recent)

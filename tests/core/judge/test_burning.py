@@ -182,3 +182,15 @@ def test_windows_that_were_lost_were_not_seen_to_burn() -> None:
     lost = seal(evidence_of(BURN, broken, closed=400, tallies=tallies), late)["C"]
     assert lost.lost == 5
     assert lost.recent == ((1_000.0, 20.0),) * 4 + ((0.0, 0.0),) * 5
+
+
+def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
+    """A pause has no limit, and a store takes no state of any size."""
+    broken = {key: Series({}, Answer.ERROR, "denied") for key in series_of([0])}
+    tallies = seal(evidence_of(BURN, series_of([0]), closed=5), at(START) + 20 * MINUTE)
+    for hour in range(1, 48):
+        minutes = 60 * hour
+        evidence = evidence_of(BURN, broken, closed=minutes, tallies=tallies)
+        tallies = seal(evidence, at(START) + minutes * MINUTE)
+    assert tallies["C"].lost > 6 * HOUR
+    assert len(tallies["C"].recent) == 6 * HOUR
