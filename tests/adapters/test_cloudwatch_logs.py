@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,7 +86,10 @@ def test_a_search_without_an_end_ends() -> None:
 def test_a_search_that_takes_long_ends() -> None:
     series, requests = count(endless(), takes=LOOK_FOR / 4)
     assert series.answer is Answer.PARTIAL
-    assert series.message == f"{GROUP} was searched in part: it took longer than 20s"
+    assert series.message == (
+        f"{GROUP} was searched in part: it took longer than its part of 20s for all searches of a "
+        "tick"
+    )
     assert len(requests) == 4
 
 
@@ -95,7 +99,22 @@ def test_all_queries_together_have_one_limit_of_time() -> None:
     other = LogQuery(GROUP, "direct", QUERY.span, 1_000)
     found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
     assert {one.answer for one in found.values()} == {Answer.PARTIAL}
-    assert len(client.requests) == 2  # the other was not begun any more
+    assert len(client.requests) == 2
+
+
+def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
+    clock = empty_world().clock
+    other = LogQuery("/aws/lambda/other", "direct", QUERY.span, 1_000)
+    last = {"events": [{"timestamp": (NOW - 60) * 1_000, "message": "direct"}]}
+
+    def read(**request: Any) -> dict[str, Any]:
+        clock.advance(LOOK_FOR / 10)
+        return last if request["logGroupName"] == other.group else page(NOW - 60)
+
+    client = SimpleNamespace(filter_log_events=read)
+    found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
+    assert found[QUERY].answer is Answer.PARTIAL
+    assert found[other] == Series({NOW - 60: 1.0})
 
 
 @pytest.mark.parametrize(
