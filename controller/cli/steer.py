@@ -127,7 +127,7 @@ def ack(
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
 @click.argument("criterion")
-@click.option("--refuse", is_flag=True, help="Say no: the next tick that judges rolls back.")
+@click.option("--refuse", is_flag=True, help="Say no: where it gates, the next tick rolls back.")
 @click.option(
     "--note",
     type=options.OneLine(),

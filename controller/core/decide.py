@@ -11,9 +11,8 @@ from typing import assert_never
 from controller.core import aftermath
 from controller.core import transitions as to
 from controller.core.effects import Decision
-from controller.core.evidence import evidence_of, sealed
-from controller.core.findings import Finding, Verdict, gate
-from controller.core.judge import Evidence, judge
+from controller.core.evidence import evidence_of, findings_of, refusals, sealed
+from controller.core.findings import Verdict, gate
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 
@@ -67,6 +66,10 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
 
 def _settling(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     intent, target = rollout.intent, seen.target
+    if said_no := refusals(rollout):  # nothing goes up over that, written or not
+        why = " ".join(one.sentence for one in said_no)
+        rollout = replace(rollout, findings=said_no)
+        return to.rolling_back(rollout, Reason.GATE_FAILED, why, _weight(target), now)
     if isinstance(target, Unreadable):
         return _unseen(rollout, seen, target, now)
     quiet = target.update is not Update.IN_PROGRESS
@@ -88,7 +91,7 @@ def _unseen(rollout: Rollout, seen: Observation, target: Unreadable, now: dateti
     """Nobody can say whether the raise is in force; behind a freeze, what was live is judged on."""
     if rollout.waits is None:
         return to.unseen(rollout, target, now)
-    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    rollout = replace(rollout, findings=findings_of(rollout, evidence_of(rollout, seen, now)))
     if gate(rollout.findings) is Verdict.FAIL:
         return _gate_failed(rollout, target, now)
     return _waiting(to.unseen(rollout, target, now), seen, now)
@@ -98,7 +101,7 @@ def _unwritten(rollout: Rollout, seen: Observation, target: Reading, now: dateti
     """Nobody wrote the raise: where it waits, the weight that is live is judged before anything."""
     if rollout.waits is None:
         return to.unwritten(rollout, target, now)
-    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    rollout = replace(rollout, findings=findings_of(rollout, evidence_of(rollout, seen, now)))
     if gate(rollout.findings) is Verdict.FAIL:
         return _gate_failed(rollout, target, now)
     return _waiting(to.unwritten(rollout, target, now), seen, now)
@@ -107,7 +110,7 @@ def _unwritten(rollout: Rollout, seen: Observation, target: Reading, now: dateti
 def _climbing(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
     evidence = evidence_of(rollout, seen, now)
-    rollout = replace(rollout, findings=_findings(evidence))
+    rollout = replace(rollout, findings=findings_of(rollout, evidence))
     match gate(rollout.findings):
         case Verdict.FAIL:
             return _gate_failed(rollout, target, now)
@@ -196,7 +199,7 @@ def _waiting(decision: Decision, seen: Observation, now: datetime) -> Decision:
 
 def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     target = seen.target
-    rollout = replace(rollout, findings=_findings(evidence_of(rollout, seen, now)))
+    rollout = replace(rollout, findings=findings_of(rollout, evidence_of(rollout, seen, now)))
     if gate(rollout.findings) is Verdict.FAIL:
         return _gate_failed(rollout, target, now)
     if isinstance(target, Reading) and _newly_moved(rollout, target):
@@ -238,10 +241,6 @@ def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime)
 
 def _weight(target: Reading | Unreadable) -> int | None:
     return target.weight if isinstance(target, Reading) else None
-
-
-def _findings(evidence: Evidence | None) -> tuple[Finding, ...]:
-    return () if evidence is None else judge(evidence)
 
 
 def _keep(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

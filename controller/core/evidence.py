@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
-from controller.core.judge import Evidence, seal, seal_fold
+from controller.core.findings import Finding
+from controller.core.judge import Evidence, judge, seal, seal_fold
 from controller.core.judge.log_reading import log_keys
 from controller.core.judge.queries import JUDGED, keys_of
-from controller.core.judge.told import Said
+from controller.core.judge.told import Said, of_attestation
 from controller.core.measured import Stretch, Tally
 from controller.core.observation import Answer, Observation, Reading, Series
-from controller.core.policy import LogEvents
+from controller.core.policy import Attestation, LogEvents
 from controller.core.rollout import Rollout
 from controller.core.sequential.trial import Fold
 from controller.core.stretches import stretches_of
@@ -43,6 +44,21 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
         fold=rollout.fold.usable,
         stretches=stretches_of(rollout),
         said=Said(seen.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id),
+    )
+
+
+def findings_of(rollout: Rollout, evidence: Evidence | None) -> tuple[Finding, ...]:
+    """Return what the gate says; where nothing is judged yet, a person may have said no."""
+    return refusals(rollout) if evidence is None else judge(evidence)
+
+
+def refusals(rollout: Rollout) -> tuple[Finding, ...]:
+    """Return the attestations that gate and that a person has refused: no measurement is needed."""
+    said, now = Said(signed=rollout.signed, rollout=rollout.id), int(rollout.updated.timestamp())
+    return tuple(
+        of_attestation(name, criterion, said, now, now)
+        for name in said.refusals()
+        if isinstance(criterion := rollout.policy.criteria[name], Attestation) and criterion.gating
     )
 
 

@@ -1,8 +1,9 @@
 """What a person may not ask of a rollout, and why; the same for every verb."""
 
 from controller.core.asking import Verb
+from controller.core.evidence import findings_of
 from controller.core.findings import Finding, Verdict, gate
-from controller.core.judge import Evidence, judge
+from controller.core.judge import Evidence
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
@@ -26,7 +27,7 @@ def readable(rollout: Rollout, verb: str, seen: Observation) -> Reading:
 
 def judged(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
     """Return what is measured now. A fail is in the data already, so nobody goes on over it."""
-    findings = () if evidence is None else judge(evidence)
+    findings = findings_of(rollout, evidence)
     if gate(findings) is Verdict.FAIL:
         why = " ".join(one.sentence for one in findings if one.fails)
         does = "sets a weight over" if verb == Verb.SET_WEIGHT else f"{verb}s"

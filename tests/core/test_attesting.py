@@ -7,16 +7,17 @@ import pytest
 
 from controller.core.asked import FITS, Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Decision, Severity
+from controller.core.effects import Decision, Lower, Severity
 from controller.core.measured import Signature
-from controller.core.observation import Observation
+from controller.core.observation import Observation, Reading
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.ladder import AT_10, HEALTHY, ON_HOLD, POLICY
+from tests.ladder import AT_10, FIRST_RAISE, HEALTHY, MOVING, ON_HOLD, POLICY, RAISING
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
 SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
+WARMING = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
 AT_NOON = replace(AT_10, policy=SIGNED)
 ASK = Ask(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
 
@@ -59,7 +60,7 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     assert no.record is not None
     assert (no.record.kind, no.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
     assert [one.severity for one in no.notices] == [Severity.WARNING]
-    assert no.record.sentence.endswith("; the next tick that judges rolls back")
+    assert no.record.sentence.endswith("; the next tick rolls back")
     back = tick(no.rollout, 6).rollout
     assert (back.phase, back.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
     assert back.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
@@ -72,6 +73,36 @@ def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     assert no.record.sentence == "SC-005 is refused by ada: no tickets today"
     on = tick(no.rollout, 15).rollout
     assert (on.reason, on.label) == (Reason.GATE_PASSED, "not refuted")
+
+
+NO = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "void"),
+    [
+        pytest.param(replace(RAISING, policy=SIGNED), reads(10, token="token-1"), "",
+                     id="a raise that was not written is not written any more"),
+        pytest.param(replace(RAISING, policy=SIGNED), reads(50, MOVING), "", id="one on its way"),
+        pytest.param(replace(FIRST_RAISE, policy=SIGNED), reads(0), "token-1",
+                     id="a first raise fits no more"),
+        pytest.param(replace(AT_10, policy=WARMING), reads(10), "", id="in the warm-up"),
+        pytest.param(replace(ON_HOLD, policy=WARMING), reads(10), "", id="paused in the warm-up"),
+    ],
+)  # fmt: skip
+def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, void: str) -> None:
+    decision = decide(replace(rollout, signed=NO), Observation(target), NOON + MINUTE)
+    assert (decision.rollout.phase, decision.rollout.reason) == (
+        Phase.ROLLING_BACK, Reason.GATE_FAILED,
+    )  # fmt: skip
+    assert decision.move == Lower(MINUTE, void=void)
+    assert decision.rollout.sentence == "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no."
+
+
+def test_nobody_promotes_over_a_refusal_in_the_warm_up() -> None:
+    rollout = replace(AT_10, policy=WARMING, signed=NO)
+    with pytest.raises(UsageError, match="nobody promotes a fail"):
+        asked(rollout, Ask(Verb.PROMOTE, "now"), Observation(reads(10)), NOON + MINUTE)
 
 
 def test_a_word_on_what_only_reports_does_not_make_it_gate() -> None:

@@ -128,7 +128,7 @@ def attested(rollout: Rollout, criterion: str, signature: Signature, now: dateti
     text = f"{criterion} is {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
-        text += "; the next tick that judges rolls back"
+        text += "; the next tick rolls back"
     after = _heard(replace(rollout, signed={**rollout.signed, criterion: signature}), criterion)
     entry = record(word, rollout, after, rollout.weight, now)
     reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
