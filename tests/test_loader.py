@@ -262,8 +262,8 @@ settle: 1m
         "did you mean 'requests'?",
         "p.yaml:15:77: criteria.SC-004.failures[0]: needs a count (Sum), but errors has statistic "
         "Average",
-        "p.yaml:16:72: criteria.traffic.max: unknown key; known: judge, over, kind, metric, min, "
-        "control",
+        "p.yaml:16:72: criteria.traffic.max: unknown key; known: gates, judge, over, kind, metric, "
+        "min, control",
         "p.yaml:17:16: criteria.fast.kind: no kind of criterion is called 'latency'; "
         "did you mean 'latency_increase'?",
         "p.yaml:19:39: steps[0].criteria[0]: no criterion is called 'SC-04'; "

@@ -241,7 +241,7 @@ def test_a_line_says_what_is_in_force_and_what_the_function_shows() -> None:
     raised: Line = next(line for line in story.lines if line.what == "writes 0 % > 10 %")
     assert (raised.by, raised.weight, raised.shown) == ("start 0", 0, 10)
     assert "0 > 10 %" in story_text(story)
-    assert "20 invariants held after" in story_text(story)
+    assert "21 invariants held after" in story_text(story)
 
 
 def test_every_entry_of_the_history_is_told() -> None:

@@ -144,7 +144,8 @@ class TrafficJudged(Invariant):
                 continue
             since = self._left.setdefault(one.id, ended.at)
             policy = one.policy
-            limit = policy.shift_timeout + policy.warmup_of(one.step) + _TICKS + scene.skew
+            step = min(one.step, len(policy.steps) - 1)  # another invariant tells a wrong one
+            limit = policy.shift_timeout + policy.warmup_of(step) + _TICKS + scene.skew
             if ended.at - since > limit:
                 yield f"left {one.id} at {scene.in_force} % unjudged since {since:%H:%M}"
 
