@@ -1,5 +1,6 @@
 """What tests of every kind share: the emulator, one per test process, and an account per test."""
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from itertools import count
@@ -41,6 +42,13 @@ def _logs_of_its_own() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking again and again at what was imported and stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,7 +29,7 @@ def run(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-REHEARSE = ("rehearse", POLICY, "--every", "15m")
+REHEARSE = ("rehearse", POLICY, "--every", "1h")
 
 
 @pytest.mark.parametrize("verb", [("validate", POLICY), REHEARSE], ids=["validate", "rehearse"])
