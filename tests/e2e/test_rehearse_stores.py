@@ -31,12 +31,12 @@ def folder(
 @pytest.mark.parametrize(
     ("scenario", "every", "status"),
     [
-        ("healthy", "15m", "succeeded"),
+        ("healthy", "30m", "succeeded"),
         ("error-burst", "5m", "rolled_back"),
         ("cdk-reset", "5m", "rolled_back"),
         ("console-up", "5m", "paused"),
         ("contradiction", "5m", "paused"),
-        ("second-owner", "15m", "succeeded"),
+        ("second-owner", "30m", "succeeded"),
         ("alias-reset", "5m", "rolled_back"),
         ("meddling-human", "5m", "paused"),
     ],
