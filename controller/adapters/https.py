@@ -181,7 +181,10 @@ class _Exchange:
             with exchange.getresponse() as answer:
                 body = answer.read(MOST_ANSWER)
                 if answer.length and len(body) < MOST_ANSWER:  # more was announced
-                    raise HttpsError(f"{self._host} broke off in the middle of its answer")
+                    why = (
+                        self._too_late() if self._late else "broke off in the middle of its answer"
+                    )
+                    raise HttpsError(f"{self._host} {why}")
                 return Answer(answer.status, body)
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             raise HttpsError(f"{self._host} {self._why(error)}") from error
@@ -189,8 +192,11 @@ class _Exchange:
             self._timer.cancel()
             self._connection.close()
 
+    def _too_late(self) -> str:
+        return f"gave no whole answer within {count_text(self._within_s, 'second')}"
+
     def _why(self, error: Exception) -> str:
         if self._late or isinstance(error, TimeoutError):  # whichever of both was first
-            return f"gave no whole answer within {count_text(self._within_s, 'second')}"
+            return self._too_late()
         reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
         return f"gave no answer: {reason or type(error).__name__}"
