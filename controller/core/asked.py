@@ -16,7 +16,7 @@ from controller.core.evidence import evidence_of
 from controller.core.findings import Label, weakest
 from controller.core.judge.queries import JUDGED
 from controller.core.measured import Signature
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, Reading, weight_of
 from controller.core.refusing import judged, readable, refused
 from controller.core.rollout import Phase, Reason, Rollout
 
@@ -67,7 +67,7 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
     match ask.verb:
         case Verb.PAUSE:
             why = f"paused by hand: {ask.reason}" if ask.reason else "paused by hand"
-            return to.paused_by_hand(rollout, _weight(seen.target), why, now)
+            return to.paused_by_hand(rollout, seen.target, why, now)
         case Verb.RESUME:
             return _resume(rollout, ask, seen, now)
         case Verb.PROMOTE:
@@ -75,7 +75,7 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         case Verb.APPROVE:
             return _approve(rollout, ask, now)
         case Verb.ROLLBACK:
-            weight = _weight(seen.target)
+            weight = weight_of(seen.target)
             return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
         case Verb.SET_WEIGHT:
             return _set_weight(rollout, ask, seen, now)
@@ -150,13 +150,14 @@ def _higher(rollout: Rollout, target: Reading) -> bool:
 
 def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
     target = readable(rollout, ask.verb, seen)
+    paused = rollout.phase is Phase.PAUSED
+    if target.weight != rollout.weight and (paused or rollout.settled is not None):
+        why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
+        raise refused(rollout, ask.verb, f"{why}; resume it first")
     if rollout.settled is None:
         raise refused(
             rollout, ask.verb, f"{rollout.weight} % was not seen in force yet; tick first"
         )
-    if target.weight != rollout.weight:
-        why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
-        raise refused(rollout, ask.verb, f"{why}; resume it first")
     evidence = evidence_of(rollout, seen, now)
     findings = judged(rollout, evidence, ask.verb)
     if barrier := to.barrier(rollout, now) or to.hook_barrier(rollout, seen.hooks):
@@ -212,7 +213,3 @@ def _instead(rollout: Rollout) -> str:
     if rollout.phase is Phase.ROLLED_BACK:
         fitting.append("retry")
     return f"; what fits: {', '.join(fitting)}"
-
-
-def _weight(target: Reading | Unreadable) -> int | None:
-    return target.weight if isinstance(target, Reading) else None

@@ -13,7 +13,7 @@ from controller.core import transitions as to
 from controller.core.effects import Decision
 from controller.core.evidence import evidence_of, findings_of, refusals, sealed
 from controller.core.findings import Verdict, gate
-from controller.core.observation import Observation, Reading, Unreadable, Update
+from controller.core.observation import Observation, Reading, Unreadable, Update, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
 
 __all__ = ["decide", "refused"]
@@ -69,7 +69,7 @@ def _settling(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     if said_no := refusals(rollout):  # nothing goes up over that, written or not
         why = " ".join(one.sentence for one in said_no)
         rollout = replace(rollout, findings=said_no)
-        return to.rolling_back(rollout, Reason.GATE_FAILED, why, _weight(target), now)
+        return to.rolling_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if isinstance(target, Unreadable):
         return _unseen(rollout, seen, target, now)
     quiet = target.update is not Update.IN_PROGRESS
@@ -166,7 +166,7 @@ def _inconclusive(rollout: Rollout, seen: Observation, now: datetime) -> Decisio
     match rollout.policy.on_inconclusive:
         case "rollback":
             why = to.held_too_long(rollout, target)
-            return to.rolling_back(rollout, Reason.INCONCLUSIVE, why, _weight(target), now)
+            return to.rolling_back(rollout, Reason.INCONCLUSIVE, why, weight_of(target), now)
         case "advance" if isinstance(target, Reading) and target.stands_at(rollout.weight):
             return _upward(rollout, seen, target, Reason.ADVANCED_UNPROVEN, now)
         case "advance" | "pause":
@@ -204,6 +204,8 @@ def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
         return _gate_failed(rollout, target, now)
     if isinstance(target, Reading) and _newly_moved(rollout, target):
         return _moved(rollout, target, now)
+    if rollout.waits and isinstance(target, Reading) and target.stands_at(rollout.weight):
+        return to.came(rollout, now)
     return to.reminder(rollout, now) or _keep(rollout, seen, now)
 
 
@@ -220,7 +222,7 @@ def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) 
     if isinstance(target, Reading) and target.weight == 0:
         why += " 0 % is set already."
         return to.ended_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
-    return to.rolling_back(rollout, Reason.GATE_FAILED, why, _weight(target), now)
+    return to.rolling_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
 
 
 def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
@@ -237,10 +239,6 @@ def _rolling_back(rollout: Rollout, target: Reading | Unreadable, now: datetime)
     if target.update is Update.FAILED:
         why += f", and its last update failed: {target.detail or 'no reason given'}"
     return to.lowering(rollout, to.lower(rollout), why, late, now)
-
-
-def _weight(target: Reading | Unreadable) -> int | None:
-    return target.weight if isinstance(target, Reading) else None
 
 
 def _keep(rollout: Rollout, seen: Observation, now: datetime) -> Decision:

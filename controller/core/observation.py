@@ -52,6 +52,11 @@ class Unreadable:
     """True when no later write can help either: the environment itself cannot be read."""
 
 
+def weight_of(target: Reading | Unreadable) -> int | None:
+    """Return the weight that `target` shows; None when nobody knows."""
+    return target.weight if isinstance(target, Reading) else None
+
+
 class Answer(StrEnum):
     """How complete a series is."""
 

@@ -22,6 +22,7 @@ from controller.core.transitions.barrier import (
 )
 from controller.core.transitions.climb import (
     baking,
+    came,
     created,
     evidence_entry,
     holding,
@@ -60,6 +61,7 @@ __all__ = [
     "attested",
     "baking",
     "barrier",
+    "came",
     "created",
     "drained",
     "drift_in_final",

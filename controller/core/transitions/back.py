@@ -61,7 +61,7 @@ def _stood_at(rollout: Rollout, live: int | None) -> int:
         return live or intent.previous
     if rollout.first_raise and live == 0:
         return 0
-    if rollout.settled is None:
+    if rollout.settled is None and (rollout.phase is Phase.PROGRESSING or live == intent.weight):
         return min(intent.previous, intent.weight) or intent.weight
     return live or rollout.seen_weight or intent.weight
 

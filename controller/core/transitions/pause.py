@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Alert, Decision, Notice, Severity
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import Reading, Unreadable, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.back import rolling_back
-from controller.core.transitions.climb import waited_no_more
+from controller.core.transitions.climb import handed_over
 from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, outlook, record
 from controller.core.units import format_duration
 
@@ -30,29 +30,26 @@ def _what_now(rollout: Rollout) -> str:
     )
 
 
-def raise_uncertain(rollout: Rollout, now: datetime) -> Decision:
+def raise_uncertain(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """The raise left no trace and the target changed meanwhile: a person must look."""
     why = (
         f"the target still shows {rollout.intent.previous} % and was changed by another hand after "
         f"{rollout.weight} % was decided, so nobody can say whether that was written"
     )
-    return _paused(
-        rollout, Reason.RAISE_UNCERTAIN, why, rollout.intent.previous, Severity.WARNING, now
-    )
+    return _paused(rollout, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
 
 
 def not_in_force(
-    rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
+    rollout: Rollout, reason: Reason, why: str, target: Reading | Unreadable, now: datetime
 ) -> Decision:
     """A write that raised nothing did not come into force: nothing is taken back for that."""
-    return _paused(rollout, reason, why, weight, Severity.WARNING, now)
+    return _paused(rollout, reason, why, target, Severity.WARNING, now)
 
 
 def inconclusive(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
     """The hold is over without a way on, and the policy says pause."""
     why = held_too_long(rollout, target)
-    weight = target.weight if isinstance(target, Reading) else None
-    return _paused(rollout, Reason.INCONCLUSIVE, why, weight, Severity.WARNING, now)
+    return _paused(rollout, Reason.INCONCLUSIVE, why, target, Severity.WARNING, now)
 
 
 def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
@@ -63,7 +60,7 @@ def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         back = rolling_back(rollout, Reason.DRIFTED, why, target.weight, now)
         return replace(back, alert=Alert.DRIFT)
     severity = Severity.CRITICAL if higher or target.weight is None else Severity.WARNING
-    paused = _paused(rollout, Reason.DRIFTED, why, target.weight, severity, now)
+    paused = _paused(rollout, Reason.DRIFTED, why, target, severity, now)
     return replace(paused, alert=Alert.DRIFT)
 
 
@@ -71,19 +68,19 @@ def _paused(
     rollout: Rollout,
     reason: Reason,
     why: str,
-    weight: int | None,
+    target: Reading | Unreadable,
     severity: Severity,
     now: datetime,
 ) -> Decision:
     after = replace(
-        waited_no_more(rollout),
+        handed_over(rollout, target, now),
         phase=Phase.PAUSED,
         reason=reason,
         sentence=why,
         since=now,
-        settled=rollout.settled or now,
         blocked="a person",
     )
+    weight = weight_of(target)
     notice = Notice(severity, f"{rollout.id} is paused: {_ended(why)} {_what_now(after)}")
     entry = record("paused", rollout, after, weight, now, keeps_series=True)
     return Decision(outlook(after), notices=(notice,), record=entry)

@@ -6,30 +6,32 @@ from datetime import datetime
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.judge.told import Said, of_attestation
 from controller.core.measured import Signature
-from controller.core.observation import Reading
+from controller.core.observation import Reading, Unreadable, weight_of
 from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.climb import cleared, left_behind, skipping, waited_no_more
+from controller.core.transitions.climb import cleared, handed_over, left_behind, skipping
 from controller.core.transitions.outlook import baking_sentence, outlook, record
 
 # Pauses in which nobody moved the weight.
 _UNMOVED = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
-def paused_by_hand(rollout: Rollout, weight: int | None, why: str, now: datetime) -> Decision:
+def paused_by_hand(
+    rollout: Rollout, target: Reading | Unreadable, why: str, now: datetime
+) -> Decision:
     """Nothing goes up any more until somebody says so; a criterion that fails still goes back.
 
     Neither weight of a raise that is on its way is drift in the pause; any other is, and the next
     tick tells it.
     """
+    weight = weight_of(target)
     ours = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
     after = replace(
-        waited_no_more(rollout),
+        handed_over(rollout, target, now),
         phase=Phase.PAUSED,
         reason=Reason.PAUSED_BY_HAND,
         sentence=why,
         since=now,
-        settled=rollout.settled or now,
         seen_weight=weight if ours else rollout.seen_weight,
         blocked="a person",
     )
@@ -54,7 +56,7 @@ def undisturbed(rollout: Rollout) -> bool:
     """Tell whether all that was measured since the weight was in force is of the step."""
     if rollout.phase is not Phase.PAUSED:
         return True
-    return rollout.reason in _UNMOVED and rollout.settled != rollout.since
+    return rollout.reason in _UNMOVED and rollout.settled not in (None, rollout.since)
 
 
 def restored(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
@@ -96,12 +98,11 @@ def set_by_hand(
     """
     live = target.shown if target.weight is None else f"{target.weight} %"
     after = replace(
-        waited_no_more(rollout),
+        handed_over(rollout, target, now),
         phase=Phase.PAUSED,
         reason=Reason.DRIFTED,
         sentence=f"set from {live} to {weight} % by hand{_because(why)}",
         since=now,
-        settled=rollout.settled or now,
         seen_weight=weight,
         blocked="a person",
     )

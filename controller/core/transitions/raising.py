@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.freeze import Frozen
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import Reading, Unreadable, weight_of
 from controller.core.rollout import Reason, Rollout
 from controller.core.stretches import went_on
 from controller.core.transitions.back import ended_at_zero, never_raised, rolling_back
@@ -22,7 +22,7 @@ from controller.core.units import format_duration
 def failed(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """The update that was to bring the weight failed, or one that came after it."""
     why = f"the update to {rollout.weight} % failed: {target.detail or 'no reason given'}"
-    return _given_up(rollout, Reason.SHIFT_FAILED, why, target.weight, now)
+    return _given_up(rollout, Reason.SHIFT_FAILED, why, target, now)
 
 
 def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
@@ -32,7 +32,7 @@ def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
     if not _overdue(rollout, now):
         return waiting(_looked(rollout, now), Reason.TARGET_UNREADABLE, target.reason)
     why = f"{_not_in_force(rollout)}, and the target cannot be read: {target.reason}"
-    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, None, now)
+    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
 def moving(rollout: Rollout, target: Reading, now: datetime) -> Decision:
@@ -41,7 +41,7 @@ def moving(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         why = target.detail or "the update is still in progress"
         return waiting(_looked(rollout, now), Reason.WAITING, why)
     why = f"{_not_in_force(rollout)}: the update is still in progress"
-    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
+    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
 def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
@@ -70,7 +70,7 @@ def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     """
     if target.weight == 0:
         return never_raised(rollout, target, now)
-    return raise_uncertain(rollout, now)
+    return raise_uncertain(rollout, target, now)
 
 
 def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
@@ -108,11 +108,12 @@ def _write_again(rollout: Rollout, now: datetime) -> Decision:
 
 
 def _given_up(
-    rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
+    rollout: Rollout, reason: Reason, why: str, target: Reading | Unreadable, now: datetime
 ) -> Decision:
     """A raise is taken back. What raised nothing is not: a person must look."""
     if rollout.intent.previous == rollout.weight:
-        return not_in_force(rollout, reason, why, weight, now)
+        return not_in_force(rollout, reason, why, target, now)
+    weight = weight_of(target)
     return rolling_back(rollout, reason, why, weight, now)
 
 

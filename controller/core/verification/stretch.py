@@ -7,7 +7,7 @@ from controller.core.judge.drain import DRAIN
 from controller.core.judge.figures import stretch
 from controller.core.observation import Reading
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import MINUTE_S, floor_to, next_minute
 
 
@@ -48,13 +48,14 @@ def stretch_of(
 def _since(rollout: Rollout, reading: Reading) -> int | None:
     """Return from when on requests are held against the live weight; None: nobody knows."""
     warmup: timedelta = rollout.policy.warmup_of(rollout.step)
-    if rollout.waits is not None and rollout.phase is Phase.PROGRESSING:
+    moved = rollout.phase is Phase.PAUSED and rollout.reason is Reason.DRIFTED
+    if rollout.waits is not None and not moved:
         return rollout.waits.judged_from if reading.weight == rollout.intent.previous else None
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:
             return next_minute(rollout.since + max(warmup, DRAIN))
         case Phase.PROGRESSING | Phase.PAUSED | Phase.SUCCEEDED if reading.weight == rollout.weight:
-            return rollout.judged_from
+            return None if rollout.waits else rollout.judged_from
         case Phase.PAUSED if reading.weight == rollout.seen_weight:
             return next_minute(rollout.since + warmup)
         case _:

@@ -15,7 +15,7 @@ from controller.core.observation import (
     Span,
     Update,
 )
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.core.units import at
 from controller.errors import MetricsError
 from controller.ports import MetricSource
@@ -47,10 +47,10 @@ class Measuring:
 def judged_at(rollout: Rollout, weight: int | None, token: str) -> bool:
     """Tell whether a tick of `rollout` judges a gate where the function shows this.
 
-    A raise waits no more once anybody has written the function.
+    A raise waits no more once anybody has written the function, but in a pause.
     """
     intent = rollout.intent
-    waits = (weight, token) == (intent.previous, intent.token)
+    waits = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
     return rollout.phase in JUDGED and (rollout.waits is None or waits)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.asked import Ask, Verb
 from controller.core.effects import Decision, Lower, Shift
 from controller.core.evidence import evidence_of
 from controller.core.judge import needs
@@ -215,9 +214,6 @@ def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
     ("target", "phase", "reason"),
     [
         pytest.param(reads(50), STAYS, Reason.SETTLED, id="a run that slept has written it"),
-        pytest.param(reads(10, token="token-9"), Phase.PAUSED, Reason.RAISE_UNCERTAIN,
-                     id="another hand changed the function"),
-        pytest.param(reads(30), Phase.PAUSED, Reason.DRIFTED, id="another hand set a weight"),
         pytest.param(reads(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
         pytest.param(reads(50, FAILED), BACK, Reason.SHIFT_FAILED, id="its update failed"),
     ],
@@ -229,20 +225,10 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
     life = waiting(judged, until=100)
     after = life.tick(target).rollout
     assert (after.phase, after.reason) == (phase, reason)
-    if phase in (STAYS, Phase.PAUSED):
+    if phase is STAYS:
         assert (after.waits, after.tallies, after.findings) == (None, {}, ())
         assert all(one.end for one in after.stretches)
         assert after.judged_step == 1
-    assert life.replay.same
-
-
-@pytest.mark.parametrize("ask", [Ask(Verb.PAUSE), Ask(Verb.SET_WEIGHT, "a demo", weight=40)])
-@JUDGES
-def test_a_person_who_stops_it_ends_the_wait(judged: Policy, ask: Ask) -> None:
-    life = waiting(judged, until=100)
-    after = life.ask(ask, reads(10)).rollout
-    assert (after.phase, after.waits, after.tallies) == (Phase.PAUSED, None, {})
-    assert all(one.end for one in after.stretches)
     assert life.replay.same
 
 
