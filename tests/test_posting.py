@@ -325,6 +325,26 @@ def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_h
         assert "message_given_up" not in [one["event"] for one in logs]
 
 
+def test_a_newer_rollout_of_the_target_keeps_nobody_from_what_the_old_one_has_to_tell(
+    tmp_path: Path, post: Post
+) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        start(stage.runner, Request(stage.policy, retry_reason="mended"))
+        assert stage.rollout.id == "orders#2"
+        post.failing.clear()
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick_active()
+        told = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
+        assert told == {"started", "rolling_back", "rolled_back", "drained"}
+        assert (stage.store.load("orders#1").outbox, stage.variables["PERCENTAGE"]) == ((), "10")
+        assert stage.store.active(stage.world.clock.now()) == ("orders#2",)
+
+
 def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_said(
     tmp_path: Path, post: Post
 ) -> None:

@@ -550,6 +550,21 @@ class StoreContract:
             started(store, a_rollout("checkout#2"), LOCK)
         assert ("checkout#1" in store.active(NOON)) is visited
 
+    @pytest.mark.parametrize("phase", FINAL)
+    def test_what_was_replaced_is_visited_until_its_messages_are_told(
+        self, store: Store, phase: Phase
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
+        started(store, a_rollout("checkout#2"), LOCK)
+        assert store.active(NOON) == ("checkout#1", "checkout#2")
+        assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == ("checkout#2",)  # given up by then
+        first = store.acquire("checkout#1", NOON, LATER)
+        first = moved(store, first, sentence="Told somebody.")
+        assert "checkout#1" in store.active(NOON)
+        moved(store, first, outbox=())
+        assert store.active(NOON) == ("checkout#2",)
+
     @pytest.mark.parametrize("phase", [*LIVING, *FINAL])
     def test_a_tick_never_visits_what_moved_away(self, store: Store, phase: Phase) -> None:
         """It is found by its id all the same, and says where it is."""

@@ -52,9 +52,12 @@ def _take(lock: str, owner: str | None, rollout_id: str) -> Write:
 
 
 def _evict(owner: str, item: Item, wanted: Sequence[str]) -> Iterator[Write]:
-    """Yield the writes after which `owner` holds nothing and is watched no more."""
+    """Yield the writes after which `owner` holds nothing and is watched no more.
+
+    One that has messages to bring stays where ticks look for it.
+    """
     key = {"pk": item["pk"], "sk": item["sk"]}
-    gone = {"active": None, "locks": None}
+    gone = {"locks": None} if rollout_of(item).outbox else {"active": None, "locks": None}
     yield update(key, gone, "#closed = :closed", closed={"BOOL": True})
     for lock in item.get("locks", {}).get("SS", ()):
         if lock not in wanted:

@@ -11,6 +11,7 @@ from controller.adapters.dynamodb.items import Item, text
 from controller.adapters.dynamodb.locks import owner_of
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.errors import StoreError
 
 
 class DynamoDbReader:
@@ -28,12 +29,26 @@ class DynamoDbReader:
     def active(self, now: datetime) -> Sequence[str]:
         """Return the ids that a tick must visit, oldest first.
 
-        Not closed; or closed, still watched, and not replaced by a newer owner of its target.
+        Not closed; or closed and still watched. One that a newer owner of its target has replaced
+        is visited while it has messages to bring, which its state alone tells.
         """
-        found = self._table.query(
-            "list the active rollouts", "active", items.ACTIVE, index="active"
+        doing = "list the active rollouts"
+        found = self._table.query(doing, "active", items.ACTIVE, index="active")
+        return tuple(
+            items.rollout_id_of(item)
+            for item in found
+            if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
         )
-        return tuple(items.rollout_id_of(item) for item in found if _is_visited(item, now))
+
+    def _has_word(self, doing: str, item: Item) -> bool:
+        """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
+        if not item["closed"]["BOOL"]:
+            return True
+        whole = self._table.get(doing, {"pk": item["pk"], "sk": item["sk"]})
+        try:
+            return whole is not None and bool(items.rollout_of(whole).outbox)
+        except StoreError:
+            return True
 
     def retired(self) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
@@ -102,4 +117,4 @@ def _is_visited(item: Item, now: datetime) -> bool:
     if not item["closed"]["BOOL"]:
         return True
     until = items.moment_of(item, "watch_until")
-    return "locks" in item and until is not None and until > now
+    return until is not None and until > now

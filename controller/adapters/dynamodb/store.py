@@ -51,6 +51,7 @@ class DynamoDbStore(DynamoDbReader):
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
         self._holds: set[str] = set()
+        self._replaced: set[str] = set()  # what a newer owner of its target has replaced
 
     # --- StateStore -----------------------------------------------------------------------------
 
@@ -89,6 +90,8 @@ class DynamoDbStore(DynamoDbReader):
                 raise
             item = found
         self._fences[rollout_id] = int(item["fence"]["N"])
+        if "locks" not in item:
+            self._replaced.add(rollout_id)
         self._holds.add(rollout_id)
         try:
             return items.rollout_of(item)
@@ -195,6 +198,8 @@ class DynamoDbStore(DynamoDbReader):
         An object that never acquired the rollout overrides: whoever had it finds another fence.
         """
         changes = {**items.saved(saved), **self._lease(hold), "write_id": write_id}
+        if saved.id in self._replaced and saved.closed and not saved.outbox:
+            changes["active"] = None  # no tick has anything to do with it
         key, read = self._key(saved.id), number(saved.version - 1)
         ours = self._fences.get(saved.id)
         if ours is None:

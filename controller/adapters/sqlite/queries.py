@@ -36,6 +36,8 @@ UPDATE rollouts SET holder = NULL, lease_until = NULL WHERE id = :id AND holder 
 UNFINISHED = """
 SELECT id, created, closed, watch_until FROM rollouts
 WHERE NOT closed OR id IN (SELECT rollout FROM locks)
+      OR (watch_until > :roughly
+          AND CASE WHEN json_valid(state) THEN json_array_length(state, '$.outbox') > 0 END)
 """
 
 # Only a state can tell a rollout that moved away from one that ended.

@@ -6,7 +6,7 @@ A save is one transaction: the state, its version and the history of that save, 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -119,10 +119,12 @@ class SqliteStore:
     def active(self, now: datetime) -> Sequence[str]:
         """Return the ids that a tick must visit, oldest first.
 
-        Not closed; or closed, still watched, and not replaced by a newer owner of its target.
+        Not closed; or closed and still watched. One that a newer owner of its target has replaced
+        is visited while it has messages to bring.
         """
+        roughly = sql.sortable(now - timedelta(days=1))  # moments are text, of more than one form
         with explained(self._path, "list the active rollouts"):
-            known = self._connection.execute(sql.UNFINISHED).fetchall()
+            known = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
         found = [
             (datetime.fromisoformat(created), rollout_id)
             for rollout_id, created, closed, until in known
