@@ -16,6 +16,7 @@ from controller.core.observation import Observation, Unreadable
 from controller.core.outbox import posted
 from controller.core.overtaken import BACK, too_late
 from controller.core.rollout import Rollout
+from controller.core.transitions import held_back
 from controller.errors import StateConflictError, StoreError
 from controller.leasing import Leasing
 from controller.looking import Looking, facts
@@ -97,9 +98,13 @@ class Carrying:
     def _shift(self, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
         """Write a weight once and follow it; take it back if others went back to 0 % meanwhile.
 
-        A weight that a person set beside the one that is asked for is nothing to bake at.
+        A weight that a person set beside the one that is asked for is nothing to bake at. A raise
+        that a freeze has come before is not written: what is decided then says so, and waits.
         """
         visit = Visit(rollout)
+        if held_back(rollout, move, self.looking.clock.now()):
+            log.warning("raise_held_back", rollout=rollout.id, weight_percent=move.weight)
+            return self._recorded(rollout, Observation(self.looking.read_target(rollout)))
         if self.acting.shift_once(rollout, move) and move.weight == rollout.weight:
             visit = self.follow(rollout, move.weight, patience)
         if visit.rollout.version > rollout.version and visit.rollout.phase not in BACK:
@@ -122,7 +127,10 @@ class Carrying:
         target = self.acting.settled(rollout, patience)
         if isinstance(target, Unreadable) or not target.stands_at(weight):
             return Visit(rollout)
-        seen = Observation(target)
+        return self._recorded(rollout, Observation(target))
+
+    def _recorded(self, rollout: Rollout, seen: Observation) -> Visit:
+        """Record what follows from what was `seen`, where that is no move."""
         decision = decide(rollout, seen, self.looking.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
@@ -136,7 +144,7 @@ class Carrying:
             log.error("save_failed", **facts(rollout, error))
             return Visit(decision.rollout, problem=str(error), saved=False)
         self.acting.tell(after, decision.notices)
-        return Visit(after)
+        return Visit(after, _alerts(decision))
 
     def insist(
         self,

@@ -18,6 +18,7 @@ CATALOGUE: Final = {
     "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
     "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",
+    "raise_held_back": "a freeze has begun since a raise was decided; it comes after that",
     "shift_refused": "the weight was not written; the next tick looks again",
     "lower_failed": "0 % could not be written; the next tick tries again",
     "target_unreadable": "the target did not answer; nothing is raised",

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from controller.carrying import Visit
+from controller.core.asked import Ask, Verb
 from controller.core.effects import Alert
 from controller.core.replay import replay
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.refusals import refusal
-from tests.simulation.worlds import MINUTE, scenario
-from tests.stage import READ, WRITE, Before, Stage, on_stage
+from tests.simulation.worlds import MINUTE, START, scenario
+from tests.stage import READ, WRITE, Before, Stage, on_stage, short
 
 GUARD_IS_OVER = timedelta(minutes=16)
 
@@ -29,6 +30,55 @@ def a_person(stage: Stage) -> tuple[Callable[[], object], list[Visit]]:
     """Return how a person rolls back in another process, and what that person is told."""
     rival, told = stage.another_run(), list[Visit]()
     return lambda: told.append(rival.roll_back("orders#1", "stop!")), told
+
+
+# --- a freeze that comes first -------------------------------------------------------------------
+
+
+def measuring_takes(stage: Stage, time: timedelta) -> None:
+    """Let so much time pass while the next tick reads the metrics."""
+    slow = Before(("cloudwatch", "GetMetricData"), lambda: stage.world.clock.advance(time))
+    stage.world.layers.append(slow)
+
+
+def test_a_raise_that_a_freeze_comes_before_is_written_when_that_is_over(tmp_path: Path) -> None:
+    """The tick of 09:05 decides it, and is done with its hooks and measurements at 09:06:30."""
+    freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:30"}]}
+    with on_stage(tmp_path, policy=short(freeze=freeze)) as stage:
+        stage.start()
+        stage.ticks(4)
+        measuring_takes(stage, timedelta(seconds=90))
+        writes = stage.writes
+        after = stage.tick().rollout
+        assert (after.weight, after.reason, stage.writes) == (100, Reason.FROZEN, writes)
+        assert stage.world.weight_now() == 10
+        assert [one.kind for one in stage.store.history("orders#1")][-2:] == ["advanced", "held_up"]
+        assert "100 % was decided but not written; frozen until" in stage.told[-1].text
+        while stage.world.clock.now() < START + timedelta(minutes=29):
+            stage.tick()
+        assert stage.writes == writes
+        stage.ticks(2)
+        assert stage.world.weight_now() == 100
+        assert replay(stage.rollout, stage.store.history("orders#1")).same
+
+
+def test_what_is_lowered_waits_for_no_freeze(tmp_path: Path) -> None:
+    freeze = {"zone": "UTC", "daily": [{"from": "09:02", "to": "09:30"}]}
+    with on_stage(tmp_path, policy=short(freeze=freeze)) as stage:
+        stage.start()
+        stage.world.set_variables("handler", {"PERCENTAGE": "60", "ENABLED": "false"})
+        stage.ticks(3)
+        stage.runner.ask("orders#1", Ask(Verb.RESUME, way="restore"))
+        assert stage.world.weight_now() == 10
+
+
+def test_what_a_person_insists_on_waits_for_no_freeze(tmp_path: Path) -> None:
+    freeze = {"zone": "UTC", "daily": [{"from": "09:02", "to": "09:30"}]}
+    with on_stage(tmp_path, policy=short(freeze=freeze)) as stage:
+        stage.start()
+        stage.ticks(3)
+        stage.runner.ask("orders#1", Ask(Verb.SET_WEIGHT, "a demo", weight=40))
+        assert stage.variables["PERCENTAGE"] == "40"
 
 
 # --- a rollback that comes first -----------------------------------------------------------------

@@ -49,7 +49,14 @@ from controller.core.transitions.person import (
     set_by_hand,
     undisturbed,
 )
-from controller.core.transitions.raising import failed, moving, unseen, untraced, unwritten
+from controller.core.transitions.raising import (
+    failed,
+    held_back,
+    moving,
+    unseen,
+    untraced,
+    unwritten,
+)
 from controller.core.transitions.sight import sighted
 from controller.core.transitions.telling import acknowledged, heard, paged
 
@@ -73,6 +80,7 @@ __all__ = [
     "found_at_zero",
     "guarding_zero",
     "heard",
+    "held_back",
     "held_too_long",
     "held_up",
     "holding",

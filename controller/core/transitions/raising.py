@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from controller.core.effects import Decision, Notice, Severity, Shift
 from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable, weight_of
-from controller.core.rollout import Reason, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stretches import went_on
 from controller.core.transitions.back import ended_at_zero, never_raised, rolling_back
 from controller.core.transitions.climb import waited_no_more, waiting
@@ -61,6 +61,16 @@ def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         why += "; no traffic was ever moved"
         return ended_at_zero(rollout, target, Reason.SHIFT_TIMED_OUT, why, now)
     return rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
+
+
+def held_back(rollout: Rollout, move: Shift, now: datetime) -> bool:
+    """Tell whether a freeze has begun since `move` was decided that is to raise the weight.
+
+    Between the two lie measurements and hooks. What a person sets is that person's.
+    """
+    raises = rollout.intent.previous < move.weight == rollout.weight
+    ours = raises and rollout.phase is Phase.PROGRESSING
+    return ours and rollout.policy.frozen(max(now, rollout.updated)) is not None
 
 
 def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
