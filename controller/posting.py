@@ -128,7 +128,8 @@ class Posting:
         """Save what is left to send. What cannot be crossed off is sent again, under its key."""
         entries = list[Entry]()
         if sentence := round_.told_of_hooks():
-            record = hooked(after, sentence, max(self.clock.now(), after.updated))
+            after = replace(after, updated=max(self.clock.now(), after.updated))
+            record = hooked(after, sentence, after.updated)
             after, entry = append(after, record, by=self.by, seen={}, run=events.run())
             entries.append(entry)
         try:

@@ -23,7 +23,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import DeliveryError, UsageError
 from controller.rehearsal import rehearse
 from controller.start import Request, start
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
 from tests.stage import Stage, on_stage, short, variables
 
 GATE = {"kind": "lambda", "function": "gate"}
@@ -62,6 +62,8 @@ class Outside:
     ) -> None:
         if self.deaf:
             raise DeliveryError("nobody is there")
+        if self.stage is not None:
+            self.stage.world.clock.advance(min(self.takes, within))
         self.told.append(call)
 
 
@@ -74,6 +76,7 @@ class Hanging(Outside):
     ) -> HookAnswer:
         if "orders" not in call.delivery:
             return YES
+        self.meanwhile()
         if self.stage is not None:
             self.stage.world.clock.advance(within)
         return HookAnswer(Consent.FAILED, "nothing was said")
@@ -247,6 +250,27 @@ def test_a_hook_that_hangs_keeps_no_other_rollout_from_its_own_for_long(
         assert stage.store.load("payments#1").weight == 100
 
 
+def test_a_hook_that_hangs_keeps_its_own_rollout_for_a_minute_and_from_no_rollback(
+    tmp_path: Path,
+) -> None:
+    with staged(tmp_path, Outside(), {"before_advance": [{**GATE, "timeout": "60s"}] * 3}) as stage:
+        stage.start()
+        hanging = Hanging(stage=stage)
+        stage.runner = replace(stage.runner, hooks=hanging)
+        busy: list[bool] = []
+        hanging.meanwhile = lambda: busy.append(stage.another_run().visit("orders#1").busy)
+        begun = stage.world.clock.now()
+        while not busy and begun < START + 8 * MINUTE:
+            begun = stage.world.clock.now() + MINUTE
+            stage.tick()
+        assert busy == [True]
+        assert stage.world.clock.now() - begun <= WITHIN + timedelta(seconds=1)
+        assert not stage.another_run().visit("orders#1").busy
+        hanging.meanwhile = lambda: stage.another_run().roll_back("orders#1", "enough")
+        stage.tick()
+        assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+
+
 def test_a_person_who_promotes_asks_as_a_tick_does(stage: Stage, outside: Outside) -> None:
     stage.start()
     stage.tick()
@@ -277,6 +301,19 @@ def test_after_hooks_are_called_once_each_and_the_history_says_so(
         assert said == [f"{moment}[0] was called" for moment in AFTER]
         assert replay(stage.rollout, history).same
         assert stage.rollout.outbox == ()
+
+
+def test_time_never_goes_back_behind_a_hook_that_was_called(
+    tmp_path: Path, outside: Outside
+) -> None:
+    """The next tick may have a slower clock."""
+    with staged(tmp_path, outside, AFTER) as stage:
+        outside.stage, outside.takes = stage, timedelta(seconds=10)
+        stage.runner = replace(stage.runner, hooks=outside)
+        stage.start()
+        called = stage.store.history("orders#1")[-1]
+        assert (called.kind, called.at) == ("hooked", stage.world.clock.now())
+        assert stage.rollout.updated == called.at
 
 
 def test_a_rollback_and_a_pause_are_told_too(tmp_path: Path, outside: Outside) -> None:
