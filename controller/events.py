@@ -128,9 +128,9 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
     """
     structlog = _import_structlog()
     stream = _unfailing(stream or sys.stderr)
-    renderer: Any = structlog.processors.JSONRenderer()
+    rendered: list[Any] = [structlog.processors.JSONRenderer()]
     if stream.isatty():
-        renderer = structlog.dev.ConsoleRenderer(colors=False)
+        rendered = [_for_people, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
@@ -139,12 +139,18 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _for_people(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only tells CloudWatch which fields are metrics."""
+    line.pop("_aws", None)
+    return line
 
 
 def new_run() -> str:

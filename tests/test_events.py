@@ -64,9 +64,10 @@ def test_a_collector_gets_one_json_object_per_line() -> None:
 def test_a_person_gets_text() -> None:
     stream = Terminal()
     events.configure(stream)
-    events.logger().warning("tick_lost", rollout="orders#1")
+    events.logger().warning("tick_lost", rollout="orders#1", _aws={"Timestamp": 1})
     assert "[warning  ] tick_lost" in stream.getvalue()
     assert "rollout=orders#1" in stream.getvalue()
+    assert "_aws" not in stream.getvalue()
 
 
 def test_facts_of_the_process_stand_in_every_line_and_do_not_outlive_it() -> None:

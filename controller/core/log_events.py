@@ -16,6 +16,8 @@ CHECK: Final = "api_gateway_percentage_check"
 CANARY, STABLE = "canary", "stable"
 # What has no name: a line of text, a JSON object that says nothing of an event.
 TEXT, JSON = "(text)", "(json)"
+# Where the embedded metric format says which fields are metrics.
+METRICS: Final = "_aws"
 
 _OF_LAMBDA: Final = re.compile(r"(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY)\b")
 _NAMED: Final = re.compile(r"""\bevent["']?\s*[=:]\s*["']?([\w.:-]+)""")
@@ -50,6 +52,24 @@ def told(text: str) -> Told:
     """Return what the event with this `text` is about."""
     data = _object(text)
     return _of_text(text) if data is None else _of_object(data)
+
+
+def shown(text: str) -> str:
+    """Return `text` as people read it: without what only tells CloudWatch of metrics in it."""
+    data = _object(text)
+    if data is None:
+        return text
+    plain = {name: value for name, value in data.items() if name != METRICS}
+    match data.get("message"):
+        case str() as message:
+            plain["message"] = shown(message)
+        case {"_aws": _, **rest}:
+            plain["message"] = rest
+        case _:
+            pass
+    if plain == data:
+        return text
+    return text[: text.index("{")] + json.dumps(plain, ensure_ascii=False)
 
 
 def about(event: LogEvent, name: str) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from controller.core.log_events import CANARY, STABLE, LogEvent, counted, told
+from controller.core.log_events import CANARY, STABLE, LogEvent, counted, shown, told
 from controller.core.units import at
 from controller.settings import one_line
 
@@ -15,7 +15,7 @@ _HEAD: Final = ("", CANARY, STABLE, "other", "all")
 def event_line(event: LogEvent) -> str:
     """Return an event as one printable line: when, which path, what it is called, what it says."""
     about = told(event.text)
-    text = one_line(event.text)
+    text = one_line(shown(event.text))
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}…"
     return f"{_when(event)}  {about.path:<6}  {one_line(about.name)}  {text}"

@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from controller.core.log_events import CHECK, JSON, TEXT, LogEvent, Told, about, counted, told
+from controller.core.log_events import (
+    CHECK,
+    JSON,
+    TEXT,
+    LogEvent,
+    Told,
+    about,
+    counted,
+    shown,
+    told,
+)
 from controller.flag import Flag
 
 ID = "6f2c1c5e-0000-4000-8000-000000000000"
@@ -95,3 +105,27 @@ def test_events_are_counted_by_name_and_path() -> None:
     texts = [json.dumps(FLAG)] * 3 + [json.dumps({**FLAG, "use_api_gateway": False}), "done"]
     events = [LogEvent(str(number), number, text) for number, text in enumerate(texts)]
     assert counted(events) == {(CHECK, "canary"): 3, (CHECK, "stable"): 1, (TEXT, ""): 1}
+
+
+AWS = {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": "Shop"}]}
+REQUEST = {"event": "request", "Path": "canary", "note": "größer"}
+
+
+@pytest.mark.parametrize(
+    ("logged", "read"),
+    [
+        pytest.param("plain {text}", "plain {text}", id="plain text stays"),
+        pytest.param('{"a":1}', '{"a":1}', id="other JSON stays to the letter"),
+        pytest.param(json.dumps({"_aws": AWS, **REQUEST}),
+                     json.dumps(REQUEST, ensure_ascii=False), id="a line of metrics"),
+        pytest.param("2026-01-05 INFO " + json.dumps({**REQUEST, "_aws": AWS}),
+                     "2026-01-05 INFO " + json.dumps(REQUEST, ensure_ascii=False),
+                     id="what Lambda puts in front stays"),
+        pytest.param(json.dumps({"level": "INFO", "message": {"_aws": AWS, "a": 1}}),
+                     '{"level": "INFO", "message": {"a": 1}}', id="within a message"),
+        pytest.param(json.dumps({"message": json.dumps({"_aws": AWS, "a": 1})}),
+                     json.dumps({"message": '{"a": 1}'}), id="within a message that is text"),
+    ],
+)  # fmt: skip
+def test_people_read_a_line_without_what_only_tells_of_metrics(logged: str, read: str) -> None:
+    assert shown(logged) == read
