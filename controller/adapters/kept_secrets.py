@@ -1,6 +1,7 @@
 """Secrets that a policy names: read where they are kept, when they are needed, and not remembered.
 
-IAM: secretsmanager:GetSecretValue on the secrets that a policy names.
+IAM: secretsmanager:GetSecretValue on the secrets that a policy names; with a customer's key on them
+also kms:Decrypt on it.
 
 No message says more of a secret than where it is kept.
 """
@@ -9,11 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS, told
-from controller.adapters.permission import KEPT, MOVING, Permission
+from controller.adapters.permission import KEPT, KEPT_KEY, MOVING, Permission
 from controller.core.policy import Kept
 from controller.errors import DeliveryError, UsageError
 
-IAM: Final = (Permission("secretsmanager:GetSecretValue", KEPT, MOVING),)
+IAM: Final = (
+    Permission("secretsmanager:GetSecretValue", KEPT, MOVING),
+    Permission("kms:Decrypt", KEPT_KEY, MOVING, via="secretsmanager"),
+)
 
 
 class KeptSecrets:

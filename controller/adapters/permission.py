@@ -43,6 +43,7 @@ TOPIC: Final = "{topic}"  # of SNS, that a policy tells
 BUS: Final = "{bus}"  # of EventBridge, that a policy tells
 HOOK: Final = "{hook}"  # the function that a policy calls as a hook
 KEPT: Final = "{secret}"  # in Secrets Manager, that a policy names
+KEPT_KEY: Final = "{secret_key}"  # of the customer, on those secrets
 # What watches a policy: its alarms, its dashboard, and the topic that the alarms tell.
 OWN_ALARMS: Final = "{own_alarms}"
 DASHBOARD: Final = "{dashboard}"

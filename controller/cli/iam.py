@@ -16,7 +16,7 @@ from controller.core.policy import Policy
 from controller.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from controller.bootstrap.iam import Where
+    from controller.bootstrap.iam import Keys, Where
 
 _ACCOUNT = re.compile(r"\d{12}")
 _KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
@@ -43,6 +43,13 @@ _FOR_FUNCTIONS = frozenset(Job) - {Job.LOOK, Job.STORE_INIT, Job.COPY_FROM, Job.
     metavar="ARN",
     help="Customer key on a function's environment; may be given more than once.",
 )
+@click.option(
+    "--secret-key",
+    "secret_keys",
+    multiple=True,
+    metavar="ARN",
+    help="Customer key on a secret that a policy names; may be given more than once.",
+)
 @click.option("--live", is_flag=True, help="Ask AWS for the account, the region and the keys.")
 @click.option(
     "--parameters",
@@ -57,6 +64,7 @@ def iam(
     account: str | None,
     region: str | None,
     keys: tuple[str, ...],
+    secret_keys: tuple[str, ...],
     live: bool,
     as_parameters: bool,
     store_url: str | None,
@@ -70,7 +78,7 @@ def iam(
     tables of `store copy`. monitoring makes and removes dashboards, alarms and their topic. doctor
     only reads what it checks.
     """
-    from controller.bootstrap.iam import document
+    from controller.bootstrap.iam import Keys, document
     from controller.loader import load
 
     wanted = [Job(one) for one in jobs]
@@ -80,19 +88,26 @@ def iam(
     where, customers = _where(known, account, region, live=live)
     url = store_url or os.environ.get("ROLLOUTCTL_STORE")
     place = settings.parse_place(url) if url else None
+    on_functions = _checked("--kms-key", keys)
+    used = Keys([*on_functions, *customers], _checked("--secret-key", secret_keys))
     if as_parameters:
-        _print_parameters(known, where, [*_checked(keys), *customers])
+        _print_parameters(known, where, used)
         return Exit.DONE
-    found = document(known, place, wanted, where, [*_checked(keys), *customers])
+    found = document(known, place, wanted, where, used)
     click.echo(json.dumps(found, indent=2))
     if place is None:
         _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
+    if not secret_keys and any(one["Sid"] == "Secret" for one in found["Statement"]):
+        _note(
+            "a secret under a key of your own is read with kms:Decrypt on that key, which a policy "
+            "does not name: --secret-key ARN; under aws/secretsmanager nothing is missing"
+        )
     if "${" in json.dumps(found):
         _note("${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region")
     return Exit.DONE
 
 
-def _print_parameters(known: Sequence[Policy], where: "Where", keys: Sequence[str]) -> None:
+def _print_parameters(known: Sequence[Policy], where: "Where", keys: "Keys") -> None:
     """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
     from controller.bootstrap.iam import parameters
 
@@ -120,11 +135,11 @@ def _where(
     return Where.of(account, region), []
 
 
-def _checked(keys: Sequence[str]) -> Sequence[str]:
+def _checked(option: str, keys: Sequence[str]) -> Sequence[str]:
     for key in keys:
         if _KEY.fullmatch(key) is None:
             raise UsageError(
-                f"--kms-key is the ARN of a key, and not an alias: arn:aws:kms:...:key/...; not "
+                f"{option} is the ARN of a key, and not an alias: arn:aws:kms:...:key/...; not "
                 f"{key!r}"
             )
     return keys

@@ -217,6 +217,31 @@ def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
     }
 
 
+def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(desk: Desk) -> None:
+    slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
+    other = desk.another_policy("other", notify=slack)
+    for job in ("tick", "start", "people"):
+        ended = desk.run("iam", other, *HERE, "--for", job, "--secret-key", KEY)
+        found = {one["Sid"]: one for one in ended.data["Statement"]}
+        assert found["SecretKey"] == {
+            "Sid": "SecretKey",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt"],
+            "Resource": [KEY],
+            "Condition": {"StringLike": {"kms:ViaService": "secretsmanager.eu-central-1.*"}},
+        }
+        assert "Key" not in found
+        assert "--secret-key" not in ended.err
+
+
+def test_a_secret_whose_key_is_not_named_is_told_of(desk: Desk) -> None:
+    slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
+    other = desk.another_policy("other", notify=slack)
+    assert "kms:Decrypt on that key" in desk.run("iam", other, *HERE).err
+    assert "kms:Decrypt" not in desk.run("iam", other, *HERE, "--for", "investigate").err
+    assert "kms:Decrypt" not in desk.run("iam", desk.policy, *HERE).err
+
+
 # --- where --------------------------------------------------------------------------------------
 
 
@@ -284,6 +309,7 @@ def test_live_shows_nothing_of_an_environment(asked: Desk) -> None:
         (("--account", "12345678901*"), "--account is a number of 12 digits"),
         (("--region", "nowhere"), "AWS has no region 'nowhere'; write one like eu-central-1"),
         (("--kms-key", "alias/mine"), "--kms-key is the ARN of a key, and not an alias"),
+        (("--secret-key", "alias/mine"), "--secret-key is the ARN of a key, and not an alias"),
         (("--kms-key", f"{KEY}*"), "--kms-key is the ARN of a key, and not an alias"),
         (("--live", *HERE), "--live asks for the account and the region"),
         (("--store", "dynamodb://a*"), "no store is called 'dynamodb://a*'"),
@@ -331,6 +357,7 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
         "KeyArns=",
         "LogsArns=",
         "SecretArns=",
+        "SecretKeyArns=",
         "TopicArns=",
     ]
 

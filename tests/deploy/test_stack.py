@@ -91,6 +91,7 @@ def test_its_roles_may_do_what_iam_prints_and_nothing_else(
     if more:
         policy.write_text(changed(POLICY.read_text(), GATED) + WITH_MORE)
         where += ("--kms-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/3be10e2d")
+        where += ("--secret-key", f"arn:aws:kms:{emulator.REGION}:{shop.number}:key/4cf21f3e")
     stack = Stack.create(shop, **parameters(printed(capsys, policy, "--parameters", *where)))
     for job, role in (("tick", "TickRole"), ("start", "StartRole")):
         wanted = json.loads(printed(capsys, policy, "--for", job, "--store", TABLE, *where))

@@ -1,0 +1,139 @@
+"""The ARNs behind what a policy, a store and a person name, in an account and a region."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from controller.adapters.aws import partition_of, region_here
+from controller.adapters.log_events import default_group
+from controller.adapters.permission import ANY
+from controller.core.monitoring import name_of
+from controller.core.policy import (
+    Alarm,
+    EventBridgeChannel,
+    HttpsHook,
+    LambdaHook,
+    LogEvents,
+    Policy,
+    SlackChannel,
+    SnsChannel,
+)
+from controller.settings import DynamoDbPlace, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a role acts. What is not known is left to CloudFormation's `Fn::Sub`."""
+
+    account: str = "${AWS::AccountId}"
+    region: str = "${AWS::Region}"
+    partition: str = "${AWS::Partition}"
+
+    @classmethod
+    def of(cls, account: str | None, region: str | None) -> "Where":
+        """Return what is known from an account and a region; the AWS variables may name that.
+
+        Raises UsageError when no partition has such a region.
+        """
+        known = {"account": account} if account else {}
+        if region := region or region_here():
+            known |= {"region": region, "partition": partition_of(region)}
+        return cls(**known)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a `resource` there."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def global_arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a `resource` that is the same in every region."""
+        return f"arn:{self.partition}:{service}::{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """ARNs of customer keys: on the functions' environments, and on the secrets of policies."""
+
+    functions: Collection[str] = ()
+    secrets: Collection[str] = ()
+
+
+NO_KEYS: Final = Keys()
+
+
+def named(
+    policies: Iterable[Policy], store: Place | None, where: Where, keys: Keys
+) -> dict[str, Sequence[str]]:
+    """Return the ARNs behind each name that a permission may have in braces."""
+    policies = list(policies)
+    gates = {group for policy in policies for group in _gate_groups(policy)}
+    verified = {
+        verify.group_of(policy.target.function)
+        for policy in policies
+        if (verify := policy.verify_rollback) is not None
+    }
+    own = {
+        (policy.verify_rollback and policy.verify_rollback.log_group)
+        or default_group(policy.target.function)
+        for policy in policies
+    }
+    alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
+    functions = (policy.target.function for policy in policies)
+    arns = (
+        one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
+        for one in functions
+    )
+    watched = sorted({name_of(policy.name) for policy in policies})
+    table = store.table if isinstance(store, DynamoDbPlace) else None
+    return {
+        "alarms": [ANY] if alarms else [],
+        "function": sorted(set(arns)),
+        "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
+        "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
+        "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
+        **_outside(policies, where),
+        "key": sorted(set(keys.functions)),
+        "secret_key": sorted(set(keys.secrets)),
+        "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
+        "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in watched],
+        "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
+        "alarm_topic": [where.arn("sns", name) for name in watched],
+    }
+
+
+def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str]]:
+    """Return the ARNs of what policies tell and call, and of the secrets that this takes."""
+    channels = [channel for policy in policies for channel in policy.notify or ()]
+    hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
+    keepers = [one.webhook for one in channels if isinstance(one, SlackChannel)]
+    keepers += [one.secret for one in hooks if isinstance(one, HttpsHook)]
+    named = {
+        "topic": (one.topic for one in channels if isinstance(one, SnsChannel)),
+        "bus": (
+            _full(one.bus, where, "events", "event-bus/{}")
+            for one in channels
+            if isinstance(one, EventBridgeChannel)
+        ),
+        "hook": (
+            _full(one.function, where, "lambda", "function:{}")
+            for one in hooks
+            if isinstance(one, LambdaHook)
+        ),
+        # Secrets Manager adds six characters to the name of a secret.
+        "secret": (
+            _full(one.secret, where, "secretsmanager", "secret:{}-??????")
+            for one in keepers
+            if one.secret
+        ),
+    }
+    return {name: sorted(set(arns)) for name, arns in named.items()}
+
+
+def _full(name: str, where: Where, service: str, resource: str) -> str:
+    return name if name.startswith("arn:") else where.arn(service, resource.format(name))
+
+
+def _gate_groups(policy: Policy) -> Iterator[str]:
+    """Yield the log group of each criterion of `policy` that counts events."""
+    for one in policy.criteria.values():
+        if isinstance(one, LogEvents):
+            yield one.group_of(policy.target.function)
