@@ -22,7 +22,7 @@ from controller.render.status import rollout_data, rollout_text
 from controller.simulation.faults import broken
 from controller.start import Request, start
 from tests.simulation.service_model import hold_to_model
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
 from tests.stage import SHORT, on_stage, short, variables
 
 CHECK = '{ $.event = "check" }'
@@ -236,6 +236,39 @@ def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_liv
             start(stage.runner, Request(stage.policy, adopt=adopt))
         (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
         assert ("before any traffic moved" in line) is not adopt
+
+
+def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> None:
+    """A search of more than two hours takes too long, so it is not asked for."""
+    policy = policy_with("fallback")
+    steps = [{"weight": 10, "bake": "8h"}, {"weight": 100, "bake": "2m"}]
+    policy = policy.model_copy(update={"steps": short(steps=steps).steps})
+    until, spans = START + 4 * 60 * MINUTE, list[float]()
+
+    with on_stage(tmp_path, world_of(), policy) as stage:
+
+        def slow(service: str, operation: str, request: Any, proceed: Any) -> Any:
+            if (service, operation) != SEARCH:
+                return proceed()
+            if stage.world.clock.now() < until:
+                return broken(service, operation, "throttle", proceed)
+            spans.append((request["endTime"] + 1 - request["startTime"]) / 60_000)
+            return proceed()
+
+        stage.start()
+        stage.world.layers.append(slow)
+        while stage.world.clock.now() + 10 * MINUTE < until:
+            stage.tick(after=10 * MINUTE)
+        labels = list[Label]()
+        for _ in range(90):
+            found = {one.criterion: one for one in stage.tick().rollout.findings}
+            labels.append(found["fallback"].label)
+        first = labels.index(Label.NOT_YET)
+        assert {*labels[:first]} <= {Label.QUERY_FAILED}
+        assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
+        assert max(spans) <= 120
+        assert max(spans[10:]) <= 75
+        assert replay(stage.rollout, stage.store.history("orders#1")).same
 
 
 def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:

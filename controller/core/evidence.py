@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from controller.core.findings import Finding
-from controller.core.judge import Evidence, judge, seal, seal_fold
+from controller.core.judge import Evidence, catching_up, judge, seal, seal_fold
 from controller.core.judge.log_reading import log_keys
 from controller.core.judge.queries import JUDGED, keys_of
 from controller.core.judge.told import Said, of_attestation
@@ -18,7 +18,8 @@ from controller.core.sequential.trial import Fold
 from controller.core.stretches import stretches_of
 from controller.core.units import MINUTE_S, at, floor_to
 
-# Evidence is sealed and written to the history at most this often, and at each transition.
+# Evidence is sealed and written to the history at most this often, and at each transition; and with
+# each tick while a log that was not read for long is caught up with.
 SEAL_EVERY = timedelta(hours=1)
 
 
@@ -88,7 +89,7 @@ def sealed(rollout: Rollout, seen: Observation, now: datetime) -> Seal | None:
         return None
     first = evidence.stretches[0].begin if evidence.stretches else evidence.start
     last = rollout.sealed_at or at(first)
-    if now - last < SEAL_EVERY:
+    if now - last < SEAL_EVERY and not catching_up(evidence):
         return None
     return Seal(seal(evidence, now), seal_fold(evidence, now))
 

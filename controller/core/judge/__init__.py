@@ -16,7 +16,9 @@ from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
 from controller.core.judge.folding import (
     Evidence,
     answers_of,
+    catching_up,
     folded_tally,
+    read_of,
     unit_of,
     with_open_counts,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "SEAL_AGE",
     "Evidence",
     "Needs",
+    "catching_up",
     "drain_disturbed",
     "drain_of",
     "judge",
@@ -113,7 +116,9 @@ def seal(evidence: Evidence, now: datetime) -> dict[str, Tally]:
             continue  # they stand as they stand: nothing of them adds up
         tally = evidence.tallies.get(name, Tally())
         if broken(answers_of(name, criterion, evidence)) is None:
-            sealed[name] = folded_tally(name, criterion, evidence, tally, up_to)
+            logged = isinstance(criterion, LogEvents)
+            end = min(up_to, read_of(name, evidence).end) if logged else up_to
+            sealed[name] = folded_tally(name, criterion, evidence, tally, end)
         else:
             starts = windows(criterion, tally, evidence.start, lost)
             kept = given_up(tally, starts, period_of(criterion))
@@ -135,11 +140,11 @@ def _judge_one(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) 
         case Attestation():
             return of_attestation(name, criterion, said, evidence.start, now)
         case LogEvents():
-            tally = evidence.tallies.get(name, Tally())
-            tally = folded_tally(name, criterion, evidence, tally, evidence.closed)
+            tally, read = evidence.tallies.get(name, Tally()), read_of(name, evidence)
+            tally = folded_tally(name, criterion, evidence, tally, read.end)
             function = evidence.policy.target.function
             start, closed = evidence.start, evidence.closed
-            logged = Logged(name, criterion, tally, evidence.series, function, start, closed)
+            logged = Logged(name, criterion, tally, evidence.series, function, start, closed, read)
             return _with_lost(logged.finding(), criterion, tally)
         case _:
             return _measured(name, criterion, evidence, fold)

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.core.judge.burning import fold_burn
-from controller.core.judge.log_reading import log_keys
+from controller.core.judge.log_reading import LATE, event_span, log_keys_read
 from controller.core.judge.logged import measure_events
 from controller.core.judge.minutes import Minutes
 from controller.core.judge.queries import keys_of, period_of
 from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.tally import fold, windows
+from controller.core.judge.threshold import broken
 from controller.core.judge.told import Said
 from controller.core.judge.window import Measure, measure_for
 from controller.core.measured import FrozenValue, Run, Stretch, Tally
-from controller.core.observation import Series
+from controller.core.observation import Series, Span
 from controller.core.policy import BurnRate, Criterion, LogEvents, Metric, Policy, Threshold
 from controller.core.sequential.trial import Fold
 from controller.core.units import ceil_to
@@ -100,12 +101,30 @@ def with_open_counts(name: str, criterion: Criterion, evidence: Evidence, tally:
 
 def answers_of(name: str, criterion: Criterion, evidence: Evidence) -> dict[str, Series]:
     if isinstance(criterion, LogEvents):
-        return {key: evidence.series.get(key, NO_SERIES) for key in log_keys(name)}
+        read = log_keys_read(name, read_of(name, evidence))
+        return {key: evidence.series.get(key, NO_SERIES) for key in read}
     keys = keys_of(criterion, evidence.policy.metrics, evidence.baselines.get(name))
     return {
         f"{metric} ({statistic})": evidence.series.get(key, NO_SERIES)
         for metric, statistic, key in keys
     }
+
+
+def read_of(name: str, evidence: Evidence) -> Span:
+    """Return where the event of criterion `name` was looked for."""
+    sealed = evidence.tallies.get(name, Tally()).through
+    return event_span(max(evidence.start, sealed), evidence.closed)
+
+
+def catching_up(evidence: Evidence) -> bool:
+    """Tell whether a log that was not read for long is read well again, so its rest may come."""
+    spans = {name: read_of(name, evidence) for name in evidence.gate}
+    return any(
+        isinstance(one, LogEvents)
+        and spans[name].end - spans[name].start > LATE.total_seconds()
+        and broken(answers_of(name, one, evidence)) is None
+        for name, one in evidence.gate.items()
+    )
 
 
 def unit_of(criterion: Criterion, metrics: Mapping[str, Metric]) -> str:

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge.figures import moment
-from controller.core.judge.log_reading import ENOUGH_OF_CONTROL, control_from, log_keys
+from controller.core.judge.log_reading import (
+    ENOUGH_OF_CONTROL,
+    control_from,
+    log_keys,
+    log_keys_read,
+)
 from controller.core.judge.reader import NO_SERIES
 from controller.core.judge.window import Measure, Window
 from controller.core.measured import Tally
-from controller.core.observation import Answer, Series
+from controller.core.observation import Answer, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.units import count_text, format_duration
 
@@ -34,6 +39,7 @@ class Logged:
 
     tally: its events. series: what was read since they were sealed, and the control's newest.
     function: whose log it is. start, closed: the judged and settled time, unix seconds.
+    read: where its event was looked for now; what is before that is sealed.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Logged:
     function: str
     start: int
     closed: int
+    read: Span
 
     def finding(self) -> Finding:
         """Return what it says, in numbers and in words."""
@@ -56,6 +63,8 @@ class Logged:
             return self._open(Label.QUERY_FAILED, f"{self.name} cannot be judged: {self._unread}.")
         if self.criterion.present is not None and self.tally.amount >= most:
             return self._holds()
+        if self.read.end < self.closed:
+            return self._open(Label.NOT_YET, self._behind)
         if not self._heard:
             return self._open(Label.NO_DATA, self._deaf)
         if self.criterion.present is not None:
@@ -80,9 +89,10 @@ class Logged:
 
     @property
     def _unread(self) -> str:
-        """Why an event could not be counted to the end; empty when both were."""
-        both = [self.series.get(key, NO_SERIES) for key in log_keys(self.name)]
-        failed = next((one for one in both if one.answer is not Answer.COMPLETE), None)
+        """Why an event could not be counted to the end; empty when all were."""
+        keys = log_keys_read(self.name, self.read)
+        answers = [self.series.get(key, NO_SERIES) for key in keys]
+        failed = next((one for one in answers if one.answer is not Answer.COMPLETE), None)
         return "" if failed is None else failed.message.rstrip(".") or "its log was not read"
 
     @property
@@ -116,6 +126,13 @@ class Logged:
     @property
     def _newest(self) -> str:
         return format_duration(self.criterion.over)
+
+    @property
+    def _behind(self) -> str:
+        return (
+            f"{self.name} is not judged yet: {self._group} was not read for long, and is read up "
+            f"to {moment(self.read.end)} now; the rest follows with each tick."
+        )
 
     @property
     def _deaf(self) -> str:

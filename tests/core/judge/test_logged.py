@@ -1,12 +1,14 @@
 """Log events: one that must be absent or present, and the control that makes silence telling."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.core.findings import Label, Verdict
-from controller.core.judge import judge, needs, seal
+from controller.core.judge import catching_up, judge, needs, seal
+from controller.core.measured import Tally
 from controller.core.observation import Answer, LogQuery, Series, Span
 from controller.core.units import MINUTE_S, at
 from tests.core.judge.kinds import START, evidence_of, judged, policy_of
@@ -154,6 +156,37 @@ def test_minutes_of_a_log_that_nobody_could_read_are_not_claimed() -> None:
     )
     assert tallies["C"].lost == 43
     rest = {"log:C": Series(), "log:C:control": points([None] * 395 + [1] * 5)}
-    (finding,) = judge(evidence_of(ABSENT, rest, closed=400, tallies=tallies))
-    assert finding.verdict is PASS
+    evidence = evidence_of(ABSENT, rest, closed=400, tallies=tallies)
+    ticks = 0
+    while catching_up(evidence):
+        (finding,) = judge(evidence)
+        label = Label.NOT_REFUTED if ticks == 2 else Label.NOT_YET
+        assert finding.label is label
+        evidence = replace(evidence, tallies=seal(evidence, NOON + 403 * MINUTE))
+        ticks += 1
+    (finding,) = judge(evidence)
+    assert (finding.verdict, ticks) == (PASS, 3)
     assert finding.sentence.endswith(". 43 windows of 1m were never answered and left out.")
+
+
+def test_what_is_sealed_to_the_end_is_judged_by_its_control_alone() -> None:
+    """Where data settle as late as they are sealed, a look in the same minute reads no event."""
+    sealed = {"C": Tally(through=START + 30 * MINUTE_S)}
+    rollout = a_rollout(
+        policy=policy_of(ABSENT, settle="15m"), settled=NOON - 2 * MINUTE, tallies=sealed
+    )
+    wants = needs(rollout, NOON + 45 * MINUTE)
+    assert wants.logs.keys() == {"log:C:control"}
+    control = {"log:C:control": points([1] * 30)}
+    finding = judged(ABSENT, control, closed=30, tallies=sealed)
+    assert (finding.verdict, finding.label) == (PASS, Label.NOT_REFUTED)
+
+
+def test_an_event_too_many_counts_at_once_while_the_rest_is_still_to_be_read() -> None:
+    early = {"log:C": Series({START: 1.0}), "log:C:control": points([None] * 395 + [1] * 5)}
+    assert judged(ABSENT, early, closed=400).verdict is FAIL
+    assert judged(PRESENT, early, closed=400).verdict is PASS
+    assert judged({**PRESENT, "min": 2}, early, closed=400).sentence == (
+        "C is not judged yet: /aws/lambda/handler was not read for long, and is read up to "
+        "2026-11-24 14:00 UTC now; the rest follows with each tick."
+    )
