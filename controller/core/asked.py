@@ -58,7 +58,8 @@ def _sighted(
     after = decision.rollout
     if ask.verb in _NOT_ABOUT_WEIGHT:
         after = replace(after, seen_weight=known)
-    if not seen.series and after.phase in JUDGED and isinstance(seen.target, Reading):
+    measured = seen.series or seen.alarms
+    if not measured and after.phase in JUDGED and isinstance(seen.target, Reading):
         after = replace(after, blind_since=before.blind_since)
     return replace(decision, rollout=after)
 

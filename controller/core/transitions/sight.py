@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity
 from controller.core.judge.log_reading import LOG
-from controller.core.observation import Answer, Observation, Reading, Unreadable
+from controller.core.observation import AlarmState, Answer, Observation, Reading, Unreadable
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.outlook import REMIND_EVERY, outlook, record
 from controller.core.units import format_duration
@@ -46,16 +46,26 @@ class _Blindness:
 
 
 def _blindness(seen: Observation) -> _Blindness | None:
-    """Return what cannot be seen: the target, or any of the metrics that were asked for."""
+    """Return what cannot be seen: the target, or any of the metrics that were asked for.
+
+    Where no metric was asked for, it is any of the log events and alarms.
+    """
     if isinstance(seen.target, Unreadable):
         so = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
         return _Blindness("its target", seen.target.reason, so)
-    answers = [one for key, one in seen.series.items() if not key.startswith(LOG)]
-    if not answers or any(one.answer not in _NOT_ANSWERED for one in answers):
+    metrics = [one for key, one in seen.series.items() if not key.startswith(LOG)]
+    logs = [] if metrics else [*seen.series.values()]
+    alarms = [] if metrics else [*seen.alarms.values()]
+    read = any(one.answer not in _NOT_ANSWERED for one in (*metrics, *logs))
+    read |= any(one.state is not AlarmState.UNREAD for one in alarms)
+    words = {"metric": metrics, "log event": logs, "alarm": alarms}
+    asked = [word for word, answers in words.items() if answers]
+    if read or not asked:
         return None
-    messages = dict.fromkeys(one.message for one in answers if one.message)
+    reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
     so = "traffic stays where it is, and nothing would notice that the canary fails"
-    return _Blindness("any metric", next(iter(messages), "no reason given"), so)
+    why = next(filter(None, reasons), "no reason given")
+    return _Blindness(f"any {' or '.join(asked)}", why, so)
 
 
 def _due(before: Rollout, decision: Decision, since: datetime, now: datetime) -> bool:

@@ -6,8 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from controller.core.decide import decide
 from controller.core.effects import Severity
-from controller.core.observation import Answer, Reading, Series, Unreadable
+from controller.core.observation import (
+    AlarmReading,
+    AlarmState,
+    Answer,
+    Observation,
+    Reading,
+    Series,
+    Unreadable,
+)
 from controller.core.rollout import Rollout
 from tests.ladder import (
     AT_100,
@@ -115,6 +124,34 @@ def test_an_outage_of_the_metrics_is_told_in_their_words() -> None:
         "checkout#1 has not seen any metric for 20m (Throttling): traffic stays where it is, and "
         "nothing would notice that the canary fails. To end it: rolloutctl rollback checkout#1"
     )
+
+
+UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")
+THROTTLED = Series(answer=Answer.ERROR, message="throttled")
+
+
+@pytest.mark.parametrize(
+    ("series", "alarms", "told"),
+    [
+        pytest.param({}, {"red": UNREAD}, "any alarm for 20m (AccessDenied)", id="alarms"),
+        pytest.param({"log:C": THROTTLED}, {}, "any log event for 20m (throttled)", id="logs"),
+        pytest.param({"log:C": THROTTLED}, {"red": UNREAD},
+                     "any log event or alarm for 20m (throttled)", id="both"),
+        pytest.param({"log:C": Series()}, {"red": UNREAD}, "", id="a log that is read is sight"),
+        pytest.param({"log:C": THROTTLED}, {"red": AlarmReading(AlarmState.OK)}, "",
+                     id="so is an alarm"),
+        pytest.param({**HEALTHY, "log:C": THROTTLED}, {"red": UNREAD}, "",
+                     id="beside metrics that answer they blind nobody"),
+    ],
+)  # fmt: skip
+def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
+    series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], told: str
+) -> None:
+    seen = Observation(reads(100), series, alarms=alarms)
+    decision = decide(replace(BAKING, blind_since=NOON), seen, NOON + 20 * MINUTE)
+    texts = [one.text for one in decision.notices]
+    assert [told in one for one in texts] == [True] * bool(told)
+    assert (decision.rollout.blind_since is not None) is bool(told)
 
 
 def test_an_outage_without_a_word_is_told_all_the_same() -> None:
