@@ -14,8 +14,8 @@ from controller import yaml_source
 from controller.core.policy import parse
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
-from controller.core.policy.counted import BurnRate, Share
-from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy.counted import BurnRate, Share, Traffic
+from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judged import Rule

@@ -7,7 +7,7 @@ from controller.core.policy.baseline import (
     FrozenBaseline,
 )
 from controller.core.policy.check import PolicyProblems, parse
-from controller.core.policy.counted import BurnRate, BurnWindow, Share
+from controller.core.policy.counted import BurnRate, BurnWindow, Share, Traffic
 from controller.core.policy.criteria import (
     Bounded,
     Criterion,
@@ -15,7 +15,6 @@ from controller.core.policy.criteria import (
     SuccessRate,
     Threshold,
     Told,
-    Traffic,
 )
 from controller.core.policy.crosscheck import references
 from controller.core.policy.freeze import Freeze

@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 from controller.core.policy import wording
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
-from controller.core.policy.counted import BurnRate, BurnWindow, Share
-from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold, Traffic
+from controller.core.policy.counted import BurnRate, BurnWindow, Share, Traffic
+from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold
 from controller.core.policy.crosscheck import crosscheck
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook

@@ -1,4 +1,4 @@
-"""Criteria on counted requests: the share of the canary, and how fast an error budget burns."""
+"""Criteria on counted requests: they arrive, on which path, how fast an error budget burns."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controller.core.policy.base import Count, Model, Name, Window
-from controller.core.policy.judged import Reference, Rule, not_empty
+from controller.core.policy.judged import Judged, Reference, Rule, not_empty
 from controller.core.units import DurationRange, PercentUpTo, format_duration
 
 # Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
@@ -21,6 +21,28 @@ def _open_interval(share: float) -> float:
     if not 0 < share < 1:
         raise ValueError("must be above 0% and below 100%")
     return share
+
+
+class Traffic(Judged):
+    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
+
+    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
+    metric: Name = Field(description="Metric that counts requests of the canary.")
+    min: Count = Field(
+        default=1, description="Requests in the step that show that the canary is reached."
+    )
+    control: Name | None = Field(
+        default=None,
+        description="Metric that counts requests of the stable path alone; with it, silence of "
+        "the canary fails when it is unlikely (< 0.1 %).",
+    )
+    over: Window = Field(default=timedelta(minutes=1), description="Length of one window.")
+
+    def references(self) -> Iterator[Reference]:
+        """Yield every metric that is named, with its place."""
+        yield ("metric",), self.metric
+        if self.control is not None:
+            yield ("control",), self.control
 
 
 class Share(Rule):

@@ -3,8 +3,7 @@
 success_rate       share of requests that did not fail (SC-004)
 latency_increase   latency against a baseline (SC-003)
 threshold          any metric, or a ratio of two, against a bound
-traffic            requests arrived at all
-share, burn_rate   what requests on both paths, and failures over hours, add up to (counted.py)
+traffic, share, burn_rate   what counted requests show (counted.py)
 alarm, log_events, attestation   what others say than metrics (told.py)
 """
 
@@ -23,9 +22,9 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.base import Count, Name, Window
+from controller.core.policy.base import Count, Name
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
-from controller.core.policy.counted import RATE_SAMPLES, BurnRate, Share
+from controller.core.policy.counted import RATE_SAMPLES, BurnRate, Share, Traffic
 from controller.core.policy.judged import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
@@ -34,7 +33,6 @@ from controller.core.policy.judged import (
     Control,
     Exceedance,
     FailureLimit,
-    Judged,
     Reference,
     Weighed,
     not_empty,
@@ -220,28 +218,6 @@ class Threshold(Weighed):
         yield ("metric",), self.metric
         if self.per is not None:
             yield ("per",), self.per
-
-
-class Traffic(Judged):
-    """Requests arrived on the canary, so that a flag that reached nobody is seen."""
-
-    kind: Literal["traffic"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that counts requests of the canary.")
-    min: Count = Field(
-        default=1, description="Requests in the step that show that the canary is reached."
-    )
-    control: Name | None = Field(
-        default=None,
-        description="Metric that counts requests of the stable path alone; with it, silence of "
-        "the canary fails when it is unlikely (< 0.1 %).",
-    )
-    over: Window = Field(default=timedelta(minutes=1), description="Length of one window.")
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        if self.control is not None:
-            yield ("control",), self.control
 
 
 # What is compared with a bound of its own, in windows or as evidence that adds up.

@@ -7,13 +7,12 @@ its own, only what can still be said of it for certain is checked.
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from controller.core.policy.counted import BurnRate, Share
+from controller.core.policy.counted import BurnRate, Share, Traffic
 from controller.core.policy.criteria import (
     Criterion,
     LatencyIncrease,
     SuccessRate,
     Threshold,
-    Traffic,
 )
 from controller.core.policy.gates import gates
 from controller.core.policy.judged import Reference
