@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.adapters.aws import partition_of, region_here
 from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY
+from controller.adapters.regions import partition_of, region_here
 from controller.core.monitoring import name_of
 from controller.core.policy import (
     Alarm,

@@ -1,0 +1,28 @@
+"""Regions and partitions of AWS, from what this machine knows; AWS is not asked."""
+
+import os
+
+from botocore.exceptions import BotoCoreError
+
+from controller.errors import UsageError
+
+
+def region_here() -> str | None:
+    """Return the region that the AWS variables or the profile name, if any."""
+    from botocore.session import Session
+
+    try:
+        return os.environ.get("AWS_REGION") or Session().get_config_variable("region")
+    except BotoCoreError as error:
+        raise UsageError(f"the AWS profile cannot be read: {error}") from error
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of `region`, like aws-cn. Raises UsageError when none has it."""
+    from botocore.exceptions import UnknownRegionError
+    from botocore.session import Session
+
+    try:
+        return str(Session().get_partition_for_region(region))
+    except UnknownRegionError as error:
+        raise UsageError(f"AWS has no region {region!r}; write one like eu-central-1") from error
