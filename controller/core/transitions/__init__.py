@@ -22,7 +22,6 @@ from controller.core.transitions.barrier import (
 )
 from controller.core.transitions.climb import (
     baking,
-    came,
     created,
     evidence_entry,
     holding,
@@ -31,6 +30,7 @@ from controller.core.transitions.climb import (
     settled,
     waiting,
 )
+from controller.core.transitions.handing import came
 from controller.core.transitions.outlook import held_too_long, outlook, unanswered
 from controller.core.transitions.pause import (
     drift_in_final,

@@ -11,7 +11,7 @@ from controller.core.measured import FrozenValue
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.stretches import left, went_on
+from controller.core.stretches import left
 from controller.core.transitions.outlook import (
     baking_sentence,
     outlook,
@@ -200,28 +200,6 @@ def cleared(rollout: Rollout) -> Rollout:
 def waited_no_more(rollout: Rollout) -> Rollout:
     """Return `rollout` without the evidence of the weight before, where a raise from it waited."""
     return rollout if rollout.waits is None else cleared(rollout)
-
-
-def handed_over(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Rollout:
-    """Return `rollout` as a person gets it: a step whose weight is live, and judged, in the pause.
-
-    A raise that nobody has seen in force may not be written, or may come yet. Until it is seen,
-    what was live is judged on by the gate of its step, as in a freeze.
-    """
-    intent = rollout.intent
-    raises = rollout.settled is None and 0 < intent.previous < intent.weight
-    if raises and not (isinstance(target, Reading) and target.stands_at(intent.weight)):
-        since = rollout.unfinished_since or intent.asked
-        return replace(rollout, stretches=went_on(rollout, since))
-    return replace(waited_no_more(rollout), settled=rollout.settled or now)
-
-
-def came(rollout: Rollout, now: datetime) -> Decision:
-    """The weight of a raise that met a pause was seen in force: its step is judged from now on."""
-    sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"
-    after = replace(waited_no_more(rollout), settled=now, sentence=sentence, blocked="a person")
-    entry = record("settled", rollout, after, rollout.weight, now, keeps_series=True)
-    return Decision(outlook(after), record=entry)
 
 
 def left_behind(rollout: Rollout, step: int) -> tuple[Finding, ...]:

@@ -9,7 +9,8 @@ from controller.core.measured import Signature
 from controller.core.observation import Reading, Unreadable, weight_of
 from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.climb import cleared, handed_over, left_behind, skipping
+from controller.core.transitions.climb import cleared, left_behind, skipping
+from controller.core.transitions.handing import handed_over
 from controller.core.transitions.outlook import baking_sentence, outlook, record
 
 # Pauses in which nobody moved the weight.
