@@ -80,6 +80,8 @@ def _paged(decision: Decision, now: datetime) -> Decision:
         return _loud(decision, loud[-1], page, now)
     if page is None or page.acknowledged or now - page.told < REPEAT_EVERY:
         return decision if page == rollout.page else _remembering(decision, page)
+    if rollout.final and now - page.since >= REPEAT_FOR:
+        return decision  # it may still be visited, for what a channel does not take
     text = (
         f"{_ended(page.text)} Critical since {clock_text(page.since)} and not acknowledged: "
         f"rolloutctl ack {rollout.id}"

@@ -248,6 +248,14 @@ def test_requests_that_go_on_after_a_rollback_are_told_for_a_day() -> None:
     assert loud.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
 
 
+def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
+    """Otherwise a channel that is down for good would be told, and visited for, for good."""
+    loud = tick(telling(BACK), reads(0), 6, HEALTHY).rollout
+    last = REPEAT_FOR / MINUTE + 6
+    assert [one.kind for one in critical(tick(loud, reads(0), last - 1))] == ["repeated"]
+    assert not critical(tick(loud, reads(0), last))
+
+
 def test_without_channels_a_page_is_as_before() -> None:
     rollout = tick(AT_10, reads(70), 1).rollout
     assert rollout.page is None
