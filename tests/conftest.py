@@ -7,9 +7,14 @@ from itertools import count
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests import emulator
 from tests.emulator import Emulator
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _accounts = count(100_000_000_001)
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.errors import Exit, PolicyError
@@ -301,7 +301,6 @@ def test_a_running_rollout_needs_no_yaml() -> None:
     assert done.stdout == "[]\n"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
     assert all(line.startswith("p.yaml:") for line in lines(text))
@@ -317,13 +316,11 @@ _TOKENS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_TOKENS, max_size=15).map("".join))
 def test_any_yaml_is_a_policy_or_a_policy_error(text: str) -> None:
     assert all(line.startswith("p.yaml:") for line in lines(text))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_policy_with_a_piece_replaced_is_a_policy_or_a_policy_error(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(PLAIN)))

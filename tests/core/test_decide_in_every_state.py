@@ -85,7 +85,7 @@ observations = st.builds(
 moments = st.timedeltas(-5 * MINUTE, 60 * MINUTE).map(lambda later: NOON + later)
 
 every_state = given(rollouts(), observations, moments)
-often = settings(max_examples=200, deadline=None)
+often = settings(max_examples=200)
 
 HELD_UP = (Reason.FROZEN, Reason.AWAITING_APPROVAL)
 LEGAL = {

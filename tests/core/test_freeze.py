@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -399,7 +399,6 @@ def freezes(draw: st.DrawFn) -> Freeze:
         raise
 
 
-@settings(deadline=None)
 @given(freezes(), MOMENTS)
 def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
     frozen: Freeze, now: datetime
@@ -418,7 +417,6 @@ def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
         assert last.until == stretch.until
 
 
-@settings(deadline=None)
 @given(freezes(), MOMENTS, st.floats(0, 0.999))
 def test_nothing_is_frozen_before_the_stretch_that_comes(
     frozen: Freeze, now: datetime, part: float
@@ -434,7 +432,6 @@ def test_nothing_is_frozen_before_the_stretch_that_comes(
     assert frozen.at(now + (begin - now) * part) is None
 
 
-@settings(deadline=None)
 @given(freezes(), MOMENTS)
 def test_it_is_frozen_when_the_clock_on_the_wall_shows_a_time_of_a_window(
     frozen: Freeze, now: datetime

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import exp, inf, lgamma, log, log1p
+from math import exp, inf, lgamma, log, log1p, sqrt
 
 # Effects that a breach is looked for at, as multiples of the share that is allowed.
 _MULTIPLES = (1.5, 2, 3, 5, 10, 50, 300)
@@ -10,6 +10,9 @@ _HIGHEST = 0.95
 _SURE = 0.9
 # Shares below the bound that a proof of keeping it is looked for at.
 _WITHIN = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
+# So many failures of a minute always count in full, and beyond what an effect leads to on average
+# so many standard deviations.
+_SOME, _DEVIATIONS = 2.0, 2.5
 _EXACT, _TINY, _TERMS = 1e-13, 1e-300, 10_000
 
 
@@ -30,6 +33,30 @@ def log_ratios(
     """
     kept = requests - failed
     return tuple([failed * bad + kept * good for bad, good in _logs(allowed, shares)])
+
+
+def censored_log_ratios(
+    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Return the same, in which more failures than a share leads to in a minute count as that many.
+
+    The censored likelihood ratio of Huber (1965): one burst is no proof that a release is a little
+    worse all the time, though it has as many failures. Less is bet than could be, so the mean stays
+    at most 1; a share that is the truth loses next to nothing.
+    """
+    if failed <= _SOME:
+        return log_ratios(requests, failed, allowed, shares)
+    kept = requests - failed
+    return tuple(
+        [
+            min(failed, _most(requests * share)) * bad + kept * good
+            for share, (bad, good) in zip(shares, _logs(allowed, shares), strict=True)
+        ]
+    )
+
+
+def _most(mean: float) -> float:
+    return max(_SOME, mean + _DEVIATIONS * sqrt(mean))
 
 
 @lru_cache(maxsize=64)

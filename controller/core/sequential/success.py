@@ -5,6 +5,7 @@ wants to wait for five minutes of data while a quarter of all requests fails.
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
 from controller.core.sequential import exceedance, rate
 from controller.core.sequential.trial import Control
@@ -49,13 +50,19 @@ def breaker_log_ratios(
     In a minute of a shared outage it trips at twice as much, and never asks how bad the control is.
     An effect that would be no breach then bets nothing.
     """
-    broken = broken_above(allowed)
-    most = min(0.9, 2 * broken)
-    shares = (*rate.effects(broken), (1 + most) / 2)
+    broken, most, shares = _breaker(allowed)
     if not excused(before, after):
         return rate.log_ratios(seen.requests, seen.slow, broken, shares)
     ratios = rate.log_ratios(seen.requests, seen.slow, most, shares)
     return tuple([one if q > most else 0.0 for q, one in zip(shares, ratios, strict=True)])
+
+
+@lru_cache(maxsize=64)
+def _breaker(allowed: float) -> tuple[float, float, tuple[float, ...]]:
+    """Return the breaker's rule, that of a shared outage, and the shares of failures bet on."""
+    broken = broken_above(allowed)
+    most = min(0.9, 2 * broken)
+    return broken, most, (*rate.effects(broken), (1 + most) / 2)
 
 
 def log_ratios(
@@ -63,13 +70,14 @@ def log_ratios(
 ) -> tuple[float, ...]:
     """Return the log e-value of each effect, for one minute of the canary and its control.
 
+    What one minute says is censored, so that bursts of failures add up to less than their number.
     In a minute in which the control is bad too, for a quarter of an hour of an outage, the canary
     is compared with it and not with the bound. Which of both it is depends on the control alone,
     so the bet stays fair.
     """
     shares = rate.effects(allowed)
     if not excused(before, after):
-        return rate.log_ratios(seen.requests, seen.slow, allowed, shares)
+        return rate.censored_log_ratios(seen.requests, seen.slow, allowed, shares)
     usual = before.slow / before.requests if before.requests else 3 * allowed
     odds = [share / allowed for share in shares]
     return exceedance.log_ratios(seen, usual, odds)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from controller.core.sequential.eprocess import Capital, bet
 
 # What the numbers of a fold mean. Evidence of another version is not gone on with.
-JUDGE_VERSION = 2
+JUDGE_VERSION = 3
 
 
 class Test(NamedTuple):
