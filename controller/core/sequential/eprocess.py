@@ -13,9 +13,10 @@ from math import exp, inf, log
 _MOST = 1e200
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that takes several times as long to make, and each minute makes one for each test.
+@dataclass(slots=True)
 class Capital:
-    """The fold of one test over closed minutes.
+    """The fold of one test over closed minutes; nobody changes one.
 
     bets: the capital that bets on each effect, onsets so far together; empty before the first
     minute. unspent: the share of the prior that bets on an onset still to come.

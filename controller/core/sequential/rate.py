@@ -32,6 +32,8 @@ def log_ratios(
     `allowed`, because q is above it.
     """
     kept = requests - failed
+    if not failed:
+        return tuple([kept * good for _, good in _logs(allowed, shares)])
     return tuple([failed * bad + kept * good for bad, good in _logs(allowed, shares)])
 
 

@@ -98,19 +98,13 @@ def folded(
         before = capitals.get(name, _NOTHING_YET)
         capitals[name] = bet(before, log_ratios, onset, cap=cap, dispersion=dispersion, step=step)
     peak, peak_at, carried = fold.peak, fold.peak_at, fold.carried
-    parts = [weight * capitals[name].e if name in capitals else weight for name, weight, _ in tests]
+    known = capitals.get
+    parts = [weight * one.e if (one := known(name)) else weight for name, weight, _ in tests]
     evidence = sum(parts)
     if evidence > peak:
         peak, peak_at, carried = evidence, end, tests[parts.index(max(parts))].name
-    return Fold(
-        version=fold.version,
-        through=end,
-        capitals=capitals,
-        controls={**fold.controls, **controls} if controls else fold.controls,
-        peak=peak,
-        peak_at=peak_at,
-        carried=carried,
-    )
+    controls = {**fold.controls, **controls} if controls else fold.controls
+    return Fold(fold.version, end, capitals, controls, peak, peak_at, carried)
 
 
 _NOTHING_YET = Capital()
