@@ -195,8 +195,8 @@ def test_the_unsealed_end_of_a_step_counts_after_the_step_was_left() -> None:
 
 def test_evidence_of_an_earlier_step_is_added_to() -> None:
     """Neither of both steps saw enough alone."""
-    before, later = dict.fromkeys(range(16, 20), 0.01), dict.fromkeys(range(23, 27), 0.01)
-    end = 27 * MINUTE_S
+    before, later = dict.fromkeys(range(15, 20), 0.01), dict.fromkeys(range(23, 28), 0.01)
+    end = 28 * MINUTE_S
     assert not minutes(failing(before)).folded(end).rejects(BUDGET)
     assert not minutes(failing(later)).folded(end).rejects(BUDGET)
     assert minutes(failing({**before, **later})).folded(end).rejects(BUDGET)
