@@ -207,17 +207,8 @@ class Transfer:
                 rollout=rollout.id,
             )
         now = max(self.clock.now(), rollout.updated)
-        moved = Record(
-            kind=_MOVED,
-            at=now,
-            phase_from=rollout.phase,
-            phase_to=rollout.phase,
-            weight_from=rollout.weight,
-            weight_to=rollout.weight,
-            step=rollout.step,
-            reason=rollout.reason,
-            sentence=f"moved from {self.source.url} to {self.destination.url}",
-        )
+        sentence = f"moved from {self.source.url} to {self.destination.url}"
+        moved = Record.beside(rollout, _MOVED, sentence, now)
         retired = replace(rollout, moved_to=self.destination.url, updated=now)
         return append(retired, moved, by=self.by, seen={})
 

@@ -93,6 +93,21 @@ class Record:
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     fold: Fold = field(default_factory=Fold)
 
+    @classmethod
+    def beside(cls, rollout: Rollout, kind: str, sentence: str, now: datetime) -> "Record":
+        """Return the entry of what happened to `rollout` and changed neither phase nor weight."""
+        return cls(
+            kind=kind,
+            at=now,
+            phase_from=rollout.phase,
+            phase_to=rollout.phase,
+            weight_from=rollout.weight,
+            weight_to=rollout.weight,
+            step=rollout.step,
+            reason=rollout.reason,
+            sentence=sentence,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

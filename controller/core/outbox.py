@@ -126,17 +126,7 @@ def visited_until(rollout: Rollout) -> datetime | None:
 
 def hooked(rollout: Rollout, sentence: str, now: datetime) -> Record:
     """Return what the history says of hooks that were called after something, or in vain."""
-    return Record(
-        kind=HOOKED,
-        at=now,
-        phase_from=rollout.phase,
-        phase_to=rollout.phase,
-        weight_from=rollout.weight,
-        weight_to=rollout.weight,
-        step=rollout.step,
-        reason=rollout.reason,
-        sentence=sentence,
-    )
+    return Record.beside(rollout, HOOKED, sentence, now)
 
 
 def event(rollout: Rollout, message: Message) -> dict[str, Any]:
