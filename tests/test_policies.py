@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from controller.core.rollout import Rollout
 from controller.loader import load
 from controller.rehearsal import Outcome, rehearse
 from controller.render.replay import replay_lines
+from controller.simulation import traffic
 from controller.simulation.scenario import scenario_names
 
 POLICIES = {path.stem: path for path in (Path(__file__).parents[1] / "policies").glob("*.yaml")}
@@ -67,9 +69,18 @@ EXPECTED: Mapping[str, Mapping[str, End]] = {
 }
 
 
+# The week before the start is the same in every scenario, and 10,000 minutes long.
+DRAWN = lru_cache(maxsize=20_000)(traffic.drawn.__wrapped__)
+
+
 @pytest.fixture(autouse=True)
 def _silence() -> None:
     events.silence()
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "drawn", DRAWN)
 
 
 def played(

@@ -8,8 +8,8 @@ asked for.
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
-from typing import TypeVar
 
 from controller.core.units import MINUTE_S
 from controller.simulation.distribution import Distribution, merged
@@ -19,9 +19,6 @@ from controller.simulation.script import Conditions, Script
 
 # Latencies of a minute take some kilobytes; a minute that was forgotten is drawn again, the same.
 _REMEMBERED = 2_048
-
-
-_K = TypeVar("_K")
 
 
 class Weights:
@@ -71,7 +68,6 @@ class TrafficModel:
         self._weights = weights
         self._seed = seed
         self._counts: dict[tuple[Path, int], tuple[Stretch, ...]] = {}
-        self._latencies: dict[tuple[Path, int], Distribution] = {}
 
     def counts(self, path: Path, minute: int) -> tuple[Stretch, ...]:
         """Return the requests of `path` in the minute that begins at unix second `minute`."""
@@ -87,12 +83,7 @@ class TrafficModel:
 
     def latencies(self, path: Path, minute: int) -> Distribution:
         """Return the latencies, in ms, of the requests of `path` in that minute."""
-        known = self._latencies.get((path, minute))
-        if known is None:
-            rng = Random(f"{self._seed}:latencies:{path}:{minute}")
-            known = merged(tuple(_latencies(rng, stretch) for stretch in self.counts(path, minute)))
-            _remember(self._latencies, (path, minute), known)
-        return known
+        return drawn(self._seed, path, minute, self.counts(path, minute))
 
     def _stretch(
         self, rng: Random, path: Path, begin: float, end: float, weight: int, since: float
@@ -111,10 +102,11 @@ class TrafficModel:
         return Stretch(requests, client, server, cold, conditions)
 
 
-def _remember(known: dict[_K, Distribution], key: _K, values: Distribution) -> None:
-    known[key] = values
-    if len(known) > _REMEMBERED:
-        del known[next(iter(known))]
+@lru_cache(maxsize=_REMEMBERED)
+def drawn(seed: int, path: Path, minute: int, stretches: tuple[Stretch, ...]) -> Distribution:
+    """Return the latencies of a minute: the same of the same requests in every world of a seed."""
+    rng = Random(f"{seed}:latencies:{path}:{minute}")
+    return merged(tuple(_latencies(rng, stretch) for stretch in stretches))
 
 
 def _latencies(rng: Random, stretch: Stretch) -> Distribution:
@@ -150,7 +142,9 @@ class TrafficFeed:
         known = self._known.get(second)
         if known is None:
             known = merged(tuple(self._of(path, second) for path in self._paths))
-            _remember(self._known, second, known)
+            self._known[second] = known
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
         return known
 
     def count(self, second: int) -> int:
