@@ -18,7 +18,7 @@ from typing import IO, Final
 from tests.e2e import moved
 
 _CONTEXT: Final = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["controller.bootstrap", "controller.cli.rollout"])
+_CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
 
 
 class Forked:
