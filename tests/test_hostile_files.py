@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -160,27 +160,34 @@ def _itself(path: Path) -> None:
     path.symlink_to(path)
 
 
-@pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        pytest.param(_pipe, "is no file, but a pipe", id="a pipe that nobody writes into"),
-        pytest.param(_link("/dev/zero"), "is no file, but a pipe", id="a device that never ends"),
-        pytest.param(_link("/dev/null"), "is no file, but a pipe", id="a device that is empty"),
-        pytest.param(_link("/dev/stdin"), "is no file, but a pipe", id="what somebody types"),
-        pytest.param(_link("/"), "Is a directory", id="a directory"),
-        pytest.param(_link("nowhere"), "No such file", id="a link to nothing"),
-        pytest.param(_itself, "Too many levels of symbolic links", id="a link to itself"),
-    ],
-)
-def test_what_is_no_file_is_refused_and_not_waited_for(
-    make: Callable[[Path], None], told: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "x.yaml"
-    make(path)
-    (policy,) = read("policy", path)
-    assert policy.said.startswith(f"{path}: cannot be read: {told}")
-    (scenario,) = read("scenario", path)
-    assert scenario.said.startswith(f"no scenario is called '{path}', and no file either")
+# What it is, how it is made, and what is said of it.
+NO_FILES: Final[Mapping[str, tuple[Callable[[Path], None], str]]] = {
+    "a pipe that nobody writes into": (_pipe, "is no file, but a pipe"),
+    "a device that never ends": (_link("/dev/zero"), "is no file, but a pipe"),
+    "a device that is empty": (_link("/dev/null"), "is no file, but a pipe"),
+    "what somebody types": (_link("/dev/stdin"), "is no file, but a pipe"),
+    "a directory": (_link("/"), "Is a directory"),
+    "a link to nothing": (_link("nowhere"), "No such file"),
+    "a link to itself": (_itself, "Too many levels of symbolic links"),
+}
+
+
+@pytest.mark.parametrize("kind", list(PLACES))
+def test_what_is_no_file_is_refused_and_not_waited_for(kind: str, tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{number}.yaml" for number, name in enumerate(NO_FILES)}
+    for name, (make, _) in NO_FILES.items():
+        make(paths[name])
+
+    said = {one.path: one.said for one in read(kind, *paths.values())}
+
+    begin = {
+        "policy": "{path}: cannot be read: {told}",
+        "scenario": "no scenario is called '{path}', and no file either",
+    }[kind]
+    expected = {
+        name: begin.format(path=paths[name], told=told) for name, (_, told) in NO_FILES.items()
+    }
+    assert {name: said[paths[name]][: len(words)] for name, words in expected.items()} == expected
 
 
 @pytest.mark.parametrize("kind", list(PLACES))

@@ -39,7 +39,8 @@ def shop(ministack: Emulator, account: str) -> Account:
     now = datetime.now(UTC)
     found = Account.of(ministack, account)
     found.create()
-    found.call_directly(now - timedelta(hours=27), now)
+    found.call_directly_in_bursts(now - timedelta(hours=27), now - timedelta(hours=3))
+    found.call_directly(now - timedelta(hours=3), now)
     return found
 
 

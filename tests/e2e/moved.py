@@ -1,7 +1,8 @@
 """The program with its clock moved: MOMENT, PATIENCE, and the arguments of the command.
 
-Its clock stands at MOMENT when it begins, and goes on from there. All that it knows of time comes
-from one class, so only that one is moved: signatures, time-outs and sleeps stay real.
+Its clock stands at MOMENT when it begins, and goes on from there; empty: it is the real one. All
+that it knows of time comes from one class, so only that one is moved: signatures, time-outs and
+sleeps stay real.
 
 PATIENCE: how many seconds it waits for an answer of AWS, and in each of the stages in which a
 signal ends it; 0: as many as on any day.
@@ -38,7 +39,8 @@ def limit(patience_s: float) -> None:
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
     acting.LOOK_EVERY = timedelta(milliseconds=100)  # an update of the emulator takes half a second
-    move_clock(datetime.fromisoformat(moment))
+    if moment:
+        move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):
         limit(limit_s)
     return main(list(arguments))

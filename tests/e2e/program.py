@@ -55,12 +55,13 @@ class Running:
 class Program:
     """`python -m controller` in one environment, and in no other.
 
-    moment: what its clock shows when a command begins, in a forked process; None: what the real
-    clock shows, and Python begins from nothing.
+    forked: a command is forked from a server that has imported it; False: Python begins from
+    nothing. moment: what its clock shows when a command begins; None: what the real clock shows.
     patience_s: how long it then waits for anything; 0: as long as on any day.
     """
 
     environment: Mapping[str, str]
+    forked: bool = False
     moment: datetime | None = None
     patience_s: float = 0
 
@@ -71,9 +72,10 @@ class Program:
     def begin(self, *arguments: str | Path) -> Running:
         """Start a command and do not wait for it."""
         words = [str(one) for one in arguments]
-        if self.moment is None:
+        if not self.forked:
             return self._begin(["-m", "controller", *words])
-        moved = [self.moment.isoformat(), str(self.patience_s), *words]
+        moment = "" if self.moment is None else self.moment.isoformat()
+        moved = [moment, str(self.patience_s), *words]
         return Running(Forked(moved, self.environment))
 
     def python(self, code: str) -> Answer:
@@ -87,7 +89,7 @@ class Program:
 
     def at(self, moment: datetime, patience_s: float = 0) -> "Program":
         """Return the program with a clock that shows `moment`, and with this patience."""
-        return replace(self, moment=moment, patience_s=patience_s)
+        return replace(self, forked=True, moment=moment, patience_s=patience_s)
 
     def _begin(self, arguments: Sequence[str]) -> Running:
         return Running(

@@ -25,7 +25,13 @@ SECRETS = {
 
 @pytest.fixture
 def program(environment: dict[str, str]) -> Program:
-    """The program in the shop."""
+    """The program in the shop, on the real clock."""
+    return Program(environment, forked=True)
+
+
+@pytest.fixture
+def from_nothing(environment: dict[str, str]) -> Program:
+    """The program in the shop, as a scheduler starts it."""
     return Program(environment)
 
 
@@ -44,15 +50,15 @@ def secrets_in(*texts: bytes) -> list[bytes]:
 
 
 def test_a_rollout_goes_to_10_percent_and_back_and_no_secret_is_left_anywhere(
-    program: Program, shop: Account, tmp_path: Path
+    from_nothing: Program, shop: Account, tmp_path: Path
 ) -> None:
-    start = program.run("start", POLICY, "--json")
+    start = from_nothing.run("start", POLICY, "--json")
     at_10 = shop.pair()
-    tick = program.run("tick", "--json")
-    back = program.run("rollback", ROLLOUT, "--reason", "the test is over", "--json")
-    after = program.run("tick")
-    status = program.run("status", ROLLOUT, "--exit-code")
-    history = program.run("history", ROLLOUT, "--json")
+    tick = from_nothing.run("tick", "--json")
+    back = from_nothing.run("rollback", ROLLOUT, "--reason", "the test is over", "--json")
+    after = from_nothing.run("tick")
+    status = from_nothing.run("status", ROLLOUT, "--exit-code")
+    history = from_nothing.run("history", ROLLOUT, "--json")
     answers = [start, tick, back, after, status, history]
 
     assert [one.status for one in answers] == [0, 0, 0, 0, 4, 0]
@@ -211,14 +217,14 @@ print(json.dumps({"status": status, "modules": sorted(sys.modules)}), file=sys.s
 
 @pytest.mark.parametrize("busy", [False, True], ids=["an idle store", "a rollout that is judged"])
 def test_a_tick_loads_nothing_that_it_does_not_need(
-    program: Program, busy: bool, tmp_path: Path, request: pytest.FixtureRequest
+    from_nothing: Program, busy: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if busy:
         request.getfixturevalue("started_earlier")
     else:
         SqliteStore(tmp_path / "rollouts.db").close()
 
-    answer = program.python(LIST_MODULES)
+    answer = from_nothing.python(LIST_MODULES)
 
     assert answer.status == 0, answer.err
     last = answer.events[-1]

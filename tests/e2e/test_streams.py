@@ -20,8 +20,8 @@ Broken = Callable[[], AbstractContextManager[int | None]]
 
 @pytest.fixture
 def program(environment: dict[str, str]) -> Program:
-    """The program in the shop."""
-    return Program(environment)
+    """The program in the shop, with streams that are read; those that `run` breaks are not its."""
+    return Program(environment, forked=True)
 
 
 @contextmanager
