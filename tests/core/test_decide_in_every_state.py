@@ -32,47 +32,62 @@ POLICIES = [
 WEIGHTS = (10, 50, 100)
 TOKENS = st.sampled_from(["token-1", "token-2"])
 
+# Made once, for they are drawn from thousands of times.
 ages = st.timedeltas(timedelta(), timedelta(days=9))
-bakes = st.timedeltas(timedelta(), timedelta(hours=2))
+moments_ago = ages.map(lambda age: NOON - age)
+perhaps = st.none() | moments_ago
+bakes = st.none() | st.timedeltas(timedelta(), timedelta(hours=2)).map(lambda age: NOON - age)
+watches = st.none() | ages.map(lambda age: NOON - 3 * MINUTE + age)
 weights = st.sampled_from([0, 7, *WEIGHTS])
+perhaps_weights = st.none() | weights
+steps = st.sampled_from(range(len(WEIGHTS)))
+perhaps_steps = st.none() | steps
+previous_weights = [
+    st.sampled_from([before, weight, 100])
+    for before, weight in zip((0, *WEIGHTS), WEIGHTS, strict=False)
+]
+policies = st.sampled_from(POLICIES)
+phases = st.sampled_from(Phase)
+reasons = st.sampled_from(Reason)
+barriers = st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])
 
 
 @st.composite
 def rollouts(draw: st.DrawFn) -> Rollout:
     """A rollout in any phase, at any step, of any age, also ones that no tick leads to."""
-    step = draw(st.sampled_from(range(len(WEIGHTS))))
+    step = draw(steps)
     intended = WEIGHTS[step]
-    previous = draw(st.sampled_from([(0, *WEIGHTS)[step], intended, 100]))
-    intent = Intent(intended, previous, draw(TOKENS), NOON - draw(ages))
-    phase = draw(st.sampled_from(Phase))
+    previous = draw(previous_weights[step])
+    intent = Intent(intended, previous, draw(TOKENS), draw(moments_ago))
+    phase = draw(phases)
     if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
         intent = replace(intent, weight=0, previous=intended)
     return a_ladder(
-        policy=draw(st.sampled_from(POLICIES)),
+        policy=draw(policies),
         phase=phase,
         step=step,
         intent=intent,
         peak=intended,
-        settled=draw(st.none() | bakes.map(lambda age: NOON - age)),
-        unfinished_since=draw(st.none() | ages.map(lambda age: NOON - age)),
-        blind_since=draw(st.none() | ages.map(lambda age: NOON - age)),
-        seen_weight=draw(st.none() | weights),
+        settled=draw(bakes),
+        unfinished_since=draw(perhaps),
+        blind_since=draw(perhaps),
+        seen_weight=draw(perhaps_weights),
         unconfirmed=draw(st.booleans()),
-        since=NOON - draw(ages),
-        sealed_at=draw(st.none() | ages.map(lambda age: NOON - age)),
-        reminded=draw(st.none() | ages.map(lambda age: NOON - age)),
-        watch_until=draw(st.none() | ages.map(lambda age: NOON - 3 * MINUTE + age)),
+        since=draw(moments_ago),
+        sealed_at=draw(perhaps),
+        reminded=draw(perhaps),
+        watch_until=draw(watches),
         drift_told=draw(st.booleans()),
-        reason=draw(st.sampled_from(Reason)),
-        hold_from=draw(st.none() | ages.map(lambda age: NOON - age)),
-        approved=draw(st.none() | st.sampled_from(range(len(WEIGHTS)))),
-        barrier=draw(st.sampled_from(["", Reason.FROZEN, Reason.AWAITING_APPROVAL])),
+        reason=draw(reasons),
+        hold_from=draw(perhaps),
+        approved=draw(perhaps_steps),
+        barrier=draw(barriers),
     )
 
 
 targets = st.sampled_from([GONE, HOPELESS]) | st.builds(
     lambda weight, update, token: reads(weight, update, token=token),
-    st.none() | weights,
+    perhaps_weights,
     st.sampled_from(Update),
     TOKENS,
 )
