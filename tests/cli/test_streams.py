@@ -29,7 +29,8 @@ def run(shell: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-REHEARSE = ("rehearse", POLICY, "--every", "1h")
+SHORT = ("--scenario", "console-up", "--every", "1h", "--expect", "paused")
+REHEARSE = ("rehearse", POLICY, *SHORT)
 
 
 @pytest.mark.parametrize("verb", [("validate", POLICY), REHEARSE], ids=["validate", "rehearse"])
