@@ -20,6 +20,9 @@ from botocore.config import Config
 PROGRAM: Final = Path(__file__).parents[1] / ".venv-ministack" / "bin" / "ministack"
 REGION: Final = "us-east-1"
 
+# An update of a function takes half a second; to look at it meanwhile shows nothing.
+UPDATE_S: Final = 0.55
+
 _HOST: Final = "127.0.0.1"
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from controller.flag import CANARY, NAMESPACE, STABLE
-from tests.emulator import Emulator
+from tests.emulator import UPDATE_S, Emulator
 
 SHIPPED: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
 _FOLDER: Final = TemporaryDirectory(prefix="rolloutctl-policy-")
@@ -150,28 +150,25 @@ class Account:
 
     def settled(self, function: str = FUNCTION) -> None:
         """Wait until no update is in progress. Raises TimeoutError after five seconds."""
-        for _ in range(100):
+        for wait_s in (UPDATE_S, *[0.05] * 90):
             found = self._configuration(function)
             if (found["State"], found["LastUpdateStatus"]) == ("Active", "Successful"):
                 return
-            time.sleep(0.05)
+            time.sleep(wait_s)
         raise TimeoutError(f"{function} is still being updated after 5 s")
 
     # --- measurements ---------------------------------------------------------------------------
 
-    def call_directly(self, begin: datetime, end: datetime, *, times: float = 1.0) -> None:
+    def call_directly(
+        self, begin: datetime, end: datetime, *, times: float = 1.0, every: int = 1
+    ) -> None:
         """Measure calls on the direct path in each minute from `begin` to `end`.
 
         times: how many times as many as the gateway has in `call_gateway`.
+        every: calls of so many minutes are all in the first one: the same calls in fewer data.
         """
-        took = {length: round(calls * times) for length, calls in _DIRECTLY.items()}
-        self._put(NAMESPACE, _calls(STABLE, took), _minutes(begin, end))
-
-    def call_directly_in_bursts(self, begin: datetime, end: datetime) -> None:
-        """Measure as many calls on the direct path, all of ten minutes in the first of the ten."""
-        took = {length: calls * 10 for length, calls in _DIRECTLY.items()}
-        bursts = (at for at in _minutes(begin, end) if at.minute % 10 == 0)
-        self._put(NAMESPACE, _calls(STABLE, took), bursts)
+        took = {length: round(calls * times * every) for length, calls in _DIRECTLY.items()}
+        self._put(NAMESPACE, _calls(STABLE, took), _minutes(begin, end, every))
 
     def time_the_backend(self, begin: datetime, end: datetime) -> None:
         """Measure calls on the direct path where they arrive, as Lambda does by itself."""
@@ -191,8 +188,7 @@ class Account:
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
         """Measure one good request through the gateway in every fifth minute of the clock."""
-        minutes = (at for at in _minutes(begin, end) if at.minute % 5 == 0)
-        self._put("AWS/ApiGateway", _answers(_ONE_REQUEST), minutes)
+        self._put("AWS/ApiGateway", _answers(_ONE_REQUEST), _minutes(begin, end, every=5))
 
     def _put(
         self, namespace: str, minute: Sequence[Mapping[str, Any]], minutes: Iterable[datetime]
@@ -239,10 +235,11 @@ def _datum(
     }
 
 
-def _minutes(begin: datetime, end: datetime) -> Iterator[datetime]:
+def _minutes(begin: datetime, end: datetime, every: int = 1) -> Iterator[datetime]:
     at, last = (moment.replace(second=0, microsecond=0) for moment in (begin, end))
     while at < last:
-        yield at
+        if at.minute % every == 0:
+            yield at
         at += _MINUTE
 
 

@@ -19,7 +19,7 @@ from tests.e2e.account import Account
 from tests.e2e.desk import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.emulator import Emulator
+from tests.emulator import UPDATE_S, Emulator
 
 # Commands import what they need when they are called, and pydantic cannot build a model while the
 # clock is moved: everything is imported before.
@@ -39,7 +39,7 @@ def shop(ministack: Emulator, account: str) -> Account:
     now = datetime.now(UTC)
     found = Account.of(ministack, account)
     found.create()
-    found.call_directly_in_bursts(now - timedelta(hours=27), now - timedelta(hours=3))
+    found.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=10)
     found.call_directly(now - timedelta(hours=3), now)
     return found
 
@@ -100,8 +100,7 @@ def desk(
     """The command line in this process, at the current moment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    # An update of the emulator is done after half a second.
-    monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(milliseconds=100))
+    monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(seconds=UPDATE_S))
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

@@ -16,6 +16,7 @@ from controller import acting, stopping
 from controller.adapters import aws
 from controller.adapters.clock import SystemClock
 from controller.cli import main
+from tests.emulator import UPDATE_S
 
 
 def move_clock(moment: datetime) -> None:
@@ -38,7 +39,7 @@ def limit(patience_s: float) -> None:
 
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
-    acting.LOOK_EVERY = timedelta(milliseconds=100)  # an update of the emulator takes half a second
+    acting.LOOK_EVERY = timedelta(seconds=UPDATE_S)
     if moment:
         move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):

@@ -6,7 +6,7 @@ begins from nothing does it once, and so does the server, for all that are forke
 
 import gc
 import os
-from typing import Final
+from typing import Any, Final
 
 import botocore.session
 from boto3.session import Session
@@ -24,7 +24,8 @@ def _read() -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(NOBODY)
-    botocore.session.create_loader = lambda _paths: _loader
+    sessions: Any = botocore.session
+    sessions.create_loader = lambda _paths: _loader
     session = Session("nobody", "nothing", region_name=REGION)
     for service in ("cloudwatch", "dynamodb", "lambda"):
         session.client(service)
