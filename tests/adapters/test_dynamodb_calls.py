@@ -452,6 +452,15 @@ def test_a_list_that_a_proxy_answered_is_no_empty_list(
         store.all() if operation == "Scan" else store.active(NOON)
 
 
+@pytest.mark.parametrize("operation", ["query", "scan"])
+def test_a_list_that_leads_back_to_its_own_page_is_not_read_for_ever(
+    client: OddClient, store: DynamoDbStore, operation: str
+) -> None:
+    client.faults[operation] = [odd.led_back] * 2
+    with pytest.raises(StoreError, match="what answered is not AWS"):
+        store.all() if operation == "scan" else store.active(NOON)
+
+
 def test_a_run_that_lost_its_lease_while_an_answer_was_lost_hears_who_has_it(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:

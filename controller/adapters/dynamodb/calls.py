@@ -103,12 +103,23 @@ class Table:
         return self._pages(doing, "scan", IndexName=index)
 
     def _pages(self, doing: str, operation: str, **request: Any) -> Iterator[Item]:
+        """Yield the items of all pages, which botocore would not turn before it has looked for how.
+
+        It looks into the folders of all services for that, on every tick.
+        """
+        call, begin = getattr(self._client, operation), "ExclusiveStartKey"
         with self._explained(doing, operation.title()):
-            pages = self._client.get_paginator(operation).paginate(TableName=self.name, **request)
-            for page in pages:
-                if "Items" not in _dynamodbs(page):
+            while True:
+                page = _dynamodbs(call(TableName=self.name, **request))
+                if "Items" not in page:
                     raise StrangeAnswerError
                 yield from page["Items"]
+                last = page.get("LastEvaluatedKey")
+                if not last:
+                    return
+                if last == request.get(begin):  # it would go on for ever
+                    raise StrangeAnswerError
+                request[begin] = last
 
     # --- writes ---------------------------------------------------------------------------------
 

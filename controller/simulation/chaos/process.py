@@ -96,8 +96,6 @@ class _Client:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._client, name)
-        if name == "get_paginator":
-            return lambda operation: _Paginator(self, operation, attribute(operation))
         if not callable(attribute):
             return attribute
         operation = _spelt(name)
@@ -109,19 +107,6 @@ class _Client:
 
     def cross(self, operation: str, proceed: Proceed) -> Any:
         return self._process.cross(self._service, operation, proceed)
-
-
-class _Paginator:
-    """All pages of one answer are one step: botocore turns them."""
-
-    def __init__(self, client: _Client, method: str, paginator: Any) -> None:
-        self._client, self._operation, self._paginator = client, _spelt(method), paginator
-
-    def paginate(self, **request: Any) -> list[Any]:
-        return cast(
-            "list[Any]",
-            self._client.cross(self._operation, lambda: [*self._paginator.paginate(**request)]),
-        )
 
 
 def _spelt(method: str) -> str:

@@ -42,12 +42,6 @@ class Kept:
         self.done.append(rollout_id)
         return f"loaded {rollout_id}"
 
-    def get_paginator(self, _operation: str) -> "Kept":
-        return self
-
-    def paginate(self, **_request: Any) -> list[int]:
-        return [1, 2, 3]
-
     def notify(self, *_: object) -> None:
         self.done.append("told")
 
@@ -68,13 +62,6 @@ def test_steps_are_numbered_and_called_as_aws_calls_them() -> None:
         (3, "people", "notify"),
     ]
     assert process.crossings == 4
-
-
-def test_all_pages_of_an_answer_are_one_step() -> None:
-    book = Book()
-    client = Process("tick 1", book).client(Kept(), "dynamodb")
-    assert client.get_paginator("query").paginate(TableName="rollouts") == [1, 2, 3]
-    assert book.crossings == [(0, "dynamodb", "Query")]
 
 
 def test_what_is_no_call_is_no_step() -> None:
