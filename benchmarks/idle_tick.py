@@ -31,7 +31,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
 from controller.adapters.dynamodb.items import rollout_key, size_of
 from controller.adapters.dynamodb.table import create_table
-from controller.bootstrap import Stage, rehearsal
+from controller.bootstrap.stage import Stage, rehearsal
 from controller.loader import load
 from controller.start import Request, start
 from controller.walk import walk

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Final
 
 from controller import events
-from controller.bootstrap import Stage, rehearsal
+from controller.bootstrap.stage import Stage, rehearsal
 from controller.loader import loads
 from controller.start import Request, start
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import events
-from controller.bootstrap import rehearsal
+from controller.bootstrap.stage import rehearsal
 from controller.loader import load
 from controller.rehearsal import rehearse
 

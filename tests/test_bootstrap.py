@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from controller import bootstrap
+from controller.bootstrap.stage import rehearsal
+from controller.bootstrap.transfer import transfer
 from controller.core.rollout import Phase
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.rehearsal import rehearse
@@ -65,11 +67,11 @@ def test_looking_makes_no_store(settings: Settings, tmp_path: Path) -> None:
 
 
 def transfer_from(settings: Settings) -> AbstractContextManager[Any]:
-    return bootstrap.transfer(settings, TABLE)
+    return transfer(settings, TABLE)
 
 
 def transfer_to(settings: Settings) -> AbstractContextManager[Any]:
-    return bootstrap.transfer(replace(settings, store=TABLE), settings.store)
+    return transfer(replace(settings, store=TABLE), settings.store)
 
 
 OPENED = [
@@ -158,8 +160,8 @@ def test_rollouts_move_from_a_file_into_a_table(settings: Settings, file: Sqlite
     bootstrap.make_store(file)
     bootstrap.make_store(TABLE)
     keep(settings)
-    with bootstrap.transfer(settings, TABLE) as transfer:
-        (moved,) = transfer.carry_out(transfer.survey())
+    with transfer(settings, TABLE) as moving:
+        (moved,) = moving.carry_out(moving.survey())
     assert moved.url == "dynamodb://rollouts"
     with bootstrap.open_store(replace(settings, store=TABLE)) as (store, _):
         assert store.active(NOON) == ("checkout#1",)
@@ -171,7 +173,7 @@ def test_a_store_is_not_moved_into_itself(settings: Settings, file: SqlitePlace)
     same = SqlitePlace(file.path.parent / ".." / "state" / file.path.name)
     with (
         pytest.raises(UsageError, match="cannot be copied to itself"),
-        bootstrap.transfer(settings, same),
+        transfer(settings, same),
     ):
         pass
 
@@ -215,7 +217,7 @@ def test_a_rehearsal_leaves_its_rollout_in_the_store_that_was_named(
     place: Place = file if kind == "file" else TABLE
     if place is TABLE:
         bootstrap.make_store(TABLE)
-    with bootstrap.rehearsal(short(), "healthy", 1, store=place) as stage:
+    with rehearsal(short(), "healthy", 1, store=place) as stage:
         played = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda _: None
         )
@@ -235,7 +237,7 @@ def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
     keep(replace(settings, store=place))
     with (
         pytest.raises(UsageError, match=r"needs an empty store, and .* has checkout#1 \(arn:"),
-        bootstrap.rehearsal(short(), "healthy", 1, store=place),
+        rehearsal(short(), "healthy", 1, store=place),
     ):
         pass
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
@@ -245,6 +247,6 @@ def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
 def test_a_rehearsal_makes_no_table(settings: Settings) -> None:
     with (
         pytest.raises(NoStoreError, match="store init"),
-        bootstrap.rehearsal(short(), "healthy", 1, store=TABLE),
+        rehearsal(short(), "healthy", 1, store=TABLE),
     ):
         pass

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from controller import bootstrap, events
+from controller import events
 from controller.asking import WITHIN
+from controller.bootstrap.stage import rehearsal
 from controller.core.asked import Ask, Verb
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
@@ -377,7 +378,7 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
     )
     channels = [{"kind": "eventbridge"}]
     policy = short(hooks={"before_advance": [GATE], "after_success": [GATE]}, notify=channels)
-    with bootstrap.rehearsal(policy, str(told), 1) as played:
+    with rehearsal(policy, str(told), 1) as played:
         outcome = rehearse(
             played.runner, played.world, policy, every=MINUTE, on_tick=lambda _rollout: None
         )

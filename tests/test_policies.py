@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from controller import bootstrap, events
+from controller import events
+from controller.bootstrap.stage import rehearsal
 from controller.core.effects import Notice, Severity
 from controller.core.findings import Label
 from controller.core.policy import Policy
@@ -123,7 +124,7 @@ def played(
 
     loaded = load(POLICIES[policy]) if isinstance(policy, str) else policy
     with (
-        bootstrap.rehearsal(loaded, scenario, seed, adopt=adopt) as stage,
+        rehearsal(loaded, scenario, seed, adopt=adopt) as stage,
         measured_before(stage.world, (loaded.name, seed, adopt, usual(scenario))),
     ):
         runner = replace(stage.runner, notifier=Listener())

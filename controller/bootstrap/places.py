@@ -1,13 +1,11 @@
-"""Stores by their places: opened, checked, made, described."""
+"""Stores by their places: opened, made, described. What one kind needs, the other loads none of."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
 from controller.adapters.aws import Clients
-from controller.adapters.sqlite import SqliteStore
-from controller.adapters.sqlite.file import explained
-from controller.errors import NoStoreError, UsageError
+from controller.errors import UsageError
 from controller.ports import Clock, Store
 from controller.settings import DynamoDbPlace, Place, SqlitePlace
 
@@ -22,9 +20,9 @@ def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) ->
     """
     match place:
         case SqlitePlace():
-            if must_exist:
-                _check(place)
-            with SqliteStore(place.path, create=writes) as store:
+            from controller.bootstrap import files
+
+            with files.opened(place, must_exist=must_exist, writes=writes) as store:
                 yield store
         case DynamoDbPlace(table=table):
             from controller.adapters.dynamodb import DynamoDbStore
@@ -40,11 +38,10 @@ def make(place: Place, clients: Clients, clock: Clock) -> bool:
     Raises StoreError when it cannot be made, or something else is there.
     """
     match place:
-        case SqlitePlace(path=path):
-            with explained(path, "make the store"):
-                new = not path.exists()
-            with SqliteStore(path):
-                return new
+        case SqlitePlace():
+            from controller.bootstrap import files
+
+            return files.make(place)
         case DynamoDbPlace(table=table):
             from controller.adapters.dynamodb.table import create_table
 
@@ -63,14 +60,3 @@ def template(place: Place) -> str:
     from controller.adapters.dynamodb.table import template as table_template
 
     return table_template(place.table)
-
-
-def _check(place: SqlitePlace) -> None:
-    """Raise NoStoreError without a file: a mistyped path must not look like an empty store."""
-    with explained(place.path, "open the store"):
-        if not place.path.exists():
-            raise NoStoreError(
-                f"there is no store at {place.path}; check --store and ROLLOUTCTL_STORE "
-                "(`rolloutctl store init` makes it, and so does `start`)",
-                store=place.url,
-            )

@@ -76,7 +76,7 @@ def rehearse(
     With --scenario chaos there is no POLICY: that and everything that goes wrong is drawn from the
     seed, and invariants are checked after every step. It ends with 7 when one does not hold.
     """
-    from controller.bootstrap import rehearsal
+    from controller.bootstrap.stage import rehearsal
     from controller.loader import load
     from controller.rehearsal import rehearse as play
 

@@ -88,7 +88,7 @@ def _bare_target(
         raise UsageError("name either a rollout or a function, not both")
     if function is None or percentage is None:
         raise UsageError("a bare rollback needs both --function and --percentage")
-    from controller.bootstrap import bare_target
+    from controller.bootstrap.bare import bare_target
 
     return bare_target(function, percentage, boolean)
 
@@ -146,7 +146,7 @@ def _confirmed(visit: Visit) -> bool:
 
 
 def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool = False) -> int:
-    from controller.bootstrap import Lowered, lower_bare
+    from controller.bootstrap.bare import Lowered, lower_bare
 
     events.configure(dry_run=dry_run)
     try:

@@ -68,16 +68,16 @@ def copy(
     of each and refuses to drive it from then on. What was interrupted is finished by the same
     command.
     """
-    from controller import bootstrap
+    from controller.bootstrap.transfer import transfer
 
     events.configure(dry_run=dry_run)
     read = settings.read(os.environ, source_url, by)
     destination = settings.parse_place(destination_url)
     names = [options.policy_name(given).partition("#")[0] for given in rollouts]
     done: list[Item] = []
-    with bootstrap.transfer(read, destination, dry_run=dry_run) as transfer:
-        planned = transfer.survey(names)
-        for item in [] if dry_run else transfer.carry_out(planned):
+    with transfer(read, destination, dry_run=dry_run) as moving:
+        planned = moving.survey(names)
+        for item in [] if dry_run else moving.carry_out(planned):
             done.append(item)
             if not as_json:
                 click.echo(_line(item))
