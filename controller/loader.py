@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from controller import yaml_source
-from controller.core.policy import Policy, PolicyProblems, Problem, parse
+from controller.core.policy import Policy
+from controller.core.policy.check import PolicyProblems, parse
+from controller.core.policy.problem import Problem
 from controller.errors import PolicyError
 from controller.yaml_source import Source
 

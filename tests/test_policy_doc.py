@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from controller import yaml_source
-from controller.core.policy import parse
 from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.check import parse
 from controller.core.policy.counted import BurnRate, Share, Traffic
 from controller.core.policy.criteria import LatencyIncrease, SuccessRate, Threshold
 from controller.core.policy.freeze import Freeze

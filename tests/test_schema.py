@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from controller import yaml_source
-from controller.core.policy import parse
+from controller.core.policy.check import parse
 from controller.schema import policy_schema
 
 SHIPPED = sorted((Path(__file__).parents[1] / "policies").glob("*.yaml"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Problem
+from controller.core.policy.problem import Problem
 from controller.errors import PolicyError
 from controller.yaml_source import parse, read
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from controller.core.policy import Metric, Place, Policy, references
+from controller.core.policy import Metric, Policy
 from controller.core.policy.base import Model
+from controller.core.policy.problem import Place
 from controller.errors import PolicyError
 from controller.flag import CANARY, NAMESPACE, STABLE
 
@@ -149,7 +150,7 @@ def _only_controls(policy: Policy) -> dict[Identity, Measure]:
     controls: dict[Identity, Measure] = {}
     judged: set[Identity] = set()
     for criterion in policy.criteria.values():
-        for place, name in references(criterion):
+        for place, name in criterion.references():
             identity = Identity.of(policy.metrics[name])
             if place in _CONTROLS:
                 controls[identity] = _CONTROLS[place]

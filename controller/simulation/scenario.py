@@ -10,8 +10,9 @@ from typing import Annotated, TypeGuard, get_args
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import Place, Problem, wording
+from controller.core.policy import wording
 from controller.core.policy.base import Model
+from controller.core.policy.problem import Place, Problem
 from controller.errors import PolicyError
 from controller.simulation.behaviour import (
     FunctionBehaviour,

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.core.policy import Place, Problem
-from controller.core.policy.problem import dotted
+from controller.core.policy.problem import Place, Problem, dotted
 from controller.errors import Flaw, PolicyError
 from controller.yaml_source.events import Position, StoppedError
 from controller.yaml_source.tree import Limits, Mistake, Node, build

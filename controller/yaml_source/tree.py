@@ -20,7 +20,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from controller.core.policy import Place
+from controller.core.policy.problem import Place
 from controller.yaml_source.events import Position, StoppedError, events, position_of
 from controller.yaml_source.scalars import resolve, tagged
 

@@ -123,7 +123,8 @@ def loaded_by(statement: str) -> set[str]:
         ),
         pytest.param(
             "import controller.cli.rollout, controller.render.status",
-            {"boto3", "ruamel", "rich", "controller.simulation", "controller.loader"},
+            {"boto3", "ruamel", "rich", "controller.simulation", "controller.loader"}
+            | {"sqlite3", "controller.core.policy.check", "controller.by_hand"},
             id="a tick loads no parser, no simulation, and no boto3 before it knows its account",
         ),
     ],

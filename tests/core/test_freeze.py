@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from controller.core.policy import Freeze, Policy, parse
+from controller.core.policy import Freeze, Policy
+from controller.core.policy.check import parse
 from tests.core.test_policy import changed
 
 BERLIN = "Europe/Berlin"

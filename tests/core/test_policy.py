@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import (
-    FrozenBaseline,
-    Policy,
-    PolicyProblems,
-    Threshold,
-    parse,
-    references,
-    zones,
-)
+from controller.core.policy import FrozenBaseline, Policy, Threshold, zones
+from controller.core.policy.check import PolicyProblems, parse
 from controller.core.policy.problem import dotted
 
 PLAIN: dict[str, Any] = {
@@ -917,7 +910,7 @@ def test_every_criterion_tells_which_metrics_it_reads() -> None:
             },
         )
     )
-    assert {name: dict(references(one)) for name, one in policy.criteria.items()} == {
+    assert {name: dict(one.references()) for name, one in policy.criteria.items()} == {
         "works": {("total",): "requests", ("failures", 0): "errors"},
         "fast": {("metric",): "latency", ("baseline", "frozen"): "direct"},
         "reached": {("metric",): "requests", ("control",): "errors"},

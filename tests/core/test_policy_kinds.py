@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name, parse, references
+from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name
+from controller.core.policy.check import parse
 from controller.core.units import format_duration
 from tests.core.test_policy import PLAIN, changed, mistakes
 
@@ -134,7 +135,7 @@ def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
 def test_a_criterion_tells_which_metrics_it_reads(
     criterion: dict[str, Any], named: dict[tuple[str | int, ...], str]
 ) -> None:
-    assert dict(references(parse(changed(criteria__c=criterion)).criteria["c"])) == named
+    assert dict(parse(changed(criteria__c=criterion)).criteria["c"].references()) == named
 
 
 def test_an_alarm_has_a_name_however_it_is_written() -> None:

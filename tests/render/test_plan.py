@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import parse
+from controller.core.policy.check import parse
 from controller.render.plan import plan_data, plan_text
 from tests.core.test_policy import changed
 

@@ -9,7 +9,8 @@ import pytest
 
 from controller import yaml_source
 from controller.core.judge.answers import Found, Lack, Lacking, Power, StepPower
-from controller.core.policy import Policy, parse
+from controller.core.policy import Policy
+from controller.core.policy.check import parse
 from controller.render.power import gates, power_data, power_text
 from tests.core.test_policy import changed
 

@@ -20,7 +20,6 @@ from controller.core.policy import (
     Metric,
     Policy,
     Threshold,
-    references,
 )
 from controller.core.rollout import Phase, Rollout
 from controller.core.stretches import stretches_of
@@ -90,7 +89,7 @@ def keys_of(
 
 
 def _plain(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[str, str]]:
-    names = [name for _, name in references(criterion)]
+    names = [name for _, name in criterion.references()]
     if isinstance(criterion, LatencyIncrease) and isinstance(criterion.baseline, FrozenBaseline):
         names.remove(criterion.baseline.frozen)  # read once, before the start
     wanted = [(name, metrics[name].statistic) for name in names]

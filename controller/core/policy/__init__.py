@@ -1,4 +1,4 @@
-"""What a policy says, and whether it makes sense."""
+"""What a policy says. Whether that makes sense is said by check.py, to whoever reads a file."""
 
 from controller.core.policy.baseline import (
     Baseline,
@@ -6,7 +6,6 @@ from controller.core.policy.baseline import (
     FixedBaseline,
     FrozenBaseline,
 )
-from controller.core.policy.check import PolicyProblems, parse
 from controller.core.policy.counted import BurnRate, BurnWindow, Share, Traffic
 from controller.core.policy.criteria import (
     Bounded,
@@ -16,7 +15,6 @@ from controller.core.policy.criteria import (
     Threshold,
     Told,
 )
-from controller.core.policy.crosscheck import references
 from controller.core.policy.freeze import Freeze
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
@@ -27,7 +25,6 @@ from controller.core.policy.notify import (
     SlackChannel,
     SnsChannel,
 )
-from controller.core.policy.problem import Place, Problem
 from controller.core.policy.told import Alarm, Attestation, LogEvents, alarm_name
 from controller.core.policy.verify import VerifyRollback
 
@@ -54,10 +51,7 @@ __all__ = [
     "LatencyIncrease",
     "LogEvents",
     "Metric",
-    "Place",
     "Policy",
-    "PolicyProblems",
-    "Problem",
     "Share",
     "SlackChannel",
     "SnsChannel",
@@ -68,6 +62,4 @@ __all__ = [
     "Traffic",
     "VerifyRollback",
     "alarm_name",
-    "parse",
-    "references",
 ]

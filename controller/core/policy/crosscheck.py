@@ -15,7 +15,6 @@ from controller.core.policy.criteria import (
     Threshold,
 )
 from controller.core.policy.gates import gates
-from controller.core.policy.judged import Reference
 from controller.core.policy.model import Metric
 from controller.core.policy.parts import Parts, raw_references, raw_weight
 from controller.core.policy.problem import Place, Problem
@@ -37,11 +36,6 @@ def crosscheck(parts: Parts) -> Iterator[Problem]:
     yield from _statistics(parts)
     yield from _bounds(parts)
     yield from gates(parts)
-
-
-def references(criterion: Criterion) -> Iterator[Reference]:
-    """Yield each metric that `criterion` names, with the place of the name inside it."""
-    yield from criterion.references()
 
 
 def _variables(parts: Parts) -> Iterator[Problem]:
@@ -95,7 +89,7 @@ def _metric_names(parts: Parts) -> Iterator[Problem]:
     for name, criterion in parts.criteria.items():
         raw = parts.raw_criteria[name]
         seen: set[str] = set()
-        for place, metric in raw_references(raw) if criterion is None else references(criterion):
+        for place, metric in raw_references(raw) if criterion is None else criterion.references():
             if metric not in parts.metrics:
                 hint = suggestion(metric, parts.metrics)
                 message = f"no metric is called {metric!r}; {hint}"
@@ -108,7 +102,7 @@ def _metric_names(parts: Parts) -> Iterator[Problem]:
 def _unused_metrics(parts: Parts) -> Iterator[Problem]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or wrong may be the one that uses it
-    used = {metric for _, criterion in parts.named() for _, metric in references(criterion)}
+    used = {metric for _, criterion in parts.named() for _, metric in criterion.references()}
     for name in parts.metrics or ():
         if name not in used:
             yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
@@ -116,7 +110,7 @@ def _unused_metrics(parts: Parts) -> Iterator[Problem]:
 
 def _statistics(parts: Parts) -> Iterator[Problem]:
     for name, criterion in parts.named():
-        for place, metric_name in references(criterion):
+        for place, metric_name in criterion.references():
             metric = (parts.metrics or {}).get(metric_name)
             if metric is not None and (wrong := _misused(criterion, metric)):
                 message = f"{wrong}, but {metric_name} has statistic {metric.statistic}"
@@ -151,7 +145,7 @@ def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator
     """Yield where a latency is compared with another statistic or another unit of itself."""
     metrics = parts.metrics or {}
     own = metrics.get(criterion.metric)
-    for place, other_name in references(criterion):
+    for place, other_name in criterion.references():
         other = metrics.get(other_name)
         if own is None or other is None or place == ("metric",) or other.statistic in COUNTS:
             continue

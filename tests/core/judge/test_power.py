@@ -16,7 +16,8 @@ from controller.core.judge.power import power_of
 from controller.core.judge.steady import SIGMA, Flow, trials
 from controller.core.judge.window import Window
 from controller.core.measured import FrozenValue, Stretch
-from controller.core.policy import Policy, parse
+from controller.core.policy import Policy
+from controller.core.policy.check import parse
 from controller.core.sequential.rate import requests_to_prove
 from controller.core.sequential.trial import Fold, folded
 from controller.core.units import MINUTE_S
