@@ -6,9 +6,8 @@ IAM: as lambda_function.py and lambda_reach.py say.
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from controller.adapters import lambda_names, lambda_reach
 from controller.adapters.aws import AWS_ERRORS, code_of, is_conflict, is_passing
 from controller.adapters.lambda_function import Configuration, LambdaFunction
 from controller.adapters.lambda_lowering import Lowering
@@ -22,6 +21,9 @@ from controller.errors import (
     WriteUncertainError,
 )
 from controller.ports import Clock, Obstacle
+
+if TYPE_CHECKING:
+    from controller.adapters.lambda_names import Doubt
 
 
 class LambdaEnvTarget:
@@ -53,10 +55,14 @@ class LambdaEnvTarget:
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return why a change of $LATEST may not reach traffic, the certain ones first."""
+        from controller.adapters import lambda_reach
+
         return lambda_reach.obstacles(self._client, self._function.name, self._pair)
 
-    def doubts(self) -> Sequence[lambda_names.Doubt]:
+    def doubts(self) -> "Sequence[Doubt]":
         """Return why these may be the wrong names for the function. Raises what `read` raises."""
+        from controller.adapters import lambda_names
+
         found = self._function.read()
         return lambda_names.doubts(self._function.name, self._pair, found.variables)
 

@@ -3,23 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from controller.adapters.aws import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
-from controller.adapters.dry_run import (
-    DryRunCourier,
-    DryRunHooks,
-    DryRunNotifier,
-    DryRunStore,
-    DryRunTarget,
-    Journal,
-)
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.log_notifier import LogNotifier
 from controller.adapters.meter import MeteredMetrics
@@ -31,6 +24,9 @@ from controller.looking import Looking
 from controller.ports import Clock, OpenTarget, Store
 from controller.runner import Runner
 from controller.settings import Place, Settings, SqlitePlace
+
+if TYPE_CHECKING:
+    from controller.adapters.dry_run import Journal
 
 __all__ = [
     "App",
@@ -54,7 +50,7 @@ class App:
     clients: Clients
     metrics: MeteredMetrics
     namespace: str = ""
-    journal: Journal | None = None
+    journal: "Journal | None" = None
 
 
 @contextmanager
@@ -84,25 +80,11 @@ def live(
         hooks = HookCallers(clients.patient, couriers.read_secret, clock)
         runner = Runner(looking, LogNotifier(), by, couriers, hooks)
         app = App(runner, clients, metrics, settings.metrics)
-        yield _dry(app) if dry_run else app
+        if dry_run:
+            from controller.bootstrap.dry import dry
 
-
-def _dry(app: App) -> App:
-    journal = Journal()
-    runner, real = app.runner, app.runner.looking
-
-    def open_target(target: LambdaEnv) -> OpenTarget:
-        return DryRunTarget(real.targets(target), target.function, journal)
-
-    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target)
-    dry = replace(
-        runner,
-        looking=looking,
-        notifier=DryRunNotifier(journal),
-        courier=DryRunCourier(journal),
-        hooks=DryRunHooks(journal),
-    )
-    return replace(app, runner=dry, journal=journal)
+            app = dry(app)
+        yield app
 
 
 @contextmanager

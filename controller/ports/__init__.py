@@ -3,21 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from controller.core.effects import Notice
-from controller.core.log_events import LogEvent
-from controller.core.observation import (
-    AlarmReading,
-    LogQuery,
-    Query,
-    Reading,
-    Series,
-    Span,
-)
+from controller.core.observation import AlarmReading, LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.ports.stores import Archive, Catalogue, Ownership, StateStore, Store
+
+if TYPE_CHECKING:
+    from controller.core.log_events import LogEvent
 
 __all__ = [
     "AlarmSource",
@@ -138,7 +133,7 @@ class LogReader(Protocol):
 
     def pages(
         self, group: str, pattern: str, start: datetime, end: datetime
-    ) -> Iterable[Sequence[LogEvent]]:
+    ) -> Iterable[Sequence["LogEvent"]]:
         """Yield the events from `start` to `end`, oldest first; a page may be empty and not last.
 
         pattern: of a filter; an empty one matches every event. Raises LogsError on the way.
