@@ -85,7 +85,8 @@ def makes_clients_once(loads_models_once: None, monkeypatch: pytest.MonkeyPatch)
         caller = ((name, os.environ[name]) for name in os.environ if name.startswith("AWS_"))
         return made.setdefault(tuple(sorted(caller)), Clients())
 
-    monkeypatch.setattr("controller.bootstrap.Clients", clients)
+    for module in ("bootstrap", "bootstrap.bare", "bootstrap.transfer"):
+        monkeypatch.setattr(f"controller.{module}.Clients", clients)
 
 
 @pytest.fixture
