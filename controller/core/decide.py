@@ -11,7 +11,7 @@ from typing import assert_never
 from controller.core import aftermath
 from controller.core import transitions as to
 from controller.core.effects import Decision
-from controller.core.evidence import evidence_of, findings_of, refusals, sealed
+from controller.core.evidence import evidence_of, findings_of, reads_on, refusals, sealed
 from controller.core.findings import Verdict, gate
 from controller.core.observation import Observation, Reading, Unreadable, Update, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
@@ -179,13 +179,15 @@ def _held(rollout: Rollout, seen: Observation, now: datetime) -> Decision | None
     """Hold for as long as the policy allows; None once that is over.
 
     While a freeze or a missing approval keeps a gate that had passed from going up, nothing is lost
-    by waiting: its hold begins with the first tick after that.
+    by waiting, nor while a log is caught up with: its hold begins with the first tick after that.
     """
     if to.waited(rollout):  # a hook is asked no more until the gate passes again
         rollout = replace(rollout, hold_from=now)
         barrier = to.barrier(rollout, now)
         if barrier is not None:
             return _waiting(to.put_off(rollout, barrier, seen.target, now), seen, now)
+    if reads_on(rollout, seen, now):  # as the first tick after an outage does
+        rollout = replace(rollout, hold_from=now)
     if rollout.hold_end is None or now < rollout.hold_end:
         return _keep(to.holding(rollout, seen.target), seen, now)
     return None

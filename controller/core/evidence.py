@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from controller.core.findings import Finding
-from controller.core.judge import Evidence, catching_up, judge, seal, seal_fold
+from controller.core.judge import Evidence, behind, catching_up, judge, seal, seal_fold
 from controller.core.judge.log_reading import log_keys
 from controller.core.judge.queries import JUDGED, keys_of
 from controller.core.judge.told import Said, of_attestation
@@ -51,6 +51,12 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
 def findings_of(rollout: Rollout, evidence: Evidence | None) -> tuple[Finding, ...]:
     """Return what the gate says; where nothing is judged yet, a person may have said no."""
     return refusals(rollout) if evidence is None else judge(evidence)
+
+
+def reads_on(rollout: Rollout, seen: Observation, now: datetime) -> bool:
+    """Tell whether a log of the gate is being caught up with: its rest is left to further ticks."""
+    evidence = evidence_of(rollout, seen, now)
+    return evidence is not None and behind(evidence)
 
 
 def refusals(rollout: Rollout) -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ from controller.core.judge.drain import drain_disturbed, drain_needs, drain_of
 from controller.core.judge.folding import (
     Evidence,
     answers_of,
+    behind,
     catching_up,
     folded_tally,
     read_of,
@@ -58,6 +59,7 @@ __all__ = [
     "SEAL_AGE",
     "Evidence",
     "Needs",
+    "behind",
     "catching_up",
     "drain_disturbed",
     "drain_of",

@@ -1,6 +1,6 @@
 """The evidence of a gate, and the fold of its closed windows into a tally for each criterion."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.core.judge.burning import fold_burn
@@ -118,13 +118,19 @@ def read_of(name: str, evidence: Evidence) -> Span:
 
 def catching_up(evidence: Evidence) -> bool:
     """Tell whether a log that was not read for long is read well again, so its rest may come."""
-    spans = {name: read_of(name, evidence) for name in evidence.gate}
-    return any(
-        isinstance(one, LogEvents)
-        and spans[name].end - spans[name].start > LATE.total_seconds()
-        and broken(answers_of(name, one, evidence)) is None
-        for name, one in evidence.gate.items()
-    )
+    return any(read.end - read.start > LATE.total_seconds() for _, read in _read_well(evidence))
+
+
+def behind(evidence: Evidence) -> bool:
+    """Tell whether the gate has no verdict yet for a log that is being caught up with."""
+    return any(one.gating and read.end < evidence.closed for one, read in _read_well(evidence))
+
+
+def _read_well(evidence: Evidence) -> Iterator[tuple[LogEvents, Span]]:
+    """Yield each criterion whose log has answered, and where its event was looked for."""
+    for name, one in evidence.gate.items():
+        if isinstance(one, LogEvents) and broken(answers_of(name, one, evidence)) is None:
+            yield one, read_of(name, evidence)
 
 
 def unit_of(criterion: Criterion, metrics: Mapping[str, Metric]) -> str:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from controller.core.decide import decide
 from controller.core.findings import Label, Verdict
 from controller.core.judge import catching_up, judge, needs, seal
 from controller.core.measured import Tally
-from controller.core.observation import Answer, LogQuery, Series, Span
+from controller.core.observation import Answer, LogQuery, Observation, Series, Span
+from controller.core.rollout import Reason
 from controller.core.units import MINUTE_S, at
 from tests.core.judge.kinds import START, evidence_of, judged, policy_of
-from tests.rollouts import MINUTE, NOON, a_rollout, points
+from tests.rollouts import MINUTE, NOON, a_rollout, points, reads
 
 CONTROL = '{ $.event = "check" }'
 ABSENT: dict[str, Any] = {
@@ -190,3 +192,22 @@ def test_an_event_too_many_counts_at_once_while_the_rest_is_still_to_be_read() -
         "C is not judged yet: /aws/lambda/handler was not read for long, and is read up to "
         "2026-11-24 14:00 UTC now; the rest follows with each tick."
     )
+
+
+@pytest.mark.parametrize("then", ["pause", "rollback", "advance"])
+@pytest.mark.parametrize("fallbacks", [0, 1])
+def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks: int) -> None:
+    """No tick ran for five hours, and the hold of the step was over two hours ago."""
+    policy = policy_of(ABSENT, on_inconclusive=then, max_hold="20m")
+    rollout, now, reasons = a_rollout(policy=policy, settled=NOON), NOON + 300 * MINUTE, list[str]()
+    late = START + 290 * MINUTE_S
+    while rollout.weight == 10:
+        reads_of = needs(rollout, now).logs
+        span = reads_of["log:C"].span
+        event = {late: float(fallbacks)} if span.start <= late < span.end else {}
+        series = {"log:C": Series(event), "log:C:control": Series({span.end - 60: 1.0, late: 1.0})}
+        rollout = decide(rollout, Observation(reads(10), series), now).rollout
+        reasons.append(rollout.reason)
+        now += MINUTE
+    ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
+    assert reasons == [Reason.HOLDING, Reason.HOLDING, ended]
