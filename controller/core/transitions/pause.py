@@ -22,7 +22,9 @@ def _what_now(rollout: Rollout) -> str:
     ways = ""
     if rollout.reason is Reason.DRIFTED:
         ways = " with --restore (down only) or --keep, unless the weight is put back"
-    elif rollout.reason is Reason.RAISE_UNCERTAIN:
+    elif rollout.settled is None or (
+        rollout.reason is Reason.RAISE_UNCERTAIN and rollout.seen_weight != rollout.weight
+    ):  # until the raise is seen in force
         ways = f" with --keep, to go on from {rollout.intent.previous} %"
     return (
         f"{_MEANWHILE} To go on: rolloutctl resume {rollout.id}{ways}; "

@@ -171,6 +171,16 @@ def test_a_way_back_from_the_pause_knows_what_callers_had() -> None:
         assert life.rollout.intent.previous == had
 
 
+@pytest.mark.parametrize("how", ["a person pauses", "another hand changes the function"])
+def test_a_reminder_names_the_weight_that_a_resume_goes_on_from(how: str) -> None:
+    """A plain resume is refused until the raise is seen in force; then --keep means nothing."""
+    for live, ways in ((10, " with --keep, to go on from 10 %"), (50, "")):
+        life = paused(decided(STRICT_FIRST), how)
+        life.tick(reads(live, token="token-9"))
+        (notice,) = life.tick(reads(live, token="token-9"), 25 * 60 * MINUTE).notices
+        assert f" To go on: rolloutctl resume checkout#1{ways}; to end it:" in notice.text
+
+
 def test_the_first_raise_leaves_nothing_to_judge() -> None:
     life = a_life(STRICT_FIRST)
     life.ask(Ask(Verb.PAUSE), reads(0))
