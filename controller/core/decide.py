@@ -214,9 +214,9 @@ def _paused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
 def _newly_moved(rollout: Rollout, target: Reading) -> bool:
     """Tell whether another hand moved a paused weight since the last look; 0 % always ends it.
 
-    The weight that was asked for is none: a raise was on its way, or the hand has taken it back.
+    What is the rollout's own is none: a raise was on its way, or the hand has taken it back.
     """
-    return target.weight == 0 or target.weight not in (rollout.seen_weight, rollout.weight)
+    return target.weight == 0 or target.weight not in (rollout.seen_weight, *to.own(rollout))
 
 
 def _gate_failed(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:

@@ -30,7 +30,7 @@ from controller.core.transitions.climb import (
     settled,
     waiting,
 )
-from controller.core.transitions.handing import came
+from controller.core.transitions.handing import came, own
 from controller.core.transitions.outlook import held_too_long, outlook, unanswered
 from controller.core.transitions.pause import (
     drift_in_final,
@@ -92,6 +92,7 @@ __all__ = [
     "moving",
     "next_step",
     "outlook",
+    "own",
     "paged",
     "paused_by_hand",
     "promoted",

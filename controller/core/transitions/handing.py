@@ -25,6 +25,14 @@ def handed_over(rollout: Rollout, target: Reading | Unreadable, now: datetime) -
     return replace(waited_no_more(rollout), settled=rollout.settled or now)
 
 
+def own(rollout: Rollout) -> tuple[int, ...]:
+    """Return the weights of a paused `rollout` that are no drift.
+
+    That is the one that was asked for, and the one before it while nobody has seen the raise.
+    """
+    return (rollout.weight,) if rollout.waits is None else (rollout.weight, rollout.intent.previous)
+
+
 def came(rollout: Rollout, now: datetime) -> Decision:
     """The weight of a raise that met a pause was seen in force: its step is judged from now on."""
     sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.asked import Ask, Verb
+from controller.core.effects import Alert
 from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason
@@ -161,6 +162,15 @@ def test_a_second_hand_in_the_pause_takes_nothing_from_what_is_judged() -> None:
     waits = life.rollout.waits
     life.tick(reads(30))
     assert (life.rollout.reason, life.rollout.waits) == (Reason.DRIFTED, waits)
+    assert life.replay.same
+
+
+def test_a_weight_that_is_put_back_to_what_was_live_is_no_second_drift() -> None:
+    life = paused(decided(STRICT_FIRST), "another hand sets a weight")
+    for target, told in ((reads(10), None), (reads(40), Alert.DRIFT), (reads(10), None)):
+        assert life.tick(target).alert is told
+    life.tick(reads(50))
+    assert life.tick(reads(10)).alert is Alert.DRIFT
     assert life.replay.same
 
 
