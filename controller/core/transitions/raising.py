@@ -112,7 +112,7 @@ def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
 def _write_again(rollout: Rollout, now: datetime) -> Decision:
     move = Shift(rollout.weight, rollout.intent.token)
     sentence = f"{move.weight} % was decided but not written; writing it again"
-    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, blocked="")
+    after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
     entry = record("write_again", rollout, after, rollout.intent.previous, now)
     return Decision(outlook(after), move, record=entry)
 

@@ -308,3 +308,13 @@ def test_a_wait_that_an_older_version_has_stored_is_judged_from_the_next_tick_on
     first = tick(stored, reads(10), 22, SICK)
     assert (first.rollout.reason, first.record and first.record.kind) == (Reason.FROZEN, "held_up")
     assert tick(first.rollout, reads(10), 23, SICK).rollout.reason is Reason.GATE_FAILED
+
+
+def test_a_first_raise_that_meets_a_second_freeze_says_so_again() -> None:
+    freezes = [{"from": "12:01", "to": "12:20"}, {"from": "12:25", "to": "13:00"}]
+    life = a_life(a_policy(freeze={"zone": "UTC", "daily": freezes}))
+    told = [life.tick(reads(0)).notices for _ in range(30)]
+    assert [one.text.partition("frozen until ")[2][11:16] for (one,) in filter(None, told)] == [
+        "12:20", "13:00",
+    ]  # fmt: skip
+    assert life.replay.same
