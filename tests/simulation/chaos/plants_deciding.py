@@ -13,13 +13,20 @@ from controller.core.findings import Label, Verdict
 from controller.core.judge import threshold
 from controller.core.observation import Observation, Reading
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions import climb, pause, raising
+from controller.core.transitions import climb, pause, person, raising
 from controller.runner import Runner
 from controller.simulation.chaos.invariants.ending import EndsWithReason, SilenceStays
 from controller.simulation.chaos.invariants.record import OneTransition, StepByStep
 from controller.simulation.chaos.invariants.target import FailureGoesBack, TrafficJudged
-from controller.simulation.chaos.plot import Spell, Trouble
-from tests.simulation.chaos.plots import QUIET, SICK, frozen_in_between, plot
+from controller.simulation.chaos.plot import Act, Crash, Spell, Spot, Trouble, When
+from tests.simulation.chaos.plots import (
+    QUIET,
+    SICK,
+    WRITE,
+    frozen_in_between,
+    meanwhile,
+    plot,
+)
 from tests.simulation.worlds import MINUTE
 from tests.stage import short
 
@@ -123,6 +130,16 @@ def nobody_looks_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(raising, "went_on", lambda rollout, since: rollout.stretches)
 
 
+def pause_takes_a_raise_for_done(patch: pytest.MonkeyPatch) -> None:
+    """What is paused stands at the weight that was asked for, whoever has seen it."""
+
+    def settled(rollout: Rollout, target: Any, now: datetime) -> Rollout:
+        return replace(climb.waited_no_more(rollout), settled=rollout.settled or now)
+
+    for module in (pause, person):
+        patch.setattr(module, "handed_over", settled)
+
+
 PLANTS = (
     (
         "a rollback that was refused once waits for the metrics before it tries again",
@@ -145,6 +162,15 @@ PLANTS = (
         TrafficJudged,
         "a raise was saved and not written when a freeze begins, in which the canary fails",
         frozen_in_between, nobody_looks_in_a_freeze,
+    ),
+    (
+        "a pause takes a raise that was not written for done, and judges what is live by its gate",
+        TrafficJudged,
+        "a raise was saved and not written when somebody pauses",
+        lambda: plot(
+            Crash(Spot(4, WRITE), When.BEFORE), meanwhile(6, "store:active", Act.PAUSE)
+        ),
+        pause_takes_a_raise_for_done,
     ),
     (
         "a gate without a verdict leads on, whatever the policy says",

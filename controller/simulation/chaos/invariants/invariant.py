@@ -9,7 +9,6 @@ from controller.simulation.chaos.invariants.scene import Scene
 from controller.simulation.chaos.truth import (
     Ended,
     Happening,
-    InForce,
     Judged,
     Saved,
     Told,
@@ -50,12 +49,10 @@ class Invariant:
                 yield from self.wrote(happening, scene)
             case Wrote():
                 pass
-            case InForce():
-                self.in_force(happening, scene)
             case Saved():
                 yield from self.saved(happening, scene)
             case Judged():
-                self.judged(happening, scene)
+                yield from self.judged(happening, scene)
             case Told():
                 yield from self.told(happening, scene)
             case Ended():
@@ -67,15 +64,13 @@ class Invariant:
         """Yield what is wrong with a write of ours."""
         yield from ()
 
-    def in_force(self, change: InForce, scene: Scene) -> None:
-        """Take note of what requests meet."""
-
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
         """Yield what is wrong with what is stored."""
         yield from ()
 
-    def judged(self, judged: Judged, scene: Scene) -> None:
-        """Take note of what was measured."""
+    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
+        """Yield what is wrong with what was measured."""
+        yield from ()
 
     def told(self, told: Told, scene: Scene) -> Iterator[str]:
         """Yield what is wrong with what people were told."""

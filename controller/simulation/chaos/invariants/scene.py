@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from controller.core.history import Entry
+from controller.core.overtaken import BACK
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Intent, Rollout
 from controller.simulation.chaos.truth import (
@@ -56,6 +57,7 @@ class Scene:
     last: who wrote the environment last; last_number: when, counted in happenings.
     raises: of each rollout the last intent to raise, and the weight that it had asked for before.
     go_ahead: a person has let the weight go up since another hand wrote it.
+    met: the rollouts whose weight requests have met since it was asked for.
     """
 
     target: LambdaEnv
@@ -72,6 +74,7 @@ class Scene:
     last_number: int = 0
     raises: dict[str, tuple[Intent, int]] = field(default_factory=dict)
     go_ahead: bool = False
+    met: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.by_hand.add(self.weight)
@@ -128,6 +131,8 @@ class Scene:
                 self._wrote(happening)
             case InForce(weight=weight):
                 self.in_force = weight
+                going = (one for one in self.stored.values() if one.phase not in BACK)
+                self.met |= {one.id for one in going if one.weight == weight}
             case Saved():
                 self._saved(happening)
             case Ended(by=by):
@@ -149,5 +154,10 @@ class Scene:
         if self.asked(saved.by) & GO_AHEAD:
             self.go_ahead = True
         intent = after.intent
-        if (before is None or before.intent != intent) and intent.weight > intent.previous:
+        if before is not None and before.intent == intent:
+            return
+        self.met -= {after.id}
+        if self.in_force == after.weight:
+            self.met.add(after.id)
+        if intent.weight > intent.previous:
             self.raises[after.id] = (intent, 0 if before is None else before.weight)

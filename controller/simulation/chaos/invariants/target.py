@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from controller.core.asked import Verb
 from controller.core.findings import Verdict
 from controller.core.judge.queries import JUDGED
-from controller.core.overtaken import BACK
 from controller.core.rollout import Phase, Rollout
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Life, Scene
 from controller.simulation.chaos.truth import (
     BARE,
     Ended,
-    InForce,
     Judged,
     Saved,
     Told,
@@ -65,12 +63,13 @@ class FailureGoesBack(Invariant):
     def __init__(self) -> None:
         self._failing: dict[str, str] = {}
 
-    def judged(self, judged: Judged, scene: Scene) -> None:
+    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
         """Take note of a criterion that fails."""
         known = scene.life(judged.by, judged.at).found.get(judged.rollout)
         as_found = known is not None and known.version == scene.stored[judged.rollout].version
         if judged.verdict is Verdict.FAIL and as_found:
             self._failing[judged.by] = f"saw {judged.rollout} fail"
+        yield from ()
 
     def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
         """Yield a process that left traffic where it must not be."""
@@ -117,16 +116,21 @@ class TrafficJudged(Invariant):
     name = "traffic-is-judged"
     text = (
         "While requests meet a canary that may stay or go on, its gate is judged, or people are "
-        "told of it: it is left alone no longer than a raise may take and a warm-up lasts."
+        "told of it: it is left alone no longer than a raise may take and a warm-up lasts. No gate "
+        "is that of a step to come, whose raise was never in force."
     )
     allows = "An answer without data is judged too: what silence leads to is the policy's."
 
     def __init__(self) -> None:
         self._left: dict[str, datetime] = {}
 
-    def judged(self, judged: Judged, scene: Scene) -> None:
-        """Take note of who was judged."""
+    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
+        """Take note of who was judged, and yield the gate of a weight that nobody has met."""
         self._left.pop(judged.rollout, None)
+        one = scene.stored[judged.rollout]
+        raised = 0 < one.intent.previous < one.weight
+        if raised and one.waits is None and one.id not in scene.met:
+            yield f"judged {one.id} by the gate of {one.weight} %, which was never in force"
 
     def told(self, told: Told, scene: Scene) -> Iterator[str]:
         """Take note of what people know."""
@@ -163,25 +167,10 @@ class BakedFromSight(Invariant):
         "criterion is there for that."
     )
 
-    def __init__(self) -> None:
-        self._met: set[str] = set()
-        self._weights: dict[str, int] = {}
-
-    def in_force(self, change: InForce, scene: Scene) -> None:
-        """Take note of the rollouts whose weight requests meet now."""
-        self._met |= {one for one, weight in self._weights.items() if weight == change.weight}
-
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
         """Yield what goes on from a weight that nobody met."""
         before, after = saved.before, saved.after
         for entry in saved.entries:
             leaves = entry.kind in ("settled", "advanced", "succeeded")
-            if leaves and before is not None and before.id not in self._met:
+            if leaves and before is not None and before.id not in scene.met:
                 yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never in force"
-        if before is None or before.intent != after.intent:
-            self._weights[after.id] = after.weight
-            self._met.discard(after.id)
-            if scene.in_force == after.weight:
-                self._met.add(after.id)
-        if after.phase in BACK:
-            self._weights.pop(after.id, None)
