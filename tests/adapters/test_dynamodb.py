@@ -15,6 +15,7 @@ from controller.adapters.dynamodb import DynamoDbStore
 from controller.adapters.dynamodb.failures import UnansweredError
 from controller.adapters.dynamodb.table import create_table
 from controller.core.history import broken_link
+from controller.core.rollout import Phase
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.ports import Store
 from tests.adapters.odd_dynamodb import (
@@ -215,10 +216,7 @@ def test_an_entry_that_no_transaction_can_take_is_refused_in_one_sentence(client
     assert store.load("checkout#1") == rollout
 
 
-def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:
-    store = a_store(client)
-    started(store, a_rollout())
-    other = started(store, a_rollout("search#1"))
+def damage(client: Any) -> None:
     client.update_item(
         TableName=TABLE,
         Key={"pk": {"S": "ROLLOUT#checkout"}, "sk": {"S": "0000000001"}},
@@ -226,6 +224,23 @@ def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: 
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues={":state": {"B": b"no zlib"}},
     )
+
+
+def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) -> None:
+    store = a_store(client)
+    first = started(store, a_rollout(), LOCK)
+    moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+    damage(client)
+    started(store, a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
+    assert store.active(NOON) == ("checkout#2",)
+
+
+def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:
+    store = a_store(client)
+    started(store, a_rollout())
+    other = started(store, a_rollout("search#1"))
+    damage(client)
     for run in (store, DynamoDbStore(client, TABLE)):
         with pytest.raises(StoreError, match="checkout#1 is damaged"):
             run.acquire("checkout#1", NOON, LATER)

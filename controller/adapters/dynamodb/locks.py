@@ -7,6 +7,7 @@ from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb.calls import Table
 from controller.adapters.dynamodb.items import Item, lock_key, rollout_key, rollout_of, text
 from controller.adapters.dynamodb.writes import ABSENT, Write, delete, put, update
+from controller.errors import StoreError
 
 
 def taking(table: Table, rollout_id: str, locks: Sequence[str]) -> list[Write]:
@@ -54,11 +55,18 @@ def _take(lock: str, owner: str | None, rollout_id: str) -> Write:
 def _evict(owner: str, item: Item, wanted: Sequence[str]) -> Iterator[Write]:
     """Yield the writes after which `owner` holds nothing and is watched no more.
 
-    One that has messages to bring stays where ticks look for it.
+    One that has messages to bring stays where ticks look for it; of what is damaged nobody knows.
     """
     key = {"pk": item["pk"], "sk": item["sk"]}
-    gone = {"locks": None} if rollout_of(item).outbox else {"active": None, "locks": None}
+    gone = {"locks": None} if _has_word(item) else {"active": None, "locks": None}
     yield update(key, gone, "#closed = :closed", closed={"BOOL": True})
     for lock in item.get("locks", {}).get("SS", ()):
         if lock not in wanted:
             yield delete(lock_key(lock), "#rollout = :owner", owner=text(owner))
+
+
+def _has_word(item: Item) -> bool:
+    try:
+        return bool(rollout_of(item).outbox)
+    except StoreError:
+        return False
