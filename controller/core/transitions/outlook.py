@@ -59,7 +59,7 @@ def unanswered(rollout: Rollout) -> Page | None:
 def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
     """Return until when a weight that was asked for has to be seen."""
     frozen = rollout.policy.frozen(rollout.updated)
-    unseen = rollout.reason is Reason.TARGET_UNREADABLE and rollout.waits is not None
+    unseen = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
     if frozen is not None and (rollout.reason is Reason.FROZEN or unseen):
         return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
     first_look = rollout.unfinished_since or rollout.intent.asked

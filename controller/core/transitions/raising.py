@@ -27,7 +27,7 @@ def failed(rollout: Rollout, target: Reading, now: datetime) -> Decision:
 
 def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
     """Nobody can say whether the raise is in force. One that waits behind a freeze is not late."""
-    if rollout.waits is not None and rollout.policy.frozen(now) is not None:
+    if rollout.barrier == Reason.FROZEN and rollout.policy.frozen(now) is not None:
         return waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
     if not _overdue(rollout, now):
         return waiting(_looked(rollout, now), Reason.TARGET_UNREADABLE, target.reason)

@@ -318,3 +318,15 @@ def test_a_first_raise_that_meets_a_second_freeze_says_so_again() -> None:
         "12:20", "13:00",
     ]  # fmt: skip
     assert life.replay.same
+
+
+def test_a_first_raise_that_waits_is_no_later_for_a_target_that_cannot_be_read() -> None:
+    freeze = {"zone": "UTC", "daily": [{"from": "12:01", "to": "13:00"}]}
+    life = a_life(a_policy(freeze=freeze, shift_timeout="10m"))
+    life.tick(reads(0))
+    for _ in range(40):
+        after = life.tick(GONE).rollout
+        assert (after.phase, after.next) == (STAYS, "10 % at 2026-11-24 13:00 UTC")
+    life.tick(reads(0), 20 * MINUTE)
+    assert life.kinds[-1] == "write_again"
+    assert life.replay.same
