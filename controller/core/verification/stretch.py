@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.judge.drain import DRAIN
 from controller.core.judge.figures import stretch
+from controller.core.judge.queries import JUDGED
 from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
@@ -49,7 +50,7 @@ def _since(rollout: Rollout, reading: Reading) -> int | None:
     """Return from when on requests are held against the live weight; None: nobody knows."""
     warmup: timedelta = rollout.policy.warmup_of(rollout.step)
     moved = rollout.phase is Phase.PAUSED and rollout.reason is Reason.DRIFTED
-    if rollout.waits is not None and not moved:
+    if rollout.waits is not None and rollout.phase in JUDGED and not moved:
         return rollout.waits.judged_from if reading.weight == rollout.intent.previous else None
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:

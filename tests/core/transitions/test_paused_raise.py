@@ -206,3 +206,15 @@ def test_verify_counts_only_minutes_with_the_weight_that_is_live() -> None:
     moved = stretch_of(rollout.policy, drifted, reads(30), 120, later)
     assert moved.begin > int(rollout.since.timestamp())
     assert not stretch_of(rollout.policy, drifted, reads(50), 120, later).known
+
+
+def test_verify_counts_from_the_rollback_of_a_raise_that_waited() -> None:
+    life = paused(decided(STRICT_FIRST), "a person pauses")
+    life.ask(Ask(Verb.ROLLBACK, "enough"), reads(10))
+    life.tick(reads(0))
+    rollout, later = life.rollout, life.now + 120 * MINUTE
+    assert rollout.phase is Phase.ROLLED_BACK
+    known = stretch_of(rollout.policy, rollout, reads(0), 240, later)
+    assert known.begin > int(rollout.since.timestamp())
+    assert known.known
+    assert not stretch_of(rollout.policy, rollout, reads(10), 240, later).known
