@@ -75,9 +75,8 @@ def _weight(rollout: Rollout, seen: Observation) -> int:
     That is the live one where another hand moved it; the lower of both, for the evidence of the
     step is older than that hand.
     """
-    if not isinstance(seen.target, Reading):
-        return rollout.weight if rollout.waits is None else rollout.intent.previous
-    return min(rollout.weight, seen.target.weight or 0)
+    weight = rollout.weight if rollout.waits is None else rollout.intent.previous
+    return min(weight, seen.target.weight or 0) if isinstance(seen.target, Reading) else weight
 
 
 @dataclass(frozen=True, slots=True)

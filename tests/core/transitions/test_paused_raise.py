@@ -7,7 +7,8 @@ import pytest
 
 from controller.core.asked import Ask, Verb
 from controller.core.effects import Alert
-from controller.core.observation import Reading
+from controller.core.evidence import evidence_of
+from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason
 from controller.core.verification.stretch import stretch_of
@@ -104,6 +105,19 @@ def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
         life.tick(reads(10))
     assert life.rollout.fold.through > waits.begin
     assert life.replay.same
+
+
+@pytest.mark.parametrize(
+    ("target", "weight"),
+    [(reads(10), 10), (reads(5), 5), (reads(30), 10), (reads(50, MOVING), 10), (GONE, 10)],
+)
+def test_silence_is_held_against_the_weight_that_the_minutes_had(
+    target: Reading | Unreadable, weight: int
+) -> None:
+    life = paused(decided(STRICT_FIRST), "a person pauses")
+    evidence = evidence_of(life.rollout, Observation(target), life.now + 10 * MINUTE)
+    assert evidence is not None
+    assert evidence.weight == weight
 
 
 @pytest.mark.parametrize("then", [STRICT_FIRST, MILD_FIRST], ids=["mild", "strict"])
