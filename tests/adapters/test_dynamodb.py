@@ -31,6 +31,7 @@ from tests.adapters.odd_dynamodb import (
 from tests.adapters.store_contract import (
     LATER,
     LOCK,
+    UNTOLD,
     OpenStore,
     StoreContract,
     lived,
@@ -214,6 +215,24 @@ def test_an_entry_that_no_transaction_can_take_is_refused_in_one_sentence(client
     with pytest.raises(StoreError, match=r"cannot save checkout#1: .* do not fit in one trans"):
         store.save(after, [entry])
     assert store.load("checkout#1") == rollout
+
+
+def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
+    client: Any,
+) -> None:
+    store, odd = a_store(client), OddClient(client)
+    first = moved(
+        store, started(store, a_rollout(), LOCK), phase=Phase.SUCCEEDED, watch_until=LATER
+    )
+
+    def meanwhile(call: Call) -> Any:
+        moved(store, first, outbox=(UNTOLD,))
+        return call()
+
+    odd.faults["transact_write_items"] = [meanwhile]
+    started(DynamoDbStore(odd, TABLE), a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
+    assert store.active(NOON) == ("checkout#1", "checkout#2")
 
 
 def damage(client: Any) -> None:

@@ -59,7 +59,7 @@ def _evict(owner: str, item: Item, wanted: Sequence[str]) -> Iterator[Write]:
     """
     key = {"pk": item["pk"], "sk": item["sk"]}
     gone = {"locks": None} if _has_word(item) else {"active": None, "locks": None}
-    yield update(key, gone, "#closed = :closed", closed={"BOOL": True})
+    yield update(key, gone, "#version = :read", read=item["version"])
     for lock in item.get("locks", {}).get("SS", ()):
         if lock not in wanted:
             yield delete(lock_key(lock), "#rollout = :owner", owner=text(owner))
