@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from controller.core.effects import Decision
+from controller.core.effects import Decision, Notice, Severity
 from controller.core.observation import Reading, Unreadable
 from controller.core.rollout import Rollout
 from controller.core.stretches import went_on
@@ -38,4 +38,5 @@ def came(rollout: Rollout, now: datetime) -> Decision:
     sentence = f"{rollout.sentence}; meanwhile {rollout.weight} % came into force"
     after = replace(waited_no_more(rollout), settled=now, sentence=sentence, blocked="a person")
     entry = record("settled", rollout, after, rollout.weight, now, keeps_series=True)
-    return Decision(outlook(after), record=entry)
+    notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
+    return Decision(outlook(after), None, (notice,), entry)

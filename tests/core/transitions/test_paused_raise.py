@@ -126,8 +126,9 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     sentence = life.rollout.sentence
     life.tick(reads(50, MOVING))
     assert life.rollout.waits is not None
-    life.tick(reads(50))
+    (notice,) = life.tick(reads(50)).notices
     after = life.rollout
+    assert notice.text == f"checkout#1: {after.sentence}"
     assert (after.phase, after.reason, after.waits) == (PAUSED, Reason.PAUSED_BY_HAND, None)
     assert (after.settled, after.judged_step, after.tallies) == (life.now, 1, {})
     assert after.sentence == f"{sentence}; meanwhile 50 % came into force"
