@@ -61,7 +61,7 @@ def reads_on(rollout: Rollout, seen: Observation, now: datetime) -> bool:
 
 def refusals(rollout: Rollout) -> tuple[Finding, ...]:
     """Return the attestations that gate and that a person has refused: no measurement is needed."""
-    said, now = Said(signed=rollout.signed, rollout=rollout.id), int(rollout.updated.timestamp())
+    said, now = Said(signed=rollout.signed), int(rollout.updated.timestamp())
     return tuple(
         of_attestation(name, criterion, said, now, now)
         for name in said.refusals()

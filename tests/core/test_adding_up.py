@@ -12,10 +12,12 @@ from controller.core.effects import Decision
 from controller.core.evidence import evidence_of
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import seal_fold
+from controller.core.measured import Stretch
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.sequential.trial import Fold
+from controller.core.stretches import stretches_of
 from tests.ladder import at_weight
 from tests.rollouts import LADDER, MINUTE, NOON, points, reads
 
@@ -297,3 +299,23 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
     after, decisions = ticks(rollout, series, until=40)
     assert (before.phase, after.reason) == (Phase.PROGRESSING, Reason.GATE_FAILED)
     assert len(decisions) <= 30 + lost[:30].count(True)
+
+
+def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
+    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
+    before = Stretch(0, begin, begin, end)
+    calm = minutes((60, 1_000, 0))
+    for through, known in ((end - 60, [0, 1]), (end, [1])):
+        rollout = at_weight(50, policy=policy(), stretches=(before,), fold=Fold(through=through))
+        after, _ = ticks(rollout, calm, until=40)
+        assert after.weight == 100
+        assert [one.step for one in after.stretches] == known
+
+
+def test_a_stretch_that_is_sealed_to_its_end_is_read_no_more() -> None:
+    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
+    left = Stretch(0, begin, begin, end)
+    rollout = at_weight(50, policy=policy(), stretches=(left,))
+    nearly, sealed = (replace(rollout, fold=Fold(through=one)) for one in (end - 60, end))
+    assert [one.step for one in stretches_of(nearly)] == [0, 1]
+    assert [one.step for one in stretches_of(sealed)] == [1]

@@ -9,6 +9,7 @@ import pytest
 from controller.core import transitions
 from controller.core.asked import FITS, Verb, Way
 from controller.core.effects import Alert, Shift
+from controller.core.message import Page
 from controller.core.observation import Reading, Series, Unreadable
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
@@ -23,10 +24,12 @@ from tests.ladder import (
     GOING_BACK,
     GONE,
     HEALTHY,
+    LATER,
     LOWER,
     MOVING,
     ON_HOLD,
     OUTAGE,
+    PAUSED,
     POLICY,
     PROGRESSING,
     RAISING,
@@ -70,6 +73,14 @@ INSTEAD = {
     Phase.ROLLED_BACK: "rollback, retry",
     Phase.SUCCEEDED: "rollback",
 }
+
+
+def test_an_acknowledgement_fits_where_something_critical_waits_for_one() -> None:
+    page = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
+    waiting = replace(ON_HOLD, page=page, since=NOON)
+    assert refusal(waiting, Verb.PAUSE, reads(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}, ack")
+    heard = replace(waiting, page=replace(page, acknowledged=True))
+    assert refusal(heard, Verb.PAUSE, reads(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}")
 
 
 @pytest.mark.parametrize(
@@ -446,6 +457,15 @@ def test_approve_changes_nothing_where(before: Rollout, why: str) -> None:
     assert told == f"approve changed nothing of checkout#1: {why}"
 
 
+def test_a_kept_weight_leaves_behind_what_its_step_does_not_ask_for() -> None:
+    works = LADDER["criteria"]["works"]
+    first, *rest = LADDER["steps"]
+    steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
+    policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
+    after = ask(paused(Reason.DRIFTED, policy=policy), Verb.RESUME, reads(50), HEALTHY, way="keep")
+    assert [(one.criterion, one.sentence) for one in after.rollout.earlier] == [("works", "")]
+
+
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
     before = paused(Reason.DRIFTED, policy=ASKED_FIRST, approved=1)
     assert ask(before, Verb.RESUME, reads(30), way="keep").rollout.approved is None
@@ -545,23 +565,27 @@ def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) 
         "paused", 10, "set from 10 % to 40 % by hand: a demo",
     )  # fmt: skip
     assert decision.alert is None
+    assert (after.blocked, after.since) == ("a person", LATER)
 
 
 @pytest.mark.parametrize(
-    ("before", "live"),
+    ("before", "live", "waits"),
     [
-        pytest.param(RAISING, 10, id="not written yet"),
-        pytest.param(RAISING, 50, id="written and not seen in force"),
-        pytest.param(paused_in_flight(), 50, id="paused on its way"),
-        pytest.param(FIRST_RAISE, 10, id="the first one, written and not seen in force"),
+        pytest.param(RAISING, 10, True, id="not written yet"),
+        pytest.param(RAISING, 50, False, id="written and not seen in force"),
+        pytest.param(paused_in_flight(), 50, False, id="paused on its way"),
+        pytest.param(FIRST_RAISE, 10, False, id="the first one, written and not seen in force"),
     ],
 )
-def test_a_weight_over_a_raise_on_its_way_takes_its_token(before: Rollout, live: int) -> None:
+def test_a_weight_over_a_raise_on_its_way_takes_its_token(
+    before: Rollout, live: int, waits: bool
+) -> None:
     """What is written late fits no more."""
     decision = ask(before, Verb.SET_WEIGHT, reads(live), reason="a demo", weight=40)
     after = decision.rollout
     assert decision.move == Shift(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
+    assert (after.waits is not None, after.settled) == (waits, None if waits else LATER)
     assert tick(after, reads(40), 25).record is None
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from controller.core.asked import FITS, Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Decision, Lower, Severity
+from controller.core.effects import Decision, Lower, Notice, Severity
+from controller.core.findings import Label, Verdict
 from controller.core.measured import Signature
 from controller.core.observation import Observation, Reading
 from controller.core.rollout import Phase, Reason, Rollout
@@ -17,6 +18,7 @@ from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
 SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
+TWICE_SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT, "SC-006": STATEMENT})
 WARMING = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
 AT_NOON = replace(AT_10, policy=SIGNED)
 ASK = Ask(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
@@ -42,7 +44,8 @@ def test_a_signature_is_kept_with_who_and_when() -> None:
         "verb": "attest", "reason": "no tickets today", "way": "", "criterion": "SC-005",
         "refuse": False, "by": "ada",
     }  # fmt: skip
-    assert [one.severity for one in decision.notices] == [Severity.INFO]
+    assert (entry.at, entry.weight_from, entry.weight_to) == (NOON + 5 * MINUTE, 10, 10)
+    assert decision.notices == (Notice(Severity.INFO, f"checkout#1: {entry.sentence}"),)
     assert decision.rollout.sentence == AT_NOON.sentence  # the rollout stands where it stood
     assert decision.move is None
 
@@ -60,10 +63,26 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     assert no.record is not None
     assert (no.record.kind, no.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
     assert [one.severity for one in no.notices] == [Severity.WARNING]
-    assert no.record.sentence.endswith("; the next tick rolls back")
+    assert no.record.sentence == (
+        "SC-005 is refused by ada: no tickets today; the next tick rolls back"
+    )
     back = tick(no.rollout, 6).rollout
     assert (back.phase, back.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
     assert back.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
+
+
+def test_the_findings_say_at_once_what_was_signed_and_nothing_else_of_the_rest() -> None:
+    before = tick(AT_NOON, 4).rollout
+    after = said(before).rollout
+    measured, open_one = before.findings
+    assert open_one.label is Label.NOT_ATTESTED
+    kept, signed = after.findings
+    assert kept == measured
+    assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
+    assert (signed.start, signed.end) == (open_one.start, open_one.end)
+    assert signed.sentence == (
+        "SC-005 holds: attested by ada at 2026-11-24 12:05 UTC: no tickets today."
+    )
 
 
 def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
@@ -97,6 +116,19 @@ def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, v
     )  # fmt: skip
     assert decision.move == Lower(MINUTE, void=void)
     assert decision.rollout.sentence == "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no."
+    assert decision.record is not None
+    assert decision.record.weight_from == target.weight
+    assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]
+
+
+def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
+    both = {**NO, "SC-006": replace(NO["SC-005"], note="never")}
+    raising = replace(RAISING, policy=TWICE_SIGNED, signed=both)
+    back = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    assert back.sentence == (
+        "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
+        "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."
+    )
 
 
 def test_nobody_promotes_over_a_refusal_in_the_warm_up() -> None:
@@ -139,6 +171,8 @@ def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> 
     [
         pytest.param(AT_NOON, {"criterion": "SC-05"},
                      "nobody attests 'SC-05' there; its attestations: SC-005", id="unknown"),
+        pytest.param(replace(AT_10, policy=TWICE_SIGNED), {"criterion": "SC-05"},
+                     "nobody attests 'SC-05' there; its attestations: SC-005, SC-006", id="of two"),
         pytest.param(AT_NOON, {"criterion": "works"},
                      "nobody attests 'works' there; its attestations: SC-005", id="measured"),
         pytest.param(replace(AT_10, policy=POLICY), {},

@@ -17,13 +17,15 @@ from controller.core.findings import Label
 from controller.core.history import series_data
 from controller.core.judge import GIVE_UP_AGE, SEAL_AGE, Evidence, judge, needs, seal, unanswered
 from controller.core.judge.tally import given_up
-from controller.core.measured import Run, Tally
+from controller.core.measured import Run, Stretch, Tally
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Rollout
+from controller.core.sequential.trial import Fold
 from controller.core.units import MINUTE_S, at
+from tests.judging import BASELINES, a_judged_policy
 from tests.ladder import AT_10, AT_100, GONE, RAISING, THIN, at_weight, tick
-from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout, points, reads
 
 START = int(NOON.timestamp())
 MINUTES = 40
@@ -191,7 +193,7 @@ def test_an_outage_of_the_whole_source_is_a_failed_answer_to_each_query() -> Non
 def test_windows_that_stay_unanswered_for_hours_are_given_up() -> None:
     assert after(6, BROKEN).tallies["works"].through == 0
     tally = after(9, BROKEN).tallies["works"]
-    assert (tally.lost, tally.windows) == (180, 0)
+    assert (tally.lost, tally.windows, tally.recent) == (180, 0, ())
     assert tally.through == START + 2 * MINUTE_S + 180 * MINUTE_S
 
 
@@ -424,3 +426,56 @@ def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
     assert len(seals) >= (now - NOON) / HOUR - 2
     assert min(later - earlier for earlier, later in pairwise(seals)) >= HOUR
     assert max(spans) < 2 * 60 * MINUTE_S
+
+
+def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
+    """Its latency is counted above the limit that its stored baseline gave."""
+    policy = a_judged_policy(
+        steps=[
+            {"weight": 10, "bake": "20m", "criteria": ["stored"]},
+            {"weight": 100, "bake": "1h", "criteria": ["rate"]},
+        ]
+    )
+    began, through = START - 20 * MINUTE_S, START - 10 * MINUTE_S
+    rollout = a_rollout(
+        policy=policy,
+        step=1,
+        intent=Intent(100, 10, "token-1", NOON),
+        settled=NOON,
+        baselines=BASELINES,
+        stretches=(Stretch(0, began, began, START),),
+        fold=Fold(through=through),
+    )
+    counted = {"latency:TC(420:)@60": Series({began: 1.0, through: 2.0})}
+    later = replace(rollout, phase=Phase.PAUSED)
+    assert kept(rollout, later, counted) == {"latency:TC(420:)@60": Series({through: 2.0})}
+
+
+def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_sealed_it() -> None:
+    """What adds up is sealed together; a log by itself, and of its control only the newest is."""
+    weighed = a_judged_policy("rate", "share", "stored", steps=[{"weight": 100, "bake": "1h"}])
+    parts = weighed.model_dump(mode="json", exclude_none=True)
+    silent = {"kind": "log_events", "absent": "ERROR", "control": "check"}
+    policy = Policy.model_validate({**parts, "criteria": {**parts["criteria"], "quiet": silent}})
+    begins = {"rate": 9, "share": 4, "stored": 8, "quiet": 3}
+    rollout = replace(
+        at_weight(100, policy=policy),
+        step=0,
+        settled=NOON - 60 * MINUTE,
+        baselines=BASELINES,
+        stretches=(),
+        tallies={name: Tally(through=START + at * MINUTE_S) for name, at in begins.items()},
+        fold=Fold(through=START + 5 * MINUTE_S),
+    )
+    expected = {
+        "requests:Sum@60": 9,  # of the success rate, which is further than the share
+        "rejects:Sum@60": 5,
+        "latency:TC(420:)@60": 8,
+        "log:quiet": 3,
+        "log:quiet:control": 0,
+    }
+    seen = {key: points(range(20)) for key in expected}
+    found = kept(rollout, replace(rollout, phase=Phase.PAUSED), seen)
+    assert {key: min(one.points) for key, one in found.items()} == {
+        key: START + at * MINUTE_S for key, at in expected.items()
+    }

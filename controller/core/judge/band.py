@@ -23,4 +23,4 @@ def _fewest(trials: int, share: float, tail: float) -> int:
     def up_to(number: int) -> float:
         return at_most(number, trials, share)
 
-    return min(trials, bisect_right(range(trials + 1), tail, key=up_to))
+    return bisect_right(range(trials), tail, key=up_to)

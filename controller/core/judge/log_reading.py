@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from controller.core.observation import LogQuery, Span
 from controller.core.policy import LogEvents
-from controller.core.units import MINUTE_S
 
 # What the key of every series of log events begins with.
 LOG = "log:"
@@ -61,5 +60,4 @@ def _most(criterion: LogEvents) -> int:
 
 
 def control_from(criterion: LogEvents, start: int, closed: int) -> int:
-    newest = closed - int(criterion.over.total_seconds())
-    return max(start, newest // MINUTE_S * MINUTE_S)
+    return max(start, closed - int(criterion.over.total_seconds()))

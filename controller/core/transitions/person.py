@@ -145,7 +145,7 @@ def attested(rollout: Rollout, criterion: str, signature: Signature, now: dateti
 def _heard(rollout: Rollout, criterion: str) -> Rollout:
     """Return `rollout` with what is said of `criterion` in its findings, if it has one of it."""
     rule = rollout.policy.criteria[criterion]
-    said = Said(signed=rollout.signed, rollout=rollout.id)
+    said = Said(signed=rollout.signed)
     findings = [
         replace(of_attestation(criterion, rule, said, one.start, one.end), gates=rule.gating)
         if one.criterion == criterion and isinstance(rule, Attestation)

@@ -256,6 +256,14 @@ def test_rejected_requests_are_bet_on_by_the_minute() -> None:
     assert max(many) > 5
 
 
+def test_a_count_adds_up_as_it_is_however_many_datapoints_it_was_made_from() -> None:
+    series = {"rejects:Sum@60": Series({0: 4.0}), "rejects:SampleCount@60": Series({0: 600.0})}
+    count = ALL.criteria["count"]
+    seen = measure_for(count, ALL.metrics, series, reached=True)(0)
+    assert seen is not None
+    assert (seen.amount, seen.value) == (4, 4)
+
+
 def test_a_share_of_rejects_cannot_exceed_its_requests() -> None:
     """Two metrics may count differently."""
     more, all_of_them = (

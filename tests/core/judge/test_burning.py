@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.findings import Label, Verdict
+from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import judge, seal
 from controller.core.observation import Answer, Series
 from controller.core.units import MINUTE_S, at
@@ -84,20 +84,149 @@ def test_a_moment_that_failed_stays_failed_however_late_one_looks() -> None:
     assert verdict_of([1_000] + [0] * 71) is FAIL
 
 
+# --- at each bound, where floats are exact: one in two may fail -----------------------------------
+
+HALF: dict[str, Any] = {"slo": "50%", "min_samples": 2_000}
+SHORT = {"factor": 1.5, "long": "10m", "short": "5m"}
+# In ten windows everything fails, of just too few requests for ten minutes to fail.
+ALL_BAD: list[tuple[float, float]] = [(999, 999)] * 10
+
+
+def halves(windows: Sequence[tuple[float, float]], pairs: Sequence[Any], least: int) -> Finding:
+    """Return the finding over windows of requests and failures."""
+    total, failed = ([one[part] for one in windows] for part in (0, 1))
+    series = {
+        "canary:Sum@300": points(total, every=EVERY * MINUTE),
+        "errors:Sum@300": points(failed, every=EVERY * MINUTE),
+    }
+    criterion = {**BURN, **HALF, "windows": list(pairs), "min_samples": least}
+    return judged(criterion, series, closed=len(windows) * EVERY)
+
+
 @pytest.mark.parametrize(
-    ("failed", "requests", "label"),
+    ("windows", "least", "label"),
     [
-        pytest.param([1] * 2, 10, Label.TOO_FEW, id="one of ten is no rate"),
-        pytest.param([None] * 3, 10, Label.NO_DATA, id="no request"),
-        pytest.param([0, 0, None], 1_000, Label.NO_DATA, id="it fell silent"),
-        pytest.param([0, 0, 1_001], 1_000, Label.BAD_DATA, id="more failures than requests"),
+        pytest.param([(1_000, 750)] * 2, 2_000, Label.NOT_REFUTED, id="exactly as fast as it may"),
+        pytest.param([(1_000, 751)] * 2, 2_000, Label.REFUTED, id="faster, with just enough"),
+        pytest.param([(1_000, 751)] * 2, 2_001, Label.TOO_FEW, id="one request too few"),
+        pytest.param(
+            [(1_000, 0)] + [(1_000, 750)] * 2, 2_001, Label.NOT_REFUTED,
+            id="too few to fail, and not faster than it may now",
+        ),
+        pytest.param(
+            [(1_000, 0)] * 2 + [(1_000, 760)] * 2, 2_001, Label.TOO_FEW,
+            id="too few to fail, and a little faster now",
+        ),
+        pytest.param(
+            [(1_000, 750)] * 3, 2_001, Label.NOT_REFUTED,
+            id="too few to fail, and not faster than it may over the whole step",
+        ),
+        pytest.param(
+            [*ALL_BAD, (900, 0), (900, 0)], 2_000, Label.TOO_FEW,
+            id="too few to fail, and faster over the whole step",
+        ),
+        pytest.param(
+            [*ALL_BAD, (1_000, 0), (1_000, 0)], 2_000, Label.NOT_REFUTED,
+            id="faster over the whole step, and just enough to fail now",
+        ),
     ],
-)
+)  # fmt: skip
+def test_a_pair_of_windows_at_its_bounds(
+    windows: list[tuple[float, float]], least: int, label: Label
+) -> None:
+    assert halves(windows, [SHORT], least).label is label
+
+
+@pytest.mark.parametrize(
+    ("windows", "least", "slow", "bound"),
+    [
+        pytest.param(
+            [(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5,
+            id="the one that just has enough",
+        ),
+        pytest.param(
+            [(1_000, 1_000)] * 4, 3_000, 1.6, 1.6, id="the one that has, though another is hotter"
+        ),
+    ],
+)  # fmt: skip
+def test_of_two_pairs_the_one_fails_that_has_requests_enough(
+    windows: list[tuple[float, float]], least: int, slow: float, bound: float
+) -> None:
+    found = halves(windows, [SHORT, {"factor": slow, "long": "20m", "short": "10m"}], least)
+    assert (found.verdict, found.bound) == (FAIL, bound)
+
+
+def test_just_enough_requests_pass() -> None:
+    assert verdict_of([0], 300) is PASS
+    assert verdict_of([0], 299) is INCONCLUSIVE
+
+
+# --- what is missing ------------------------------------------------------------------------------
+
+SINCE = "since 2026-11-24 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("failed", "requests", "label", "measured", "sentence"),
+    [
+        pytest.param(
+            [1] * 2, 10, Label.TOO_FEW, 100 / 6,
+            "C has too few samples: 20 of 300 that a pass needs; 2 failures in 20 requests.",
+            id="one of ten is no rate",
+        ),
+        pytest.param(
+            [None] * 3, 10, Label.NO_DATA, None,
+            "C cannot be judged: no requests in this step; 0 failures in 0 requests "
+            f"{SINCE}.", id="no request",
+        ),
+        pytest.param(
+            [0, 0, None], 1_000, Label.NO_DATA, 0.0,
+            "C cannot be judged: no requests since 2026-11-24 12:10 UTC; 0 failures in 2 000 "
+            f"requests {SINCE}.", id="it fell silent",
+        ),
+        pytest.param(
+            [5] + [None] * 72, 1_000, Label.NO_DATA, 0.0,
+            "C cannot be judged: no requests since 2026-11-24 12:05 UTC; 5 failures in 1 000 "
+            f"requests {SINCE}.", id="it has been silent for as long as is looked back",
+        ),
+        pytest.param(
+            [0, 0, 1_001], 1_000, Label.BAD_DATA, 0.0,
+            "C cannot be judged: counts make no sense together; 0 failures in 2 000 requests "
+            f"{SINCE}.", id="more failures than requests",
+        ),
+        pytest.param(
+            [1_001, None], 1_000, Label.BAD_DATA, None,
+            "C cannot be judged: counts make no sense together; 0 failures in 0 requests "
+            f"{SINCE}.", id="more failures than requests, and then none at all",
+        ),
+        pytest.param(
+            [], 1_000, Label.NOT_YET, None,
+            "C is not judged yet: no window of 5m has closed in this step.",
+            id="no window has closed",
+        ),
+    ],
+)  # fmt: skip
 def test_what_is_missing_for_a_pass(
-    failed: list[float | None], requests: float, label: Label
+    failed: list[float | None],
+    requests: float,
+    label: Label,
+    measured: float | None,
+    sentence: str,
 ) -> None:
     finding = judged(BURN, series_of(failed, requests), closed=len(failed) * EVERY)
     assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
+    assert finding.sentence == sentence
+    assert finding.measured == (None if measured is None else pytest.approx(measured))
+
+
+def test_counts_that_made_no_sense_once_are_no_more_than_a_gap() -> None:
+    assert verdict_of([1_001, 0]) is PASS
+
+
+def test_a_window_without_requests_is_remembered_as_that() -> None:
+    evidence = evidence_of(BURN, series_of([5, None, 1_001, 7]), closed=20)
+    recent = seal(evidence, at(START) + 35 * MINUTE)["C"].recent
+    assert recent == ((1_000, 5), (0, 0), (0, 0), (1_000, 7))
 
 
 DAY = 24 * HOUR
@@ -133,7 +262,11 @@ def test_what_burns_in_too_few_requests_says_so() -> None:
 
 def test_a_failed_query_is_no_budget() -> None:
     series = {**series_of([0]), "errors:Sum@300": Series(answer=Answer.ERROR, message="throttled")}
-    assert judged(BURN, series, closed=EVERY).label is Label.QUERY_FAILED
+    finding = judged(BURN, series, closed=EVERY)
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
+    assert finding.sentence == (
+        "C cannot be judged: CloudWatch did not answer for errors (Sum): throttled."
+    )
 
 
 def test_a_finding_says_how_fast_which_window_burnt() -> None:
@@ -144,16 +277,30 @@ def test_a_finding_says_how_fast_which_window_burnt() -> None:
         "2026-11-24 12:00 UTC."
     )
     assert finding.measured == pytest.approx(15)
+    assert finding == Finding(
+        "C", FAIL, Label.REFUTED, finding.measured, 14.4, 12_000, START, START + 3_600,
+        finding.sentence,
+    )  # fmt: skip
+
+
+def test_what_failed_is_told_as_it_was_when_it_failed() -> None:
+    finding = judged(BURN, series_of([1_000] + [0] * 71), closed=72 * EVERY)
+    assert finding.measured == pytest.approx(1_000 / 12)
     assert finding.bound == 14.4
+    assert finding.sentence.startswith(
+        "C fails: the budget of 0.1% burnt 83.3 times as fast as it may, more than 14.4 times, "
+        "2026-11-24 12:00 to 12:05 UTC; 1 000 failures in 72 000 requests "
+    )
 
 
 def test_a_pass_says_how_fast_each_window_burns() -> None:
-    finding = judged(BURN, series_of([3] * HOUR), closed=60)
+    finding = judged(BURN, series_of([3] * HOUR, 700), closed=60)
     assert finding.sentence == (
-        "C holds: the budget of 0.1% burns 3 and 3 times over 1h and 5m (at most 14.4), 0.5 and 3 "
-        "times over 6h and 30m (at most 6), where 1 is as fast as it may; 36 failures in 12 000 "
-        "requests since 2026-11-24 12:00 UTC."
+        "C holds: the budget of 0.1% burns 4.3 and 4.3 times over 1h and 5m (at most 14.4), 0.7 "
+        "and 4.3 times over 6h and 30m (at most 6), where 1 is as fast as it may; 36 failures in "
+        "8 400 requests since 2026-11-24 12:00 UTC."
     )
+    assert finding.measured == pytest.approx(3 / 0.7)
 
 
 def test_sealed_evidence_says_the_same_as_all_of_it() -> None:

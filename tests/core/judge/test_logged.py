@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.core.decide import decide
-from controller.core.findings import Label, Verdict
+from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import catching_up, judge, needs, seal
 from controller.core.measured import Tally
 from controller.core.observation import Answer, LogQuery, Observation, Series, Span
@@ -80,7 +80,9 @@ def logs(
             "asked.", id="present: an event is a control of its own",
         ),
         pytest.param(
-            PRESENT, logs([], [3]), INCONCLUSIVE, Label.NOT_YET, None,
+            PRESENT, logs([], [3]), INCONCLUSIVE, Label.NOT_YET,
+            f"C is undecided: gateway was not logged in /aws/lambda/handler {SINCE}, at least 1 "
+            f"time asked; {CONTROL} was logged 3 times in the newest 15m.",
             id="not present yet, while logs arrive",
         ),
         pytest.param(
@@ -110,8 +112,23 @@ def test_a_control_of_long_ago_shows_nothing_of_now() -> None:
 
 
 def test_nothing_is_said_before_a_minute_of_the_step_has_settled() -> None:
-    finding = judged(ABSENT, {}, closed=-3)
-    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
+    for closed in (-3, 0):
+        finding = judged(ABSENT, {}, closed=closed)
+        assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
+        assert finding.sentence == "C is not judged yet: no minute of its step has settled yet."
+        assert (finding.start, finding.end) == (START, START)
+
+
+def test_a_log_that_nobody_read_is_no_silent_one() -> None:
+    finding = judged(ABSENT, {}, closed=10)
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
+
+
+def test_events_are_told_in_numbers_too() -> None:
+    found = judged({**ABSENT, "max": 2}, logs([1, 1], [3, 4]), closed=10)
+    assert found == Finding(
+        "C", PASS, Label.NOT_REFUTED, 2.0, 2.0, 7, START, START + 10 * MINUTE_S, found.sentence
+    )
 
 
 def test_what_is_read_is_what_is_judged_settled_and_not_sealed() -> None:
@@ -124,6 +141,11 @@ def test_what_is_read_is_what_is_judged_settled_and_not_sealed() -> None:
         "log:C:control": LogQuery(group, CONTROL, Span(closed - 900, closed), 100),
     }
     assert not wants.queries
+
+
+def test_no_more_events_are_counted_than_are_asked_for() -> None:
+    rollout = a_rollout(policy=policy_of({**PRESENT, "min": 3}), settled=NOON - 2 * MINUTE)
+    assert needs(rollout, NOON + 30 * MINUTE).logs["log:C"].enough == 3
 
 
 def test_nothing_is_read_before_a_minute_has_settled() -> None:

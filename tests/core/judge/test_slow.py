@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.queries import key
 from controller.core.judge.slow import (
     Limits,
     Slower,
@@ -14,8 +15,11 @@ from controller.core.judge.slow import (
     statistics,
     trimmed_count,
 )
+from controller.core.judge.window import Window, measure_for
 from controller.core.measured import FrozenValue
+from controller.core.observation import Series
 from controller.core.policy import LatencyIncrease, Metric, Threshold
+from controller.core.units import MINUTE_S
 
 READ = FrozenValue(400.0, 10_000, 0, 86_400, 0.05)
 
@@ -83,7 +87,9 @@ USUAL = {"p50": 200.0, "p90": 379.6, "p95": 455.2, "p99": 640.1}
     ],
 )
 def test_a_percentile_says_how_many_are_above_it(limit: float, share: float) -> None:
-    assert between(1_000, limit, **USUAL) == pytest.approx((1_000, 1_000 * share))
+    for requests in (1, 1_000):
+        seen = between(requests, limit, **USUAL)
+        assert seen == pytest.approx((requests, requests * share))
 
 
 def test_between_two_percentiles_are_as_many_as_lie_between() -> None:
@@ -209,3 +215,68 @@ def test_what_is_asked_of_the_source(
     limits = limits_of(criterion, READ)
     assert limits is not None
     assert statistics(criterion, limits, P95) == asked
+
+
+# --- one minute -----------------------------------------------------------------------------------
+
+LATENCIES = dict.fromkeys(("latency", "direct"), P95)
+COUNTS = {"SampleCount": 100.0, "TC(420:)": 7.0, "TC(441:)": 3.0}
+CONTROL = {"SampleCount": 200.0, "TC(400:)": 10.0}
+TORN = {"TC(420:)": 101.0}, {"TC(441:)": 101.0}, {"TC(400:)": 201.0}
+
+
+def minute_of(
+    criterion: LatencyIncrease, own: Mapping[str, float], control: Mapping[str, float]
+) -> Window | None:
+    """Return what one minute shows of `criterion`, of what is known of both paths."""
+    both = {"latency": own, "direct": control}
+    series = {
+        key(name, statistic, MINUTE_S): Series({0: value})
+        for name, known in both.items()
+        for statistic, value in known.items()
+    }
+    return measure_for(criterion, LATENCIES, series, reached=True, baseline=READ)(0)
+
+
+def test_a_minute_shows_what_is_slow_by_either_limit_and_on_either_path() -> None:
+    stored = minute_of(increase(), COUNTS, {})
+    assert stored is not None
+    assert (stored.samples, stored.amount, stored.beyond) == (100, 7, 3)
+    assert (stored.control_samples, stored.control_amount) == (0, 0)
+    beside = minute_of(increase(baseline=BESIDE), COUNTS, CONTROL)
+    assert beside is not None
+    assert (beside.samples, beside.amount, beside.beyond) == (100, 7, 7)
+    assert (beside.control_samples, beside.control_amount) == (200, 10)
+
+
+def test_a_minute_without_its_control_compares_with_nothing() -> None:
+    assert minute_of(increase(baseline=BESIDE), COUNTS, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("criterion", "own", "control"),
+    [
+        pytest.param(increase(), TORN[0], {}, id="above the limit"),
+        pytest.param(increase(), TORN[1], {}, id="above the limit and what it may have drifted"),
+        pytest.param(increase(baseline=BESIDE), TORN[0], {}, id="beside a control"),
+        pytest.param(increase(baseline=BESIDE), {}, TORN[2], id="of the control"),
+    ],
+)
+def test_more_slow_requests_than_requests_are_bad_data_wherever(
+    criterion: LatencyIncrease, own: Mapping[str, float], control: Mapping[str, float]
+) -> None:
+    seen = minute_of(criterion, {**COUNTS, **own}, {**CONTROL, **control})
+    assert seen is not None
+    assert not seen.fits
+
+
+def test_where_nobody_counts_all_of_a_minute_is_read_between_percentiles() -> None:
+    known = {"SampleCount": 1_000.0, **USUAL}
+    stored = minute_of(increase(exceedance="percentiles"), known, {})
+    assert stored is not None
+    assert stored.fits
+    assert 50 < stored.beyond < stored.amount < 100
+    beside = minute_of(increase(exceedance="percentiles", baseline=BESIDE), known, known)
+    assert beside is not None
+    assert beside.fits
+    assert 50 < beside.amount < beside.control_amount < 100

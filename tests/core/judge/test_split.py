@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from controller.core.findings import Label, Verdict
+from controller.core.findings import Finding, Label, Verdict
 from controller.core.observation import Answer, Series
-from tests.core.judge.kinds import judged
+from controller.core.units import MINUTE_S
+from tests.core.judge.kinds import START, judged
 from tests.rollouts import points
 
 SHARE = {"kind": "share", "metric": "canary", "control": "stable"}
@@ -33,6 +34,7 @@ def counts(canary: float | None, stable: float | None, minutes: int = 10) -> dic
         pytest.param(99, 1, 100, PASS, Label.NOT_REFUTED, id="one in a hundred falls back"),
         pytest.param(90, 10, 100, INCONCLUSIVE, Label.BAD_DATA, id="one in ten falls back"),
         pytest.param(1, 8, 10, INCONCLUSIVE, Label.TOO_FEW, id="ninety requests tell too little"),
+        pytest.param(1, 9, 10, PASS, Label.NOT_REFUTED, id="a hundred are enough"),
         pytest.param(None, None, 10, INCONCLUSIVE, Label.NO_DATA, id="no request on either path"),
     ],
 )
@@ -54,9 +56,63 @@ def test_a_share_says_what_was_counted_and_what_is_likely() -> None:
     assert (finding.measured, finding.bound, finding.samples) == (0.2, 0.1, 1_000)
 
 
-def test_a_share_is_judged_at_the_end_of_the_bake() -> None:
-    finding = judged(SHARE, counts(20, 80), closed=10, bake_over=False)
-    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
+@pytest.mark.parametrize(
+    ("canary", "verdict"), [(58, INCONCLUSIVE), (59, PASS), (147, PASS), (148, INCONCLUSIVE)]
+)
+def test_both_ends_of_the_band_are_within_it(canary: int, verdict: Verdict) -> None:
+    series = {
+        "canary:Sum@60": points([canary] + [0] * 9),
+        "stable:Sum@60": points([1_000 - canary] + [0] * 9),
+    }
+    assert judged(SHARE, series, closed=10).verdict is verdict
+
+
+def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
+    found = judged(SHARE, counts(11, 86), closed=10)
+    assert found == Finding(
+        "C", PASS, Label.NOT_REFUTED, 110 / 970, 0.1, 970, START, START + 10 * MINUTE_S,
+        "C holds: 110 of 970 requests took the canary (11.34%) since 2026-11-24 12:00 UTC; at 10 % "
+        "it is 57 to 143, with 2% of tolerance and 99% of what chance does.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("series", "facts", "label", "sentence"),
+    [
+        pytest.param(
+            counts(20, 80), {"bake_over": False}, Label.NOT_YET,
+            "C so far: 200 of 1 000 requests took the canary (20%) since 2026-11-24 12:00 UTC; "
+            "judged at the end of the bake.", id="in the bake",
+        ),
+        pytest.param(
+            counts(1, None), {}, Label.TOO_FEW,
+            "C has too few samples: 10 of 100 since 2026-11-24 12:00 UTC.",
+            id="one request a minute",
+        ),
+        pytest.param(
+            counts(None, None), {}, Label.NO_DATA,
+            "C has no data: neither path has had a request since 2026-11-24 12:00 UTC.",
+            id="no request",
+        ),
+        pytest.param(
+            counts(20, 80), {"closed": 0}, Label.NOT_YET,
+            "C is not judged yet: no window of 1m has closed in this step.",
+            id="before a minute has settled",
+        ),
+        pytest.param(
+            counts(10, 90) | {"stable:Sum@60": points([90], answer=Answer.ERROR)}, {},
+            Label.QUERY_FAILED,
+            "C cannot be judged: CloudWatch did not answer for stable (Sum): Throttling.",
+            id="a query failed",
+        ),
+    ],
+)  # fmt: skip
+def test_a_share_that_is_open_says_why(
+    series: dict[str, Series], facts: dict[str, Any], label: Label, sentence: str
+) -> None:
+    finding = judged(SHARE, series, **{"closed": 10, **facts})
+    assert (finding.verdict, finding.label) == (INCONCLUSIVE, label)
+    assert finding.sentence == sentence
 
 
 @pytest.mark.parametrize(
@@ -69,9 +125,3 @@ def test_a_share_is_judged_at_the_end_of_the_bake() -> None:
 )
 def test_how_far_off_a_share_may_be_is_the_policys(facts: dict[str, Any], verdict: Verdict) -> None:
     assert judged({**SHARE, **facts}, counts(14, 86), closed=10).verdict is verdict
-
-
-def test_a_failed_query_is_no_share() -> None:
-    series = {**counts(10, 90), "stable:Sum@60": points([90] * 10, answer=Answer.ERROR)}
-    finding = judged(SHARE, series, closed=10)
-    assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.findings import Label, Verdict, gate
+from controller.core.findings import Finding, Label, Verdict, gate
 from controller.core.judge import judge
 from controller.core.judge.told import Said
 from controller.core.measured import Signature
 from controller.core.observation import AlarmReading, AlarmState
+from controller.core.units import MINUTE_S
 from tests.core.judge.kinds import START, evidence_of, judged
 
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
@@ -29,9 +30,13 @@ def says(state: AlarmState, since: int = 0, reason: str = "") -> Said:
             "C holds: auth-failures is OK since 2026-11-23 12:00 UTC.", id="OK",
         ),
         pytest.param(
-            says(AlarmState.ALARM, START + 60, "11 datapoints were above 10."), FAIL, Label.REFUTED,
-            "C fails: auth-failures is in ALARM since 2026-11-24 12:01 UTC (11 datapoints were "
-            "above 10).", id="it went red in the step",
+            says(AlarmState.OK), PASS, Label.NOT_REFUTED, "C holds: auth-failures is OK.",
+            id="OK, and nobody says since when",
+        ),
+        pytest.param(
+            says(AlarmState.ALARM, START + 60, "11 datapoints were above MAX."), FAIL,
+            Label.REFUTED, "C fails: auth-failures is in ALARM since 2026-11-24 12:01 UTC (11 "
+            "datapoints were above MAX).", id="it went red in the step",
         ),
         pytest.param(
             says(AlarmState.ALARM, BEGUN + 1), FAIL, Label.REFUTED,
@@ -75,11 +80,34 @@ def test_an_alarm_is_ok_or_red_or_says_nothing(
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
 
 
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (AlarmState.OK, 0.0),
+        (AlarmState.ALARM, 1.0),
+        (AlarmState.INSUFFICIENT_DATA, None),
+        (AlarmState.MISSING, None),
+        (AlarmState.UNREAD, None),
+    ],
+)
+def test_an_alarm_in_numbers_is_red_or_not_and_none_may_be(
+    state: AlarmState, answer: float | None
+) -> None:
+    found = judged(ALARM, {}, closed=10, said=says(state, START + 60))
+    now = START + 13 * MINUTE_S
+    assert found == Finding(
+        "C", found.verdict, found.label, answer, 0.0, 0, START, now, found.sentence
+    )
+
+
 def test_an_alarm_that_went_red_in_the_warm_up_is_not_judged_before_it_is_over() -> None:
-    finding = judged(ALARM, {}, closed=-5, said=says(AlarmState.ALARM, START - 60))
+    """It is looked at now: four minutes after the last one that is closed."""
+    red = says(AlarmState.ALARM, START - 60)
+    finding = judged(ALARM, {}, closed=-4, said=red)
     assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.NOT_YET)
-    still = judged(ALARM, {}, closed=0, said=says(AlarmState.ALARM, START - 60))
-    assert still.verdict is FAIL
+    assert finding.sentence == "C is not judged during the warm-up."
+    assert (finding.start, finding.end) == (START, START)
+    assert judged(ALARM, {}, closed=-3, said=red).verdict is FAIL
 
 
 def test_an_alarm_is_found_by_the_arn_that_the_policy_gives() -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from controller.core.sequential.dispersion import dispersion, thinned
+from controller.core.sequential.dispersion import dispersion, local_dispersion, thinned
 
 
 def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:
@@ -16,11 +16,15 @@ def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]
 
 
 def test_independent_requests_have_a_dispersion_near_one() -> None:
-    assert dispersion(blocks(lambda _index, _draw: 0.05)) == pytest.approx(1.0, abs=0.25)
+    seen = blocks(lambda _index, _draw: 0.05)
+    assert dispersion(seen) == pytest.approx(1.0, abs=0.25)
+    assert local_dispersion(seen) == pytest.approx(1.0, abs=0.25)
 
 
 def test_a_share_that_changes_from_block_to_block_has_more() -> None:
-    assert dispersion(blocks(lambda _index, draw: draw.choice((0.02, 0.08)))) > 5
+    seen = blocks(lambda _index, draw: draw.choice((0.02, 0.08)))
+    assert dispersion(seen) > 5
+    assert local_dispersion(seen) > 5
 
 
 def test_slow_changes_have_more_than_the_same_ones_shuffled() -> None:
@@ -28,6 +32,23 @@ def test_slow_changes_have_more_than_the_same_ones_shuffled() -> None:
     shuffled = list(slow)
     Random(1).shuffle(shuffled)
     assert dispersion(slow) > 1.5 * dispersion(shuffled)
+
+
+def test_what_changes_slowly_is_no_difference_between_neighbours() -> None:
+    """A control of the same minute has the time of day, too."""
+    slow = blocks(lambda index, _draw: 0.02 + 0.06 * index / 400)
+    assert dispersion(slow) > 2
+    assert local_dispersion(slow) == pytest.approx(1.0, abs=0.25)
+
+
+def test_neighbours_that_differ_all_the_time_by_number() -> None:
+    """Ten and thirty of a hundred, where twenty are usual: each is 2.5 deviations off."""
+    seen = [(100.0, count) for count in [10.0, 30.0] * 20]
+    assert local_dispersion(seen) == pytest.approx(2 * 100 / 16)
+
+
+def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:
+    assert local_dispersion([(100.0, 20.0)] * 19 + [(100.0, 21.0)]) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -44,6 +65,7 @@ def test_where_nothing_can_be_learned_requests_count_as_independent(
     seen: list[tuple[float, float]],
 ) -> None:
     assert dispersion(seen) == 1.0
+    assert local_dispersion(seen) == 1.0
 
 
 def test_a_minute_counts_as_no_more_than_a_few_hundred_requests() -> None:

@@ -12,6 +12,7 @@ from controller.core.effects import Decision, Severity, Shift
 from controller.core.observation import Reading, Series, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.transitions import held_back
 from tests.ladder import (
     AT_10,
     AT_100,
@@ -58,6 +59,9 @@ def at_10(*parts: Mapping[str, Any], **facts: Any) -> Rollout:
 FROZEN, UNAPPROVED, BOTH = at_10(FREEZE), at_10(APPROVAL), at_10(FREEZE, APPROVAL)
 
 
+UP_IN_A_FREEZE = replace(RAISING, policy=FROZEN.policy, updated=NOON)
+
+
 def clock(minute: float) -> datetime:
     return NOON + minute * MINUTE
 
@@ -95,6 +99,37 @@ def test_a_gate_that_passes_waits_and_says_for_what(
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
     assert after.sentence == f"the gate at 10 % passed; {why}"
     assert after.blocked == why
+
+
+@pytest.mark.parametrize(
+    ("rollout", "weight", "minute", "held"),
+    [
+        pytest.param(UP_IN_A_FREEZE, 50, 10, True, id="in the freeze"),
+        pytest.param(UP_IN_A_FREEZE, 50, 9, False, id="before it"),
+        pytest.param(UP_IN_A_FREEZE, 50, OVER, False, id="after it"),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True,
+            id="a clock that is behind the decision",
+        ),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False,
+            id="what is taken back is not a raise",
+        ),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False,
+            id="nor is the weight that is live",
+        ),
+        pytest.param(UP_IN_A_FREEZE, 70, 10, False, id="nor what nobody decided"),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, phase=PAUSED), 50, 10, False, id="what a person sets is theirs",
+        ),
+    ],
+)  # fmt: skip
+def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
+    rollout: Rollout, weight: int, minute: int, held: bool
+) -> None:
+    move = Shift(weight, "token-1")
+    assert held_back(rollout, move, NOON + minute * MINUTE) is held
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,21 @@ def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
     assert (after.hold_from, after.barrier) == (None, "")
 
 
+def test_a_step_leaves_behind_what_the_next_one_does_not_ask_for() -> None:
+    first, *rest = LADDER["steps"]
+    steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
+    works = LADDER["criteria"]["works"]
+    policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
+    after = tick(replace(AT_10, policy=policy), reads(10), 15).rollout
+    assert after.weight == 50
+    assert [(one.criterion, one.sentence) for one in after.earlier] == [("works", "")]
+
+
+def test_what_held_a_raise_up_is_forgotten_once_it_is_in_force() -> None:
+    after = tick(replace(RAISING, barrier="frozen", blocked="frozen"), reads(50), 3).rollout
+    assert (after.barrier, after.blocked) == ("", "")
+
+
 def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:
     after = tick(AT_10, reads(10, token="token-2"), 15).rollout
     assert after.intent == Intent(50, 10, "token-2", NOON + 15 * MINUTE)

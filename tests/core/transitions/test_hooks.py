@@ -44,6 +44,11 @@ def test_a_step_that_is_due_asks_every_hook_and_moves_nothing_yet() -> None:
     decision = tick(GATED)
     assert (decision.asks, decision.move) == ((GATE, CI), None)
     assert decision.rollout.reason is Reason.AWAITING_HOOK
+    hooks = GATED.policy.hooks_at("before_advance")
+    assert decision.rollout.sentence == (
+        "the gate at 10 % passed; before_advance was not asked: "
+        f"{hooks[GATE].shown}, {hooks[CI].shown}"
+    )
 
 
 def test_with_the_consent_of_all_it_goes_up() -> None:

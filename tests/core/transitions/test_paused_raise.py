@@ -10,13 +10,13 @@ from controller.core.effects import Alert
 from controller.core.evidence import evidence_of
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason
+from controller.core.rollout import Intent, Phase, Reason, Rollout
 from controller.core.verification.stretch import stretch_of
 from controller.errors import UsageError
 from tests.core.test_adding_up import policy as weighed
 from tests.core.test_replay import Life, a_life
 from tests.core.transitions.test_waiting_raise import WORKS, between
-from tests.ladder import GONE, MOVING
+from tests.ladder import FIRST_RAISE, GONE, LATER, MOVING, RAISING, ask, tick
 from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 PAUSED, BACK = Phase.PAUSED, Phase.ROLLING_BACK
@@ -132,7 +132,8 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     assert (after.phase, after.reason, after.waits) == (PAUSED, Reason.PAUSED_BY_HAND, None)
     assert (after.settled, after.judged_step, after.tallies) == (life.now, 1, {})
     assert after.sentence == f"{sentence}; meanwhile 50 % came into force"
-    assert life.kinds[-1] == "settled"
+    assert (after.blocked, life.kinds[-1]) == ("a person", "settled")
+    assert life.entries[-1].body["weight_from"] == 50
     begin = life.now
     life.errors = between((begin - NOON) / MINUTE, 1000)
     while life.rollout.phase is PAUSED and life.now < begin + 60 * MINUTE:
@@ -210,6 +211,32 @@ def test_the_first_raise_leaves_nothing_to_judge() -> None:
     life = a_life(STRICT_FIRST)
     life.ask(Ask(Verb.PAUSE), reads(0))
     assert (life.rollout.waits, life.rollout.settled) == (None, life.now)
+
+
+def raising(previous: int) -> Rollout:
+    return replace(RAISING, intent=Intent(50, previous, "token-1", NOON))
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "waits"),
+    [
+        pytest.param(raising(10), reads(10), True, id="not written"),
+        pytest.param(raising(1), reads(1), True, id="of the smallest weight there is"),
+        pytest.param(raising(10), GONE, True, id="who knows"),
+        pytest.param(raising(10), reads(50), False, id="in force already"),
+        pytest.param(raising(50), GONE, False, id="a weight that is kept is no raise"),
+    ],
+)
+def test_what_was_live_is_judged_on_where_a_pause_meets_a_raise(
+    before: Rollout, target: Reading | Unreadable, waits: bool
+) -> None:
+    after = ask(before, Verb.PAUSE, target).rollout
+    assert (after.waits is not None, after.settled) == (waits, None if waits else LATER)
+
+
+def test_another_hand_in_the_first_raise_leaves_nothing_to_wait_for() -> None:
+    after = tick(FIRST_RAISE, reads(30), 5).rollout
+    assert (after.phase, after.waits, after.settled) == (PAUSED, None, NOON + 5 * MINUTE)
 
 
 def test_verify_counts_only_minutes_with_the_weight_that_is_live() -> None:

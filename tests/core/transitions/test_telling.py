@@ -8,6 +8,7 @@ import pytest
 from controller.core.asked import Ask, Verb, asked
 from controller.core.decide import refused
 from controller.core.effects import Decision, Notice, Severity
+from controller.core.message import Page
 from controller.core.observation import Observation
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
@@ -15,7 +16,7 @@ from controller.core.transitions.back import GUARD_ZERO
 from controller.core.transitions.telling import REPEAT_EVERY, REPEAT_FOR
 from controller.errors import UsageError
 from tests.ladder import AT_10, BACK, GOING_BACK, GONE, HEALTHY, SICK, SILENT, THIN, at_weight, tick
-from tests.rollouts import MINUTE, NOON, a_policy, reads
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
 
 TOLD = [{"kind": "eventbridge"}]
 HOUR = timedelta(hours=1)
@@ -41,7 +42,8 @@ def test_a_hold_is_told_when_it_begins_and_not_again() -> None:
     first = tick(AT_10, reads(10), 16, THIN)
     assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "holding")]
     assert first.notices[0].text.startswith("checkout#1 is holding at 10 %: ")
-    assert "Next: 50 % as soon as every criterion passes; pauses at" in first.notices[0].text
+    assert ". Next: 50 % as soon as every criterion passes; pauses at" in first.notices[0].text
+    assert ".." not in first.notices[0].text
     assert tick(first.rollout, reads(10), 17, THIN).notices == ()
 
 
@@ -146,6 +148,14 @@ def test_what_is_critical_is_told_again_until_somebody_acknowledges_it() -> None
     assert not [minute for minute in range(60) if critical(later(rollout, minute))]
 
 
+def test_what_a_person_does_meanwhile_delays_no_repeat() -> None:
+    asking = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
+    rollout = tick(telling(AT_10, steps=[*asking, LADDER["steps"][2]]), reads(70), 1).rollout
+    approve, seen = Ask(Verb.APPROVE), Observation(reads(70))
+    assert not critical(asked(rollout, approve, seen, NOON + 15 * MINUTE))
+    assert critical(asked(rollout, approve, seen, NOON + 16 * MINUTE))
+
+
 def test_a_repeat_says_what_since_when_and_how_to_end_it() -> None:
     (notice,) = critical(later(drifted().rollout, 15))
     assert notice.text.startswith("checkout#1 is paused: another hand moved the weight: ")
@@ -172,6 +182,16 @@ def test_who_acknowledges_is_recorded_with_a_note() -> None:
     assert decision.move is None
 
 
+def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which_weight() -> None:
+    rollout = drifted().rollout
+    decision = ack(rollout)
+    entry = decision.record
+    assert entry is not None
+    assert entry.sentence == "acknowledged what was critical since 2026-11-24 12:01 UTC (paused)"
+    assert (entry.at, entry.weight_from) == (rollout.updated + MINUTE, 10)
+    assert [one.severity for one in decision.notices] == [Severity.INFO]
+
+
 @pytest.mark.parametrize(
     "rollout",
     [
@@ -194,6 +214,7 @@ def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
         drifted().rollout, Ask(Verb.RESUME, way="keep"), seen, NOON + 5 * MINUTE
     ).rollout
     assert rollout.phase is Phase.PROGRESSING
+    assert later(rollout, 1).rollout.page is None
     assert not [minute for minute in (1, 20, 40) if critical(later(rollout, minute))]
 
 
@@ -211,6 +232,15 @@ def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() ->
     decision = tick(quiet, GONE, 22)
     assert not critical(decision)
     assert decision.alert is not None  # the tick's exit status is another matter
+
+
+def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
+    first = stuck()
+    decision = tick(first, GONE, 21)
+    (notice,) = critical(decision)
+    before, page = first.page, decision.rollout.page
+    assert before is not None
+    assert page == replace(before, text=notice.text, told=NOON + 21 * MINUTE)
 
 
 def test_something_else_that_is_critical_is_told_after_an_acknowledgement() -> None:
@@ -236,10 +266,19 @@ def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_lo
     loud = refused(tick(rollout, reads(10), 3), "access denied", NOON + 3 * MINUTE).rollout
     assert loud.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
     assert loud.next == "told again until somebody says rolloutctl ack checkout#1"
+    end = GUARD_ZERO / MINUTE
+    assert tick(loud, reads(10), end - 1).move is not None
+    assert tick(loud, reads(10), end).move is None
     late = tick(loud, reads(10), 40)
     assert late.move is None
     assert [one.kind for one in critical(late)] == ["repeated"]
     assert ack(late.rollout).rollout.watch_until == NOON + GUARD_ZERO
+
+
+def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
+    page = Page("rollback_unconfirmed", "access denied", NOON, NOON)
+    after = tick(replace(telling(BACK), page=page, since=NOON), GONE, 1).rollout
+    assert (after.drain, after.watch_until) == (None, NOON + GUARD_ZERO)
 
 
 def test_requests_that_go_on_after_a_rollback_are_told_for_a_day() -> None:

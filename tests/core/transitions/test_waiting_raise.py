@@ -236,7 +236,8 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
 def test_the_wait_goes_on_after_a_look_that_saw_nothing(target: Reading | Unreadable) -> None:
     life = waiting()
     begin = life.rollout.waits
-    life.tick(target)
+    next_of = "rolls back unless 50 %" if isinstance(target, Reading) else "50 % at 2026-11-24"
+    assert life.tick(target).rollout.next.startswith(next_of)
     life.tick(reads(10))
     assert (life.rollout.reason, life.rollout.waits) == (Reason.FROZEN, begin)
 
@@ -261,6 +262,7 @@ def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judg
         after = life.tick(GONE).rollout
         assert (after.phase, after.reason) == (STAYS, Reason.TARGET_UNREADABLE)
         assert after.next == "50 % at 2026-11-24 14:30 UTC"
+        assert GONE.reason in after.sentence
     assert (life.rollout.waits, life.rollout.unfinished_since) == (begin, None)
     assert life.kinds.count("evidence") == 2
     for _ in range(11):
