@@ -180,6 +180,7 @@ def test_evidence_of_another_version_is_not_gone_on_with() -> None:
     assert sealed is not None
     known = seal_fold(sealed, NOON + 30 * MINUTE)
     assert known.peak > 1
+    assert known.through == int((NOON + 15 * MINUTE).timestamp())  # what is younger may change
     assert known.usable == known
     assert replace(known, version=0).usable == Fold(through=known.through)
     later = evidence_of(replace(AT_10, fold=replace(known, version=0)), seen, NOON + 31 * MINUTE)
@@ -319,3 +320,22 @@ def test_a_stretch_that_is_sealed_to_its_end_is_read_no_more() -> None:
     nearly, sealed = (replace(rollout, fold=Fold(through=one)) for one in (end - 60, end))
     assert [one.step for one in stretches_of(nearly)] == [0, 1]
     assert [one.step for one in stretches_of(sealed)] == [1]
+
+
+def test_what_a_raise_left_behind_and_what_waits_are_read_together() -> None:
+    begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
+    left, open_one = Stretch(0, begin, begin, end), Stretch(0, end, end)
+    raising = at_weight(50, policy=policy(), settled=None, stretches=(left, open_one))
+    assert raising.waits == open_one
+    assert stretches_of(raising) == (left, open_one)
+
+
+def test_hourly_evidence_is_written_down_with_what_added_up() -> None:
+    long = Policy.model_validate(
+        {**policy().model_dump(exclude_none=True), "steps": [{"weight": 100, "bake": "3h"}]}
+    )
+    rollout = replace(at_weight(100, policy=long), step=0)
+    _, decisions = ticks(rollout, minutes((200, 100, 0)), until=80)
+    (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
+    assert entry.fold.through > int(NOON.timestamp())
+    assert entry.tallies["works"].through == entry.fold.through

@@ -121,6 +121,13 @@ def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, v
     assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]
 
 
+def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    raising = replace(RAISING, policy=policy, signed=NO)
+    after = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
+
+
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
     both = {**NO, "SC-006": replace(NO["SC-005"], note="never")}
     raising = replace(RAISING, policy=TWICE_SIGNED, signed=both)

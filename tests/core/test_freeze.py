@@ -1,5 +1,6 @@
 """When nothing advances: edges, joined windows, and clocks that jump."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,25 @@ def until(frozen: Freeze, now: str) -> str:
     """Return the end of the stretch that `now` lies in, as text; empty when it is free."""
     stretch = frozen.at(moment(now))
     return f"{stretch.until:%Y-%m-%d %H:%M:%S}" if stretch else ""
+
+
+@pytest.fixture
+def _far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own clock shows another day."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_away")
+def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
+    found = [until(freeze(**NIGHTS), f"2026-11-25T{hour}:30:00") for hour in ("02", "12", "21")]
+    assert found == ["2026-11-25 05:00:00", "", "2026-11-26 05:00:00"]
+    coming = freeze(**NIGHTS).coming(moment("2026-11-25T12:30:00"))
+    assert coming is not None
+    assert f"{coming[0]:%Y-%m-%d %H:%M:%S}" == "2026-11-25 21:00:00"
 
 
 @pytest.mark.parametrize(

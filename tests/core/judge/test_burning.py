@@ -287,6 +287,8 @@ def test_what_failed_is_told_as_it_was_when_it_failed() -> None:
     finding = judged(BURN, series_of([1_000] + [0] * 71), closed=72 * EVERY)
     assert finding.measured == pytest.approx(1_000 / 12)
     assert finding.bound == 14.4
+    over = judged(BURN, series_of([7] * 72 + [0] * 12), closed=84 * EVERY)
+    assert (over.verdict, over.bound) == (FAIL, 6)  # of its pair, though another is as near now
     assert finding.sentence.startswith(
         "C fails: the budget of 0.1% burnt 83.3 times as fast as it may, more than 14.4 times, "
         "2026-11-24 12:00 to 12:05 UTC; 1 000 failures in 72 000 requests "

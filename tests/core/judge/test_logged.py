@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.decide import decide
 from controller.core.findings import Finding, Label, Verdict
-from controller.core.judge import catching_up, judge, needs, seal
+from controller.core.judge import behind, catching_up, judge, needs, seal
 from controller.core.measured import Tally
 from controller.core.observation import Answer, LogQuery, Observation, Series, Span
 from controller.core.rollout import Reason
@@ -233,3 +233,17 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
     assert reasons == [Reason.HOLDING, Reason.HOLDING, ended]
+
+
+@pytest.mark.parametrize(
+    ("facts", "closed", "waits"),
+    [
+        pytest.param({}, 121, True, id="a minute more than is read at once"),
+        pytest.param({}, 120, False, id="all that is read at once"),
+        pytest.param({"gates": False}, 121, False, id="of what only reports"),
+    ],
+)
+def test_a_gate_has_no_verdict_while_its_log_is_behind(
+    facts: Mapping[str, Any], closed: int, waits: bool
+) -> None:
+    assert behind(evidence_of({**ABSENT, **facts}, logs([], [1]), closed=closed)) is waits

@@ -213,6 +213,16 @@ def test_the_minutes_that_are_blamed_are_those_that_failed() -> None:
     assert (blamed.requests, blamed.amount) == (1_800, 540)
 
 
+def test_only_the_newest_minute_is_blamed_where_those_before_it_speak_against_a_change() -> None:
+    """Two bad minutes are sealed; a middling one and a bad one came since."""
+    series = failing({28: 0.3, 29: 0.3, 30: 0.055, 31: 0.3})
+    one = minutes(series, minutes(series).sealed(30 * MINUTE_S, 0))
+    fold = one.folded(32 * MINUTE_S)
+    blamed = one.blamed("rate", fold)
+    assert blamed is not None
+    assert (blamed.start, blamed.end) == (31 * MINUTE_S, 32 * MINUTE_S)
+
+
 def test_where_the_minutes_are_sealed_nobody_says_which_they_were() -> None:
     series = failing(dict.fromkeys(range(30, 36), 0.3))
     kept = minutes(series).sealed(40 * MINUTE_S, 0)

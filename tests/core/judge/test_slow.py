@@ -66,10 +66,12 @@ def test_of_a_minute_is_known(
 KNOWN = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-def between(samples: float, limit: float, **percentiles: float) -> tuple[float, float] | None:
+def between(
+    samples: float | None, limit: float, **percentiles: float
+) -> tuple[float, float] | None:
     def reading(metric: str, statistic: str) -> Mapping[int, float]:
         if statistic == "SampleCount":
-            return {0: samples}
+            return {} if samples is None else {0: samples}
         return {0: percentiles[statistic]} if statistic in percentiles else {}
 
     return slower(reading, "latency", limit, KNOWN)(0)
@@ -111,6 +113,7 @@ def test_requests_without_any_percentile_are_bad_data() -> None:
 
 def test_a_minute_without_requests_has_no_share() -> None:
     assert between(0, 300.0, **USUAL) is None
+    assert between(None, 300.0, **USUAL) is None
 
 
 # --- what is asked for ----------------------------------------------------------------------------
@@ -173,6 +176,7 @@ P95, P75 = (
 def test_the_percentile_that_is_asked_for_is_one_that_shares_are_read_between() -> None:
     assert percentiles_of(P95) == KNOWN
     assert percentiles_of(P75) == {**KNOWN, "p75": 0.75}
+    assert percentiles_of(Metric(namespace="Shop", name="Latency", statistic="Average")) == KNOWN
 
 
 @pytest.mark.parametrize("criterion", [increase(), increase(baseline=BESIDE)])

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from controller.core.findings import Finding, Label, Verdict, gate
-from controller.core.judge import judge
+from controller.core.judge import judge, seal
 from controller.core.judge.told import Said
 from controller.core.measured import Signature
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.units import MINUTE_S
 from tests.core.judge.kinds import START, evidence_of, judged
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points
 
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ATTESTATION = {"kind": "attestation", "statement": "Support has seen nothing."}
@@ -117,6 +118,15 @@ def test_an_alarm_is_found_by_the_arn_that_the_policy_gives() -> None:
     assert finding.sentence == "C holds: auth: failures is OK since 2026-11-24 12:00 UTC."
 
 
+def test_beside_an_alarm_what_is_measured_is_sealed() -> None:
+    policy = a_policy(criteria={"red": ALARM, **LADDER["criteria"]})
+    evidence = replace(evidence_of(ALARM, {}, closed=60), policy=policy, gate=policy.criteria)
+    minutes = points([100] * 60), points([0] * 60)
+    series = dict(zip(("requests:Sum@60", "errors:Sum@60"), minutes, strict=True))
+    tallies = seal(replace(evidence, series=series), NOON + 63 * MINUTE)
+    assert {name: one.windows for name, one in tallies.items()} == {"works": 48}
+
+
 # --- attestation --------------------------------------------------------------------------------
 
 
@@ -142,6 +152,24 @@ def test_a_signature_passes_and_a_refusal_fails(
     said = Said(signed={"C": Signature("ada", START, "seen", refused)})
     finding = judged(ATTESTATION, {}, closed=10, said=said)
     assert (finding.verdict, finding.label, finding.sentence) == (verdict, label, sentence)
+
+
+@pytest.mark.parametrize(
+    ("signed", "answer", "count"),
+    [
+        pytest.param({}, None, 0, id="nobody"),
+        pytest.param({"C": Signature("ada", START, "seen")}, 1.0, 1, id="yes"),
+        pytest.param({"C": Signature("ada", START, "no", refused=True)}, 0.0, 1, id="no"),
+    ],
+)
+def test_a_signature_in_numbers_is_one_yes_or_no(
+    signed: dict[str, Signature], answer: float | None, count: int
+) -> None:
+    found = judged(ATTESTATION, {}, closed=10, said=Said(signed=signed))
+    now = START + 13 * MINUTE_S
+    assert found == Finding(
+        "C", found.verdict, found.label, answer, 1.0, count, START, now, found.sentence
+    )
 
 
 def test_a_refusal_counts_in_a_step_that_the_criterion_does_not_gate() -> None:

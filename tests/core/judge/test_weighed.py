@@ -113,9 +113,15 @@ def rejects(count: float) -> dict[str, float]:
             f"{UNDECIDED}", id="rate: undecided",
         ),
         pytest.param(
-            "rate", rate(600, 30, 600, 3), FAIL, Label.REFUTED, 0.95, 36_000,
+            "rate", rate(600, 30, 700, 1), FAIL, Label.REFUTED, 0.95, 36_000,
             f"rate fails: {ALL_HOUR} 1 800 of 36 000 requests failed (5%), at most 0.1% allowed; "
-            f"0.5% on the stable path{CERTAIN}", id="rate: fails",
+            f"0.14% on the stable path{CERTAIN}", id="rate: fails",
+        ),
+        pytest.param(
+            "rate", rate(600, 3, 600, 3), FAIL, Label.REFUTED, 0.995, 36_000,
+            "rate fails: from 1970-01-01 00:15 to 01:00 UTC 135 of 27 000 requests failed (0.5%), "
+            f"at most 0.1% allowed; 0.5% on the stable path{CERTAIN}",
+            id="rate: fails, and a shared outage is not blamed for its first quarter of an hour",
         ),
         pytest.param(
             "beside", beside(5), PASS, Label.NOT_REFUTED, 0.05, 6_000,
@@ -246,6 +252,36 @@ def test_a_latency_says_what_it_was_compared_with(
     (found,) = judge(evidence_of(policy_of("stored", **parts), minute))
     assert found.verdict is FAIL
     assert says in found.sentence
+
+
+def test_figures_have_as_many_digits_as_tell() -> None:
+    policy, minute = policy_of("limit", max=412.25), {"latency:SampleCount": 1_000.0}
+    (found,) = judge(evidence_of(policy, {**minute, "latency:TC(412.25:)": 312.6}))
+    assert "31.3% of requests were slower than 412.2 ms, at most 5% allowed" in found.sentence
+    plain = policy.metrics["latency"].model_copy(update={"unit": ""})
+    unitless = policy.model_copy(update={"metrics": {**policy.metrics, "latency": plain}})
+    (found,) = judge(evidence_of(unitless, {**minute, "latency:TC(412.25:)": 312.6}))
+    assert "slower than 412.2, at most 5% allowed" in found.sentence
+
+
+def test_a_count_of_a_single_minute_is_told_as_what_that_would_be_in_a_window() -> None:
+    hour = evidence_of(policy_of("count"), rejects(1))
+    (found,) = judge(replace(hour, closed=MINUTE_S, open_end=4 * MINUTE_S))
+    assert "rejects was 5 in 5m on average" in found.sentence
+
+
+def test_a_count_that_fails_is_told_by_the_minutes_that_are_blamed() -> None:
+    hour = evidence_of(policy_of("count"), rejects(0))
+    late = range(50 * MINUTE_S, HOUR, MINUTE_S)
+    burst = {
+        key: replace(one, points={**one.points, **dict.fromkeys(late, 20.0)})
+        for key, one in hour.series.items()
+        if key == "rejects:Sum@60"
+    }
+    (found,) = judge(replace(hour, series={**hour.series, **burst}))
+    assert found.sentence.startswith(
+        "count fails: from 1970-01-01 00:50 to 01:00 UTC rejects was 100 in 5m on average"
+    )
 
 
 def test_where_a_proof_is_asked_for_nothing_less_passes() -> None:

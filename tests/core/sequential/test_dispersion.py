@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from controller.core.sequential.dispersion import dispersion, local_dispersion, thinned
+from controller.core.measured import FrozenValue
+from controller.core.sequential.dispersion import dispersion, local_dispersion, scaled, thinned
 
 
 def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:
@@ -45,6 +46,36 @@ def test_neighbours_that_differ_all_the_time_by_number() -> None:
     """Ten and thirty of a hundred, where twenty are usual: each is 2.5 deviations off."""
     seen = [(100.0, count) for count in [10.0, 30.0] * 20]
     assert local_dispersion(seen) == pytest.approx(2 * 100 / 16)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param([10, 30] * 4, 50 / 7, id="neighbours that make up for each other"),
+        pytest.param([10] * 4 + [30] * 4, 50 / 7 + 2 * 31.25 / 7, id="what is bad stays bad"),
+        pytest.param([10, 30] * 3 + [20], 1.0, id="of seven blocks nothing is learned"),
+    ],
+)
+def test_eight_blocks_by_number(counts: list[float], expected: float) -> None:
+    """Eight squares of 2.5 deviations are 50, and seven degrees of freedom are left."""
+    seen = [(100.0, count) for count in counts]
+    assert dispersion(seen) == pytest.approx(expected)
+    assert dispersion([(0.0, 0.0), *seen, (0.0, 0.0)]) == pytest.approx(expected)
+
+
+def test_blocks_of_one_request_count_too() -> None:
+    assert dispersion([(1.0, 0.0), (1.0, 1.0)] * 4) == pytest.approx(8 / 7)
+
+
+def test_what_varies_by_itself_is_the_same_share_of_however_many_requests() -> None:
+    """Blocks of 100 requests a minute vary three times as much as chance."""
+    known = FrozenValue(400.0, 1_000, 600, 1_200, 0.05, 3.0)
+    assert [scaled(known, requests) for requests in (0, 50, 100, 200)] == [1, 2, 3, 5]
+
+
+def test_where_nobody_knows_how_long_a_baseline_is_it_is_taken_as_it_is() -> None:
+    assert scaled(FrozenValue(400.0, 1_000, 600, 600, 0.05, 3.0), 50) == 3.0
+    assert scaled(FrozenValue(400.0, 0, 600, 1_200, 0.05, 3.0), 50) == 3.0
 
 
 def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:

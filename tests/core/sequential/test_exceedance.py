@@ -63,8 +63,22 @@ def test_a_baseline_allows_more_the_less_is_known_of_it(
     assert allowed <= frozen_share(share, requests, dispersion * 2)
 
 
-def test_a_baseline_without_requests_allows_everything() -> None:
-    assert frozen_share(0.05, 0) == 1.0
+@pytest.mark.parametrize(
+    ("requests", "dispersion", "allowed"),
+    [
+        pytest.param(0, 1.0, 1.0, id="nothing is known, and everything allowed"),
+        pytest.param(1, 1.0, 0.1 + 2.58 * 0.3, id="one request"),
+        pytest.param(900, 1.0, 0.1 + 2.58 * 0.01, id="nine hundred"),
+        pytest.param(900, 4.0, 0.1 + 2.58 * 0.02, id="that vary four times as much as chance"),
+        pytest.param(2, 100.0, 1.0, id="no more than all of them"),
+    ],
+)
+def test_a_baseline_allows_by_number(requests: int, dispersion: float, allowed: float) -> None:
+    assert frozen_share(0.1, requests, dispersion) == pytest.approx(allowed)
+
+
+def test_requests_count_as_independent_where_nobody_says_otherwise() -> None:
+    assert frozen_share(0.1, 900) == frozen_share(0.1, 900, 1.0)
 
 
 # A log-normal latency, whose percentiles are close to a straight line on these axes.
@@ -87,6 +101,34 @@ def test_a_higher_limit_is_exceeded_by_fewer(limit: float, factor: float) -> Non
 def test_between_percentiles_it_is_near_what_a_lognormal_has() -> None:
     """sigma 0.5 around 200 ms: 2.5 % of requests take more than 533 ms."""
     assert above(532.9, KNOWN) == pytest.approx(0.025, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("limit", "odds"),
+    [
+        pytest.param(50.0, 9.0, id="below all"),
+        pytest.param(100.0, 1.0, id="the lowest"),
+        pytest.param(100.0 * 2**0.5, 1 / 3, id="half way, of logarithms"),
+        pytest.param(200.0, 1 / 9, id="the highest"),
+        pytest.param(400.0, 1 / 81, id="above all"),
+    ],
+)
+def test_a_line_goes_on_at_both_ends(limit: float, odds: float) -> None:
+    """From 100 to 200 the odds of being slower fall to a ninth, and with each doubling again."""
+    assert above(limit, {0.5: 100.0, 0.9: 200.0}) == pytest.approx(odds / (1 + odds))
+
+
+def test_latencies_in_seconds_are_read_as_well_as_in_milliseconds() -> None:
+    seconds = {share: value / 1_000 for share, value in KNOWN.items()}
+    assert above(0.5329, seconds) == pytest.approx(above(532.9, KNOWN))
+
+
+def test_the_least_and_the_most_are_no_percentiles() -> None:
+    assert above(532.9, {0.0: 10.0, **KNOWN, 1.0: 9_000.0}) == above(532.9, KNOWN)
+
+
+def test_nobody_is_asked_how_many_are_above_nothing() -> None:
+    assert above(0.0, KNOWN) is None
 
 
 @pytest.mark.parametrize(
@@ -122,3 +164,7 @@ def test_many_requests_that_take_equally_long_are_above_every_limit_below_that(
 ) -> None:
     known = {0.5: 110.0, 0.9: 300.0, 0.95: 300.0, 0.99: 300.0}
     assert above(limit, known) == pytest.approx(share, rel=0.01)
+
+
+def test_of_requests_that_take_equally_long_none_is_above_that() -> None:
+    assert above(110.0, {0.3: 110.0, 0.5: 110.0, 0.9: 300.0}) == pytest.approx(0.5)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.asked import Ask, Verb
-from controller.core.effects import Alert
+from controller.core.effects import Alert, Notice, Severity
 from controller.core.evidence import evidence_of
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.policy import Policy
@@ -128,7 +128,7 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     assert life.rollout.waits is not None
     (notice,) = life.tick(reads(50)).notices
     after = life.rollout
-    assert notice.text == f"checkout#1: {after.sentence}"
+    assert notice == Notice(Severity.INFO, f"checkout#1: {after.sentence}")
     assert (after.phase, after.reason, after.waits) == (PAUSED, Reason.PAUSED_BY_HAND, None)
     assert (after.settled, after.judged_step, after.tallies) == (life.now, 1, {})
     assert after.sentence == f"{sentence}; meanwhile 50 % came into force"

@@ -9,7 +9,7 @@ from controller.core.asked import Ask, Verb, asked
 from controller.core.decide import refused
 from controller.core.effects import Decision, Notice, Severity
 from controller.core.message import Page
-from controller.core.observation import Observation
+from controller.core.observation import Observation, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.back import GUARD_ZERO
@@ -236,10 +236,11 @@ def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() ->
 
 def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
     first = stuck()
-    decision = tick(first, GONE, 21)
+    decision = tick(first, Unreadable("the function is gone"), 21)
     (notice,) = critical(decision)
     before, page = first.page, decision.rollout.page
     assert before is not None
+    assert notice.text != before.text
     assert page == replace(before, text=notice.text, told=NOON + 21 * MINUTE)
 
 

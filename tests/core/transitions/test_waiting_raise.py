@@ -93,7 +93,7 @@ def test_a_healthy_canary_goes_up_after_the_freeze(judged: Policy) -> None:
     decision = on(life, OVER)
     assert decision is not None
     assert (decision.rollout.reason, decision.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
-    assert decision.rollout.waits is None
+    assert (decision.rollout.waits, decision.rollout.barrier) == (None, "")
     assert life.tick(reads(50)).rollout.reason is Reason.SETTLED
     assert life.replay.same
 
