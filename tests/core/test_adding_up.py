@@ -308,7 +308,7 @@ def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> No
     calm = minutes((60, 1_000, 0))
     for through, known in ((end - 60, [0, 1]), (end, [1])):
         rollout = at_weight(50, policy=policy(), stretches=(before,), fold=Fold(through=through))
-        after, _ = ticks(rollout, calm, until=40)
+        after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
         assert [one.step for one in after.stretches] == known
 

@@ -216,6 +216,7 @@ def test_an_hour_of(
     [
         ("rate", rate(600, 0), 0.999),
         ("beside", beside(5), 0.05),
+        ("beside", {**beside(5), "direct:TC(400:)": 20.0}, 0.1),  # what its control shows
         ("stored", stored(5, 4), 0.0518),
         ("limit", limit(4), 0.05),
         ("share", rejects(6), 0.01),
@@ -282,6 +283,36 @@ def test_a_count_that_fails_is_told_by_the_minutes_that_are_blamed() -> None:
     assert found.sentence.startswith(
         "count fails: from 1970-01-01 00:50 to 01:00 UTC rejects was 100 in 5m on average"
     )
+
+
+def test_a_control_needs_as_many_requests_as_the_canary() -> None:
+    few = {**beside(5), "direct:SampleCount": 0.25, "direct:TC(400:)": 0.0}
+    (found,) = judge(evidence_of(policy_of("beside"), few))
+    assert (found.verdict, found.label) == (INCONCLUSIVE, Label.TOO_FEW)
+    assert found.sentence == "beside has too few samples: 15 of 20 since 1970-01-01 00:00 UTC."
+
+
+def test_a_percentile_allows_what_it_leaves_above_it() -> None:
+    policy = policy_of("limit")
+    p90 = policy.metrics["latency"].model_copy(update={"statistic": "p90"})
+    wide = policy.model_copy(update={"metrics": {**policy.metrics, "latency": p90}})
+    (found,) = judge(evidence_of(wide, limit(9)))
+    assert found.verdict is PASS
+    assert "9% of requests were slower than 500 ms, at most 10% allowed" in found.sentence
+
+
+def test_minutes_that_made_no_sense_are_time_in_which_requests_came_too() -> None:
+    """Six a minute in 39 minutes are four a minute of an hour: one without is no wonder."""
+    counts = {"latency:SampleCount": [6.0] * 59, "latency:TC(500:)": [7.0] * 20 + [0.0] * 39}
+    evidence = evidence_of(policy_of("limit"), {})
+    series = {
+        key: Series(
+            {at * MINUTE_S: value for at, value in enumerate(counts[key.partition("@")[0]])}
+        )
+        for key in evidence.series
+    }
+    (found,) = judge(replace(evidence, series=series))
+    assert (found.verdict, found.label, found.samples) == (PASS, Label.NOT_REFUTED, 234)
 
 
 def test_where_a_proof_is_asked_for_nothing_less_passes() -> None:
