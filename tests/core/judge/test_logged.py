@@ -247,3 +247,10 @@ def test_a_gate_has_no_verdict_while_its_log_is_behind(
     facts: Mapping[str, Any], closed: int, waits: bool
 ) -> None:
     assert behind(evidence_of({**ABSENT, **facts}, logs([], [1]), closed=closed)) is waits
+
+
+@pytest.mark.parametrize(("closed", "catches_up"), [(90, False), (91, True)])
+def test_more_than_an_hour_leaves_and_a_late_tick_adds_is_caught_up_with(
+    closed: int, catches_up: bool
+) -> None:
+    assert catching_up(evidence_of(ABSENT, logs([], [1]), closed=closed)) is catches_up

@@ -83,6 +83,11 @@ def test_no_minute_is_folded_twice(series: dict[str, Series], first: int, second
     assert again == fold
 
 
+def test_only_criteria_with_a_control_leave_one_in_what_is_kept() -> None:
+    fold = minutes(drawn(1)).folded(MINUTES * MINUTE_S)
+    assert fold.controls.keys() == {"rate", "beside"}
+
+
 def test_only_minutes_that_are_over_count() -> None:
     fold = minutes(drawn(1)).folded(10 * MINUTE_S)
     assert fold.through == 10 * MINUTE_S
@@ -130,7 +135,13 @@ def test_a_criterion_whose_query_failed_bets_nothing_and_the_others_do(name: str
 
 
 def test_a_latency_whose_baseline_was_never_read_bets_nothing() -> None:
-    without = replace(minutes(drawn(3)), baselines={}).folded(MINUTES * MINUTE_S)
+    plain = {
+        series: Series(dict.fromkeys(range(0, MINUTES * MINUTE_S, MINUTE_S), 900.0))
+        for name in ("beside", "stored")
+        for _, _, series in keys_of(POLICY.criteria[name], POLICY.metrics)
+    }
+    never = replace(minutes({**drawn(3), **plain}), baselines={})
+    without = never.folded(MINUTES * MINUTE_S)
     assert without.capitals
     assert not {"beside", "stored"} & set(without.capitals)
 

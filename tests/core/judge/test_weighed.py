@@ -217,6 +217,7 @@ def test_an_hour_of(
         ("rate", rate(600, 0), 0.999),
         ("beside", beside(5), 0.05),
         ("beside", {**beside(5), "direct:TC(400:)": 20.0}, 0.1),  # what its control shows
+        ("beside", {**beside(0), "direct:TC(400:)": 0.0}, 0.0),
         ("stored", stored(5, 4), 0.0518),
         ("limit", limit(4), 0.05),
         ("share", rejects(6), 0.01),
@@ -263,6 +264,11 @@ def test_figures_have_as_many_digits_as_tell() -> None:
     unitless = policy.model_copy(update={"metrics": {**policy.metrics, "latency": plain}})
     (found,) = judge(evidence_of(unitless, {**minute, "latency:TC(412.25:)": 312.6}))
     assert "slower than 412.2, at most 5% allowed" in found.sentence
+
+
+def test_minutes_without_a_datapoint_are_minutes_of_a_count_too() -> None:
+    (found,) = judge(evidence_of(policy_of("count"), rejects(1), minutes=30))
+    assert found.measured == pytest.approx(2.5)
 
 
 def test_a_count_of_a_single_minute_is_told_as_what_that_would_be_in_a_window() -> None:

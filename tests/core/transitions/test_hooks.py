@@ -91,6 +91,7 @@ def test_without_it_the_rollout_waits_and_says_why(
     assert (decision.move, decision.asks) == (None, ())
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     assert (rollout.reason, rollout.blocked) == (Reason.AWAITING_HOOK, text)
+    assert rollout.next_at == NOON + 16 * MINUTE + timedelta(days=1)
     assert rollout.next == (
         "50 % once its hooks allow it, asked with each tick; reminds once a day"
     )
