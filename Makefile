@@ -6,7 +6,7 @@ MUTANTS_VENV := .venv-mutants
 PYTHON   ?= python3
 UV       ?= uv
 # More than a machine with two cores has: what runs real processes waits half of its time.
-WORKERS  ?= 4
+WORKERS  ?= 6
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
