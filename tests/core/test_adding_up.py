@@ -9,7 +9,7 @@ import pytest
 from controller.core.asked import Ask, Verb, asked
 from controller.core.decide import decide
 from controller.core.effects import Decision
-from controller.core.evidence import evidence_of
+from controller.core.evidence import evidence_of, sealed
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.judge import seal_fold
 from controller.core.measured import Stretch
@@ -176,12 +176,15 @@ def test_evidence_of_another_version_is_not_gone_on_with() -> None:
     """Its minutes are done, and what they were worth nobody knows any more."""
     half = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
     seen = Observation(reads(10), half)
-    sealed = evidence_of(AT_10, seen, NOON + 30 * MINUTE)
-    assert sealed is not None
-    known = seal_fold(sealed, NOON + 30 * MINUTE)
+    whole = evidence_of(AT_10, seen, NOON + 30 * MINUTE)
+    assert whole is not None
+    known = seal_fold(whole, NOON + 30 * MINUTE)
     assert known.peak > 1
     assert known.through == int((NOON + 15 * MINUTE).timestamp())  # what is younger may change
     assert known.usable == known
+    kept = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
+    assert kept is not None
+    assert kept.fold == known
     assert replace(known, version=0).usable == Fold(through=known.through)
     later = evidence_of(replace(AT_10, fold=replace(known, version=0)), seen, NOON + 31 * MINUTE)
     assert later is not None
@@ -339,3 +342,13 @@ def test_hourly_evidence_is_written_down_with_what_added_up() -> None:
     (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
     assert entry.fold.through > int(NOON.timestamp())
     assert entry.tallies["works"].through == entry.fold.through
+
+
+def test_what_adds_up_is_sealed_an_hour_after_its_first_minute_and_not_after_the_warm_up() -> None:
+    warming = policy().model_copy(update={"warmup": 30 * MINUTE})
+    rollout, calm = at_weight(10, policy=warming), minutes((120, 100, 0))
+    known = [
+        sealed(rollout, Observation(reads(10), calm), NOON + minute * MINUTE) is not None
+        for minute in (59, 60)
+    ]
+    assert known == [False, True]

@@ -291,6 +291,11 @@ def test_a_count_that_fails_is_told_by_the_minutes_that_are_blamed() -> None:
     )
 
 
+def test_a_control_without_a_failure_is_told_too() -> None:
+    (found,) = judge(evidence_of(policy_of("rate"), rate(600, 30, 600, 0)))
+    assert "at most 0.1% allowed; 0% on the stable path; evidence " in found.sentence
+
+
 def test_a_control_needs_as_many_requests_as_the_canary() -> None:
     few = {**beside(5), "direct:SampleCount": 0.25, "direct:TC(400:)": 0.0}
     (found,) = judge(evidence_of(policy_of("beside"), few))

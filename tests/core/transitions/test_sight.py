@@ -142,6 +142,8 @@ THROTTLED = Series(answer=Answer.ERROR, message="throttled")
                      id="so is an alarm"),
         pytest.param({**HEALTHY, "log:C": THROTTLED}, {"red": UNREAD}, "",
                      id="beside metrics that answer they blind nobody"),
+        pytest.param(OUTAGE, {"red": AlarmReading(AlarmState.OK)},
+                     "any metric for 20m (Throttling)", id="nor are they a sight of metrics"),
     ],
 )  # fmt: skip
 def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(

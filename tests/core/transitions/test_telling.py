@@ -116,6 +116,18 @@ def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
     )
 
 
+def test_a_summary_says_what_each_criterion_found_and_nothing_where_none_has() -> None:
+    works = LADDER["criteria"]["works"]
+    both = a_policy(notify=TOLD, steps=LONG, criteria={"works": works, "steady": works})
+    after = tick(at_weight(100, policy=both, updated=NOON), reads(100), 61, HEALTHY)
+    (notice,) = after.notices
+    first, second = (one.sentence for one in after.rollout.findings)
+    assert notice.text.endswith(f" UTC. {first} {second}")
+    warming = a_policy(notify=TOLD, steps=LONG, warmup="2h")
+    (notice,) = tick(at_weight(100, policy=warming, updated=NOON), reads(100), 61, HEALTHY).notices
+    assert notice.text.endswith(" UTC.")
+
+
 # --- what is critical ---------------------------------------------------------------------------
 
 
@@ -267,6 +279,7 @@ def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_lo
     loud = refused(tick(rollout, reads(10), 3), "access denied", NOON + 3 * MINUTE).rollout
     assert loud.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
     assert loud.next == "told again until somebody says rolloutctl ack checkout#1"
+    assert loud.next_at == loud.watch_until
     end = GUARD_ZERO / MINUTE
     assert tick(loud, reads(10), end - 1).move is not None
     assert tick(loud, reads(10), end).move is None
