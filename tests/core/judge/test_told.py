@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core.decide import decide
 from controller.core.findings import Finding, Label, Verdict, gate
 from controller.core.judge import judge, seal
 from controller.core.judge.told import Said
 from controller.core.measured import Signature
-from controller.core.observation import AlarmReading, AlarmState
+from controller.core.observation import AlarmReading, AlarmState, Observation
+from controller.core.rollout import Phase
 from controller.core.units import MINUTE_S
 from tests.core.judge.kinds import START, evidence_of, judged
-from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points
+from tests.ladder import AT_10, HEALTHY
+from tests.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
 
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ATTESTATION = {"kind": "attestation", "statement": "Support has seen nothing."}
@@ -116,6 +119,21 @@ def test_an_alarm_is_found_by_the_arn_that_the_policy_gives() -> None:
     said = Said({arn: AlarmReading(AlarmState.OK, START)}, begun=BEGUN)
     finding = judged({"kind": "alarm", "alarm": arn}, {}, closed=10, said=said)
     assert finding.sentence == "C holds: auth: failures is OK since 2026-11-24 12:00 UTC."
+
+
+@pytest.mark.parametrize(
+    ("minute", "phase"),
+    [
+        pytest.param(-6, Phase.PROGRESSING, id="before the rollout began"),
+        pytest.param(-4, Phase.ROLLING_BACK, id="since then"),
+    ],
+)
+def test_an_alarm_that_went_red_rolls_a_healthy_canary_back(minute: int, phase: Phase) -> None:
+    policy = a_policy(criteria={"red": ALARM, **LADDER["criteria"]})
+    rollout = replace(AT_10, policy=policy, created=NOON - 5 * MINUTE)
+    red = AlarmReading(AlarmState.ALARM, START + minute * MINUTE_S)
+    seen = Observation(reads(10), HEALTHY, alarms={"auth-failures": red})
+    assert decide(rollout, seen, NOON + 20 * MINUTE).rollout.phase is phase
 
 
 def test_beside_an_alarm_what_is_measured_is_sealed() -> None:

@@ -296,6 +296,11 @@ def test_a_control_without_a_failure_is_told_too() -> None:
     assert "at most 0.1% allowed; 0% on the stable path; evidence " in found.sentence
 
 
+def test_more_failures_of_a_control_than_requests_are_all_of_them() -> None:
+    (found,) = judge(evidence_of(policy_of("rate"), rate(600, 590, 600, 700)))
+    assert "; 100% on the stable path; evidence " in found.sentence
+
+
 def test_a_control_needs_as_many_requests_as_the_canary() -> None:
     few = {**beside(5), "direct:SampleCount": 0.25, "direct:TC(400:)": 0.0}
     (found,) = judge(evidence_of(policy_of("beside"), few))
