@@ -14,6 +14,8 @@ from controller.core.judge.bets import bettors, criterion_of, usual_share
 from controller.core.judge.window import Window, measure_for
 from controller.core.measured import Stretch
 from controller.core.observation import Series
+from controller.core.sequential import exceedance
+from controller.core.sequential.exceedance import Pair
 from controller.core.sequential.success import EXCUSED_MINUTES
 from controller.core.sequential.trial import Control, Fold, folded
 from controller.core.units import MINUTE_S
@@ -245,6 +247,12 @@ def test_what_is_usual_beside_a_control_is_learned_from_it() -> None:
         for one in (known, Control())
     )
     assert learned > unlearned + 1
+
+
+def test_what_is_believed_of_a_control_weighs_as_much_as_fifty_requests() -> None:
+    """95 of 950 requests were slow, and 2.5 of 50 are believed to be."""
+    (one,) = placed(ALL, "beside", slow(60, 0.4, 600, 0.2), minute=2, control=Control(950, 95))
+    assert one.log_ratios == pytest.approx(exceedance.log_ratios(Pair(60, 24, 600, 120), 0.0975))
 
 
 def test_rejected_requests_are_bet_on_by_the_minute() -> None:

@@ -41,6 +41,13 @@ def test_a_minute_that_one_path_did_not_see_is_worth_nothing(canary: int, theta:
     assert log_ratios(seen, theta) == (0.0,) * len(ODDS)
 
 
+def test_a_path_without_a_request_says_nothing_and_one_with_a_single_request_does() -> None:
+    for unseen in (Pair(0, 0, 50, 2), Pair(50, 2, 0, 0), Pair(0, 0, 0, 0)):
+        assert log_ratios(unseen, 0.05) == (0.0,) * len(ODDS)
+    for single in (Pair(1, 1, 50, 2), Pair(50, 2, 1, 0)):
+        assert 0.0 not in log_ratios(single, 0.05)
+
+
 @given(st.integers(2, 500), st.integers(1, 500), SHARES, st.data())
 def test_another_slow_request_of_the_canary_is_never_better_news(
     requests: int, control: int, theta: float, data: st.DataObject
