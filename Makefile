@@ -71,7 +71,7 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the 
 	@if [ -x $(VENV)/bin/shellcheck ]; then set -x; $(VENV)/bin/shellcheck -x $(SCRIPTS); \
 	else echo "scripts: not checked; there is no shellcheck for this platform" >&2; fi
 
-mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (a quarter hour)
+mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (an hour)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
 image: ## build the image with its labels (IMAGE=..., needs docker or podman)

@@ -255,6 +255,19 @@ def test_what_is_believed_of_a_control_weighs_as_much_as_fifty_requests() -> Non
     assert one.log_ratios == pytest.approx(exceedance.log_ratios(Pair(60, 24, 600, 120), 0.0975))
 
 
+def test_a_latency_is_bet_on_as_carefully_as_its_baseline_varied() -> None:
+    """A day of 100 000 requests is 69.4 a minute; nobody has measured how a fixed value varies."""
+    quiet = slow(60, 0.05)
+    varied = {"stored": replace(BASELINE, dispersion=3.0)}
+    (seen,), _ = bettors(ALL, 0, varied)["stored"].bets(quiet, Fold(), Stretch(0, 0, 0), 0)
+    assert seen.dispersion == pytest.approx(1 + 2 * 60 / (100_000 / 1_440))
+    parts = ALL.model_dump(mode="json", exclude_none=True)
+    fixed = {**parts["criteria"]["stored"], "baseline": {"fixed": 400}}
+    policy = ALL.model_validate({**parts, "criteria": {"stored": fixed}})
+    (unmeasured,), _ = bettors(policy, 0, {})["stored"].bets(quiet, Fold(), Stretch(0, 0, 0), 0)
+    assert unmeasured.dispersion == 3.0
+
+
 def test_rejected_requests_are_bet_on_by_the_minute() -> None:
     """More than 10 in 5 minutes: 2 a minute are no evidence, 20 are."""
     fine, many = (
