@@ -5,6 +5,7 @@
       UsageError                    2   the command cannot be carried out; nothing was touched
       RolledBackError               4   rolled back, or taken back after its success: needs a reason
       MetricsError                  1   measurements could not be read
+        MetricsRefusedError         1   CloudWatch does not take this request; another one it may
       LogsError                     1   log events could not be read
       DeliveryError                 1   a message did not arrive
       TargetError                   1   traffic could not be read or moved
@@ -19,6 +20,8 @@
         UnknownRolloutError         2   no rollout has this id
         MovedError                  2   the rollout lives in another store now
         NoStoreError                2   there is no store at that place
+      NotReachedError               1   a tick's time was over before this rollout's turn
+      UnexpectedError               1   a fault of this program, or a damaged record
 
 Absence of data is never an error: it is a finding.
 """
@@ -105,6 +108,10 @@ class MetricsError(RolloutError):
     """Measurements could not be read at all."""
 
 
+class MetricsRefusedError(MetricsError):
+    """CloudWatch does not take what was asked; without a part of it, it may."""
+
+
 class LogsError(RolloutError):
     """Log events could not be read at all, or not to their end."""
 
@@ -171,3 +178,11 @@ class NoStoreError(StoreError):
     """There is no store at the place that was named."""
 
     exit_status = Exit.USAGE
+
+
+class NotReachedError(RolloutError):
+    """The time of a tick was over before this rollout's turn; the next tick begins with it."""
+
+
+class UnexpectedError(RolloutError):
+    """A fault of this program, or of a record that it was not made for; one rollout's problem."""

@@ -41,6 +41,8 @@ CATALOGUE: Final = {
     "lease_failed": "the store takes no writes; the rollout may be lowered, and nothing else",
     "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
+    "unexpected_error": "one rollout met a fault of this program; the others are still visited",
+    "not_reached": "the time of the tick was over before this rollout; the next one begins with it",
     "rollout_retired": "an unfinished rollout lives in another store; nothing drives it from here",
     "retired_unknown": "the store did not say whether rollouts live elsewhere; the tick goes on",
 }

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from controller import events, stopping
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import (
     LeaseHeldError,
     MovedError,
+    NotReachedError,
+    RolloutError,
     StateConflictError,
     StoreError,
     UnknownRolloutError,
 )
+from controller.fence import problem_of
 from controller.ports import Clock, Store
 
 log = events.logger()
@@ -25,33 +28,62 @@ log = events.logger()
 # A tick takes seconds; lowering and following a move up to a minute and a half. A run that was
 # killed keeps the others from its rollouts for so long, so it must not be longer than needed.
 LEASE = timedelta(minutes=2)
+# The time of a tick, shorter than a lease. Later than this it takes and asks nothing new, and only
+# carries out what is decided; the next tick begins with what this one has not reached.
+TICK = timedelta(seconds=75)
+# A lease older than this is renewed before the weight is moved.
+RENEW_AFTER = timedelta(seconds=30)
 # A person's verb that meets a tick waits for it, and asks this often.
 ASK_EVERY = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A rollout of which the store does not tell how it stands, and why."""
+    """A rollout that was not visited, and why: it cannot be read, or the time was over."""
 
     rollout_id: str
-    error: StoreError
+    error: RolloutError
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a run has got of the rollouts that it wanted.
 
-    rollouts: those that it can read and no other run has. unwritable: why the store gave no lease
-    of some of them; they may be lowered all the same, because less traffic is always allowed.
-    busy: what other runs have, as it is stored. missed: what cannot be read. gone: why the others
-    are not here, UnknownRolloutError or MovedError.
+    begun: when the run began. rollouts: those that it can read and no other run has. unwritable:
+    why the store gave no lease of some of them; they may be lowered all the same, because less
+    traffic is always allowed. busy: what other runs have, as it is stored. missed: what was not
+    visited. gone: why the others are not here, UnknownRolloutError or MovedError.
     """
 
+    begun: datetime
     rollouts: list[Rollout] = field(default_factory=list)
     unwritable: dict[str, StoreError] = field(default_factory=dict)
     busy: list[Rollout] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     gone: list[StoreError] = field(default_factory=list)
+
+    def miss(self, rollout_id: str, error: Exception, doing: str) -> None:
+        """Note that a rollout was not visited, and why; doing: what failed."""
+        problem = problem_of(error, rollout_id, doing)
+        facts = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
+        log.error("load_failed", **facts)
+        self.missed.append(Missed(rollout_id, problem))
+
+    def miss_late(self, rollout_id: str) -> None:
+        """Note that the time was over before this rollout's turn."""
+        limit = int(TICK.total_seconds())
+        error = NotReachedError(
+            f"{rollout_id} was not visited: the tick had used its time ({limit} s) before this "
+            "rollout's turn; the next tick begins with it",
+            limit_s=limit,
+        )
+        log.error("not_reached", rollout=rollout_id, problem=str(error))
+        self.missed.append(Missed(rollout_id, error))
+
+
+def urgency(rollout: Rollout) -> tuple[bool, datetime]:
+    """Return what a tick sorts by: rollbacks first, then the rollout visited longest ago."""
+    return rollout.phase is not Phase.ROLLING_BACK, rollout.updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +112,36 @@ class Leasing:
         """Let other runs in, if this one still has the rollout. What fails ends by itself."""
         try:
             self.store.release(rollout_id)
-        except StoreError as error:
-            log.warning("lease_kept", rollout=rollout_id, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - one rollout's lease stops no tick
+            problem = problem_of(error, rollout_id, "releasing")
+            log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
+
+    def renew(self, rollout: Rollout) -> None:
+        """Prolong the lease of `rollout`. Raises StoreError, as StateConflictError or
+        LeaseHeldError where another run has saved or taken it since."""
+        stored = self.take(rollout.id)
+        if stored.version != rollout.version:
+            raise StateConflictError(
+                f"another run saved {rollout.id} while this one waited for others; nothing was "
+                "changed, it is safe to run again",
+                rollout=rollout.id,
+            )
 
     @contextmanager
     def each(self, ids: Iterable[str]) -> Iterator[Taken]:
-        """Yield what this run gets of the rollouts `ids`; waits for none, and raises nothing."""
-        taken = Taken()
+        """Yield what this run gets of the rollouts `ids`; waits for none, and raises nothing.
+
+        What is not taken before the time of the tick is over is missed.
+        """
+        taken = Taken(self.clock.now())
         try:
             for rollout_id in dict.fromkeys(ids):
                 stopping.point()
-                self._add(rollout_id, taken)
+                if self.clock.now() < taken.begun + TICK:
+                    self._add(rollout_id, taken)
+                else:
+                    taken.miss_late(rollout_id)
+            taken.rollouts.sort(key=urgency)
             yield taken
         finally:
             for rollout in taken.rollouts:
@@ -102,9 +153,8 @@ class Leasing:
             self._take_or_load(rollout_id, taken)
         except (UnknownRolloutError, MovedError) as error:
             taken.gone.append(error)
-        except StoreError as error:
-            log.error("load_failed", rollout=rollout_id, problem=str(error))
-            taken.missed.append(Missed(rollout_id, error))
+        except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
+            taken.miss(rollout_id, error, "loading")
 
     def _take_or_load(self, rollout_id: str, taken: Taken) -> None:
         try:

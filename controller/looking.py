@@ -19,7 +19,14 @@ from controller.core.observation import (
     Unreadable,
 )
 from controller.core.rollout import Rollout
-from controller.errors import MetricsError, RolloutError, TargetError, WriteRefusedError
+from controller.errors import (
+    MetricsError,
+    MetricsRefusedError,
+    RolloutError,
+    TargetError,
+    WriteRefusedError,
+)
+from controller.fence import problem_of
 from controller.ports import AlarmSource, Clock, LogSource, MetricSource, Store, Target, Targets
 
 log = events.logger()
@@ -27,6 +34,14 @@ log = events.logger()
 
 class _LeftAloneError(Exception):
     """Another hand has set another weight meanwhile."""
+
+
+class _RefusedError(Exception):
+    """CloudWatch does not take what is asked, or gives what nobody can read; `text` says why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
 
 
 class OwnTarget:
@@ -148,16 +163,31 @@ class Looking:
             log.warning("target_unreadable", **facts(rollout, error))
             return Unreadable(str(error), hopeless=isinstance(error, WriteRefusedError))
 
-    def ask(self, looks: Sequence[Look]) -> Answers:
-        """Return what `looks` want of metrics and alarms, each of them asked once."""
-        return Answers(self.measure(looks), self._alarms(looks))
+    def ask(self, looks: Sequence[Look]) -> list[tuple[Look, Answers]]:
+        """Return each of `looks` with its metrics and alarms, all of them from one read.
 
-    def search(self, looks: Sequence[Look], answers: Answers) -> Answers:
-        """Return `answers` with the log events that `looks` want; that may take a while."""
-        return replace(answers, events=self._events(looks))
+        Where that read is refused, each rollout is asked for alone: the query of one that
+        CloudWatch does not take is that rollout's trouble.
+        """
+        try:
+            shared = Answers(self._measure(looks), self._alarms(looks))
+        except _RefusedError as error:
+            if len(looks) == 1:
+                shared = Answers(error.text)
+            else:
+                return [pair for look in looks for pair in self.ask([look])]
+        return [(look, shared) for look in looks]
 
-    def measure(self, looks: Sequence[Look]) -> Mapping[Query, Series] | str:
-        """Return every series that `looks` want, from one read, or why there is none."""
+    def search(self, pairs: Sequence[tuple[Look, Answers]]) -> list[tuple[Look, Answers]]:
+        """Return `pairs` with the log events that their looks want; that may take a while."""
+        events = self._events([look for look, _ in pairs])
+        return [(look, replace(answers, events=events)) for look, answers in pairs]
+
+    def _measure(self, looks: Sequence[Look]) -> Mapping[Query, Series] | str:
+        """Return every series that `looks` want, from one read, or why there is none.
+
+        Raises _RefusedError when CloudWatch does not take what is asked.
+        """
         wants = [look.wants for look in looks if look.wants.queries]
         if not wants:
             return {}
@@ -166,9 +196,12 @@ class Looking:
         start, end = min(want.span.start for want in wants), max(want.span.end for want in wants)
         try:
             return self.metrics.read(queries.values(), aligned(queries, start, end))
-        except MetricsError as error:
-            log.warning("metrics_unavailable", **{**error.context, "problem": str(error)})
-            return str(error)
+        except Exception as error:
+            problem = problem_of(error, ", ".join(look.rollout.id for look in looks), "measuring")
+            log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})
+            if isinstance(problem, MetricsError) and not isinstance(problem, MetricsRefusedError):
+                return str(problem)
+            raise _RefusedError(str(problem)) from error
 
     def _alarms(self, looks: Sequence[Look]) -> Mapping[str, AlarmReading]:
         """Return how the alarms stand that `looks` want, from one read."""
@@ -180,7 +213,11 @@ class Looking:
         if self.alarms is None:
             nobody = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
             return dict.fromkeys(names, nobody)
-        found = self.alarms.states(names)
+        try:
+            found = self.alarms.states(names)
+        except Exception as error:  # noqa: BLE001 - an alarm that is not read is a finding
+            why = str(problem_of(error, "rollouts with alarms", "reading alarms for"))
+            found = dict.fromkeys(names, AlarmReading(AlarmState.UNREAD, reason=why))
         unread = {one.reason for one in found.values() if one.state is AlarmState.UNREAD}
         for problem in sorted(unread):
             log.warning("alarms_unavailable", problem=problem)
@@ -194,7 +231,11 @@ class Looking:
         if self.logs is None:
             nobody = Series(answer=Answer.ERROR, message="no logs can be read from here")
             return dict.fromkeys(queries, nobody)
-        found = self.logs.count(queries)
+        try:
+            found = self.logs.count(queries)
+        except Exception as error:  # noqa: BLE001 - events that are not read are a finding
+            why = str(problem_of(error, "rollouts with log events", "counting events for"))
+            found = dict.fromkeys(queries, Series(answer=Answer.ERROR, message=why))
         for problem in sorted({one.message for one in found.values() if one.message}):
             log.warning("logs_unavailable", problem=problem)
         return found

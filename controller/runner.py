@@ -22,7 +22,7 @@ from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
 from controller.posting import WITHIN as MESSAGES_WITHIN
 from controller.posting import Posting
-from controller.telling import Telling
+from controller.telling import Telling, log_missed
 from controller.visiting import Visiting, Waiting
 
 log = events.logger()
@@ -30,7 +30,7 @@ log = events.logger()
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What became of the rollouts of a tick; how those stand that it missed, nobody knows."""
+    """What became of the rollouts of a tick. missed: what it did not visit, and why."""
 
     visits: list[Visit]
     missed: list[Missed] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Runner:
             return self._ticked(taken)
 
     def visit(self, rollout_id: str) -> Visit:
-        """Visit one rollout, as `tick` does. Raises StoreError too when it cannot be read."""
+        """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
         ticked = self.tick([rollout_id])
         if ticked.missed:
             raise ticked.missed[0].error
@@ -117,7 +117,9 @@ class Runner:
                 if visit.seen is not None and visit.rollout.outbox:
                     self._leasing.give_back(visit.rollout.id)
             visits += self._told(self._visiting.asked(waiting, taken), left)[0]
-        visits += [Visit(rollout, busy=True) for rollout in taken.busy]
+        visits += self._telling.all([Visit(rollout, busy=True) for rollout in taken.busy])
+        for missed in taken.missed:
+            log_missed(missed)
         return Ticked(visits, taken.missed)
 
     def _told(self, visiting: Iterable[Visit], within: timedelta) -> tuple[list[Visit], timedelta]:
@@ -163,7 +165,8 @@ class Runner:
             look = self.looking.look(rollout)
             seen = Observation(look.target, {}, look.owns)
             if ask.verb in MEASURED:
-                seen = look.seen(self.looking.search([look], self.looking.ask([look])))
+                ((_, answers),) = self.looking.search(self.looking.ask([look]))
+                seen = look.seen(answers)
             if ask.verb is Verb.ATTEST:
                 ask = replace(ask, by=self.by)
             stopping.point()
@@ -171,8 +174,8 @@ class Runner:
             if decision.asks:
                 calls = advance_calls(rollout, look.now)
                 until = self._asking.until()
-                answers = self._asking.answers(rollout.policy, decision.asks, calls, until)
-                seen = replace(seen, hooks=answers)
+                said = self._asking.answers(rollout.policy, decision.asks, calls, until)
+                seen = replace(seen, hooks=said)
                 decision = asked(rollout, ask, seen, look.now)
             visit = self._carrying.out(rollout, seen, decision)
             return self._telling.all([visit])[0]

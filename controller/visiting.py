@@ -1,9 +1,10 @@
 """Visiting: rollouts looked at, decided about and carried out, those first that cannot wait."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from controller import events, stopping
 from controller.asking import NO_TIME, Asking
@@ -13,13 +14,19 @@ from controller.core.effects import Decision, Lower
 from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.overtaken import overtaken
-from controller.core.rollout import Rollout
-from controller.errors import StateConflictError, StoreError
-from controller.leasing import Taken
+from controller.core.rollout import Phase, Rollout
+from controller.errors import LeaseHeldError, StateConflictError, StoreError
+from controller.fence import problem_of
+from controller.leasing import LEASE, RENEW_AFTER, TICK, Taken
 from controller.looking import Answers, Look, Looking, facts
 
 log = events.logger()
 
+# So much of a tick is for reading targets: what hangs there leaves time for those that answered.
+READING: Final = TICK / 2
+# What is decided is carried out for so long after the begin of the tick, under a renewed lease.
+CARRYING_UNTIL: Final = 2 * LEASE
+CARRYING: Final = "carrying out a decision about"
 
 Waiting: TypeAlias = tuple[Look, Observation, Decision]
 """A rollout whose hooks have to be asked, with what was seen, and decided so far."""
@@ -36,28 +43,55 @@ class Visiting:
     def each(self, taken: Taken, waiting: list[Waiting]) -> Iterator[Visit]:
         """Yield a visit of each rollout of `taken`, with one read of the metrics for all of them.
 
-        Those that need no metrics go first: a rollback does not wait for CloudWatch. Those whose
-        hooks have to be asked are left in `waiting`.
+        A rollback that is under way waits for no other rollout. Those that need no metrics go
+        next. Those whose hooks have to be asked are left in `waiting`. Whatever is raised on the
+        way is the problem of one rollout; what the time of the tick has no room for is missed.
         """
         looks = list[Look]()
         for rollout in taken.rollouts:
-            stopping.point()
-            try:
-                looks.append(self.looking.look(rollout))
-            except StoreError as error:
-                log.error("load_failed", **facts(rollout, error))
-                yield Visit(rollout, problem=str(error), saved=False)
-        urgent = [look for look in looks if not look.wants]
-        others = [look for look in looks if look.wants]
-        for look in urgent:
-            yield self._visit(look.rollout, *_decided(look, look.seen(Answers())), taken)
-        stopping.point()
-        for look, answers in self._measured(others):
-            seen, decision = _decided(look, look.seen(answers))
-            if decision.asks:  # a hook of one rollout keeps no other waiting
-                waiting.append((look, seen, decision))
+            if rollout.phase is Phase.ROLLING_BACK:
+                yield from self._backwards(rollout, taken, waiting)
+            elif self.looking.clock.now() < taken.begun + READING:
+                yield from self._looked(rollout, looks)
             else:
-                yield self._visit(look.rollout, seen, decision, taken)
+                taken.miss_late(rollout.id)
+        for look in looks:
+            if not look.wants:
+                yield from self._seen(look, Answers(), taken, waiting)
+        stopping.point()
+        for look, answers in self._measured([look for look in looks if look.wants]):
+            yield from self._seen(look, answers, taken, waiting)
+
+    def _backwards(self, rollout: Rollout, taken: Taken, waiting: list[Waiting]) -> Iterator[Visit]:
+        looks = list[Look]()
+        yield from self._looked(rollout, looks)
+        for look in looks:
+            yield from self._seen(look, Answers(), taken, waiting)
+
+    def _looked(self, rollout: Rollout, looks: list[Look]) -> Iterator[Visit]:
+        """Add what was seen of the target of `rollout` to `looks`; yield a visit if that fails."""
+        stopping.point()
+        try:
+            looks.append(self.looking.look(rollout))
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            yield _failed(rollout, error, "looking at")
+
+    def _seen(
+        self, look: Look, answers: Answers, taken: Taken, waiting: list[Waiting]
+    ) -> Iterator[Visit]:
+        """Yield the visit of one rollout, unless it waits for its hooks or was missed."""
+        try:
+            seen, decision = _decided(look, look.seen(answers))
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            yield _failed(look.rollout, error, "deciding about")
+            return
+        lowering = isinstance(decision.move, Lower)
+        if not lowering and self.looking.clock.now() >= taken.begun + CARRYING_UNTIL:
+            taken.miss_late(look.rollout.id)
+        elif decision.asks:  # a hook of one rollout keeps no other waiting
+            waiting.append((look, seen, decision))
+        else:
+            yield self._visit(look.rollout, seen, decision, taken)
 
     def asked(self, waiting: Sequence[Waiting], taken: Taken) -> Iterator[Visit]:
         """Yield a visit of each rollout that was left in `waiting`, once its hooks were asked.
@@ -65,26 +99,29 @@ class Visiting:
         They go last: nothing waits for a hook but the step that it is about. Those that got no time
         in the last tick go first among them.
         """
-        until = self.asking.until()
+        until = min(self.asking.until(), taken.begun + TICK)
         for look, seen, decision in sorted(waiting, key=_had_time):
-            yield self._visit(look.rollout, *self._consented(look, seen, decision, until), taken)
+            stopping.point()
+            try:
+                consented = self._consented(look, seen, decision, until)
+            except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+                yield _failed(look.rollout, error, "asking hooks of")
+                continue
+            yield self._visit(look.rollout, *consented, taken)
 
     def _measured(self, looks: Sequence[Look]) -> Iterator[tuple[Look, Answers]]:
         """Yield each of `looks` with what was measured.
 
         A log may take its time to be searched: whoever needs none does not wait for it.
         """
-        answers = self.looking.ask(looks)
-        yield from ((look, answers) for look in looks if not look.wants.logs)
-        slow = [look for look in looks if look.wants.logs]
-        answers = self.looking.search(slow, answers)
-        yield from ((look, answers) for look in slow)
+        pairs = self.looking.ask(looks)
+        yield from (pair for pair in pairs if not pair[0].wants.logs)
+        yield from self.looking.search([pair for pair in pairs if pair[0].wants.logs])
 
     def _consented(
         self, look: Look, seen: Observation, decision: Decision, until: datetime
     ) -> tuple[Observation, Decision]:
         """Return what was seen with what its hooks say, and what is decided of that."""
-        stopping.point()
         rollout = decision.rollout
         calls = advance_calls(rollout, look.now)
         answers = self.asking.answers(rollout.policy, decision.asks, calls, until)
@@ -96,29 +133,52 @@ class Visiting:
         stopping.point()
         problem = taken.unwritable.get(rollout.id)
         if problem is None:
-            return self._carried(rollout, seen, decision)
+            return self._carried(rollout, seen, decision, taken)
         if not isinstance(decision.move, Lower):
             return Visit(rollout, problem=str(problem), saved=False)
-        visit = self._carried(rollout, seen, decision)
+        visit = self._carried(rollout, seen, decision, taken)
         if visit.saved:  # and with that, leased: it is given back as any other
             del taken.unwritable[rollout.id]
         return replace(visit, problem=visit.problem or str(problem))
 
-    def _carried(self, rollout: Rollout, seen: Observation, decision: Decision) -> Visit:
+    def _carried(
+        self, rollout: Rollout, seen: Observation, decision: Decision, taken: Taken
+    ) -> Visit:
+        """Carry `decision` out; what is raised meanwhile is a problem of the visit."""
+        lowering = isinstance(decision.move, Lower)
         try:
+            self._renew(rollout, decision, taken)
             return self.carrying.out(rollout, seen, decision)
-        except StateConflictError as error:
+        except (StateConflictError, LeaseHeldError) as error:
             log.warning("tick_lost", **facts(rollout, error))
-            if not isinstance(decision.move, Lower):
+            if not lowering:
                 return Visit(rollout, busy=True)
-        except StoreError as error:
-            log.error("save_failed", **facts(rollout, error))
-            return Visit(rollout, problem=str(error), saved=False)
+        except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
+            return _failed(rollout, error, CARRYING)
 
         def again(stored: Rollout, seen: Observation, now: datetime) -> Decision:
             return overtaken(stored, decision, seen, now)
 
-        return self.carrying.insist(rollout.id, again, FOLLOW, decision)
+        try:
+            return self.carrying.insist(rollout.id, again, FOLLOW, decision)
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed(rollout, error, CARRYING)
+
+    def _renew(self, rollout: Rollout, decision: Decision, taken: Taken) -> None:
+        """Prolong a lease that may end before the move does; lowering goes on without one."""
+        late = self.looking.clock.now() >= taken.begun + RENEW_AFTER
+        if decision.move is None or not late or rollout.id in taken.unwritable:
+            return
+        lowering = isinstance(decision.move, Lower)
+        with suppress(StoreError) if lowering else nullcontext():
+            self.carrying.leasing.renew(rollout)
+
+
+def _failed(rollout: Rollout, error: Exception, doing: str) -> Visit:
+    """Return the visit of a rollout that `error` has ended; doing: what failed."""
+    problem = problem_of(error, rollout.id, doing)
+    log.error("save_failed" if doing == CARRYING else "load_failed", **facts(rollout, problem))
+    return Visit(rollout, problem=str(problem), saved=False)
 
 
 def _had_time(waiting: Waiting) -> bool:

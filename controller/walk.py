@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from controller import stopping
 from controller.carrying import Visit
 from controller.core.rollout import Phase, Rollout
-from controller.errors import Exit, StoreError
+from controller.errors import Exit, RolloutError
 from controller.runner import Runner
 
 # Phases in which only a person, or nothing at all, moves a rollout on.
@@ -42,7 +42,7 @@ def walk(
 def _visited(runner: Runner, rollout: Rollout) -> Visit:
     try:
         return runner.visit(rollout.id)
-    except StoreError as error:  # logged by the runner
+    except RolloutError as error:  # logged by the runner
         if error.exit_status is Exit.USAGE:
             raise
         return Visit(rollout, problem=str(error), saved=False)

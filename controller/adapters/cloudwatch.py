@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
+from botocore.exceptions import ParamValidationError
+
 from controller import events
 from controller.adapters.aws import AWS_ERRORS, code_of, told
 from controller.adapters.permission import ANY, MEASURING, Permission
 from controller.core.observation import Answer, Query, Series, Span
 from controller.core.units import at
-from controller.errors import MetricsError
+from controller.errors import MetricsError, MetricsRefusedError
 
 log = events.logger()
 
@@ -25,6 +27,9 @@ IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, MEASURING),)
 QUERIES_PER_CALL: Final = 500
 PAGES_PER_CALL: Final = 100
 
+_REFUSALS: Final = frozenset(
+    {"InvalidParameterCombination", "InvalidParameterValue", "ValidationError"}
+)
 _ANSWERS: Final = {
     "Complete": Answer.COMPLETE,
     "PartialData": Answer.PARTIAL,
@@ -117,7 +122,8 @@ class CloudWatchMetrics:
                 page = self._client.get_metric_data(**request)
             except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
-                raise MetricsError(told(action, error), code=code_of(error)) from error
+                kind = MetricsRefusedError if _is_refusal(error) else MetricsError
+                raise kind(told(action, error), code=code_of(error)) from error
             yield page
             if not page.get("NextToken"):
                 return
@@ -126,6 +132,11 @@ class CloudWatchMetrics:
             f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
             "shorten the baseline's window or split the policy"
         )
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether CloudWatch does not take this request: it says so, or boto3 does."""
+    return isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
 
 
 def _text(messages: Iterable[Mapping[str, str]] | None) -> str:
