@@ -11,6 +11,7 @@ from controller.core.evidence import kept
 from controller.core.history import Entry, append, seen_data
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
+from controller.core.transitions import write_failed
 from controller.errors import TargetError, WriteRefusedError
 from controller.looking import Looking, facts
 from controller.ports import Notifier
@@ -34,9 +35,10 @@ class Acting:
     # --- moving the weight ----------------------------------------------------------------------
 
     def lower(self, decision: Decision, move: Lower) -> Decision:
-        """Write 0 %, and return what `decision` is then: when that is hopeless, somebody is paged.
+        """Write 0 %, and return what `decision` is then: why that failed is part of the state.
 
-        What may still pass is left to the next tick, until the policy's rollback_timeout pages.
+        What is hopeless pages somebody. What may still pass is left to the next tick, until the
+        policy's rollback_timeout pages; this tick ends with the alert.
         """
         rollout = decision.rollout
         try:
@@ -45,21 +47,21 @@ class Acting:
                 return decision  # the next tick tells whose weight that is
         except TargetError as error:
             log.critical("lower_failed", **facts(rollout, error))
-            if move.must_succeed or isinstance(error, WriteRefusedError):
-                return refused(decision, str(error), self.looking.clock.now())
-            return decision
+            hopeless = move.must_succeed or isinstance(error, WriteRefusedError)
+            after = refused if hopeless else write_failed
+            return after(decision, str(error), self.looking.clock.now())
         log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
         return decision
 
-    def shift_once(self, rollout: Rollout, move: Shift) -> bool:
-        """Write the weight once; False when it was not written. The next tick looks again."""
+    def shift_once(self, rollout: Rollout, move: Shift) -> TargetError | None:
+        """Write the weight once; return what failed, or None. The next tick looks again."""
         try:
             self.looking.target_of(rollout).shift_to(move.weight, move.token)
         except TargetError as error:
             log.error("shift_refused", **facts(rollout, error))
-            return False
+            return error
         log.info("weight_shifted", rollout=rollout.id, weight_percent=move.weight)
-        return True
+        return None
 
     def settled(self, rollout: Rollout, patience: timedelta) -> Reading | Unreadable:
         """Return what the target shows once its update is over, or `patience` is.

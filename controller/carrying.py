@@ -12,12 +12,12 @@ from controller import events
 from controller.acting import Acting
 from controller.core.decide import decide
 from controller.core.effects import Alert, Decision, Lower, Shift
-from controller.core.observation import Observation, Unreadable
+from controller.core.observation import Observation, Unreadable, Update
 from controller.core.outbox import posted
-from controller.core.overtaken import BACK, too_late
-from controller.core.rollout import Rollout
-from controller.core.transitions import held_back
-from controller.errors import StateConflictError, StoreError
+from controller.core.overtaken import too_late
+from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import BACK, held_back, write_failed
+from controller.errors import StateConflictError, StoreError, WriteConflictError
 from controller.leasing import Leasing
 from controller.looking import Looking, facts
 
@@ -92,12 +92,16 @@ class Carrying:
         if isinstance(decision.move, Shift):
             visit = self._shift(rollout, decision.move, patience)
         elif isinstance(decision.move, Lower):
-            visit = self.follow(rollout, 0, patience)
-        return replace(visit, alerts=visit.alerts or _alerts(decision))
+            visit = self._follow_back(rollout, patience)
+        back = rollout.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
+        alerts = () if back else _alerts(decision)  # 0 % is in force after all
+        return replace(visit, alerts=visit.alerts or alerts)
 
     def _shift(self, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
         """Write a weight once and follow it; take it back if others went back to 0 % meanwhile.
 
+        A target that changed under the write is looked at again by the next tick; any other failure
+        is part of the state.
         A weight that a person set beside the one that is asked for is nothing to bake at. A raise
         that a freeze has come before is not written: what is decided then says so, and waits.
         """
@@ -105,7 +109,10 @@ class Carrying:
         if held_back(rollout, move, self.looking.clock.now()):
             log.warning("raise_held_back", rollout=rollout.id, weight_percent=move.weight)
             return self._recorded(rollout, Observation(self.looking.read_target(rollout)))
-        if self.acting.shift_once(rollout, move) and move.weight == rollout.weight:
+        error = self.acting.shift_once(rollout, move)
+        if error is not None and not isinstance(error, WriteConflictError):
+            visit = self._unwritten(rollout, str(error))
+        elif error is None and move.weight == rollout.weight:
             visit = self.follow(rollout, move.weight, patience)
         if visit.rollout.version > rollout.version and visit.rollout.phase not in BACK:
             return visit  # nobody has saved in between
@@ -129,11 +136,35 @@ class Carrying:
             return Visit(rollout)
         return self._recorded(rollout, Observation(target))
 
+    def _follow_back(self, rollout: Rollout, patience: timedelta) -> Visit:
+        """Wait a while for 0 % to be in force; an update that failed is a write that failed."""
+        target = self.acting.settled(rollout, patience)
+        if isinstance(target, Unreadable):
+            return Visit(rollout)
+        if target.stands_at(0):
+            return self._recorded(rollout, Observation(target))
+        if target.weight == 0 and target.update is Update.FAILED:
+            problem = f"the update to 0 % failed: {target.detail or 'no reason given'}"
+            return self._unwritten(rollout, problem)
+        return Visit(rollout)
+
+    def _unwritten(self, rollout: Rollout, problem: str) -> Visit:
+        """Record that the move of a decision failed that is saved, when that is new."""
+        seen = Observation(self.looking.read_target(rollout))
+        failed = write_failed(Decision(rollout), problem, self.looking.clock.now(), saved=True)
+        if failed.record is None:
+            return Visit(rollout, _alerts(failed))
+        return self._saved(rollout, seen, failed)
+
     def _recorded(self, rollout: Rollout, seen: Observation) -> Visit:
         """Record what follows from what was `seen`, where that is no move."""
         decision = decide(rollout, seen, self.looking.clock.now())
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
+        return self._saved(rollout, seen, decision)
+
+    def _saved(self, rollout: Rollout, seen: Observation, decision: Decision) -> Visit:
+        """Save `decision`, of which nothing is left to be done, and tell people."""
         kept = posted(decision, events.run())
         hold = self._hold(kept)
         try:

@@ -23,17 +23,20 @@ def problem_of(error: Exception, rollout_id: str, doing: str) -> RolloutError:
     """
     if isinstance(error, RolloutError):
         return error
-    stack = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in stack]
-    kind = type(error).__name__
-    log.critical(
-        "unexpected_error", rollout=rollout_id, doing=doing, error=kind, stack=" > ".join(places)
-    )
-    where = f" at {places[-1]}" if places else ""
+    kind, places = type(error).__name__, places_of(error)
+    stack = " > ".join(places)
+    log.critical("unexpected_error", rollout=rollout_id, doing=doing, error=kind, stack=stack)
+    where = places[-1] if places else "an unknown place"
     return UnexpectedError(
-        f"unexpected {kind} while {doing} {rollout_id}{where}; this is a fault of rolloutctl or a "
-        f"damaged record: report it, and to set 0 % at once: rolloutctl rollback POLICY.yaml",
+        f"unexpected {kind} while {doing} {rollout_id}, at {where}: a fault of rolloutctl, or a "
+        "damaged record; report it. To set 0 % at once: rolloutctl rollback POLICY.yaml",
         rollout=rollout_id,
         doing=doing,
         error=kind,
     )
+
+
+def places_of(error: Exception) -> list[str]:
+    """Return where `error` was raised, as `file:line`, from the outermost call to the innermost."""
+    stack = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in stack]

@@ -110,4 +110,14 @@ def _command(args: list[str]) -> int:
     except RolloutError as error:
         click.echo(f"rolloutctl: {error}", err=True)
         return error.exit_status
+    except Exception as error:  # noqa: BLE001 - whoever is on call gets a sentence, no traceback
+        from controller.fence import places_of
+
+        click.echo(
+            f"rolloutctl: unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "
+            "fault of rolloutctl; report it. To set 0 % at once without a store: rolloutctl "
+            "rollback --function F --percentage K [--boolean B]",
+            err=True,
+        )
+        return Exit.INTERNAL
     return int(status or 0)

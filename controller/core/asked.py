@@ -76,7 +76,7 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
         case Verb.APPROVE:
             return _approve(rollout, ask, now)
         case Verb.ROLLBACK:
-            weight = weight_of(seen.target)
+            weight = weight_of(seen.target) if ask.weight is None else ask.weight
             return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
         case Verb.SET_WEIGHT:
             return _set_weight(rollout, ask, seen, now)

@@ -26,7 +26,10 @@ def decide(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
     `rollout.updated` counts as that moment.
     """
     now = max(now, rollout.updated)
-    decision = _next(replace(rollout, updated=now), seen, now)
+    current = replace(rollout, updated=now)
+    if isinstance(seen.target, Reading) and seen.target.stands_at(rollout.weight):
+        current = replace(current, write_error="")  # whatever failed, it is over
+    decision = _next(current, seen, now)
     return to.heard(rollout, to.sighted(rollout, decision, seen, now), now)
 
 
@@ -55,7 +58,8 @@ def refused(decision: Decision, why: str, now: datetime) -> Decision:
     """
     decided = decision.rollout.updated
     now = max(now, decided)  # what is recorded now is the newest moment of the rollout
-    decision = replace(decision, rollout=replace(decision.rollout, updated=now))
+    rollout = replace(decision.rollout, updated=now, write_error=why)
+    decision = replace(decision, rollout=rollout)
     decision = to.paged(to.unconfirmed(decision, why, now), now)
     entry = decision.record
     if entry is None:

@@ -26,6 +26,7 @@ MEMORY: Final = (
     "reminded",
     "seen_weight",
     "unfinished_since",
+    "write_error",
 )
 
 

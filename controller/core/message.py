@@ -10,8 +10,9 @@ class Message:
 
     key: the same each time it is sent, so that who gets it twice can tell. severity, kind, phase
     and reason: as words. kind: what happened, mostly the kind of the history's entry.
-    weight: what was asked for then. to: the places that have not got it yet. tries: ticks that
-    have tried. run: which run of the program decided it; its log and its history have that, too.
+    weight: what was asked for then; during a rollback, what was still live. to: the places that
+    have not got it yet. tries: ticks that have tried. run: which run of the program decided it; its
+    log and its history have that, too.
     """
 
     key: str

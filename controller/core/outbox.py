@@ -14,7 +14,7 @@ from controller.core.history import finding_data
 from controller.core.message import Message
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.policy.hooks import AFTER
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 
 # How long a message is tried again, tick by tick; after that it is given up.
 TRY_FOR: Final = timedelta(hours=1)
@@ -55,12 +55,19 @@ def _message(decision: Decision, notice: Notice, run: str) -> Message:
         kind=kind,
         text=notice.text[:MOST_TEXT],
         phase=str(rollout.phase),
-        weight=rollout.weight,
+        weight=_weight_of(rollout),
         step=rollout.step,
         reason=str(rollout.reason),
         to=_addresses(rollout.policy, notice, "" if entry is None else entry.kind),
         run=run,
     )
+
+
+def _weight_of(rollout: Rollout) -> int:
+    """Return the weight that a message names: of a rollback, the one that is still live."""
+    if rollout.phase is Phase.ROLLING_BACK and rollout.seen_weight:
+        return rollout.seen_weight
+    return rollout.weight
 
 
 def _addresses(policy: Policy, notice: Notice, kind: str) -> tuple[str, ...]:

@@ -12,10 +12,6 @@ from controller.core.rollout import Phase, Reason, Rollout
 # What the record of such a decision says instead of a person's verb.
 OVERTAKEN = "overtaken"
 
-BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
-# What another run says of a 0 % that is not its own.
-_FOUND = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
-
 
 def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: datetime) -> Decision:
     """Return what `lowered` becomes on `stored`, which another run saved meanwhile.
@@ -28,7 +24,7 @@ def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: dateti
     if known.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:  # zero was guarded
         decision = to.guarding_zero(replace(stored, updated=now), now)
         return _said(decision, Reason.GUARDING_ZERO, "")
-    if stored.phase in BACK and stored.reason not in _FOUND:
+    if stored.phase in to.BACK and stored.reason not in to.FOUND:
         return decide(stored, seen, now)
     stored = replace(stored, updated=now, findings=known.findings)
     weight = seen.target.weight if isinstance(seen.target, Reading) else None

@@ -19,8 +19,9 @@ from controller.core.units import at, ceil_to, next_minute
 
 # 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
 # 5: criteria that no metric tells, and criteria that only report; messages and hooks.
+# 6: why the last write of the weight failed.
 # What is older is read; what an older rolloutctl would not understand is refused by it.
-SCHEMA = 5
+SCHEMA = 6
 
 
 class Phase(StrEnum):
@@ -77,6 +78,8 @@ class Rollout:
     barrier: what was last said to hold up a raise that was due; empty: nothing.
     outbox: messages that have not arrived everywhere yet. page: what is critical, and told again
         until somebody acknowledges it.
+    write_error: why the last write of the weight failed, and what to do; empty once the weight that
+        was asked for is seen applied.
     moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
@@ -126,6 +129,7 @@ class Rollout:
     barrier: str = ""
     outbox: tuple[Message, ...] = ()
     page: Page | None = None
+    write_error: str = ""
     moved_to: str = ""
     entries: int = 0
     chain: str = ""

@@ -48,6 +48,7 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "criteria": [row.data() for row in rows(rollout)],
         "drain": None if rollout.drain is None else finding_data(rollout.drain),
         "unconfirmed": rollout.unconfirmed,
+        "write_error": rollout.write_error,
         "page": None if rollout.page is None else _page_data(rollout.page),
         "undelivered": [message.key for message in rollout.outbox],
         "moved_to": rollout.moved_to or None,
@@ -63,11 +64,27 @@ def _page_data(page: Page) -> dict[str, Any]:
     }
 
 
+def weight_text(rollout: Rollout) -> str:
+    """Return the weight that is live, and the one that is asked for where it is another one.
+
+    A rollback is at 0 % once that was seen applied, and says until then what was seen instead.
+    """
+    asked, live = f"{rollout.weight} %", rollout.seen_weight
+    if rollout.phase is Phase.ROLLING_BACK and live == 0:
+        return "0 % written, not applied yet"
+    if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
+        return asked
+    shown = "unknown weight" if live is None else f"{live} % live"
+    if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.in_flight):
+        return f"{shown}, going to {asked}"
+    return f"{shown}, expected {asked}"
+
+
 def rollout_line(rollout: Rollout) -> str:
     """Return `rollout` in one line: id, phase, weight, why, and what comes next."""
     following = f"; next: {rollout.next}" if rollout.next else ""
     return (
-        f"{rollout.id}  {rollout.phase}  {rollout.weight} %  "
+        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  "
         f"{rollout.reason}: {rollout.sentence}{following}"
     )
 
@@ -106,9 +123,9 @@ def visit_line(visit: Visit) -> str:
     if visit.busy:
         return f"another run was faster; nothing changed by this one: {line}"
     if not visit.saved:
-        return f"the store failed, so nothing was recorded ({visit.problem}): {line}"
+        return f"problem, nothing was recorded: {visit.problem}: {line}"
     if visit.problem:
-        return f"the target cannot be read ({visit.problem}): {line}"
+        return f"problem: {visit.problem}: {line}"
     return line
 
 
@@ -118,7 +135,7 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
     now: for somebody who only looks; whether ticks are late is said, too.
     """
     lines = [
-        f"{rollout.id}  {rollout.phase}  {rollout.weight} %",
+        f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}",
         f"  revision  {rollout.revision}",
         f"  ladder    {ladder_text(rollout)}",
         f"  because   {rollout.sentence}",
@@ -134,10 +151,10 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
 
 def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     """Yield what there may be to say of a rollout; empty where there is nothing."""
-    if rollout.seen_weight not in (None, rollout.weight):
-        yield "live", f"{rollout.seen_weight} % as last seen"
     yield "next", rollout.next
     yield "blocked", rollout.blocked
+    if rollout.write_error not in rollout.blocked:
+        yield "error", f"the last write of the weight failed: {rollout.write_error}"
     yield "shown", rollout.label
     if rollout.drain is not None:
         yield "drain", rollout.drain.sentence.removeprefix("drain ")
@@ -185,7 +202,7 @@ def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
     width = max((len(one.id) for one in rollouts), default=0)
     return [
         f"{'!' if _rank(one, now) <= _NEEDS_A_PERSON else ' '} {one.id:<{width}}  "
-        f"{one.phase:<12}  {one.weight:>3} %  {_news(one, now)}"
+        f"{one.phase:<12}  {weight_text(one):>5}  {_news(one, now)}"
         for one in ranked
     ]
 

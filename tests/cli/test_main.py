@@ -97,10 +97,14 @@ def test_sigterm_ends_with_143_and_leaves_the_process_as_it_was(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_bug_is_not_dressed_up_as_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_program_is_named_with_its_place_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(controller.loader, "load", raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        main(["start", "policy.yaml"])
+    assert main(["start", "policy.yaml"]) == 1
+    told = capsys.readouterr().err
+    assert "unexpected ZeroDivisionError at __init__.py:" in told
+    assert "Traceback" not in told
 
 
 def loaded_by(statement: str) -> set[str]:

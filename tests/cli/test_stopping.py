@@ -128,7 +128,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling
     (failed,) = [one for one in ended.events if one["event"] == "lower_failed"]
     assert "was not set to 0 % before this run had to end; it shows" in failed["problem"]
     assert falling.world.clock.now() - begin < 20 * SECOND
-    assert (ended.status, written(falling), kinds(falling)[-1]) == (143, 10, "rolling_back")
+    assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
     falling.world.layers.remove(refused)
     ticks(falling, 1)
     assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")

@@ -613,8 +613,36 @@ def test_a_person_rolls_back_in_every_phase(rollout: Rollout, target: Reading | 
         rollout, Ask(Verb.ROLLBACK, "the shop is down"), Observation(target), NOON + MINUTE
     )
     assert (decision.rollout.phase, decision.move) == (ROLLING_BACK, LOWER)
-    after = decision.rollout
-    assert (after.sentence, after.updated) == ("the shop is down", NOON + MINUTE)
+    after, entry = decision.rollout, decision.record
+    known = rollout.phase in (ROLLING_BACK, ROLLED_BACK)  # why it went back stays known
+    assert after.sentence == (rollout.sentence if known else "the shop is down")
+    assert entry is not None
+    assert (entry.sentence, after.updated) == ("the shop is down", NOON + MINUTE)
+
+
+@pytest.mark.parametrize("phase", [ROLLING_BACK, ROLLED_BACK])
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        (Reason.GATE_FAILED, True),
+        (Reason.ROLLBACK_REQUESTED, True),
+        (Reason.FOUND_AT_ZERO, False),
+        (Reason.RAISE_UNCERTAIN, False),
+    ],
+)
+def test_the_first_cause_of_a_rollback_survives_a_person_but_a_found_zero_is_no_cause(
+    phase: Phase, reason: Reason, kept: bool
+) -> None:
+    went_back = replace(GOING_BACK, phase=phase, reason=reason, sentence="what was known")
+    ask = Ask(Verb.ROLLBACK, "the shop is down", weight=10)
+    decision = asked(went_back, ask, Observation(reads(0)), NOON + MINUTE)
+    after, entry = decision.rollout, decision.record
+    expected = (reason, "what was known")
+    assert (after.reason, after.sentence) == (
+        expected if kept else (Reason.ROLLBACK_REQUESTED, "the shop is down")
+    )
+    assert entry is not None
+    assert (entry.reason, entry.weight_from) == (Reason.ROLLBACK_REQUESTED, 10)
 
 
 def test_a_policy_in_the_snapshot_is_the_one_that_is_followed() -> None:

@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from controller.carrying import Visit
 from controller.core.effects import Alert
 from controller.core.findings import Finding, Label, Verdict
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Intent, Phase, Rollout
 from controller.errors import StoreError
 from controller.leasing import Missed
 from controller.render.status import (
@@ -22,6 +23,7 @@ from controller.render.status import (
     rollout_text,
     visit_data,
     visit_line,
+    weight_text,
 )
 from tests.rollouts import MINUTE, NOON, a_rollout
 
@@ -58,11 +60,11 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
         ),
         pytest.param(
             Visit(a_rollout(), problem="the disk is full", saved=False),
-            "the store failed, so nothing was recorded (the disk is full): ", id="not saved",
+            "problem, nothing was recorded: the disk is full: ", id="not saved",
         ),
         pytest.param(
             Visit(a_rollout(), problem="AccessDenied"),
-            "the target cannot be read (AccessDenied): ", id="not seen",
+            "problem: AccessDenied: ", id="not seen",
         ),
     ],
 )  # fmt: skip
@@ -120,18 +122,38 @@ def test_what_became_of_the_requests_after_a_rollback_is_a_line_and_data(rollout
     assert rollout_data(rollout)["drain"] is None
 
 
+GOING_BACK: dict[str, Any] = {"phase": Phase.ROLLING_BACK, "intent": Intent(0, 10, "", NOON)}
+
+
 @pytest.mark.parametrize(
-    ("seen", "line"),
-    [(30, "  live      30 % as last seen"), (10, None), (None, None)],
-    ids=["moved by another hand", "as asked for", "not seen"],
+    ("facts", "text"),
+    [
+        ({"seen_weight": 10}, "10 %"),
+        ({"seen_weight": None}, "10 %"),
+        ({"seen_weight": 30, "settled": NOON}, "30 % live, expected 10 %"),
+        ({"seen_weight": 0, "settled": None}, "0 % live, going to 10 %"),
+        ({**GOING_BACK, "seen_weight": 10}, "10 % live, going to 0 %"),
+        ({**GOING_BACK, "seen_weight": None}, "unknown weight, going to 0 %"),
+        ({**GOING_BACK, "seen_weight": 0}, "0 % written, not applied yet"),
+        ({**GOING_BACK, "phase": Phase.ROLLED_BACK, "seen_weight": 0}, "0 %"),
+        (
+            {**GOING_BACK, "phase": Phase.ROLLED_BACK, "seen_weight": 75},
+            "75 % live, expected 0 %",
+        ),
+    ],
 )
-def test_a_live_weight_that_is_not_the_one_asked_for_is_shown(
-    seen: int | None, line: str | None
-) -> None:
-    moved = a_rollout(seen_weight=seen)
-    lines = [one for one in rollout_text(moved).splitlines() if "live" in one]
-    assert lines == ([] if line is None else [line])
-    assert rollout_data(moved)["seen_weight"] == seen
+def test_the_headline_says_the_weight_that_is_live(facts: dict[str, Any], text: str) -> None:
+    rollout = a_rollout(**facts)
+    assert weight_text(rollout) == text
+    assert rollout_text(rollout).splitlines()[0].endswith(f"  {text}")
+    assert f"  {text}  " in rollout_line(rollout)
+    assert rollout_data(rollout)["seen_weight"] == facts["seen_weight"]
+
+
+def test_why_the_last_write_failed_is_part_of_the_page() -> None:
+    rollout = a_rollout(**GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
+    assert "AccessDenied: grant it" in rollout_text(rollout)
+    assert rollout_data(rollout)["write_error"] == "AccessDenied: grant it"
 
 
 def test_somebody_who_looks_is_told_that_ticks_stay_away(rollout: Rollout) -> None:
@@ -165,16 +187,17 @@ def one(name: str, phase: Phase, **facts: object) -> Rollout:
 LEAK = replace(FINDING, criterion="drain", sentence="drain refuted: 3 requests.")
 ROWS = [
     pytest.param(
-        one("a", Phase.ROLLING_BACK, unconfirmed=True, blocked="AccessDenied"),
-        "! a#1  rolling_back   10 %  NOT at 0 %: AccessDenied; a says why", id="not at zero",
+        one("a", **GOING_BACK, seen_weight=10, unconfirmed=True, blocked="AccessDenied"),
+        "! a#1  rolling_back  10 % live, going to 0 %  NOT at 0 %: AccessDenied; a says why",
+        id="not at zero",
     ),
     pytest.param(
         one("b", Phase.ROLLED_BACK, drain=LEAK, watch_until=FAR),
         "! b#1  rolled_back    10 %  drain refuted: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
-        one("c", Phase.ROLLING_BACK),
-        "! c#1  rolling_back   10 %  c says why", id="on its way back",
+        one("c", **GOING_BACK, seen_weight=10),
+        "! c#1  rolling_back  10 % live, going to 0 %  c says why", id="on its way back",
     ),
     pytest.param(one("d", Phase.PAUSED), "! d#1  paused         10 %  d says why", id="paused"),
     pytest.param(

@@ -11,7 +11,7 @@ from controller.core.effects import Decision
 from controller.core.evidence import sealed, whole
 from controller.core.observation import Observation, Reading, Update
 from controller.core.overtaken import overtaken
-from controller.core.replay.entry import Overtaken, Recorded, Start
+from controller.core.replay.entry import Overtaken, Recorded, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
 
 STARTED = "started"
@@ -49,9 +49,11 @@ def derived(
     """
     series = whole(before, recorded.seen.series, sealed_points)
     decision = _decided(before, recorded, replace(recorded.seen, series=series))
-    if recorded.refused is None:
-        return decision
-    return refused(decision, recorded.refused, recorded.entry.at)
+    if recorded.refused is not None:
+        return refused(decision, recorded.refused, recorded.entry.at)
+    if recorded.write_error is not None:
+        return to.write_failed(decision, recorded.write_error, recorded.entry.at)
+    return decision
 
 
 def _decided(before: Rollout, recorded: Recorded, seen: Observation) -> Decision:
@@ -61,6 +63,8 @@ def _decided(before: Rollout, recorded: Recorded, seen: Observation) -> Decision
             return asked(before, cause, seen, now)
         case Overtaken():
             return overtaken(before, _lowered(before, cause, recorded), seen, now)
+        case WriteFailed():
+            return Decision(replace(before, updated=now))
         case None if recorded.kind == EVIDENCE:
             return _sealing(before, recorded, seen)
         case None | Start():

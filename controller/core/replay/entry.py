@@ -24,6 +24,7 @@ from controller.core.observation import (
 from controller.core.overtaken import OVERTAKEN
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.sequential.trial import Fold
+from controller.core.transitions import WRITE_FAILED
 
 
 class UnreadableEntryError(ValueError):
@@ -46,7 +47,12 @@ class Overtaken:
     sentence: str
 
 
-Cause: TypeAlias = Ask | Start | Overtaken | None
+@dataclass(frozen=True, slots=True)
+class WriteFailed:
+    """A decision that was saved and then could not be written."""
+
+
+Cause: TypeAlias = Ask | Start | Overtaken | WriteFailed | None
 """What decided beside the observation; None: nothing did."""
 
 
@@ -58,6 +64,7 @@ class Recorded:
         the entry is of a rolloutctl that did not write them down.
     decided: when it was decided; the time of the entry may be when its move was refused.
     refused: why its move to 0 % was refused for good; None when it was not.
+    write_error: why its move could not be written; None when it was, or refused for good.
     """
 
     entry: Entry
@@ -66,6 +73,7 @@ class Recorded:
     cause: Cause
     decided: datetime
     refused: str | None
+    write_error: str | None
     phase: Phase
     weight: int
     step: int
@@ -128,6 +136,7 @@ def _read(entry: Entry) -> Recorded:
         cause=_cause(because),
         decided=_MOMENT.validate_python(because.get("decided", at)),
         refused=because.get("refused"),
+        write_error=because.get("write_error"),
         phase=Phase(body["phase_to"]),
         weight=_WHOLE.validate_python(body["weight_to"]),
         step=_WHOLE.validate_python(body["step"]),
@@ -175,6 +184,8 @@ def _cause(because: Mapping[str, Any]) -> Cause:
             return _START.validate_python(because)
         case verb if verb == OVERTAKEN:
             return _OVERTAKEN.validate_python(because)
+        case verb if verb == WRITE_FAILED:
+            return WriteFailed()
         case _:
             return _ASK.validate_python(because)
 

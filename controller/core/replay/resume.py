@@ -21,6 +21,7 @@ _REMARKS = frozenset(
         "guarding_zero",
         "refused",
         "rollback_unconfirmed",
+        "write_failed",
     }
 )
 

@@ -1,6 +1,8 @@
 """Where the rows of `decide` lead: the next state, its record and its notices."""
 
 from controller.core.transitions.back import (
+    BACK,
+    FOUND,
     GUARD_ZERO,
     drained,
     ended_at_zero,
@@ -59,9 +61,13 @@ from controller.core.transitions.raising import (
 )
 from controller.core.transitions.sight import sighted
 from controller.core.transitions.telling import acknowledged, heard, paged
+from controller.core.transitions.write_failure import WRITE_FAILED, write_failed
 
 __all__ = [
+    "BACK",
+    "FOUND",
     "GUARD_ZERO",
+    "WRITE_FAILED",
     "Barrier",
     "acknowledged",
     "approved",
@@ -113,4 +119,5 @@ __all__ = [
     "unwritten",
     "waited",
     "waiting",
+    "write_failed",
 ]

@@ -17,6 +17,10 @@ LOWER_IN_ONE_TICK = timedelta(minutes=1)
 # A rollback that is not confirmed pages again this often; every tick ends with its alert.
 PAGE_EVERY = timedelta(minutes=15)
 
+BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
+# What a rollout says of a 0 % that it has not set itself.
+FOUND = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
+
 UNCONFIRMED = "rollback_unconfirmed"
 GUARDING = "guarding_zero"
 
@@ -24,13 +28,19 @@ GUARDING = "guarding_zero"
 def rolling_back(
     rollout: Rollout, reason: Reason, why: str, weight: int | None, now: datetime
 ) -> Decision:
-    """All traffic back to stable, now. Asked for twice, it is late as early as asked for once."""
+    """All traffic back to stable, now. Asked for twice, it is late as early as asked for once.
+
+    The first cause of a rollback stays its reason, but for a 0 % that was merely found.
+    """
     again = rollout.phase is Phase.ROLLING_BACK
+    first = (reason, why)
+    if rollout.phase in BACK and rollout.reason not in FOUND:
+        first = (rollout.reason, rollout.sentence)
     after = replace(
         rollout,
         phase=Phase.ROLLING_BACK,
-        reason=reason,
-        sentence=why,
+        reason=first[0],
+        sentence=first[1],
         since=rollout.since if again else now,
         intent=Intent(0, _stood_at(rollout, weight), "", now),
         watch_until=None,
@@ -42,12 +52,9 @@ def rolling_back(
         blocked="",
     )
     notice = Notice(Severity.WARNING, f"{rollout.id} is rolling back to 0 %: {why}")
-    return Decision(
-        outlook(after),
-        lower(rollout),
-        (notice,),
-        record("rolling_back", rollout, after, weight, now, keeps_series=True),
-    )
+    entry = record("rolling_back", rollout, after, weight, now, keeps_series=True)
+    entry = replace(entry, reason=reason, sentence=why)
+    return Decision(outlook(after), lower(rollout), (notice,), entry)
 
 
 def _stood_at(rollout: Rollout, live: int | None) -> int:
@@ -82,6 +89,8 @@ def lowering(
     rollout: Rollout, move: Lower | None, why: str, critical: bool, now: datetime
 ) -> Decision:
     """0 % is not in force yet: try again. When that is critical it pages, and goes on trying."""
+    if rollout.write_error:
+        why = f"{why}; the last write failed: {rollout.write_error}"
     decision = Decision(outlook(replace(rollout, blocked=why)), move)
     return unconfirmed(decision, why, now) if critical else decision
 

@@ -57,6 +57,8 @@ def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
         f"{_not_in_force(rollout)}: the target is unchanged at {rollout.intent.previous} %, so "
         "every write was refused or never arrived"
     )
+    if rollout.write_error:
+        why += f"; the last write failed: {rollout.write_error}"
     if target.stands_at(0):
         why += "; no traffic was ever moved"
         return ended_at_zero(rollout, target, Reason.SHIFT_TIMED_OUT, why, now)
@@ -111,7 +113,8 @@ def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
 
 def _write_again(rollout: Rollout, now: datetime) -> Decision:
     move = Shift(rollout.weight, rollout.intent.token)
-    sentence = f"{move.weight} % was decided but not written; writing it again"
+    failed = f" ({rollout.write_error})" if rollout.write_error else ""
+    sentence = f"{move.weight} % was decided but not written{failed}; writing it again"
     after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
     entry = record("write_again", rollout, after, rollout.intent.previous, now)
     return Decision(outlook(after), move, record=entry)

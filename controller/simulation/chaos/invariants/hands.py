@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from controller.core.asked import Verb
-from controller.core.overtaken import BACK
 from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import BACK
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Life, Scene
 from controller.simulation.chaos.truth import BARE, KEEP, RESTORE, RETRY, Saved, Wrote, is_hand

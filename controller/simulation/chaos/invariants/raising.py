@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from controller.core.overtaken import BACK
 from controller.core.rollout import Reason
+from controller.core.transitions import BACK
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Scene
 from controller.simulation.chaos.truth import Saved, Wrote

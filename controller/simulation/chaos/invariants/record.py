@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from controller.core.history import broken_link
-from controller.core.overtaken import BACK
 from controller.core.replay import replay
 from controller.core.rollout import Rollout
+from controller.core.transitions import BACK
 from controller.simulation.chaos.invariants.invariant import Invariant
 from controller.simulation.chaos.invariants.scene import Scene
 from controller.simulation.chaos.truth import KEEP, Ended, Saved, Told

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from controller.core.history import Entry
-from controller.core.overtaken import BACK
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Intent, Rollout
+from controller.core.transitions import BACK
 from controller.simulation.chaos.truth import (
     KEEP,
     RESTORE,

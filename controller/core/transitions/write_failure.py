@@ -1,0 +1,70 @@
+"""A write to the target that failed: people hear why, and the state says it until that is over."""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from controller.core.effects import Alert, Decision, Notice, Severity
+from controller.core.rollout import Rollout
+from controller.core.transitions.back import BACK
+from controller.core.transitions.outlook import outlook, record
+
+WRITE_FAILED: Final = "write_failed"
+
+# Numbers and request ids differ from try to try of the same failure.
+_VARYING: Final = re.compile(r"[0-9a-f]{8,}|[0-9]+", re.IGNORECASE)
+
+
+def write_failed(decision: Decision, why: str, now: datetime, *, saved: bool = False) -> Decision:
+    """Return what `decision` becomes when its move could not be written, and `why`.
+
+    The reason stays in the state until the weight is seen applied. A new one is recorded, and
+    people hear of it once. A tick that could not lower the weight ends with its alert at once;
+    that it pages waits for the policy's `rollback_timeout`.
+
+    saved: the decision was saved before its move failed, so the failure is an entry of its own.
+    """
+    before = decision.rollout
+    lowering = before.phase in BACK
+    rollout = replace(before, write_error=why, updated=max(now, before.updated))
+    decision = replace(
+        decision,
+        rollout=outlook(rollout),
+        alert=Alert.ROLLBACK_UNCONFIRMED if lowering else decision.alert,
+    )
+    is_new = _kind_of(before.write_error) != _kind_of(why)
+    if is_new:
+        text = _sentence(rollout, why)
+        decision = replace(
+            decision, notices=(*decision.notices, Notice(Severity.WARNING, text, WRITE_FAILED))
+        )
+    return _recorded(decision, before, why, is_new=is_new, saved=saved)
+
+
+def _recorded(
+    decision: Decision, before: Rollout, why: str, *, is_new: bool, saved: bool
+) -> Decision:
+    entry, rollout = decision.record, decision.rollout
+    because: dict[str, object] = {"write_error": why, "decided": before.updated.isoformat()}
+    if entry is None and not is_new:
+        return decision
+    if entry is None:
+        entry = record(WRITE_FAILED, before, rollout, before.seen_weight, rollout.updated)
+        entry = replace(entry, sentence=_sentence(rollout, why))
+    if saved:
+        because["verb"] = WRITE_FAILED
+    return replace(decision, record=replace(entry, because={**entry.because, **because}))
+
+
+def _sentence(rollout: Rollout, why: str) -> str:
+    weight = 0 if rollout.phase in BACK else rollout.weight
+    live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight} %"
+    return (
+        f"{rollout.id}: {weight} % could not be written (weight last seen: {live}): {why}. "
+        "The next tick tries again."
+    )
+
+
+def _kind_of(error: str) -> str:
+    return _VARYING.sub("", error)
