@@ -1,11 +1,14 @@
 """boto3 clients with explicit limits, made once and only when needed; AWS errors in our words.
 
+What a call may last is in `USUAL` and `BRIEF`; `aws_client.py` holds every call to it.
 AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3 itself;
 AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
 from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from botocore.exceptions import (
@@ -17,6 +20,16 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from controller.adapters.aws_client import (
+    PAUSE_S,
+    CallTimeoutError,
+    LimitedClient,
+    Limits,
+    begin_request,
+    now_s,
+    within,
+)
+from controller.adapters.aws_client import StrangeAnswerError as StrangeAnswerError
 from controller.errors import UsageError
 
 # All that this program asks. The image has the models of no other service.
@@ -26,22 +39,17 @@ Service: TypeAlias = Literal[
 
 CONNECT_S: Final = 3
 READ_S: Final = 10
-ATTEMPTS: Final = 4  # in all; botocore alone retries throttling, 5xx and broken connections
-# Good to know, and nothing waits for it: asked briefly. Attempts, seconds to connect, to read.
-BRIEF: Final = {
-    "sts": (1, 1, 2),  # who is calling; a rollback may wait for it
-    "logs": (2, 3, 5),  # whether requests left the canary; the next tick asks again
-    "sns": (2, 2, 3),  # who is told; the next tick tries again, as of the two below
-    "events": (2, 2, 3),
-    "secretsmanager": (2, 2, 3),
+ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken connections
+TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
+# Good to know, and nothing waits for it: asked briefly.
+BRIEF: Final[Mapping[str, Limits]] = {
+    "sts": Limits(1, 1, 2, 3),  # who is calling; a rollback may wait for it
+    "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
+    "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
+    "events": Limits(2, 2, 3, 6),
+    "secretsmanager": Limits(2, 2, 3, 6),
 }
-
-
-class StrangeAnswerError(Exception):
-    """Something answered that is not AWS; botocore takes a proxy's page as an empty answer."""
-
-    def __str__(self) -> str:
-        return "what answered is not AWS"
+FLOOR_S: Final = 3.0  # what a call may always last, however little is left of `Clients.end_in`
 
 
 # Whatever comes of a call, beside an answer.
@@ -51,13 +59,28 @@ AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
 class Clients:
     """The clients of one process, in one region of one account.
 
-    calls: requests to AWS so far, by service; each attempt is one.
+    calls: requests to AWS so far, by service; each attempt is one. limits: of a service, instead
+    of the usual ones. floor_s: as FLOOR_S. pause_s: before an invalid answer is asked for again.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, Limits] = BRIEF,
+        floor_s: float = FLOOR_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self.calls: Counter[str] = Counter()
+        self._limits, self._floor_s, self._pause_s = limits, floor_s, pause_s
+        self._end = float("inf")
         self._session: Any = None
         self._clients: dict[str, Any] = {}
+
+    def end_in(self, length: timedelta) -> None:
+        """Let no call last past `length` from now, but each at least FLOOR_S seconds.
+
+        Calls of `get("lambda")` have their own limits all the same: they lower traffic.
+        """
+        self._end = now_s() + length.total_seconds()
 
     def get(self, service: Service) -> Any:
         """Return the client of `service`, the same one each time.
@@ -65,40 +88,51 @@ class Clients:
         Raises UsageError when there is no region or no credentials, or a variable is wrong.
         """
         if service not in self._clients:
-            self._clients[service] = self._make(service)
+            limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
+            left_s = _for_ever if service == "lambda" else self._left_s
+            self._clients[service] = self._make(service, limits, left_s)
         return self._clients[service]
 
     def patient(self, service: Service, read_s: float) -> Any:
-        """Return a new client that tries once and waits `read_s` seconds for an answer.
+        """Return a new client that tries once and waits `read_s` seconds for a whole answer.
 
         Raises UsageError as `get` does.
         """
-        return self._make(service, (1, min(CONNECT_S, read_s), read_s))
+        limits = Limits(1, min(CONNECT_S, read_s), read_s, read_s)
+        return self._make(service, limits, self._left_s)
 
-    def _make(self, service: Service, limits: tuple[int, float, float] | None = None) -> Any:
+    def _make(self, service: Service, limits: Limits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
 
-        limits = limits or BRIEF.get(service, (ATTEMPTS, CONNECT_S, READ_S))
-        attempts, connect_s, read_s = limits
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            connect_timeout=connect_s,
-            read_timeout=read_s,
+            retries={"mode": "standard", "total_max_attempts": limits.attempts},
+            connect_timeout=limits.connect_s,
+            read_timeout=limits.read_s,
             tcp_keepalive=True,
         )
         try:
             if self._session is None:
-                self._session = _session()
+                # Credentials may be asked for over the network.
+                self._session = within(TOTAL_S, "the source of the credentials", _session)
                 self._session.events.register("before-send", self._count)
-            return self._session.client(service, config=config)
+            client = self._session.client(service, config=config)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
                 f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
                 "profile"
             ) from error
+        return LimitedClient(client, limits, left_s, self._pause_s)
+
+    def _left_s(self) -> float:
+        return max(self._floor_s, self._end - now_s())
 
     def _count(self, event_name: str, **_: Any) -> None:
+        begin_request()  # raises in a thread that nobody waits for: it sends nothing
         self.calls[event_name.split(".")[1]] += 1
+
+
+def _for_ever() -> float:
+    return float("inf")
 
 
 def _session() -> Any:
@@ -192,17 +226,19 @@ _LOG_IN: Final = "the credentials have expired; log in again"
 _GRANT: Final = "grant the action to this role"
 SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
 _UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
+_LATE: Final = "AWS did not answer in time; run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
     "AccessDeniedException": _GRANT,
     "AuthorizationError": _GRANT,  # as SNS says it
+    CallTimeoutError.__name__: _LATE,
     "ConnectTimeoutError": _UNREACHABLE,
     "EndpointConnectionError": _UNREACHABLE,
     "ExpiredToken": _LOG_IN,
     "ExpiredTokenException": _LOG_IN,
     "InvalidClientTokenId": "the credentials are not valid; log in again",
     "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
-    "ReadTimeoutError": "AWS did not answer in time; run again",
+    "ReadTimeoutError": _LATE,
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",
     "StrangeAnswerError": _UNREACHABLE,

@@ -1,0 +1,199 @@
+"""Whether an answer is one that AWS may give: by botocore's model, and by what always is in one.
+
+botocore checks what is sent, and believes what comes back: a number where the model says text, a
+null in a list, the page of a proxy as an answer without content. What is wrong is told by the
+names of the model; nothing of the answer is quoted, for it may hold secrets.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
+    "blob": (bytes,),
+    "boolean": (bool,),
+    "character": (str,),
+    "double": (int, float),
+    "float": (int, float),
+    "integer": (int,),
+    "long": (int,),
+    "string": (str,),
+    "timestamp": (datetime,),
+}
+# Milliseconds of a log event: until the year 9999, after which there is no datetime.
+_STAMPS: Final = range(253_402_300_800_000)
+
+
+def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:
+    """Return what is wrong with `answer`, in a few words; empty when nothing is.
+
+    model: botocore's of the operation. content: what `answer` was read from; empty: nobody knows.
+    """
+    if not isinstance(answer, dict):
+        return "it is no structure"
+    metadata = answer.get("ResponseMetadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("RequestId"), str):
+        return "it has no request id"
+    if len(answer) == 1 and _is_no_json(model, content):  # botocore took it for one without content
+        return "it is no JSON"
+    if problem := _misfit_of_members(model, answer):
+        return problem
+    missing = [name for name in _ALWAYS.get(model.name, ()) if name not in answer]
+    if missing:
+        return f"it has no {missing[0]}"
+    check = _CHECKS.get(model.name)
+    return check(request, answer) if check else ""
+
+
+def error_problem(model: Any, error: "ClientError") -> str:
+    """Return what is wrong with the content of an error that AWS answered; empty: nothing."""
+    told = error.response.get("Error", {})
+    if not all(isinstance(told.get(name, ""), str) for name in ("Code", "Message")):
+        return "its error has no code in text"
+    shape = model.service_model.shape_for_error_code(told.get("Code", ""))
+    return "" if shape is None else _misfit(shape, error.response, "its error")
+
+
+def _is_no_json(model: Any, content: bytes) -> bool:
+    if not content or model.service_model.resolved_protocol != "json":
+        return False
+    try:
+        return not isinstance(json.loads(content), dict)
+    except (ValueError, RecursionError):
+        return True
+
+
+def _misfit_of_members(model: Any, answer: Mapping[str, Any]) -> str:
+    shape = model.output_shape
+    if shape is None:
+        return ""
+    streamed = shape.serialization.get("payload") if model.has_streaming_output else None
+    return _first(
+        _misfit(member, answer[name], name)
+        for name, member in shape.members.items()
+        if name in answer and name != streamed
+    )
+
+
+def _misfit(shape: Any, value: Any, place: str) -> str:
+    """Return what about `value`, which stands at `place`, does not fit `shape`."""
+    kind = shape.type_name
+    if kind == "structure":
+        return _misfit_of_structure(shape, value, place)
+    if kind == "list":
+        if not isinstance(value, list):
+            return f"{place} is no list"
+        return _misfit_of_several(shape.member, value, place)
+    if kind == "map":
+        if not isinstance(value, dict) or not _are(value, (str,)):
+            return f"{place} is no map of text"
+        return _misfit_of_several(shape.value, value.values(), place)
+    return "" if _are((value,), _SCALARS.get(kind, (object,))) else f"{place} is no {kind}"
+
+
+def _misfit_of_structure(shape: Any, value: Any, place: str) -> str:
+    if getattr(shape, "is_document_type", False):
+        return ""
+    if not isinstance(value, dict):
+        return f"{place} is no structure"
+    return _first(
+        _misfit(member, value[name], f"{place}.{name}")
+        for name, member in shape.members.items()
+        if name in value
+    )
+
+
+def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
+    """Check what a list or a map holds; scalars by their types, for there may be thousands."""
+    allowed = _SCALARS.get(shape.type_name)
+    if allowed is None:
+        return _first(_misfit(shape, one, f"{place}[]") for one in values)
+    return "" if _are(values, allowed) else f"{place} holds what is no {shape.type_name}"
+
+
+def _are(values: Iterable[Any], allowed: tuple[type, ...]) -> bool:
+    """Tell whether all are of these types; of these, no number is true or false."""
+    kinds = set(map(type, values))
+    return all(issubclass(kind, allowed) for kind in kinds) and (
+        bool in allowed or bool not in kinds or object in allowed
+    )
+
+
+def _first(problems: Iterable[str]) -> str:
+    return next(filter(None, problems), "")
+
+
+# --- what is always there -----------------------------------------------------------------------
+
+# An answer without it is a page, or was made by something else that speaks JSON.
+_ALWAYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CreateTable": ("TableDescription",),
+    "DescribeContinuousBackups": ("ContinuousBackupsDescription",),
+    "DescribeTable": ("Table",),
+    "FilterLogEvents": ("events",),
+    "GetCallerIdentity": ("Arn",),
+    "GetDashboard": ("DashboardArn", "DashboardBody"),
+    "GetFunctionConfiguration": ("FunctionArn",),
+    "GetMetricData": ("MetricDataResults",),
+    "GetSecretValue": ("ARN", "Name"),
+    "ListAliases": ("Aliases",),
+    "ListMetrics": ("Metrics",),
+    "ListProvisionedConcurrencyConfigs": ("ProvisionedConcurrencyConfigs",),
+    "ListSubscriptionsByTopic": ("Subscriptions",),
+    "ListTagsForResource": ("Tags",),
+    "Publish": ("MessageId",),
+    "PutEvents": ("FailedEntryCount",),
+    "Query": ("Items",),
+    "Scan": ("Items",),
+    "SimulatePrincipalPolicy": ("EvaluationResults",),
+    "UpdateFunctionConfiguration": ("FunctionArn",),
+}
+
+
+def _asked_for(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    asked = {one["Id"] for one in request["MetricDataQueries"]}
+    strange = any(one.get("Id") not in asked for one in answer["MetricDataResults"])
+    return "it has results of queries that were not asked" if strange else ""
+
+
+def _stamped(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    stamped = all(one.get("timestamp", -1) in _STAMPS for one in answer["events"])
+    return "" if stamped else "an event has no time"
+
+
+def _listed(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, Any]], str]:
+    """Return a check that each entry of the lists has these members."""
+
+    def check(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+        return _first(
+            f"an entry of {name} has no {member}"
+            for name, members in ways
+            for member in members
+            if not all(member in one for one in answer.get(name, ()))
+        )
+
+    return check
+
+
+def _updated(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    wanted = request.get("ReturnValues", "NONE") != "NONE"
+    return "it has no Attributes" if wanted and "Attributes" not in answer else ""
+
+
+_TAG: Final = ("Key", "Value")
+_CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
+    "DescribeAlarms": _listed(
+        ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
+    ),
+    "FilterLogEvents": _stamped,
+    "GetMetricData": _asked_for,
+    "ListAliases": _listed(("Aliases", ("Name",))),
+    "ListMetrics": _listed(("Metrics", ("MetricName",))),
+    "ListTagsForResource": _listed(("Tags", _TAG)),
+    "SimulatePrincipalPolicy": _listed(("EvaluationResults", ("EvalActionName", "EvalDecision"))),
+    "UpdateItem": _updated,
+}
