@@ -7,6 +7,7 @@
       MetricsError                  1   measurements could not be read
         MetricsRefusedError         1   CloudWatch does not take this request; another one it may
       LogsError                     1   log events could not be read
+        NoLogGroupError             1   there is no such log group
       DeliveryError                 1   a message did not arrive
       TargetError                   1   traffic could not be read or moved
         WriteRefusedError           1   writing would lose something; nothing was written
@@ -114,6 +115,10 @@ class MetricsRefusedError(MetricsError):
 
 class LogsError(RolloutError):
     """Log events could not be read at all, or not to their end."""
+
+
+class NoLogGroupError(LogsError):
+    """There is no such log group: the function has not logged yet, or logs elsewhere."""
 
 
 class DeliveryError(RolloutError):

@@ -1,22 +1,23 @@
 """The tick: load, observe, decide, act, record. And what people ask for, on the same way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from controller import events, stopping
+from controller import events, exit_status, stopping
 from controller.acting import Acting
 from controller.asking import Asking
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
-from controller.core.effects import Alert, Decision
+from controller.core.effects import Decision
 from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.outbox import posted
 from controller.core.rollout import Rollout
 from controller.core.transitions import lower
 from controller.errors import Exit
-from controller.leasing import Leasing, Missed, Taken
+from controller.leasing import TICK, Leasing, Missed, Taken
 from controller.looking import Looking
 from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
@@ -30,22 +31,30 @@ log = events.logger()
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What became of the rollouts of a tick. missed: what it did not visit, and why."""
+    """What became of the rollouts of a tick. missed: what it did not visit, and why.
+
+    problem: why it visited nothing at all; else empty.
+    """
 
     visits: list[Visit]
     missed: list[Missed] = field(default_factory=list)
+    problem: str = ""
 
     @property
     def status(self) -> Exit:
-        """The worst of what a tick has led to: 5, 1, 6, 75, else 0."""
-        alerts = {alert for visit in self.visits for alert in visit.alerts}
-        if Alert.ROLLBACK_UNCONFIRMED in alerts:
-            return Exit.UNCONFIRMED
-        if self.missed or any(visit.problem for visit in self.visits):
-            return Exit.INTERNAL
-        if Alert.DRIFT in alerts:
-            return Exit.DRIFT
-        return Exit.BUSY if any(visit.busy for visit in self.visits) else Exit.DONE
+        """The most urgent of what its visits have led to: 5, 1, 6, 75, else 0."""
+        missed = [Exit.INTERNAL] if self.missed else []
+        return exit_status.worst((*missed, *map(exit_status.of_tick, self.visits)))
+
+
+def _without_limit(_length: timedelta) -> None:
+    """Stand for clients that are simulated, or have limits of their own."""
+
+
+# A person waits for a rollback: the store has so long to say whose names the rollout has ...
+LOADING: Final = timedelta(seconds=6)
+# ... and so long to record it, beside the time in which 0 % is written and seen applied.
+RECORDING: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Runner:
     looking: how it sees; notifier: what it says everything to; by: who is written into the history.
     courier: brings messages to those whom a policy names; None: another run does.
     hooks: asks what a policy wants to be asked; None: none of that is allowed.
+    limit_calls: told how long calls may last from now on, all together, but for those that lower.
     """
 
     looking: Looking
@@ -62,6 +72,7 @@ class Runner:
     by: str
     courier: Courier | None = None
     hooks: HookCaller | None = None
+    limit_calls: Callable[[timedelta], None] = _without_limit
 
     @property
     def store(self) -> Store:
@@ -83,6 +94,7 @@ class Runner:
 
         Raises UnknownRolloutError and MovedError before anything is touched.
         """
+        self.limit_calls(TICK)
         with self._leasing.each(ids) as taken:
             if taken.gone:
                 raise taken.gone[0]
@@ -94,6 +106,7 @@ class Runner:
         Those that moved away since the store listed them are not ours any more. Raises StoreError
         when the store cannot list them.
         """
+        self.limit_calls(TICK)
         with self._leasing.each(self.store.active(self.clock.now())) as taken:
             return self._ticked(taken)
 
@@ -180,8 +193,10 @@ class Runner:
             visit = self._carrying.out(rollout, seen, decision)
             return self._telling.all([visit])[0]
 
-    def roll_back(self, rollout_id: str, why: str) -> Visit:
+    def roll_back(self, rollout_id: str, why: str, weight: int | None = None) -> Visit:
         """Roll one rollout back because a person said so, whatever else is in the way.
+
+        weight: what was live before 0 % was written for that person; None: 0 % is not written yet.
 
         The person waits: for 0 % to be written, and again to see it in force, as long as the
         policy's rollback_timeout. Raises UnknownRolloutError, StoreError when the rollout cannot be
@@ -189,11 +204,14 @@ class Runner:
         """
 
         def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-            decision = asked(rollout, Ask(Verb.ROLLBACK, why), seen, now)
+            ask = Ask(Verb.ROLLBACK, why, weight=weight)
+            decision = asked(rollout, ask, seen, now)
             patient = replace(lower(rollout), within=rollout.policy.rollback_timeout)
             return replace(decision, move=patient)
 
+        self.limit_calls(LOADING)
         patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
+        self.limit_calls(RECORDING + 2 * patience)
         stopping.point()
         try:
             return self._telling.all([self._carrying.insist(rollout_id, by_hand, patience)])[0]

@@ -36,7 +36,8 @@ def facts(
         "rollouts": dict(Counter(str(one.phase) for one in seen)),
         "verdicts": dict(verdicts),
         "busy": len(ticked.visits) - len(seen),
-        "errors": len(ticked.missed) + problems,
+        "errors": len(ticked.missed) + problems + bool(ticked.problem),
+        "problem": ticked.problem,
         "calls": dict(calls),
         "data_lag_s": None if lag is None else round(lag.total_seconds()),
     }

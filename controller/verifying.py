@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.checks import Check, warn
+from controller.core.checks import Check, unread, warn
 from controller.core.judge.queries import aligned
 from controller.core.log_events import LogEvent
 from controller.core.observation import Query, Reading, Series, Unreadable
@@ -15,6 +15,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.core.units import at
 from controller.core.verification import (
+    EVENTS,
     Counts,
     Stretch,
     counts_of,
@@ -26,7 +27,15 @@ from controller.core.verification import (
     of_target,
     stretch_of,
 )
-from controller.errors import LogsError, MetricsError, StoreError, TargetError, WriteRefusedError
+from controller.errors import (
+    LogsError,
+    MetricsError,
+    NoLogGroupError,
+    NoStoreError,
+    StoreError,
+    TargetError,
+    WriteRefusedError,
+)
 from controller.ports import MetricSource, OpenTarget, Store
 from controller.tailing import Tail
 
@@ -78,12 +87,13 @@ class Verifying:
         """
         if isinstance(rollout, StoreError):
             remedy = "so what is live is compared with nothing; name the store: --store"
-            yield warn("rollout", str(rollout), remedy)
+            missing = isinstance(rollout, NoStoreError)
+            yield (warn if missing else unread)("rollout", str(rollout), remedy)
             rollout = None
         else:
             yield of_rollout(self.policy, rollout, from_file=from_file)
         yield from of_target(self.policy, rollout, reading, now)
-        yield from of_reach([(one.fatal, one.text) for one in self.target.obstacles()])
+        yield from of_reach(self.target.obstacles())
         yield from of_drain(rollout, now)
         if isinstance(reading, Reading) and reading.weight is not None:
             yield from self._shares(stretch_of(self.policy, rollout, reading, minutes, now))
@@ -93,11 +103,7 @@ class Verifying:
         yield of_metrics(counts, self._counted(counts, stretch), stretch)
         if self.doubt:
             yield warn("log group", self.doubt, f"{self.tail.group} is read")
-        found: list[LogEvent] | str = []
-        cut = ""
-        if not stretch.empty:
-            found, cut = self._events(stretch)
-        yield from of_events(found, self.tail.group, stretch, cut)
+        yield from self._events(stretch)
 
     def _counted(self, counts: Counts | None, stretch: Stretch) -> Mapping[Query, Series] | str:
         if counts is None or stretch.empty:
@@ -108,9 +114,14 @@ class Verifying:
         except MetricsError as error:
             return str(error)
 
-    def _events(self, stretch: Stretch) -> tuple[list[LogEvent] | str, str]:
+    def _events(self, stretch: Stretch) -> Iterator[Check]:
+        found, cut = list[LogEvent](), ""
         try:
-            found = self.tail.once(at(stretch.begin), at(stretch.end))
+            if not stretch.empty:
+                tail = self.tail.once(at(stretch.begin), at(stretch.end))
+                found, cut = list(tail.events), tail.cut
         except LogsError as error:
-            return str(error), ""
-        return list(found.events), found.cut
+            missing = isinstance(error, NoLogGroupError)
+            yield (warn if missing else unread)(EVENTS, str(error))
+            return
+        yield from of_events(found, self.tail.group, stretch, cut)

@@ -40,9 +40,9 @@ def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Doub
     if pair.boolean is not None and pair.boolean not in variables:
         text = f"{pair.boolean} is not set on {function}; {_alike(pair.boolean, variables)}"
         found.append(Doubt(f"{text} (leave --boolean out where there is none)", mistaken=True))
-    for name in pair.strangers(variables):
-        text = f"{name} of {function} holds something else, and would be lost"
-        found.append(Doubt(f"{text}; if it is the right one, set it by hand", mistaken=True))
+    for name, holds in pair.unlike(variables).items():
+        text = f"{name} of {function} holds {holds}, and that would be lost"
+        found.append(Doubt(f"{text}; if it is the right one: --force", mistaken=True))
     if pair.boolean not in variables:
         found += (
             Doubt(

@@ -7,7 +7,7 @@ lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws import AWS_ERRORS, told
+from controller.adapters.aws import AWS_ERRORS, code_of, told
 from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.adapters.permission import FUNCTION, Job, Permission
 from controller.ports import Obstacle
@@ -36,7 +36,8 @@ def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
             found.extend(check(client, function, pair))
         except AWS_ERRORS as error:
             problem = told(f"{what} of {function} could not be checked ({action})", error)
-            found.append(Obstacle(fatal=False, text=problem))
+            missing = code_of(error).endswith("NotFoundException")
+            found.append(Obstacle(fatal=False, text=problem, unread=not missing))
     return sorted(found, key=lambda obstacle: not obstacle.fatal)
 
 

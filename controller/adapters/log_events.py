@@ -11,7 +11,7 @@ from typing import Any, Final
 from controller.adapters.aws import AWS_ERRORS, code_of, told
 from controller.adapters.permission import FUNCTION, FUNCTION_LOGS, Job, Permission
 from controller.core.log_events import LogEvent
-from controller.errors import LogsError
+from controller.errors import LogsError, NoLogGroupError
 
 IAM: Final = (
     Permission("logs:FilterLogEvents", FUNCTION_LOGS, {Job.INVESTIGATE}),
@@ -58,7 +58,7 @@ def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
         found: Mapping[str, Any] = client.filter_log_events(**request)
     except AWS_ERRORS as error:
         if code_of(error) == _MISSING:
-            raise LogsError(
+            raise NoLogGroupError(
                 f"there is no log group {group}: the function has not logged yet, or logs "
                 "elsewhere; check the name, the region and the account",
                 code=_MISSING,

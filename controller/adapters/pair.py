@@ -10,6 +10,8 @@ ENVIRONMENT_BYTES: Final = 4_096
 
 _PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
 # What somebody may have meant as one of the two, and no secret.
+_NUMBER = re.compile(r"\s*[+-]?[0-9]+([.,][0-9]*)?\s*%?\s*")
+_FLAG = re.compile(r"\s*(true|false)\s*", re.I)
 _SHOWN = re.compile(r"\s*([+-]?[0-9]{0,4}[.,]?[0-9]{0,4}\s*%?|true|false|yes|no|on|off)\s*", re.I)
 
 
@@ -63,6 +65,20 @@ class Pair:
     def strangers(self, variables: Mapping[str, str]) -> list[str]:
         """Return the variables of the pair whose value can be meant for neither of the two."""
         return [name for name in self._names() if not _SHOWN.fullmatch(variables.get(name, ""))]
+
+    def unlike(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that are there and hold no number, or neither true nor false.
+
+        By name, with what each holds instead, in words.
+        """
+        looks = {self.percentage: (_NUMBER, "a number")}
+        if self.boolean is not None:
+            looks[self.boolean] = (_FLAG, "a boolean")
+        return {
+            name: f"{_shown(variables[name]) or 'nothing'} where {kind} is expected"
+            for name, (pattern, kind) in looks.items()
+            if name in variables and not pattern.fullmatch(variables[name])
+        }
 
     def _names(self) -> list[str]:
         return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]

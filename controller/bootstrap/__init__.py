@@ -78,7 +78,7 @@ def live(
         by = actor(settings, clients) if person else settings.by
         couriers = Couriers(clients.get, os.environ)
         hooks = HookCallers(clients.patient, couriers.read_secret, clock)
-        runner = Runner(looking, LogNotifier(), by, couriers, hooks)
+        runner = Runner(looking, LogNotifier(), by, couriers, hooks, clients.end_in)
         app = App(runner, clients, metrics, settings.metrics)
         if dry_run:
             from controller.bootstrap.dry import dry

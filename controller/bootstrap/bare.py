@@ -2,17 +2,25 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 from pydantic import ValidationError
 
 from controller.adapters.aws import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.sqlite.targets_file import KnownTarget as KnownTarget
+from controller.adapters.sqlite.targets_file import targets_beside
 from controller.bootstrap import wall_clock
 from controller.by_hand import command, lower_and_confirm
 from controller.core.policy import LambdaEnv
 from controller.core.policy.wording import message
 from controller.errors import TargetError, UsageError
+from controller.settings import Place, SqlitePlace
+
+# So long a rollback insists before it looks for its record, which insists again.
+FIRST_WITHIN: Final = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,11 @@ class Lowered:
 
 def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEnv:
     """Return a target from bare names. Raises UsageError when a name cannot be one."""
+    if percentage == boolean:
+        raise UsageError(
+            f"--percentage and --boolean both name {percentage}: they are two variables; leave "
+            "--boolean out where the application has only one"
+        )
     try:
         return LambdaEnv(
             kind="lambda-env", function=function, percentage=percentage, boolean=boolean
@@ -41,12 +54,46 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
         raise UsageError(f"this names no target: {wrong}") from error
 
 
-def lower_bare(target: LambdaEnv, *, typed: bool, dry_run: bool) -> Lowered:
+@dataclass(frozen=True, slots=True)
+class First:
+    """What the first write of a rollback came to, which is made before any store is opened.
+
+    before: the weight that was live; None: nobody knows. shown: its variables. problem: why 0 % was
+    not written; empty when it was.
+    """
+
+    before: int | None = None
+    shown: str = ""
+    problem: str = ""
+
+
+def lower_first(known: KnownTarget) -> First:
+    """Write 0 % to a target by its names alone, once, and return what came of it; never raises.
+
+    It is written where 0 % stands too: a first raise that is on its way fits no more then. Names
+    that do not fit the function are left to the record of the rollout, which has the right ones.
+    """
+    try:
+        real = LambdaEnvTarget(Clients().get("lambda"), known.target, wall_clock())
+        before = real.read()
+        if known.identity and before.identity != known.identity:
+            answers = f"{before.identity} answers, and the rollout is on {known.identity}"
+            return First(problem=answers)
+        if mistaken := [doubt.text for doubt in real.doubts() if doubt.mistaken]:
+            return First(problem="; ".join(mistaken))
+        real.lower_to_zero(FIRST_WITHIN, void=before.token)
+    except (TargetError, UsageError) as error:
+        return First(problem=str(error))
+    return First(before.weight, before.shown)
+
+
+def lower_bare(target: LambdaEnv, *, typed: bool, dry_run: bool, force: bool = False) -> Lowered:
     """Set `target` to 0 % without any store, and read it back for as long as that may take.
 
     typed: a person gave the names by hand, who may have mistyped or forgotten one. UsageError then
-    when they are not on the function; and what looks as if it belonged to them and is left on makes
-    it unconfirmed. Raises TargetError when it cannot be lowered or read.
+    when they are not on the function or hold something else, unless `force`; and what looks as if
+    it belonged to them and is left on makes it unconfirmed. Raises TargetError when it cannot be
+    lowered or read.
     """
     clock = wall_clock()
     real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
@@ -54,10 +101,10 @@ def lower_bare(target: LambdaEnv, *, typed: bool, dry_run: bool) -> Lowered:
     opened = DryRunTarget(real, target.function, journal) if dry_run else real
     doubts: _Doubts | None = None
     with suppress(TargetError):  # lowering tries longer, and says what is wrong
-        doubts = _doubts(real, target, typed=typed)
+        doubts = _doubts(real, target, refusing=typed and not force)
     reading = lower_and_confirm(opened, clock)
     if doubts is None:
-        doubts = _doubts(real, target, typed=typed)
+        doubts = _doubts(real, target, refusing=typed and not force)
     confirmed = reading.stands_at(0) and not (typed and doubts.commands)
     return Lowered(confirmed, reading.shown, journal.lines, doubts.texts, doubts.commands)
 
@@ -68,8 +115,11 @@ class _Doubts:
     commands: list[str]
 
 
-def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool) -> _Doubts:
-    """Return what is doubtful about the names of `target`. Raises as `lower_bare` says."""
+def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, refusing: bool) -> _Doubts:
+    """Return what is doubtful about the names of `target`.
+
+    refusing: names that look mistaken are a UsageError. Raises TargetError when it cannot be read.
+    """
     texts, commands, refused = list[str](), list[str](), False
     for doubt in opened.doubts():
         text = doubt.text
@@ -78,6 +128,25 @@ def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool) -> _Doub
             text += f"; if it does: {commands[-1]}"
         texts.append(text)
         refused = refused or doubt.mistaken
-    if typed and refused:
+    if refusing and refused:
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
     return _Doubts(texts, commands)
+
+
+def known_beside(place: Place, given: str) -> KnownTarget | None:
+    """Return what the store at `place` has left beside it about a rollout, if anything.
+
+    given: an id, or a name, which stands for its newest attempt. A table leaves nothing beside it.
+    """
+    if not isinstance(place, SqlitePlace):
+        return None
+    known = targets_beside(place.path)
+    if given in known:
+        return known[given]
+    attempts = {
+        int(attempt): rollout_id
+        for rollout_id in known
+        for name, _, attempt in [rollout_id.rpartition("#")]
+        if name == given and attempt.isascii() and attempt.isdecimal()
+    }
+    return known[attempts[max(attempts)]] if attempts else None

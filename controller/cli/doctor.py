@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from controller import events, settings
+from controller import events, exit_status, settings
 from controller.cli import options
-from controller.errors import Exit, UsageError
+from controller.errors import UsageError
 
 _ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
 
@@ -32,7 +32,6 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
     role may do. A line each: ok, warn or FAIL, and what to do. Ends with 7 when one fails.
     """
     from controller.bootstrap.doctor import examination
-    from controller.core.checks import failed
     from controller.loader import load
     from controller.render.checks import check_lines, checks_data
 
@@ -46,4 +45,4 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
         options.print_json("doctor", {"policy": known.name, **checks_data(found)})
     else:
         click.echo("\n".join(check_lines(found)))
-    return Exit.CHECK_SAID_NO if failed(found) else Exit.DONE
+    return exit_status.of_checks(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from controller import bootstrap
+from controller import bootstrap, exit_status
 from controller.cli import options, reports, streams, watching
 from controller.cli.history import trusted
 from controller.cli.reports import Form
@@ -73,7 +73,9 @@ def status(
         else:
             shown = [store.load(options.rollout_id(store, rollout))]
             _show(store, shown[0], now, form)
-    return watching.worst(shown) if exit_code or follows else Exit.DONE
+    if exit_code or follows:
+        return exit_status.worst(map(exit_status.of_rollout, shown))
+    return Exit.DONE
 
 
 def _check(rollout: str | None, finished_too: bool, follows: bool) -> None:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import click
 
 from controller.bootstrap import App, current_moment
+from controller.carrying import Visit
 from controller.cli import options
 from controller.core.measured import FrozenValue
 from controller.core.policy import Policy
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
+from controller.exit_status import of_run
 from controller.ports import Store
 
 
@@ -19,6 +21,12 @@ from controller.ports import Store
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--live", is_flag=True, help="Read the account too; still nothing is written.")
 @click.option("--adopt", is_flag=True, help="With --live: as `start --adopt` would find it.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="With --live: end with 2 or 4 when a start would be refused; of a rollout that runs, with "
+    "where the next tick leaves it, as `status --exit-code` does.",
+)
 @options.traffic
 @options.store
 @options.as_json
@@ -26,6 +34,7 @@ def plan(
     policy: Path,
     live: bool,
     adopt: bool,
+    exit_code: bool,
     per_minute: float | None,
     store_url: str | None,
     as_json: bool,
@@ -34,11 +43,13 @@ def plan(
     from controller.loader import load
     from controller.render.plan import plan_data, plan_text
 
-    if adopt and not live:
-        raise UsageError("--adopt asks what is live: give it with --live")
+    for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
+        if given and not live:
+            raise UsageError(f"{option} is about the live account: give it with --live")
     known, now = load(policy), current_moment()
     data, lines = plan_data(known, now), [plan_text(known, now), ""]
     traffic, baselines = _given(per_minute), dict[str, FrozenValue]()
+    status = Exit.DONE
     if not live:
         data["next"] = _next(known, store_url)
         lines.append(f"  next: {data['next']}")
@@ -47,13 +58,14 @@ def plan(
             seen = _live(app, known, adopt=adopt)
             traffic = _measured(app, known) if per_minute is None else traffic
         data["live"], data["next"], baselines = seen.data, seen.following, {**seen.baselines}
+        status = seen.status if exit_code else Exit.DONE
         lines.append(seen.text)
     lines.append(_decidable(known, traffic, baselines, data))
     if as_json:
         options.print_json("plan", data)
     else:
         click.echo("\n".join(lines))
-    return Exit.DONE
+    return status
 
 
 def _next(policy: Policy, store_url: str | None) -> str:
@@ -70,7 +82,7 @@ def _next(policy: Policy, store_url: str | None) -> str:
 
 
 class _Seen(NamedTuple):
-    """What the account says about the next move: as data, in a line, as text.
+    """What the account says about the next move: as data, in a line, as text, as an exit status.
 
     baselines: what was read of the stable path.
     """
@@ -79,6 +91,7 @@ class _Seen(NamedTuple):
     following: str
     text: str
     baselines: Mapping[str, FrozenValue]
+    status: Exit
 
 
 class _Traffic(NamedTuple):
@@ -125,14 +138,20 @@ def _decidable(
 
 
 def _live(app: App, policy: Policy, *, adopt: bool) -> _Seen:
-    running = _running(app.runner.store, policy)
-    return _next_tick(app, running) if running else _next_start(app, policy, adopt=adopt)
+    newest = _newest(app.runner.store, policy)
+    if newest is not None and not newest.final:
+        return _next_tick(app, newest)
+    return _next_start(app, policy, newest, adopt=adopt)
 
 
 def _running(store: Store, policy: Policy) -> Rollout | None:
-    ids = store.of_name(policy.name)
-    newest = store.load(ids[-1]) if ids else None
+    newest = _newest(store, policy)
     return newest if newest is not None and not newest.final else None
+
+
+def _newest(store: Store, policy: Policy) -> Rollout | None:
+    ids = store.of_name(policy.name)
+    return store.load(ids[-1]) if ids else None
 
 
 def _next_tick(app: App, rollout: Rollout) -> _Seen:
@@ -145,10 +164,16 @@ def _next_tick(app: App, rollout: Rollout) -> _Seen:
     data = {"rollout": rollout_data(visit.rollout), "would": would}
     following = f"the next tick would {'; '.join(would_text)}"
     text = "\n".join([rollout_text(visit.rollout), "", *lines])
-    return _Seen(data, following, text, visit.rollout.baselines)
+    return _Seen(data, following, text, visit.rollout.baselines, _left_at(rollout, visit))
 
 
-def _next_start(app: App, policy: Policy, *, adopt: bool) -> _Seen:
+def _left_at(rollout: Rollout, visit: Visit) -> Exit:
+    """Return what says where the next tick leaves `rollout`; a dry run writes no 0 %."""
+    turns_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
+    return Exit.ROLLED_BACK if turns_back else of_run(visit)
+
+
+def _next_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Seen:
     from controller.start import look
 
     checked = look(app.runner, policy, adopt=adopt)
@@ -158,12 +183,19 @@ def _next_start(app: App, policy: Policy, *, adopt: bool) -> _Seen:
         for name, value in checked.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in checked.warnings]
+    status = Exit.USAGE if checked.refusals else Exit.DONE
     lines += [f"  start would be refused: {line}" for line in checked.refusals]
+    if newest is not None and (newest.phase, newest.revision) == (
+        Phase.ROLLED_BACK,
+        checked.reading.code,
+    ):
+        status = Exit.ROLLED_BACK
+        lines.append(f"  start would be refused: {newest.id} rolled this revision back")
     start = "`rolloutctl start --adopt`" if adopt else "`rolloutctl start`"
     following = f"{start} sets {policy.steps[0].weight} %"
     if adopt:
         following = f"{start} takes over the {checked.reading.weight} % that are live"
-    if checked.refusals:
+    if status is not Exit.DONE:
         following = f"{start} would be refused"
     lines.append(f"  next: {following}")
     data = {
@@ -173,4 +205,4 @@ def _next_start(app: App, policy: Policy, *, adopt: bool) -> _Seen:
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return _Seen(data, following, "\n".join(lines), checked.baselines)
+    return _Seen(data, following, "\n".join(lines), checked.baselines, status)

@@ -12,6 +12,7 @@ from controller.cli import chaos, completion, options, reports
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import Exit, UsageError
+from controller.exit_status import of_rehearsal
 
 if TYPE_CHECKING:
     from controller.rehearsal import Outcome
@@ -120,13 +121,10 @@ def _print(outcome: "Outcome", scenario: str, seed: int, form: reports.Form) -> 
 
 
 def _status(outcome: "Outcome", expect: str | None) -> Exit:
-    if expect is not None:
-        if outcome.status == expect:
-            return Exit.DONE
+    status = of_rehearsal(outcome.status, expect)
+    if status is Exit.CHECK_SAID_NO:
         click.echo(f"rolloutctl: expected {expect}, but it ended {outcome.status}", err=True)
-        return Exit.CHECK_SAID_NO
-    statuses = {"succeeded": Exit.DONE, "rolled_back": Exit.ROLLED_BACK}
-    return statuses.get(outcome.status, Exit.UNDECIDED)
+    return status
 
 
 class _Progress:

@@ -1,21 +1,38 @@
 """The verb that must work when little else does: all traffic back to stable, now."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from controller import events, stopping
-from controller.carrying import Visit
+from controller import events, exit_status, settings, stopping
 from controller.cli import options
-from controller.core.effects import Alert
 from controller.core.policy import LambdaEnv
-from controller.core.rollout import Phase, Rollout
-from controller.errors import Exit, StoreError, TargetError, UsageError
+from controller.core.rollout import Rollout
+from controller.errors import (
+    Exit,
+    NoStoreError,
+    PolicyError,
+    StoreError,
+    TargetError,
+    UnknownRolloutError,
+    UsageError,
+)
 from controller.ports import Ownership
+from controller.runner import LOADING
+
+if TYPE_CHECKING:
+    from controller.bootstrap.bare import First, KnownTarget
 
 _ASKED: Final = "asked for by a person"
+# What becomes of the record of a rollback that could not be recorded.
+_UNRECORDED: Final = (
+    "the stored rollout does not know of this rollback: the next tick that can use the store finds "
+    "0 % and ends the rollout as found_at_zero; to record your reason, run the same command again "
+    "once the store answers"
+)
 # What works without the store, for whoever meets one that does not work at the worst moment.
 _WITHOUT: Final = (
     "without a store: rolloutctl rollback POLICY.yaml, or "
@@ -28,6 +45,11 @@ _WITHOUT: Final = (
 @click.option("--function", help="Without a rollout: the Lambda function to set to 0 %.")
 @click.option("--percentage", help="Without a rollout: the variable that holds the weight.")
 @click.option("--boolean", help="Without a rollout: the variable that is true at 100.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With bare names: write 0 % over variables that are not there, or hold something else.",
+)
 @click.option(
     "--reason",
     type=options.OneLine(),
@@ -44,6 +66,7 @@ def rollback(
     function: str | None,
     percentage: str | None,
     boolean: str | None,
+    force: bool,
     reason: str,
     by: str | None,
     store_url: str | None,
@@ -53,30 +76,72 @@ def rollback(
     """Set the weight to 0 % and read it back.
 
     Whatever locks and verdicts say. Takes a rollout, a policy file, or bare names:
-    --function F --percentage K [--boolean B].
+    --function F --percentage K [--boolean B]. Where the names of the function and its variables
+    are known without the store, 0 % is written before the store is opened.
     """
     bare = _bare_target(rollout, function, percentage, boolean)
+    if force and bare is None:
+        raise UsageError("--force is about bare names: give it with --function and --percentage")
     if bare is None and rollout is not None:
         return to_zero(rollout, reason, by, store_url, dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
-    return _unrecorded(bare, dry_run, as_json, typed=True)
+    return _unrecorded(bare, dry_run, as_json, typed=True, force=force)
 
 
 def to_zero(
     given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Roll back the rollout that `given` means; a policy file without one, or without a store, too.
+    """Roll back the rollout that `given` means, first of all by the names that are known of it.
 
-    Returns the exit status. Raises StoreError and UsageError for anything but a file.
+    Names are known from a policy file, or from what a file store has left beside it. With them 0 %
+    is written without a store, too. Returns the exit status. Raises StoreError and UsageError where
+    no names are known, and PolicyError.
     """
+    known = _known(given, store_url)
+    first = None if known is None or dry_run else _first(known)
     try:
-        return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json)
+        return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
     except (StoreError, UsageError) as error:
-        if not options.is_policy_file(given):
+        if known is None:
             raise type(error)(f"{error}; {_WITHOUT}", **error.context) from error
-        click.echo(f"rolloutctl: {error}; rolling back without a record", err=True)
-        return _unrecorded(_target_of(Path(given)), dry_run, as_json)
+        nothing = isinstance(error, UnknownRolloutError | NoStoreError)
+        becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
+        click.echo(f"rolloutctl: not recorded: {error}{becomes}", err=True)
+        return _unrecorded(known.target, dry_run, as_json)
+
+
+def _known(given: str, store_url: str | None) -> "KnownTarget | None":
+    """Return what is known of the target of `given` without a store; None: nothing.
+
+    Raises PolicyError for a policy file that cannot be used.
+    """
+    from controller.bootstrap.bare import KnownTarget, known_beside
+
+    if options.is_policy_file(given):
+        try:
+            return KnownTarget(_target_of(Path(given)), "")
+        except PolicyError as error:
+            raise PolicyError(f"{error}\n{_WITHOUT}", flaws=error.flaws) from error
+    with suppress(UsageError):  # which is told when the store is opened
+        return known_beside(settings.read(os.environ, store_url).store, given)
+    return None
+
+
+def _first(known: "KnownTarget") -> "First":
+    """Write 0 % by the names in `known`, and tell the person at once."""
+    from controller.bootstrap.bare import lower_first
+
+    events.configure()
+    with stopping.held_together():
+        first = lower_first(known)
+    function = known.target.function
+    if first.problem:
+        told = f"0 % is not written yet: {first.problem}"
+    else:
+        told = f"0 % is written to {function} (it showed {first.shown} before); recording it now"
+    click.echo(f"rolloutctl: {told}", err=True)
+    return first
 
 
 def _bare_target(
@@ -100,21 +165,28 @@ def _target_of(policy: Path) -> LambdaEnv:
 
 
 def _recorded(
-    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+    given: str,
+    reason: str,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+    first: "First | None",
 ) -> int:
     from controller.render.status import rollout_text, visit_data
 
     with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
+        app.runner.limit_calls(LOADING)
         found = options.rollout_id(app.runner.store, given)
-        visit = app.runner.roll_back(found, reason)
+        visit = app.runner.roll_back(found, reason, None if first is None else first.before)
         lines = [] if app.journal is None else app.journal.lines
         warnings = _of_another(app.runner.store, visit.rollout)
     for warning in warnings:
         click.echo(f"rolloutctl: warning: {warning}", err=True)
     if not visit.saved:
-        word = "is" if _confirmed(visit) else "is NOT yet"
+        word = "is" if exit_status.of_rollback(visit) is Exit.DONE else "is NOT yet"
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
-        click.echo(f"rolloutctl: {problem}", err=True)
+        click.echo(f"rolloutctl: {problem}; {_UNRECORDED}", err=True)
     if as_json:
         data = {**visit_data(visit), "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
@@ -122,7 +194,7 @@ def _recorded(
         click.echo(rollout_text(visit.rollout))
         if dry_run:
             options.print_journal(lines)
-    return Exit.DONE if dry_run else _status(visit)
+    return Exit.DONE if dry_run else exit_status.of_rollback(visit)
 
 
 def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
@@ -136,22 +208,20 @@ def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
     return []
 
 
-def _status(visit: Visit) -> Exit:
-    return Exit.DONE if _confirmed(visit) else Exit.UNCONFIRMED
-
-
-def _confirmed(visit: Visit) -> bool:
-    rolled_back = visit.rollout.phase is Phase.ROLLED_BACK
-    return rolled_back and Alert.ROLLBACK_UNCONFIRMED not in visit.alerts
-
-
-def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool = False) -> int:
+def _unrecorded(
+    target: LambdaEnv,
+    dry_run: bool,
+    as_json: bool,
+    *,
+    typed: bool = False,
+    force: bool = False,
+) -> int:
     from controller.bootstrap.bare import Lowered, lower_bare
 
     events.configure(dry_run=dry_run)
     try:
         with stopping.held_together():
-            result = lower_bare(target, typed=typed, dry_run=dry_run)
+            result = lower_bare(target, typed=typed, dry_run=dry_run, force=force)
     except TargetError as error:
         if dry_run:
             raise

@@ -11,7 +11,8 @@ from controller import events, telemetry
 from controller.cli import options
 from controller.cli.retired import retired, retired_data, retired_line
 from controller.core.rollout import Rollout
-from controller.errors import Exit, UsageError
+from controller.errors import Exit, RolloutError, UsageError
+from controller.exit_status import FINE_ON_A_SCHEDULE
 from controller.runner import Ticked
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _retry_reason(retry: bool, reason: str | None) -> str | None:
 @click.option(
     "--scheduled",
     is_flag=True,
-    help="For schedulers: end with 0 unless somebody should look (maps 3, 4 and 75 to 0).",
+    help="For schedulers: end with 0 unless somebody should look (maps 75 to 0).",
 )
 @options.store
 @options.dry_run
@@ -119,24 +120,27 @@ def tick(
     with options.opened(store_url, dry_run=dry_run) as app:
         store, clock = app.runner.store, app.runner.clock
         begun = clock.now()
-        if rollouts:
-            ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
-        else:
-            ticked = app.runner.tick_active()
-            gone = [] if ticked.visits or ticked.missed else retired(store)
+        try:
+            if rollouts:
+                ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
+            else:
+                ticked = app.runner.tick_active()
+                gone = [] if ticked.visits or ticked.missed else retired(store)
+        except RolloutError as error:
+            if error.exit_status is Exit.USAGE:
+                raise
+            _log_end(app, Ticked([], problem=str(error)), error.exit_status, clock.now() - begun)
+            raise
         status = Exit.USAGE if gone else ticked.status
         _log_end(app, ticked, status, clock.now() - begun)
     _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
-    return Exit.DONE if scheduled and status in _FINE_ON_A_SCHEDULE else status
+    return Exit.DONE if scheduled and status in FINE_ON_A_SCHEDULE else status
 
 
 def _log_end(app: "App", ticked: Ticked, status: Exit, took: timedelta) -> None:
     told = telemetry.facts(ticked, status, took, app.clients.calls, app.metrics.lag)
     metrics = telemetry.embedded(told, app.namespace, app.runner.clock.now())
     log.info("tick_ended", **told, **metrics)
-
-
-_FINE_ON_A_SCHEDULE = frozenset({Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.BUSY})
 
 
 def _print_ticked(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controller import exit_status
 from controller.carrying import Visit
 from controller.cli import options, watching
 from controller.core.effects import Alert
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Rollout
 from controller.errors import Exit
 from controller.runner import Runner
 
@@ -80,7 +81,7 @@ def run(
         options.print_json("run", data)
     elif app.journal is not None:
         options.print_journal(app.journal.lines)
-    return Exit.DONE if dry_run else _status(last)
+    return Exit.DONE if dry_run else exit_status.of_run(last)
 
 
 def _first(runner: Runner, started: "Started") -> Visit:
@@ -102,17 +103,3 @@ def _watched(
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))
-
-
-def _status(last: Visit) -> Exit:
-    match last.rollout.phase:
-        case Phase.ROLLING_BACK:
-            return Exit.UNCONFIRMED
-        case _ if last.problem:
-            return Exit.INTERNAL
-        case Phase.SUCCEEDED:
-            return Exit.DONE
-        case Phase.ROLLED_BACK:
-            return Exit.ROLLED_BACK
-        case Phase.PROGRESSING | Phase.PAUSED:
-            return Exit.DRIFT if Alert.DRIFT in last.alerts else Exit.UNDECIDED

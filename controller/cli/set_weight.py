@@ -9,9 +9,10 @@ import click
 from controller import bootstrap, events, stopping
 from controller.cli import options
 from controller.cli.rollback import to_zero
-from controller.core.observation import Reading, Update
+from controller.core.observation import Reading
 from controller.core.policy import LambdaEnv
 from controller.errors import Exit, NoStoreError, WriteRefusedError
+from controller.exit_status import of_weight
 from controller.setting import Outcome, set_bare
 from controller.setting import set_weight as set_beside_rollouts
 
@@ -67,7 +68,7 @@ def set_weight(
         click.echo(f"rolloutctl: warning: {error}; {_NO_STORE}", err=True)
         outcome, target, would = _bare(policy, weight, dry_run)
     _print(outcome, target, weight, would if dry_run else None, as_json)
-    return Exit.DONE if dry_run else _status(outcome, weight)
+    return Exit.DONE if dry_run else of_weight(weight, outcome.before, outcome.live)
 
 
 def _beside(
@@ -110,15 +111,6 @@ def _check_names(target: LambdaEnv, lost: Sequence[str]) -> None:
 
 
 # --- how it ended -------------------------------------------------------------------------------
-
-
-def _status(outcome: Outcome, weight: int) -> Exit:
-    live = outcome.live
-    if live.stands_at(weight):
-        return Exit.DONE
-    if live.weight == weight:
-        return Exit.UNDECIDED if live.update is Update.IN_PROGRESS else Exit.INTERNAL
-    return Exit.INTERNAL if live.weight == outcome.before.weight else Exit.DRIFT
 
 
 def _print(

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from controller import bootstrap, events
+from controller import bootstrap, events, exit_status
 from controller.cli import options
-from controller.core.checks import Check, failed
+from controller.core.checks import Check
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import Exit, StoreError, UsageError
+from controller.errors import NoStoreError, StoreError, UsageError
 from controller.render.checks import check_lines, checks_data
 from controller.verifying import Verifying
 
@@ -33,7 +33,7 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
     events, and the weight that the application has read. A share may be off by what chance does to
     one look in a thousand. What may not be read costs its own line, which names the action.
 
-    Ends with 7 when a check fails, else with 0.
+    Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
     events.configure()
     checks = _checks(policy, minutes, store_url)
@@ -41,7 +41,7 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
         options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
     else:
         click.echo("\n".join(check_lines(checks)))
-    return Exit.CHECK_SAID_NO if failed(checks) else Exit.DONE
+    return exit_status.of_checks(checks)
 
 
 def _checks(given: str, minutes: int, store_url: str | None) -> Sequence[Check]:
@@ -77,4 +77,4 @@ def _owner(
     except StoreError as error:
         return error
     except UsageError as error:
-        return StoreError(str(error))
+        return NoStoreError(str(error))

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from controller import events
 from controller.cli import options
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, MovedError, StoreError, UsageError
 from controller.ports import Clock
 
@@ -98,34 +98,6 @@ def quiet(rollout: Rollout, now: datetime) -> bool:
     watched = rollout.watch_until is not None and now < rollout.watch_until
     draining = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None and watched
     return rollout.final and not draining
-
-
-# --- exit statuses ------------------------------------------------------------------------------
-
-_WORST_FIRST = (
-    Exit.UNCONFIRMED, Exit.DRIFT, Exit.ROLLED_BACK, Exit.UNDECIDED, Exit.USAGE, Exit.DONE,
-)  # fmt: skip
-
-
-def worst(rollouts: Iterable[Rollout]) -> Exit:
-    """Return the exit status that says where `rollouts` stand: the most urgent of theirs."""
-    return min(map(_standing, rollouts), key=_WORST_FIRST.index, default=Exit.DONE)
-
-
-def _standing(rollout: Rollout) -> Exit:
-    if rollout.moved_to and not rollout.final:
-        return Exit.USAGE  # only the other store knows
-    match rollout.phase:
-        case Phase.SUCCEEDED:
-            return Exit.DONE
-        case Phase.ROLLED_BACK:
-            return Exit.ROLLED_BACK
-        case Phase.ROLLING_BACK if rollout.unconfirmed:
-            return Exit.UNCONFIRMED
-        case Phase.PAUSED if rollout.reason is Reason.DRIFTED:
-            return Exit.DRIFT
-        case Phase.PROGRESSING | Phase.PAUSED | Phase.ROLLING_BACK:
-            return Exit.UNDECIDED
 
 
 # --- options ------------------------------------------------------------------------------------

@@ -6,10 +6,15 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a check ended. What could not be looked at is a warning: nobody knows."""
+    """How a check ended.
+
+    UNREAD: what it is about could not be read, so it was not made. WARN: it was made, and nobody
+    knows whether all is well.
+    """
 
     OK = "ok"
     WARN = "warn"
+    UNREAD = "unread"
     FAIL = "fail"
 
 
@@ -42,6 +47,23 @@ def warn(what: str, seen: str, remedy: str = "") -> Check:
     return Check(what, Level.WARN, seen, remedy)
 
 
+def unread(what: str, seen: str, remedy: str = "") -> Check:
+    """Return a check that was not made, because something did not answer."""
+    return Check(what, Level.UNREAD, seen, remedy)
+
+
 def fail(what: str, seen: str, remedy: str) -> Check:
     """Return a check that found something wrong; there is something to do then."""
     return Check(what, Level.FAIL, seen, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a change of a target may not reach traffic; `fatal` when it certainly does not.
+
+    unread: nobody knows, because what would tell did not answer.
+    """
+
+    fatal: bool
+    text: str
+    unread: bool = False

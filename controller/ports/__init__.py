@@ -1,10 +1,10 @@
 """What the runner needs from the outside, in our words; adapters translate."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from controller.core.checks import Obstacle
 from controller.core.effects import Notice
 from controller.core.observation import AlarmReading, LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
@@ -69,14 +69,6 @@ class Target(Protocol):
         `within` is over.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """Why a change of this target may not reach traffic; `fatal` when it certainly does not."""
-
-    fatal: bool
-    text: str
 
 
 class Reachability(Protocol):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from controller.core.checks import Check, Level, failed
 
-_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.FAIL: "FAIL"}
+_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "skip", Level.FAIL: "FAIL"}
 
 
 def check_lines(checks: Sequence[Check]) -> list[str]:
@@ -25,7 +25,8 @@ def _line(check: Check, width: int) -> str:
 
 def _summary(checks: Sequence[Check]) -> str:
     counted = Counter(one.level for one in checks)
-    return ", ".join(f"{counted[level]} {level}" for level in Level)
+    levels = [level for level in Level if counted[level] or level is not Level.UNREAD]
+    return ", ".join(f"{counted[level]} {level}" for level in levels)
 
 
 def checks_data(checks: Sequence[Check]) -> dict[str, Any]:

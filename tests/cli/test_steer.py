@@ -266,8 +266,8 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         pytest.param(["pause", "payments"], "no rollout is called", id="an unknown name"),
         pytest.param(["pause", "orders#7"], "orders#7", id="an unknown id"),
         pytest.param(
-            ["plan", "{policy}", "--adopt"], "--adopt asks what is live: give it with --live",
-            id="a plan of an adoption, offline",
+            ["plan", "{policy}", "--adopt"],
+            "--adopt is about the live account: give it with --live", id="a plan of an adoption, offline",
         ),
     ],
 )  # fmt: skip

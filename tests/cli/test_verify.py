@@ -247,8 +247,8 @@ def test_what_is_denied_costs_its_own_line_and_names_the_action(
 ) -> None:
     baking.world.layers.append(layer)
     ended = verify(baking)
-    assert ended.status == Exit.DONE
-    assert checks(ended)[line].startswith("warn: ")
+    assert ended.status == Exit.INTERNAL
+    assert checks(ended)[line].startswith("unread: ")
     assert action in checks(ended)[line]
     assert "grant the action to this role" in checks(ended)[line]
     others = {what for what, text in checks(ended).items() if text.startswith("ok: ")}
@@ -282,7 +282,7 @@ def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
     assert checks(verify(desk))["rollout"].startswith("warn: there is no store at")
     (tmp_path / "rollouts.db").write_text("no database")
     ended = verify(desk)
-    assert (ended.status, checks(ended)["rollout"][:5]) == (Exit.DONE, "warn:")
+    assert (ended.status, checks(ended)["rollout"][:7]) == (Exit.INTERNAL, "unread:")
 
 
 def test_a_target_of_another_policys_rollout_is_told(baking: Desk) -> None:

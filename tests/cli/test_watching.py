@@ -11,10 +11,11 @@ import pytest
 
 from controller import cli
 from controller.adapters.sqlite import SqliteStore
-from controller.cli.watching import MISSES, Pace, follow, quiet, worst
+from controller.cli.watching import MISSES, Pace, follow, quiet
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import Exit, MovedError, StoreError
+from controller.exit_status import of_rollout, worst
 from controller.simulation.clock import VirtualClock
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_rollout import DENIED, MEDDLING, SICK, SILENT
@@ -267,19 +268,22 @@ def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
         pytest.param(one(Phase.PROGRESSING), Exit.UNDECIDED, id="progressing"),
         pytest.param(one(Phase.PAUSED), Exit.UNDECIDED, id="paused"),
         pytest.param(one(Phase.PAUSED, Reason.DRIFTED), Exit.DRIFT, id="paused by drift"),
-        pytest.param(one(Phase.ROLLING_BACK), Exit.UNDECIDED, id="on its way back"),
+        pytest.param(one(Phase.ROLLING_BACK), Exit.UNCONFIRMED, id="on its way back"),
         pytest.param(
             one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 %"
         ),
         pytest.param(one(Phase.ROLLED_BACK), Exit.ROLLED_BACK, id="rolled back"),
+        pytest.param(
+            one(Phase.ROLLED_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 % again"
+        ),
         pytest.param(
             one(Phase.PROGRESSING, moved_to="dynamodb://rollouts"), Exit.USAGE, id="moved away"
         ),
     ],
 )  # fmt: skip
 def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit) -> None:
-    assert worst([rollout]) == status
-    assert worst([one(Phase.SUCCEEDED), rollout]) == status
+    assert of_rollout(rollout) == status
+    assert worst([Exit.DONE, of_rollout(rollout)]) == status
 
 
 def test_the_exit_status_of_several_is_the_most_urgent() -> None:
@@ -287,7 +291,7 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
         one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),
         one(Phase.PAUSED, Reason.DRIFTED), one(Phase.ROLLING_BACK, unconfirmed=True),
     ]  # fmt: skip
-    found = [worst(several[: number + 1]) for number in range(len(several))]
+    found = [worst(map(of_rollout, several[: number + 1])) for number in range(len(several))]
     assert found == [Exit.DONE, Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.DRIFT, Exit.UNCONFIRMED]
     assert worst([]) == Exit.DONE
 

@@ -1,9 +1,10 @@
-from controller.core.checks import Check, fail, failed, ok, warn
+from controller.core.checks import Check, fail, failed, ok, unread, warn
 from controller.render.checks import check_lines, checks_data
 
 CHECKS = [
     ok("variables", "NEW_PATH_PERCENTAGE=10, as the rollout asked"),
     warn("aliases", "lambda:ListAliases is denied", "grant the action to this role"),
+    unread("log group", "it did not answer"),
     fail("share", "40 of 100 requests took the canary", "look at the application's flag"),
 ]
 
@@ -12,8 +13,9 @@ def test_a_check_is_one_line_with_its_level_what_was_seen_and_what_to_do() -> No
     assert check_lines(CHECKS) == [
         "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
         "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
+        "skip  log group  it did not answer",
         "FAIL  share      40 of 100 requests took the canary; look at the application's flag",
-        "1 ok, 1 warn, 1 fail",
+        "1 ok, 1 warn, 1 unread, 1 fail",
     ]
 
 
@@ -22,7 +24,7 @@ def test_nothing_to_check_is_said_as_nothing() -> None:
 
 
 def test_only_a_failed_check_fails_them_all() -> None:
-    assert [failed(CHECKS), failed(CHECKS[:2]), failed([])] == [True, False, False]
+    assert [failed(CHECKS), failed(CHECKS[:3]), failed([])] == [True, False, False]
 
 
 def test_checks_are_data_too() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.core.checks import Check, fail, ok, warn
+from controller.core.checks import Check, fail, ok, unread, warn
 from controller.core.judge.band import band
 from controller.core.judge.queries import query
 from controller.core.log_events import CANARY, CHECK, STABLE, LogEvent, Told, told
@@ -74,13 +74,13 @@ def of_metrics(
         seen = "no criterion counts the requests of both paths"
         return warn(METRICS, seen, "a `share` does, and a success_rate or traffic with a `control`")
     if isinstance(series, str):
-        return warn(METRICS, series)
+        return unread(METRICS, series)
     if stretch.empty:
         return _too_early(METRICS, stretch)
     found = [series[counts.queries[name]] for name in (counts.canary, counts.control)]
-    unread = [one.message for one in found if one.answer is not Answer.COMPLETE]
-    if unread:
-        return warn(METRICS, f"the counts were not read: {unread[0]}", "look again in a minute")
+    failed = [one.message for one in found if one.answer is not Answer.COMPLETE]
+    if failed:
+        return unread(METRICS, f"the counts were not read: {failed[0]}", "look again in a minute")
     canary, stable = (round(_within(one, stretch)) for one in found)
     if not canary + stable:
         seen = f"no traffic: {counts.canary} and {counts.control} counted nothing {stretch.shown}"
@@ -94,15 +94,12 @@ def _within(series: Series, stretch: Stretch) -> float:
 
 
 def of_events(
-    events: Sequence[LogEvent] | str, group: str, stretch: Stretch, cut: str = ""
+    events: Sequence[LogEvent], group: str, stretch: Stretch, cut: str = ""
 ) -> Iterator[Check]:
     """Yield what the flag's own events show: the share, and the weight that it has read.
 
-    events: those of the stretch; or why they were not read. cut: why some of them were not.
+    events: those of the stretch. cut: why some of them were not read.
     """
-    if isinstance(events, str):
-        yield warn(EVENTS, events)
-        return
     if stretch.empty:
         yield _too_early(EVENTS, stretch)
         return

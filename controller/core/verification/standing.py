@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from controller.core.checks import Check, Level, fail, ok, warn
+from controller.core.checks import Check, Level, Obstacle, fail, ok, unread, warn
 from controller.core.findings import Verdict
 from controller.core.observation import Reading, Unreadable, Update
 from controller.core.policy import LambdaEnv, Policy
@@ -48,7 +48,7 @@ def _unreadable(target: Unreadable) -> Check:
     if target.hopeless:
         remedy = "until then nothing can be rolled back here"
         return fail(VARIABLES, target.reason, remedy)
-    return warn(VARIABLES, target.reason)
+    return unread(VARIABLES, target.reason)
 
 
 def _variables(rollout: Rollout | None, target: Reading, now: datetime) -> Check:
@@ -111,15 +111,15 @@ def _update(target: Reading) -> Check:
             return fail(UPDATE, f"the last update failed{detail}", remedy)
 
 
-def of_reach(obstacles: Sequence[tuple[bool, str]]) -> Iterator[Check]:
-    """Yield what keeps a change of the target from its callers; each obstacle: fatal, and why."""
+def of_reach(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
+    """Yield what keeps a change of the target from its callers."""
     if not obstacles:
         yield ok(_REACH, "no alias and no published version keeps a change from callers")
-    for fatal, text in obstacles:
-        if fatal:
-            yield fail(_REACH, text, "no weight reaches them; let callers use $LATEST")
+    for one in obstacles:
+        if one.fatal:
+            yield fail(_REACH, one.text, "no weight reaches them; let callers use $LATEST")
         else:
-            yield warn(_REACH, text)
+            yield (unread if one.unread else warn)(_REACH, one.text)
 
 
 def of_drain(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
