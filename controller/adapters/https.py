@@ -10,7 +10,6 @@ name. No proxy is asked. No message quotes a path or a query: they may be secret
 import socket
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
     from ssl import SSLSocket
 
-# So much of an answer is read; the rest is left where it is.
-MOST_ANSWER: Final = 16_384
+    from controller.adapters.https_answer import Answer
+
 _PORT: Final = 443
 # IPv6 addresses that stand for an IPv4 address behind a translator.
 _TRANSLATED: Final = "64:ff9b::/96"
@@ -31,14 +30,6 @@ class HttpsError(Exception):
     """No answer came, or none was asked for: why, in words that name the host alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a host answered: its status, and the beginning of the body."""
-
-    status: int
-    body: bytes
-
-
 def post(
     url: str,
     body: bytes,
@@ -46,7 +37,7 @@ def post(
     *,
     within_s: float,
     private: Collection[str] = (),
-) -> Answer:
+) -> "Answer":
     """Return the answer to a POST of `body`, all of it within `within_s` seconds.
 
     private: names of hosts that may have an address which is not public. Raises HttpsError.
@@ -146,7 +137,12 @@ def _connected(host: str, addresses: Collection[str], port: int, deadline: float
         except OSError as error:
             why = error.strerror or type(error).__name__
             continue
-        return context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        return context.wrap_socket(
+            raw,
+            server_hostname=host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,  # else a connection that was cut looks like one that ended
+        )
     raise HttpsError(f"{host} could not be reached: {why}")
 
 
@@ -169,23 +165,23 @@ class _Exchange:
         except OSError:
             self._connection.close()
 
-    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
         from http.client import HTTPException, HTTPSConnection
+
+        from controller.adapters.https_answer import WholeResponse, whole
 
         self._timer.start()
         try:
             self._connection.do_handshake()
             exchange = HTTPSConnection(self._host)
             exchange.sock = self._connection
+            exchange.response_class = WholeResponse
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
-            with exchange.getresponse() as answer:
-                body = answer.read(MOST_ANSWER)
-                if answer.length and len(body) < MOST_ANSWER:  # more was announced
-                    why = (
-                        self._too_late() if self._late else "broke off in the middle of its answer"
-                    )
-                    raise HttpsError(f"{self._host} {why}")
-                return Answer(answer.status, body)
+            with exchange.getresponse() as response:
+                answer = whole(response)
+            if answer.flaw and self._late:
+                raise HttpsError(f"{self._host} {self._too_late()}")
+            return answer
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             raise HttpsError(f"{self._host} {self._why(error)}") from error
         finally:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.https import MOST_ANSWER, HttpsError, post
+from controller.adapters.https import HttpsError, post
+from controller.adapters.https_answer import MOST_ANSWER
 from tests.https_stub import Host, answers, certificate, drips, host
 
 LOCAL = frozenset({"localhost"})
@@ -45,7 +46,7 @@ def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
 def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
     stub.answer = answers(200, b"x" * (3 * MOST_ANSWER))
     answer = post(stub.url(), b"", {}, within_s=5, private=LOCAL)
-    assert len(answer.body) == MOST_ANSWER
+    assert (len(answer.body), answer.flaw) == (MOST_ANSWER, "gave an answer longer than 16 KiB")
 
 
 def test_an_answer_that_drips_is_cut_when_its_time_is_over(stub: Host) -> None:

@@ -54,9 +54,14 @@ class HttpsHook(Model):
     )
 
     @property
+    def host(self) -> str:
+        """The host of the URL, as it is written there."""
+        return re.split("[/:?]", self.url.removeprefix("https://"))[0]
+
+    @property
     def shown(self) -> str:
         """The hook in a few words: its host alone."""
-        return f"https {re.split('[/:?]', self.url.removeprefix('https://'))[0]}"
+        return f"https {self.host}"
 
 
 Hook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
