@@ -16,14 +16,11 @@ from typing import TYPE_CHECKING, Final
 from controller.core.units import count_text
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
     from ssl import SSLSocket
 
     from controller.adapters.https_answer import Answer
 
 _PORT: Final = 443
-# IPv6 addresses that stand for an IPv4 address behind a translator.
-_TRANSLATED: Final = "64:ff9b::/96"
 
 
 class HttpsError(Exception):
@@ -95,31 +92,14 @@ def _resolved(host: str, port: int, within_s: float) -> list[str]:
 
 def _check_public(host: str, addresses: Collection[str]) -> None:
     """Raise HttpsError when any address is one that only this network, or this machine, knows."""
+    from controller.adapters.addresses import is_public
+
     for address in addresses:
-        if not _is_public(address):
+        if not is_public(address):
             raise HttpsError(
                 f"{host} has the address {address}, which is not public; where that is meant, the "
                 "policy has to allow the host by its name"
             )
-
-
-def _is_public(address: str) -> bool:
-    from ipaddress import IPv6Address, ip_address, ip_network
-
-    one: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(one, IPv6Address):
-        inner = one.ipv4_mapped or one.sixtofour
-        if one in ip_network(_TRANSLATED):
-            inner = _last_four(one)
-        if inner is not None:
-            return _is_public(str(inner))
-    return one.is_global and not one.is_multicast
-
-
-def _last_four(address: "IPv6Address") -> "IPv4Address":
-    from ipaddress import IPv4Address
-
-    return IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
 def _connected(host: str, addresses: Collection[str], port: int, deadline: float) -> "SSLSocket":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tests.tables import crashes, hook_answers
+from tests.tables.addresses import addresses
 from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
 from tests.tables.verbs import verbs
@@ -28,6 +29,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS / "hooks.md": {
         "bodies": hook_answers.bodies,
         "what a host sends": hook_answers.sent,
+        "addresses": addresses,
     },
     _DOCS / "reliability.md": {
         "what must hold": invariants,
