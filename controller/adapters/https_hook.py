@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from controller.adapters.hook_answer import clean, consent
-from controller.adapters.https import HttpsError, post
+from controller.adapters.https import HttpsError, NotAskedError, post
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, Kept
 from controller.errors import DeliveryError
 from controller.ports import Clock
+from controller.settings import Egress
 
 if TYPE_CHECKING:
     from controller.adapters.https_answer import Answer
@@ -36,10 +37,10 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
 
 
 class HttpsHooks:
-    """Calls hosts. read_secret: gives the key of a signature that is kept somewhere."""
+    """Calls hosts, as `egress` allows. read_secret: gives the key of a signature."""
 
-    def __init__(self, read_secret: Callable[[Kept], str], clock: Clock) -> None:
-        self._read_secret, self._clock = read_secret, clock
+    def __init__(self, read_secret: Callable[[Kept], str], clock: Clock, egress: Egress) -> None:
+        self._read_secret, self._clock, self._egress = read_secret, clock, egress
 
     def ask(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
@@ -89,6 +90,8 @@ class HttpsHooks:
                 break
             try:
                 answer = self._once(hook, call, key, body, left, private)
+            except NotAskedError:
+                raise
             except HttpsError:
                 if not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     raise
@@ -115,7 +118,8 @@ class HttpsHooks:
             TIMESTAMP: timestamp,
             SIGNATURE: signature(key, timestamp, body),
         }
-        return post(hook.url, body, headers, within_s=left.total_seconds(), private=private)
+        seconds = left.total_seconds()
+        return post(hook.url, body, headers, within_s=seconds, private=private, egress=self._egress)
 
 
 def _unix(moment: datetime) -> str:

@@ -18,6 +18,7 @@ from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, Kept
 from controller.errors import DeliveryError
+from controller.settings import Egress, read_egress
 from controller.simulation.clock import VirtualClock
 from tests.https_stub import Host, answers, breaks_off, certificate, drips, host, in_turn
 from tests.rollouts import NOON
@@ -27,6 +28,7 @@ KEY = "hunter2"
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"weight": 50}')
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 LOCAL = ("localhost",)
+EGRESS = Egress(private_names=frozenset(LOCAL))
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def hook(stub: Host, path: str = "/gate") -> HttpsHook:
 
 
 def hooks(clock: VirtualClock) -> HttpsHooks:
-    return HttpsHooks(lambda _place: KEY, clock)
+    return HttpsHooks(lambda _place: KEY, clock, EGRESS)
 
 
 def ask(stub: Host, clock: VirtualClock, within_s: float = 10, **how: Any) -> HookAnswer:
@@ -258,13 +260,23 @@ def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
     assert answer.consent is Consent.FAILED
     assert "127.0.0.1, which is not public" in answer.said
     assert not stub.got
+    assert clock.now() == NOON  # it is not tried again
+
+
+def test_a_wrong_setting_is_said_and_is_no_consent(stub: Host, clock: VirtualClock) -> None:
+    egress = read_egress({"ROLLOUTCTL_EGRESS_PROXY": "proxy.example"})
+    answer = HttpsHooks(lambda _place: KEY, clock, egress).ask(
+        hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
+    )
+    assert (answer.consent, answer.said) == (Consent.FAILED, egress.problem)
+    assert "ROLLOUTCTL_EGRESS_PROXY" in answer.said
 
 
 def test_without_its_key_a_call_is_not_made(stub: Host, clock: VirtualClock) -> None:
     def no_key(_place: Kept) -> str:
         raise DeliveryError("the environment variable KEY is not set, or empty")
 
-    answer = HttpsHooks(no_key, clock).ask(
+    answer = HttpsHooks(no_key, clock, EGRESS).ask(
         hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
     )
     assert answer == HookAnswer(Consent.FAILED, "the environment variable KEY is not set, or empty")
@@ -276,7 +288,7 @@ def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: Virtua
         clock.sleep(timedelta(seconds=10))
         return KEY
 
-    answer = HttpsHooks(slow, clock).ask(
+    answer = HttpsHooks(slow, clock, EGRESS).ask(
         hook(stub), CALL, within=timedelta(seconds=10), private=LOCAL
     )
     assert answer == HookAnswer(Consent.FAILED, "no time was left")

@@ -112,7 +112,8 @@ class Hooks(Model):
     after_success: Several | None = Field(default=None, description="Called after the end.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,
-        description="Hosts that may have an address which is not public: loopback, private.",
+        description="Hosts that may have an address which is not public, if "
+        "ROLLOUTCTL_PRIVATE_HOSTS allows that as well.",
     )
 
     @model_validator(mode="after")
