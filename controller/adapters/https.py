@@ -187,7 +187,7 @@ class _Exchange:
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
             with exchange.getresponse() as response:
                 answer = whole(response)
-            if answer.flaw and self._late:
+            if self._late:
                 raise HttpsError(f"{self._host} {self._too_late()}")
             return answer
         except (OSError, HTTPException, ValueError, AttributeError) as error:

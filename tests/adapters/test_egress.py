@@ -133,8 +133,9 @@ def _hangs(connection: socket.socket) -> None:
 
 
 def _drips(connection: socket.socket) -> None:
-    for byte in OPEN * 100:
-        connection.sendall(bytes([byte]))
+    """Send a byte now and then, until the other side is gone."""
+    while True:
+        connection.sendall(b"x")
         sleep(0.02)
 
 
@@ -160,7 +161,7 @@ def test_a_proxy_that_opens_no_way_is_named_without_its_words(
     proxy: ConnectProxy, does: Behaviour, said: str
 ) -> None:
     proxy.does = does
-    within_s = 0.3 if "in time" in said else 5.0
+    within_s = 1.0 if "in time" in said else 5.0
     egress = through(proxy, "me:hunter2@")
     problem = why(f"https://{NAME}/secret", egress, within_s=within_s)
     assert problem.startswith(f"{NAME} could not be reached: the egress proxy {said}")
