@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.errors import UsageError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 # Each of these says that the process runs in a container, whose files are forgotten.
 _CONTAINER_VARIABLES = ("ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI")
@@ -30,6 +33,11 @@ _LOGINS: Final = ("USER", "LOGNAME")
 
 _SQLITE: Final = "sqlite:///"
 _DYNAMODB: Final = re.compile(r"dynamodb://([A-Za-z0-9_.-]{3,255})")  # what a table may be called
+
+PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
+EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
+_NETWORK: Final = re.compile(r"[0-9.]+|[0-9a-f.:]*:[0-9a-f.:]*|.*/.*")
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._/#-]{1,255}")
 
@@ -62,8 +70,37 @@ Place: TypeAlias = SqlitePlace | DynamoDbPlace
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """What hooks and webhooks go through. credentials: `user:password`, or empty; a secret."""
+
+    host: str
+    port: int
+    credentials: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """How hooks and webhooks leave this network, as the operator has set it.
+
+    private_names, private_networks: where a host may be that is not public, if the policy names it
+    as well. problem: why nothing can be sent: a variable is wrong; empty: it can.
+    """
+
+    private_names: frozenset[str] = frozenset()
+    private_networks: tuple["IPv4Network | IPv6Network", ...] = ()
+    proxy: Proxy | None = None
+    problem: str = ""
+
+    def allows(self, host: str, address: "IPv4Address | IPv6Address | None") -> bool:
+        """Tell whether `host` may be private, at this address; None: one that nobody knows."""
+        return host in self.private_names or (
+            address is not None and any(address in one for one in self.private_networks)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Where rollouts are kept, and who acts.
+    """Where rollouts are kept, who acts, and how hooks and webhooks are reached.
 
     by: who is written into the history. by_login: that is only what this machine calls its user,
     or "unknown"; nobody gave a name.
@@ -75,6 +112,7 @@ class Settings:
     by: str
     by_login: bool = False
     metrics: str = ""
+    egress: Egress = Egress()
 
 
 def read(
@@ -82,6 +120,7 @@ def read(
 ) -> Settings:
     """Return the settings of this process; what was given as an option goes before variables.
 
+    A wrong variable of hooks and webhooks is the problem of `egress`: it must stop no rollback.
     Raises UsageError for an unknown kind of store, for none at all in a container, and for a
     namespace that CloudWatch would not take.
     """
@@ -94,7 +133,72 @@ def read(
         named or login or "unknown",
         by_login=not named,
         metrics=_namespace(environment.get("ROLLOUTCTL_METRICS", "")),
+        egress=read_egress(environment),
     )
+
+
+def read_egress(environment: Mapping[str, str]) -> Egress:
+    """Return how hooks and webhooks are reached; what is wrong with it is its problem."""
+    try:
+        names, networks = _private(environment.get(PRIVATE_HOSTS, ""))
+        return Egress(names, networks, _proxy(environment.get(EGRESS_PROXY, "")))
+    except UsageError as error:
+        return Egress(problem=str(error))
+
+
+def _private(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6Network", ...]]:
+    """Return the names and the ranges of addresses in `text`. Raises UsageError."""
+    names: list[str] = []
+    networks: list[IPv4Network | IPv6Network] = []
+    for one in text.lower().replace(",", " ").split():
+        if _NETWORK.fullmatch(one):
+            networks.append(_network(one))
+        elif _HOST.fullmatch(one):
+            names.append(one)
+        else:
+            raise _not_private(one, "is neither")
+    return frozenset(names), tuple(networks)
+
+
+def _network(text: str) -> "IPv4Network | IPv6Network":
+    from ipaddress import ip_network
+
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise _not_private(text, f"is no such range ({one_line(str(error))})") from None
+
+
+def _not_private(text: str, why: str) -> UsageError:
+    return UsageError(
+        f"{PRIVATE_HOSTS} has names of hosts and ranges of addresses, like "
+        f"ci.example.internal,10.20.0.0/16; {text[:80]!r} {why}"
+    )
+
+
+def _proxy(text: str) -> Proxy | None:
+    """Return the proxy that `text` names. Raises UsageError, which repeats nothing of it."""
+    if not text.strip():
+        return None
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    extra = parts.path.rstrip("/") or parts.query or parts.fragment
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    credentials = f"{user}:{password}" if parts.username is not None else ""
+    sound = _HOST.fullmatch(host) or _NETWORK.fullmatch(host)
+    if parts.scheme != "http" or not sound or not port or extra or not text.strip().isprintable():
+        raise UsageError(
+            f"{EGRESS_PROXY} is no URL of a proxy; write http://HOST:PORT, or "
+            "http://USER:PASSWORD@HOST:PORT with what is special in both as %XX"
+        )
+    if not (credentials.isprintable() and ":" not in user):
+        raise UsageError(f"{EGRESS_PROXY} has a user or a password that no proxy can be told")
+    return Proxy(host, port, credentials)
 
 
 def _namespace(text: str) -> str:

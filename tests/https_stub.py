@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,6 +73,18 @@ def breaks_off(body: bytes) -> Answering:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body[:-1])
+
+    return answer
+
+
+def sends(raw: bytes, *, goodbye: bool) -> Answering:
+    """Send these bytes and hang up. goodbye: TLS is closed as it should be, with close_notify."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(raw)
+        if goodbye:
+            with suppress(OSError):  # the other side need not say it as well
+                handler.connection.unwrap()
 
     return answer
 

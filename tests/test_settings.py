@@ -7,7 +7,7 @@ import pytest
 
 from controller import settings
 from controller.errors import UsageError
-from controller.settings import DynamoDbPlace, Place, SqlitePlace
+from controller.settings import DynamoDbPlace, Egress, Place, Proxy, SqlitePlace
 
 HOME = {"HOME": "/home/me"}
 ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
@@ -170,3 +170,105 @@ def test_the_history_says_who_acted(
 def test_a_login_is_no_name_that_anybody_gave(environment: Mapping[str, str], by: str) -> None:
     read = settings.read({**HOME, **environment})
     assert (read.by, read.by_login) == (by, True)
+
+
+# --- hooks and webhooks -------------------------------------------------------------------------
+
+PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "networks"),
+    [
+        ("", [], []),
+        (" , ", [], []),
+        ("ci.internal", ["ci.internal"], []),
+        ("CI.internal, gate", ["ci.internal", "gate"], []),
+        ("10.0.0.0/8\tfd00::/8", [], ["10.0.0.0/8", "fd00::/8"]),
+        ("10.1.2.3,::1", [], ["10.1.2.3/32", "::1/128"]),
+        ("gate 10.0.0.0/8", ["gate"], ["10.0.0.0/8"]),
+    ],
+)
+def test_private_hosts_are_names_and_ranges(
+    text: str, names: list[str], networks: list[str]
+) -> None:
+    egress = settings.read({**HOME, PRIVATE: text}).egress
+    assert not egress.problem
+    assert egress.private_names == {*names}
+    assert [str(one) for one in egress.private_networks] == networks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.5/8",
+        "10.0.0.0/33",
+        "10.0.0",
+        "*.internal",
+        "https://ci",
+        "ci:443",
+        "a/b",
+        "-",
+        "::g",
+    ],
+)
+def test_a_wrong_private_host_is_a_problem_that_names_the_variable(text: str) -> None:
+    egress = settings.read({**HOME, PRIVATE: f"gate,{text}"}).egress
+    assert egress.problem.startswith(f"{PRIVATE} has names of hosts and ranges of addresses")
+    assert repr(text) in egress.problem
+    assert not egress.private_names
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("", None),
+        ("  ", None),
+        ("http://proxy.internal:3128", Proxy("proxy.internal", 3128)),
+        ("http://Proxy:3128/", Proxy("proxy", 3128)),
+        ("http://10.0.0.7:80", Proxy("10.0.0.7", 80)),
+        ("http://[fd00::7]:3128", Proxy("fd00::7", 3128)),
+        ("http://me:hunter2@proxy:3128", Proxy("proxy", 3128, "me:hunter2")),
+        ("http://me@proxy:3128", Proxy("proxy", 3128, "me:")),
+        ("http://me:a%40b%3A@proxy:3128", Proxy("proxy", 3128, "me:a@b:")),
+    ],
+)
+def test_an_egress_proxy_is_a_host_and_a_port(text: str, proxy: Proxy | None) -> None:
+    egress = settings.read({**HOME, PROXY: text}).egress
+    assert (egress.proxy, egress.problem) == (proxy, "")
+    assert "hunter2" not in repr(egress)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "proxy",
+        "proxy:3128",
+        "me:hunter2@proxy:3128",
+        "http://proxy",
+        "http://me:hunter2@proxy",
+        "http://me:hunter2@proxy:port",
+        "http://me:hunter2@proxy:99999",
+        "http://me:hunter2@:3128",
+        "http://me:hunter2@[proxy:3128",
+        "http://me:hunter2@pro xy:3128",
+        "https://me:hunter2@proxy:3128",
+        "socks5://me:hunter2@proxy:3128",
+        "http://me:hunter2@proxy:3128/path",
+        "http://me:hunter2@proxy:3128?a=1",
+        "http://me:hunter2@proxy:3128#a",
+        "http://me:hunter2%0D%0AEvil@proxy:3128",
+        "http://m%3Ae:hunter2@proxy:3128",
+        "http://me:hunter2\r\n@proxy:3128",
+    ],
+)
+def test_a_wrong_proxy_is_a_problem_that_names_the_variable_and_repeats_nothing(text: str) -> None:
+    egress = settings.read({**HOME, PROXY: text}).egress
+    assert egress.problem.startswith(PROXY)
+    assert egress.proxy is None
+    assert "hunter2" not in repr(egress)
+
+
+def test_the_proxy_of_other_programs_is_not_used() -> None:
+    others = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://proxy:3128")
+    assert settings.read({**HOME, **others}).egress == Egress()

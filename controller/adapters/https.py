@@ -4,39 +4,35 @@ IAM: none.
 
 The name is resolved once and the connection made to the address that was checked, so that a name
 that resolves differently a moment later leads nowhere else. The certificate is verified against the
-name. No proxy is asked. No message quotes a path or a query: they may be secret.
+name. Where the operator has set a proxy, it resolves the name instead, and TLS runs through it to
+the host. No message quotes a path or a query: they may be secret.
 """
 
 import socket
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from controller.adapters.egress import TunnelError, open_tunnel, refusal, refusal_of_name
 from controller.core.units import count_text
+from controller.settings import Egress, Proxy
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
     from ssl import SSLSocket
 
-# So much of an answer is read; the rest is left where it is.
-MOST_ANSWER: Final = 16_384
+    from controller.adapters.https_answer import Answer
+
 _PORT: Final = 443
-# IPv6 addresses that stand for an IPv4 address behind a translator.
-_TRANSLATED: Final = "64:ff9b::/96"
+_DIRECT: Final = Egress()
 
 
 class HttpsError(Exception):
     """No answer came, or none was asked for: why, in words that name the host alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a host answered: its status, and the beginning of the body."""
-
-    status: int
-    body: bytes
+class NotAskedError(HttpsError):
+    """Nothing was sent, and nothing will be: the URL, the policy or a setting is against it."""
 
 
 def post(
@@ -46,18 +42,25 @@ def post(
     *,
     within_s: float,
     private: Collection[str] = (),
-) -> Answer:
+    egress: Egress = _DIRECT,
+) -> "Answer":
     """Return the answer to a POST of `body`, all of it within `within_s` seconds.
 
-    private: names of hosts that may have an address which is not public. Raises HttpsError.
+    private: names of hosts that the policy lets have an address which is not public; `egress` has
+    to allow that as well. Raises HttpsError.
     """
     host, port, path = _parts(url)
+    if egress.problem:
+        raise NotAskedError(egress.problem)
     deadline = monotonic() + within_s
-    addresses = _resolved(host, port, within_s)
-    if host not in private:
-        _check_public(host, addresses)
-    connection = _connected(host, addresses, port, deadline)
-    return _Exchange(connection, host, deadline, within_s).run(path, body, headers)
+    if egress.proxy is None:
+        addresses = _resolved(host, port, within_s)
+        _check(refusal(host, addresses, private, egress))
+        raw = _connected(host, addresses, port, deadline)
+    else:
+        _check(refusal_of_name(host, private, egress))
+        raw = _through(egress.proxy, host, port, deadline)
+    return _Exchange(_secured(raw, host), host, deadline, within_s).run(path, body, headers)
 
 
 def host_of(url: str) -> str:
@@ -72,11 +75,13 @@ def _parts(url: str) -> tuple[str, int, str]:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise HttpsError("what should be a URL is none") from None
+        raise NotAskedError("what should be a URL is none") from None
     if parts.scheme != "https" or not host:
-        raise HttpsError("only a URL that begins with https:// and names a host is asked")
+        raise NotAskedError("only a URL that begins with https:// and names a host is asked")
     if parts.username is not None or parts.fragment or not url.isprintable():
-        raise HttpsError(f"the URL of {host} has a user, a fragment or a strange character in it")
+        raise NotAskedError(
+            f"the URL of {host} has a user, a fragment or a strange character in it"
+        )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return host, port or _PORT, path
 
@@ -102,52 +107,51 @@ def _resolved(host: str, port: int, within_s: float) -> list[str]:
     return found
 
 
-def _check_public(host: str, addresses: Collection[str]) -> None:
-    """Raise HttpsError when any address is one that only this network, or this machine, knows."""
-    for address in addresses:
-        if not _is_public(address):
-            raise HttpsError(
-                f"{host} has the address {address}, which is not public; where that is meant, the "
-                "policy has to allow the host by its name"
-            )
+def _check(refused: str) -> None:
+    if refused:
+        raise NotAskedError(refused)
 
 
-def _is_public(address: str) -> bool:
-    from ipaddress import IPv6Address, ip_address, ip_network
-
-    one: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(one, IPv6Address):
-        inner = one.ipv4_mapped or one.sixtofour
-        if one in ip_network(_TRANSLATED):
-            inner = _last_four(one)
-        if inner is not None:
-            return _is_public(str(inner))
-    return one.is_global and not one.is_multicast
-
-
-def _last_four(address: "IPv6Address") -> "IPv4Address":
-    from ipaddress import IPv4Address
-
-    return IPv4Address(int(address) & 0xFFFF_FFFF)
-
-
-def _connected(host: str, addresses: Collection[str], port: int, deadline: float) -> "SSLSocket":
+def _connected(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
     """Return a connection to the first address that takes one; nothing was said on it yet."""
-    import ssl
-
-    context = ssl.create_default_context()
     why = "no answer"
     for address in addresses:
         left = deadline - monotonic()
         if left <= 0:
             break
         try:
-            raw = socket.create_connection((address, port), timeout=left)
+            return socket.create_connection((address, port), timeout=left)
         except OSError as error:
             why = error.strerror or type(error).__name__
-            continue
-        return context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
     raise HttpsError(f"{host} could not be reached: {why}")
+
+
+def _through(proxy: Proxy, host: str, port: int, deadline: float) -> socket.socket:
+    """Return a connection to `host` that the proxy has opened; its own address may be any."""
+    try:
+        addresses = _resolved(proxy.host, proxy.port, max(0.0, deadline - monotonic()))
+        raw = _connected(proxy.host, addresses, proxy.port, deadline)
+    except HttpsError as error:
+        raise HttpsError(f"the egress proxy {error}") from error
+    try:
+        open_tunnel(raw, proxy, host, port, deadline)
+    except TunnelError as error:
+        raw.close()
+        raise HttpsError(f"{host} could not be reached: {error}") from error
+    raw.settimeout(max(0.001, deadline - monotonic()))
+    return raw
+
+
+def _secured(raw: socket.socket, host: str) -> "SSLSocket":
+    """Return `raw` as the beginning of TLS with `host`, whose certificate has to name it."""
+    import ssl
+
+    return ssl.create_default_context().wrap_socket(
+        raw,
+        server_hostname=host,
+        do_handshake_on_connect=False,
+        suppress_ragged_eofs=False,  # else a connection that was cut looks like one that ended
+    )
 
 
 class _Exchange:
@@ -169,23 +173,23 @@ class _Exchange:
         except OSError:
             self._connection.close()
 
-    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
         from http.client import HTTPException, HTTPSConnection
+
+        from controller.adapters.https_answer import WholeResponse, whole
 
         self._timer.start()
         try:
             self._connection.do_handshake()
             exchange = HTTPSConnection(self._host)
             exchange.sock = self._connection
+            exchange.response_class = WholeResponse
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
-            with exchange.getresponse() as answer:
-                body = answer.read(MOST_ANSWER)
-                if answer.length and len(body) < MOST_ANSWER:  # more was announced
-                    why = (
-                        self._too_late() if self._late else "broke off in the middle of its answer"
-                    )
-                    raise HttpsError(f"{self._host} {why}")
-                return Answer(answer.status, body)
+            with exchange.getresponse() as response:
+                answer = whole(response)
+            if self._late:
+                raise HttpsError(f"{self._host} {self._too_late()}")
+            return answer
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             raise HttpsError(f"{self._host} {self._why(error)}") from error
         finally:

@@ -5,18 +5,21 @@ docs/hooks.md says how to verify the signature.
 
 import hashlib
 import hmac
-import json
-from codecs import BOM_UTF8
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from controller.adapters.https import Answer, HttpsError, post
+from controller.adapters.hook_answer import clean, consent
+from controller.adapters.https import HttpsError, NotAskedError, post
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, Kept
 from controller.errors import DeliveryError
 from controller.ports import Clock
+from controller.settings import Egress
+
+if TYPE_CHECKING:
+    from controller.adapters.https_answer import Answer
 
 # Of one call, within its time; each has the same delivery and a signature of its own.
 TRIES: Final = 3
@@ -26,8 +29,6 @@ DELIVERY: Final = "X-Rolloutctl-Delivery"
 TIMESTAMP: Final = "X-Rolloutctl-Timestamp"
 SIGNATURE: Final = "X-Rolloutctl-Signature"
 
-MOST_SAID: Final = 400
-
 
 def signature(key: str, timestamp: str, body: bytes) -> str:
     """Return the value of the header: HMAC-SHA256 over `timestamp.body`, in hexadecimal."""
@@ -36,21 +37,21 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
 
 
 class HttpsHooks:
-    """Calls hosts. read_secret: gives the key of a signature that is kept somewhere."""
+    """Calls hosts, as `egress` allows. read_secret: gives the key of a signature."""
 
-    def __init__(self, read_secret: Callable[[Kept], str], clock: Clock) -> None:
-        self._read_secret, self._clock = read_secret, clock
+    def __init__(self, read_secret: Callable[[Kept], str], clock: Clock, egress: Egress) -> None:
+        self._read_secret, self._clock, self._egress = read_secret, clock, egress
 
     def ask(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
         """Return what `hook` says to `call`. Never raises."""
         try:
-            answer = self._called(hook, call, within, private)
+            answer = self._called(hook, call, within, private, whole=True)
         except (HttpsError, DeliveryError) as error:
             return HookAnswer(Consent.FAILED, clean(str(error)))
-        if 200 <= answer.status < 300:
-            return consent(answer.body)
+        if _good(answer):
+            return _said(hook, answer)
         moved = "; redirects are not followed" if 300 <= answer.status < 400 else ""
         refused = answer.status in (401, 403, 409, 412, 423)
         verdict = Consent.REFUSED if refused else Consent.FAILED
@@ -61,16 +62,25 @@ class HttpsHooks:
     ) -> None:
         """Tell `hook` what happened. Raises DeliveryError."""
         try:
-            answer = self._called(hook, call, within, private)
+            answer = self._called(hook, call, within, private, whole=False)
         except HttpsError as error:
             raise DeliveryError(f"{hook.shown} was not reached: {error}") from error
-        if not 200 <= answer.status < 300:
+        if not _good(answer):  # what stands in the body is of no interest, nor whether it is whole
             raise DeliveryError(f"{hook.shown} did not take it: the answer was {answer.status}")
 
     def _called(
-        self, hook: HttpsHook, call: HookCall, within: timedelta, private: Collection[str]
-    ) -> Answer:
-        """Return the answer, after more tries while there is time and the answer may pass."""
+        self,
+        hook: HttpsHook,
+        call: HookCall,
+        within: timedelta,
+        private: Collection[str],
+        *,
+        whole: bool,
+    ) -> "Answer":
+        """Return the answer, after more tries while there is time and the answer may pass.
+
+        whole: a good answer that broke off is tried again, too.
+        """
         deadline = self._clock.now() + within
         key = self._read_secret(hook.secret)
         body = call.body.encode()
@@ -80,11 +90,13 @@ class HttpsHooks:
                 break
             try:
                 answer = self._once(hook, call, key, body, left, private)
+            except NotAskedError:
+                raise
             except HttpsError:
                 if not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     raise
             else:
-                passing = answer.status == 429 or answer.status >= 500
+                passing = _busy(answer) or (whole and _good(answer) and answer.flaw)
                 if not passing or not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     return answer
             self._clock.sleep(PAUSE)
@@ -98,7 +110,7 @@ class HttpsHooks:
         body: bytes,
         left: timedelta,
         private: Collection[str],
-    ) -> Answer:
+    ) -> "Answer":
         timestamp = _unix(self._clock.now())
         headers = {
             "Content-Type": "application/json",
@@ -106,31 +118,24 @@ class HttpsHooks:
             TIMESTAMP: timestamp,
             SIGNATURE: signature(key, timestamp, body),
         }
-        return post(hook.url, body, headers, within_s=left.total_seconds(), private=private)
+        seconds = left.total_seconds()
+        return post(hook.url, body, headers, within_s=seconds, private=private, egress=self._egress)
 
 
 def _unix(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
-def consent(answer: bytes) -> HookAnswer:
-    """Return what a good answer says: consent, unless it is JSON with `"allow": false`.
-
-    What begins as an object and cannot be read may say so: that is no answer.
-    """
-    try:
-        data: Any = json.loads(answer or b"null")
-    except (ValueError, RecursionError):
-        if not answer.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
-            return HookAnswer(Consent.GIVEN)
-        return HookAnswer(Consent.FAILED, "it answered in JSON that could not be read to its end")
-    if not isinstance(data, dict) or data.get("allow", True) is not False:
-        return HookAnswer(Consent.GIVEN)
-    reason = data.get("reason")
-    return HookAnswer(Consent.REFUSED, clean(str(reason)) if reason else "it gave no reason")
+def _good(answer: "Answer") -> bool:
+    return 200 <= answer.status < 300
 
 
-def clean(text: str) -> str:
-    """Return `text` in one line that no terminal takes for a command, and not too long."""
-    line = "".join(one if one.isprintable() else " " for one in text)
-    return " ".join(line.split())[:MOST_SAID]
+def _busy(answer: "Answer") -> bool:
+    return answer.status == 429 or answer.status >= 500
+
+
+def _said(hook: HttpsHook, answer: "Answer") -> HookAnswer:
+    """Return what a good answer says. Of a host, nothing at all is consent: `204 No Content`."""
+    if answer.flaw:
+        return HookAnswer(Consent.FAILED, f"{hook.host} {answer.flaw}")
+    return consent(answer.body) if answer.body else HookAnswer(Consent.GIVEN)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, told
-from controller.adapters.https_hook import clean, consent
+from controller.adapters.hook_answer import clean, consent
 from controller.adapters.permission import HOOK, MOVING, Permission
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
@@ -32,11 +32,15 @@ class LambdaHooks:
             answer = self._invoked(hook, call, within, "RequestResponse")
             if answer.get("FunctionError"):  # what the function said of it may be anything
                 return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
-            said = answer["Payload"].read(MOST_ANSWER) if "Payload" in answer else b""
+            said = _payload(answer)
         except DeliveryError as error:
             return HookAnswer(Consent.FAILED, clean(str(error)))
         except AWS_ERRORS as error:
             return HookAnswer(Consent.FAILED, clean(told(f"{hook.shown} broke off", error)))
+        if len(said) > MOST_ANSWER:
+            return HookAnswer(
+                Consent.FAILED, f"its answer is longer than {MOST_ANSWER // 1024} KiB"
+            )
         return consent(said)
 
     def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
@@ -56,3 +60,18 @@ class LambdaHooks:
             what = f"{hook.shown} was not invoked (lambda:InvokeFunction)"
             raise DeliveryError(told(what, error)) from error
         return answer
+
+
+def _payload(answer: Any) -> bytes:
+    """Return what the function returned, or a little more than is read of it.
+
+    One read may end before the payload does; the last one, which gives nothing, is where botocore
+    compares the length with the announced one.
+    """
+    said = b""
+    while "Payload" in answer and len(said) <= MOST_ANSWER:
+        part: bytes = answer["Payload"].read(MOST_ANSWER + 1 - len(said))
+        if not part:
+            break
+        said += part
+    return said

@@ -15,6 +15,7 @@ from controller.core.policy.notify import SLACK
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
+from controller.settings import Egress
 
 WITHIN_S: Final = 5.0
 
@@ -26,10 +27,10 @@ _MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 
 
 class SlackCourier:
-    """Writes to webhooks. read_secret: gives the URL that is kept somewhere."""
+    """Writes to webhooks, as `egress` allows. read_secret: gives the URL that is kept somewhere."""
 
-    def __init__(self, read_secret: Callable[[Kept], str]) -> None:
-        self._read_secret = read_secret
+    def __init__(self, read_secret: Callable[[Kept], str], egress: Egress) -> None:
+        self._read_secret, self._egress = read_secret, egress
 
     def deliver(self, channel: SlackChannel, rollout: Rollout, message: Message) -> None:
         """Write `message` to the webhook of `channel`. Raises DeliveryError."""
@@ -44,7 +45,14 @@ class SlackCourier:
                     f"{channel.webhook.shown} names the host {host}, and only {', '.join(allowed)} "
                     "is allowed; another one has to stand in `hosts` of the channel"
                 )
-            answer = post(url, body, headers, within_s=WITHIN_S, private=set(allowed) - set(SLACK))
+            answer = post(
+                url,
+                body,
+                headers,
+                within_s=WITHIN_S,
+                private=set(allowed) - set(SLACK),
+                egress=self._egress,
+            )
         except HttpsError as error:
             raise DeliveryError(f"Slack took no message: {error}") from error
         if answer.status != 200:

@@ -76,8 +76,8 @@ def live(
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
         looking = Looking(store, open_target, metrics, clock, logs, alarms)
         by = actor(settings, clients) if person else settings.by
-        couriers = Couriers(clients.get, os.environ)
-        hooks = HookCallers(clients.patient, couriers.read_secret, clock)
+        couriers = Couriers(clients.get, os.environ, settings.egress)
+        hooks = HookCallers(clients.patient, couriers.read_secret, clock, settings.egress)
         runner = Runner(looking, LogNotifier(), by, couriers, hooks, clients.end_in)
         app = App(runner, clients, metrics, settings.metrics)
         if dry_run:

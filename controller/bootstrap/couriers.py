@@ -9,16 +9,20 @@ from controller.core.message import Message
 from controller.core.policy import Channel, EventBridgeChannel, Kept, SlackChannel, SnsChannel
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, UsageError
+from controller.settings import Egress
 
 
 class Couriers:
     """`Courier` for every kind of channel.
 
-    client: gives the client of an AWS service. environment: where secrets may be kept.
+    client: gives the client of an AWS service. environment: where secrets may be kept. egress: how
+    hosts are reached.
     """
 
-    def __init__(self, client: Callable[[Service], Any], environment: Mapping[str, str]) -> None:
-        self._client, self._environment = client, environment
+    def __init__(
+        self, client: Callable[[Service], Any], environment: Mapping[str, str], egress: Egress
+    ) -> None:
+        self._client, self._environment, self._egress = client, environment, egress
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         """Deliver `message` to `channel`. Raises DeliveryError."""
@@ -41,7 +45,7 @@ class Couriers:
             case SlackChannel():
                 from controller.adapters.slack import SlackCourier
 
-                SlackCourier(self.read_secret).deliver(channel, rollout, message)
+                SlackCourier(self.read_secret, self._egress).deliver(channel, rollout, message)
             case unreachable:
                 assert_never(unreachable)
 

@@ -9,6 +9,7 @@ from controller.core.hook_call import HookCall
 from controller.core.observation import HookAnswer
 from controller.core.policy import Hook, HttpsHook, Kept, LambdaHook
 from controller.ports import Clock
+from controller.settings import Egress
 
 if TYPE_CHECKING:
     from controller.adapters.https_hook import HttpsHooks
@@ -19,7 +20,7 @@ class HookCallers:
     """`HookCaller` for both kinds of hooks.
 
     client: gives a client of an AWS service that waits so many seconds for an answer.
-    read_secret: gives the key of a signature that is kept somewhere.
+    read_secret: gives the key of a signature that is kept somewhere. egress: how hosts are reached.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class HookCallers:
         client: Callable[[Service, float], Any],
         read_secret: Callable[[Kept], str],
         clock: Clock,
+        egress: Egress,
     ) -> None:
-        self._client, self._read_secret, self._clock = client, read_secret, clock
+        self._client, self._read_secret = client, read_secret
+        self._clock, self._egress = clock, egress
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
@@ -62,4 +65,4 @@ class HookCallers:
     def _hosts(self) -> "HttpsHooks":
         from controller.adapters.https_hook import HttpsHooks
 
-        return HttpsHooks(self._read_secret, self._clock)
+        return HttpsHooks(self._read_secret, self._clock, self._egress)

@@ -39,7 +39,10 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
     events.configure()
     known = load(policy)
-    with examination(settings.read(os.environ, store_url), known, role) as looked:
+    read = settings.read(os.environ, store_url)
+    if read.egress.problem:
+        raise UsageError(read.egress.problem)
+    with examination(read, known, role) as looked:
         found = list(looked.checks())
     if as_json:
         options.print_json("doctor", {"policy": known.name, **checks_data(found)})

@@ -16,8 +16,10 @@ from controller import events, settings, stopping
 from controller.bootstrap import App, live
 from controller.core.policy import Policy
 from controller.core.units import parse_duration
-from controller.errors import StoreError, UnknownRolloutError
+from controller.errors import StoreError, UnknownRolloutError, UsageError
 from controller.ports import Catalogue, Store
+
+log = events.logger()
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -152,6 +154,10 @@ def opened(
     """
     events.configure(dry_run=dry_run, run=events.new_run())
     read = settings.read(os.environ, store_url, by)
+    if read.egress.problem:
+        if create:
+            raise UsageError(read.egress.problem)
+        log.error("hooks_unreachable", problem=read.egress.problem)  # and everything else goes on
     click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with (
         stopping.held_together(),

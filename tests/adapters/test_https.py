@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.https import MOST_ANSWER, HttpsError, post
+from controller.adapters.https import HttpsError, post
+from controller.adapters.https_answer import MOST_ANSWER
+from controller.settings import Egress, read_egress
 from tests.https_stub import Host, answers, certificate, drips, host
+from tests.tables.addresses import RANGES
 
 LOCAL = frozenset({"localhost"})
+ALLOWED = Egress(private_names=LOCAL)
 
 
 @pytest.fixture
@@ -21,15 +25,28 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield running
 
 
-def why(url: str, *, within_s: float = 5.0, private: frozenset[str] = LOCAL) -> str:
+def why(
+    url: str,
+    *,
+    within_s: float = 5.0,
+    private: frozenset[str] = LOCAL,
+    egress: Egress = ALLOWED,
+) -> str:
     with pytest.raises(HttpsError) as caught:
-        post(url, b"{}", {}, within_s=within_s, private=private)
+        post(url, b"{}", {}, within_s=within_s, private=private, egress=egress)
     return str(caught.value)
 
 
 def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> None:
     stub.answer = answers(202, b"taken")
-    answer = post(stub.url("/hook?a=1"), b'{"a": 1}', {"X-Mark": "7"}, within_s=5, private=LOCAL)
+    answer = post(
+        stub.url("/hook?a=1"),
+        b'{"a": 1}',
+        {"X-Mark": "7"},
+        within_s=5,
+        private=LOCAL,
+        egress=ALLOWED,
+    )
     assert (answer.status, answer.body) == (202, b"taken")
     (got,) = stub.got
     assert (got.path, got.body, got.headers["X-Mark"]) == ("/hook?a=1", b'{"a": 1}', "7")
@@ -38,14 +55,14 @@ def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> Non
 
 def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
     stub.answer = answers(302, b"", Location=stub.url("/elsewhere"))
-    assert post(stub.url(), b"", {}, within_s=5, private=LOCAL).status == 302
+    assert post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED).status == 302
     assert [one.path for one in stub.got] == ["/hook"]
 
 
 def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
     stub.answer = answers(200, b"x" * (3 * MOST_ANSWER))
-    answer = post(stub.url(), b"", {}, within_s=5, private=LOCAL)
-    assert len(answer.body) == MOST_ANSWER
+    answer = post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED)
+    assert (len(answer.body), answer.flaw) == (MOST_ANSWER, "gave an answer longer than 16 KiB")
 
 
 def test_an_answer_that_drips_is_cut_when_its_time_is_over(stub: Host) -> None:
@@ -79,43 +96,63 @@ def test_a_certificate_of_another_name_is_refused(
         assert not other.got
 
 
-def test_a_host_on_loopback_is_refused_unless_it_is_allowed_by_name(stub: Host) -> None:
-    problem = why(stub.url(), private=frozenset())
-    assert problem == (
-        "localhost has the address 127.0.0.1, which is not public; where that is meant, the policy "
-        "has to allow the host by its name"
-    )
-    assert not stub.got
+OFF = "localhost has the address 127.0.0.1, which is not public; "
+NEITHER = (
+    f"{OFF}where that is meant, the policy has to name the host, and ROLLOUTCTL_PRIVATE_HOSTS to "
+    "allow it"
+)
+POLICY_ALONE = (
+    f"{OFF}the policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
+)
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("of_policy", "of_operator", "problem"),
     [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "100.64.0.1",
-        "0.0.0.0",  # noqa: S104 - an address to refuse
-        "169.254.169.254",
-        "169.254.170.2",
-        "224.0.0.1",
-        "255.255.255.255",
-        "::1",
-        "::",
-        "fe80::1%eth0",
-        "fd00:ec2::254",
-        "ff02::1",
-        "::ffff:169.254.169.254",
-        "64:ff9b::a9fe:a9fe",
-        "2002:a9fe:a9fe::1",
+        pytest.param((), "", NEITHER, id="neither"),
+        pytest.param(("localhost",), "", POLICY_ALONE, id="the policy alone"),
+        pytest.param((), "localhost", NEITHER, id="the operator alone, by name"),
+        pytest.param((), "127.0.0.0/8", NEITHER, id="the operator alone, by range"),
+        pytest.param(("localhost",), "other", POLICY_ALONE, id="the operator, another name"),
+        pytest.param(("localhost",), "10.0.0.0/8", POLICY_ALONE, id="the operator, another range"),
+        pytest.param(("other",), "localhost", NEITHER, id="the policy, another name"),
+        pytest.param(("localhost",), "localhost", "", id="both, by name"),
+        pytest.param(("localhost",), "127.0.0.1", "", id="both, by address"),
+        pytest.param(("localhost",), "::1,127.0.0.0/8", "", id="both, by range"),
     ],
 )
+def test_a_private_host_needs_the_policy_and_the_operator(
+    stub: Host, of_policy: tuple[str, ...], of_operator: str, problem: str
+) -> None:
+    egress = read_egress({"ROLLOUTCTL_PRIVATE_HOSTS": of_operator})
+    assert not egress.problem
+    if problem:
+        assert why(stub.url(), private=frozenset(of_policy), egress=egress) == problem
+        assert not stub.got
+    else:
+        assert post(stub.url(), b"", {}, within_s=5, private=of_policy, egress=egress).status == 200
+
+
+def test_every_address_of_a_name_has_to_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    egress = read_egress({"ROLLOUTCTL_PRIVATE_HOSTS": "10.0.0.0/8"})
+    resolves_to(monkeypatch, "8.8.8.8", "10.0.0.1", "::ffff:10.0.0.2", "169.254.169.254")
+    host = frozenset({"hooks.example"})
+    problem = why("https://hooks.example/", private=host, egress=egress)
+    assert "hooks.example has the address 169.254.169.254, which is not public" in problem
+
+
+@pytest.mark.parametrize("address", [one for row in RANGES for one in row.not_public])
 def test_an_address_that_is_not_public_is_refused(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolves_to(monkeypatch, "93.184.215.14", address)
     assert f"hooks.example has the address {address}" in why("https://hooks.example/")
+
+
+def test_a_wrong_setting_sends_nothing(stub: Host) -> None:
+    egress = read_egress({"ROLLOUTCTL_PRIVATE_HOSTS": "localhost", "ROLLOUTCTL_EGRESS_PROXY": "x"})
+    assert why(stub.url(), egress=egress).startswith("ROLLOUTCTL_EGRESS_PROXY is no URL of a proxy")
+    assert not stub.got
 
 
 @pytest.mark.parametrize("number", ["2130706433", "127.1", "0x7f000001"])
@@ -128,8 +165,8 @@ def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(
 ) -> None:
     """Whoever owns a name may let it lead elsewhere a moment later."""
     asked = resolves_to(monkeypatch, "127.0.0.1")
-    assert post(stub.url(), b"", {}, within_s=5, private=LOCAL).status == 200
-    assert [name for name in asked if name == "localhost"] == ["localhost"]
+    assert post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED).status == 200
+    assert asked == ["localhost", "127.0.0.1"]  # the second one is no look-up: it is a number
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.response import StreamingBody
 
-from controller.adapters.lambda_hook import LambdaHooks
+from controller.adapters.lambda_hook import MOST_ANSWER, LambdaHooks
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
 from tests.emulator import Emulator
+from tests.tables.hook_answers import BODIES, Body
 
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"to_weight_percent": 50}')
 HOOK = LambdaHook(kind="lambda", function="gate")
@@ -96,15 +98,47 @@ def test_without_a_client_there_is_no_consent() -> None:
     assert answer == HookAnswer(Consent.FAILED, "no AWS region is named")
 
 
-def test_a_function_that_returns_nothing_allows_it() -> None:
-    assert ask({"StatusCode": 200, "Payload": io.BytesIO(b"null")}).consent is Consent.GIVEN
+@pytest.mark.parametrize("row", BODIES, ids=lambda row: row.shown)
+def test_what_a_function_returns_is_consent_a_refusal_or_no_answer(row: Body) -> None:
+    said = row.of_function or (row.consent, row.said)
+    assert ask({"StatusCode": 200, "Payload": io.BytesIO(row.body)}) == HookAnswer(*said)
+
+
+def test_a_function_that_gives_no_payload_gives_no_consent() -> None:
+    assert ask({"StatusCode": 200}).consent is Consent.FAILED
 
 
 def test_an_answer_that_ends_too_early_is_no_consent() -> None:
-    assert ask({"Payload": io.BytesIO(b'{"allow": fal')}).consent is Consent.FAILED
     answer = ask({"Payload": Broken()})
     assert answer.consent is Consent.FAILED
     assert answer.said.startswith("lambda gate broke off: ReadTimeoutError: ")
+
+
+def test_a_payload_that_is_shorter_than_announced_is_no_consent() -> None:
+    said = b'{"allow": true}'
+    answer = ask({"Payload": StreamingBody(io.BytesIO(said), len(said) + 1)})
+    assert answer.consent is Consent.FAILED
+    assert answer.said.startswith("lambda gate broke off: IncompleteReadError: ")
+
+
+def test_a_payload_that_comes_in_pieces_is_read_to_its_end() -> None:
+    pieces = Pieces([b'{"allow": ', b"true", b"}"])
+    assert ask({"Payload": pieces}) == HookAnswer(Consent.GIVEN)
+
+
+def test_a_payload_that_is_too_long_is_no_consent() -> None:
+    answer = ask({"Payload": io.BytesIO(b'{"allow": true}' + b" " * MOST_ANSWER)})
+    assert answer == HookAnswer(Consent.FAILED, "its answer is longer than 16 KiB")
+
+
+class Pieces:
+    """A payload that comes as the network brings it."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _amount: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
 
 
 class Broken:

@@ -10,6 +10,7 @@ import pytest
 from controller.adapters.slack import SlackCourier, blocks
 from controller.core.policy import Kept, SlackChannel
 from controller.errors import DeliveryError
+from controller.settings import Egress
 from tests.adapters.channels import a_message, told
 from tests.https_stub import Answering, Host, answers, certificate, host
 
@@ -26,17 +27,20 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield running
 
 
-def deliver(url: str, channel: SlackChannel = LOCAL) -> None:
+ALLOWED = Egress(private_names=frozenset({"localhost"}))
+
+
+def deliver(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> None:
     def read(place: Kept) -> str:
         assert place == channel.webhook
         return url
 
-    SlackCourier(read).deliver(channel, told(), a_message())
+    SlackCourier(read, egress).deliver(channel, told(), a_message())
 
 
-def problem(url: str, channel: SlackChannel = LOCAL) -> str:
+def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> str:
     with pytest.raises(DeliveryError) as caught:
-        deliver(url, channel)
+        deliver(url, channel, egress)
     assert SECRET not in str(caught.value)
     return str(caught.value)
 
@@ -117,3 +121,12 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Answering, said: str
 )
 def test_a_webhook_elsewhere_is_not_asked(url: str, said: str) -> None:
     assert problem(url, SlackChannel.model_validate(CHANNEL)) == said
+
+
+def test_a_webhook_on_a_private_host_needs_the_operator_as_well(stub: Host) -> None:
+    text = problem(stub.url(f"/{SECRET}"), LOCAL, Egress())
+    assert text == (
+        "Slack took no message: localhost has the address 127.0.0.1, which is not public; the "
+        "policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
+    )
+    assert not stub.got

@@ -16,7 +16,7 @@ from controller.core.monitoring import wanted
 from controller.core.rollout import Phase
 from controller.errors import Exit
 from controller.loader import loads
-from controller.settings import DynamoDbPlace
+from controller.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbPlace, read_egress
 from tests.deploy.stack import TEMPLATE, resources
 from tests.deploy.stack import template as read
 from tests.e2e.account import SHIPPED as POLICY
@@ -84,6 +84,40 @@ def test_a_task_is_nobody_in_particular_and_writes_nowhere(task: str) -> None:
     assert container["ReadonlyRootFilesystem"]
     assert container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
     assert 20 < container["StopTimeout"] <= 120  # Fargate's limit; the program takes up to 20 s
+
+
+@pytest.mark.parametrize("task", ["Tick", "Start"])
+def test_a_task_reaches_hooks_as_the_operator_sets_it(task: str) -> None:
+    (container,) = resources("AWS::ECS::TaskDefinition")[task]["ContainerDefinitions"]
+    given = [one["Fn::If"] for one in container["Environment"] if "Fn::If" in one]
+    none = {"Ref": "AWS::NoValue"}
+    for condition, variable, parameter in (
+        ("HasPrivateHosts", PRIVATE_HOSTS, "PrivateHosts"),
+        ("HasEgressProxy", EGRESS_PROXY, "EgressProxy"),
+    ):
+        assert [condition, {"Name": variable, "Value": {"Ref": parameter}}, none] in given
+        assert read()["Parameters"][parameter]["Default"] == ""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "taken"),
+    [
+        ("PrivateHosts", "", True),
+        ("PrivateHosts", "ci.example.internal,10.20.0.0/16,fd00::/8", True),
+        ("PrivateHosts", "https://ci?", False),
+        ("EgressProxy", "", True),
+        ("EgressProxy", "http://proxy.internal:3128", True),
+        ("EgressProxy", "http://[fd00::7]:3128", True),
+        ("EgressProxy", "http://me:hunter2@proxy.internal:3128", False),
+        ("EgressProxy", "proxy.internal:3128", False),
+    ],
+)
+def test_what_the_stack_takes_the_program_takes(parameter: str, value: str, taken: bool) -> None:
+    variable = {"PrivateHosts": PRIVATE_HOSTS, "EgressProxy": EGRESS_PROXY}[parameter]
+    allowed = read()["Parameters"][parameter]["AllowedPattern"]
+    assert bool(re.fullmatch(allowed, value)) is taken
+    if taken:
+        assert not read_egress({variable: value}).problem
 
 
 def test_an_image_without_a_digest_is_refused() -> None:

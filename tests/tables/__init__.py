@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.tables import crashes
+from tests.tables import crashes, hook_answers
+from tests.tables.addresses import addresses
 from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
 from tests.tables.verbs import verbs
@@ -25,6 +26,11 @@ PHASES: Mapping[str, Table] = {
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS / "policy.md": PHASES,
+    _DOCS / "hooks.md": {
+        "bodies": hook_answers.bodies,
+        "what a host sends": hook_answers.sent,
+        "addresses": addresses,
+    },
     _DOCS / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,

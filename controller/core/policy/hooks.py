@@ -54,9 +54,14 @@ class HttpsHook(Model):
     )
 
     @property
+    def host(self) -> str:
+        """The host of the URL, as it is written there."""
+        return re.split("[/:?]", self.url.removeprefix("https://"))[0]
+
+    @property
     def shown(self) -> str:
         """The hook in a few words: its host alone."""
-        return f"https {re.split('[/:?]', self.url.removeprefix('https://'))[0]}"
+        return f"https {self.host}"
 
 
 Hook: TypeAlias = Annotated[LambdaHook | HttpsHook, Field(discriminator="kind")]
@@ -107,7 +112,8 @@ class Hooks(Model):
     after_success: Several | None = Field(default=None, description="Called after the end.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,
-        description="Hosts that may have an address which is not public: loopback, private.",
+        description="Hosts that may have an address which is not public, if "
+        "ROLLOUTCTL_PRIVATE_HOSTS allows that as well.",
     )
 
     @model_validator(mode="after")

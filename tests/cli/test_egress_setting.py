@@ -1,0 +1,78 @@
+"""What the operator sets for hooks and webhooks, as the command line takes it."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.connect_proxy import connect_proxy
+from tests.https_stub import answers, certificate, host
+
+PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [(PRIVATE, "10.0.0.5/8"), (PROXY, "http://me:hunter2@proxy")]
+)
+@pytest.mark.parametrize("verb", ["start", "run", "doctor"])
+def test_a_wrong_setting_is_refused_before_anything_is_touched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: str, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    ended = desk.run(verb, desk.policy)
+    assert ended.status == Exit.USAGE
+    assert variable in ended.err
+    assert "hunter2" not in ended.err
+    assert not desk.world.calls
+
+
+@pytest.mark.parametrize("variable", [PRIVATE, PROXY])
+def test_a_wrong_setting_stops_no_tick_and_no_rollback(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    desk.run("start", desk.policy)
+    monkeypatch.setenv(variable, "://")
+    ended = desk.run("tick")
+    assert ended.status == Exit.DONE
+    (problem,) = [one["problem"] for one in ended.events if one["event"] == "hooks_unreachable"]
+    assert problem.startswith(variable)
+    assert desk.run("rollback", "orders", "--reason", "enough").status == Exit.DONE
+    assert desk.weight == 0
+
+
+def gated(desk: Desk, url: str) -> str:
+    """Write a policy that asks the host at `url` before its start, and return the file."""
+    hook = {"kind": "https", "url": url, "secret": {"environment": "HOOK_KEY"}}
+    hooks = {"before_start": [hook], "private_hosts": ["localhost"]}
+    return desk.another_policy("gated", hooks=hooks)
+
+
+def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    monkeypatch.setenv("HOOK_KEY", "hunter2")
+    with host(signed, answers(204, b"")) as stub:
+        policy = gated(desk, stub.url())
+        refused = desk.run("start", policy)
+        assert (refused.status, stub.got, desk.weight) == (Exit.USAGE, [], 0)
+        assert f"{PRIVATE} has to allow it as well" in refused.err
+        monkeypatch.setenv(PRIVATE, "localhost")
+        assert desk.run("start", policy).status == Exit.DONE
+        assert len(stub.got) == 1
+
+
+def test_a_hook_is_asked_through_the_proxy_that_is_set(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = certificate(tmp_path, "hooks.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    monkeypatch.setenv("HOOK_KEY", "hunter2")
+    with host(signed, answers(204, b"")) as stub, connect_proxy() as proxy:
+        monkeypatch.setenv(PROXY, proxy.url("me:hunter3@"))
+        started = desk.run("start", gated(desk, stub.url(name="hooks.example")))
+        assert started.status == Exit.DONE
+        assert len(stub.got) == len(proxy.asked) == 1
+        assert "hunter" not in started.out + started.err
