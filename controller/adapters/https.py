@@ -180,11 +180,10 @@ class _Exchange:
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
             with exchange.getresponse() as answer:
                 body = answer.read(MOST_ANSWER)
+                if self._late:  # without a length, a connection that was cut looks like an end
+                    raise HttpsError(f"{self._host} {self._too_late()}")
                 if answer.length and len(body) < MOST_ANSWER:  # more was announced
-                    why = (
-                        self._too_late() if self._late else "broke off in the middle of its answer"
-                    )
-                    raise HttpsError(f"{self._host} {why}")
+                    raise HttpsError(f"{self._host} broke off in the middle of its answer")
                 return Answer(answer.status, body)
         except (OSError, HTTPException, ValueError, AttributeError) as error:
             raise HttpsError(f"{self._host} {self._why(error)}") from error
