@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -10,6 +10,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any, TypeAlias
 
 JSON = "application/x-amz-json-1.1"
+SECRET = "hunter2-and-more"
 
 Answering: TypeAlias = Callable[["Endpoint", socket.socket], None]
 
@@ -57,6 +58,16 @@ def page(_endpoint: Endpoint, connection: socket.socket) -> None:
     html = b"<html>Please log in</html>"
     lines = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\n\r\n"
     connection.sendall(lines.encode() + html)
+
+
+def breaks_off(content: bytes) -> Answering:
+    """Announce a longer answer than `content`, and hang up after that."""
+
+    def answer(_endpoint: Endpoint, connection: socket.socket) -> None:
+        connection.sendall(head(len(content) + 10) + content)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return answer
 
 
 def hangs(endpoint: Endpoint, _connection: socket.socket) -> None:
@@ -132,3 +143,19 @@ def endpoint() -> Iterator[Endpoint]:
             running.closed.set()
             server.shutdown()
             thread.join()
+
+
+# What is no answer of any service.
+GARBAGE: Mapping[str, Answering] = {
+    "null": says(b"null"),
+    "a list": says(b"[1, 2]"),
+    "a string": says(b'"%s"' % SECRET.encode()),
+    "a number": says(b"42"),
+    "no UTF-8": says(b"\xff\xfe\x00" + SECRET.encode()),
+    "cut off": says(b'{"FunctionArn": "%s' % SECRET.encode()),
+    "too deep": says(b'{"a":' * 100_000),
+    "HTML": says(b"<html>Please log in</html>", kind="text/html"),
+    "a page": page,
+    "an error of a list": says(b"[]", status=400),
+    "an error of null": says(b"null", status=500),
+}

@@ -89,12 +89,16 @@ def sends(raw: bytes, *, goodbye: bool) -> Answering:
     return answer
 
 
-def drips(every_s: float) -> Answering:
-    """Begin an answer, and send a byte of it now and then, for ever."""
+def drips(every_s: float, *, announced: bool = True) -> Answering:
+    """Begin an answer, and send a byte of it now and then, for ever.
+
+    announced: the length of the answer; without it, the answer ends with the connection.
+    """
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
+        if announced:
+            handler.send_header("Content-Length", "1000000")
         handler.end_headers()
         while True:
             handler.wfile.write(b".")

@@ -226,6 +226,7 @@ _LOG_IN: Final = "the credentials have expired; log in again"
 _GRANT: Final = "grant the action to this role"
 SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
 _UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
+MOST_WORDS: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
 _LATE: Final = "AWS did not answer in time; run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
@@ -253,7 +254,8 @@ def told(action: str, error: Exception) -> str:
     words = str(error)
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words
-    return f"{action}: {code_of(error)}: {words.rstrip('.')}; {_advice(error)}"
+    words = f"{words[:MOST_WORDS]}..." if len(words) > MOST_WORDS else words.rstrip(".")
+    return f"{action}: {code_of(error)}: {words}; {_advice(error)}"
 
 
 def _advice(error: Exception) -> str:

@@ -24,8 +24,8 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "timestamp": (datetime,),
 }
-# Milliseconds of a log event: until the year 9999, after which there is no datetime.
-_STAMPS: Final = range(253_402_300_800_000)
+# Milliseconds of a log event: until the year 2200, far from the last moment that Python knows.
+_STAMPS: Final = range(7_258_118_400_000)
 
 
 def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:

@@ -242,8 +242,11 @@ def _read_streams(answer: dict[str, Any]) -> None:
     for name, value in list(answer.items()):
         if hasattr(value, "read"):
             _here.call.body = getattr(value, "_raw_stream", None)
-            answer[name] = BytesIO(value.read(MOST_STREAMED))
+            content = value.read(MOST_STREAMED)
+            if len(content) < MOST_STREAMED:
+                value.read(1)  # raises where more was announced
             value.close()
+            answer[name] = BytesIO(content)
 
 
 # --- bodies -------------------------------------------------------------------------------------

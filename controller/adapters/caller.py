@@ -1,10 +1,10 @@
 """Whose AWS credentials a person works with. IAM: none; STS answers whoever has credentials."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from controller import events
-from controller.adapters.aws import AWS_ERRORS, Clients, StrangeAnswerError, told
+from controller.adapters.aws import AWS_ERRORS, Clients, told
 from controller.errors import UsageError
 
 log = events.logger()
@@ -26,12 +26,10 @@ def asked(clients: Clients) -> Caller:
     """Return who calls, by one question to STS. Raises UsageError without region or credentials."""
     try:
         answer = clients.get("sts").get_caller_identity()
-        if "Arn" not in answer:
-            raise StrangeAnswerError
     except AWS_ERRORS as error:
         return Caller(problem=told("sts:GetCallerIdentity", error))
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return Caller(str(answer["Arn"]), _date(headers.get("date", "")))
+    return Caller(str(answer.get("Arn", "")), _date(headers.get("date", "")))
 
 
 def caller(clients: Clients) -> str:
@@ -52,6 +50,7 @@ def _date(header: str) -> datetime | None:
     from email.utils import parsedate_to_datetime  # ticks call nobody
 
     try:
-        return parsedate_to_datetime(header)
-    except ValueError:
+        found = parsedate_to_datetime(header)
+    except (ValueError, TypeError, OverflowError):
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)  # "-0000" is UTC too

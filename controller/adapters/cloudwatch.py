@@ -60,14 +60,18 @@ class _Result:
         self.message = _text(result.get("Messages"))
         self.pages += 1
 
-    def series(self, period_s: int) -> Series:
+    def series(self, period_s: int, span: Span) -> Series:
         """Return the series, oldest point first: pages come in any order.
 
         Points that do not begin on a multiple of their period would be looked for in vain, and what
         is no number is within every bound: such a series is a failed one, and never an empty one.
         """
-        if not all(map(isfinite, self.points.values())):
+        if not _are_numbers(self.points.values()):
             return Series({}, Answer.ERROR, "some of its values are no numbers")
+        if self.points and not (
+            span.start - period_s < min(self.points) and max(self.points) < span.end + period_s
+        ):
+            return Series({}, Answer.ERROR, "some of its stamps lie outside of what was asked for")
         if any(second % period_s for second in self.points):
             return Series({}, Answer.ERROR, f"its stamps do not fit the period of {period_s} s")
         answer = _ANSWERS.get(self.status, Answer.ERROR)
@@ -102,9 +106,11 @@ class CloudWatchMetrics:
             if warning := _text(page.get("Messages")):
                 log.warning("cloudwatch_warned", problem=warning)
             for result in page.get("MetricDataResults", ()):
+                if result.get("Id") not in results:
+                    raise MetricsError("CloudWatch answered a query that was not asked; run again")
                 results[result["Id"]].take(result)
         return {
-            query: result.series(query.period_s)
+            query: result.series(query.period_s, span)
             for query, result in zip(queries, results.values(), strict=True)
         }
 
@@ -137,6 +143,13 @@ class CloudWatchMetrics:
 def _is_refusal(error: Exception) -> bool:
     """Tell whether CloudWatch does not take this request: it says so, or boto3 does."""
     return isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
+
+
+def _are_numbers(values: Iterable[float]) -> bool:
+    try:
+        return all(map(isfinite, values))
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def _text(messages: Iterable[Mapping[str, str]] | None) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, told
+from controller.adapters.aws import AWS_ERRORS, told
 from controller.adapters.permission import BUS, MOVING, Permission
 from controller.core.message import Message
 from controller.core.outbox import event
@@ -41,11 +41,9 @@ class EventBridgeCourier:
         }
         try:
             answer = self._open_client().put_events(Entries=[entry])
-            if "FailedEntryCount" not in answer:
-                raise StrangeAnswerError
         except AWS_ERRORS as error:
             raise DeliveryError(told(what, error)) from error
-        if answer["FailedEntryCount"]:
+        if answer.get("FailedEntryCount"):
             refused = (answer.get("Entries") or [{}])[0]
             code, words = refused.get("ErrorCode", "Unknown"), refused.get("ErrorMessage", "")
             raise DeliveryError(f"{what}: {code}: {words}")

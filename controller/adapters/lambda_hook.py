@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, told
+from controller.adapters.aws import AWS_ERRORS, told
 from controller.adapters.hook_answer import clean, consent
 from controller.adapters.permission import HOOK, MOVING, Permission
 from controller.core.hook_call import HookCall
@@ -52,8 +52,6 @@ class LambdaHooks:
             answer = self._open_client(within.total_seconds()).invoke(
                 FunctionName=hook.function, InvocationType=how, Payload=call.body.encode()
             )
-            if "RequestId" not in answer.get("ResponseMetadata", {}):
-                raise StrangeAnswerError
         except UsageError as error:
             raise DeliveryError(str(error)) from error
         except AWS_ERRORS as error:

@@ -68,7 +68,7 @@ def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
 
 def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
     pages = _pages(client.list_aliases, function)
-    names = [alias["Name"] for page in pages for alias in page.get("Aliases", ())]
+    names = [alias.get("Name", "") for page in pages for alias in page.get("Aliases", ())]
     if names:
         more = ", ..." if len(names) > NAMES_SHOWN else ""
         text = (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from controller.adapters.aws import AWS_ERRORS, code_of, told
+from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, code_of, told
 from controller.adapters.permission import FUNCTION, FUNCTION_LOGS, Job, Permission
 from controller.core.log_events import LogEvent
 from controller.errors import LogsError, NoLogGroupError
@@ -44,12 +44,15 @@ class CloudWatchLogEvents:
         while True:
             page = _page(client, request)
             yield [
-                LogEvent(one["eventId"], one["timestamp"], one["message"])
+                LogEvent(one.get("eventId", ""), one["timestamp"], one.get("message", ""))
                 for one in page.get("events", ())
             ]
-            if not page.get("nextToken"):
+            following = page.get("nextToken")
+            if not following:
                 return
-            request["nextToken"] = page["nextToken"]
+            if following == request.get("nextToken"):  # it would go on for ever
+                raise _failed(group, StrangeAnswerError("its next page is the same one"))
+            request["nextToken"] = following
 
 
 def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -63,9 +66,13 @@ def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
                 "elsewhere; check the name, the region and the account",
                 code=_MISSING,
             ) from error
-        text = told(f"{group} could not be read (logs:FilterLogEvents)", error)
-        raise LogsError(text, code=code_of(error)) from error
+        raise _failed(group, error) from error
     return found
+
+
+def _failed(group: str, error: Exception) -> LogsError:
+    text = told(f"{group} could not be read (logs:FilterLogEvents)", error)
+    return LogsError(text, code=code_of(error))
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -36,7 +36,8 @@ class MetricList:
             problem = told("metrics could not be listed (cloudwatch:ListMetrics)", error)
             return Listed(problem=problem)
         dimensions = [
-            {pair["Name"]: pair["Value"] for pair in one.get("Dimensions", ())} for one in same
+            {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
+            for one in same
         ]
         return Listed(dimensions, sorted({one["MetricName"] for one in others}))
 

@@ -45,6 +45,6 @@ def _simulated(
             what = f"{principal} could not be simulated (iam:SimulatePrincipalPolicy)"
             raise NotSimulatedError(told(what, error)) from error
         yield from page.get("EvaluationResults", ())
-        if not page.get("IsTruncated"):
+        if not (page.get("IsTruncated") and page.get("Marker")):
             return
         request["Marker"] = page["Marker"]

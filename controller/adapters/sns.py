@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from controller.adapters.aws import AWS_ERRORS, StrangeAnswerError, told
+from controller.adapters.aws import AWS_ERRORS, told
 from controller.adapters.permission import MOVING, TOPIC, Permission
 from controller.core.message import Message
 from controller.core.policy import SnsChannel
@@ -39,10 +39,9 @@ class SnsCourier:
             request["MessageDeduplicationId"] = hashlib.sha256(message.key.encode()).hexdigest()
         try:
             self._open_client().publish(**request)
-        except (*AWS_ERRORS, KeyError) as error:  # a proxy's page lacks what botocore looks for
-            known = StrangeAnswerError() if isinstance(error, KeyError) else error
+        except AWS_ERRORS as error:
             what = f"{channel.topic} took no message (sns:Publish)"
-            raise DeliveryError(told(what, known)) from error
+            raise DeliveryError(told(what, error)) from error
 
 
 def subject(message: Message, rollout: Rollout) -> str:

@@ -1,6 +1,15 @@
 """Contract suites are shared by the tests of several adapters; their asserts explain themselves."""
 
+from collections.abc import Iterator
+
 import pytest
+from botocore.loaders import create_loader
+
+from tests import aws_stub
+from tests.aws_stub import Endpoint
+
+# To read them takes longer than what a test does with them.
+_service_models = create_loader()
 
 pytest.register_assert_rewrite(
     "tests.adapters.alarms_contract",
@@ -18,3 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = gaps.get(getattr(item, "originalname", item.name))
         if reason:
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """An endpoint that answers all services, to which this process has credentials."""
+    monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
+    with aws_stub.endpoint() as running:
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+        yield running

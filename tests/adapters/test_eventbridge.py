@@ -116,11 +116,6 @@ def test_an_event_that_is_refused_in_a_good_answer_did_not_arrive() -> None:
     )
 
 
-def test_a_page_that_somebody_else_answers_with_is_no_delivery() -> None:
-    """botocore takes it for an answer in which nothing stands."""
-    assert "StrangeAnswerError: what answered is not AWS" in problem({"ResponseMetadata": {}})
-
-
 def test_a_denied_event_names_the_action() -> None:
     refusal: Any = {
         "Error": {"Code": "AccessDeniedException", "Message": "no"},

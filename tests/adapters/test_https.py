@@ -65,9 +65,13 @@ def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
     assert (len(answer.body), answer.flaw) == (MOST_ANSWER, "gave an answer longer than 16 KiB")
 
 
-def test_an_answer_that_drips_is_cut_when_its_time_is_over(stub: Host) -> None:
-    """Each byte comes in time, so that no limit of a single read would ever end it."""
-    stub.answer = drips(0.02)
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_answer_that_drips_is_cut_when_its_time_is_over(stub: Host, announced: bool) -> None:
+    """Each byte comes in time, so that no limit of a single read would ever end it.
+
+    What came until then is no answer, also where nothing says how long the whole one is.
+    """
+    stub.answer = drips(0.02, announced=announced)
     assert why(stub.url(), within_s=0.3) == ("localhost gave no whole answer within 0.3 seconds")
 
 

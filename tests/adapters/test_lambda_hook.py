@@ -148,15 +148,6 @@ class Broken:
         raise ReadTimeoutError(endpoint_url="https://lambda.example")
 
 
-def test_a_page_that_somebody_else_answers_with_is_no_consent() -> None:
-    page = {"ResponseMetadata": {}, "StatusCode": 200, "Payload": io.BytesIO(b"<html>log in")}
-    answer = ask(page)
-    assert answer.consent is Consent.FAILED
-    assert "what answered is not AWS" in answer.said
-    with pytest.raises(DeliveryError, match="what answered is not AWS"):
-        LambdaHooks(lambda _seconds: Functions(page)).tell(HOOK, CALL, within=TEN)
-
-
 def test_the_time_that_is_left_is_what_the_client_waits() -> None:
     waits: list[float] = []
 

@@ -124,15 +124,3 @@ def test_a_fifo_topic_gets_an_order_and_forgets_what_it_had_already() -> None:
     assert {one["MessageGroupId"] for one in sent} == {"checkout"}
     (once,) = {one["MessageDeduplicationId"] for one in sent}
     assert len(once) <= 128
-
-
-def test_a_page_that_somebody_else_answers_with_is_told_as_such() -> None:
-    """botocore looks in it for what SNS would have wrapped its answer in."""
-
-    class Page:
-        def publish(self, **_: Any) -> Any:
-            raise KeyError("PublishResult")
-
-    channel = SnsChannel(kind="sns", topic=TOPIC)
-    with pytest.raises(DeliveryError, match="StrangeAnswerError: what answered is not AWS"):
-        SnsCourier(Page).deliver(channel, told(), a_message())

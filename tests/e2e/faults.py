@@ -21,6 +21,14 @@ class Exchange(Protocol):
         """Send `reply` to whoever asked, and say that it has this length."""
         ...
 
+    def drip(self, reply: Reply, seconds: float) -> None:
+        """Send `reply` a byte at a time, with so many seconds between two bytes."""
+        ...
+
+    def hold(self) -> None:
+        """Say nothing until whoever asked is gone, or the proxy ends."""
+        ...
+
     def cut(self, *, reset: bool = False) -> None:
         """Break the connection, politely or not."""
         ...
@@ -62,6 +70,20 @@ def slow(seconds: float) -> Fault:
     return late
 
 
+def drip(seconds_between_bytes: float) -> Fault:
+    """The call is carried out, and its answer comes a byte at a time, headers and body."""
+
+    def drop_by_drop(exchange: Exchange) -> None:
+        exchange.drip(exchange.carry_out(), seconds_between_bytes)
+
+    return drop_by_drop
+
+
+def hang(exchange: Exchange) -> None:
+    """The call arrives and is not carried out, and no answer comes as long as it is waited for."""
+    exchange.hold()
+
+
 def refused(status: int, code: str, words: str = "Rate exceeded") -> Fault:
     """The call is refused as AWS does, whatever the protocol of its service."""
 
@@ -79,6 +101,18 @@ def page(status: int = 200) -> Fault:
         exchange.answer(Reply(status, {"Content-Type": "text/html"}, html))
 
     return show
+
+
+def body(
+    content: bytes, status: int = 200, content_type: str = "application/x-amz-json-1.1"
+) -> Fault:
+    """The call is not carried out; this is answered, with a request id as AWS gives one."""
+    headers = {"Content-Type": content_type, "x-amzn-RequestId": "made-by-the-proxy"}
+
+    def say(exchange: Exchange) -> None:
+        exchange.answer(Reply(status, headers, content))
+
+    return say
 
 
 def half(exchange: Exchange) -> None:

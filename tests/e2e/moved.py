@@ -4,8 +4,8 @@ Its clock stands at MOMENT when it begins, and goes on from there; empty: it is 
 that it knows of time comes from one class, so only that one is moved: signatures, time-outs and
 sleeps stay real.
 
-PATIENCE: how many seconds it waits for an answer of AWS, and in each of the stages in which a
-signal ends it; 0: as many as on any day.
+PATIENCE: how many seconds it waits for a byte of AWS, a quarter of those for a whole call, and in
+each of the stages in which a signal ends it; 0: as many as on any day.
 """
 
 import time
@@ -33,6 +33,7 @@ def limit(patience_s: float) -> None:
     """Let nobody wait for longer than that."""
     adapters: Any = aws
     adapters.READ_S = patience_s
+    adapters.TOTAL_S = 4 * patience_s
     signals: Any = stopping
     signals.EFFECTS_S = signals.CALLS_S = patience_s
 

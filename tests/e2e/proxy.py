@@ -1,5 +1,6 @@
 """A proxy on loopback in front of the emulator: it knows every call, and can stand in its way."""
 
+import select
 import socket
 import struct
 import threading
@@ -8,6 +9,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,7 +26,7 @@ class Proxy:
     """Passes calls on to `upstream`; `endpoint` is its own URL.
 
     calls: those that were passed on. tries: everything that arrived. statuses: what was answered,
-    beside each operation, in the order of the answers.
+    beside each operation, in the order of the answers. ended: is set when the proxy is stopped.
     """
 
     upstream: str
@@ -35,6 +37,7 @@ class Proxy:
     _traps: list[Trap] = field(default_factory=list)
     _spoilers: list[Spoiler] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def holding(self, wanted: Wanted) -> Iterator[Trap]:
@@ -94,6 +97,7 @@ def running(upstream: str) -> Iterator[Proxy]:
         try:
             yield proxy
         finally:
+            proxy.ended.set()
             server.shutdown()
             thread.join(LIMIT_S)
 
@@ -145,6 +149,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(reply.content) if length is None else length))
         self.end_headers()
         self.wfile.write(reply.content)
+
+    def drip(self, reply: Reply, seconds: float) -> None:
+        """Send `reply` a byte at a time, with so many seconds between two bytes."""
+        stream, self.wfile = self.wfile, BytesIO()
+        try:
+            self.answer(reply)
+            whole = self.wfile.getvalue()
+        finally:
+            self.wfile = stream
+        for byte in whole:
+            self.wfile.write(bytes([byte]))
+            if self.front.ended.wait(seconds):
+                break
+
+    def hold(self) -> None:
+        """Say nothing until whoever asked is gone, or the proxy ends."""
+        self.close_connection = True
+        while not self.front.ended.wait(0.05):
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            if readable:  # nothing more is asked on it, so it is at its end
+                return
 
     def cut(self, *, reset: bool = False) -> None:
         """Break the connection, politely or not."""

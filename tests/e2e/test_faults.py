@@ -13,8 +13,11 @@ from tests.e2e.faults import (
     Fault,
     answer_lost,
     answer_reset,
+    body,
+    drip,
     garbled,
     half,
+    hang,
     never_made,
     page,
     refused,
@@ -31,6 +34,7 @@ READ, RAISE, MEASURE = (
     named("GetFunctionConfiguration"), named("UpdateFunctionConfiguration"), named("GetMetricData"),
 )  # fmt: skip
 PATIENCE_S = 2.0  # instead of botocore's ten seconds for a read
+SHORT_S = 1.0
 
 # As each service spells it: Lambda has a code of its own, CloudWatch and DynamoDB answer with 400.
 TOO_MANY = refused(429, "TooManyRequestsException")
@@ -56,6 +60,7 @@ def words(answer: Answer) -> list[str]:
         pytest.param(takes_a_rollout, [OVER_CAPACITY, BROKEN], id="the lease"),
         pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
         pytest.param(READ, [slow(PATIENCE_S + 1)], id="a look that is answered too late"),
+        pytest.param(READ, [hang], id="a look that is not answered"),
     ],
 )
 @ON_A_TABLE
@@ -123,6 +128,30 @@ def test_a_save_that_is_sent_twice_counts_once(
     assert started.kinds() == ["started", "settled", "advanced", "settled"]
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(READ, id="a look at the function"),
+        pytest.param(MEASURE, id="the measurements"),
+        pytest.param(takes_a_rollout, id="the lease"),
+        pytest.param(saves_a_rollout, id="the save"),
+    ],
+)
+@ON_A_TABLE
+def test_an_answer_that_is_none_is_asked_for_again_in(
+    started: Desk, program: Program, watched: Proxy, wanted: Wanted
+) -> None:
+    started.serve(10 * MINUTE)
+    spoiled = watched.spoil(wanted, [body(b"null"), body(b'["x"]'), page(200)])
+
+    answer = program.at(started.now).run("tick", "--json")
+
+    assert len(spoiled.met) == 3
+    assert (answer.status, answer.count("tick_completed")) == (0, 1)
+    assert answer.data["rollouts"][0]["reason"] == "baking"
+    assert started.tick().status == 0
+
+
 # --- what it gives up ---------------------------------------------------------------------------
 
 
@@ -139,6 +168,22 @@ def test_a_call_is_tried_four_times_and_then_the_tick_says_what_failed(
     (story,) = [one for one in answer.events if one["event"] == "metrics_unavailable"]
     assert "ThrottlingException" in story["problem"]
     assert "run again in a moment" in story["problem"]
+    assert started.account.pair() == ("10", "false")
+
+
+@ON_A_TABLE
+@pytest.mark.parametrize("fault", [drip(0.05), hang], ids=["drips", "hangs"])
+def test_a_function_whose_answer_never_ends_does_not_hold_a_tick(
+    started: Desk, program: Program, watched: Proxy, fault: Fault
+) -> None:
+    started.serve(10 * MINUTE)
+    spoiled = watched.spoil(READ, repeat(fault))
+
+    answer = program.at(started.now, SHORT_S).run("tick", "--json")
+
+    assert answer.status == 1
+    assert answer.data["rollouts"][0]["reason"] == "target_unreadable"
+    assert len(spoiled.met) <= ATTEMPTS
     assert started.account.pair() == ("10", "false")
 
 
@@ -185,6 +230,11 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
         pytest.param([page(502)], "502", id="a page of a gateway"),
         pytest.param([half], "what answered is not AWS", id="half an answer"),
         pytest.param([garbled], "what answered is not AWS", id="an answer without sense"),
+        pytest.param(
+            [body(b'{"FunctionArn": "a", "Environment": "x"}', content_type="application/json")],
+            "what answered is not AWS (it cannot be parsed",
+            id="an answer of another shape",
+        ),
     ],
 )
 def test_a_function_that_cannot_be_read_is_told_in_one_sentence(

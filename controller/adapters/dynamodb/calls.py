@@ -34,6 +34,7 @@ from controller.adapters.permission import MOVING, TABLE, Job, Permission
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # of a write that meets another one at the same moment
+PAGES: Final = 10_000  # of a megabyte each
 PAUSE_S: Final = 0.5  # the longest between two of them
 
 _ACTIVE: Final = f"{TABLE}/index/active"
@@ -109,7 +110,7 @@ class Table:
         """
         call, begin = getattr(self._client, operation), "ExclusiveStartKey"
         with self._explained(doing, operation.title()):
-            while True:
+            for _ in range(PAGES):
                 page = _dynamodbs(call(TableName=self.name, **request))
                 if "Items" not in page:
                     raise StrangeAnswerError
@@ -120,6 +121,7 @@ class Table:
                 if last == request.get(begin):  # it would go on for ever
                     raise StrangeAnswerError
                 request[begin] = last
+            raise StrangeAnswerError(f"it has more than {PAGES:,} pages")
 
     # --- writes ---------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ def _wait_until_active(client: Any, table: str, clock: Clock) -> None:
         if found is None:
             return "it is not there yet"
         _check_shape(table, found)
-        status = str(found["TableStatus"])
+        status = str(found.get("TableStatus", "not described"))
         return "" if status in ("ACTIVE", "UPDATING") else f"it is {status}"
 
     _wait(is_active, f"table {table} is not active", ACTIVE_WITHIN, clock)
@@ -146,7 +146,11 @@ def _wait_until_active(client: Any, table: str, clock: Clock) -> None:
 
 def _check_shape(table: str, found: Mapping[str, Any]) -> None:
     """Raise StoreError when the store could not work in the table; more indexes are no harm."""
-    ours, theirs = _parts(SHAPE), _parts(found)
+    try:
+        ours, theirs = _parts(SHAPE), _parts(found)
+    except KeyError:  # its description lacks a part that every table has
+        strange = StrangeAnswerError("the description is not that of a table")
+        raise _failed(f"look at table {table} (dynamodb:DescribeTable)", strange) from None
     differing = [
         f"{part} should be {shape}, and is {theirs.get(part, 'missing')}"
         for part, shape in ours.items()

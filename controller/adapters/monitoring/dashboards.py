@@ -109,14 +109,22 @@ def _without_steps(drawn: Any) -> Any:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _owner(drawn: Any) -> str:
     """Return the policy that a text on the dashboard names as its own; empty: none does."""
-    widgets = drawn.get("widgets", ()) if isinstance(drawn, Mapping) else ()
-    for widget in widgets:
-        if found := _MARK.search(str(widget.get("properties", {}).get("markdown", ""))):
+    for widget in _all(_of(drawn, "widgets")):
+        if found := _MARK.search(str(_of(_of(widget, "properties"), "markdown"))):
             return str(found[1])
     return ""
+
+
+def _of(part: Any, name: str) -> Any:
+    """Return what a part of a page has as `name`; people may have written anything there."""
+    return part.get(name, "") if isinstance(part, Mapping) else ""
+
+
+def _all(parts: Any) -> list[Any]:
+    return parts if isinstance(parts, list) else []
