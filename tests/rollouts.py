@@ -1,6 +1,7 @@
 """Rollouts, and what a tick sees of them: small, complete, and changed by one line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,6 +142,26 @@ def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
         "updated": NOON,
     }
     return Rollout(**{**plain, **facts})
+
+
+def sound(rollout: Rollout) -> Rollout:
+    """Return `rollout` with what follows from its phase and its moments, as every stored one has.
+
+    A store refuses what contradicts itself; a test that is about something else need not say it.
+    """
+    intent, settled, step = rollout.intent, rollout.settled, rollout.step
+    match rollout.phase:
+        case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
+            intent = replace(intent, weight=0)
+        case Phase.PAUSED:
+            settled = settled or rollout.since
+        case Phase.SUCCEEDED:
+            step = len(rollout.policy.steps) - 1
+        case Phase.PROGRESSING:
+            pass
+    since = max(rollout.since, rollout.created)
+    updated = max(rollout.updated, since)
+    return replace(rollout, intent=intent, settled=settled, step=step, since=since, updated=updated)
 
 
 def a_record(rollout: Rollout, **facts: Any) -> Record:

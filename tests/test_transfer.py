@@ -25,7 +25,7 @@ from controller.leasing import LEASE, Leasing
 from controller.ports import Store
 from controller.simulation.clock import VirtualClock
 from controller.transfer import End, Item, Outcome, Transfer
-from tests.rollouts import ARN, MINUTE, NOON, a_rollout, recorded
+from tests.rollouts import ARN, MINUTE, NOON, a_rollout, recorded, sound
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"
 OTHER_ARN = ARN.replace("handler", "other")
@@ -80,7 +80,7 @@ def told(items: list[Item]) -> list[tuple[str, str]]:
 
 def kept(store: Store, rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
     """Keep a rollout with its locks and two entries in `store`."""
-    rollout, first = recorded(a_rollout(rollout_id, **facts))
+    rollout, first = recorded(sound(a_rollout(rollout_id, **facts)))
     rollout, second = recorded(rollout)
     store.create(rollout, [first, second], rollout.locks)
     return store.load(rollout_id)
@@ -194,7 +194,7 @@ def test_what_moved_already_is_skipped_however_far_it_has_gone_since(both: Both)
 def test_a_rollback_by_hand_in_the_old_store_hides_no_move(both: Both) -> None:
     kept(both.old)
     both.move()
-    down, entry = recorded(replace(both.old.load("checkout#1"), phase=Phase.ROLLED_BACK))
+    down, entry = recorded(sound(replace(both.old.load("checkout#1"), phase=Phase.ROLLED_BACK)))
     both.old.save(down, [entry])
     assert both.move() == [("checkout#1", "there")]
 
@@ -262,7 +262,9 @@ def test_a_rollback_that_saves_first_keeps_its_rollout(both: Both) -> None:
 
     class Rolling(Fragile):
         def save(self, rollout: Rollout, *rest: Any) -> Rollout:
-            down, entry = recorded(replace(both.old.load(rollout.id), phase=Phase.ROLLED_BACK))
+            down, entry = recorded(
+                sound(replace(both.old.load(rollout.id), phase=Phase.ROLLED_BACK))
+            )
             both.store("old").save(down, [entry])
             return both.old.save(rollout, *rest)
 

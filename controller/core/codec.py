@@ -5,16 +5,17 @@ it again and a load need not parse it again.
 """
 
 import json
-from dataclasses import fields
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from controller.core.history import Entry
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Rollout
+from controller.core.state_relations import problem_of
+from controller.core.state_schema import MOST, Ranged
 from controller.errors import StoreError
 
 # What was read cannot be trusted, so nothing is decided from it. A rollback by hand needs no store.
@@ -22,6 +23,9 @@ _NOW = (
     "traffic was not touched; restore the store from a backup, "
     "or roll back by function and variable names"
 )
+_DEEPEST: Final = 100  # lists and objects inside each other; this program writes ten at most
+_LONGEST_INTEGER: Final = len(str(MOST)) + 1  # characters, with a sign
+_LONGEST_PATH: Final = 120  # characters of a message: a name in it may be what was damaged
 
 
 def dump(rollout: Rollout) -> str:
@@ -33,23 +37,24 @@ def dump(rollout: Rollout) -> str:
     return json.dumps(data)
 
 
-def load(rollout_id: str, text: str, policy: str) -> Rollout:
+def load(rollout_id: str, text: object, policy: object) -> Rollout:
     """Return the rollout that `dump` wrote, with the policy of the snapshot `policy`.
 
     Raises StoreError, naming the rollout, when either is damaged or was written by a newer version.
     """
-    data = _parse(f"the state of {rollout_id}", text)
+    what = f"the state of {rollout_id}"
+    data = _parse(what, rollout_id, text)
     _check_schema(rollout_id, data)
     data["schema"] = SCHEMA  # the fields that older versions did not know have defaults
-    try:
-        snapshot = _policy(policy)
-    except ValidationError as error:
-        raise _damaged(f"the policy snapshot of {rollout_id}", _first(error)) from error
+    snapshot = _snapshot(rollout_id, policy)
     try:
         (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
     except ValidationError as error:
-        raise _damaged(f"the state of {rollout_id}", _first(error)) from error
-    _check_sense(rollout_id, rollout)
+        raise _damaged(rollout_id, what, _first(error)) from error
+    if rollout.id != rollout_id:
+        raise _damaged(rollout_id, what, "id: it is that of another rollout")
+    if problem := problem_of(rollout):
+        raise _damaged(rollout_id, what, problem)
     return rollout
 
 
@@ -67,16 +72,20 @@ def dump_entry(entry: Entry) -> str:
     )
 
 
-def load_entry(rollout_id: str, text: str) -> Entry:
+def load_entry(rollout_id: str, text: object) -> Entry:
     """Return the entry that `dump_entry` wrote; whether the chain holds is for `broken_link`.
 
     Raises StoreError, naming the rollout, when the text is damaged.
     """
     what = f"an entry in the history of {rollout_id}"
+    data = _parse(what, rollout_id, text, _integer)
     try:
-        return _ENTRY.validate_python(_parse(what, text))
+        entry = _ENTRY.validate_python((data,))[0]
     except ValidationError as error:
-        raise _damaged(what, _first(error)) from error
+        raise _damaged(rollout_id, what, _first(error)) from error
+    if _is_deep(entry.body):
+        raise _damaged(rollout_id, what, "body: it is nested too deeply")
+    return entry
 
 
 # A dataclass takes no config of its own here, but inherits that of what it stands in: a tuple.
@@ -84,9 +93,18 @@ def load_entry(rollout_id: str, text: str) -> Entry:
 # A model that is built is taken as it is; one that is not would be built here, and once more when a
 # policy is read.
 Policy.model_rebuild()
-_ROLLOUT = TypeAdapter(tuple[Rollout], config=ConfigDict(extra="forbid"))
-_ENTRY = TypeAdapter(Entry)
-_MOMENTS = [one.name for one in fields(Rollout) if one.type in (datetime, datetime | None)]
+_ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], Ranged()], config=ConfigDict(extra="forbid"))
+_ENTRY = TypeAdapter(Annotated[tuple[Entry], Ranged()])
+
+
+def _snapshot(rollout_id: str, text: object) -> Policy:
+    what = f"the policy snapshot of {rollout_id}"
+    try:
+        return _policy(_checked(text))
+    except ValidationError as error:
+        raise _damaged(rollout_id, what, _first(error)) from error
+    except _UNFIT as error:
+        raise _damaged(rollout_id, what, _why(error)) from error
 
 
 @lru_cache(maxsize=64)
@@ -94,20 +112,81 @@ def _policy(snapshot: str) -> Policy:
     return Policy.model_validate_json(snapshot)
 
 
-def _parse(what: str, text: str) -> dict[str, Any]:
+# --- text that is no JSON of ours ----------------------------------------------------------------
+
+# What reading text may raise besides pydantic's own; a validator of a policy meets strange values.
+_UNFIT: Final = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+
+
+def _parse(
+    what: str, rollout_id: str, text: object, integer: Callable[[str], int] | None = None
+) -> dict[str, Any]:
+    """Return the object that is written in `text`, which a store may have as another type.
+
+    integer: reads the integers; without it, their ranges are left to the schema.
+    """
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise _damaged(what, str(error)) from error
+        data = json.loads(_checked(text), parse_int=integer)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(rollout_id, what, _why(error)) from error
     if not isinstance(data, dict):
-        raise _damaged(what, f"expected an object, not {type(data).__name__}")
+        raise _damaged(rollout_id, what, f"expected an object, not {type(data).__name__}")
     return data
+
+
+def _checked(text: object) -> str:
+    """Return `text`. Raises ValueError unless it is Unicode: a store may hold any bytes."""
+    if not isinstance(text, str):
+        raise ValueError(f"expected text, not {type(text).__name__}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it is not UTF-8") from None
+    return text
+
+
+def _integer(text: str) -> int:
+    """Return the integer. The body of an entry is any JSON: no schema bounds what is in it."""
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"an integer of {len(text):,} digits")
+    if abs(number := int(text)) > MOST:
+        raise ValueError("an integer beyond 2**53")
+    return number
+
+
+def _is_deep(value: object) -> bool:
+    layer = [value]
+    for _ in range(_DEEPEST):
+        layer = [inner for one in layer for inner in _inside(one)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(value: object) -> list[object]:
+    """Return the lists and objects directly inside `value`."""
+    inner = value.values() if isinstance(value, dict) else value
+    return (
+        [one for one in inner if isinstance(one, dict | list)]
+        if isinstance(inner, Iterable)
+        else []
+    )
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong without the value: `str` of most errors repeats it."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}: line {error.lineno} column {error.colno}"
+    return _short(str(error)) if type(error) is ValueError else type(error).__name__
 
 
 def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
     schema = data.get("schema")
-    if not isinstance(schema, int) or schema < 1:
-        raise _damaged(f"the state of {rollout_id}", f"no schema version, but {schema!r}")
+    if type(schema) is not int or schema < 1:
+        raise _damaged(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
     if schema > SCHEMA:
         raise StoreError(
             f"{rollout_id} was written by a newer rolloutctl "
@@ -117,23 +196,18 @@ def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
         )
 
 
-def _check_sense(rollout_id: str, rollout: Rollout) -> None:
-    """Refuse what has the right types and would still lead a tick astray."""
-    if rollout.id != rollout_id:
-        raise _damaged(f"the state of {rollout_id}", f"it says that it is {rollout.id}")
-    moments = {name: getattr(rollout, name) for name in _MOMENTS}
-    moments["intent.asked"] = rollout.intent.asked
-    for name, moment in moments.items():
-        if moment is not None and moment.tzinfo is None:
-            raise _damaged(f"the state of {rollout_id}", f"{name} has no time zone")
-
-
 def _first(error: ValidationError) -> str:
     """Return the first problem without the value: what was stored is not for messages."""
-    problem = error.errors()[0]
+    problem = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in problem["loc"]).removeprefix("0.")
-    return f"{path}: {problem['msg']}"
+    return f"{_short(path)}: {_short(problem['msg'])}"
 
 
-def _damaged(what: str, why: str) -> StoreError:
-    return StoreError(f"{what} is damaged ({why}); {_NOW}", damaged=what)
+def _short(text: str) -> str:
+    """Return `text` for one line of a message, whatever bytes a damaged name has."""
+    plain = text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
+    return plain if len(plain) <= _LONGEST_PATH else f"{plain[:_LONGEST_PATH]}..."
+
+
+def _damaged(rollout_id: str, what: str, why: str) -> StoreError:
+    return StoreError(f"{what} is damaged ({why}); {_NOW}", damaged=what, rollout=rollout_id)

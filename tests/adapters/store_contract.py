@@ -23,7 +23,7 @@ from controller.errors import (
     UnknownRolloutError,
 )
 from controller.ports import Store
-from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded
+from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded, sound
 
 RACERS = 12
 RACE_LIMIT = timedelta(seconds=60)
@@ -40,14 +40,15 @@ OpenStore = Callable[[], AbstractContextManager[Store]]
 
 def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
     """Create `rollout` with one entry, and return it as the store has it."""
-    rollout, entry = recorded(rollout)
+    rollout, entry = recorded(sound(rollout))
     store.create(rollout, [entry], locks)
     return store.load(rollout.id)
 
 
 def moved(store: Store, rollout: Rollout, **facts: object) -> Rollout:
     """Save `rollout` changed by `facts`, with one entry, and return what `save` returned."""
-    after, entry = recorded(replace(rollout, **facts))  # type: ignore[arg-type]
+    changed = replace(rollout, **facts)  # type: ignore[arg-type]
+    after, entry = recorded(sound(changed))
     return store.save(after, [entry])
 
 
@@ -94,6 +95,7 @@ def acquire_at_noon(wanted: str, store: Store, number: int) -> None:
 def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
     """Return `rollout` after as many entries as said, one a minute, and these entries."""
     history: list[Entry] = []
+    rollout = sound(rollout)
     for minute in range(entries):
         rollout, entry = recorded(replace(rollout, updated=NOON + minute * MINUTE))
         history.append(entry)
@@ -384,7 +386,7 @@ class StoreContract:
         started(store, a_rollout())
         holder = store.acquire("checkout#1", NOON, LATER)
         with open_store() as person:
-            after, entry = recorded(replace(holder, phase=Phase.ROLLING_BACK))
+            after, entry = recorded(sound(replace(holder, phase=Phase.ROLLING_BACK)))
             saved = person.save(after, [entry], hold=hold)
             with pytest.raises(StateConflictError, match="saved checkout#1 first"):
                 moved(store, holder)

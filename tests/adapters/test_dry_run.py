@@ -30,7 +30,7 @@ from controller.ports import Store
 from tests.adapters.channels import a_message
 from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
 from tests.adapters.target_contract import pair
-from tests.rollouts import MINUTE, NOON, a_rollout, recorded
+from tests.rollouts import MINUTE, NOON, a_rollout, recorded, sound
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
 
 
 def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, kept: Store) -> None:
-    kept.save(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED), [])
+    kept.save(sound(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
@@ -145,7 +145,7 @@ def test_a_rollout_that_another_run_has_is_looked_at_and_left_to_it(
 def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
     dry: DryRunStore, kept: Store, journal: Journal
 ) -> None:
-    rollout, entry = recorded(a_rollout("basket#1", phase=Phase.SUCCEEDED))
+    rollout, entry = recorded(sound(a_rollout("basket#1", phase=Phase.SUCCEEDED)))
     dry.receive(rollout, [entry], ["other lock"])
     assert dry.all() == ("checkout#1", "basket#1")
     assert dry.history("basket#1") == (entry,)
@@ -162,7 +162,7 @@ def test_a_target_whose_owner_moved_away_is_taken_over_once_that_is_final(
     away = kept.save(replace(kept.load("checkout#1"), moved_to="another"), [])
     with pytest.raises(TargetTakenError, match="start it there: --store another"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
-    kept.save(replace(away, phase=Phase.ROLLED_BACK), [])
+    kept.save(sound(replace(away, phase=Phase.ROLLED_BACK)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
