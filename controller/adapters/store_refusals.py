@@ -29,6 +29,16 @@ def unknown(rollout_id: str, place: str) -> UnknownRolloutError:
     )
 
 
+def damaged(rollout_id: str, why: str) -> StoreError:
+    """Return the refusal of what is stored of a rollout beside its state, and cannot be true."""
+    return StoreError(
+        f"what is stored of {rollout_id} is damaged ({why}); traffic was not touched; restore the "
+        "store from a backup, or roll back by function and variable names",
+        rollout=rollout_id,
+        damaged=f"what is stored of {rollout_id}",
+    )
+
+
 def exists(rollout_id: str) -> StateConflictError:
     """Return the refusal of an id that is used already."""
     return StateConflictError(
@@ -48,6 +58,8 @@ def check_gives_way(rollout_id: str, closed: Callable[[], Rollout], lock: str) -
         return
     if owner.final:
         return
+    if not owner.moved_to:  # it is not closed, whatever stands beside its state
+        raise taken(rollout_id, owner.id, lock)
     raise TargetTakenError(
         f"{rollout_id} was not started: {owner.id} owns {lock}, and was moved to "
         f"{owner.moved_to} before its end; start it there: --store {owner.moved_to}",

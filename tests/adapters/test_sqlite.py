@@ -528,7 +528,7 @@ def test_damage_in_one_rollout_does_not_hide_the_others(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE rollouts SET state = '{' WHERE id = 'checkout#1'")
     with SqliteStore(path) as store:
-        assert store.active(NOON) == ("checkout#1", "search#1")
+        assert store.active(NOON) == ("search#1", "checkout#1")  # damaged ones come last
         assert store.load("search#1") == other
         with pytest.raises(StoreError, match="the state of checkout#1 is damaged"):
             store.load("checkout#1")

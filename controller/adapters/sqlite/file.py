@@ -16,6 +16,7 @@ from controller.adapters.sqlite.layout import (
     layout_of,
     migrate,
 )
+from controller.adapters.sqlite.reading import text_of
 from controller.adapters.sqlite.unwritable import UnwritableCopy, copied, unwritable_copy
 from controller.errors import StoreError
 
@@ -50,6 +51,7 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
                 keeps = create or isinstance(connection, UnwritableCopy)
                 connection = connection if keeps else copied(connection)
                 migrate(connection)
+            connection.text_factory = text_of  # a copy in memory is another connection
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         except BaseException:
@@ -70,6 +72,12 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT))
         raise StoreError(
             f"cannot {doing}: {path} {what}; {now}", file=str(path), sqlite=error.sqlite_errorname
+        ) from error
+    except UnicodeDecodeError as error:  # it is about to say what is wrong, in bytes of the file
+        raise StoreError(f"cannot {doing}: {path} is damaged; {_BACKUP}", file=str(path)) from error
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"cannot {doing}: {path} holds no text like that: it is not UTF-8", file=str(path)
         ) from error
     except OSError as error:
         raise StoreError(
@@ -120,12 +128,19 @@ def _opened(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         return unwritable_copy(path, error)
+    except UnicodeDecodeError:
+        connection.close()
+        raise
     return connection
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    """Return a connection that starts no transaction by itself."""
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds())
+    """Return a connection that starts no transaction by itself, and reads any text."""
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds()
+    )
+    connection.text_factory = text_of
+    return connection
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:

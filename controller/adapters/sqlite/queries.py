@@ -23,28 +23,41 @@ SET version = :version, closed = :closed, watch_until = :watch_until,
 WHERE id = :id AND version = :read AND fence = coalesce(:fence, fence)
 """
 
+# A lease whose end is missing, or is no time, keeps nobody out.
 ACQUIRE = """
 UPDATE rollouts SET fence = fence + 1, holder = :holder, lease_until = :until
 WHERE id = :id AND (holder IS NULL OR holder = :holder
-                    OR lease_until <= :now OR lease_until > :doubtful)
+                    OR lease_until <= :now OR lease_until > :doubtful
+                    OR julianday(lease_until) IS NULL)
 """
 
 RELEASE = """
 UPDATE rollouts SET holder = NULL, lease_until = NULL WHERE id = :id AND holder = :holder
 """
 
-UNFINISHED = """
-SELECT id, created, closed, watch_until FROM rollouts
-WHERE NOT closed OR id IN (SELECT rollout FROM locks)
+# What was written by others may be no JSON, on which the JSON functions of SQLite fail.
+_FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
+
+UNFINISHED = f"""
+SELECT id, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
+       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("moved_to")} AS moved_to
+FROM rollouts
+WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly
           AND CASE WHEN json_valid(state) THEN json_array_length(state, '$.outbox') > 0 END)
-"""
+"""  # noqa: S608 - no value of anybody is in it
 
 # Only a state can tell a rollout that moved away from one that ended.
-RETIRED = """
+RETIRED = f"""
 SELECT created, id FROM rollouts
-WHERE closed AND json_extract(state, '$.moved_to') <> ''
-      AND json_extract(state, '$.phase') NOT IN ('succeeded', 'rolled_back')
+WHERE closed AND {_FROM_STATE.format("moved_to")} <> ''
+      AND {_FROM_STATE.format("phase")} NOT IN ('succeeded', 'rolled_back')
+"""  # noqa: S608 - no value of anybody is in it
+
+# The columns of `Row`.
+READ = """
+SELECT state, policy, version, closed, created, watch_until, exposed_from, exposed_to
+FROM rollouts WHERE id = ?
 """
 
 OWNERS = """
@@ -85,11 +98,6 @@ def unchanging(rollout: Rollout) -> dict[str, object]:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def moment_of(text: str | None) -> datetime | None:
-    """Return the moment that a column holds, if any."""
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def sortable(moment: datetime) -> str:

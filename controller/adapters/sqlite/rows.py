@@ -40,7 +40,7 @@ def free(
     """
     wanted = json.dumps(list(locks))
     for one, owner, closed in connection.execute(sql.OWNERS, (wanted,)).fetchall():
-        if not closed:
+        if closed != 1:
             raise refusals.taken(rollout_id, owner, one)
         refusals.check_gives_way(rollout_id, partial(read, owner), one)
     connection.execute(sql.EVICT, (wanted,))

@@ -13,11 +13,13 @@ from uuid import uuid4
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite import queries as sql
-from controller.adapters.sqlite import rows
+from controller.adapters.sqlite import reading, rows
 from controller.adapters.sqlite.file import explained, open_file, transaction
+from controller.adapters.stored_values import moment_of, readable
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.errors import StoreError
 
 
 class SqliteStore:
@@ -36,6 +38,7 @@ class SqliteStore:
         self._connection = open_file(path, durable=durable, create=create)
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
+        self._unreadable: set[str] = set()  # ids that were listed and are not stored like that
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +77,7 @@ class SqliteStore:
         with self._writing(f"acquire {rollout_id}"):
             if self._connection.execute(sql.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
                 self._read(rollout_id)
-                raise refusals.held(rollout_id, self._lease_until(rollout_id))
+                raise self._held(rollout_id)
             rollout = self._read(rollout_id)
             (fence,) = self._one("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
         self._fences[rollout_id] = fence
@@ -117,7 +120,7 @@ class SqliteStore:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first.
+        """Return the ids that a tick must visit, oldest first, and damaged ones last.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
         is visited while it has messages to bring.
@@ -125,12 +128,8 @@ class SqliteStore:
         roughly = sql.sortable(now - timedelta(days=1))  # moments are text, of more than one form
         with explained(self._path, "list the active rollouts"):
             known = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
-        found = [
-            (datetime.fromisoformat(created), rollout_id)
-            for rollout_id, created, closed, until in known
-            if not closed or (until is not None and datetime.fromisoformat(until) > now)
-        ]
-        return tuple(rollout_id for _, rollout_id in sorted(found))
+        found = [reading.Unfinished(self._listed(one[0]), *one[1:]) for one in known]
+        return tuple(reading.in_turn(found, now))
 
     def retired(self) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
@@ -143,8 +142,7 @@ class SqliteStore:
     def _aged(self, doing: str, query: str) -> Sequence[str]:
         with explained(self._path, doing):
             known = self._connection.execute(query).fetchall()
-        found = sorted((datetime.fromisoformat(created), one) for created, one in known)
-        return tuple(rollout_id for _, rollout_id in found)
+        return tuple(reading.aged((created, self._listed(one)) for created, one in known))
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
@@ -152,7 +150,7 @@ class SqliteStore:
             known = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
             ).fetchall()
-        return tuple(rollout_id for (rollout_id,) in known)
+        return tuple(self._listed(rollout_id) for (rollout_id,) in known)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
@@ -170,7 +168,7 @@ class SqliteStore:
         """Return the id of the rollout that holds `lock`."""
         with explained(self._path, f"look up the owner of {lock}"):
             row = self._one("SELECT rollout FROM locks WHERE lock = ?", lock)
-        return None if row is None else str(row[0])
+        return None if row is None else self._listed(row[0])
 
     def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
         """Return id, begin and end (None: still) of weight above 0 of each rollout of `target`.
@@ -179,14 +177,11 @@ class SqliteStore:
         """
         with explained(self._path, f"look up who moved {target}"):
             known = self._connection.execute(
-                "SELECT id, exposed_from, exposed_to FROM rollouts "
+                "SELECT id, exposed_from, exposed_to, created FROM rollouts "
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
-        found = [
-            (one, datetime.fromisoformat(begin), sql.moment_of(end)) for one, begin, end in known
-        ]
-        return tuple(sorted(found, key=lambda exposure: exposure[1]))
+        return tuple(reading.exposures((self._listed(one), *rest) for one, *rest in known))
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -207,16 +202,32 @@ class SqliteStore:
     def _one(self, query: str, *values: str) -> Any:
         return self._connection.execute(query, values).fetchone()
 
+    def _listed(self, stored: object) -> str:
+        """Return an id as lists show it."""
+        shown = readable(stored)
+        if shown != stored:
+            self._unreadable.add(shown)
+        return shown
+
     def _read(self, rollout_id: str) -> Rollout:
-        row = self._one("SELECT state, policy FROM rollouts WHERE id = ?", rollout_id)
+        row = self._one(sql.READ, rollout_id)
+        if row is None and rollout_id in self._unreadable:
+            raise refusals.damaged(rollout_id, "id: it is not the text of an id")
         if row is None:
             raise refusals.unknown(rollout_id, str(self._path))
-        state, policy = row
-        return codec.load(rollout_id, state, policy)
+        return reading.rollout_of(rollout_id, reading.Row(*row))
 
-    def _lease_until(self, rollout_id: str) -> datetime:
-        (until,) = self._one("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
-        return datetime.fromisoformat(until)
+    def _state(self, rollout_id: str) -> Rollout:
+        """Return what the state alone says."""
+        row = reading.Row(*self._one(sql.READ, rollout_id))
+        return codec.load(rollout_id, row.state, row.policy)
+
+    def _held(self, rollout_id: str) -> StoreError:
+        (stored,) = self._one("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
+        until = moment_of(stored)
+        if until is None:
+            return refusals.damaged(rollout_id, "lease_until: it is no moment")
+        return refusals.held(rollout_id, until)
 
     def _lease(self, until: datetime | None) -> dict[str, object]:
         if until is None:
@@ -230,7 +241,7 @@ class SqliteStore:
         locks: Sequence[str],
         hold: datetime | None,
     ) -> None:
-        rows.free(self._connection, rollout.id, locks, self._read)
+        rows.free(self._connection, rollout.id, locks, self._state)
         lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
         self._connection.execute(
             sql.INSERT, {**sql.columns(rollout), **sql.unchanging(rollout), **lease}

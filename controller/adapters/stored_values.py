@@ -1,0 +1,24 @@
+"""Values of a store that others may have written: read without trust, and never an exception."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return the moment that `value` is the text of; None when it is that of none."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found
+
+
+def readable(rollout_id: object) -> str:
+    """Return the id of a rollout as it can be printed, whatever bytes it has."""
+    text = rollout_id if isinstance(rollout_id, str) else repr(rollout_id)
+    if text.isascii() and text.isprintable():
+        return text
+    whole = text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return whole if whole.isprintable() else ascii(whole)[1:-1]

@@ -1,0 +1,188 @@
+"""One table of damages, done to one rollout in a store by another hand.
+
+SQLITE_DAMAGES works on a connection to the file, DYNAMODB_DAMAGES on a client and a table. What is
+damaged in the state itself is the same for both.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import partial
+
+SqliteDamage = Callable[[sqlite3.Connection, str], None]
+
+NESTED = 5_000
+
+
+# --- in the state, which is JSON text -----------------------------------------------------------
+
+
+def _with(**changes: object) -> Callable[[str], bytes]:
+    return lambda text: json.dumps({**json.loads(text), **changes}).encode()
+
+
+def _with_intent(**changes: object) -> Callable[[str], bytes]:
+    return lambda text: _with(intent={**json.loads(text)["intent"], **changes})(text)
+
+
+def _without(*names: str) -> Callable[[str], bytes]:
+    def damaged(text: str) -> bytes:
+        data = json.loads(text)
+        return json.dumps({key: one for key, one in data.items() if key not in names}).encode()
+
+    return damaged
+
+
+def _cut_off(text: str) -> bytes:
+    return text.encode()[: len(text) // 2]
+
+
+def _many_digits(text: str) -> bytes:
+    return _with(version="@")(text).replace(b'"@"', b"9" * 5_000)
+
+
+NAIVE = "2026-11-24T12:00:00"
+STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
+    "empty": lambda _: b"",
+    "cut off": _cut_off,
+    "no object": lambda _: b"[]",
+    "null": lambda _: b"null",
+    "nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
+    "nested too deeply in a field": _with(sentence=json.loads("[" * 400 + "]" * 400)),
+    "not UTF-8": lambda text: text.encode().replace(b"checkout", b"\xff\xfe", 1),
+    "no UTF-8 at all": lambda _: bytes(range(128, 256)),
+    "no schema": _without("schema"),
+    "no step": _without("step"),
+    "step beyond the last one": _with(step=99),
+    "step below the first one": _with(step=-1),
+    "a huge step": _with(step=10**30),
+    "a huge version": _with(version=2**70),
+    "more digits than Python reads": _many_digits,
+    "an infinite weight": _with_intent(weight=float("inf")),
+    "a weight that is no number": _with_intent(weight=float("nan")),
+    "a weight above 100 %": _with_intent(weight=101),
+    "a weight as text": _with_intent(weight="10"),
+    "a phase nobody knows": _with(phase="finished"),
+    "no phase": _with(phase=None),
+    "a reason nobody knows": _with(reason="because"),
+    "never updated": _with(updated=None),
+    "updated in local time": _with(updated=NAIVE),
+    "asked in local time": _with_intent(asked=NAIVE),
+    "updated before time": _with(updated="0001-01-01T00:00:00+00:00"),
+    "updated after time": _with(updated="9999-12-31T23:59:59+00:00"),
+    "created after it was updated": _with(created="2199-01-01T00:00:00+00:00"),
+    "of another rollout": _with(id="other#1"),
+    "an approval of no step": _with(approved=7),
+    "evidence of another kind": _with(tallies=[1, 2]),
+    "evidence that is no number": _with(fold={"peak": float("nan")}),
+    "signed for a criterion that is none": _with(
+        signed={"nothing": {"by": "ann", "at": 1_764_000_000, "note": ""}}
+    ),
+    "a field nobody knows": _with(unheard="of"),
+    "another version than beside it": lambda text: _with(version=json.loads(text)["version"] + 1)(
+        text
+    ),
+    "moved away, which nothing else says": _with(moved_to="another"),
+}
+POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
+    "policy: empty": lambda _: b"",
+    "policy: cut off": _cut_off,
+    "policy: nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
+    "policy: not UTF-8": lambda _: b"\xff\xfe",
+    "policy: without steps": _with(steps=[]),
+}
+
+# Damages that leave the rollout itself readable: a lease is acquired or refused, a lock has no
+# owner, and an entry is missed by the history alone.
+HARMLESS = frozenset(
+    {
+        "lease: an odd holder",
+        "lease: a holder without an end",
+        "lease: an end that is no time",
+        "lease: an end without a time zone",
+        "lease: an end that is not UTF-8",
+        "lease: an end that is a number",
+        "lease: an end that is null",
+        "lock: of a rollout that is gone",
+        "lock: without a rollout",
+        "lock: its rollout is a number",
+        "locks: missing",
+        "locks: of another type",
+    }
+)
+IN_HISTORY = "history: "
+# What no list shows any more, for the index of the table is made from it.
+UNLISTED = frozenset({"created: missing"})
+
+
+# --- in a row of SQLite -------------------------------------------------------------------------
+
+
+def _state(change: Callable[[str], bytes], column: str, at: sqlite3.Connection, one: str) -> None:
+    select = f"SELECT {column} FROM rollouts WHERE id = ?"  # noqa: S608 - one of two names
+    (text,) = at.execute(select, (one,)).fetchone()
+    update = f"UPDATE rollouts SET {column} = CAST(? AS TEXT) WHERE id = ?"  # noqa: S608
+    at.execute(update, (change(text), one))
+
+
+def _row(column: str, value: object) -> SqliteDamage:
+    """Return a damage that writes `value`, of which bytes are text that is not UTF-8."""
+    new = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+    statement = f"UPDATE rollouts SET {column} = {new} WHERE id = ?"  # noqa: S608
+    return lambda at, one: _done(at.execute(statement, (value, one)))
+
+
+def _statement(*statements: str) -> SqliteDamage:
+    def damage(at: sqlite3.Connection, one: str) -> None:
+        at.execute("PRAGMA foreign_keys = OFF")
+        for statement in statements:
+            at.execute(statement, {"id": one})
+
+    return damage
+
+
+def _done(_: object) -> None:
+    """Return nothing, whatever a call has returned."""
+
+
+_ENTRY = "UPDATE history SET entry = {} WHERE rollout = :id AND seq = 1"
+
+SQLITE_DAMAGES: Mapping[str, SqliteDamage] = {
+    **{name: partial(_state, change, "state") for name, change in STATE_DAMAGES.items()},
+    **{name: partial(_state, change, "policy") for name, change in POLICY_DAMAGES.items()},
+    "created: no time": _row("created", "x"),
+    "created: a number": _row("created", -(10**18)),
+    "created: local time": _row("created", NAIVE),
+    "created: not UTF-8": _row("created", b"\xff"),
+    "closed: neither 0 nor 1": _row("closed", 7),
+    "closed: below 0": _row("closed", -1),
+    "closed: while it goes on": _row("closed", 1),
+    "version: below 0": _row("version", -5),
+    "version: huge": _row("version", 2**62),
+    "watch_until: no time": _row("watch_until", "garbage"),
+    "watch_until: not UTF-8": _row("watch_until", b"\xfe\xff"),
+    "exposed_from: no time": _row("exposed_from", "never"),
+    "exposed_to: not UTF-8": _row("exposed_to", b"\xff"),
+    "lease: an odd holder": _statement(
+        "UPDATE rollouts SET holder = -99999999999999999999 WHERE id = :id"
+    ),
+    "lease: a holder without an end": _row("holder", "somebody"),
+    "lease: an end that is no time": _statement(
+        "UPDATE rollouts SET holder = 'x', lease_until = 'soon' WHERE id = :id"
+    ),
+    "lease: an end without a time zone": _statement(
+        "UPDATE rollouts SET holder = 'x', lease_until = '2026-11-24T12:01:xx' WHERE id = :id"
+    ),
+    "lease: an end that is not UTF-8": _statement(
+        "UPDATE rollouts SET holder = 'x', lease_until = CAST(x'ff' AS TEXT) WHERE id = :id"
+    ),
+    "lock: of a rollout that is gone": _statement(
+        "UPDATE locks SET rollout = 'gone#1' WHERE rollout = :id"
+    ),
+    "history: no JSON": _statement(_ENTRY.format("'{'")),
+    "history: nested too deeply": lambda at, one: _done(
+        at.execute(_ENTRY.format(":entry"), {"id": one, "entry": "[" * NESTED + "]" * NESTED})
+    ),
+    "history: not UTF-8": _statement(_ENTRY.format("CAST(x'fffe' AS TEXT)")),
+    "history: empty": _statement(_ENTRY.format("''")),
+}
