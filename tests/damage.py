@@ -6,8 +6,10 @@ damaged in the state itself is the same for both.
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 SqliteDamage = Callable[[sqlite3.Connection, str], None]
 
@@ -185,4 +187,136 @@ SQLITE_DAMAGES: Mapping[str, SqliteDamage] = {
     ),
     "history: not UTF-8": _statement(_ENTRY.format("CAST(x'fffe' AS TEXT)")),
     "history: empty": _statement(_ENTRY.format("''")),
+}
+
+
+# --- in an item of DynamoDB ---------------------------------------------------------------------
+
+DynamoDbDamage = Callable[[Any, str, str], None]
+Item = dict[str, Any]
+
+
+def bomb(size: int = 64 * 1_024 * 1_024) -> bytes:
+    """Return some kilobytes that expand to `size` bytes."""
+    return zlib.compress(b" " * size, 9)
+
+
+def key_of(rollout_id: str) -> Item:
+    """Return the key of a rollout."""
+    name, _, attempt = rollout_id.rpartition("#")
+    return {"pk": {"S": f"ROLLOUT#{name}"}, "sk": {"S": f"{int(attempt):010d}"}}
+
+
+def _get(client: Any, table: str, rollout_id: str) -> Item:
+    found: Item = client.get_item(TableName=table, Key=key_of(rollout_id))["Item"]
+    return found
+
+
+def _text(attribute: Item) -> str:
+    return attribute["S"] if "S" in attribute else zlib.decompress(attribute["B"]).decode()
+
+
+def _text_item(change: Callable[[str], bytes], name: str) -> DynamoDbDamage:
+    def damage(client: Any, table: str, one: str) -> None:
+        item = _get(client, table, one)
+        new = change(_text(item[name]))
+        item[name] = {"B": zlib.compress(new)}
+        client.put_item(TableName=table, Item=item)
+
+    return damage
+
+
+def _set(**attributes: Item | None) -> DynamoDbDamage:
+    """Return a damage that writes attributes, or removes those that are None."""
+
+    def damage(client: Any, table: str, one: str) -> None:
+        item = _get(client, table, one) | attributes
+        item = {name: value for name, value in item.items() if value is not None}
+        client.put_item(TableName=table, Item=item)
+
+    return damage
+
+
+def _entry(**attributes: Item | None) -> DynamoDbDamage:
+    """Return a damage to the first entry of the history."""
+
+    def damage(client: Any, table: str, one: str) -> None:
+        found = client.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"HISTORY#{one}"}},
+        )["Items"]
+        old = found[0]
+        client.delete_item(TableName=table, Key={name: old[name] for name in ("pk", "sk")})
+        item = {name: value for name, value in {**old, **attributes}.items() if value is not None}
+        client.put_item(TableName=table, Item=item)
+
+    return damage
+
+
+def _locks(**attributes: Item | None) -> DynamoDbDamage:
+    """Return a damage to each lock that a rollout has."""
+
+    def damage(client: Any, table: str, one: str) -> None:
+        for lock in _get(client, table, one)["locks"]["SS"]:
+            item = {"pk": {"S": f"LOCK#{lock}"}, "sk": {"S": "LOCK"}, "rollout": {"S": one}}
+            new = {name: each for name, each in {**item, **attributes}.items() if each is not None}
+            client.put_item(TableName=table, Item=new)
+
+    return damage
+
+
+_WRONG: Mapping[str, Item | None] = {
+    "missing": None,
+    "null": {"NULL": True},
+    "of another type": {"M": {"S": {"S": "x"}}},
+}
+_HELD: Item = {"holder": {"S": "somebody"}}
+
+DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
+    **{name: _text_item(change, "state") for name, change in STATE_DAMAGES.items()},
+    **{name: _text_item(change, "policy") for name, change in POLICY_DAMAGES.items()},
+    **{
+        f"{name}: {how}": _set(**{name: value})
+        for name in ("state", "policy", "version", "closed", "fence")
+        for how, value in _WRONG.items()
+    },
+    "created: missing": _set(created=None),
+    "created: no time": _set(created={"S": "x"}),
+    "state: no text in a text": _set(state={"S": ""}),
+    "state: not compressed": _set(state={"B": b"{}"}),
+    "state: cut off": _set(state={"B": bomb(10_000)[:20]}),
+    "state: it expands beyond the limit": _set(state={"B": bomb()}),
+    "policy: it expands beyond the limit": _set(policy={"B": bomb()}),
+    "state: a list": _set(state={"L": [{"S": "{}"}]}),
+    "version: infinite": _set(version={"N": "1e125"}),
+    "version: a fraction": _set(version={"N": "0.5"}),
+    "version: text": _set(version={"S": "0"}),
+    "version: below 0": _set(version={"N": "-1"}),
+    "closed: text": _set(closed={"S": "false"}),
+    "closed: a number": _set(closed={"N": "0"}),
+    "fence: infinite": _set(fence={"N": "1e125"}),
+    "watch_until: no time": _set(watch_until={"S": "garbage"}),
+    "watch_until: a number": _set(watch_until={"N": "5"}),
+    "exposed_from: no time": _set(exposed_from={"S": "never"}),
+    "exposed_to: null": _set(exposed_to={"NULL": True}),
+    "locks: missing": _set(locks=None),
+    "locks: of another type": _set(locks={"S": "none"}),
+    "lease: an odd holder": _set(holder={"N": "-99999999999999999999"}),
+    "lease: a holder without an end": _set(**_HELD),
+    "lease: an end that is no time": _set(**_HELD, lease_until={"S": "soon"}),
+    "lease: an end that is a number": _set(**_HELD, lease_until={"N": "1e125"}),
+    "lease: an end that is null": _set(**_HELD, lease_until={"NULL": True}),
+    "lock: of a rollout that is gone": _locks(rollout={"S": "gone#1"}),
+    "lock: without a rollout": _locks(rollout=None),
+    "lock: its rollout is a number": _locks(rollout={"N": "1e125"}),
+    "history: no entry": _entry(entry=None),
+    "history: an entry of another type": _entry(entry={"BOOL": True}),
+    "history: no JSON": _entry(entry={"S": "{"}),
+    "history: nested too deeply": _entry(entry={"S": "[" * NESTED + "]" * NESTED}),
+    "history: it expands beyond the limit": _entry(entry={"B": bomb()}),
+    "history: no number of pieces": _entry(pieces=None),
+    "history: a piece is missing": _entry(pieces={"N": "2"}),
+    "history: infinitely many pieces": _entry(pieces={"N": "1e125"}),
+    "history: a foreign sort key": _entry(sk={"S": "x"}, pieces={"N": "7"}),
 }

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final, TypeAlias
 
+from controller.adapters import store_refusals as refusals
+from controller.adapters.stored_values import moment_of as moment_in
+from controller.adapters.stored_values import readable
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.outbox import visited_until
@@ -24,6 +27,10 @@ COMPRESSED_FROM: Final = 2_048  # characters
 # for those; a new rollout leaves room for its evidence to grow.
 PIECE_BYTES: Final = 360_000
 NEW_ROLLOUT_BYTES: Final = 300_000
+# So much text is kept compressed, and no more is expanded: 400 KB can hold hundreds of megabytes.
+MOST_TEXT_BYTES: Final = 16 * 1_024 * 1_024
+
+_KEY_DIGITS: Final = 10  # of an attempt
 
 ACTIVE: Final = {"S": "active"}
 RETIRED: Final = {"S": "retired"}  # unfinished, and driven from another store
@@ -35,9 +42,11 @@ RETIRED: Final = {"S": "retired"}  # unfinished, and driven from another store
 def rollout_key(rollout_id: str) -> Item | None:
     """Return the key of a rollout; None for what cannot be the id of one."""
     name, _, attempt = rollout_id.rpartition("#")
-    if not (name and attempt.isascii() and attempt.isdecimal() and str(int(attempt)) == attempt):
+    if not (name and attempt.isascii() and attempt.isdecimal() and len(attempt) <= _KEY_DIGITS):
         return None
-    return {"pk": name_key(name), "sk": text(f"{int(attempt):010d}")}
+    if str(int(attempt)) != attempt:
+        return None
+    return {"pk": name_key(name), "sk": text(f"{int(attempt):0{_KEY_DIGITS}d}")}
 
 
 def name_key(name: str) -> Attribute:
@@ -46,8 +55,17 @@ def name_key(name: str) -> Attribute:
 
 
 def rollout_id_of(item: Item) -> str:
-    """Return the id of the rollout whose key is in `item`."""
-    return f"{item['pk']['S'].removeprefix('ROLLOUT#')}#{int(item['sk']['S'])}"
+    """Return the id of the rollout whose key is in `item`; of a foreign key, one like it."""
+    name, attempt = (str(item[part].get("S", "")) for part in ("pk", "sk"))
+    if attempt.isascii() and attempt.isdecimal():
+        attempt = str(int(attempt[-_KEY_DIGITS:]))
+    return readable(f"{name.removeprefix('ROLLOUT#')}#{attempt}")
+
+
+def is_foreign(item: Item) -> bool:
+    """Tell whether this program cannot have given `item` its key."""
+    key = rollout_key(rollout_id_of(item))
+    return key is None or any(key[part] != item[part] for part in ("pk", "sk"))
 
 
 def saved(rollout: Rollout) -> dict[str, Attribute | None]:
@@ -58,7 +76,7 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
     """
     watched = None if rollout.moved_to else visited_until(rollout)
     found: dict[str, Attribute | None] = {
-        "state": packed(codec.dump(rollout)),
+        "state": packed(rollout.id, codec.dump(rollout)),
         "version": number(rollout.version),
         "closed": {"BOOL": rollout.closed},
         "watch_until": _moment(watched),
@@ -80,7 +98,7 @@ def created(rollout: Rollout, locks: Sequence[str]) -> Item:
     fields = {
         "target": text(rollout.target),
         "created": moment(rollout.created),
-        "policy": packed(rollout.policy.snapshot()),
+        "policy": packed(rollout.id, rollout.policy.snapshot()),
         "locks": {"SS": list(dict.fromkeys(locks))} if locks else None,
         "fence": number(0),
         "active": ACTIVE,
@@ -99,10 +117,47 @@ def created(rollout: Rollout, locks: Sequence[str]) -> Item:
 
 
 def rollout_of(item: Item) -> Rollout:
-    """Return the rollout that a whole item holds. Raises StoreError when it is damaged."""
+    """Return the rollout that a whole item holds.
+
+    Raises StoreError when its state, or an attribute beside it that repeats it, is damaged.
+    """
+    rollout, rollout_id = state_of(item), rollout_id_of(item)
+    if version_of(item) != rollout.version:
+        raise refusals.damaged(rollout_id, "version: the state has another one")
+    if item.get("closed") != {"BOOL": rollout.closed}:
+        raise refusals.damaged(rollout_id, "closed: the state says otherwise")
+    fence_of(item)
+    for name in ("created", "watch_until", "exposed_from", "exposed_to"):
+        if moment_of(item, name) is None and (name in item or name == "created"):
+            raise refusals.damaged(rollout_id, f"{name}: it is no moment")
+    return rollout
+
+
+def state_of(item: Item) -> Rollout:
+    """Return what the state alone says. Raises StoreError when it is damaged."""
     rollout_id = rollout_id_of(item)
-    state, policy = (unpacked(rollout_id, [item[name]]) for name in ("state", "policy"))
+    state, policy = (unpacked(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
     return codec.load(rollout_id, state, policy)
+
+
+_TEXTS: Final = ("state", "policy")
+
+
+def version_of(item: Item) -> int:
+    """Return the version of a rollout. Raises StoreError when it is damaged."""
+    return _integer(rollout_id_of(item), item, "version")
+
+
+def fence_of(item: Item) -> int:
+    """Return the fence of a rollout. Raises StoreError when it is damaged."""
+    return _integer(rollout_id_of(item), item, "fence")
+
+
+def _integer(rollout_id: str, item: Item, name: str) -> int:
+    found = item.get(name, {}).get("N", "")
+    if not (found.isascii() and found.isdecimal() and len(found) <= _KEY_DIGITS + _KEY_DIGITS):
+        raise refusals.damaged(rollout_id, f"{name}: it is no count")
+    return int(found)
 
 
 # --- locks --------------------------------------------------------------------------------------
@@ -124,7 +179,7 @@ def history_key(rollout_id: str) -> Attribute:
 def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
     """Yield the items of `entries`: one for each, or some for one that is too large for one."""
     for entry in entries:
-        content = packed(codec.dump_entry(entry))
+        content = packed(rollout_id, codec.dump_entry(entry))
         pieces = list(_pieces(content))
         for index, piece in enumerate(pieces):
             yield {
@@ -139,9 +194,10 @@ def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
     """Yield the entries that `items` hold, in their order. Raises StoreError for damaged ones."""
     for seq, group in groupby(items, key=lambda item: item["sk"]["S"].partition(".")[0]):
         pieces = list(group)
-        if len(pieces) != int(pieces[0]["pieces"]["N"]):
-            raise _damaged(rollout_id, f"a piece of entry {int(seq)} is missing")
-        content = unpacked(rollout_id, [piece["entry"] for piece in pieces])
+        if len(pieces) != _integer(rollout_id, pieces[0], "pieces"):
+            number_of = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
+            raise refusals.damaged(rollout_id, f"a piece of entry {number_of} is missing")
+        content = unpacked(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
         yield codec.load_entry(rollout_id, content)
 
 
@@ -177,25 +233,55 @@ def _moment(value: datetime | None) -> Attribute | None:
 
 
 def moment_of(item: Item, name: str) -> datetime | None:
-    """Return the moment that `item` has as `name`, if any."""
-    return datetime.fromisoformat(item[name]["S"]) if name in item else None
+    """Return the moment that `item` has as `name`; None for none, and for what is no moment."""
+    return moment_in(item.get(name, {}).get("S"))
 
 
-def packed(content: str) -> Attribute:
-    """Return `content` as an attribute, compressed when it is long."""
+def packed(rollout_id: str, content: str) -> Attribute:
+    """Return `content` as an attribute, compressed when it is long.
+
+    Raises StoreError when it is longer than what is ever expanded again.
+    """
     if len(content) < COMPRESSED_FROM:
         return {"S": content}
-    return {"B": zlib.compress(content.encode())}
+    whole = content.encode()
+    if len(whole) > MOST_TEXT_BYTES:
+        raise StoreError(
+            f"{rollout_id} is too large to be kept in DynamoDB: {len(whole):,} bytes in one text, "
+            f"and {MOST_TEXT_BYTES:,} is the limit; nothing was written: ask for fewer metrics in "
+            "the policy, or use another store",
+            rollout=rollout_id,
+            size=len(whole),
+        )
+    return {"B": zlib.compress(whole)}
 
 
-def unpacked(rollout_id: str, parts: Sequence[Attribute]) -> str:
-    """Return what was packed, and cut to `parts`. Raises StoreError when it is damaged."""
+def unpacked(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
+    """Return what was packed as `name`, and cut to `parts`.
+
+    Raises StoreError when it is damaged, or expands to more than is ever packed.
+    """
     if "S" in parts[0]:
         return str(parts[0]["S"])
     try:
-        return zlib.decompress(b"".join(part["B"] for part in parts)).decode()
-    except (KeyError, UnicodeDecodeError, zlib.error) as error:
-        raise _damaged(rollout_id, str(error)) from error
+        return _expanded(b"".join(part["B"] for part in parts)).decode()
+    except KeyError:
+        why = "it is missing, or of another type"
+    except UnicodeDecodeError:
+        why = "it is not UTF-8"
+    except (TypeError, ValueError, zlib.error) as error:
+        why = str(error)
+    raise refusals.damaged(rollout_id, f"{name}: {why}")
+
+
+def _expanded(whole: bytes) -> bytes:
+    expanding = zlib.decompressobj()
+    content = expanding.decompress(whole, MOST_TEXT_BYTES)
+    if expanding.unconsumed_tail:
+        raise ValueError(f"it expands to more than {MOST_TEXT_BYTES:,} bytes")
+    if not expanding.eof:
+        raise ValueError("its end is missing")
+    return content
 
 
 def size_of(item: Item) -> int:
@@ -210,11 +296,3 @@ def _length(attribute: Attribute) -> int:
     if isinstance(value, bytes):
         return len(value)
     return sum(len(one.encode()) + 3 for one in value) + 3 if isinstance(value, list) else 1
-
-
-def _damaged(rollout_id: str, why: str) -> StoreError:
-    return StoreError(
-        f"what is stored of {rollout_id} is damaged ({why}); traffic was not touched; restore the "
-        "table from a backup, or roll back by function and variable names",
-        rollout=rollout_id,
-    )

@@ -5,7 +5,14 @@ from functools import partial
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb.calls import Table
-from controller.adapters.dynamodb.items import Item, lock_key, rollout_key, rollout_of, text
+from controller.adapters.dynamodb.items import (
+    Item,
+    lock_key,
+    rollout_key,
+    rollout_of,
+    state_of,
+    text,
+)
 from controller.adapters.dynamodb.writes import ABSENT, Write, delete, put, update
 from controller.errors import StoreError
 
@@ -27,9 +34,22 @@ def taking(table: Table, rollout_id: str, locks: Sequence[str]) -> list[Write]:
 
 
 def owner_of(table: Table, lock: str) -> str | None:
-    """Return the id of the rollout that holds `lock`."""
+    """Return the id of the rollout that holds `lock`.
+
+    Raises StoreError when it names none: its owner may be living, so it gives way to nobody.
+    """
     item = table.get(f"look up the owner of {lock}", lock_key(lock))
-    return None if item is None else str(item["rollout"]["S"])
+    if item is None:
+        return None
+    owner = item.get("rollout", {}).get("S")
+    if not isinstance(owner, str):
+        raise StoreError(
+            f"the lock {lock} is damaged (rollout: it is missing, or of another type); nothing was "
+            f"changed: write the id of its rollout into the item LOCK#{lock}, or delete the item "
+            "when no rollout has that target",
+            lock=lock,
+        )
+    return owner
 
 
 def _final(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None:
@@ -38,10 +58,10 @@ def _final(table: Table, rollout_id: str, owner: str, lock: str) -> Item | None:
     item = None if key is None else table.get(f"look up {owner}", key)
     if item is not None and owner == rollout_id:
         raise refusals.exists(rollout_id)
-    if item is not None and not item["closed"]["BOOL"]:
+    if item is not None and item.get("closed") != {"BOOL": True}:
         raise refusals.taken(rollout_id, owner, lock)
     if item is not None:
-        refusals.check_gives_way(rollout_id, partial(rollout_of, item), lock)
+        refusals.check_gives_way(rollout_id, partial(state_of, item), lock)
     return item
 
 
@@ -59,7 +79,10 @@ def _evict(owner: str, item: Item, wanted: Sequence[str]) -> Iterator[Write]:
     """
     key = {"pk": item["pk"], "sk": item["sk"]}
     gone = {"locks": None} if _has_word(item) else {"active": None, "locks": None}
-    yield update(key, gone, "#version = :read", read=item["version"])
+    if "version" in item:
+        yield update(key, gone, "#version = :read", read=item["version"])
+    else:
+        yield update(key, gone, "attribute_not_exists(#version)")
     for lock in item.get("locks", {}).get("SS", ()):
         if lock not in wanted:
             yield delete(lock_key(lock), "#rollout = :owner", owner=text(owner))

@@ -9,7 +9,13 @@ from typing import TypeAlias
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb.calls import Table
 from controller.adapters.dynamodb.failures import RefusedError, UnansweredError
-from controller.adapters.dynamodb.items import Attribute, Item, rollout_of
+from controller.adapters.dynamodb.items import (
+    Attribute,
+    Item,
+    fence_of,
+    rollout_of,
+    version_of,
+)
 from controller.adapters.dynamodb.writes import Write
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
@@ -42,10 +48,10 @@ def is_written(after: Rollout, write_id: Attribute, found: Item, problem: Proble
     if found.get("write_id") == write_id:
         return True
     unseen = isinstance(problem, UnansweredError) or problem.repeated
-    if unseen and _version(found) > after.version:
+    if unseen and version_of(found) > after.version:
         raise UnansweredError(
             f"whether version {after.version} of {after.id} was written is not known: an answer of "
-            f"DynamoDB was lost, and other runs have saved it since (version {_version(found)}); "
+            f"DynamoDB was lost, and other runs have saved it since (version {version_of(found)}); "
             "look at its history, and run again",
             rollout=after.id,
         )
@@ -54,7 +60,7 @@ def is_written(after: Rollout, write_id: Attribute, found: Item, problem: Proble
 
 def not_saved(ours: Rollout, fence: int | None, found: Item, problem: Problem) -> Exception:
     """Return why a save of `ours`, under `fence` if it has one, was not written."""
-    same = _version(found) == ours.version and fence in (None, int(found["fence"]["N"]))
+    same = version_of(found) == ours.version and fence in (None, fence_of(found))
     if same and isinstance(problem, UnansweredError):
         return problem
     if same:
@@ -71,10 +77,6 @@ def check_locks_changed(rollout_id: str, problem: Problem, entries: int) -> None
         raise problem
     if any(problem.failed[1 : 1 + entries]):
         raise _leftover(rollout_id) from problem
-
-
-def _version(item: Item) -> int:
-    return int(item["version"]["N"])
 
 
 def _leftover(rollout_id: str) -> StoreError:

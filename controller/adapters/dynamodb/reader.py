@@ -9,6 +9,7 @@ from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb.calls import Table
 from controller.adapters.dynamodb.items import Item, text
 from controller.adapters.dynamodb.locks import owner_of
+from controller.adapters.stored_values import NEVER
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
@@ -19,6 +20,7 @@ class DynamoDbReader:
 
     def __init__(self, client: Any, table: str) -> None:
         self._table = Table(client, table)
+        self._foreign: set[str] = set()  # ids that were listed, of items with keys of another kind
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout. Raises UnknownRolloutError, StoreError."""
@@ -27,22 +29,22 @@ class DynamoDbReader:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first.
+        """Return the ids that a tick must visit, oldest first, and damaged ones last.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
         is visited while it has messages to bring, which its state alone tells.
         """
         doing = "list the active rollouts"
-        found = self._table.query(doing, "active", items.ACTIVE, index="active")
-        return tuple(
-            items.rollout_id_of(item)
-            for item in found
+        found = [
+            item
+            for item in self._table.query(doing, "active", items.ACTIVE, index="active")
             if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
-        )
+        ]
+        return tuple(self._listed(item) for item in sorted(found, key=_is_damaged))
 
     def _has_word(self, doing: str, item: Item) -> bool:
         """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
-        if not item["closed"]["BOOL"]:
+        if item.get("closed") != {"BOOL": True}:
             return True
         whole = self._table.get(doing, {"pk": item["pk"], "sk": item["sk"]})
         try:
@@ -54,12 +56,14 @@ class DynamoDbReader:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
         doing = "list the retired rollouts"
         found = self._table.query(doing, "active", items.RETIRED, index="active")
-        return tuple(items.rollout_id_of(item) for item in found)
+        return tuple(self._listed(item) for item in found)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
         found = self._table.scan("list all rollouts", "by_target")
-        aged = sorted((item["created"]["S"], items.rollout_id_of(item)) for item in found)
+        aged = sorted(
+            (items.moment_of(item, "created") or NEVER, self._listed(item)) for item in found
+        )
         return tuple(rollout_id for _, rollout_id in aged)
 
     def of_name(self, name: str) -> Sequence[str]:
@@ -70,7 +74,7 @@ class DynamoDbReader:
             items.name_key(name),
             only=("pk", "sk"),
         )
-        return tuple(items.rollout_id_of(item) for item in found)
+        return tuple(self._listed(item) for item in found)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
@@ -92,16 +96,25 @@ class DynamoDbReader:
         """
         doing = f"look up who moved {target}"
         found = [
-            (items.rollout_id_of(item), begin, items.moment_of(item, "exposed_to"))
+            (self._listed(item), begin, items.moment_of(item, "exposed_to"))
             for item in self._table.query(doing, "target", text(target), index="by_target")
-            if (begin := items.moment_of(item, "exposed_from")) is not None
+            if (begin := _exposed_from(item)) is not None
         ]
         return tuple(sorted(found, key=lambda exposure: exposure[1]))
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _listed(self, item: Item) -> str:
+        """Return an id as lists show it."""
+        rollout_id = items.rollout_id_of(item)
+        if items.is_foreign(item):
+            self._foreign.add(rollout_id)
+        return rollout_id
+
     def _key(self, rollout_id: str) -> Item:
         key = items.rollout_key(rollout_id)
+        if rollout_id in self._foreign:
+            raise refusals.damaged(rollout_id, "pk, sk: they are no key of a rollout")
         if key is None:
             raise refusals.unknown(rollout_id, self._table.place)
         return key
@@ -114,7 +127,22 @@ class DynamoDbReader:
 
 
 def _is_visited(item: Item, now: datetime) -> bool:
-    if not item["closed"]["BOOL"]:
+    """Tell whether a tick has something to do: it goes on, is watched, or is damaged."""
+    if item.get("closed") != {"BOOL": True}:
         return True
     until = items.moment_of(item, "watch_until")
-    return until is not None and until > now
+    return "watch_until" in item and (until is None or until > now)
+
+
+def _is_damaged(item: Item) -> bool:
+    """Tell whether an index shows that a rollout is damaged; a visit tells how."""
+    unwatched = "watch_until" in item and items.moment_of(item, "watch_until") is None
+    odd = item.get("closed") not in ({"BOOL": True}, {"BOOL": False})
+    return odd or unwatched or items.moment_of(item, "created") is None or items.is_foreign(item)
+
+
+def _exposed_from(item: Item) -> datetime | None:
+    """Return the begin of an exposure; where nobody can read it, that of the rollout."""
+    if "exposed_from" not in item:
+        return None
+    return items.moment_of(item, "exposed_from") or items.moment_of(item, "created")

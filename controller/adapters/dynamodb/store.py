@@ -35,7 +35,7 @@ LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
 
 _FREE = (
     "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now "
-    "OR #lease_until > :doubtful"
+    "OR #lease_until > :doubtful OR NOT attribute_type(#lease_until, :text)"
 )
 
 
@@ -79,6 +79,7 @@ class DynamoDbStore(DynamoDbReader):
             add={"fence": 1},
             now=moment(now),
             doubtful=moment(refusals.doubtful_from(now, until)),
+            text=text("S"),  # a lease whose end is missing, or no text, keeps nobody out
         )
         try:
             item = self._table.write(doing, [write], returning=True)
@@ -89,11 +90,15 @@ class DynamoDbStore(DynamoDbReader):
             if found is None or any(found.get(name) != one for name, one in lease.items()):
                 raise
             item = found
-        self._fences[rollout_id] = int(item["fence"]["N"])
+        except StoreError as error:
+            if error.context.get("code") == "ValidationException":  # its fence is no number
+                self.load(rollout_id)  # says what is damaged
+            raise
         if "locks" not in item:
             self._replaced.add(rollout_id)
         self._holds.add(rollout_id)
         try:
+            self._fences[rollout_id] = items.fence_of(item)
             return items.rollout_of(item)
         except StoreError:
             self.release(rollout_id)  # whoever comes next shall see the damage, and not a lease
@@ -187,9 +192,11 @@ class DynamoDbStore(DynamoDbReader):
             self._holds.add(rollout_id)
 
     def _not_free(self, rollout_id: str, found: Item | None) -> StoreError:
-        until = items.moment_of(found or {}, "lease_until")
-        if until is None:
+        if found is None:
             return refusals.unknown(rollout_id, self._table.place)
+        until = items.moment_of(found, "lease_until")
+        if until is None:
+            return refusals.damaged(rollout_id, "lease_until: it is no moment")
         return refusals.held(rollout_id, until)
 
     def _saving(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
