@@ -66,7 +66,7 @@ OTHERS: Final[Mapping[str, str]] = {
     "DATABASE_URL": "postgres://app:tr0ub4dor&3@db.internal:5432/app?sslmode=require",
 }
 
-_API: Final = {"ApiName": "Execution Layer API"}
+API: Final = "Execution Layer API"
 _MINUTE: Final = timedelta(minutes=1)
 
 # One minute of requests: how many took how long (ms). All three have an average near 162; the p95
@@ -176,15 +176,21 @@ class Account:
         self._put("AWS/Lambda", took, _minutes(begin, end))
 
     def call_gateway(
-        self, begin: datetime, end: datetime, *, failing: int = 0, slow: bool = False
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        failing: int = 0,
+        slow: bool = False,
+        api: str = API,
     ) -> None:
-        """Measure calls of the gateway in each minute from `begin` to `end`, at both ends.
+        """Measure calls of the gateway `api` in each minute from `begin` to `end`, at both ends.
 
         failing: how many of its 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
         took = _SLOW_TAIL if slow else _GATEWAY
         self._put(NAMESPACE, _calls(CANARY, took, failing), _minutes(begin, end))
-        self._put("AWS/ApiGateway", _answers(took, failing), _minutes(begin, end))
+        self._put("AWS/ApiGateway", _answers(took, failing, api), _minutes(begin, end))
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
         """Measure one good request through the gateway in every fifth minute of the clock."""
@@ -200,15 +206,15 @@ class Account:
             )
 
 
-def _answers(took: Mapping[float, int], failing: int = 0) -> list[dict[str, Any]]:
-    """Return what the gateway measures in a minute of requests that took so long (ms)."""
-    requests = sum(took.values())
+def _answers(took: Mapping[float, int], failing: int = 0, api: str = API) -> list[dict[str, Any]]:
+    """Return what the gateway `api` measures in a minute of requests that took so long (ms)."""
+    requests, by_api = sum(took.values()), {"ApiName": api}
     return [
-        _datum("Count", _API, {1.0: requests}),
-        _datum("4XXError", _API, {0.0: requests}),
-        _datum("5XXError", _API, {0.0: requests - failing, 1.0: failing}),
-        _datum("Latency", _API, took),
-        _datum("IntegrationLatency", _API, took),
+        _datum("Count", by_api, {1.0: requests}),
+        _datum("4XXError", by_api, {0.0: requests}),
+        _datum("5XXError", by_api, {0.0: requests - failing, 1.0: failing}),
+        _datum("Latency", by_api, took),
+        _datum("IntegrationLatency", by_api, took),
     ]
 
 

@@ -1,0 +1,113 @@
+"""Many rollouts in one store: copies of one that runs, beside one whose canary fails."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from controller.adapters.dynamodb import DynamoDbStore
+from controller.adapters.sqlite import SqliteStore
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+from controller.ports import Store
+from tests.damage import DYNAMODB_DAMAGES, SQLITE_DAMAGES
+from tests.e2e import table
+from tests.e2e.account import API, FUNCTION, POLICY
+from tests.e2e.desk import MINUTE, Desk
+
+FAILING: Final = "failing"
+SICK_FUNCTION: Final = "SickHandler"
+SICK_API: Final = "Failing API"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Rollouts in the store at `url`, and what damages one of them, by the name of the damage."""
+
+    desk: Desk
+    url: str
+
+    @property
+    def damages(self) -> Sequence[str]:
+        """Every way in which a record can be damaged in this store."""
+        return list(DYNAMODB_DAMAGES if self.url == table.URL else SQLITE_DAMAGES)
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Yield the store, as another process has it open."""
+        if self.url == table.URL:
+            yield DynamoDbStore(self.desk.account.client("dynamodb"), table.NAME)
+        else:
+            with SqliteStore(self._file) as opened:
+                yield opened
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    def add(self, number: int, name: str = "healthy") -> list[str]:
+        """Add so many copies of the rollout that the desk has started; return their ids."""
+        with self.store() as store:
+            original = store.load("execution-api#1")
+            copies = [_copy(original, f"{name}-{index}") for index in range(number)]
+            for one in copies:
+                store.create(one, [], [])
+        return [one.id for one in copies]
+
+    def add_failing(self) -> str:
+        """Start a rollout of another function, which fails from then on; return its id."""
+        self.desk.account.create(SICK_FUNCTION)
+        policy = self.desk.another_policy(
+            POLICY,
+            **{
+                "name: execution-api": f"name: {FAILING}",
+                FUNCTION: SICK_FUNCTION,
+                API: SICK_API,
+            },
+        )
+        self.desk.start(policy)
+        return f"{FAILING}#1"
+
+    def damage(self, rollout_id: str, how: str) -> None:
+        """Damage what is stored of a rollout by another hand."""
+        if self.url == table.URL:
+            DYNAMODB_DAMAGES[how](self.desk.account.client("dynamodb"), table.NAME, rollout_id)
+            return
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            SQLITE_DAMAGES[how](connection, rollout_id)
+
+    def updated(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return when each of `ids` was last saved; None for what cannot be loaded."""
+        with self.store() as store:
+            return {one: _updated(store, one) for one in ids}
+
+
+def _copy(original: Rollout, name: str) -> Rollout:
+    policy = original.policy.model_copy(update={"name": name})
+    return replace(
+        original,
+        id=f"{name}#1",
+        name=name,
+        policy=policy,
+        digest=policy.digest(),
+        entries=0,
+        chain="",
+        version=0,
+    )
+
+
+def _updated(store: Store, rollout_id: str) -> Any:
+    try:
+        return store.load(rollout_id).updated
+    except StoreError:
+        return None
+
+
+def let_it_fail(desk: Desk, length_min: int) -> None:
+    """Let time go by in which the gateway of the failing rollout serves errors."""
+    account = desk.account
+    begin, end = desk.now, desk.now + length_min * MINUTE
+    account.call_gateway(begin, end, failing=3, api=SICK_API)
+    desk.serve(length_min * MINUTE)
