@@ -31,6 +31,8 @@ def test_a_tick_with_nothing_to_do_says_that_it_came_to_its_end() -> None:
         "verdicts": {},
         "busy": 0,
         "errors": 0,
+        "unconfirmed": 0,
+        "drifted": 0,
         "calls": {"lambda": 2, "dynamodb": 3},
         "data_lag_s": None,
     }
