@@ -34,9 +34,10 @@ DASHBOARD: Final = 3.00
 VCPUS: Final = 0.25
 GIBS: Final = 0.5
 BILLED_MINUTES: Final = 1.0  # of a task: a minute at least, and a tick with its image takes less
-ALARMS: Final = 2
-FILTERED: Final = 2  # metrics that the filters make
+ALARMS: Final = 4
+FILTERED: Final = 4  # metrics that the filters make
 LOG_BYTES: Final = 2_500  # of a tick with one rollout, at most
+EVENT_BYTES: Final = 2_500  # of the event that says how its task ended, at most
 EMBEDDED: Final = 8  # metrics of the line of a tick, while one rollout is under way
 
 
@@ -49,8 +50,8 @@ def costs(every_minutes: int, tick: Idle) -> Mapping[str, float]:
         "public IPv4 address": hours * ADDRESS_HOUR,
         "CloudWatch: metrics read": ticks * tick.metrics * METRIC_READ,
         "DynamoDB": ticks * (tick.write_units * WRITE_UNIT + tick.read_units * READ_UNIT),
-        "logs": ticks * LOG_BYTES / 1e9 * LOG_GB,
-        "two alarms, and their metrics": ALARMS * ALARM + FILTERED * CUSTOM_METRIC,
+        "logs": ticks * (LOG_BYTES + EVENT_BYTES) / 1e9 * LOG_GB,
+        "four alarms, and their metrics": ALARMS * ALARM + FILTERED * CUSTOM_METRIC,
         "metrics of ticks (Metrics=yes)": EMBEDDED * CUSTOM_METRIC,
         "dashboard (Metrics=yes)": DASHBOARD,
     }

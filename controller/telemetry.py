@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from controller.core.effects import Alert
 from controller.errors import Exit
 from controller.runner import Ticked
 
@@ -28,6 +29,7 @@ def facts(
     how old the newest datapoint was that the tick has read; None when it has read none.
     """
     seen = [visit.rollout for visit in ticked.visits if not visit.busy]
+    alerts = Counter(alert for visit in ticked.visits for alert in visit.alerts)
     problems = sum(bool(visit.problem) for visit in ticked.visits)
     verdicts = Counter(str(finding.verdict) for one in seen for finding in one.findings)
     return {
@@ -38,6 +40,8 @@ def facts(
         "busy": len(ticked.visits) - len(seen),
         "errors": len(ticked.missed) + problems + bool(ticked.problem),
         "problem": ticked.problem,
+        "unconfirmed": alerts[Alert.ROLLBACK_UNCONFIRMED],
+        "drifted": alerts[Alert.DRIFT],
         "calls": dict(calls),
         "data_lag_s": None if lag is None else round(lag.total_seconds()),
     }

@@ -2,8 +2,10 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ LIMIT_S: Final = 120.0
 COMMIT: Final = "8f74223d1b10e8888abcd995cf7c6d8d3c4b5a69"
 
 _EXPRESSION: Final = re.compile(r"\$\{\{ *([a-z.-]+) *\}\}")
-_CONDITION: Final = re.compile(r"inputs\.([a-z-]+) (==|!=) '([a-z]*)'")
+_CONDITION: Final = re.compile(r"(always\(\) && )?([a-z.-]+) (==|!=) '([a-z]*)'")
 
 
 def yaml(text: str) -> Any:
@@ -55,67 +57,136 @@ def _heard(log: str) -> Iterator[str]:
             yield line
 
 
-PROGRAM: Final = f'exec {shlex.quote(sys.executable)} -m controller "$@"'
+VERSION: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+PROGRAM: Final = (
+    f'PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m controller "$@"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is around a job. action: where the action lies. version: of the rolloutctl on the path.
+
+    python: the one that is python3.
+    cache: a folder that stands for the cache of the workflow; None: it does not answer.
+    """
+
+    action: Path = HERE
+    cache: Path | None = None
+    version: str = VERSION
+    python: Path = Path(sys.executable)
+
+
+GITHUB: Final = Around()
 
 
 def play(
-    folder: Path, environment: Mapping[str, str], program: str = PROGRAM, **given: str
+    folder: Path,
+    environment: Mapping[str, str],
+    program: str | None = PROGRAM,
+    around: Around = GITHUB,
+    /,
+    **given: str,
 ) -> Played:
     """Play the action in a checkout at `folder`; `given`: its inputs, with _ for -.
 
-    environment: what the job has beside that. program: what bash does for rolloutctl.
+    environment: what the job has beside that. program: what bash does for the rolloutctl on the
+    path; None: there is none.
     """
-    inputs = {name: str(one["default"]) for name, one in ACTION["inputs"].items()}
+    known = {f"inputs.{name}": str(one["default"]) for name, one in ACTION["inputs"].items()}
     for name, value in given.items():
-        assert name.replace("_", "-") in inputs
-        inputs[name.replace("_", "-")] = value
-    runner = _runner(folder, environment, program)
-    log, status = "", 0
+        assert f"inputs.{name.replace('_', '-')}" in known
+        known[f"inputs.{name.replace('_', '-')}"] = value
+    runner = _runner(folder, environment, around.action)
+    _put_on_the_path(Path(runner["HOME"]), program, around)
+    played = Played(0, "", "", "")
     for step in ACTION["runs"]["steps"]:
-        if status == 0 and _wanted(step.get("if", ""), inputs):
-            env = {name: _filled(value, inputs) for name, value in step.get("env", {}).items()}
-            ended = subprocess.run(
-                ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
-                cwd=folder, env={**runner, **env}, text=True, timeout=LIMIT_S, check=False,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            log, status = log + ended.stdout, ended.returncode
-    written = [Path(runner[f"GITHUB_{name}"]).read_text() for name in ("STEP_SUMMARY", "OUTPUT")]
-    return Played(status, log, *written)
+        if not _wanted(step.get("if", ""), known, played.status):
+            continue
+        if "uses" in step:
+            _cached(step, known, around.cache)
+            continue
+        env = {name: _filled(value, known) for name, value in step.get("env", {}).items()}
+        outputs, path = Path(runner["GITHUB_OUTPUT"]), Path(runner["GITHUB_PATH"])
+        outputs.write_text("")
+        ended = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
+            cwd=folder, env={**runner, **env}, text=True, timeout=LIMIT_S, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        said = outputs.read_text()
+        for name, _, value in (line.partition("=") for line in said.splitlines()):
+            known[f"steps.{step.get('id')}.outputs.{name}"] = value
+        runner["PATH"] = ":".join([*path.read_text().splitlines(), runner["PATH"]])
+        path.write_text("")
+        played = Played(
+            played.status or ended.returncode,
+            played.log + ended.stdout,
+            Path(runner["GITHUB_STEP_SUMMARY"]).read_text(),
+            said,
+        )
+    return played
 
 
-def _runner(folder: Path, environment: Mapping[str, str], program: str) -> dict[str, str]:
-    """Return the variables of the runner; its files are empty, and `program` is installed."""
-    temp = folder.parent / "runner"
-    (temp / "bin").mkdir(parents=True, exist_ok=True)
-    installed = temp / "bin" / "rolloutctl"
-    installed.write_text(f"#!/bin/bash\n{program}\n")
-    installed.chmod(0o755)
+def _runner(folder: Path, environment: Mapping[str, str], action: Path) -> dict[str, str]:
+    """Return the variables of the runner. Its files and its temporary folder are empty."""
+    home = folder.parent / "runner"
+    temp = home / "temp"
+    shutil.rmtree(temp, ignore_errors=True)
+    temp.mkdir(parents=True)
     files = {name: temp / name.lower() for name in ("STEP_SUMMARY", "OUTPUT", "PATH")}
     for file in files.values():
         file.write_text("")
     return {
         **environment,
-        "HOME": str(temp),
-        "PATH": f"{temp / 'bin'}:/usr/bin:/bin",
-        "PYTHONPATH": str(ROOT),
+        "HOME": str(home),
+        "PATH": f"{home / 'bin'}:/usr/bin:/bin",
         "RUNNER_TEMP": str(temp),
         "GITHUB_ACTIONS": "true",
-        "GITHUB_ACTION_PATH": str(HERE),
+        "GITHUB_ACTION_PATH": str(action),
         "GITHUB_ACTOR": "octocat",
         **{f"GITHUB_{name}": str(file) for name, file in files.items()},
     }
 
 
-def _wanted(condition: str, inputs: Mapping[str, str]) -> bool:
+def _put_on_the_path(home: Path, program: str | None, around: Around) -> None:
+    """Put a Python on the path and, unless it is None, a rolloutctl."""
+    (home / "bin").mkdir(exist_ok=True)
+    says = f'[ "$1" != --version ] || {{ echo "rolloutctl, version {around.version}"; exit; }}'
+    scripts = {
+        "python3": f'exec {shlex.quote(str(around.python))} "$@"',
+        "rolloutctl": None if program is None else f"{says}\n{program}",
+    }
+    for name, text in scripts.items():
+        script = home / "bin" / name
+        script.unlink(missing_ok=True)
+        if text is not None:
+            script.write_text(f"#!/bin/bash\n{text}\n")
+            script.chmod(0o755)
+
+
+def _cached(step: Mapping[str, Any], known: Mapping[str, str], cache: Path | None) -> None:
+    """Do what a step of actions/cache does, which never ends a job."""
+    assert step["continue-on-error"] is True
+    if cache is None:
+        return
+    here, kept = (_filled(step["with"][name], known) for name in ("path", "key"))
+    job, _ = step["uses"].removeprefix("actions/cache/").split("@")
+    source, sink = {"restore": (cache / kept, Path(here)), "save": (Path(here), cache / kept)}[job]
+    if source.exists():
+        shutil.copytree(source, sink, dirs_exist_ok=True)
+
+
+def _wanted(condition: str, known: Mapping[str, str], status: int) -> bool:
     if not condition:
-        return True
+        return status == 0
     match = _CONDITION.fullmatch(condition)
     assert match is not None, condition
-    return (inputs[match[1]] == match[3]) == (match[2] == "==")
+    whatever, name, sign, word = match.groups()
+    return (status == 0 or bool(whatever)) and (known.get(name, "") == word) == (sign == "==")
 
 
-def _filled(text: str, inputs: Mapping[str, str]) -> str:
-    known = {"github.sha": COMMIT, **{f"inputs.{name}": value for name, value in inputs.items()}}
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    known = {"github.sha": COMMIT, **known}
     # What an input says is filled in as the default of another does: once, and no further.
     return _EXPRESSION.sub(lambda found: known[found[1]].replace("${{ github.sha }}", COMMIT), text)

@@ -10,7 +10,7 @@ import pytest
 from controller.cli import main
 from controller.errors import Exit
 from controller.render.markdown import MOST_CHARACTERS
-from tests.action import ACTION, COMMIT, HERE, Played, play, yaml
+from tests.action import ACTION, COMMIT, HERE, VERSION, Played, play, yaml
 
 TEXT = (HERE / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M)
@@ -44,6 +44,11 @@ def checkout(tmp_path: Path) -> Path:
     for policy in (SOUND, WRONG):
         (folder / policy).write_text(BLOCKS[f"yaml policy={policy}"], encoding="utf-8")
     return folder
+
+
+def scripts() -> list[dict[str, Any]]:
+    """Return the steps of the action that run a script of it; the others are of actions/cache."""
+    return [step for step in ACTION["runs"]["steps"] if "run" in step]
 
 
 def annotations(played: Played) -> str:
@@ -151,18 +156,19 @@ def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
 
 
 def test_no_script_of_the_action_has_an_expression() -> None:
-    for step in ACTION["runs"]["steps"]:
+    for step in scripts():
         assert step["shell"] == "bash"
         assert "${{" not in step["run"]
 
 
 def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() -> None:
-    told = [step.get("env", {}) for step in ACTION["runs"]["steps"]]
+    told = [step.get("env", {}) for step in scripts()]
     reached = {value for env in told for value in env.values()}
     assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == reached | {
         "${{ inputs.command }}"
     }
-    for env, script in zip(told[1:], ("check.sh", "rollout.sh"), strict=True):
+    named = ("install.sh", "check.sh", "rollout.sh")
+    for env, script in zip(told[1:], named, strict=True):  # the first one only looks
         (said,) = re.findall(r"^# ([A-Z_ ]+): as action", (HERE / script).read_text(), re.MULTILINE)
         assert said.split() == list(env)
 
@@ -178,11 +184,20 @@ def test_a_workflow_asks_for_the_least_and_names_actions_by_version(name: str) -
     assert {one.replace("_", "-") for one in inputs(name)} <= ACTION["inputs"].keys()
 
 
-def test_starts_queue_and_a_rollback_waits_for_nobody() -> None:
+@pytest.mark.parametrize("name", ["rollback.yml", "rollback-in-image.yml"])
+def test_starts_queue_and_a_rollback_waits_for_nobody(name: str) -> None:
     (start,) = WORKFLOWS["rollout.yml"]["jobs"].values()
-    (back,) = WORKFLOWS["rollback.yml"]["jobs"].values()
+    (back,) = WORKFLOWS[name]["jobs"].values()
     assert start["concurrency"] == {"group": "rollout-checkout", "cancel-in-progress": False}
     assert "concurrency" not in back
+    assert "needs" not in back
+    assert back["environment"] != start["environment"]  # whose reviewers may be asleep
+    assert back["timeout-minutes"] <= 5
+
+
+def test_the_image_of_the_button_has_the_version_of_the_action() -> None:
+    (back,) = WORKFLOWS["rollback-in-image.yml"]["jobs"].values()
+    assert back["container"]["image"].endswith(f":{VERSION}")
 
 
 # --- the role, and other CI ---------------------------------------------------------------------
@@ -205,7 +220,7 @@ def test_the_role_is_lent_to_one_repository_and_one_environment() -> None:
 
 @pytest.mark.parametrize(
     ("info", "verbs"),
-    [("sh check", ["validate", "plan", "rehearse"]), ("sh role", ["iam"])],
+    [("sh check", ["validate", "plan", "rehearse"]), ("sh role", ["iam", "iam"])],
 )
 def test_the_commands_of_the_readme_run(
     checkout: Path,

@@ -32,6 +32,8 @@ def test_a_tick_with_nothing_to_do_says_that_it_came_to_its_end() -> None:
         "busy": 0,
         "errors": 0,
         "problem": "",
+        "unconfirmed": 0,
+        "drifted": 0,
         "calls": {"lambda": 2, "dynamodb": 3},
         "data_lag_s": None,
     }

@@ -1,25 +1,132 @@
 #!/usr/bin/env bash
-# Puts rolloutctl on the path of the job, and nothing else of its environment; unless it is there.
+# Puts rolloutctl on the path of the job, and nothing else of its environment. It tries in this order:
+#
+#   1. a rolloutctl of this version that is on the path: of the image, or of an earlier step
+#   2. the folder of wheels, which the cache of the workflow or an earlier job has filled
+#   3. the package index, for INDEX_LIMIT_S seconds in all; the wheels stay in the folder
+#   4. a rolloutctl of another version that is on the path
+#
+# The outputs `wheels` (the folder) and `key` (of the cache) say what the cache should keep: nothing
+# where no wheel was fetched. `install.sh look` says with the same outputs what it should restore.
+#
+# COMMAND: as action.yml says.
 set -euo pipefail
 
-if command -v rolloutctl >/dev/null; then
-    rolloutctl --version
-    exit 0
-fi
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "::error title=rolloutctl::needs Python 3.11 or newer: let actions/setup-python go before"
-    exit 1
-fi
 source=$(cd "$GITHUB_ACTION_PATH/../.." && pwd)
 home=$RUNNER_TEMP/rolloutctl
-python3 -m venv "$home"
-for lock in requirements.lock requirements-build.lock; do
-    "$home/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --require-hashes --only-binary :all: -r "$source/$lock"
-done
-"$home/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --no-index --no-deps --no-build-isolation "$source"
-mkdir -p "$home/path"
-ln -sf "$home/bin/rolloutctl" "$home/path/rolloutctl"
-echo "$home/path" >>"$GITHUB_PATH"
-"$home/path/rolloutctl" --version
+locks=(-r "$source/requirements.lock" -r "$source/requirements-build.lock")
+
+main() {
+    if of_this_version; then
+        rolloutctl --version
+        return
+    fi
+    python_is_new_enough ||
+        another_version "rolloutctl needs Python 3.11 or newer: let actions/setup-python go before"
+    new_environment || another_version "rolloutctl is not installed: python3 -m venv failed"
+    kept_at
+    if [ -d "$wheels" ] && install; then
+        echo "installed from the wheels in $wheels"
+    else
+        limit_s=${INDEX_LIMIT_S:-120}
+        [ "${COMMAND:-}" != rollback ] || limit_s=${INDEX_LIMIT_S:-20}
+        echo "there are no usable wheels in $wheels: asking the package index, for at most $limit_s s"
+        { fetch && install; } || another_version \
+            "rolloutctl is not installed: no usable wheels in the cache, none from the package index within $limit_s s"
+        printf '%s\n' "wheels=$wheels" "key=$key" >>"$GITHUB_OUTPUT"
+    fi
+    mkdir -p "$home/path"
+    ln -sf "$home/bin/rolloutctl" "$home/path/rolloutctl"
+    echo "$home/path" >>"$GITHUB_PATH"
+    "$home/path/rolloutctl" --version
+}
+
+look() {
+    if ! of_this_version && python_is_new_enough; then
+        kept_at
+        [ -d "$wheels" ] || printf '%s\n' "wheels=$wheels" "key=$key" >>"$GITHUB_OUTPUT"
+    fi
+}
+
+of_this_version() {
+    local version
+    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$source/pyproject.toml")
+    [ "$(rolloutctl --version 2>/dev/null)" = "rolloutctl, version $version" ]
+}
+
+python_is_new_enough() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+}
+
+# The wheels depend on the lock files, the Python and the platform; so do the folder and the key.
+kept_at() {
+    key=$(python3 - "$source" <<'PYTHON'
+import hashlib, pathlib, sys, sysconfig
+source = pathlib.Path(sys.argv[1])
+locks = [(source / name).read_bytes() for name in ("requirements.lock", "requirements-build.lock")]
+of = hashlib.sha256(b"".join(locks)).hexdigest()[:32]
+print(f"rolloutctl-{sys.implementation.cache_tag}-{sysconfig.get_platform()}-{of}")
+PYTHON
+)
+    wheels=$HOME/.cache/rolloutctl/$key
+}
+
+# An environment with a pip of its own takes three seconds more.
+new_environment() {
+    local options=(--clear --without-pip)
+    pip=(python3 -m pip --disable-pip-version-check)
+    if ! python3 -c 'import pip' 2>/dev/null; then
+        options=(--clear)
+        pip=("$home/bin/python" -m pip --disable-pip-version-check)
+    fi
+    python3 -m venv "${options[@]}" "$home"
+}
+
+# Install from the folder of wheels, and from nowhere else, whatever the configuration of pip says.
+# What has another hash than the lock files say is refused, so nobody needs to trust the cache.
+install() {
+    local into=("${pip[@]}" --isolated --python "$home/bin/python" install --quiet --no-index)
+    into+=(--no-deps --no-compile) # the lock files are complete, and one start needs little bytecode
+    "${into[@]}" --find-links "$wheels" --require-hashes --only-binary :all: "${locks[@]}" &&
+        "${into[@]}" --no-build-isolation "$source"
+}
+
+# Fill the folder of wheels: as a whole, or not at all.
+fetch() {
+    rm -rf "$wheels" "$wheels.part"
+    mkdir -p "$wheels.part"
+    limited "$limit_s" "${pip[@]}" download --quiet --retries 2 --timeout 5 --require-hashes \
+        --only-binary :all: --dest "$wheels.part" "${locks[@]}" && mv "$wheels.part" "$wheels"
+}
+
+# Run a command for at most so many seconds. Not every system has the command `timeout`.
+limited() {
+    python3 - "$@" <<'PYTHON'
+import subprocess, sys
+limit_s, *command = sys.argv[1:]
+try:
+    sys.exit(subprocess.run(command, timeout=float(limit_s)).returncode)
+except subprocess.TimeoutExpired:
+    sys.exit(f"not done within {limit_s} s, and stopped")
+PYTHON
+}
+
+# The last resort. $1: why it is needed.
+another_version() {
+    local by_hand=""
+    if command -v rolloutctl >/dev/null; then
+        echo "::warning title=rolloutctl::$1. The rolloutctl on the path is used; it is of another version"
+        exit 0
+    fi
+    [ "${COMMAND:-}" != rollback ] || by_hand=". Set 0 % by hand: \
+aws lambda get-function-configuration --function-name FUNCTION --query Environment >variables.json; \
+edit variables.json: the percentage is \"0\", the boolean \"false\"; \
+aws lambda update-function-configuration --function-name FUNCTION --environment file://variables.json"
+    echo "::error title=rolloutctl::${1//%/%25}${by_hand//%/%25}"
+    exit 1
+}
+
+case ${1:-} in
+look) look ;;
+*) main ;;
+esac

@@ -267,7 +267,8 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         pytest.param(["pause", "orders#7"], "orders#7", id="an unknown id"),
         pytest.param(
             ["plan", "{policy}", "--adopt"],
-            "--adopt is about the live account: give it with --live", id="a plan of an adoption, offline",
+            "--adopt is about the live account: give it with --live",
+            id="a plan of an adoption, offline",
         ),
     ],
 )  # fmt: skip

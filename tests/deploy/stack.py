@@ -41,6 +41,12 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
     return {name: one["Properties"] for name, one in found if one["Type"] == kind}
 
 
+def filters(metric: str) -> list[dict[str, Any]]:
+    """Return the filters that publish a metric."""
+    found = resources("AWS::Logs::MetricFilter").values()
+    return [one for one in found if one["MetricTransformations"][0]["MetricName"] == metric]
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A stack of the template that was created. ids: by the name that a resource has there."""

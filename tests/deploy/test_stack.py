@@ -17,8 +17,8 @@ import pytest
 from benchmarks.monthly_cost import LOG_BYTES
 from controller.cli import main
 from tests import emulator
-from tests.deploy.stack import NAME, Stack
-from tests.deploy.switch import matches, state
+from tests.deploy.stack import NAME, Stack, filters
+from tests.deploy.switch import matches, state, value
 from tests.e2e import role as roles
 from tests.e2e.account import POLICY, Account
 from tests.e2e.desk import Answer, changed
@@ -116,6 +116,9 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     (ended,) = [line for line in ticked.events if line["event"] == "tick_ended"]
     (published,) = ended["_aws"]["CloudWatchMetrics"]
     assert published["Namespace"] == f"rolloutctl/{NAME}"
+    for metric in ("RollbacksUnconfirmed", "RolloutsDrifted"):
+        made = [value(filters(metric), line) for line in ticked.err.splitlines()]
+        assert [one for one in made if one is not None] == [0]
     assert the_switch_over(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
 
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,17 +12,24 @@ from ruamel.yaml import YAML
 
 from controller import events, telemetry
 from controller.bootstrap import iam, template
+from controller.carrying import Visit
+from controller.core.effects import Alert
 from controller.core.findings import Verdict
 from controller.core.monitoring import wanted
 from controller.core.rollout import Phase
-from controller.errors import Exit
+from controller.errors import StoreError
+from controller.leasing import Missed
 from controller.loader import loads
+from controller.runner import Ticked
 from controller.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbPlace, read_egress
-from tests.deploy.stack import TEMPLATE, resources
+from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
+from tests.deploy.switch import pages, value
 from tests.e2e.account import SHIPPED as POLICY
+from tests.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"
+LOGGED = "TicksStopped"
 
 
 def alarm(name: str) -> dict[str, Any]:
@@ -146,16 +154,103 @@ def test_no_tick_for_three_intervals_is_an_alarm_and_no_data_is_no_tick() -> Non
     assert switch["TreatMissingData"] == "breaching"
 
 
-def test_one_rollback_that_is_not_confirmed_is_an_alarm_and_no_data_is_none() -> None:
-    failed = alarm("RollbackFailed")
-    assert failed["EvaluationPeriods"] == 1
-    assert failed["TreatMissingData"] == "notBreaching"
-    (pattern,) = [
-        one["FilterPattern"]
-        for name, one in resources("AWS::Logs::MetricFilter").items()
-        if name == failed["MetricName"]
-    ]
-    assert f"$.status = {int(Exit.UNCONFIRMED)}" in pattern
+def visit(*alerts: Alert) -> Visit:
+    """Return a visit that led to these alerts."""
+    return Visit(a_rollout(), alerts=alerts)
+
+
+def ticked(*visits: Visit, missed: Sequence[Missed] = ()) -> str:
+    """Return the line of a tick that made these visits."""
+    seen = Ticked(list(visits), list(missed))
+    told = telemetry.facts(seen, seen.status, timedelta(seconds=1), {}, None)
+    return json.dumps({"event": "tick_ended", "dry_run": False, **told})
+
+
+def stopped(exit_code: int | None) -> str:
+    """Return the event of a task that ended, or never began: None."""
+    container = {"name": "rolloutctl"} if exit_code is None else {"exitCode": exit_code}
+    return json.dumps({"detail": {"lastStatus": "STOPPED", "containers": [container]}})
+
+
+def alarmed(name: str, lines: Iterable[str | None]) -> list[str]:
+    """Return what an alarm tells while one of these lines, or none, is logged in each interval."""
+    found = alarm(name)
+    made = filters(found["MetricName"])
+    return pages(found, [None if line is None else value(made, line) for line in lines])
+
+
+UNCONFIRMED = ticked(visit(Alert.ROLLBACK_UNCONFIRMED))
+DRIFT = ticked(visit(Alert.DRIFT))
+BOTH = ticked(visit(Alert.ROLLBACK_UNCONFIRMED), visit(Alert.DRIFT))
+DAMAGED = ticked(visit(Alert.DRIFT), missed=[Missed("orders#1", StoreError("torn"))])
+QUIET = ticked()
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "told"),
+    [
+        pytest.param(
+            "RollbackFailed", [QUIET] * 3 + [UNCONFIRMED] * 60 + [QUIET] * 3, ["ALARM", "OK"],
+            id="an unconfirmed rollback that lasts an hour pages when it begins and when it ends",
+        ),
+        pytest.param(
+            "RollbackFailed", [UNCONFIRMED, QUIET, QUIET] * 20, ["ALARM"],
+            id="nor does one that comes back at every third tick page anew",
+        ),
+        pytest.param(
+            "RollbackFailed", [UNCONFIRMED] + [None] * 60, ["ALARM"],
+            id="ticks that stop confirm no rollback",
+        ),
+        pytest.param(
+            "RollbackFailed", [UNCONFIRMED, None] * 30, ["ALARM"],
+            id="an interval without a datapoint ends no problem",
+        ),
+        pytest.param("RollbackFailed", [BOTH], ["ALARM"], id="drift hides no rollback"),
+        pytest.param(
+            "Drifted", [QUIET, DRIFT, *[QUIET] * 9], ["ALARM"],
+            id="drift is told once, and its end is no news",
+        ),
+        pytest.param("Drifted", [BOTH], ["ALARM"], id="an unconfirmed rollback hides no drift"),
+        pytest.param("Drifted", [DAMAGED], ["ALARM"], id="a damaged rollout hides no drift"),
+        pytest.param("Drifted", [QUIET, UNCONFIRMED], [], id="a rollback is no drift"),
+        *[
+            pytest.param(
+                "EndedBadly", [stopped(0), *[stopped(code)] * 60, *[stopped(0)] * 3],
+                ["ALARM", "OK"], id=f"tasks that {what} for an hour page once, and once after",
+            )
+            for code, what in [
+                (1, "end with 1"), (2, "end with 2"), (137, "are killed"), (None, "never begin"),
+            ]
+        ],
+        pytest.param(
+            "EndedBadly", [stopped(0), stopped(5), stopped(6)], [],
+            id="5 and 6 have alarms of their own",
+        ),
+        pytest.param(
+            "EndedBadly", [stopped(1), *[stopped(5)] * 60, stopped(1)], ["ALARM"],
+            id="a rollback that is unconfirmed meanwhile ends no other problem",
+        ),
+        pytest.param(
+            "EndedBadly", [stopped(1), *[stopped(6)] * 3], ["ALARM", "OK"],
+            id="a task that ends with 6 had no worse problem",
+        ),
+    ],
+)  # fmt: skip
+def test_a_problem_pages_once(name: str, lines: list[str | None], told: list[str]) -> None:
+    assert alarmed(name, lines) == told
+
+
+@pytest.mark.parametrize("name", ["RollbackFailed", "Drifted", "EndedBadly"])
+def test_a_problem_is_one_as_long_as_one_of_three_intervals_has_it(name: str) -> None:
+    """Whatever the interval, a lasting problem has a datapoint in nearly each of them."""
+    found = alarm(name)
+    assert found["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Seconds"]
+    assert (found["EvaluationPeriods"], found["DatapointsToAlarm"]) == (3, 1)
+    assert (found["Statistic"], found["ComparisonOperator"], found["Threshold"]) == (
+        "Maximum", "GreaterThanOrEqualToThreshold", 1,
+    )  # fmt: skip
+    longest = max(one["Seconds"] for one in read()["Mappings"]["Every"].values())
+    assert found["EvaluationPeriods"] * longest <= 86_400  # what CloudWatch allows
 
 
 def test_every_alarm_pages() -> None:
@@ -163,11 +258,38 @@ def test_every_alarm_pages() -> None:
         assert one["AlarmActions"] == [{"Ref": "Pages"}]
 
 
+def test_no_event_of_a_tick_pages_by_itself() -> None:
+    """A rule has no memory: what it tells a topic, it tells at each tick."""
+    rules = resources("AWS::Events::Rule")
+    paging = {
+        name
+        for name, rule in rules.items()
+        if any(target["Arn"] == {"Ref": "Pages"} for target in rule["Targets"])
+    }
+    assert paging == {"StartEndedBadly"}
+    groups = {name: rules[name]["EventPattern"]["detail"]["group"] for name in (*paging, LOGGED)}
+    assert groups == {
+        "StartEndedBadly": [{"Fn::Sub": "family:${AWS::StackName}-start"}],
+        LOGGED: [{"Fn::Sub": "family:${AWS::StackName}-tick"}],
+    }
+
+
+def test_how_tasks_ended_is_logged_where_the_filters_look() -> None:
+    (target,) = resources("AWS::Events::Rule")[LOGGED]["Targets"]
+    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${Ended}")
+    (policy,) = resources("AWS::Logs::ResourcePolicy").values()
+    (statement,) = json.loads(policy["PolicyDocument"]["Fn::Sub"])["Statement"]
+    assert "events.amazonaws.com" in statement["Principal"]["Service"]
+    assert statement["Resource"] == "${Ended.Arn}"
+    assert {one["LogGroupName"]["Ref"] for one in filters("TasksFailed")} == {"Ended"}
+
+
 def test_every_alarm_is_on_a_metric_that_a_filter_makes_of_an_event_there_is() -> None:
     made = {}
     for one in resources("AWS::Logs::MetricFilter").values():
-        (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
-        assert event in events.CATALOGUE
+        if one["LogGroupName"] == {"Ref": "Logs"}:
+            (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
+            assert event in events.CATALOGUE
         (transformed,) = one["MetricTransformations"]
         made[transformed["MetricName"]] = transformed["MetricNamespace"]
     for one in resources("AWS::CloudWatch::Alarm").values():

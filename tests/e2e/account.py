@@ -183,13 +183,16 @@ class Account:
         failing: int = 0,
         slow: bool = False,
         api: str = API,
+        path: str = CANARY,
     ) -> None:
         """Measure calls of the gateway `api` in each minute from `begin` to `end`, at both ends.
+
+        path: what the caller calls them.
 
         failing: how many of its 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
         took = _SLOW_TAIL if slow else _GATEWAY
-        self._put(NAMESPACE, _calls(CANARY, took, failing), _minutes(begin, end))
+        self._put(NAMESPACE, _calls(path, took, failing), _minutes(begin, end))
         self._put("AWS/ApiGateway", _answers(took, failing, api), _minutes(begin, end))
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:

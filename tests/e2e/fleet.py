@@ -53,7 +53,7 @@ class Fleet:
             original = store.load("execution-api#1")
             copies = [_copy(original, f"{name}-{index}") for index in range(number)]
             for one in copies:
-                store.create(one, [], [])
+                store.create(one, [], [f"lock of {one.id}"])
         return [one.id for one in copies]
 
     def add_failing(self) -> str:
@@ -65,6 +65,7 @@ class Fleet:
                 "name: execution-api": f"name: {FAILING}",
                 FUNCTION: SICK_FUNCTION,
                 API: SICK_API,
+                "{Path: canary}": "{Path: sick}",
             },
         )
         self.desk.start(policy)
@@ -109,5 +110,5 @@ def let_it_fail(desk: Desk, length_min: int) -> None:
     """Let time go by in which the gateway of the failing rollout serves errors."""
     account = desk.account
     begin, end = desk.now, desk.now + length_min * MINUTE
-    account.call_gateway(begin, end, failing=3, api=SICK_API)
+    account.call_gateway(begin, end, failing=3, api=SICK_API, path="sick")
     desk.serve(length_min * MINUTE)

@@ -6,8 +6,9 @@ from shutil import copy
 
 import pytest
 
-from tests.action import COMMIT, play
+from tests.action import COMMIT, Around, play
 from tests.e2e.account import POLICY, Account
+from tests.wheels import action_with, connected, index, silent_index
 
 pytestmark = pytest.mark.ministack
 
@@ -37,3 +38,26 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     )
     assert (back.status, shop.pair()) == (0, ("0", "false"))
     assert "a job says so" in back.summary
+
+
+def test_a_job_rolls_back_while_the_package_index_does_not_answer(
+    environment: dict[str, str], shop: Account, tmp_path: Path
+) -> None:
+    """The job that started the rollout has filled the cache; the rollback needs nothing else."""
+    checkout, cache, wheels = (tmp_path / name for name in ("checkout", "cache", "wheels"))
+    (checkout / "policies").mkdir(parents=True)
+    copy(POLICY, checkout / ROLLOUT)
+    action = action_with(wheels, tmp_path / "action")
+    around, asked = Around(action, cache), {"rollout": ROLLOUT}
+    with index(wheels) as reachable:
+        variables = {**environment, **reachable.environment}
+        begun = play(checkout, variables, None, around, command="start", **asked)
+    at_10 = shop.pair()
+    (tmp_path / "runner").rename(tmp_path / "runner of another job")
+    with silent_index() as (silent, listening):
+        variables = {**environment, **silent.environment}
+        back = play(checkout, variables, None, around, command="rollback", **asked)
+        assert not connected(listening)
+
+    assert (begun.status, at_10) == (0, ("10", "false")), begun.log
+    assert (back.status, shop.pair()) == (0, ("0", "false")), back.log
