@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from controller.errors import UsageError
+from controller.text import printable
 
 # All that this program asks. The image has the models of no other service.
 Service: TypeAlias = Literal[
@@ -217,7 +218,7 @@ def told(action: str, error: Exception) -> str:
     words = str(error)
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words
-    return f"{action}: {code_of(error)}: {words.rstrip('.')}; {_advice(error)}"
+    return printable(f"{action}: {code_of(error)}: {words.rstrip('.')}; {_advice(error)}")
 
 
 def _advice(error: Exception) -> str:

@@ -17,6 +17,7 @@ from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, Kept
 from controller.errors import DeliveryError
 from controller.ports import Clock
+from controller.text import printable
 
 # Of one call, within its time; each has the same delivery and a signature of its own.
 TRIES: Final = 3
@@ -132,5 +133,4 @@ def consent(answer: bytes) -> HookAnswer:
 
 def clean(text: str) -> str:
     """Return `text` in one line that no terminal takes for a command, and not too long."""
-    line = "".join(one if one.isprintable() else " " for one in text)
-    return " ".join(line.split())[:MOST_SAID]
+    return " ".join(printable(text).split())[:MOST_SAID]

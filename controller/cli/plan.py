@@ -13,6 +13,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.ports import Store
+from controller.text import page, printable
 
 
 @click.command()
@@ -41,7 +42,7 @@ def plan(
     traffic, baselines = _given(per_minute), dict[str, FrozenValue]()
     if not live:
         data["next"] = _next(known, store_url)
-        lines.append(f"  next: {data['next']}")
+        lines.append(printable(f"  next: {data['next']}"))
     else:
         with options.opened(store_url, dry_run=True, create=True) as app:
             seen = _live(app, known, adopt=adopt)
@@ -117,7 +118,7 @@ def _decidable(
 ) -> str:
     """Return what the gates can decide, and add it to `data`."""
     if traffic.per_minute is None:
-        return f"  what the gates can decide: {traffic.source}"
+        return printable(f"  what the gates can decide: {traffic.source}")
     from controller.render.power import gates
 
     data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)
@@ -144,7 +145,7 @@ def _next_tick(app: App, rollout: Rollout) -> _Seen:
     lines = [f"  the next tick would: {line}" for line in would_text]
     data = {"rollout": rollout_data(visit.rollout), "would": would}
     following = f"the next tick would {'; '.join(would_text)}"
-    text = "\n".join([rollout_text(visit.rollout), "", *lines])
+    text = "\n".join([rollout_text(visit.rollout), "", page(lines)])
     return _Seen(data, following, text, visit.rollout.baselines)
 
 
@@ -173,4 +174,4 @@ def _next_start(app: App, policy: Policy, *, adopt: bool) -> _Seen:
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return _Seen(data, following, "\n".join(lines), checked.baselines)
+    return _Seen(data, following, page(lines), checked.baselines)

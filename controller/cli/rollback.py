@@ -14,6 +14,7 @@ from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, StoreError, TargetError, UsageError
 from controller.ports import Ownership
+from controller.text import printable
 
 _ASKED: Final = "asked for by a person"
 # What works without the store, for whoever meets one that does not work at the worst moment.
@@ -110,7 +111,7 @@ def _recorded(
         lines = [] if app.journal is None else app.journal.lines
         warnings = _of_another(app.runner.store, visit.rollout)
     for warning in warnings:
-        click.echo(f"rolloutctl: warning: {warning}", err=True)
+        click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
     if not visit.saved:
         word = "is" if _confirmed(visit) else "is NOT yet"
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
@@ -170,7 +171,7 @@ def _unrecorded(target: LambdaEnv, dry_run: bool, as_json: bool, *, typed: bool 
         options.print_journal(result.would)
     else:
         word = "0 % is in force" if result.confirmed else "NOT confirmed"
-        click.echo(f"{target.function}: {word}: {result.shown}")
+        click.echo(printable(f"{target.function}: {word}: {result.shown}"))
         for command in [] if result.confirmed else result.commands:
             click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED
