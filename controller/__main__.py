@@ -2,9 +2,11 @@
 
 import gc
 import sys
+from types import TracebackType
 from typing import Final
 
 from controller import cli
+from controller.cli import streams
 
 # Python looks for garbage in cycles each time that 700 objects came to be. A tick makes 150,000,
 # most of them service models and code that stay to its end, and a third of its time went into
@@ -16,10 +18,20 @@ _OBJECTS: Final = 300_000
 def main() -> int:
     """Run the command that the arguments of this process name; return its exit status."""
     gc.set_threshold(_OBJECTS)
+    sys.excepthook = _print_failure
     try:
         return cli.main()
     finally:
         gc.freeze()  # nor is any looked for at the end, when all of the memory is given back
+
+
+def _print_failure(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what nobody has caught as Python does, but for what a terminal would obey in it."""
+    from traceback import format_exception
+
+    print("".join(format_exception(kind, error, trace)), end="", file=streams.Printed(sys.stderr))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Self
 
+from controller.text import page, printable
+
 
 class Exit(IntEnum):
     """Exit statuses of `rolloutctl`; the README explains each to the person on call."""
@@ -48,12 +50,15 @@ class Exit(IntEnum):
 
 
 class RolloutError(Exception):
-    """Base of the hierarchy; `context` is logged as key-values, never parsed."""
+    """Base of the hierarchy; `context` is logged as key-values, never parsed.
+
+    The message is one printable line, whatever it quotes; `below` it stand lines of a list.
+    """
 
     exit_status: ClassVar[Exit] = Exit.INTERNAL
 
-    def __init__(self, message: str, **context: object) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *below: str, **context: object) -> None:
+        super().__init__(page([message, *below]))
         self.context = context
 
 
@@ -71,7 +76,7 @@ class Flaw:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.text}" if self.text else place
+        return printable(f"{place}: {self.text}" if self.text else place)
 
 
 class PolicyError(RolloutError):
@@ -82,15 +87,17 @@ class PolicyError(RolloutError):
 
     exit_status = Exit.USAGE
 
-    def __init__(self, message: str, *, flaws: Sequence[Flaw] = (), **context: object) -> None:
-        super().__init__(message, **context)
+    def __init__(
+        self, message: str, *below: str, flaws: Sequence[Flaw] = (), **context: object
+    ) -> None:
+        super().__init__(message, *below, **context)
         self.flaws = tuple(flaws)
 
     @classmethod
     def of(cls, *flaws: Flaw) -> Self:
         """Return the error that tells these mistakes, in their order."""
-        message = "\n".join(map(str, flaws))
-        return cls(message, flaws=flaws, file=flaws[0].file, mistakes=len(flaws))
+        first, *others = map(str, flaws)
+        return cls(first, *others, flaws=flaws, file=flaws[0].file, mistakes=len(flaws))
 
 
 class UsageError(RolloutError):

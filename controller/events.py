@@ -13,6 +13,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TextIO, cast
 
+from controller.text import page, printable
+
 CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
     "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
@@ -149,10 +151,24 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
     )
 
 
+class _Shown:
+    """Shows a value as Python writes it, in one printable line."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return printable(repr(self._value))
+
+
 def _for_people(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only tells CloudWatch which fields are metrics."""
+    """Leave out what only tells CloudWatch which fields are metrics; the rest is printable."""
     line.pop("_aws", None)
-    return line
+    trace = line.pop("exception", None)
+    shown = {
+        name: printable(one) if isinstance(one, str) else _Shown(one) for name, one in line.items()
+    }
+    return shown if trace is None else {**shown, "exception": page(trace.split("\n"))}
 
 
 def new_run() -> str:

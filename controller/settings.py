@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.errors import UsageError
+from controller.text import is_printable, printable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -211,8 +212,13 @@ def _namespace(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` as one printable line, fit for a history, a log and a terminal."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    """Return `text` as one printable line, fit for a history, a log and a terminal.
+
+    Where nothing in it can be read, it is empty.
+    """
+    if not any(is_printable(one) and not one.isspace() for one in text):
+        return ""
+    return " ".join(printable(text).split())
 
 
 def _first(names: Iterable[str | None]) -> str:

@@ -60,8 +60,10 @@ def start(runner: Runner, request: Request) -> Started:
         runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
     )
     if checked.refusals:
-        lines = "\n".join(f"  {line}" for line in checked.refusals)
-        raise UsageError(f"{request.policy.name} was not started; nothing was touched:\n{lines}")
+        raise UsageError(
+            f"{request.policy.name} was not started; nothing was touched:",
+            *(f"  {line}" for line in checked.refusals),
+        )
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _consent(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # whoever started in between has it, and this one is refused
@@ -93,7 +95,8 @@ def _consent(
     answers = asking.answers(policy, hooks, calls, asking.until())
     if against := objections(hooks, answers):
         raise UsageError(
-            f"{policy.name} was not started; nothing was touched:\n  {BEFORE_START}: {against}"
+            f"{policy.name} was not started; nothing was touched:",
+            f"  {BEFORE_START}: {against}",
         )
     return answers
 

@@ -77,7 +77,7 @@ class Transfer:
             except _RefusedError as refusal:
                 refusals.append(f"  {rollout_id}: {refusal}")
         if refusals:
-            raise UsageError("\n".join(["nothing was moved:", *refusals]))
+            raise UsageError("nothing was moved:", *refusals)
         return items
 
     def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:

@@ -132,13 +132,27 @@ def test_what_is_no_command_is_refused(checkout: Path, given: dict[str, str], wo
     assert (played.status, words in command) == (2, True)
 
 
-def test_nothing_that_a_policy_says_is_a_command(checkout: Path) -> None:
+def summed_up(checkout: Path, summary: str) -> Played:
+    """Let the action check the policy with this summary."""
     text = BLOCKS[f"yaml policy={SOUND}"]
-    name = "summary: '::error::hacked </pre>'\nversion: 1\n"
-    (checkout / SOUND).write_text(text.replace("version: 1\n", name), encoding="utf-8")
-    played = play(checkout, {}, policies=SOUND, scenarios="")
+    said = f"summary: '{summary}'\nversion: 1\n"
+    (checkout / SOUND).write_text(text.replace("version: 1\n", said), encoding="utf-8")
+    return play(checkout, {}, policies=SOUND, scenarios="")
+
+
+def test_nothing_that_a_policy_says_is_a_command(checkout: Path) -> None:
+    played = summed_up(checkout, "hacked ::error::hacked </pre>")
     assert (played.status, played.commands) == (0, [])
     assert played.summary.count("</pre>") == 1
+
+
+@pytest.mark.parametrize("summary", ["::error::hacked", "hacked ##[error]hacked"])
+def test_a_policy_that_says_a_command_is_refused_at_its_line(checkout: Path, summary: str) -> None:
+    played = summed_up(checkout, summary)
+    (command,) = played.commands
+    assert played.status == 1
+    assert command.startswith(f"::error file={SOUND},line=")
+    assert "hacked" not in command
 
 
 def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:

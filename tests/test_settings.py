@@ -140,7 +140,9 @@ CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
             {"BUILDKITE_BUILD_CREATOR": "author", "BUILDKITE_UNBLOCKER": "operator"}, None,
             "operator", id="who pressed the button, and not who wrote the commit",
         ),
-        pytest.param({"ROLLOUTCTL_BY": " \x1b[2Jjo\nhn "}, None, "[2Jjo hn", id="in one line"),
+        pytest.param(
+            {"ROLLOUTCTL_BY": " \x1b[2Jjo\nhn "}, None, r"\u001b[2Jjo hn", id="in one line"
+        ),
         *(
             pytest.param({name: "jo", "USER": "runner"}, None, "jo", id=name)
             for name in (

@@ -31,6 +31,7 @@ from controller.adapters.aws_client import (
 )
 from controller.adapters.aws_client import StrangeAnswerError as StrangeAnswerError
 from controller.errors import UsageError
+from controller.text import printable
 
 # All that this program asks. The image has the models of no other service.
 Service: TypeAlias = Literal[
@@ -255,7 +256,7 @@ def told(action: str, error: Exception) -> str:
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words
     words = f"{words[:MOST_WORDS]}..." if len(words) > MOST_WORDS else words.rstrip(".")
-    return f"{action}: {code_of(error)}: {words}; {_advice(error)}"
+    return printable(f"{action}: {code_of(error)}: {words}; {_advice(error)}")
 
 
 def _advice(error: Exception) -> str:

@@ -12,6 +12,7 @@ from controller.adapters.permission import ALARMS, MOVING, Permission
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import alarm_name
 from controller.errors import UsageError
+from controller.text import printable
 
 IAM: Final = (Permission("cloudwatch:DescribeAlarms", ALARMS, MOVING),)
 
@@ -95,5 +96,5 @@ def _since(alarm: Mapping[str, Any]) -> int:
 
 
 def _one_line(text: str | None) -> str:
-    line = " ".join((text or "").split())
+    line = " ".join(printable(text or "").split())
     return line if len(line) <= _REASON else f"{line[:_REASON]}..."

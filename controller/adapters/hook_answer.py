@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from controller.core.observation import Consent, HookAnswer
+from controller.text import printable
 
 MOST_SAID: Final = 400
 # Python versions differ in the depth at which they give up, so the limit is our own.
@@ -103,5 +104,4 @@ def _no_allow(data: dict[str, Any]) -> str:
 
 def clean(text: str) -> str:
     """Return `text` in one line that no terminal takes for a command, and not too long."""
-    line = "".join(one if one.isprintable() else " " for one in text)
-    return " ".join(line.split())[:MOST_SAID]
+    return " ".join(printable(text).split())[:MOST_SAID]

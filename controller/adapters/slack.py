@@ -16,6 +16,7 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
 from controller.settings import Egress
+from controller.text import page, printable
 
 WITHIN_S: Final = 5.0
 
@@ -75,19 +76,21 @@ def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
         "Reason": message.reason,
         "At": clock_text(message.at),
     }
-    header = f"{_MARKS[message.severity]} {rollout.id}: {message.kind}"
+    header = printable(f"{_MARKS[message.severity]} {rollout.id}: {message.kind}")
     return {
-        "text": _escaped(f"{header}: {message.text}"[:MOST_SECTION]),
+        "text": _escaped(page(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
         "blocks": [
             {"type": "header", "text": _plain(header, MOST_HEADER)},
             {"type": "section", "text": _plain(message.text, MOST_SECTION)},
             {
                 "type": "section",
-                "fields": [_plain(f"{name}: {value}", 200) for name, value in facts.items()],
+                "fields": [
+                    _plain(printable(f"{name}: {value}"), 200) for name, value in facts.items()
+                ],
             },
             {
                 "type": "context",
-                "elements": [_plain(one, MOST_SECTION) for one in _names(message)],
+                "elements": [_plain(printable(one), MOST_SECTION) for one in _names(message)],
             },
         ],
     }
@@ -99,6 +102,8 @@ def _names(message: Message) -> list[str]:
 
 
 def _plain(text: str, most: int) -> dict[str, Any]:
+    # The last message of a rollout has a table.
+    text = page(text.split("\n"))
     fit = text if len(text) <= most else f"{text[: most - 3]}..."
     return {"type": "plain_text", "text": fit, "emoji": False}
 

@@ -14,6 +14,7 @@ from controller.core.policy import SnsChannel
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
+from controller.text import page, printable
 
 IAM: Final = (Permission("sns:Publish", TOPIC, MOVING),)
 
@@ -47,7 +48,7 @@ class SnsCourier:
 def subject(message: Message, rollout: Rollout) -> str:
     """Return the subject: what happened to what, in at most 100 printable characters of ASCII."""
     line = f"[{message.severity}] {rollout.id}: {message.kind} at {message.weight} %"
-    fit = "".join(one if " " <= one <= "~" else "?" for one in line)
+    fit = printable("".join(one if " " <= one <= "~" else "?" for one in line))
     return fit if len(fit) <= MOST_SUBJECT else f"{fit[: MOST_SUBJECT - 3]}..."
 
 
@@ -63,8 +64,9 @@ def text(message: Message, rollout: Rollout) -> str:
         "run": message.run,
         "key": message.key,
     }
-    lines = "\n".join(f"{name + ':':<9} {value}" for name, value in facts.items())
-    return f"{message.text}\n\n{lines}\n"
+    lines = page(f"{name + ':':<9} {value}" for name, value in facts.items())
+    said = page(message.text.split("\n"))  # the last message of a rollout has a table
+    return f"{said}\n\n{lines}\n"
 
 
 def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]:
@@ -78,6 +80,9 @@ def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]
         "reason": message.reason,
         "key": message.key,
     }
-    found = {name: {"DataType": "String", "StringValue": value} for name, value in facts.items()}
+    found = {
+        name: {"DataType": "String", "StringValue": printable(value)}
+        for name, value in facts.items()
+    }
     weight = {"DataType": "Number", "StringValue": str(message.weight)}
     return {**found, "weight_percent": weight}

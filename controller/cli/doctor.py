@@ -10,6 +10,7 @@ import click
 from controller import events, exit_status, settings
 from controller.cli import options
 from controller.errors import UsageError
+from controller.text import page
 
 _ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
 
@@ -47,5 +48,5 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
     if as_json:
         options.print_json("doctor", {"policy": known.name, **checks_data(found)})
     else:
-        click.echo("\n".join(check_lines(found)))
+        click.echo(page(check_lines(found)))
     return exit_status.of_checks(found)

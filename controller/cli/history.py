@@ -12,6 +12,7 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
+from controller.text import page, printable
 
 
 @click.command()
@@ -49,7 +50,7 @@ def history(
             return _show_history(store, found, as_json)
         pace = Pace(bootstrap.wall_clock(), every, now + limit)
         for line in history_lines(_arriving(store, found, pace)):
-            click.echo(line)
+            click.echo(printable(line))
             if streams.lost():
                 break
     return Exit.DONE
@@ -69,7 +70,7 @@ def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
         }
         options.print_json("history", data)
     else:
-        click.echo("\n".join(history_lines(entries)))
+        click.echo(page(history_lines(entries)))
     if wrong is not None:
         raise wrong
     return Exit.DONE

@@ -14,6 +14,7 @@ from controller.bootstrap.iam import Job
 from controller.cli import options
 from controller.core.policy import Policy
 from controller.errors import Exit, UsageError
+from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.bootstrap.iam import Keys, Where
@@ -117,7 +118,7 @@ def _print_parameters(known: Sequence[Policy], where: "Where", keys: "Keys") -> 
             "a parameter is not filled in by CloudFormation: give --account and --region, or --live"
         )
     for name, arns in found.items():
-        click.echo(f"{name}={arns}")
+        click.echo(printable(f"{name}={arns}"))
 
 
 def _where(
@@ -146,4 +147,4 @@ def _checked(option: str, keys: Sequence[str]) -> Sequence[str]:
 
 
 def _note(text: str) -> None:
-    click.echo(f"rolloutctl: note: {text}", err=True)
+    click.echo(printable(f"rolloutctl: note: {text}"), err=True)

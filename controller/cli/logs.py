@@ -1,7 +1,9 @@
 """The verb that shows what the function of a policy has logged."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +41,10 @@ class _Asked:
 @click.option("--event", type=options.Word(), metavar="NAME", help="Only events of this name.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @watching.paced_at("5s", "Follow it no longer than this.", "Time between looks into the log.")
+@click.option(
+    "--width", type=click.IntRange(min=20), metavar="N",
+    help="Cut rows at this column. Default: where the terminal ends; in a pipe, nowhere.",
+)  # fmt: skip
 @options.store
 @options.as_json
 def logs(
@@ -48,6 +54,7 @@ def logs(
     follow: bool,
     limit: timedelta,
     every: timedelta,
+    width: int | None,
     store_url: str | None,
     as_json: bool,
 ) -> int:
@@ -56,21 +63,25 @@ def logs(
     Events in JSON are counted by their field `event`, plain ones by what they say of themselves,
     each by the path that it took where it says so. A look reads 10 000 events, 100 pages or a
     minute, and says when it has stopped there; --follow reads everything, shows nothing twice, and
-    misses what comes more than five minutes late. Values are shown as the function logged them.
+    misses what comes more than five minutes late. Values are shown as the function logged them, an
+    event in one row of printable text, of which --json has all.
     """
     events.configure()
     if not follow:
         watching.refuse_pace("--follow")
     if follow and as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
+    if as_json and width is not None:
+        raise UsageError("--width is for rows: ask for --json without it")
     asked = _asked(_policy(policy, store_url), event, minutes)
+    fit = partial(options.fitted, width=width)
     if not follow:
-        return _show(asked, as_json)
+        return _show(asked, fit, as_json)
     clock = asked.tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
     for one in asked.tail.follow(begin, clock.now() + limit, every):
         if event is None or about(one, event):
-            click.echo(event_line(one))
+            click.echo(fit(event_line(one)))
         if streams.lost():
             break
     return Exit.DONE
@@ -101,7 +112,7 @@ def _where(policy: Policy) -> "Logs":
     return found
 
 
-def _show(asked: _Asked, as_json: bool) -> Exit:
+def _show(asked: _Asked, fit: Callable[[str], str], as_json: bool) -> Exit:
     end = asked.tail.clock.now()
     found = asked.tail.once(end - timedelta(minutes=asked.minutes), end)
     if asked.event is not None:
@@ -112,7 +123,7 @@ def _show(asked: _Asked, as_json: bool) -> Exit:
         cut = found.cut or None
         options.print_json("logs", {**data, "stopped": cut, **events_data(found.events)})
     else:
-        _print(found, asked, f"{count_text(asked.minutes, 'minute')} until {clock_text(end)}")
+        _print(found, asked, fit, f"{count_text(asked.minutes, 'minute')} until {clock_text(end)}")
     if found.cut:
         narrow = "fewer --minutes" if asked.event else "--event or fewer --minutes"
         click.echo(
@@ -122,13 +133,13 @@ def _show(asked: _Asked, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def _print(found: Found, asked: _Asked, when: str) -> None:
+def _print(found: Found, asked: _Asked, fit: Callable[[str], str], when: str) -> None:
     for one in found.events:
-        click.echo(event_line(one))
+        click.echo(fit(event_line(one)))
     if found.events:
         click.echo(f"\n{asked.tail.group}, {when}\n")
         for line in count_lines(found.events):
-            click.echo(line)
+            click.echo(fit(line))
     else:
         which = f"no event {asked.event}" if asked.event else "no event at all"
         click.echo(f"{which} in {asked.tail.group} in {when}")

@@ -1,7 +1,5 @@
 """The verb that shows where rollouts stand."""
 
-import shutil
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +16,7 @@ from controller.cli.watching import Pace
 from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
+from controller.text import page
 
 
 @click.command()
@@ -119,13 +118,16 @@ def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) ->
     elif len(shown) == 1:
         _show(store, shown[0], now, Form())
     elif shown:
-        click.echo("\n".join(map(_fitted, overview_lines(shown, now))))
+        click.echo("\n".join(map(options.fitted, overview_lines(shown, now))))
     elif gone:
-        click.echo("\n".join(map(retired_line, gone)))
+        click.echo(page(map(retired_line, gone)))
     elif not damaged:
         click.echo("no rollout" if finished_too else "no active rollout")
     if damaged:
-        raise StoreError("\nrolloutctl: ".join(map(str, damaged)))
+        *first, last = damaged
+        for error in first:
+            click.echo(f"rolloutctl: {error}", err=True)
+        raise StoreError(str(last))
     return shown or gone
 
 
@@ -138,13 +140,6 @@ def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[Store
         except StoreError as error:
             damaged.append(error)
     return shown, damaged
-
-
-def _fitted(line: str) -> str:
-    """Return `line` as long as a terminal is wide, so that every rollout stays on one."""
-    width = shutil.get_terminal_size().columns
-    fits = len(line) <= width or not sys.stdout.isatty()
-    return line if fits else f"{line[: width - 1]}…"
 
 
 def _follow(store: Store, given: str, pace: Pace, wait: bool, watch: bool, form: Form) -> Rollout:

@@ -18,6 +18,7 @@ from controller.core.units import at
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import MetricSource
 from controller.render.gauges import gauge_lines, gauges_data
+from controller.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _print(board: _Board, as_json: bool) -> None:
         options.print_json("metrics", data)
         return
     for line in gauge_lines(board.name, board.gauges, board.minutes, board.end):
-        click.echo(line)
+        click.echo(printable(line))
 
 
 def _print_apart(board: _Board) -> None:

@@ -10,6 +10,7 @@ import click
 
 from controller.cli import options
 from controller.errors import Exit, RolloutError, UsageError
+from controller.text import page, printable
 
 if TYPE_CHECKING:
     from controller.core.monitoring import Change, Monitoring
@@ -85,7 +86,7 @@ def plan(
     if as_json:
         options.print_json("monitoring-plan", plan_data(wanted, planned))
     else:
-        click.echo("\n".join(plan_lines(wanted, planned)))
+        click.echo(page(plan_lines(wanted, planned)))
     return Exit.DONE
 
 
@@ -132,7 +133,7 @@ def remove(policy: Path, store_url: str | None, yes: bool, as_json: bool) -> int
     planned = removals(wanted, account.look(wanted))
     going = [one for one in planned if one.action is Action.REMOVE]
     if going and not yes:
-        click.echo("\n".join(map(change_line, planned)), err=True)
+        click.echo(page(map(change_line, planned)), err=True)
         _ask(len(going))
     return _carry_out(account, wanted, planned, as_json, "monitoring-remove")
 
@@ -153,10 +154,10 @@ def _carry_out(
     for change in planned:
         warnings += account.carry_out(wanted, change)
         if not as_json:
-            click.echo(change_line(change))
+            click.echo(printable(change_line(change)))
     notes = wanted.notes if kind == "monitoring-deploy" else ()
     for line in (*warnings, *notes):
-        click.echo(f"rolloutctl: note: {line}", err=True)
+        click.echo(printable(f"rolloutctl: note: {line}"), err=True)
     if as_json:
         done = [change_data(one) for one in planned]
         options.print_json(kind, {"policy": wanted.policy, "changes": done, "warnings": warnings})
@@ -177,7 +178,7 @@ def _wanted(policy: Path, emails: Sequence[str], store_url: str | None) -> "Moni
             return monitoring_of(known, store, emails)
     except RolloutError as error:
         problem = f"nothing of a rollout is drawn: {error}"
-        click.echo(f"rolloutctl: note: {problem}", err=True)
+        click.echo(printable(f"rolloutctl: note: {problem}"), err=True)
         return wanted(known, emails)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-import re
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from controller.core.policy import Policy
 from controller.core.units import parse_duration
 from controller.errors import StoreError, UnknownRolloutError, UsageError
 from controller.ports import Catalogue, Store
+from controller.text import cut, escaped, printable
 
 log = events.logger()
 
@@ -27,8 +29,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_CHARACTERS: Final = 500
 # So many names of rollouts does a message list.
 _LISTED: Final = 10
-# What json.dumps leaves as it is and a terminal obeys: C1 controls, and what turns text around.
-_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _STORE_ASKED: Final = "rolloutctl.store"  # key of the click context
 
 
@@ -69,7 +69,7 @@ class Rate(click.FloatRange):
 class OneLine(click.ParamType[str]):
     """What a person writes, as one printable line: histories, logs and terminals show it as it is.
 
-    Line breaks and control characters become spaces; what is blank then is empty.
+    Line breaks become spaces, and what is not printable becomes visible; what is blank is empty.
     """
 
     name = "text"
@@ -238,12 +238,23 @@ def is_policy_file(given: str) -> bool:
 def print_json(kind: str, data: Mapping[str, Any]) -> None:
     """Print `data` with its schema, `kind/1`, in front; nothing in it moves a terminal's cursor."""
     text = json.dumps({"schema": f"{kind}/1", **data}, indent=2, ensure_ascii=False)
-    click.echo(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
+
+
+def fitted(line: str, width: int | None = None) -> str:
+    """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
+
+    Without either nothing is cut: what is in a pipe is for programs.
+    """
+    row = printable(line)
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    return row if width is None else cut(row, width)
 
 
 def print_journal(lines: Sequence[str]) -> None:
     """Say what a dry run would have done."""
     for line in lines:
-        click.echo(f"would: {line}")
+        click.echo(printable(f"would: {line}"))
     if not lines:
         click.echo("would: nothing")

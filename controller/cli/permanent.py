@@ -9,6 +9,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import Exit, RolloutError
 from controller.render.permanent import FORMS, not_yet, permanent_data, permanent_text
+from controller.text import printable
 
 
 @click.command()
@@ -31,7 +32,7 @@ def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_js
     policy, known = _asked(rollout, store_url)
     wanted = forms or FORMS
     if why := not_yet(known):
-        click.echo(f"rolloutctl: warning: {why}", err=True)
+        click.echo(printable(f"rolloutctl: warning: {why}"), err=True)
     if as_json:
         options.print_json("permanent", permanent_data(policy, known, wanted))
     else:

@@ -15,6 +15,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.exit_status import of_run
 from controller.ports import Store
+from controller.text import page, printable
 
 
 @click.command()
@@ -52,7 +53,7 @@ def plan(
     status = Exit.DONE
     if not live:
         data["next"] = _next(known, store_url)
-        lines.append(f"  next: {data['next']}")
+        lines.append(printable(f"  next: {data['next']}"))
     else:
         with options.opened(store_url, dry_run=True, create=True) as app:
             seen = _live(app, known, adopt=adopt)
@@ -130,7 +131,7 @@ def _decidable(
 ) -> str:
     """Return what the gates can decide, and add it to `data`."""
     if traffic.per_minute is None:
-        return f"  what the gates can decide: {traffic.source}"
+        return printable(f"  what the gates can decide: {traffic.source}")
     from controller.render.power import gates
 
     data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)
@@ -163,7 +164,7 @@ def _next_tick(app: App, rollout: Rollout) -> _Seen:
     lines = [f"  the next tick would: {line}" for line in would_text]
     data = {"rollout": rollout_data(visit.rollout), "would": would}
     following = f"the next tick would {'; '.join(would_text)}"
-    text = "\n".join([rollout_text(visit.rollout), "", *lines])
+    text = "\n".join([rollout_text(visit.rollout), "", page(lines)])
     return _Seen(data, following, text, visit.rollout.baselines, _left_at(rollout, visit))
 
 
@@ -205,4 +206,4 @@ def _next_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return _Seen(data, following, "\n".join(lines), checked.baselines, status)
+    return _Seen(data, following, page(lines), checked.baselines, status)

@@ -1,14 +1,16 @@
 """Verbs about policy files: check them, and describe their format."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from controller.cli import options
+from controller.cli import options, streams
 from controller.errors import Exit, Flaw, PolicyError, UsageError
+from controller.text import printable
 
 
 @click.command()
@@ -55,12 +57,12 @@ def _checked(path: Path, per_minute: float | None) -> _Checked:
     try:
         policy = load(path)
     except PolicyError as error:
-        problems = list(map(str, error.flaws))
+        problems = list(map(str, error.flaws))  # each is one line
         data = {"file": str(path), "ok": False, "problems": problems}
         return _Checked(data, "\n".join(problems), error.flaws)
     ladder = policy.ladder()
     data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
-    lines = [f"{path}: ok: {ladder}"]
+    lines = [printable(f"{path}: ok: {ladder}")]
     if per_minute is not None:
         from controller.render.power import gates
 
@@ -73,7 +75,7 @@ def _annotate(flaws: Sequence[Flaw]) -> None:
     from controller.render.github import annotation
 
     for flaw in flaws:
-        click.echo(annotation(flaw))
+        click.echo(annotation(flaw), file=streams.unfiltered(sys.stdout))
 
 
 @click.command()

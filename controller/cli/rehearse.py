@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from controller import events, settings
-from controller.cli import chaos, completion, options, reports
+from controller.cli import chaos, completion, options, reports, streams
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import Exit, UsageError
 from controller.exit_status import of_rehearsal
+from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.rehearsal import Outcome
@@ -140,8 +141,12 @@ class _Progress:
         self._ticks += 1
         if self._shown and self._ticks % _SHOW_EVERY == 0:
             text = f"{clock_text(rollout.updated)}  {rollout.weight:>3} %  {rollout.reason}"
-            click.echo(f"\r{text:<60}", err=True, nl=False)
+            self._draw(f"\r{printable(text):<60}")
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            click.echo(f"\r{'':<60}\r", err=True, nl=False)
+            self._draw(f"\r{'':<60}\r")
+
+    @staticmethod
+    def _draw(text: str) -> None:
+        click.echo(text, file=streams.unfiltered(sys.stderr), nl=False)

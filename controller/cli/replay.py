@@ -4,6 +4,7 @@ import click
 
 from controller.cli import options
 from controller.errors import Exit
+from controller.text import page
 
 
 @click.command()
@@ -29,5 +30,5 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     if as_json:
         options.print_json("replay", replay_data(replayed))
     else:
-        click.echo("\n".join(replay_lines(replayed)))
+        click.echo(page(replay_lines(replayed)))
     return Exit.DONE if replayed.same else Exit.CHECK_SAID_NO

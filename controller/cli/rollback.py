@@ -22,6 +22,7 @@ from controller.errors import (
 )
 from controller.ports import Ownership
 from controller.runner import LOADING
+from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.bootstrap.bare import First, KnownTarget
@@ -104,7 +105,7 @@ def to_zero(
         return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
     except (StoreError, UsageError) as error:
         if known is None:
-            raise type(error)(f"{error}; {_WITHOUT}", **error.context) from error
+            raise type(error)(*str(error).splitlines(), _WITHOUT, **error.context) from error
         nothing = isinstance(error, UnknownRolloutError | NoStoreError)
         becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
         click.echo(f"rolloutctl: not recorded: {error}{becomes}", err=True)
@@ -122,7 +123,7 @@ def _known(given: str, store_url: str | None) -> "KnownTarget | None":
         try:
             return KnownTarget(_target_of(Path(given)), "")
         except PolicyError as error:
-            raise PolicyError(f"{error}\n{_WITHOUT}", flaws=error.flaws) from error
+            raise PolicyError(*str(error).splitlines(), _WITHOUT, flaws=error.flaws) from error
     with suppress(UsageError):  # which is told when the store is opened
         return known_beside(settings.read(os.environ, store_url).store, given)
     return None
@@ -182,7 +183,7 @@ def _recorded(
         lines = [] if app.journal is None else app.journal.lines
         warnings = _of_another(app.runner.store, visit.rollout)
     for warning in warnings:
-        click.echo(f"rolloutctl: warning: {warning}", err=True)
+        click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
     if not visit.saved:
         word = "is" if exit_status.of_rollback(visit) is Exit.DONE else "is NOT yet"
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
@@ -240,7 +241,7 @@ def _unrecorded(
         options.print_journal(result.would)
     else:
         word = "0 % is in force" if result.confirmed else "NOT confirmed"
-        click.echo(f"{target.function}: {word}: {result.shown}")
+        click.echo(printable(f"{target.function}: {word}: {result.shown}"))
         for command in [] if result.confirmed else result.commands:
             click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

@@ -14,6 +14,7 @@ from controller.core.rollout import Rollout
 from controller.errors import Exit, RolloutError, UsageError
 from controller.exit_status import FINE_ON_A_SCHEDULE
 from controller.runner import Ticked
+from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.bootstrap import App
@@ -77,7 +78,7 @@ def print_started(verb: str, started: "Started", would: list[str] | None, *, as_
         options.print_json(verb, data if would is None else {**data, "would": would})
         return
     for warning in started.warnings:
-        click.echo(f"warning: {warning}")
+        click.echo(printable(f"warning: {warning}"))
     if not started.created:
         click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
     click.echo(rollout_text(rollout))
@@ -157,11 +158,11 @@ def _print_ticked(
         options.print_json("tick", data)
         return
     for visit in ticked.visits:
-        click.echo(visit_line(visit))
+        click.echo(printable(visit_line(visit)))
     for missed in ticked.missed:
-        click.echo(missed_line(missed))
+        click.echo(printable(missed_line(missed)))
     for rollout in gone:
-        click.echo(retired_line(rollout))
+        click.echo(printable(retired_line(rollout)))
     if not (ticked.visits or ticked.missed or gone):
         click.echo("no active rollout")
     if would is not None:

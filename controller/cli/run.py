@@ -14,6 +14,7 @@ from controller.core.effects import Alert
 from controller.core.rollout import Rollout
 from controller.errors import Exit
 from controller.runner import Runner
+from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.start import Started
@@ -67,7 +68,7 @@ def run(
         started = start(app.runner, request)
         if not as_json:
             for warning in started.warnings:
-                click.echo(f"warning: {warning}")
+                click.echo(printable(f"warning: {warning}"))
         with watching.display(app.runner.clock, live=not dry_run, off=as_json) as show:
             if dry_run:
                 last = _first(app.runner, started)

@@ -15,6 +15,7 @@ from controller.errors import Exit, NoStoreError, WriteRefusedError
 from controller.exit_status import of_weight
 from controller.setting import Outcome, set_bare
 from controller.setting import set_weight as set_beside_rollouts
+from controller.text import printable
 
 _NO_STORE: Final = (
     "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
@@ -117,7 +118,7 @@ def _print(
     outcome: Outcome, target: LambdaEnv, weight: int, would: list[str] | None, as_json: bool
 ) -> None:
     for note in outcome.notes:
-        click.echo(f"rolloutctl: note: {note}", err=True)
+        click.echo(printable(f"rolloutctl: note: {note}"), err=True)
     if as_json:
         data = _data(outcome, target, weight)
         options.print_json("set-weight", data if would is None else {**data, "would": would})
@@ -125,7 +126,7 @@ def _print(
     if would is not None and outcome.written:
         options.print_journal(would)
         return
-    click.echo(f"{target.function}: {_sentence(outcome, weight)}")
+    click.echo(printable(f"{target.function}: {_sentence(outcome, weight)}"))
     if outcome.paused is not None:
         one = outcome.paused
         click.echo(

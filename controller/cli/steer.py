@@ -12,6 +12,7 @@ from controller.carrying import Visit
 from controller.cli import options
 from controller.core.asked import Ask, Verb, Way
 from controller.errors import Exit, UsageError
+from controller.text import printable
 
 
 def _steering(command: Callable[..., int]) -> Callable[..., int]:
@@ -196,7 +197,7 @@ def _print(visit: Visit, verb: Verb, would: list[str] | None, as_json: bool) -> 
 
     if not visit.saved:  # what was asked for is; what was seen of it afterwards is not
         problem = f"the next tick records what could not be recorded now: {visit.problem}"
-        click.echo(f"rolloutctl: warning: {problem}", err=True)
+        click.echo(printable(f"rolloutctl: warning: {problem}"), err=True)
     if as_json:
         data = visit_data(visit)
         options.print_json(verb, data if would is None else {**data, "would": would})

@@ -9,6 +9,7 @@ from controller import events, settings
 from controller.cli import options
 from controller.errors import Exit
 from controller.settings import DynamoDbPlace
+from controller.text import printable
 from controller.transfer import Item, Outcome
 
 
@@ -80,7 +81,7 @@ def copy(
         for item in [] if dry_run else moving.carry_out(planned):
             done.append(item)
             if not as_json:
-                click.echo(_line(item))
+                click.echo(printable(_line(item)))
     _print_end(planned if dry_run else done, destination.url, dry_run, as_json)
     return Exit.DONE
 

@@ -1,22 +1,69 @@
-"""stdout and stderr, which may be closed, full, or without a reader: what is done comes first."""
+"""stdout and stderr, which may be closed, full, or without a reader: what is done comes first.
+
+Whatever is printed, a terminal or a CI runner gets nothing from it that it would obey.
+"""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, TextIO, cast
 
 import click
 
 from controller.errors import Exit
 from controller.events import Unfailing
+from controller.text import escaped
+
+
+class Printed(Unfailing):
+    """A stream of printable lines: anything else in them is written as an escape.
+
+    unfiltered: the same stream for what this program means as a command: a cursor that moves, an
+    annotation for GitHub.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream)
+        self.unfiltered = _Unfiltered(self)
+
+    def write(self, text: str) -> int:
+        """Write `text` if that is possible, its lines escaped, and return its length."""
+        if isinstance(text, str):
+            super().write("\n".join(map(_line, text.split("\n"))))
+            return len(text)
+        return super().write(text)
+
+
+class _Unfiltered:
+    """The same stream, which knows what went wrong here, too; only its lines are not escaped."""
+
+    def __init__(self, printed: Printed) -> None:
+        self._printed = printed
+
+    def write(self, text: str) -> int:
+        """Write `text` as it is if that is possible, and return its length."""
+        return Unfailing.write(self._printed, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._printed, name)
+
+
+def unfiltered(stream: TextIO) -> TextIO:
+    """Return what takes commands on `stream`; the stream itself where it filters nothing."""
+    return cast("TextIO", getattr(stream, "unfiltered", stream))
+
+
+def _line(text: str) -> str:
+    """Return `text` escaped between its tabs, which templates and scripts have."""
+    return "\t".join(map(escaped, text.split("\t")))
 
 
 @contextmanager
 def unfailing() -> Iterator[Unfailing]:
     """Yield stdout; from here on neither stdout nor stderr raises, and neither is None."""
     _hold_standard_places()
-    results, words = Unfailing(sys.stdout), Unfailing(sys.stderr)
+    results, words = Printed(sys.stdout), Printed(sys.stderr)
     with redirect_stdout(_stream(results)), redirect_stderr(_stream(words)):
         yield results
 

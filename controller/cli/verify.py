@@ -12,6 +12,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.render.checks import check_lines, checks_data
+from controller.text import page
 from controller.verifying import Verifying
 
 MOST_MINUTES = 24 * 60
@@ -40,7 +41,7 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
     if as_json:
         options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
     else:
-        click.echo("\n".join(check_lines(checks)))
+        click.echo(page(check_lines(checks)))
     return exit_status.of_checks(checks)
 
 

@@ -13,10 +13,11 @@ import click
 from click.core import ParameterSource
 
 from controller import events
-from controller.cli import options
+from controller.cli import options, streams
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit, MetricsError, MovedError, StoreError, UsageError
 from controller.ports import Clock
+from controller.text import printable
 
 Found = TypeVar("Found")
 Shown = TypeVar("Shown")
@@ -84,7 +85,7 @@ def looks(look: Callable[[], Found], pace: Pace) -> Iterator[Found]:
 
 def _tell(text: str) -> None:
     """Say `text` on stderr; above a live view, which click.echo would write through."""
-    sys.stderr.write(f"rolloutctl: {text}\n")
+    sys.stderr.write(f"rolloutctl: {printable(text)}\n")
     sys.stderr.flush()
 
 
@@ -169,11 +170,15 @@ def drawn(
     if not (live and _can_be_live()):
         yield lines
         return
+    from rich.console import Console
+
     from controller.render.live import Screen
 
     person = sys.stderr.isatty()  # a log file keeps all its lines, and nothing is drawn into it
     with (
-        Screen(draw(), takes_stderr=person) as screen,
+        Screen(
+            draw(), takes_stderr=person, console=Console(file=streams.unfiltered(sys.stdout))
+        ) as screen,
         events.warnings_only(sys.stderr) if person else nullcontext(),
     ):
         yield screen.show
@@ -196,5 +201,5 @@ class _Lines:
 
         line = rollout_line(rollout)
         if line != self._last:
-            click.echo(line)
+            click.echo(printable(line))
         self._last = line

@@ -10,6 +10,7 @@ from rich.text import Text
 from controller.core.amounts import bound_text, measured_text
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Rollout
+from controller.render.plain import plain
 
 _VERDICTS: Final = {
     Verdict.PASS: Text("pass", "green"),
@@ -37,9 +38,9 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
     for finding in rollout.findings:
         table.add_row(
             _VERDICTS[finding.verdict],
-            Text(finding.criterion),
-            measured_text(finding, rollout.policy),
-            bound_text(finding, rollout.policy),
+            plain(finding.criterion),
+            plain(measured_text(finding, rollout.policy)),
+            plain(bound_text(finding, rollout.policy)),
             _shown(finding),
         )
     return table
@@ -53,8 +54,8 @@ def _stacked(rollout: Rollout) -> RenderableType:
     for finding in rollout.findings:
         measured = measured_text(finding, rollout.policy)
         figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_shown(finding)}"
-        table.add_row(_VERDICTS[finding.verdict], Text(finding.criterion))
-        table.add_row("", Text(figures, "dim"))
+        table.add_row(_VERDICTS[finding.verdict], plain(finding.criterion))
+        table.add_row("", plain(figures, "dim"))
     return table
 
 
@@ -71,4 +72,4 @@ def _has_news(finding: Finding, rollout: Rollout) -> bool:
 
 
 def _sentence(finding: Finding) -> Text:
-    return Text(finding.sentence, "red" if finding.verdict is Verdict.FAIL else "yellow")
+    return plain(finding.sentence, "red" if finding.verdict is Verdict.FAIL else "yellow")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from controller.core.gauges import Gauge, Standing
 from controller.render.gauges import HEAD, LEGEND, cells, title, unread_lines
+from controller.render.plain import plain
 
 _STYLES: Final = {
     Standing.HOLDS: "green",
@@ -27,11 +28,11 @@ def gauge_table(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime)
     for column, head in enumerate(HEAD):
         table.add_column(head, justify="right" if column == 1 else "left", overflow="fold")
     for one in gauges:
-        texts = [Text(cell) for cell in cells(one)]
+        texts = [plain(cell) for cell in cells(one)]
         for column in (1, 3):
             texts[column].stylize(_STYLES[one.standing])
         table.add_row(*texts)
-    unread = (Text(line, "yellow") for line in unread_lines(gauges))
+    unread = (plain(line, "yellow") for line in unread_lines(gauges))
     return Group(
-        Text(title(name, minutes, end), "bold"), "", table, "", Text(LEGEND, "dim"), *unread
+        plain(title(name, minutes, end), "bold"), "", table, "", Text(LEGEND, "dim"), *unread
     )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from controller.errors import Flaw
+from controller.text import printable
 
 _TITLE: Final = "rolloutctl"
 
@@ -21,7 +22,7 @@ def annotation(flaw: Flaw) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")  # of `\r` and `\n`, none is left
 
 
 def _property(text: str) -> str:

@@ -4,17 +4,14 @@ A criterion that passed is a case that passed, and one that failed is a failure.
 skipped, and an error where the rollout stopped for it: stopped is not passed.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from controller.core.findings import Verdict
 from controller.core.history import Entry, finding_data
 from controller.core.rollout import Phase, Reason, Rollout
-
-# What XML 1.0 cannot hold, however it is written.
-_UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from controller.text import printable
 
 # By step and criterion.
 _Findings: TypeAlias = dict[tuple[int, str], Mapping[str, Any]]
@@ -33,12 +30,14 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
     expected: the phase in which it is meant to end; when it does, no criterion is a failure.
     """
     as_expected = expected is not None and rollout.phase == expected
-    suites = Element("testsuites", name=rollout.name)
+    suites = Element("testsuites", name=printable(rollout.name))
     judged = _judged(rollout, entries)
     for index, step in enumerate(rollout.policy.steps):
         suite = _suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
         for name in rollout.policy.gate(index):
-            case = SubElement(suite, "testcase", classname=suite.attrib["name"], name=name)
+            case = SubElement(
+                suite, "testcase", classname=suite.attrib["name"], name=printable(name)
+            )
             _tell(case, judged.get((index, name)), rollout, index, as_expected)
     _end(_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected)
     for suite in suites:
@@ -63,7 +62,7 @@ def _judged(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
 
 def _suite(suites: Element, name: str, rollout: Rollout) -> Element:
     at = rollout.updated.replace(tzinfo=None).isoformat(timespec="seconds")
-    return SubElement(suites, "testsuite", name=name, timestamp=at)
+    return SubElement(suites, "testsuite", name=printable(name), timestamp=at)
 
 
 def _tell(
@@ -105,7 +104,7 @@ def _end(suite: Element, rollout: Rollout, expected: str | None, as_expected: bo
 
 
 def _say(case: Element, kind: str, text: str) -> None:
-    told = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
+    told = printable(text)  # also what XML 1.0 cannot hold
     if kind == "system-out":
         SubElement(case, kind).text = told
     else:

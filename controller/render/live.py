@@ -16,6 +16,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, length_text
 from controller.render.criteria import criteria
 from controller.render.ladder import COLOURS, ladder
+from controller.render.plain import Filtered, plain
 from controller.render.status import late_text
 
 Shown = TypeVar("Shown")
@@ -61,7 +62,7 @@ class Screen(Generic[Shown]):
         self._live.stop()
 
     def _view(self) -> RenderableType:
-        return "" if self._shown is None else self._draw(self._shown)
+        return "" if self._shown is None else Filtered(self._draw(self._shown))
 
 
 def live_view(rollout: Rollout, now: datetime) -> RenderableType:
@@ -78,7 +79,7 @@ def live_view(rollout: Rollout, now: datetime) -> RenderableType:
 
 def _title(rollout: Rollout) -> RenderableType:
     return Text.assemble(
-        (rollout.id, "bold"), "  ", (str(rollout.phase), COLOURS[rollout.phase]), "  ",
+        plain(rollout.id, "bold"), "  ", (str(rollout.phase), COLOURS[rollout.phase]), "  ",
         (f"{rollout.weight} %", "bold"), overflow="fold",
     )  # fmt: skip
 
@@ -94,16 +95,16 @@ def _facts(rollout: Rollout, now: datetime) -> RenderableType:
 
 def _facts_of(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableType]]:
     facts: list[tuple[str, RenderableType]] = [("weight", _weight(rollout))]
-    facts.append(("because", Text(rollout.sentence)))
+    facts.append(("because", plain(rollout.sentence)))
     if rollout.blocked:
-        facts.append(("blocked by", Text(rollout.blocked)))
+        facts.append(("blocked by", plain(rollout.blocked)))
     if rollout.next:
-        facts.append(("next", Text(f"{rollout.next}{_in(rollout, now)}")))
+        facts.append(("next", plain(f"{rollout.next}{_in(rollout, now)}")))
     if rollout.label:
-        facts.append(("shown", Text(rollout.label)))
+        facts.append(("shown", plain(rollout.label)))
     if rollout.drain is not None:
         failed = rollout.drain.verdict is Verdict.FAIL
-        facts.append(("drain", Text(rollout.drain.sentence, "bold red" if failed else "")))
+        facts.append(("drain", plain(rollout.drain.sentence, "bold red" if failed else "")))
     late = late_text(rollout, now)
     updated = Text.assemble(clock_text(rollout.updated), (late, "bold yellow"))
     facts.append(("updated", updated))

@@ -12,10 +12,18 @@ from controller.core.units import clock_text, length_text
 from controller.rehearsal import Outcome
 from controller.render.history import timeline
 from controller.render.status import ladder_text, late_text
+from controller.text import page, printable
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MOST_CHARACTERS: Final = 60_000
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
+# What GitHub makes links of without being told to, and the sign in it that prevents that.
+_ADDRESS: Final = re.compile(
+    r"\b(https?(?=:)|ftp(?=:)|mailto(?=:)|xmpp(?=:)|www(?=\.))([:.])", re.I
+)
+# What GitHub takes for the name of somebody, an address, or the number of an issue: it looks at the
+# text that is left of Markdown, so that only a tag in between prevents it.
+_MENTION: Final = re.compile(r"(@(?=\w)|(?<!\w)\\#(?=\d))")
 # Where a quote, a list or a rule would begin.
 _BEGINNING: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 
@@ -47,10 +55,14 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
 
 
 def escaped(text: str) -> str:
-    """Return `text` as Markdown that shows it as it is, on one line."""
-    line = " ".join(text.split())
+    """Return `text` as Markdown that shows it as it is, on one line.
+
+    Nothing in it becomes a link, an image, a table's end, or a mention of somebody.
+    """
+    line = " ".join(printable(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;")
-    return _BEGINNING.sub(r"\1\\", _SPECIAL.sub(r"\\\1", line))
+    line = _BEGINNING.sub(r"\1\\", _SPECIAL.sub(r"\\\1", line))
+    return _MENTION.sub(r"\1<!-- -->", _ADDRESS.sub(r"\1\\\2", line))
 
 
 def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
@@ -74,7 +86,7 @@ def _criteria(rollout: Rollout) -> list[str]:
 
 def _fenced(lines: list[str], room: int) -> str:
     """Return `lines` as they are, in the middle of which some are left out for want of `room`."""
-    text = "\n".join(_fitting(lines, room - 100))
+    text = page(_fitting(lines, room - 100))
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 from controller.core.policy import Policy, SuccessRate, Traffic
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
+from controller.text import page
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
 
@@ -39,12 +40,12 @@ def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ..
     """Return the page: where the rollout stands, the change, what undoes it, what goes after it."""
     lines = [_standing(policy, rollout), ""]
     for form in forms:
-        lines += [f"# {form}", change_of(policy, form), ""]
+        lines += [f"# {form}", *change_of(policy, form).split("\n"), ""]
     lines += ["Until that is deployed, these set the old values again:"]
     lines += [f"  - {one}" for one in RESETS]
     lines += ["", "Then, in this order:"]
     lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
-    return "\n".join(lines)
+    return page(lines)
 
 
 def permanent_data(

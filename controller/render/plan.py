@@ -26,6 +26,7 @@ from controller.core.units import (
 )
 from controller.render.demands import told_text
 from controller.render.outside import outside_data, outside_lines
+from controller.text import page
 
 
 def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         f"  {name}: {criterion_text(criterion, policy)}"
         for name, criterion in policy.criteria.items()
     )
-    return "\n".join(lines)
+    return page(lines)
 
 
 def _gate(policy: Policy, step: int) -> str:

@@ -19,6 +19,7 @@ from controller.core.units import (
     length_text,
     number_text,
 )
+from controller.text import page
 
 _INDENT = " " * 9
 _MINUTE = timedelta(minutes=1)
@@ -98,7 +99,7 @@ def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     ]
     for one in steps:
         lines += ["", *_step_lines(policy, one)]
-    return "\n".join(lines)
+    return page(lines)
 
 
 def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:

@@ -8,6 +8,7 @@ from controller.core.scorecard import rows, table
 from controller.core.units import length_text
 from controller.rehearsal import Outcome
 from controller.render.history import timeline
+from controller.text import page
 
 
 def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
         f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
         f"(in force: {weights}): {rollout.sentence}"
     )
-    return "\n".join(
+    return page(
         [head, "", *timeline(outcome.entries), *_beside(outcome), *_table(outcome), "", end]
     )
 
@@ -70,6 +71,6 @@ def _table(outcome: Outcome) -> Iterator[str]:
 def _beside(outcome: Outcome) -> Iterator[str]:
     """Yield what came of second starts: a paragraph for each."""
     for refusal in outcome.refused:
-        yield from ("", f"A second start was refused: {refusal}")
+        yield from ("", *f"A second start was refused: {refusal}".split("\n"))
     for rollout_id in outcome.accepted:
         yield from ("", f"A second start was accepted, and its rollout not ticked: {rollout_id}")

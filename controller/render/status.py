@@ -13,6 +13,7 @@ from controller.core.scorecard import MARKS, rows, table
 from controller.core.transitions.outlook import unanswered
 from controller.core.units import clock_text, format_duration, length_text
 from controller.leasing import Missed
+from controller.text import page
 
 # A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
 LATE = timedelta(minutes=20)
@@ -146,7 +147,7 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
     if lines_of_table := table(rollout):
         lines += ["", *(f"  {line}" for line in lines_of_table), ""]
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
-    return "\n".join(lines)
+    return page(lines)
 
 
 def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:

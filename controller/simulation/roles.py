@@ -110,7 +110,7 @@ def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
                 f"{other.path} under another name; say the same role for both"
             )
     if problems:
-        raise PolicyError("\n".join(problems))
+        raise PolicyError(*problems)
     return roles
 
 

@@ -193,3 +193,39 @@ def test_what_makes_no_sense_is_refused(logged: Desk, options: list[str], why: s
     ended = logged.run("logs", logged.policy, *options)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert why in ended.err
+
+
+LONG = "calling the backend directly, " * 10
+
+
+@pytest.mark.parametrize(
+    ("options", "longest"),
+    [
+        pytest.param((), None, id="in a pipe nothing is cut"),
+        pytest.param(("--width", "40"), 40, id="a width is asked for"),
+        pytest.param(("--width", "40", "--follow", "--for", "1m"), 40, id="also of what follows"),
+    ],
+)
+def test_rows_are_cut_where_somebody_asks_for_it(
+    desk: Desk, options: tuple[str, ...], longest: int | None
+) -> None:
+    desk.world.add_log_event(GROUP, START, LONG)
+    desk.world.clock.advance(MINUTE)
+    row = desk.run("logs", desk.policy, *options).out.splitlines()[0]
+    assert len(row) == (longest or len(row))
+    assert row.endswith("…") if longest else LONG.strip() in row
+
+
+def test_on_a_terminal_rows_are_cut_where_it_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.world.add_log_event(GROUP, START, LONG)
+    desk.world.clock.advance(MINUTE)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("controller.cli.streams.Printed.isatty", lambda _: True)
+    (row, *_) = desk.run("logs", desk.policy).out.splitlines()
+    assert (len(row), row[-1]) == (60, "…")
+
+
+def test_json_has_no_width(desk: Desk) -> None:
+    assert desk.run("logs", desk.policy, "--json", "--width", "40").status == Exit.USAGE

@@ -4,11 +4,12 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO, cast
 
 import pytest
 
 from controller import cli
-from controller.cli.streams import status_with
+from controller.cli.streams import Printed, status_with, unfiltered
 from controller.errors import Exit
 from controller.events import Unfailing
 from tests.cli.conftest import Desk
@@ -73,6 +74,20 @@ def test_a_result_that_is_not_written_ends_with_1(status: Exit, ends: Exit) -> N
     results = Unfailing(Full())
     results.write("0 % is in force")
     assert status_with(results, status) == ends
+
+
+def test_an_annotation_that_is_not_written_ends_with_1_too() -> None:
+    results = Printed(Full())
+    unfiltered(cast("TextIO", results)).write("::error::a mistake")
+    assert status_with(results, Exit.DONE) == Exit.INTERNAL
+
+
+def test_a_command_reaches_the_stream_as_it_is_and_nothing_else_does() -> None:
+    stream = io.StringIO()
+    results = Printed(stream)
+    print("::error::outside\x1b[2J", file=results)
+    print("::error::ours", file=unfiltered(cast("TextIO", results)))
+    assert stream.getvalue() == "\\u003a:error::outside\\u001b[2J\n::error::ours\n"
 
 
 class Lossy(io.StringIO):

@@ -41,7 +41,6 @@ def test_what_is_wrong_with_a_whole_file_has_no_line() -> None:
     [
         pytest.param("at least 99.9%, not 100%25", id="percents"),
         pytest.param("a: b, c::d", id="colons and commas"),
-        pytest.param("first\n::add-mask::second\r\n::error::third", id="commands on further lines"),
     ],
 )
 def test_nothing_in_a_name_or_a_text_ends_the_command_or_begins_another(text: str) -> None:
@@ -50,3 +49,10 @@ def test_nothing_in_a_name_or_a_text_ends_the_command_or_begins_another(text: st
     properties, message = read(shown)
     assert properties == {"file": text, "line": "1", "col": "2", "title": "rolloutctl"}
     assert message == text
+
+
+def test_commands_on_further_lines_stand_on_the_first() -> None:
+    text = "first\n::add-mask::second\r\n::error::third"
+    properties, message = read(annotation(Flaw(text, text, 1, 2)))
+    line = "first ::add-mask::second ::error::third"
+    assert (properties["file"], message) == (line, line)

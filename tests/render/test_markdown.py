@@ -56,7 +56,11 @@ def test_a_rollout_that_no_tick_has_seen_for_an_hour_says_so() -> None:
     ("text", "shown"),
     [
         ("a_b*c`d`", "a\\_b\\*c\\`d\\`"),
-        ("<img src=x> & [link](http://x)", "&lt;img src=x> &amp; \\[link\\](http://x)"),
+        ("<img src=x> & [link](http://x)", "&lt;img src=x> &amp; \\[link\\](http\\://x)"),
+        ("![i](https://x) WWW.x.org", "!\\[i\\](https\\://x) WWW\\.x.org"),
+        ("@octocat a@b.c @ 5", "@<!-- -->octocat a@<!-- -->b.c @ 5"),
+        ("#12 of shop#1", "\\#<!-- -->12 of shop\\#1"),
+        ("\x1b[2J\u202e", "\\\\u001b\\[2J\\\\u202e"),
         ("one | two", "one \\| two"),
         ("two\nlines\r\n# and a heading", "two lines \\# and a heading"),
         ("> a quote", "\\> a quote"),

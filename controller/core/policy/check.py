@@ -22,6 +22,7 @@ from controller.core.policy.judged import Control
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
 from controller.core.policy.parts import parts_of
+from controller.core.policy.printed import unprintable_texts
 from controller.core.policy.problem import Place, Problem
 from controller.core.policy.told import Alarm, Attestation, LogEvents
 from controller.core.policy.verify import VerifyRollback
@@ -40,7 +41,8 @@ class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people
 def parse(data: object) -> Policy:
     """Return the policy that `data` (mappings, sequences, scalars) describes.
 
-    Raises PolicyProblems with every mistake of shape and of reference.
+    Raises PolicyProblems with every mistake of shape, of reference and of text that is no printable
+    line.
     """
     policy: Policy | None = None
     problems: list[Problem] = []
@@ -48,6 +50,9 @@ def parse(data: object) -> Policy:
         policy = Policy.model_validate(data)
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
+    unprintable = list(unprintable_texts(data))
+    known = {(one.place, one.at_key) for one in unprintable}
+    problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
     if isinstance(data, Mapping):
         told = {problem.place for problem in problems}
         problems.extend(one for one in crosscheck(parts_of(data)) if one.place not in told)

@@ -12,6 +12,7 @@ from controller.core.observation import Reading, Unreadable, Update
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.scorecard import table
 from controller.core.units import clock_text, format_duration
+from controller.text import page
 
 # A pause has no limit, but it is not forgotten either.
 REMIND_EVERY = timedelta(days=1)
@@ -183,7 +184,7 @@ def _by_label(findings: Sequence[Finding]) -> str:
 def with_table(text: str, rollout: Rollout) -> str:
     """Return the last words of a rollout with the table of its criteria below them."""
     lines = table(rollout)
-    return "\n".join([text, "", *lines]) if lines else text
+    return page([text, "", *lines]) if lines else text
 
 
 def record(

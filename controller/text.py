@@ -1,0 +1,105 @@
+"""Text from outside as one printable line: what a terminal, a page or a CI runner would obey stays
+visible as an escape.
+
+Such text comes from policy files, options, AWS, log events, hooks and stores.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_BREAKS: Final = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
+# `str.isprintable` refuses every space but one; these take room and do nothing else.
+_SPACES: Final = frozenset("\xa0\u1680\u202f\u205f\u3000") | {
+    chr(one) for one in range(0x2000, 0x200B)
+}
+# Letters and marks for Python, and nothing on a screen (Unicode's Default_Ignorable_Code_Point).
+# U+FE0F stays: keyboards put it behind many an emoji.
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
+    chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
+}
+# What a runner of GitHub Actions takes for a command: `::name::` where a line begins, `##[name]`
+# anywhere. It compares as a language does, so U+FE0F in between does not count.
+_COMMAND: Final = re.compile(
+    "(?P<start>^[\\s\ufe0f]*):(?=\ufe0f*:)|(?P<hashes>#\ufe0f*#\ufe0f*)\\["
+)
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line that shows what is in it; text that is one already stays as it is.
+
+    A line break or a tab becomes a space. A control, a character without a width, one that turns
+    text around, half a character, and one that is private or unassigned is written as JSON writes
+    it: `\\u001b`. So is what would make a line a command of GitHub Actions.
+    """
+    if _plain(text):
+        return text
+    return escaped(_BREAKS.sub(" ", text))
+
+
+def escaped(text: str) -> str:
+    """Return `text` as `printable` does, with its line breaks written as escapes, too.
+
+    What stands in a string of JSON remains the same string.
+    """
+    if _plain(text):
+        return text
+    if not text.isprintable() or not text.isascii():
+        text = "".join(one if is_printable(one) else _escape(one) for one in text)
+    return _COMMAND.sub(_broken, text)
+
+
+def page(lines: Iterable[str]) -> str:
+    """Return `lines` below each other, each as `printable` returns it."""
+    return "\n".join(map(printable, lines))
+
+
+def cut(line: str, columns: int) -> str:
+    """Return the one printable `line` in so many columns of a terminal, with an ellipsis if cut."""
+    if len(line) <= columns and line.isascii():
+        return line
+    from unicodedata import combining, east_asian_width  # for other alphabets alone
+
+    ends: list[int] = []  # the column behind each character
+    for one in line:
+        wide = 2 if east_asian_width(one) in "WF" else int(not combining(one))
+        ends.append(wide + (ends[-1] if ends else 0))
+    if ends[-1] <= columns:
+        return line
+    return line[: sum(end < columns for end in ends)] + "…"
+
+
+def is_printable(one: str) -> bool:
+    """Tell whether the character `one` is shown, or is a space."""
+    return one in _SPACES if not one.isprintable() else one not in _UNSEEN
+
+
+def first_unprintable(text: str) -> str:
+    """Return the first character of `text` that is not printable; empty where all are."""
+    if text.isascii() and text.isprintable():
+        return ""
+    return next((one for one in text if not is_printable(one)), "")
+
+
+def has_command(text: str) -> bool:
+    """Tell whether GitHub Actions would obey the line `text`."""
+    return _COMMAND.search(text) is not None
+
+
+def _plain(text: str) -> bool:
+    """Tell whether nothing in `text` has to change, where that is quickly seen."""
+    return text.isascii() and text.isprintable() and "::" not in text and "##[" not in text
+
+
+def _escape(one: str) -> str:
+    code = ord(one)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def _broken(found: re.Match[str]) -> str:
+    if found["hashes"] is not None:
+        return f"{found['hashes']}\\u005b"
+    return f"{found['start']}\\u003a"

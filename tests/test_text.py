@@ -1,0 +1,78 @@
+"""One printable line: which characters stay, which are escaped, and what cannot begin a command."""
+
+import json
+import sys
+
+import pytest
+
+from controller.text import cut, escaped, first_unprintable, page, printable
+from tests.hostile import HARMLESS, HOSTILE, obeyed
+
+EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_nobody_obeys_what_is_printable(text: str) -> None:
+    shown = printable(text)
+    assert list(obeyed(shown)) == []
+    assert "pwned" in shown
+
+
+@pytest.mark.parametrize("text", [*HOSTILE.values(), EVERY], ids=[*HOSTILE, "every character"])
+def test_what_is_printable_stays_as_it_is(text: str) -> None:
+    shown = printable(text)
+    assert printable(shown) == escaped(shown) == shown
+    assert first_unprintable(shown) == ""
+
+
+def test_no_character_of_unicode_is_obeyed() -> None:
+    assert list(obeyed(printable(EVERY))) == []
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+    assert first_unprintable(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("a\r\nb\tc\nd", "a b c d", id="breaks and tabs are spaces"),
+        pytest.param("\x1b[2J\x7f", r"\u001b[2J\u007f", id="controls are visible"),
+        pytest.param("a\u202eb", r"a\u202eb", id="what turns text around is visible"),
+        pytest.param("\U000e0041", r"\udb40\udc41", id="beyond U+FFFF as JSON writes it"),
+        pytest.param("::error::x", r"\u003a:error::x", id="a command"),
+        pytest.param("  ::error::x", r"  \u003a:error::x", id="a command behind spaces"),
+        pytest.param("a ::error::x", "a ::error::x", id="what begins no line is none"),
+        pytest.param("a ##[error]x", r"a ##\u005berror]x", id="an old command"),
+    ],
+)
+def test_an_escape_is_visible_and_short(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_string_of_json_stays_the_same_string(text: str) -> None:
+    written = escaped(json.dumps(text, ensure_ascii=False))
+    assert list(obeyed(written)) == []
+    assert json.loads(written) == text
+
+
+def test_a_page_has_as_many_lines_as_it_was_given() -> None:
+    assert page(HOSTILE.values()).count("\n") == len(HOSTILE) - 1
+
+
+@pytest.mark.parametrize(
+    ("line", "columns", "shown"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abcde…"),
+        ("日本語", 6, "日本語"),
+        ("日本語x", 6, "日本…"),
+        ("e\u0301tude", 5, "e\u0301tude"),
+        ("", 3, ""),
+    ],
+)
+def test_a_row_is_cut_where_a_terminal_ends(line: str, columns: int, shown: str) -> None:
+    assert cut(line, columns) == shown
