@@ -9,7 +9,7 @@ ticks the rollout by its id, and then once more as a schedule does, which has to
 Calls are counted at the clients. Capacity units are not measured: they follow from the sizes of the
 items by DynamoDB's published rules. A write costs one unit for each kilobyte of the item before or
 after it, whichever is larger; a query of an index costs half a unit for each 4 kilobytes found. An
-index costs a write only when what it shows changes, and an idle tick changes nothing of that.
+index costs a write of its own when what it shows changes: by a save, not by taking the lease.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from moto import mock_aws
 from controller import events
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb.items import rollout_key, size_of
-from controller.adapters.dynamodb.table import create_table
+from controller.adapters.dynamodb.items import Item, rollout_key, size_of
+from controller.adapters.dynamodb.table import SHAPE, create_table
 from controller.bootstrap.stage import Stage, rehearsal
 from controller.loader import load
 from controller.start import Request, start
@@ -46,6 +46,10 @@ BY_SCHEDULE: Final = "as a schedule does"
 _EVERY = timedelta(minutes=5)
 _TRIES = 3  # of an idle tick: once an hour one adds evidence to the history, and is not idle
 _TABLE = "rollouts"
+_INDEXED: Final = (
+    *("pk", "sk", "active", "created"),
+    *SHAPE["GlobalSecondaryIndexes"][0]["Projection"]["NonKeyAttributes"],
+)
 _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 
 
@@ -172,30 +176,42 @@ class _Meter:
         """Begin anew, with the item of this rollout as it stands."""
         self._key = rollout_key(rollout_id)
         self.calls: Counter[str] = Counter()
-        self._writes, self._reads, self._bytes = 0, 0.0, self._size()
+        self._writes, self._reads, self._item = 0, 0.0, self._stored()
 
     def units(self) -> dict[str, Any]:
         """Return what `Idle` says of them."""
         return {
             "write_units": self._writes,
             "read_units": self._reads,
-            "item_bytes": self._bytes,
+            "item_bytes": size_of(self._item),
         }
 
     def count(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
         """Count one call that was answered."""
         self.calls[f"dynamodb:{model.name}"] += 1
         if model.name == "UpdateItem":
-            before, self._bytes = self._bytes, self._size()
-            self._writes += math.ceil(max(before, self._bytes) / _WRITE_BYTES)
+            before, self._item = self._item, self._stored()
+            self._writes += _units(before, self._item)
+            shown = [{name: one.get(name, {}) for name in _INDEXED} for one in (before, self._item)]
+            self._writes += _units(*shown) if shown[0] != shown[1] else 0
         elif model.name == "Query":
             found = sum(map(size_of, parsed["Items"]))
             self._reads += max(1, math.ceil(found / _READ_BYTES)) / 2
 
-    def _size(self) -> int:
+    def _stored(self) -> Item:
         if self._client is None or self._key is None:
-            return 0
-        return size_of(self._client.get_item(TableName=_TABLE, Key=self._key)["Item"])
+            return {}
+        found: Item = self._client.get_item(TableName=_TABLE, Key=self._key)["Item"]
+        return found
+
+
+def _units(before: Item, after: Item) -> int:
+    """Return what a write takes of the table, or of an index that shows these attributes."""
+    return math.ceil(max(_size(before), _size(after)) / _WRITE_BYTES)
+
+
+def _size(item: Item) -> int:
+    return size_of({name: value for name, value in item.items() if value})
 
 
 if __name__ == "__main__":

@@ -116,6 +116,22 @@ IN_HISTORY = "history: "
 # What no list shows any more, for the index of the table is made from it.
 UNLISTED = frozenset({"created: missing"})
 
+# What a list shows last, although it looks at little of a rollout.
+SEEN_IN_LISTS = frozenset(
+    {
+        "closed: neither 0 nor 1",
+        "closed: text",
+        "closed: missing",
+        "created: no time",
+        "created: not UTF-8",
+        "phase: missing",
+        "phase: nobody knows it",
+        "updated: missing",
+        "updated: no time",
+        "watch_until: no time",
+    }
+)
+
 
 # --- in a row of SQLite -------------------------------------------------------------------------
 
@@ -300,6 +316,11 @@ DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
     "watch_until: a number": _set(watch_until={"N": "5"}),
     "exposed_from: no time": _set(exposed_from={"S": "never"}),
     "exposed_to: null": _set(exposed_to={"NULL": True}),
+    "phase: missing": _set(phase=None),
+    "phase: null": _set(phase={"NULL": True}),
+    "phase: nobody knows it": _set(phase={"S": "finished"}),
+    "updated: missing": _set(updated=None),
+    "updated: no time": _set(updated={"S": "x"}),
     "locks: missing": _set(locks=None),
     "locks: of another type": _set(locks={"S": "none"}),
     "lease: an odd holder": _set(holder={"N": "-99999999999999999999"}),

@@ -1,7 +1,11 @@
 """Values of a store that others may have written: read without trust, and never an exception."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
+
+from controller.core.rollout import Phase
+
+Turn: TypeAlias = tuple[bool, bool, datetime, datetime, str]
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
 
@@ -13,6 +17,22 @@ def moment_of(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if found is None or found.tzinfo is None else found
+
+
+def turn_of(
+    rollout_id: str, *, phase: object, updated: object, created: object, damaged: bool
+) -> Turn:
+    """Return what sorts a rollout into the order in which a tick takes them.
+
+    What is damaged is last; rollbacks are first, then what was saved longest ago.
+    """
+    saved = moment_of(updated)
+    damaged = damaged or saved is None or phase not in _PHASES
+    begun = moment_of(created) or NEVER
+    return damaged, phase != Phase.ROLLING_BACK, saved or NEVER, begun, rollout_id
+
+
+_PHASES: Final = frozenset(map(str, Phase))
 
 
 def readable(rollout_id: object) -> str:

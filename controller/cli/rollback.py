@@ -105,7 +105,8 @@ def to_zero(
         return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
     except (StoreError, UsageError) as error:
         if known is None:
-            raise type(error)(*str(error).splitlines(), _WITHOUT, **error.context) from error
+            head, *below = str(error).splitlines()
+            raise type(error)(head, *below, _WITHOUT, **error.context) from error
         nothing = isinstance(error, UnknownRolloutError | NoStoreError)
         becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
         click.echo(f"rolloutctl: not recorded: {error}{becomes}", err=True)
@@ -123,7 +124,8 @@ def _known(given: str, store_url: str | None) -> "KnownTarget | None":
         try:
             return KnownTarget(_target_of(Path(given)), "")
         except PolicyError as error:
-            raise PolicyError(*str(error).splitlines(), _WITHOUT, flaws=error.flaws) from error
+            head, *below = str(error).splitlines()
+            raise PolicyError(head, *below, _WITHOUT, flaws=error.flaws) from error
     with suppress(UsageError):  # which is told when the store is opened
         return known_beside(settings.read(os.environ, store_url).store, given)
     return None

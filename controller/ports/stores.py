@@ -67,7 +67,12 @@ class Catalogue(Protocol):
     """Finds rollouts in a store."""
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first: not closed, or still watched."""
+        """Return the ids that a tick must visit, in the order in which it takes them.
+
+        Those are not closed, or still watched. Rollouts that are rolling back come first, then the
+        one that was saved longest ago, so that what one tick does not reach is first in the next;
+        those whose record is damaged come last, and are found although they are.
+        """
         ...
 
     def retired(self) -> Sequence[str]:

@@ -10,7 +10,7 @@ from controller.core.history import broken_link
 from controller.errors import StoreError, UnknownRolloutError
 from controller.ports import Store
 from tests.adapters.store_contract import LATER, LOCK, moved, started
-from tests.damage import HARMLESS, IN_HISTORY, UNLISTED
+from tests.damage import HARMLESS, IN_HISTORY, SEEN_IN_LISTS, UNLISTED
 from tests.rollouts import NOON, a_rollout
 
 WRONG, SOUND = "checkout#1", "search#1"
@@ -43,11 +43,13 @@ class DamageContract:
     ) -> None:
         store = damaged.store
         started(store, a_rollout(WRONG), LOCK)
-        sound = moved(store, started(store, a_rollout(SOUND), "another"))
+        sound = moved(store, started(store, a_rollout(SOUND, updated=LATER), "another"))
         damaged.damage(name)
 
         listed = {SOUND} if name in UNLISTED else {WRONG, SOUND}
         assert set(store.active(NOON)) == listed
+        if name in SEEN_IN_LISTS:
+            assert store.active(NOON)[-1] == WRONG
         assert set(store.all()) == listed
         assert store.of_name("checkout") == (WRONG,)
         assert store.of_name("search") == (SOUND,)

@@ -608,12 +608,28 @@ class StoreContract:
         assert store.retired() == ("gone#1",)
         assert store.active(NOON) == ("here#1",)
 
-    def test_the_oldest_active_rollout_comes_first(self, store: Store) -> None:
+    def test_the_active_rollout_that_was_saved_longest_ago_comes_first(self, store: Store) -> None:
         """To the microsecond, which text without fractions would sort wrongly."""
         ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}
         for rollout_id, age in ages.items():
-            started(store, a_rollout(rollout_id, created=NOON + age))
+            started(store, a_rollout(rollout_id, updated=NOON + 2 * MINUTE + age))
         assert store.active(NOON) == ("old#1", "middle#1", "young#1")
+        moved(store, store.acquire("old#1", NOON, LATER), updated=NOON + 3 * MINUTE)
+        assert store.active(NOON) == ("middle#1", "young#1", "old#1")
+        store.save(
+            replace(store.load("middle#1"), updated=NOON + 4 * MINUTE), []
+        )  # without an entry
+        assert store.active(NOON) == ("young#1", "old#1", "middle#1")
+
+    def test_rollbacks_come_first_however_lately_they_were_saved(self, store: Store) -> None:
+        for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
+            started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
+        facts = {"phase": Phase.ROLLING_BACK}
+        moved(store, store.load("back-later#1"), **facts, updated=NOON + 9 * MINUTE)
+        moved(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
+        moved(store, store.load("paused#1"), phase=Phase.PAUSED)
+        moved(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
+        assert store.active(NOON) == ("back#1", "back-later#1", "done#1", "going#1", "paused#1")
 
     def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
         for attempt in (10, 2, 1):

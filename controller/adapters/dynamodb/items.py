@@ -79,6 +79,8 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
         "state": packed(rollout.id, codec.dump(rollout)),
         "version": number(rollout.version),
         "closed": {"BOOL": rollout.closed},
+        "phase": text(rollout.phase),
+        "updated": moment(rollout.updated),
         "watch_until": _moment(watched),
         "exposed_from": _moment(rollout.exposed_from),
         "exposed_to": _moment(rollout.exposed_to),
@@ -126,9 +128,11 @@ def rollout_of(item: Item) -> Rollout:
         raise refusals.damaged(rollout_id, "version: the state has another one")
     if item.get("closed") != {"BOOL": rollout.closed}:
         raise refusals.damaged(rollout_id, "closed: the state says otherwise")
+    if item.get("phase") != {"S": rollout.phase}:
+        raise refusals.damaged(rollout_id, "phase: the state has another one")
     fence_of(item)
-    for name in ("created", "watch_until", "exposed_from", "exposed_to"):
-        if moment_of(item, name) is None and (name in item or name == "created"):
+    for name in ("created", "updated", "watch_until", "exposed_from", "exposed_to"):
+        if moment_of(item, name) is None and (name in item or name in ("created", "updated")):
             raise refusals.damaged(rollout_id, f"{name}: it is no moment")
     return rollout
 
@@ -215,7 +219,7 @@ def _pieces(content: Attribute) -> Iterator[Attribute]:
 
 def text(value: str) -> Attribute:
     """Return `value` as an attribute."""
-    return {"S": value}
+    return {"S": str(value)}
 
 
 def number(value: int) -> Attribute:

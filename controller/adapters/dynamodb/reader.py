@@ -9,7 +9,7 @@ from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb.calls import Table
 from controller.adapters.dynamodb.items import Item, text
 from controller.adapters.dynamodb.locks import owner_of
-from controller.adapters.stored_values import NEVER
+from controller.adapters.stored_values import NEVER, Turn, turn_of
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
@@ -29,7 +29,7 @@ class DynamoDbReader:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first, and damaged ones last.
+        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
         is visited while it has messages to bring, which its state alone tells.
@@ -40,7 +40,7 @@ class DynamoDbReader:
             for item in self._table.query(doing, "active", items.ACTIVE, index="active")
             if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
         ]
-        return tuple(self._listed(item) for item in sorted(found, key=_is_damaged))
+        return tuple(self._listed(item) for item in sorted(found, key=_turn))
 
     def _has_word(self, doing: str, item: Item) -> bool:
         """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
@@ -132,6 +132,19 @@ def _is_visited(item: Item, now: datetime) -> bool:
         return True
     until = items.moment_of(item, "watch_until")
     return "watch_until" in item and (until is None or until > now)
+
+
+def _turn(item: Item) -> Turn:
+    phase, updated, created = (
+        item.get(name, {}).get("S") for name in ("phase", "updated", "created")
+    )
+    return turn_of(
+        items.rollout_id_of(item),
+        phase=phase,
+        updated=updated,
+        created=created,
+        damaged=_is_damaged(item),
+    )
 
 
 def _is_damaged(item: Item) -> bool:

@@ -40,7 +40,8 @@ _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
 SELECT id, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
-       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("moved_to")} AS moved_to
+       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("moved_to")} AS moved_to,
+       {_FROM_STATE.format("updated")} AS updated
 FROM rollouts
 WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from controller.adapters import store_refusals as refusals
-from controller.adapters.stored_values import NEVER, moment_of
+from controller.adapters.stored_values import NEVER, Turn, moment_of, turn_of
 from controller.core import codec
 from controller.core.rollout import FINAL, Phase, Rollout
 
@@ -53,12 +53,13 @@ class Unfinished(NamedTuple):
     owns: object
     phase: object
     moved_to: object
+    updated: object
 
     @property
     def damaged(self) -> bool:
         """True when it can be seen here that the rollout is damaged; a visit tells how."""
         unwatched = self.watch_until is not None and moment_of(self.watch_until) is None
-        odd = self.closed not in (0, 1) or self.phase is None
+        odd = self.closed not in (0, 1)
         return odd or unwatched or moment_of(self.created) is None
 
     def is_visited(self, now: datetime) -> bool:
@@ -71,13 +72,19 @@ class Unfinished(NamedTuple):
 
 
 def in_turn(found: Iterable[Unfinished], now: datetime) -> list[str]:
-    """Return the ids of those that a tick visits: the oldest first, damaged ones last."""
+    """Return the ids of those that a tick visits, in the order in which it takes them."""
     visited = [one for one in found if one.is_visited(now)]
     return [one.rollout_id for one in sorted(visited, key=_turn)]
 
 
-def _turn(one: Unfinished) -> tuple[bool, datetime, str]:
-    return one.damaged, moment_of(one.created) or NEVER, one.rollout_id
+def _turn(one: Unfinished) -> Turn:
+    return turn_of(
+        one.rollout_id,
+        phase=one.phase,
+        updated=one.updated,
+        created=one.created,
+        damaged=one.damaged,
+    )
 
 
 def aged(found: Iterable[tuple[object, str]]) -> list[str]:

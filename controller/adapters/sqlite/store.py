@@ -120,7 +120,7 @@ class SqliteStore:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime) -> Sequence[str]:
-        """Return the ids that a tick must visit, oldest first, and damaged ones last.
+        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
         is visited while it has messages to bring.
