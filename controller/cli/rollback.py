@@ -105,8 +105,8 @@ def to_zero(
         return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
     except (StoreError, UsageError) as error:
         if known is None:
-            head, *below = str(error).splitlines()
-            raise type(error)(head, *below, _WITHOUT, **error.context) from error
+            head, *below = f"{error}; {_WITHOUT}".splitlines()
+            raise type(error)(head, *below, **error.context) from error
         nothing = isinstance(error, UnknownRolloutError | NoStoreError)
         becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
         click.echo(f"rolloutctl: not recorded: {error}{becomes}", err=True)
