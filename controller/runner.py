@@ -130,7 +130,7 @@ class Runner:
                 if visit.seen is not None and visit.rollout.outbox:
                     self._leasing.give_back(visit.rollout.id)
             visits += self._told(self._visiting.asked(waiting, taken), left)[0]
-        visits += self._telling.all([Visit(rollout, busy=True) for rollout in taken.busy])
+        visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         for missed in taken.missed:
             log_missed(missed)
         return Ticked(visits, taken.missed)
@@ -212,7 +212,8 @@ class Runner:
         self.limit_calls(LOADING)
         patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
         self.limit_calls(RECORDING + 2 * patience)
-        stopping.point()
+        if weight is None:  # else it is written already, and only the record is missing
+            stopping.point()
         try:
             return self._telling.all([self._carrying.insist(rollout_id, by_hand, patience)])[0]
         finally:

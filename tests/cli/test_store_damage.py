@@ -118,10 +118,12 @@ NO_JSON = (
 RUN_AGAIN = "nothing was written; run again, and when it stays find who has the file open"
 
 # What happened, to what and what now; and how tick, status, start and rollback by name end.
-UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL)
+# A rollback finds the names of the target in the file beside the store, as long as that is there.
+UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.DONE)
 UNWRITABLE = (Exit.INTERNAL, Exit.DONE, Exit.INTERNAL, Exit.DONE)
-MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.USAGE)
-ONE_ROLLOUT = (Exit.INTERNAL, Exit.INTERNAL, Exit.DONE, Exit.INTERNAL)
+MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.DONE)
+WITH_ITS_FOLDER = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.USAGE)
+ONE_ROLLOUT = (Exit.INTERNAL, Exit.INTERNAL, Exit.DONE, Exit.DONE)
 TABLE = [
     (no_database, "{} is not an SQLite database; " + WHERE, UNREADABLE),
     (empty, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
@@ -133,7 +135,11 @@ TABLE = [
     (newer_schema, "orders#1 was written by a newer rolloutctl (schema 99, this", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
     (removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
-    (directory_removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
+    (
+        directory_removed,
+        "there is no store at {}; check --store and ROLLOUTCTL_STORE",
+        WITH_ITS_FOLDER,
+    ),
     (locked, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNWRITABLE),
     (locked_for_readers, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNREADABLE),
     (on_a_read_only_disk, "{} is read-only: nothing can be written beside it; check", UNWRITABLE),
@@ -184,7 +190,7 @@ def check_told(desk: Desk, verb: str, status: Exit, said: str) -> None:
     lowered = verb == "rollback orders" and status is Exit.DONE
     assert desk.weight == (0 if lowered else 10)
     if verb == "rollback orders":
-        told = "0 % is in force, but it could not be recorded: " if lowered else WITHOUT_A_STORE
+        told = "recorded: " if lowered else WITHOUT_A_STORE
         assert len(lines(ended, told)) == 1
 
 
