@@ -137,16 +137,18 @@ class Carrying:
         return self._recorded(rollout, Observation(target))
 
     def _follow_back(self, rollout: Rollout, patience: timedelta) -> Visit:
-        """Wait a while for 0 % to be in force; an update that failed is a write that failed."""
+        """Wait a while for 0 % to be in force; what shows no 0 % then is a write that failed."""
         target = self.acting.settled(rollout, patience)
         if isinstance(target, Unreadable):
             return Visit(rollout)
         if target.stands_at(0):
             return self._recorded(rollout, Observation(target))
-        if target.weight == 0 and target.update is Update.FAILED:
-            problem = f"the update to 0 % failed: {target.detail or 'no reason given'}"
-            return self._unwritten(rollout, problem)
-        return Visit(rollout)
+        if rollout.phase is not Phase.ROLLING_BACK or target.update is Update.IN_PROGRESS:
+            return Visit(rollout)
+        problem = f"0 % was written, and the target shows {target.shown}"
+        if target.update is Update.FAILED:
+            problem += f", for its update failed: {target.detail or 'no reason given'}"
+        return self._unwritten(rollout, problem)
 
     def _unwritten(self, rollout: Rollout, problem: str) -> Visit:
         """Record that the move of a decision failed that is saved, when that is new."""

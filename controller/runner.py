@@ -16,7 +16,8 @@ from controller.core.observation import Observation
 from controller.core.outbox import posted
 from controller.core.rollout import Rollout
 from controller.core.transitions import lower
-from controller.errors import Exit
+from controller.errors import Exit, MovedError
+from controller.fence import problem_of
 from controller.leasing import TICK, Leasing, Missed, Taken
 from controller.looking import Looking
 from controller.outside import Courier, HookCaller
@@ -107,8 +108,18 @@ class Runner:
         when the store cannot list them.
         """
         self.limit_calls(TICK)
-        with self._leasing.each(self.store.active(self.clock.now())) as taken:
+        with self._leasing.each(self._active()) as taken:
+            for error in taken.gone:
+                if not isinstance(error, MovedError):  # nothing ever removes a rollout
+                    taken.miss(str(error.context.get("rollout", "")), error, "loading")
             return self._ticked(taken)
+
+    def _active(self) -> Sequence[str]:
+        try:
+            return self.store.active(self.clock.now())
+        except Exception as error:
+            problem = problem_of(error, "active rollouts", "listing")
+            raise problem from error
 
     def visit(self, rollout_id: str) -> Visit:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""

@@ -193,16 +193,41 @@ def _updated(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     return "it has no Attributes" if wanted and "Attributes" not in answer else ""
 
 
+def _of_the_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Check that the function is the one that was asked for, by its name or by an ARN."""
+    asked = str(request["FunctionName"]).split(":")
+    name = asked[0] if len(asked) < 3 else asked[asked.index("function") + 1]
+    answered = answer["FunctionArn"].split(":")
+    return "" if name in answered[6:7] else "it is of another function"
+
+
+def _with_the_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    item, key = answer.get("Item"), request["Key"]
+    same = item is None or all(item.get(name) == value for name, value in key.items())
+    return "" if same else "it is another item"
+
+
+def _with_the_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Check that every item has the keys of its table, which an index shows, too."""
+    keyed = all("S" in one.get(name, ()) for one in answer["Items"] for name in ("pk", "sk"))
+    return "" if keyed else "an item has no key"
+
+
 _TAG: Final = ("Key", "Value")
 _CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "DescribeAlarms": _listed(
         ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
     ),
     "FilterLogEvents": _stamped,
+    "GetFunctionConfiguration": _of_the_function,
+    "GetItem": _with_the_key,
     "GetMetricData": _asked_for,
     "ListAliases": _listed(("Aliases", ("Name",))),
     "ListMetrics": _listed(("Metrics", ("MetricName",))),
     "ListTagsForResource": _listed(("Tags", _TAG)),
+    "Query": _with_the_keys,
+    "Scan": _with_the_keys,
     "SimulatePrincipalPolicy": _listed(("EvaluationResults", ("EvalActionName", "EvalDecision"))),
+    "UpdateFunctionConfiguration": _of_the_function,
     "UpdateItem": _updated,
 }
