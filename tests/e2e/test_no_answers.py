@@ -99,7 +99,7 @@ def test_what_is_no_answer_is_a_named_error_or_a_finding(
         assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
-@pytest.mark.parametrize("answer", map(ANSWERS.get, SOME), ids=SOME)
+@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
 def test_a_write_that_gets_no_answer_is_done_all_the_same_and_seen_by_a_look(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_write_that_gets_no_answer_is_done_all_the_same_and_seen_by_a_look(
     assert started.account.pair(SICK_FUNCTION) == ("0", "false")
 
 
-@pytest.mark.parametrize("answer", map(ANSWERS.get, SOME), ids=SOME)
+@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
 def test_what_is_answered_soundly_the_second_time_is_as_if_nothing_had_been(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
 ) -> None:
