@@ -10,14 +10,16 @@ from controller.acting import Acting
 from controller.asking import Asking
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
+from controller.core.asking import UPWARD
 from controller.core.effects import Decision
 from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.outbox import posted
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError, check
 from controller.core.transitions import lower
 from controller.errors import Exit
-from controller.leasing import TICK, Leasing, Missed, Taken
+from controller.leasing import TICK, Leasing, Missed, Taken, lowered_by
 from controller.looking import Looking
 from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
@@ -175,6 +177,8 @@ class Runner:
         if ask.verb is Verb.ROLLBACK:
             return self.roll_back(rollout_id, ask.reason)
         with self._leasing.held(rollout_id) as rollout:
+            if ask.verb in UPWARD:
+                check(rollout, self.store.history(rollout_id))
             look = self.looking.look(rollout)
             seen = Observation(look.target, {}, look.owns)
             if ask.verb in MEASURED:
@@ -200,7 +204,8 @@ class Runner:
 
         The person waits: for 0 % to be written, and again to see it in force, as long as the
         policy's rollback_timeout. Raises UnknownRolloutError, StoreError when the rollout cannot be
-        read; that it cannot be written is a problem of the visit, and traffic is down by then.
+        read; that it cannot be written is a problem of the visit, and traffic is down by then. So
+        is a policy that was changed since the start.
         """
 
         def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -210,11 +215,20 @@ class Runner:
             return replace(decision, move=patient)
 
         self.limit_calls(LOADING)
-        patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
+        changed = ""
+        try:
+            known = self.store.load(rollout_id)
+        except SnapshotChangedError as error:
+            known, changed = lowered_by(self.store, error), str(error)
+        patience: timedelta = known.policy.rollback_timeout
         self.limit_calls(RECORDING + 2 * patience)
         stopping.point()
         try:
-            return self._telling.all([self._carrying.insist(rollout_id, by_hand, patience)])[0]
+            visit = self._carrying.insist(rollout_id, by_hand, patience)
+            if changed:  # and whom its policy would tell nobody knows
+                log.error("snapshot_changed", rollout=rollout_id, problem=changed)
+                visit = replace(visit, problem=visit.problem or changed, seen=None)
+            return self._telling.all([visit])[0]
         finally:
             self._leasing.give_back(rollout_id)
 

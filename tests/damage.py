@@ -92,6 +92,7 @@ POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "policy: nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
     "policy: not UTF-8": lambda _: b"\xff\xfe",
     "policy: without steps": _with(steps=[]),
+    "policy: another than at the start": _with(summary="Nothing to see here."),
 }
 
 # Damages that leave the rollout itself readable: a lease is acquired or refused, a lock has no

@@ -53,12 +53,13 @@ def append(
     body = {"by": by, **({"run": run} if run else {}), **record_data(record), "seen": seen}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
-    digest = _digest(rollout.chain, seq, record.at, record.kind, body)
+    digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
     entry = Entry(seq, record.at, record.kind, body, rollout.chain, digest)
     return replace(rollout, entries=seq, chain=digest), entry
 
 
-def _digest(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
+def hash_of(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
+    """Return the hash of an entry, which covers all of it and the hash of the one before."""
     text = json.dumps([previous, seq, at.isoformat(), kind, body], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -71,7 +72,7 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
     previous, seq = "", 0
     for entry in entries:
         seq += 1
-        expected = _digest(previous, seq, entry.at, entry.kind, entry.body)
+        expected = hash_of(previous, seq, entry.at, entry.kind, entry.body)
         if (entry.seq, entry.previous, entry.hash) != (seq, previous, expected):
             return seq
         previous = entry.hash

@@ -5,6 +5,7 @@ from typing import Any
 
 from controller.core.history import Entry
 from controller.core.rollout import Reason
+from controller.core.snapshot import Digests
 
 # Decisions of a gate: the sentence is short, and the findings below it say the rest.
 _BY_THE_GATE = frozenset(
@@ -23,6 +24,21 @@ def entry_data(entry: Entry) -> dict[str, Any]:
         **entry.body,
         "previous": entry.previous,
         "hash": entry.hash,
+    }
+
+
+def digests_data(found: Digests) -> dict[str, Any]:
+    """Return as plain JSON data whether a policy is that of the start, and each of its digests.
+
+    None, and an empty digest, where the first entry of the history names none.
+    """
+    return {
+        "policy_valid": found.same,
+        "policy_digests": {
+            "snapshot": found.snapshot,
+            "state": found.state,
+            "first_entry": found.started,
+        },
     }
 
 
