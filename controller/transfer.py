@@ -17,6 +17,7 @@ from controller.errors import (
     StoreError,
     UnknownRolloutError,
     UsageError,
+    is_of_one_record,
 )
 from controller.leasing import Leasing
 from controller.ports import Clock, Store
@@ -25,21 +26,33 @@ _MOVED = "moved"
 
 
 class Outcome(StrEnum):
-    """What becomes of a rollout: moved, moved the rest of the way, or left where it is."""
+    """What becomes of a rollout: moved, moved the rest of the way, or left where it is.
+
+    `left`: a record is damaged, its own or that of another attempt of its name.
+    """
 
     MOVED = "moved"
     FINISHED = "finished"
     THERE = "there"
     ELSEWHERE = "elsewhere"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One rollout, what becomes of it, and the store in which it lives afterwards."""
+    """One rollout, what becomes of it, and the store in which it lives afterwards.
+
+    why: what keeps it where it is, where a record is damaged.
+    """
 
     rollout_id: str
     outcome: Outcome
     url: str
+    why: str = ""
+
+
+def _name_of(item: Item) -> str:
+    return item.rollout_id.rpartition("#")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +79,40 @@ class Transfer:
     def survey(self, names: Sequence[str] = ()) -> list[Item]:
         """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
 
-        All attempts of a name go together: the next one is counted from them. Nothing is changed.
+        All attempts of a name go together: the next one is counted from them. One whose record is
+        damaged is left with all of its name, and hinders no other name. Nothing is changed.
         Raises UsageError with every refusal, UnknownRolloutError, StoreError.
         """
         items, refusals = [], []
         for rollout_id in self._chosen(names):
-            rollout = self.source.store.load(rollout_id)
             try:
+                rollout = self.source.store.load(rollout_id)
+                self.source.store.history(rollout_id)  # whether it can be read to its end
                 items.append(self._item(rollout, named=bool(names)))
             except _RefusedError as refusal:
                 refusals.append(f"  {rollout_id}: {refusal}")
+            except StoreError as error:
+                if not is_of_one_record(error):
+                    raise
+                items.append(Item(rollout_id, Outcome.LEFT, self.source.url, str(error)))
         if refusals:
             raise UsageError("nothing was moved:", *refusals)
-        return items
+        return self._left_together(items)
+
+    def _left_together(self, items: Sequence[Item]) -> list[Item]:
+        """Return `items` with all attempts of a name left where one of them is."""
+        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.LEFT}
+        return [
+            Item(
+                one.rollout_id,
+                Outcome.LEFT,
+                self.source.url,
+                f"it stays with {damaged[_name_of(one)]}, whose record is damaged",
+            )
+            if one.outcome is Outcome.MOVED and _name_of(one) in damaged
+            else one
+            for one in items
+        ]
 
     def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:
         """Move what `survey` returned, and yield each rollout once that is done.

@@ -51,7 +51,7 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "null": lambda _: b"null",
     "nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
     "nested too deeply in a field": _with(sentence=json.loads("[" * 400 + "]" * 400)),
-    "not UTF-8": lambda text: text.encode().replace(b'"phase": "', b'"phase": "\xff\xfe', 1),
+    "not UTF-8": lambda text: text.encode().replace(b'{"', b'{"\xff\xfe', 1),
     "no UTF-8 at all": lambda _: bytes(range(128, 256)),
     "no schema": _without("schema"),
     "no step": _without("step"),

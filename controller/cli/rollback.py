@@ -192,7 +192,7 @@ def _recorded(
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
         click.echo(f"rolloutctl: {problem}; {_UNRECORDED}", err=True)
     if as_json:
-        data = {**visit_data(visit), "warnings": warnings}
+        data = {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
@@ -237,6 +237,7 @@ def _unrecorded(
             "function": target.function,
             "confirmed": result.confirmed,
             "shown": result.shown,
+            "recorded": False,
             "warnings": result.doubts,
         }
         options.print_json("rollback", {**data, "would": result.would} if dry_run else data)

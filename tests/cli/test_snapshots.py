@@ -187,7 +187,11 @@ def ticked(desk: Desk, minutes: int = 1) -> Ended:
 
 def weights(desk: Desk, ticks: int = 12) -> set[int]:
     """Return each weight that was seen in so many minutes with a tick."""
-    return {desk.weight for _ in range(ticks) if ticked(desk)}
+    seen = set[int]()
+    for _ in range(ticks):
+        ticked(desk)
+        seen.add(desk.weight)
+    return seen
 
 
 # --- a policy that does not fit its digest -------------------------------------------------------

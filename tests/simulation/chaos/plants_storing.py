@@ -10,6 +10,7 @@ import pytest
 from controller import acting, looking, start, visiting
 from controller.acting import Acting
 from controller.adapters.sqlite import queries, rows
+from controller.core import codec
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.history import Entry, append
@@ -80,6 +81,7 @@ def clock_believed(patch: pytest.MonkeyPatch) -> None:
         return to.sighted(rollout, decision, seen, now)
 
     look = looking.Looking.look
+    patch.setattr(codec, "problem_of", lambda _: "")  # or the next load would refuse the state
     patch.setattr(visiting, "decide", decide)
     patch.setattr(
         looking.Looking,
