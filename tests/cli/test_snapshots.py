@@ -129,6 +129,10 @@ class Hand:
     def stored_policy(self) -> str:
         return str(self._one("SELECT policy FROM rollouts"))
 
+    def forget(self) -> None:
+        """Leave nothing beside the store, as a table has nothing beside it."""
+        self._file.with_name(f"{self._file.name}.targets.json").unlink()
+
     def locks_lost(self) -> None:
         self._write("UPDATE locks SET rollout = 'other#1' WHERE 1 = ?", 1)
 
@@ -272,6 +276,7 @@ def test_by_the_policy_file_too(desk: Desk, hand: Hand) -> None:
 
 def test_a_policy_that_is_none_any_more_names_no_target(desk: Desk, hand: Hand) -> None:
     hand.policy(failures_emptied)
+    hand.forget()
     assert desk.run("rollback", "orders").status == Exit.INTERNAL
     assert desk.run("rollback", desk.policy).status == Exit.DONE
     assert desk.weight == 0
@@ -289,11 +294,20 @@ def test_names_that_were_changed_are_not_written_to(desk: Desk, hand: Hand, chan
     """0 % would go into whatever variable another hand has named, or not into both."""
     desk.world.add_function("payments", {"PERCENTAGE": "10"})
     hand.policy(lambda policy: change(policy["target"]))
+    hand.forget()
     before = dict(desk.world.function(FUNCTION).variables)
     assert desk.run("rollback", "orders").status == Exit.INTERNAL
     assert desk.world.function(FUNCTION).variables == before
     assert desk.run("rollback", desk.policy).status == Exit.DONE
     assert desk.weight == 0
+
+
+def test_a_file_store_knows_the_names_of_the_start(desk: Desk, hand: Hand) -> None:
+    hand.policy(lambda policy: policy["target"].update(percentage="API_KEY"))
+    secret = desk.world.function(FUNCTION).variables["API_KEY"]
+    assert desk.run("rollback", "orders").status == Exit.DONE
+    assert desk.weight == 0
+    assert desk.world.function(FUNCTION).variables["API_KEY"] == secret
 
 
 def test_a_rollback_under_way_goes_on(desk: Desk, hand: Hand, told: list[str]) -> None:
