@@ -17,6 +17,7 @@ from controller.text import page, printable
 
 CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
+    "rollout_saved": "a rollout was saved: its version, entries, and the hash of the last entry",
     "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
     "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",

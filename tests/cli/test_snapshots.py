@@ -129,6 +129,10 @@ class Hand:
     def stored_policy(self) -> str:
         return str(self._one("SELECT policy FROM rollouts"))
 
+    def keep(self, entries: int) -> None:
+        """Remove all entries of the history but the first ones."""
+        self._write("DELETE FROM history WHERE seq > ?", entries)
+
     def forget(self) -> None:
         """Leave nothing beside the store, as a table has nothing beside it."""
         self._file.with_name(f"{self._file.name}.targets.json").unlink()
