@@ -41,7 +41,7 @@ CATALOGUE: Final = {
     "call_retried": "a call that lowers the weight is tried again",
     "tick_lost": "another run holds the rollout or saved first; this one changed nothing",
     "lease_kept": "a lease could not be given back; other runs wait until it is over",
-    "caller_unknown": "AWS did not say whose credentials these are; the login name is recorded",
+    "caller_unknown": "AWS did not say whose credentials these are; the history says unverified",
     "lease_failed": "the store takes no writes; the rollout may be lowered, and nothing else",
     "load_failed": "a stored rollout could not be read; it is left alone, the others go on",
     "snapshot_changed": "the stored policy is not the one of the start; the rollout only lowers",

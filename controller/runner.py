@@ -12,6 +12,7 @@ from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
 from controller.core.asking import UPWARD
 from controller.core.effects import Decision
+from controller.core.history import Author
 from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.outbox import posted
@@ -63,10 +64,12 @@ RECORDING: Final = timedelta(seconds=30)
 class Runner:
     """Visits rollouts. Everything it touches comes in through the ports.
 
-    looking: how it sees; notifier: what it says everything to; by: who is written into the history.
+    looking: how it sees; notifier: what it says everything to; by: who acts, as somebody claims.
     courier: brings messages to those whom a policy names; None: another run does.
     hooks: asks what a policy wants to be asked; None: none of that is allowed.
     limit_calls: told how long calls may last from now on, all together, but for those that lower.
+    author: says of `by` who is written into the history; asked after a move, which waits for it
+    nowhere.
     """
 
     looking: Looking
@@ -75,6 +78,7 @@ class Runner:
     courier: Courier | None = None
     hooks: HookCaller | None = None
     limit_calls: Callable[[timedelta], None] = _without_limit
+    author: Callable[[str], Author] = Author
 
     @property
     def store(self) -> Store:
@@ -185,7 +189,7 @@ class Runner:
                 ((_, answers),) = self.looking.search(self.looking.ask([look]))
                 seen = look.seen(answers)
             if ask.verb is Verb.ATTEST:
-                ask = replace(ask, by=self.by)
+                ask = replace(ask, by=self.author(self.by).by)
             stopping.point()
             decision = asked(rollout, ask, seen, look.now)
             if decision.asks:
@@ -234,9 +238,12 @@ class Runner:
 
     # --- parts ----------------------------------------------------------------------------------
 
+    def _author(self) -> Author:
+        return self.author(self.by)
+
     @property
     def _acting(self) -> Acting:
-        return Acting(self.looking, self.notifier, self.by)
+        return Acting(self.looking, self.notifier, self._author)
 
     @property
     def _leasing(self) -> Leasing:
@@ -252,7 +259,7 @@ class Runner:
 
     @property
     def _telling(self) -> Telling:
-        posting = Posting(self.store, self.clock, self.courier, self.hooks, self.by)
+        posting = Posting(self.store, self.clock, self.courier, self.hooks, self._author)
         return Telling(self.clock, posting)
 
     @property

@@ -42,15 +42,34 @@ class Entry:
     hash: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who is written into a history.
+
+    by: the name that was claimed. caller: the ARN that AWS says these credentials are of; empty
+    where AWS did not say, None where it was not asked, as by a tick.
+    """
+
+    by: str
+    caller: str | None = None
+
+
 def append(
-    rollout: Rollout, record: Record, *, by: str, seen: Mapping[str, Any], run: str = ""
+    rollout: Rollout,
+    record: Record,
+    *,
+    by: str,
+    seen: Mapping[str, Any],
+    run: str = "",
+    caller: str | None = None,
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its chain moved on, and the entry to store with it.
 
-    by: who did it. seen: the observation as JSON data (`seen_data`). run: the name that the log of
-    that run has too; empty where nobody keeps one.
+    by, caller: who did it, as an `Author` has it. seen: the observation as JSON data (`seen_data`).
+    run: the name that the log of that run has too; empty where nobody keeps one.
     """
-    body = {"by": by, **({"run": run} if run else {}), **record_data(record), "seen": seen}
+    who = {"by": by} if caller is None else {"by": by, "caller": caller}
+    body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": seen}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
     digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
