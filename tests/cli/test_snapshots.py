@@ -445,6 +445,27 @@ def test_who_looks_is_told(
 
 
 @pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        ("verify {policy}", Exit.INTERNAL),
+        ("verify orders", Exit.INTERNAL),
+        ("status", Exit.INTERNAL),
+        ("store copy {here} {there}", Exit.INTERNAL),
+    ],
+)
+def test_whoever_else_reads_the_record_says_so(
+    desk: Desk, hand: Hand, tmp_path: Path, verb: str, status: Exit
+) -> None:
+    here, there = (f"sqlite:///{tmp_path / name}.db" for name in ("rollouts", "other"))
+    desk.run("store", "init", "--store", there)
+    hand.policy(bound_loosened)
+    ended = desk.run(*verb.format(policy=desk.policy, here=here, there=there).split())
+    assert ended.status == status
+    assert "orders#1" in ended.out + ended.err
+    assert desk.weight == 10
+
+
+@pytest.mark.parametrize(
     "tampered", [with_its_digest, first_entry, first_entry_rehashed, with_all_digests]
 )
 def test_a_person_rolls_back_whatever_fits_no_more(
