@@ -18,7 +18,7 @@ from controller.core.overtaken import too_late
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import BACK, held_back, write_failed
 from controller.errors import StateConflictError, StoreError, WriteConflictError
-from controller.leasing import Leasing
+from controller.leasing import Leasing, load_to_lower
 from controller.looking import Looking, facts
 
 log = events.logger()
@@ -198,7 +198,7 @@ class Carrying:
         for _ in range(ROLLBACK_SAVES):
             self.leasing.give_back(rollout_id)
             try:
-                rollout = self.looking.store.load(rollout_id)
+                rollout = load_to_lower(self.looking.store, rollout_id)
                 seen = Observation(self.looking.read_target(rollout))
                 lowered = decided(rollout, seen, self.looking.clock.now())
                 return self.out(rollout, seen, lowered, patience)

@@ -4,12 +4,12 @@ A rollout is retired in the one store first and received by the other then. In b
 drives it, and the same command run again finishes what was begun.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.core.effects import Record
-from controller.core.history import Entry, append, broken_link
+from controller.core.history import Author, Entry, append, broken_link
 from controller.core.rollout import Rollout
 from controller.errors import (
     MovedError,
@@ -69,12 +69,16 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Moves rollouts from `source` to `destination`. by: who is written into the history."""
+    """Moves rollouts from `source` to `destination`.
+
+    by: who does, as somebody claims; author: says of that who is written into the history.
+    """
 
     source: End
     destination: End
     clock: Clock
     by: str
+    author: Callable[[str], Author] = Author
 
     def survey(self, names: Sequence[str] = ()) -> list[Item]:
         """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
@@ -244,7 +248,8 @@ class Transfer:
         sentence = f"moved from {self.source.url} to {self.destination.url}"
         moved = Record.beside(rollout, _MOVED, sentence, now)
         retired = replace(rollout, moved_to=self.destination.url, updated=now)
-        return append(retired, moved, by=self.by, seen={})
+        who = self.author(self.by)
+        return append(retired, moved, by=who.by, caller=who.caller, seen={})
 
     def _receive(self, rollout_id: str) -> None:
         """Bring a retired rollout to the destination, unless another run was faster."""

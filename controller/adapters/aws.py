@@ -44,7 +44,7 @@ ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken
 TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
 # Good to know, and nothing waits for it: asked briefly.
 BRIEF: Final[Mapping[str, Limits]] = {
-    "sts": Limits(1, 1, 2, 3),  # who is calling; a rollback may wait for it
+    "sts": Limits(1, 1, 2, 3),  # who is calling; the record of a rollback waits for it
     "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
     "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
     "events": Limits(2, 2, 3, 6),

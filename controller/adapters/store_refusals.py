@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
 from controller.core.units import clock_text
 from controller.errors import (
     LeaseHeldError,
@@ -54,6 +55,8 @@ def check_gives_way(rollout_id: str, closed: Callable[[], Rollout], lock: str) -
     """
     try:
         owner = closed()
+    except SnapshotChangedError as error:
+        owner = error.rollout
     except StoreError:
         return
     if owner.final:

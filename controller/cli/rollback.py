@@ -184,6 +184,7 @@ def _recorded(
         visit = app.runner.roll_back(found, reason, None if first is None else first.before)
         lines = [] if app.journal is None else app.journal.lines
         warnings = _of_another(app.runner.store, visit.rollout)
+        warnings += [visit.problem] if visit.saved and visit.problem else []
     for warning in warnings:
         click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
     if not visit.saved:

@@ -52,7 +52,7 @@ def entry_repeated(patch: pytest.MonkeyPatch) -> None:
         after, entries = recorded(self, before, seen, decision)
         if not entries or decision.record is None or before.entries == 0:
             return after, entries
-        again = {"by": self.by, "seen": entries[0].body["seen"]}
+        again = {"by": self.author().by, "seen": entries[0].body["seen"]}
         after, second = append(after, decision.record, **again)
         return after, [*entries, second]
 
