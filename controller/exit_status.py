@@ -16,19 +16,28 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import Exit
 
 MEANING: Final[Mapping[Exit, str]] = {
-    Exit.DONE: "done, or held as planned; `run` and `rehearse`: succeeded, or ended as `--expect` "
-    "said",
-    Exit.INTERNAL: "a rollout, the store or the account could not be read or written; the message "
-    "names it",
-    Exit.USAGE: "the command or the policy is wrong, or does not fit; nothing was changed",
-    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold",
-    Exit.ROLLED_BACK: "rolled back; `start`: this revision was rolled back before",
-    Exit.UNCONFIRMED: "0 % is not confirmed: the rollback could not be written or was not seen "
-    "applied, or requests still reach the canary",
+    Exit.DONE: "done, advanced, or held as planned; `run` and `rehearse`: succeeded, or ended as "
+    "`--expect` said",
+    Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
+    "message names it; every other rollout of a tick was visited. Or the result could not be "
+    "written to stdout; what was done stays done",
+    Exit.USAGE: "the command or the policy is wrong or does not fit, there is no store at that "
+    "place, or `tick` finds there only what lives in another store; nothing was changed",
+    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
+    "not applied yet",
+    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
+    "0 % after its success",
+    Exit.UNCONFIRMED: "0 % is not confirmed: a rollback is under way, could not be written (from "
+    "the first tick on), or requests still reach the canary. Look at once",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
     Exit.CHECK_SAID_NO: "a check failed",
-    Exit.BUSY: "another run holds the rollout, or saved first; safe to run again",
+    Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "
+    "to run again",
 }
+SIGNALLED: Final = (
+    "stopped from the keyboard, by SIGTERM: at a safe point, within 20 s, with the lease given "
+    "back; the next tick goes on"
+)
 
 # What a command ends with when several apply.
 URGENCY: Final = (

@@ -12,6 +12,7 @@ from tests.tables import crashes, hook_answers
 from tests.tables.addresses import addresses
 from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
+from tests.tables.statuses import commands, statuses
 from tests.tables.verbs import verbs
 from tests.tables.words import markdown
 
@@ -25,6 +26,8 @@ PHASES: Mapping[str, Table] = {
     "what a verb does": verbs,
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
+    _DOCS.parent / "README.md": {"exit statuses": statuses},
+    _DOCS / "operations.md": {"what a command ends with": commands},
     _DOCS / "policy.md": PHASES,
     _DOCS / "hooks.md": {
         "bodies": hook_answers.bodies,

@@ -1,0 +1,306 @@
+"""One rollout's trouble is its own: what is raised in a tick, and what takes too long in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.rollout import Phase, Rollout
+from controller.errors import Exit, MetricsRefusedError, StoreError
+from controller.leasing import LEASE, TICK
+from controller.ports import Store
+from controller.runner import Ticked
+from controller.simulation.faults import Answer, Proceed
+from controller.start import Request, start
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.stage import READ, WRITE, Broken, Stage, on_stage, short, variables
+
+SECOND = timedelta(seconds=1)
+SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
+
+
+class FaultError(Exception):
+    """Something that nobody foresaw."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A stage whose canary fails, with `orders` at 10 %."""
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as made:
+        made.start()
+        yield made
+
+
+def add(stage: Stage, name: str, **parts: Any) -> Rollout:
+    """Start a rollout of a function of its own."""
+    stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
+    policy = short(name=name, target={**POLICY["target"], "function": name}, **parts)
+    return start(stage.runner, Request(policy)).rollout
+
+
+def tick(stage: Stage, after: timedelta = MINUTE) -> Ticked:
+    stage.world.clock.advance(after)
+    return stage.runner.tick_active()
+
+
+def weight_of(stage: Stage, function: str) -> str:
+    return stage.world.function(function).variables["PERCENTAGE"]
+
+
+# --- what is raised -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """A layer of the world: calls of one kind for one function raise what nobody foresaw."""
+
+    call: tuple[str, str]
+    function: str
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and request.get("FunctionName") == self.function:
+            raise FaultError(self.function)
+        return proceed()
+
+
+class Odd:
+    """A store in which one method raises for one rollout."""
+
+    def __init__(self, store: Store, method: str, rollout_id: str) -> None:
+        self._store, self._method, self._rollout_id = store, method, rollout_id
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._store, name)
+        if name != self._method:
+            return real
+
+        def odd(first: Any, *others: Any, **named: Any) -> Any:
+            if getattr(first, "id", first) == self._rollout_id:
+                raise FaultError(self._rollout_id)
+            return real(first, *others, **named)
+
+        return odd
+
+
+class Courier:
+    """Delivers for every rollout but one."""
+
+    def __init__(self, rollout_id: str) -> None:
+        self._rollout_id = rollout_id
+        self.got: list[str] = []
+
+    def deliver(self, channel: object, rollout: Rollout, message: object) -> None:
+        if rollout.id == self._rollout_id:
+            raise FaultError(rollout.id)
+        self.got.append(rollout.id)
+
+
+@pytest.mark.parametrize("seam", ["acquire", "release", "save", "read", "write", "decide"])
+def test_whatever_is_raised_for_one_rollout_the_failing_one_goes_back(
+    stage: Stage, seam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = add(stage, "odd")
+    if seam in ("acquire", "release", "save"):
+        stage.saves_into(Odd(stage.store, seam, odd.id))
+    elif seam in ("read", "write"):
+        stage.world.layers.append(Raising(READ if seam == "read" else WRITE, "odd"))
+    else:
+        _decides_oddly(monkeypatch, odd.id)
+    ended = [tick(stage) for _ in range(6)]
+    assert weight_of(stage, "handler") == "0"
+    assert stage.rollout.phase is Phase.ROLLED_BACK
+    assert {one.status for one in ended} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
+    if seam != "release":  # a lease that is not given back ends by itself
+        assert Exit.INTERNAL in {one.status for one in ended}
+
+
+def _decides_oddly(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
+    from controller.core.decide import decide as real
+
+    def decide(rollout: Rollout, *others: Any) -> Any:
+        if rollout.id == rollout_id:
+            raise FaultError(rollout_id)
+        return real(rollout, *others)
+
+    patch.setattr("controller.visiting.decide", decide)
+
+
+def test_a_channel_that_raises_keeps_no_other_rollout_from_its_messages(stage: Stage) -> None:
+    channel = {"kind": "sns", "topic": "arn:aws:sns:us-east-1:123456789012:t"}
+    odd, heard = add(stage, "odd", notify=[channel]), add(stage, "heard", notify=[channel])
+    courier = Courier(odd.id)
+    stage.runner = replace(stage.runner, courier=courier)
+    for _ in range(6):
+        tick(stage)
+    assert heard.id in courier.got
+    assert {weight_of(stage, name) for name in ("handler", "odd", "heard")} == {"0"}
+
+
+def test_an_unexpected_error_is_named_by_its_kind_and_place_and_quotes_nothing(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = add(stage, "odd")
+    stage.world.layers.append(Raising(READ, "odd"))
+    (problem,) = [one.problem for one in tick(stage).visits if one.rollout.id == odd.id]
+    assert "unexpected FaultError while looking at odd#1, at test_fence.py:" in problem
+    assert "rolloutctl rollback" in problem
+
+
+@dataclass(slots=True)
+class Refusing:
+    """A source of metrics that refuses whatever has to do with one namespace."""
+
+    real: Any
+    namespace: str
+    calls: int = 0
+
+    def read(self, queries: Any, span: Any) -> Any:
+        self.calls += 1
+        wanted = list(queries)
+        if any(one.namespace == self.namespace for one in wanted):
+            raise MetricsRefusedError("CloudWatch does not take this")
+        return self.real.read(wanted, span)
+
+
+def test_a_query_that_cloudwatch_refuses_blinds_its_own_rollout_alone(stage: Stage) -> None:
+    strange = {**POLICY["metrics"]}
+    strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
+    odd = add(stage, "odd", metrics=strange)
+    source = Refusing(stage.runner.looking.metrics, "Strange")
+    stage.runner = replace(stage.runner, looking=replace(stage.runner.looking, metrics=source))
+    for _ in range(6):
+        tick(stage)
+    assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
+    findings = stage.store.load(odd.id).findings
+    assert all("CloudWatch does not take this" in one.sentence for one in findings)
+
+
+# --- what takes too long ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A layer of the world: calls of one kind for some functions take so long."""
+
+    stage: Stage
+    call: tuple[str, str]
+    functions: Sequence[str]
+    length: timedelta
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and request.get("FunctionName") in self.functions:
+            self.stage.world.clock.advance(self.length)
+        return proceed()
+
+
+def test_what_a_tick_does_not_reach_is_named_and_is_first_in_the_next_one(tmp_path: Path) -> None:
+    with on_stage(tmp_path) as stage:
+        names = [f"slow-{index}" for index in range(5)]
+        ids = [add(stage, name).id for name in names]
+        tick(stage)
+        slow = Slow(stage, READ, names, 20 * SECOND)
+        stage.world.layers.append(slow)
+        first = tick(stage)
+        reached = {one.rollout.id for one in first.visits}
+        missed = {one.rollout_id for one in first.missed}
+        assert reached | missed == set(ids)
+        assert reached
+        assert missed
+        assert first.status == Exit.INTERNAL
+        second = {one.rollout.id for one in tick(stage).visits}
+        assert second
+        assert second <= missed
+        third = {one.rollout.id for one in tick(stage).visits}
+        assert reached | second | third == set(ids)
+
+
+def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        names = [f"slow-{index}" for index in range(6)]
+        for name in names:
+            add(stage, name, criteria={"works": {**POLICY["criteria"]["works"], "min": "1%"}})
+        stage.start()
+        refusing = Broken(WRITE, "denied")
+        stage.world.layers.append(refusing)
+        for _ in range(8):
+            tick(stage)
+        assert str(stage.rollout.phase) == "rolling_back"
+        stage.world.layers.remove(refusing)
+        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        begun = stage.world.clock.now() + MINUTE
+        tick(stage)
+        assert weight_of(stage, "handler") == "0"
+        assert str(stage.rollout.phase) == "rolled_back"
+        assert stage.rollout.updated - begun < 20 * SECOND
+
+
+def test_a_lease_that_may_end_during_a_late_move_is_renewed_before_it(stage: Stage) -> None:
+    """Another run cannot take the rollout while this one still lowers it."""
+    other = stage.another_run()
+    stage.world.layers.append(Slow(stage, READ, ["handler"], TICK - 40 * SECOND))
+    tried: list[bool] = []
+
+    def while_it_is_written(
+        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == WRITE and not tried:
+            stage.world.clock.advance(LEASE - TICK + 6 * SECOND)  # the first lease is over
+            tried.append(other.visit(stage.rollout.id).busy)
+        return proceed()
+
+    stage.world.layers.append(while_it_is_written)
+    for _ in range(6):
+        tick(stage)
+    assert tried[:1] == [True]
+    assert weight_of(stage, "handler") == "0"
+
+
+class Vanished:
+    """A store that lists a rollout and has nothing of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def active(self, now: Any) -> list[str]:
+        return [*self._store.active(now), "gone#1"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_rollout_that_is_listed_and_not_there_is_a_problem_and_no_quiet_day(
+    stage: Stage,
+) -> None:
+    stage.saves_into(Vanished(stage.store))
+    ended = tick(stage)
+    assert [one.rollout_id for one in ended.missed] == ["gone#1"]
+    assert (ended.status, len(ended.visits)) == (Exit.INTERNAL, 1)
+
+
+def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> None:
+    class Listless(Vanished):
+        def active(self, now: Any) -> list[str]:
+            raise KeyError("pk")
+
+    stage.saves_into(Listless(stage.store))
+    with pytest.raises(Exception, match="unexpected KeyError while listing"):
+        tick(stage)
+
+
+def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
+    class Down(Vanished):
+        def active(self, now: Any) -> list[str]:
+            raise StoreError("the table does not answer")
+
+    stage.saves_into(Down(stage.store))
+    with pytest.raises(StoreError, match="does not answer"):
+        tick(stage)
