@@ -1,7 +1,7 @@
 """One run at a time works on a rollout: ticks go, people wait, and a rollback waits for nobody."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -367,8 +367,8 @@ class Lagging:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def active(self, now: datetime) -> list[str]:
-        return ["gone#1", "orders#1", *self._store.active(now)]
+    def active(self, now: datetime, names: Collection[str] = ()) -> list[str]:
+        return ["gone#1", "orders#1", *self._store.active(now, names)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

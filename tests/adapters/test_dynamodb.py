@@ -117,11 +117,12 @@ def test_every_page_is_turned(client: Any) -> None:
         facts = {"created": NOON + attempt * MINUTE, "exposed_from": NOON + attempt * MINUTE}
         moved(store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}"))
         moved(store, store.load(f"checkout#{attempt}"), **facts)
+    locks = ["1", "2", "3"]
     page_by_page(client)
     ids = ("checkout#1", "checkout#2", "checkout#3")
-    assert store.active(NOON) == ids
+    assert store.active(NOON) == store.active(NOON, ["checkout"]) == ids
     assert sorted(store.all()) == sorted(store.of_name("checkout")) == list(ids)
-    assert tuple(one for one, _, _ in store.exposures("fn")) == ids
+    assert tuple(one for one, _, _ in store.exposures("fn", locks)) == ids
     assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]
 
 
@@ -252,7 +253,7 @@ def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) ->
     damage(client)
     started(store, a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
-    assert store.active(NOON) == ("checkout#2",)
+    assert store.active(NOON) == ("checkout#1", "checkout#2")  # its damage is told while it lasts
 
 
 def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:

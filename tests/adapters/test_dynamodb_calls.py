@@ -400,8 +400,11 @@ def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> No
         lambda: store.active(NOON),
         store.all,
         lambda: store.of_name("checkout"),
-        lambda: store.exposures("fn"),
+        lambda: store.exposures("fn", [LOCK]),
         lambda: store.owner(LOCK),
+        lambda: store.holder(LOCK),
+        lambda: store.owns("checkout#1"),
+        lambda: store.active(NOON, ["checkout"]),
         lambda: store.receive(a_rollout(), [], []),
     ]
     for call in calls:

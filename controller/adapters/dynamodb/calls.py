@@ -81,21 +81,29 @@ class Table:
         value: Attribute,
         *,
         index: str = "",
+        sort: tuple[str, Attribute] | None = None,
         only: Sequence[str] = (),
     ) -> Iterator[Item]:
         """Yield all items whose partition key is `value`, in order of the sort key.
 
-        index: where to look; it may lag a moment. only: the attributes wanted; none: all of them.
+        index: where to look; one with a partition key of its own may lag a moment. sort: the sort
+        key, and what it has to be. only: the attributes wanted; none: all of them.
         """
-        where: dict[str, Any] = {"IndexName": index} if index else {"ConsistentRead": True}
+        where: dict[str, Any] = {"IndexName": index} if index else {}
+        if key == "pk":
+            where["ConsistentRead"] = True
+        condition, names, values = f"#{key} = :value", (key, *only), {":value": value}
+        if sort is not None:
+            condition, names = f"{condition} AND #{sort[0]} = :sort", (*names, sort[0])
+            values[":sort"] = sort[1]
         if only:
             where["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
         return self._pages(
             doing,
             "query",
-            KeyConditionExpression=f"#{key} = :value",
-            ExpressionAttributeNames={f"#{name}": name for name in (key, *only)},
-            ExpressionAttributeValues={":value": value},
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=values,
             **where,
         )
 
