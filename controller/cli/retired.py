@@ -1,6 +1,6 @@
 """Rollouts that another store drives now: a schedule that still looks into this one moves none."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from controller import events
 from controller.core.rollout import Rollout
@@ -10,13 +10,14 @@ from controller.ports import Store
 log = events.logger()
 
 
-def retired(store: Store) -> list[Rollout]:
+def retired(store: Store, names: Collection[str] = ()) -> list[Rollout]:
     """Return the unfinished rollouts that were moved out of `store`, oldest first.
 
+    names: only rollouts called so; none: all.
     Asked when nothing is active. What the store does not tell is logged, and no more.
     """
     try:
-        found = [store.load(rollout_id) for rollout_id in store.retired()]
+        found = [store.load(rollout_id) for rollout_id in store.retired(names)]
     except StoreError as error:
         log.warning("retired_unknown", problem=str(error))
         return []

@@ -718,7 +718,7 @@ class StoreContract:
         )  # without an entry
         assert store.active(NOON) == ("young#1", "old#1", "middle#1")
 
-    def test_of_some_names_only_their_rollouts_are_visited_and_in_the_same_order(
+    def test_of_some_names_only_their_rollouts_are_visited_and_rollbacks_first(
         self, store: Store
     ) -> None:
         """A name that begins as another one is another name."""
@@ -729,10 +729,11 @@ class StoreContract:
         moved(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
         gone = started(store, a_rollout("shop#3"), "a third")
         moved(store, gone, moved_to="another")
-        assert store.active(NOON, ["shop"]) == ("shop#1", "shop#2")
+        assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
         assert store.active(LATER, ["shop"]) == ("shop#1",)
         assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
-        assert store.active(NOON, ["shop", "other", "shop"]) == ("other#1", "shop#1", "shop#2")
+        some = store.active(NOON, ["shop", "other", "shop"])
+        assert (some[0], sorted(some)) == ("other#1", ["other#1", "shop#1", "shop#2"])
         assert store.active(NOON, ["nobody"]) == store.retired(["other"]) == ()
         assert store.retired(["shop"]) == store.retired() == ("shop#3",)
 

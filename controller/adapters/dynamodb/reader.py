@@ -53,14 +53,16 @@ class DynamoDbReader:
     def _indexed(self, doing: str, value: Attribute, names: Collection[str]) -> Iterator[Item]:
         """Yield what an index shows of the rollouts that have `value` as `active`.
 
-        The index of all has one partition; that of a name is found by the name, and no other one.
+        The index of all has one partition; that of a name is found by the name, and no other one. It
+        does not show when a rollout was saved, which each save would pay for.
         """
         if not names:
             yield from self._table.query(doing, "active", value, index="active")
         for name in dict.fromkeys(names):
-            yield from self._table.query(
+            found = self._table.query(
                 doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", value)
             )
+            yield from ({**item, "updated": item.get("created", {})} for item in found)
 
     def retired(self, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
