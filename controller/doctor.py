@@ -96,7 +96,7 @@ class Doctor:
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            ids = self.store.active(now)
+            ids = self.store.active(now, [self.policy.name])
             found = [self.store.load(one) for one in ids]
         except NoStoreError as error:
             yield warn("store", str(error))

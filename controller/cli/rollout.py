@@ -125,8 +125,9 @@ def tick(
 
     Visits every active rollout, or those that are named, or with --policy those of some policies:
     a role that is bound to these needs no more. A policy without a rollout is no error. Without a
-    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day. So it does when nothing is active
-    but an unfinished rollout lives in another store, which this run does not drive.
+    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day. So it
+    does when nothing is active but an unfinished rollout lives in another store, which this run
+    does not drive.
     """
     gone: list[Rollout] = []
     names = _names(policies)

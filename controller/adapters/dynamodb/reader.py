@@ -53,8 +53,8 @@ class DynamoDbReader:
     def _indexed(self, doing: str, value: Attribute, names: Collection[str]) -> Iterator[Item]:
         """Yield what an index shows of the rollouts that have `value` as `active`.
 
-        The index of all has one partition; that of a name is found by the name, and no other one. It
-        does not show when a rollout was saved, which each save would pay for.
+        The index of all has one partition; that of a name is found by the name, and no other one.
+        It does not show when a rollout was saved, which each save would pay for.
         """
         if not names:
             yield from self._table.query(doing, "active", value, index="active")

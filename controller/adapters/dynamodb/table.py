@@ -50,9 +50,9 @@ def _index(
 _VISITED: Final = ("closed", "locks", "phase", "watch_until")
 
 # Spelt as both CreateTable and CloudFormation spell it, so that the two tables are one. Each
-# save changes what `active` shows, which is one write unit more: the order of a tick's visits. It has
-# one partition, which IAM cannot bind to a policy. `active_of_name` has the partitions of the table,
-# which it can, and shows nothing that an idle tick changes.
+# save changes what `active` shows, which is one write unit more: the order of a tick's visits.
+# It has one partition, which IAM cannot bind to a policy. `active_of_name` has the partitions of
+# the table, which it can, and shows nothing that an idle tick changes.
 SHAPE: Final[Mapping[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}
