@@ -97,7 +97,10 @@ class OneOwner(Invariant):
     """A final rollout may keep its locks, for it is only watching, and gives way."""
 
     name = "one-owner"
-    text = "No two unfinished rollouts have the same target, and its lock names the one that has."
+    text = (
+        "No two unfinished rollouts have the same target, and its lock names the one that has. A "
+        "lock says that its rollout is final when it is, and at no other time."
+    )
     allows = "A rollback by hand ignores every lock: what was over goes back to 0 % once more."
 
     def __init__(self) -> None:
@@ -106,6 +109,10 @@ class OneOwner(Invariant):
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
         """Yield a second owner."""
         before, after = saved.before, saved.after
+        for lock, final in saved.final.items():
+            if final is not after.final:
+                word = "final" if final else "not final"
+                yield f"leaves the lock {lock} saying that {after.id} is {word}"
         if before is not None and before.final and after.phase in BACK:
             self._opened_again.add(after.id)
         if after.closed or after.id in self._opened_again:
