@@ -1,6 +1,6 @@
 """What a tick does: move the weight, wait until it is in force, record, tell people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,7 +8,7 @@ from controller import events, stopping
 from controller.core.decide import refused
 from controller.core.effects import Decision, Lower, Notice, Shift
 from controller.core.evidence import kept
-from controller.core.history import Entry, append, seen_data
+from controller.core.history import Author, Entry, append, seen_data
 from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
 from controller.core.transitions import write_failed
@@ -25,12 +25,12 @@ LOOK_EVERY = timedelta(seconds=1)
 class Acting:
     """Writes through the ports.
 
-    notifier: whom it tells; by: who is written into the history.
+    notifier: whom it tells. author: says who is written into the history, once a move is made.
     """
 
     looking: Looking
     notifier: Notifier
-    by: str
+    author: Callable[[], Author]
 
     # --- moving the weight ----------------------------------------------------------------------
 
@@ -103,8 +103,9 @@ class Acting:
             return decision.rollout, []
         series = kept(before, decision.rollout, seen.series) if decision.record.keeps_series else {}
         data = seen_data(before, seen, series)
+        who, run = self.author(), events.run()
         after, entry = append(
-            decision.rollout, decision.record, by=self.by, seen=data, run=events.run()
+            decision.rollout, decision.record, by=who.by, caller=who.caller, seen=data, run=run
         )
         return after, [entry]
 

@@ -18,7 +18,7 @@ from controller.core.overtaken import too_late
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import BACK, held_back, write_failed
 from controller.errors import StateConflictError, StoreError, WriteConflictError
-from controller.leasing import Leasing
+from controller.leasing import Leasing, load_to_lower
 from controller.looking import Looking, facts
 
 log = events.logger()
@@ -137,16 +137,18 @@ class Carrying:
         return self._recorded(rollout, Observation(target))
 
     def _follow_back(self, rollout: Rollout, patience: timedelta) -> Visit:
-        """Wait a while for 0 % to be in force; an update that failed is a write that failed."""
+        """Wait a while for 0 % to be in force; what shows no 0 % then is a write that failed."""
         target = self.acting.settled(rollout, patience)
         if isinstance(target, Unreadable):
             return Visit(rollout)
         if target.stands_at(0):
             return self._recorded(rollout, Observation(target))
-        if target.weight == 0 and target.update is Update.FAILED:
-            problem = f"the update to 0 % failed: {target.detail or 'no reason given'}"
-            return self._unwritten(rollout, problem)
-        return Visit(rollout)
+        if rollout.phase is not Phase.ROLLING_BACK or target.update is Update.IN_PROGRESS:
+            return Visit(rollout)
+        problem = f"0 % was written, and the target shows {target.shown}"
+        if target.update is Update.FAILED:
+            problem += f", for its update failed: {target.detail or 'no reason given'}"
+        return self._unwritten(rollout, problem)
 
     def _unwritten(self, rollout: Rollout, problem: str) -> Visit:
         """Record that the move of a decision failed that is saved, when that is new."""
@@ -196,7 +198,7 @@ class Carrying:
         for _ in range(ROLLBACK_SAVES):
             self.leasing.give_back(rollout_id)
             try:
-                rollout = self.looking.store.load(rollout_id)
+                rollout = load_to_lower(self.looking.store, rollout_id)
                 seen = Observation(self.looking.read_target(rollout))
                 lowered = decided(rollout, seen, self.looking.clock.now())
                 return self.out(rollout, seen, lowered, patience)

@@ -10,12 +10,14 @@ from controller.core.doctor import metrics, place, target, watching, witnesses
 from controller.core.monitoring import Found, Monitoring, wanted
 from controller.core.observation import Series
 from controller.core.policy import Metric, Policy, SnsChannel
+from controller.core.rollout import Rollout
 from controller.errors import (
     MetricsError,
     MonitoringError,
     NoStoreError,
     StoreError,
     TargetError,
+    is_of_one_record,
 )
 from controller.monitoring import monitoring_of
 from controller.ports import AlarmSource, Clock, LogSource, MetricSource, OpenTarget, Store
@@ -60,6 +62,23 @@ class Watched(Protocol):
         ...
 
 
+def _loaded(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:
+    """Return the rollouts that can be read, and what is wrong with the records of the others.
+
+    Raises StoreError when something is wrong with the whole store.
+    """
+    found: list[Rollout] = []
+    damaged: list[StoreError] = []
+    for one in ids:
+        try:
+            found.append(store.load(one))
+        except StoreError as error:
+            if not is_of_one_record(error):
+                raise
+            damaged.append(error)
+    return found, damaged
+
+
 @dataclass(frozen=True, slots=True)
 class Doctor:
     """What is looked at, and with what.
@@ -96,8 +115,7 @@ class Doctor:
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            ids = self.store.active(now, [self.policy.name])
-            found = [self.store.load(one) for one in ids]
+            found, damaged = _loaded(self.store, self.store.active(now, [self.policy.name]))
         except NoStoreError as error:
             yield warn("store", str(error))
             return
@@ -107,6 +125,8 @@ class Doctor:
         active = [one for one in found if not one.closed]
         names = ", ".join(one.id for one in active) or "none"
         yield ok("store", f"can be read; active rollouts: {names}")
+        for one in damaged:
+            yield fail("store", str(one), "that rollout alone is neither judged nor moved")
         yield place.schedule_check(active, now)
 
     def _target(self) -> Iterator[Check]:

@@ -156,6 +156,14 @@ class StoreError(RolloutError):
     """Rollouts could not be read or saved."""
 
 
+def is_of_one_record(error: StoreError) -> bool:
+    """Tell whether `error` is about the record of one rollout, and not about the whole store.
+
+    That record is damaged, or was written by a newer version.
+    """
+    return "damaged" in error.context or "schema" in error.context
+
+
 class StateConflictError(StoreError):
     """Another run saved this rollout first; safe to run again."""
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from controller import events, stopping
 from controller.core.rollout import Phase, Rollout
+from controller.core.snapshot import SnapshotChangedError, names_its_target
+from controller.core.transitions import BACK
 from controller.errors import (
     LeaseHeldError,
     MovedError,
@@ -52,7 +54,8 @@ class Taken:
     begun: when the run began. rollouts: those that it can read and no other run has. unwritable:
     why the store gave no lease of some of them; they may be lowered all the same, because less
     traffic is always allowed. busy: what other runs have, as it is stored. missed: what was not
-    visited. gone: why the others are not here, UnknownRolloutError or MovedError.
+    visited. gone: why the others are not here, UnknownRolloutError or MovedError. changed: which of
+    them have another policy than they were started with; they are on their way back, and go on it.
     """
 
     begun: datetime
@@ -61,6 +64,7 @@ class Taken:
     busy: list[Rollout] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     gone: list[StoreError] = field(default_factory=list)
+    changed: dict[str, SnapshotChangedError] = field(default_factory=dict)
 
     def miss(self, rollout_id: str, error: Exception, doing: str) -> None:
         """Note that a rollout was not visited, and why; doing: what failed."""
@@ -161,6 +165,12 @@ class Leasing:
             taken.rollouts.append(self.take(rollout_id))
         except (UnknownRolloutError, MovedError):
             raise
+        except SnapshotChangedError as error:
+            if error.rollout.phase not in BACK:
+                raise
+            taken.rollouts.append(_here(lowered_by(self.store, error)))
+            taken.changed[rollout_id] = error
+            log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
         except (LeaseHeldError, StateConflictError) as error:
             taken.busy.append(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
@@ -189,6 +199,30 @@ class Leasing:
                 if self.clock.now() >= deadline:
                     raise
                 stopping.wait(self.clock, ASK_EVERY)
+
+
+def load_to_lower(store: Store, rollout_id: str) -> Rollout:
+    """Return the rollout for whoever only lowers its weight, whatever policy it has by now.
+
+    Raises StoreError as `load` does, and SnapshotChangedError when the names of its target were
+    changed with its policy: nobody knows then what 0 % would be written to.
+    """
+    try:
+        return store.load(rollout_id)
+    except SnapshotChangedError as error:
+        return lowered_by(store, error)
+
+
+def lowered_by(store: Store, error: SnapshotChangedError) -> Rollout:
+    """Return the rollout of `error` if its policy names the target of the start; else raise it.
+
+    The names are in the first entry of the history, and the rollout has their locks.
+    """
+    rollout = error.rollout
+    held = all(store.owner(lock) == rollout.id for lock in rollout.locks)
+    if held and names_its_target(rollout, store.history(rollout.id)):
+        return rollout
+    raise error
 
 
 def _here(rollout: Rollout) -> Rollout:

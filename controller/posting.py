@@ -4,13 +4,13 @@ Nothing here stops a tick, and nothing slows it beyond WITHIN: only hooks are as
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from controller import events, stopping
-from controller.core.history import Entry, append
+from controller.core.history import Author, Entry, append
 from controller.core.hook_call import after_call
 from controller.core.message import Message
 from controller.core.outbox import addressee, crossed_off, hooked, order
@@ -39,14 +39,14 @@ class Posted:
 class Posting:
     """Brings messages by `courier` and calls `hooks`, and crosses that off in `store`.
 
-    by: who is written into the history.
+    author: says who is written into the history.
     """
 
     store: StateStore
     clock: Clock
     courier: Courier | None
     hooks: HookCaller | None
-    by: str
+    author: Callable[[], Author]
 
     def post(self, rollout: Rollout, deadline: datetime, *, saved: bool = True) -> Posted:
         """Send what waits in the outbox of `rollout`, to each place what it has not got yet.
@@ -130,7 +130,8 @@ class Posting:
         if sentence := round_.told_of_hooks():
             after = replace(after, updated=max(self.clock.now(), after.updated))
             record = hooked(after, sentence, after.updated)
-            after, entry = append(after, record, by=self.by, seen={}, run=events.run())
+            who, run = self.author(), events.run()
+            after, entry = append(after, record, by=who.by, caller=who.caller, seen={}, run=run)
             entries.append(entry)
         try:
             return self.store.save(after, entries)

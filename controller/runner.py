@@ -10,14 +10,18 @@ from controller.acting import Acting
 from controller.asking import Asking
 from controller.carrying import FOLLOW, Carrying, Visit
 from controller.core.asked import MEASURED, Ask, Verb, asked
+from controller.core.asking import UPWARD
 from controller.core.effects import Decision
+from controller.core.history import Author
 from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.outbox import posted
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError, check
 from controller.core.transitions import lower
-from controller.errors import Exit
-from controller.leasing import TICK, Leasing, Missed, Taken
+from controller.errors import Exit, MovedError
+from controller.fence import problem_of
+from controller.leasing import TICK, Leasing, Missed, Taken, lowered_by
 from controller.looking import Looking
 from controller.outside import Courier, HookCaller
 from controller.ports import Clock, Notifier, Store
@@ -61,10 +65,12 @@ RECORDING: Final = timedelta(seconds=30)
 class Runner:
     """Visits rollouts. Everything it touches comes in through the ports.
 
-    looking: how it sees; notifier: what it says everything to; by: who is written into the history.
+    looking: how it sees; notifier: what it says everything to; by: who acts, as somebody claims.
     courier: brings messages to those whom a policy names; None: another run does.
     hooks: asks what a policy wants to be asked; None: none of that is allowed.
     limit_calls: told how long calls may last from now on, all together, but for those that lower.
+    author: says of `by` who is written into the history; asked after a move, which waits for it
+    nowhere.
     """
 
     looking: Looking
@@ -73,6 +79,7 @@ class Runner:
     courier: Courier | None = None
     hooks: HookCaller | None = None
     limit_calls: Callable[[timedelta], None] = _without_limit
+    author: Callable[[str], Author] = Author
 
     @property
     def store(self) -> Store:
@@ -108,8 +115,18 @@ class Runner:
         when the store cannot list them.
         """
         self.limit_calls(TICK)
-        with self._leasing.each(self.store.active(self.clock.now(), names)) as taken:
+        with self._leasing.each(self._active(names)) as taken:
+            for error in taken.gone:
+                if not isinstance(error, MovedError):  # nothing ever removes a rollout
+                    taken.miss(str(error.context.get("rollout", "")), error, "loading")
             return self._ticked(taken)
+
+    def _active(self, names: Collection[str]) -> Sequence[str]:
+        try:
+            return self.store.active(self.clock.now(), names)
+        except Exception as error:
+            problem = problem_of(error, "active rollouts", "listing")
+            raise problem from error
 
     def visit(self, rollout_id: str) -> Visit:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
@@ -131,7 +148,7 @@ class Runner:
                 if visit.seen is not None and visit.rollout.outbox:
                     self._leasing.give_back(visit.rollout.id)
             visits += self._told(self._visiting.asked(waiting, taken), left)[0]
-        visits += self._telling.all([Visit(rollout, busy=True) for rollout in taken.busy])
+        visits += [Visit(rollout, busy=True) for rollout in taken.busy]
         for missed in taken.missed:
             log_missed(missed)
         return Ticked(visits, taken.missed)
@@ -176,13 +193,15 @@ class Runner:
         if ask.verb is Verb.ROLLBACK:
             return self.roll_back(rollout_id, ask.reason)
         with self._leasing.held(rollout_id) as rollout:
+            if ask.verb in UPWARD:
+                check(rollout, self.store.history(rollout_id))
             look = self.looking.look(rollout)
             seen = Observation(look.target, {}, look.owns)
             if ask.verb in MEASURED:
                 ((_, answers),) = self.looking.search(self.looking.ask([look]))
                 seen = look.seen(answers)
             if ask.verb is Verb.ATTEST:
-                ask = replace(ask, by=self.by)
+                ask = replace(ask, by=self.author(self.by).by)
             stopping.point()
             decision = asked(rollout, ask, seen, look.now)
             if decision.asks:
@@ -201,7 +220,8 @@ class Runner:
 
         The person waits: for 0 % to be written, and again to see it in force, as long as the
         policy's rollback_timeout. Raises UnknownRolloutError, StoreError when the rollout cannot be
-        read; that it cannot be written is a problem of the visit, and traffic is down by then.
+        read; that it cannot be written is a problem of the visit, and traffic is down by then. So
+        is a policy that was changed since the start.
         """
 
         def by_hand(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
@@ -211,19 +231,32 @@ class Runner:
             return replace(decision, move=patient)
 
         self.limit_calls(LOADING)
-        patience: timedelta = self.store.load(rollout_id).policy.rollback_timeout
-        self.limit_calls(RECORDING + 2 * patience)
-        stopping.point()
+        changed = ""
         try:
-            return self._telling.all([self._carrying.insist(rollout_id, by_hand, patience)])[0]
+            known = self.store.load(rollout_id)
+        except SnapshotChangedError as error:
+            known, changed = lowered_by(self.store, error), str(error)
+        patience: timedelta = known.policy.rollback_timeout
+        self.limit_calls(RECORDING + 2 * patience)
+        if weight is None:  # else it is written already, and only the record is missing
+            stopping.point()
+        try:
+            visit = self._carrying.insist(rollout_id, by_hand, patience)
+            if changed:  # and whom its policy would tell nobody knows
+                log.error("snapshot_changed", rollout=rollout_id, problem=changed)
+                visit = replace(visit, problem=visit.problem or changed, seen=None)
+            return self._telling.all([visit])[0]
         finally:
             self._leasing.give_back(rollout_id)
 
     # --- parts ----------------------------------------------------------------------------------
 
+    def _author(self) -> Author:
+        return self.author(self.by)
+
     @property
     def _acting(self) -> Acting:
-        return Acting(self.looking, self.notifier, self.by)
+        return Acting(self.looking, self.notifier, self._author)
 
     @property
     def _leasing(self) -> Leasing:
@@ -239,7 +272,7 @@ class Runner:
 
     @property
     def _telling(self) -> Telling:
-        posting = Posting(self.store, self.clock, self.courier, self.hooks, self.by)
+        posting = Posting(self.store, self.clock, self.courier, self.hooks, self._author)
         return Telling(self.clock, posting)
 
     @property

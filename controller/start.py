@@ -10,6 +10,7 @@ from controller.core.observation import HookAnswer, Observation, Reading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
 from controller.core.rollout import Phase, Rollout
+from controller.core.snapshot import SnapshotChangedError, check
 from controller.core.transitions.barrier import objections
 from controller.errors import MovedError, RolledBackError, TargetError, UsageError
 from controller.ports import OpenTarget
@@ -108,6 +109,7 @@ def retry(runner: Runner, rollout_id: str, why: str) -> Started:
     is empty; and what `start` raises.
     """
     known = runner.store.load(rollout_id)
+    check(known, runner.store.history(rollout_id))
     nothing = f"retry changed nothing of {known.id}"
     if not why:
         raise UsageError(f"{nothing}: say why, it is written into the history")
@@ -150,7 +152,7 @@ def _known(
     Raises UsageError and RolledBackError as `start` says.
     """
     for rollout_id in reversed(ids):
-        known = runner.store.load(rollout_id)
+        known = _loaded(runner, rollout_id)
         if known.moved_to:
             raise MovedError(f"{known.id} was moved to {known.moved_to}; start it there")
         if not known.final:
@@ -163,6 +165,16 @@ def _known(
             return _same(known, request, revision)
         return None
     return None
+
+
+def _loaded(runner: Runner, rollout_id: str) -> Rollout:
+    """Return a rollout whose policy nobody goes by any more, or as `load` does."""
+    try:
+        return runner.store.load(rollout_id)
+    except SnapshotChangedError as error:
+        if not error.rollout.final:
+            raise
+        return error.rollout
 
 
 def _check_not_back(known: Rollout, reading: Reading) -> None:

@@ -34,7 +34,7 @@ class Telling:
             if visit.seen is not None:
                 told[index], post = self._sent(visit, deadline)
                 _log(told[index], visit.seen, post)
-            else:
+            elif not visit.busy:  # else the run that has it tells
                 _log(visit, None, Posted(visit.rollout))
         return told
 

@@ -4,12 +4,12 @@ A rollout is retired in the one store first and received by the other then. In b
 drives it, and the same command run again finishes what was begun.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.core.effects import Record
-from controller.core.history import Entry, append, broken_link
+from controller.core.history import Author, Entry, append, broken_link
 from controller.core.rollout import Rollout
 from controller.errors import (
     MovedError,
@@ -17,6 +17,7 @@ from controller.errors import (
     StoreError,
     UnknownRolloutError,
     UsageError,
+    is_of_one_record,
 )
 from controller.leasing import Leasing
 from controller.ports import Clock, Store
@@ -25,21 +26,33 @@ _MOVED = "moved"
 
 
 class Outcome(StrEnum):
-    """What becomes of a rollout: moved, moved the rest of the way, or left where it is."""
+    """What becomes of a rollout: moved, moved the rest of the way, or left where it is.
+
+    `left`: a record is damaged, its own or that of another attempt of its name.
+    """
 
     MOVED = "moved"
     FINISHED = "finished"
     THERE = "there"
     ELSEWHERE = "elsewhere"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One rollout, what becomes of it, and the store in which it lives afterwards."""
+    """One rollout, what becomes of it, and the store in which it lives afterwards.
+
+    why: what keeps it where it is, where a record is damaged.
+    """
 
     rollout_id: str
     outcome: Outcome
     url: str
+    why: str = ""
+
+
+def _name_of(item: Item) -> str:
+    return item.rollout_id.rpartition("#")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +69,54 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Moves rollouts from `source` to `destination`. by: who is written into the history."""
+    """Moves rollouts from `source` to `destination`.
+
+    by: who does, as somebody claims; author: says of that who is written into the history.
+    """
 
     source: End
     destination: End
     clock: Clock
     by: str
+    author: Callable[[str], Author] = Author
 
     def survey(self, names: Sequence[str] = ()) -> list[Item]:
         """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
 
-        All attempts of a name go together: the next one is counted from them. Nothing is changed.
+        All attempts of a name go together: the next one is counted from them. One whose record is
+        damaged is left with all of its name, and hinders no other name. Nothing is changed.
         Raises UsageError with every refusal, UnknownRolloutError, StoreError.
         """
         items, refusals = [], []
         for rollout_id in self._chosen(names):
-            rollout = self.source.store.load(rollout_id)
             try:
+                rollout = self.source.store.load(rollout_id)
+                self.source.store.history(rollout_id)  # whether it can be read to its end
                 items.append(self._item(rollout, named=bool(names)))
             except _RefusedError as refusal:
                 refusals.append(f"  {rollout_id}: {refusal}")
+            except StoreError as error:
+                if not is_of_one_record(error):
+                    raise
+                items.append(Item(rollout_id, Outcome.LEFT, self.source.url, str(error)))
         if refusals:
             raise UsageError("nothing was moved:", *refusals)
-        return items
+        return self._left_together(items)
+
+    def _left_together(self, items: Sequence[Item]) -> list[Item]:
+        """Return `items` with all attempts of a name left where one of them is."""
+        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.LEFT}
+        return [
+            Item(
+                one.rollout_id,
+                Outcome.LEFT,
+                self.source.url,
+                f"it stays with {damaged[_name_of(one)]}, whose record is damaged",
+            )
+            if one.outcome is Outcome.MOVED and _name_of(one) in damaged
+            else one
+            for one in items
+        ]
 
     def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:
         """Move what `survey` returned, and yield each rollout once that is done.
@@ -210,7 +248,8 @@ class Transfer:
         sentence = f"moved from {self.source.url} to {self.destination.url}"
         moved = Record.beside(rollout, _MOVED, sentence, now)
         retired = replace(rollout, moved_to=self.destination.url, updated=now)
-        return append(retired, moved, by=self.by, seen={})
+        who = self.author(self.by)
+        return append(retired, moved, by=who.by, caller=who.caller, seen={})
 
     def _receive(self, rollout_id: str) -> None:
         """Bring a retired rollout to the destination, unless another run was faster."""

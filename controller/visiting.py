@@ -131,6 +131,8 @@ class Visiting:
         self, rollout: Rollout, seen: Observation, decision: Decision, taken: Taken
     ) -> Visit:
         stopping.point()
+        if rollout.id in taken.changed:
+            return self._on_its_way_back(rollout, seen, decision, taken)
         problem = taken.unwritable.get(rollout.id)
         if problem is None:
             return self._carried(rollout, seen, decision, taken)
@@ -140,6 +142,20 @@ class Visiting:
         if visit.saved:  # and with that, leased: it is given back as any other
             del taken.unwritable[rollout.id]
         return replace(visit, problem=visit.problem or str(problem))
+
+    def _on_its_way_back(
+        self, rollout: Rollout, seen: Observation, decision: Decision, taken: Taken
+    ) -> Visit:
+        """Lower what has another policy than it was started with, and record that it is down.
+
+        After that it is only kept at 0 %. The channels and hooks of its policy are told nothing,
+        for nobody knows whose they are; the log and the exit status speak.
+        """
+        problem = str(taken.changed[rollout.id])
+        if rollout.final and not isinstance(decision.move, Lower):
+            return Visit(rollout, problem=problem, saved=False)
+        visit = self._carried(rollout, seen, decision, taken)
+        return replace(visit, problem=visit.problem or problem, seen=None)
 
     def _carried(
         self, rollout: Rollout, seen: Observation, decision: Decision, taken: Taken

@@ -156,6 +156,8 @@ GARBAGE: Mapping[str, Answering] = {
     "too deep": says(b'{"a":' * 100_000),
     "HTML": says(b"<html>Please log in</html>", kind="text/html"),
     "a page": page,
+    "a redirect": says(b"", status=302, kind="text/html"),
+    "a page that forbids": says(b"<html>No.</html>", status=403, kind="text/html"),
     "an error of a list": says(b"[]", status=400),
     "an error of null": says(b"null", status=500),
 }

@@ -43,6 +43,18 @@ def _many_digits(text: str) -> bytes:
     return _with(version="@")(text).replace(b'"@"', b"9" * 5_000)
 
 
+def _loosened(text: str) -> bytes:
+    """Let half of the requests fail, and every step bake for a minute."""
+    policy = json.loads(text)
+    for criterion in policy["criteria"].values():
+        if criterion["kind"] == "success_rate":
+            criterion["min"] = "50%"
+    for step in policy["steps"]:
+        step["bake"] = "1m"
+    return json.dumps(policy, sort_keys=True, separators=(",", ":")).encode()
+
+
+LOOSENED = "policy: looser than at the start"
 NAIVE = "2026-11-24T12:00:00"
 STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "empty": lambda _: b"",
@@ -51,7 +63,7 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "null": lambda _: b"null",
     "nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
     "nested too deeply in a field": _with(sentence=json.loads("[" * 400 + "]" * 400)),
-    "not UTF-8": lambda text: text.encode().replace(b'"phase": "', b'"phase": "\xff\xfe', 1),
+    "not UTF-8": lambda text: text.encode().replace(b'{"', b'{"\xff\xfe', 1),
     "no UTF-8 at all": lambda _: bytes(range(128, 256)),
     "no schema": _without("schema"),
     "no step": _without("step"),
@@ -92,6 +104,8 @@ POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "policy: nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
     "policy: not UTF-8": lambda _: b"\xff\xfe",
     "policy: without steps": _with(steps=[]),
+    "policy: another than at the start": _with(summary="Nothing to see here."),
+    LOOSENED: _loosened,
 }
 
 # Damages that leave the rollout itself readable: a lease is acquired or refused, a lock has no

@@ -12,6 +12,7 @@ import pytest
 from controller import bootstrap
 from controller.bootstrap.stage import rehearsal
 from controller.bootstrap.transfer import transfer
+from controller.core.history import Author
 from controller.core.rollout import Phase
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.rehearsal import rehearse
@@ -178,32 +179,55 @@ def test_a_store_is_not_moved_into_itself(settings: Settings, file: SqlitePlace)
         pass
 
 
+ARN = "arn:aws:iam::{account}:"
+
 # --- who acts -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("by_login", "person", "by"),
+    ("by_login", "person", "by", "caller"),
     [
-        pytest.param(True, True, "arn:aws:iam::{account}:", id="a person: the AWS caller"),
-        pytest.param(True, False, "root", id="a tick asks AWS for no name"),
-        pytest.param(False, True, "jo", id="a person who gave a name: that"),
+        pytest.param(True, True, ARN, ARN, id="a person: the AWS caller"),
+        pytest.param(True, False, "root", None, id="a tick asks AWS for no name"),
+        pytest.param(False, True, "jo", ARN, id="a person who gave a name: that, and the caller"),
+        pytest.param(False, False, "jo", None, id="a tick with a name: that"),
     ],
 )
 def test_who_acts_is(
-    settings: Settings, account: str, by_login: bool, person: bool, by: str
+    settings: Settings, account: str, by_login: bool, person: bool, by: str, caller: str | None
 ) -> None:
     who = replace(settings, by="root" if by_login else "jo", by_login=by_login)
     with bootstrap.live(who, create=True, person=person) as app:
-        assert app.runner.by.startswith(by.format(account=account))
+        author = app.runner.author(app.runner.by)
+    assert author.by.startswith(by.format(account=account))
+    assert (author.caller or "").startswith((caller or "").format(account=account))
+    assert (author.caller is None) == (caller is None)
 
 
-def test_who_acts_is_the_login_when_aws_does_not_answer(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_login", [True, False])
+def test_who_acts_is_unverified_when_aws_does_not_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, by_login: bool
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
-    who = replace(settings, by="root", by_login=True)
+    who = replace(settings, by="root", by_login=by_login)
     with bootstrap.live(who, create=True, person=True) as app:
-        assert app.runner.by == "root"
+        assert app.runner.author(app.runner.by) == Author("root", "")
+
+
+def test_aws_is_asked_once_and_not_before_something_is_recorded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def caller(clients: object) -> str:
+        asked.append(clients)
+        return "arn"
+
+    monkeypatch.setattr("controller.adapters.caller.caller", caller)
+    with bootstrap.live(settings, create=True, person=True) as app:
+        assert asked == []
+        assert {app.runner.author("jo") for _ in range(3)} == {Author("jo", "arn")}
+        assert len(asked) == 1
 
 
 # --- rehearsals ---------------------------------------------------------------------------------

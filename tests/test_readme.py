@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli import _VERBS, main
+from controller.cli import VERBS, main
 from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.loader import load
@@ -71,7 +71,7 @@ def test_the_tables_name_every_verb_and_every_exit_status() -> None:
     """Nobody has to read the code to learn what there is."""
     verbs = set(re.findall(r"^\| `([a-z-]+)[ `]", README, re.MULTILINE))
     rows = re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE)
-    assert verbs == set(_VERBS)
+    assert verbs == set(VERBS)
     assert {int(status) for row in rows for status in row.split(", ")} == {*Exit, 130, 143}
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from controller.cli import _VERBS, main
+from controller.cli import VERBS, main
 from controller.simulation.behaviour import (
     ColdStart,
     FunctionBehaviour,
@@ -54,7 +54,7 @@ def test_every_option_that_is_told_is_one_of_rehearse(capsys: pytest.CaptureFixt
 
 def test_what_looks_at_a_rehearsal_is_a_verb() -> None:
     told = re.findall(r"`([a-z]+)`", ROWS["`--store URL`"])
-    assert (len(told), set(told) - set(_VERBS)) == (3, set())
+    assert (len(told), set(told) - set(VERBS)) == (3, set())
 
 
 def _events() -> list[Any]:

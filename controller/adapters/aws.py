@@ -44,7 +44,7 @@ ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken
 TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
 # Good to know, and nothing waits for it: asked briefly.
 BRIEF: Final[Mapping[str, Limits]] = {
-    "sts": Limits(1, 1, 2, 3),  # who is calling; a rollback may wait for it
+    "sts": Limits(1, 1, 2, 3),  # who is calling; the record of a rollback waits for it
     "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
     "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
     "events": Limits(2, 2, 3, 6),
@@ -228,6 +228,10 @@ _GRANT: Final = "grant the action to this role"
 SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
 _UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
 MOST_WORDS: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
+_KEY: Final = (
+    "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
+    "enabled"
+)
 _LATE: Final = "AWS did not answer in time; run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
@@ -240,6 +244,10 @@ _ADVICE: Final = {
     "ExpiredTokenException": _LOG_IN,
     "InvalidClientTokenId": "the credentials are not valid; log in again",
     "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
+    "KMSAccessDeniedException": _KEY,
+    "KMSDisabledException": _KEY,
+    "KMSInvalidStateException": _KEY,
+    "KMSNotFoundException": _KEY,
     "ReadTimeoutError": _LATE,
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",

@@ -38,8 +38,9 @@ def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: byt
     metadata = answer.get("ResponseMetadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("RequestId"), str):
         return "it has no request id"
-    if len(answer) == 1 and _is_no_json(model, content):  # botocore took it for one without content
-        return "it is no JSON"
+    spoken = model.service_model.resolved_protocol == "json" and content
+    if len(answer) == 1 and spoken and not _is_json(content):
+        return "it is no JSON"  # which botocore takes for an answer without content
     if problem := _misfit_of_members(model, answer):
         return problem
     missing = [name for name in _ALWAYS.get(model.name, ()) if name not in answer]
@@ -49,22 +50,30 @@ def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: byt
     return check(request, answer) if check else ""
 
 
-def error_problem(model: Any, error: "ClientError") -> str:
-    """Return what is wrong with the content of an error that AWS answered; empty: nothing."""
+def error_problem(model: Any, error: "ClientError", content: bytes) -> str:
+    """Return what is wrong with an error that was answered; empty when AWS may have said it.
+
+    content: as of `problem_of`.
+    """
     told = error.response.get("Error", {})
     if not all(isinstance(told.get(name, ""), str) for name in ("Code", "Message")):
         return "its error has no code in text"
-    shape = model.service_model.shape_for_error_code(told.get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = told.get("Code", "")
+    if 300 <= status < 400:
+        return f"it redirects with status {status}"
+    coded = code and not code.isdigit()  # botocore puts the status where there is no code
+    if status < 500 and content and not coded and not _is_json(content):
+        return f"it is no error of AWS, with status {status}"
+    shape = model.service_model.shape_for_error_code(code)
     return "" if shape is None else _misfit(shape, error.response, "its error")
 
 
-def _is_no_json(model: Any, content: bytes) -> bool:
-    if not content or model.service_model.resolved_protocol != "json":
-        return False
+def _is_json(content: bytes) -> bool:
     try:
-        return not isinstance(json.loads(content), dict)
+        return isinstance(json.loads(content), dict)
     except (ValueError, RecursionError):
-        return True
+        return False
 
 
 def _misfit_of_members(model: Any, answer: Mapping[str, Any]) -> str:
@@ -184,16 +193,41 @@ def _updated(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     return "it has no Attributes" if wanted and "Attributes" not in answer else ""
 
 
+def _of_the_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Check that the function is the one that was asked for, by its name or by an ARN."""
+    asked = str(request["FunctionName"]).split(":")
+    name = asked[0] if len(asked) < 3 else asked[asked.index("function") + 1]
+    answered = answer["FunctionArn"].split(":")
+    return "" if name in answered[6:7] else "it is of another function"
+
+
+def _with_the_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    item, key = answer.get("Item"), request["Key"]
+    same = item is None or all(item.get(name) == value for name, value in key.items())
+    return "" if same else "it is another item"
+
+
+def _with_the_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Check that every item has the keys of its table, which an index shows, too."""
+    keyed = all("S" in one.get(name, ()) for one in answer["Items"] for name in ("pk", "sk"))
+    return "" if keyed else "an item has no key"
+
+
 _TAG: Final = ("Key", "Value")
 _CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "DescribeAlarms": _listed(
         ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
     ),
     "FilterLogEvents": _stamped,
+    "GetFunctionConfiguration": _of_the_function,
+    "GetItem": _with_the_key,
     "GetMetricData": _asked_for,
     "ListAliases": _listed(("Aliases", ("Name",))),
     "ListMetrics": _listed(("Metrics", ("MetricName",))),
     "ListTagsForResource": _listed(("Tags", _TAG)),
+    "Query": _with_the_keys,
+    "Scan": _with_the_keys,
     "SimulatePrincipalPolicy": _listed(("EvaluationResults", ("EvalActionName", "EvalDecision"))),
+    "UpdateFunctionConfiguration": _of_the_function,
     "UpdateItem": _updated,
 }

@@ -209,14 +209,14 @@ def _once(
 
     Raises what AWS says, and what kept it from saying anything.
     """
-    sent = _here.call.sent
+    sent, _here.call.content = _here.call.sent, b""
     try:
         answer = method(**request)
         if model.has_streaming_output:
             _read_streams(answer)
         return answer, problem_of(model, request, answer, _here.call.content)
     except ClientError as error:
-        problem = error_problem(model, error)
+        problem = error_problem(model, error, _here.call.content)
         if not problem:
             _add_attempts(error, before)
             raise

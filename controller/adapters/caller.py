@@ -35,12 +35,15 @@ def asked(clients: Clients) -> Caller:
 def caller(clients: Clients) -> str:
     """Return the ARN behind this process's credentials; empty without any, or when AWS is silent.
 
-    A name for the history is worth no error: what keeps it from us is logged.
+    A name for the history is worth no error: what keeps it from us is logged, whatever it is. By
+    the time of this question a rollback is written, and must be recorded.
     """
     try:
         found = asked(clients)
     except UsageError:  # no region, no credentials: nobody calls
         return ""
+    except Exception as error:  # noqa: BLE001 - as above
+        found = Caller(problem=f"sts:GetCallerIdentity: unexpected {type(error).__name__}")
     if found.problem:
         log.warning("caller_unknown", problem=found.problem)
     return found.arn

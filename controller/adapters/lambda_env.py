@@ -86,7 +86,7 @@ class LambdaEnvTarget:
         try:
             self._function.write(found, weight)
         except AWS_ERRORS as error:
-            self._resolve(weight, error)
+            self._resolve(found, weight, error)
 
     def _check_shift(self, found: Configuration, weight: int, token: str) -> None:
         name = self._function.name
@@ -110,13 +110,13 @@ class LambdaEnvTarget:
                 size_bytes=size,
             )
 
-    def _resolve(self, weight: int, error: Exception) -> None:
+    def _resolve(self, found: Configuration, weight: int, error: Exception) -> None:
         """A failed or unanswered write: when the weight stands there, it happened after all.
 
         botocore repeats a call whose answer was lost, and the repetition then meets its own first
         write as a 412.
         """
-        text, code = self._function.not_set(weight, error), code_of(error)
+        text, code = self._function.not_set(weight, error, found), code_of(error)
         if not is_passing(error):
             raise WriteRefusedError(text, code=code) from error
         try:
@@ -125,6 +125,8 @@ class LambdaEnvTarget:
             raise WriteUncertainError(f"{text}; and then {unread}", code=code) from error
         if stands == weight:
             return
+        if is_conflict(error) and found.state:  # no other update is in the way
+            raise WriteRefusedError(text, code=code) from error
         kind = WriteConflictError if is_conflict(error) else WriteUncertainError
         raise kind(text, code=code) from error
 

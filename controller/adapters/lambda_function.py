@@ -16,7 +16,7 @@ from controller.adapters.aws import (
     told,
     without_quotes,
 )
-from controller.adapters.pair import Pair
+from controller.adapters.pair import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.adapters.permission import FUNCTION, KEY, MEASURING, MOVING, Permission
 from controller.core.observation import Reading, Update
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
@@ -41,10 +41,14 @@ class NoAnswerError(TargetError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A function as it answered: our reading, and the environment that a write must keep."""
+    """A function as it answered: our reading, and the environment that a write must keep.
+
+    state: of the function as a whole, with its reason; empty while it is active.
+    """
 
     reading: Reading
     variables: Mapping[str, str] = field(repr=False)
+    state: str = ""
 
 
 class LambdaFunction:
@@ -76,7 +80,7 @@ class LambdaFunction:
                 problem=problem,
             )
         variables: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
-        return Configuration(self._reading(answer, variables), variables)
+        return Configuration(self._reading(answer, variables), variables, _state(answer))
 
     def write(self, found: Configuration, weight: int) -> None:
         """Send the environment of `found` with `weight` in it, under the RevisionId read with it.
@@ -107,10 +111,23 @@ class LambdaFunction:
                 problem=problem,
             )
 
-    def not_set(self, weight: int, error: Exception) -> str:
-        """Return why `weight` was not written, in one sentence."""
+    def not_set(self, weight: int, error: Exception, found: Configuration) -> str:
+        """Return why `weight` was not written over `found`, in one sentence with what to do.
+
+        Lambda's own words are left out where they may quote a value; what they say of the size of
+        the environment, or of the state of the function, is seen here as well.
+        """
         action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
-        return told(action, error)
+        text = told(action, error)
+        if found.state:
+            text += f"; the function is not active: {found.state}"
+        size = environment_bytes(self._pair.merged(found.variables, weight))
+        if size > ENVIRONMENT_BYTES:
+            text += (
+                f"; its environment would have {size} bytes, and Lambda takes {ENVIRONMENT_BYTES}: "
+                "shorten or remove another variable"
+            )
+        return text
 
     def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> Reading:
         reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
@@ -121,7 +138,7 @@ class LambdaFunction:
             token=answer.get("RevisionId", ""),
             update=_UPDATES.get(answer.get("LastUpdateStatus", "Successful"), Update.IN_PROGRESS),
             code=answer.get("CodeSha256", ""),
-            detail=": ".join(answer[key] for key in reasons if answer.get(key)),
+            detail=": ".join(str(answer[key]) for key in reasons if answer.get(key)),
             may_be_full=self._pair.may_be_full(variables),
         )
 
@@ -149,6 +166,24 @@ def _lambdas(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     if "FunctionArn" not in answer:
         raise StrangeAnswerError
     return answer
+
+
+# What a function that is not active needs before it takes an update.
+_REMEDIES: Final = {
+    "Pending": "wait until it is created",
+    "Inactive": "invoke it once",
+    "Failed": "deploy it again, so that Lambda can create it",
+}
+
+
+def _state(answer: Mapping[str, Any]) -> str:
+    """Return the state of the function with its reason and what to do; empty while it is active."""
+    state = str(answer.get("State") or "Active")
+    if state == "Active":
+        return ""
+    reasons = [str(answer[key]) for key in ("StateReasonCode", "StateReason") if answer.get(key)]
+    remedy = _REMEDIES.get(state, "look at the function")
+    return f"{': '.join([state, *reasons])}; {remedy}"
 
 
 def _undecryptable(answer: Mapping[str, Any]) -> str:

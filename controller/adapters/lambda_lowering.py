@@ -92,7 +92,7 @@ class Lowering:
         except WriteUncertainError as error:
             raise WriteRefusedError(str(error), **error.context) from error
         except AWS_ERRORS as error:
-            text = self.function.not_set(0, error)
+            text = self.function.not_set(0, error, found)
             if is_passing(error):
                 raise _NotYetError(text, stands) from error
             raise WriteRefusedError(text, code=code_of(error)) from error

@@ -1,11 +1,11 @@
 """The composition root: the only package that names concrete adapters."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from controller.adapters.aws import Clients
@@ -19,6 +19,7 @@ from controller.adapters.meter import MeteredMetrics
 from controller.bootstrap.couriers import Couriers
 from controller.bootstrap.hook_callers import HookCallers
 from controller.bootstrap.places import make, opened, template
+from controller.core.history import Author
 from controller.core.policy import LambdaEnv
 from controller.looking import Looking
 from controller.ports import Clock, OpenTarget, Store
@@ -60,7 +61,8 @@ def live(
     """Yield the application on the real account; a dry run is the same with other adapters.
 
     create: a file that is not there is made, or is an empty store to a dry run; else NoStoreError.
-    person: somebody waits for this, and AWS is asked for the name when nobody gave one.
+    person: somebody does this, and AWS is asked who that is, once something is recorded. A tick has
+    no such call to spare: its name is that of its environment.
     """
     clients = Clients()
     clock = SystemClock()
@@ -75,10 +77,12 @@ def live(
         logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
         looking = Looking(store, open_target, metrics, clock, logs, alarms)
-        by = actor(settings, clients) if person else settings.by
         couriers = Couriers(clients.get, os.environ, settings.egress)
         hooks = HookCallers(clients.patient, couriers.read_secret, clock, settings.egress)
-        runner = Runner(looking, LogNotifier(), by, couriers, hooks, clients.end_in)
+        who = author(settings, clients) if person else Author
+        runner = Runner(
+            looking, LogNotifier(), settings.by, couriers, hooks, clients.end_in, author=who
+        )
         app = App(runner, clients, metrics, settings.metrics)
         if dry_run:
             from controller.bootstrap.dry import dry
@@ -115,10 +119,17 @@ def make_store(place: Place) -> bool:
     return make(place, Clients(), SystemClock())
 
 
-def actor(settings: Settings, clients: Clients) -> str:
-    """Return who acts by hand: AWS knows better than this machine, whose user may be root."""
-    if not settings.by_login:
-        return settings.by
-    from controller.adapters.caller import caller
+def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
+    """Return what says who acts by hand, by one question to STS that nothing fails for.
 
-    return caller(clients) or settings.by
+    Where nobody gave a name, AWS knows a better one than this machine, whose user may be root.
+    """
+
+    @cache
+    def asked(by: str) -> Author:
+        from controller.adapters.caller import caller
+
+        arn = caller(clients)
+        return Author(arn if arn and settings.by_login else by, arn)
+
+    return asked

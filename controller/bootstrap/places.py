@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import assert_never
 
 from controller.adapters.aws import Clients
+from controller.adapters.logged_store import LoggedStore
 from controller.errors import UsageError
 from controller.ports import Clock, Store
 from controller.settings import DynamoDbPlace, Place, SqlitePlace
@@ -16,18 +17,20 @@ def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) ->
 
     must_exist: a file that is not there is a NoStoreError; else it is made by a run that `writes`,
     and an empty store to one that does not. A table is asked for nothing before it is used: that
-    it is not there is a NoStoreError of the first call, and no run but `make` makes it.
+    it is not there is a NoStoreError of the first call, and no run but `make` makes it. What a run
+    that writes saves is told to the log.
     """
     match place:
         case SqlitePlace():
             from controller.bootstrap import files
 
             with files.opened(place, must_exist=must_exist, writes=writes) as store:
-                yield store
+                yield LoggedStore(store) if writes else store
         case DynamoDbPlace(table=table):
             from controller.adapters.dynamodb import DynamoDbStore
 
-            yield DynamoDbStore(clients.get("dynamodb"), table)
+            store = DynamoDbStore(clients.get("dynamodb"), table)
+            yield LoggedStore(store) if writes else store
         case unreachable:
             assert_never(unreachable)
 

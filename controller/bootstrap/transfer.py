@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from controller.adapters.aws import Clients
-from controller.bootstrap import actor, wall_clock
+from controller.bootstrap import author, wall_clock
 from controller.bootstrap.places import opened
 from controller.errors import UsageError
 from controller.settings import Place, Settings
@@ -28,4 +28,4 @@ def transfer(
         opened(destination, clients, must_exist=True, writes=writes) as arrival,
     ):
         ends = End(origin, source.url), End(arrival, destination.url)
-        yield Transfer(*ends, clock, actor(settings, clients))
+        yield Transfer(*ends, clock, settings.by, author(settings, clients))

@@ -18,7 +18,7 @@ from controller.cli import streams
 from controller.errors import Exit, RolloutError
 
 # Verb -> module and attribute; the order of `--help`.
-_VERBS: Final = {
+VERBS: Final = {
     "validate": "controller.cli.policy:validate",
     "schema": "controller.cli.policy:schema",
     "plan": "controller.cli.plan:plan",
@@ -54,10 +54,10 @@ class _Verbs(click.Group):
     """Finds commands by name and imports only the one that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = _VERBS.get(cmd_name)
+        place = VERBS.get(cmd_name)
         if place is None:
             return None
         module, attribute = place.split(":")

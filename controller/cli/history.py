@@ -10,6 +10,7 @@ from controller.cli import options, streams, watching
 from controller.cli.watching import Pace
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import Digests, SnapshotChangedError, digests, problem_of
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
 from controller.text import page, printable
@@ -36,7 +37,7 @@ def history(
     """Show every transition of a rollout.
 
     When, which weight, who, and which findings decided; and whether the hash chain of the entries
-    holds.
+    holds, and the policy is the one of the start.
     """
     from controller.render.history import history_lines
 
@@ -57,15 +58,17 @@ def history(
 
 
 def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
-    from controller.render.history import entry_data, history_lines
+    from controller.render.history import digests_data, entry_data, history_lines
 
-    known = store.load(rollout_id)
+    known, snapshot = loaded(store, rollout_id)
     entries = entries_of(store, known)
-    wrong = broken(known, entries)
+    found = digests(known, entries, snapshot)
+    wrong = broken(known, entries) or changed(rollout_id, found)
     if as_json:
         data = {
             "rollout": rollout_id,
-            "chain_valid": wrong is None,
+            "chain_valid": broken(known, entries) is None,
+            **digests_data(found),
             "entries": [entry_data(entry) for entry in entries],
         }
         options.print_json("history", data)
@@ -94,6 +97,25 @@ def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
             raise wrong
         if known.moved_to or watching.quiet(known, pace.clock.now()):
             return
+
+
+def loaded(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
+    """Return a rollout, and the digest of its policy where that is not the one of the start.
+
+    Raises StoreError as `load` does otherwise.
+    """
+    try:
+        return store.load(rollout_id), None
+    except SnapshotChangedError as error:
+        return error.rollout, error.digest
+
+
+def changed(rollout_id: str, found: Digests) -> StoreError | None:
+    """Return what is wrong with a policy that is not the one of the start; None when it is."""
+    wrong = problem_of(rollout_id, found)
+    if not wrong:
+        return None
+    return StoreError(f"{wrong}: it was changed after the start; look who wrote to the store")
 
 
 def trusted(store: Store, known: Rollout) -> Sequence[Entry]:

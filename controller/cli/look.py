@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from controller import bootstrap, exit_status
 from controller.cli import options, reports, streams, watching
-from controller.cli.history import trusted
+from controller.cli.history import loaded, trusted
 from controller.cli.reports import Form
 from controller.cli.retired import retired, retired_data, retired_line
 from controller.cli.watching import Pace
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
 from controller.text import page
@@ -70,8 +72,11 @@ def status(
             pace = Pace(bootstrap.wall_clock(), every, now + limit)
             shown = [_follow(store, rollout, pace, wait, watch, form)]
         else:
-            shown = [store.load(options.rollout_id(store, rollout))]
-            _show(store, shown[0], now, form)
+            found, digest = loaded(store, options.rollout_id(store, rollout))
+            _show(store, found, now, form, changed=digest is not None)
+            if digest is not None:
+                raise SnapshotChangedError(found, digest)
+            shown = [found]
     if exit_code or follows:
         return exit_status.worst(map(exit_status.of_rollout, shown))
     return Exit.DONE
@@ -86,14 +91,17 @@ def _check(rollout: str | None, finished_too: bool, follows: bool) -> None:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
 
 
-def _show(store: Store, rollout: Rollout, now: datetime, form: Form) -> None:
-    from controller.render.status import rollout_data, rollout_text
+def _show(
+    store: Store, rollout: Rollout, now: datetime, form: Form, *, changed: bool = False
+) -> None:
+    """Show one rollout. changed: its policy is not the one of the start."""
+    from controller.render.status import rollout_text
 
     entries = trusted(store, rollout) if form.needs_history else ()
     if form.junit is not None:
         reports.write_junit(form.junit, rollout, entries)
     if form.as_json:
-        options.print_json("status", rollout_data(rollout))
+        options.print_json("status", _data(rollout, changed=changed))
     elif form.markdown:
         from controller.render.markdown import rollout_markdown
 
@@ -102,19 +110,26 @@ def _show(store: Store, rollout: Rollout, now: datetime, form: Form) -> None:
         click.echo(rollout_text(rollout, now))
 
 
+def _data(rollout: Rollout, *, changed: bool) -> dict[str, Any]:
+    from controller.render.status import rollout_data
+
+    return {**rollout_data(rollout), "policy_changed": changed}
+
+
 def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) -> list[Rollout]:
     """Show a page of one rollout, a line each of many. What cannot be read hides no other.
 
     Where nothing is active, those that live elsewhere. Raises StoreError, when all others were
     shown.
     """
-    from controller.render.status import overview_lines, rollout_data
+    from controller.render.status import overview_lines
 
     shown, damaged = _loaded(store, store.all() if finished_too else store.active(now))
     gone = [] if shown or damaged or finished_too else retired(store)
     if as_json:
-        data = {"rollouts": [rollout_data(one) for one in shown], "retired": retired_data(gone)}
-        options.print_json("status", data)
+        changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
+        rollouts = [_data(one, changed=one.id in changed) for one in shown]
+        options.print_json("status", {"rollouts": rollouts, "retired": retired_data(gone)})
     elif len(shown) == 1:
         _show(store, shown[0], now, Form())
     elif shown:
@@ -137,6 +152,9 @@ def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[Store
     for one in ids:
         try:
             shown.append(store.load(one))
+        except SnapshotChangedError as error:
+            shown.append(error.rollout)
+            damaged.append(error)
         except StoreError as error:
             damaged.append(error)
     return shown, damaged

@@ -3,6 +3,7 @@
 import click
 
 from controller.cli import options
+from controller.cli.history import loaded
 from controller.errors import Exit
 from controller.text import page
 
@@ -16,7 +17,7 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
 
     ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its
     history entry says was seen, each hour of evidence is folded anew, and the chain of hashes is
-    checked.
+    checked; so is that the policy is the one of the start.
     Ends with 7 when anything differs, or cannot be derived.
     """
     from controller.core.replay import replay as derived_again
@@ -24,9 +25,9 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
 
     with options.looking(store_url) as (store, _):
         found = options.rollout_id(store, rollout)
-        stored = store.load(found)
+        stored, snapshot = loaded(store, found)
         entries = store.history(found)
-    replayed = derived_again(stored, entries)
+    replayed = derived_again(stored, entries, snapshot)
     if as_json:
         options.print_json("replay", replay_data(replayed))
     else:

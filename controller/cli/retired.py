@@ -16,14 +16,24 @@ def retired(store: Store, names: Collection[str] = ()) -> list[Rollout]:
     names: only rollouts called so; none: all.
     Asked when nothing is active. What the store does not tell is logged, and no more.
     """
+    found: list[Rollout] = []
+    for rollout_id in _ids(store, names):
+        try:
+            rollout = store.load(rollout_id)
+        except StoreError as error:
+            log.warning("retired_unknown", rollout=rollout_id, problem=str(error))
+            continue
+        log.warning("rollout_retired", rollout=rollout.id, store=rollout.moved_to)
+        found.append(rollout)
+    return found
+
+
+def _ids(store: Store, names: Collection[str]) -> Sequence[str]:
     try:
-        found = [store.load(rollout_id) for rollout_id in store.retired(names)]
+        return store.retired(names)
     except StoreError as error:
         log.warning("retired_unknown", problem=str(error))
-        return []
-    for rollout in found:
-        log.warning("rollout_retired", rollout=rollout.id, store=rollout.moved_to)
-    return found
+        return ()
 
 
 def retired_line(rollout: Rollout) -> str:

@@ -184,6 +184,7 @@ def _recorded(
         visit = app.runner.roll_back(found, reason, None if first is None else first.before)
         lines = [] if app.journal is None else app.journal.lines
         warnings = _of_another(app.runner.store, visit.rollout)
+        warnings += [visit.problem] if visit.saved and visit.problem else []
     for warning in warnings:
         click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
     if not visit.saved:
@@ -191,7 +192,7 @@ def _recorded(
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
         click.echo(f"rolloutctl: {problem}; {_UNRECORDED}", err=True)
     if as_json:
-        data = {**visit_data(visit), "warnings": warnings}
+        data = {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
@@ -236,6 +237,7 @@ def _unrecorded(
             "function": target.function,
             "confirmed": result.confirmed,
             "shown": result.shown,
+            "recorded": False,
             "warnings": result.doubts,
         }
         options.print_json("rollback", {**data, "would": result.would} if dry_run else data)

@@ -7,7 +7,7 @@ import click
 
 from controller import events, settings
 from controller.cli import options
-from controller.errors import Exit
+from controller.errors import Exit, StoreError
 from controller.settings import DynamoDbPlace
 from controller.text import printable
 from controller.transfer import Item, Outcome
@@ -83,6 +83,9 @@ def copy(
             if not as_json:
                 click.echo(printable(_line(item)))
     _print_end(planned if dry_run else done, destination.url, dry_run, as_json)
+    left = [one.rollout_id for one in planned if one.outcome is Outcome.LEFT]
+    if left:
+        raise StoreError(f"left in {read.store.url}: {', '.join(left)}; a record is damaged")
     return Exit.DONE
 
 
@@ -91,7 +94,13 @@ def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) ->
     would = [f"move {one.rollout_id} to {one.url}" for one in moving]
     if as_json:
         rollouts = [
-            {"id": one.rollout_id, "outcome": str(one.outcome), "store": one.url} for one in items
+            {
+                "id": one.rollout_id,
+                "outcome": str(one.outcome),
+                "store": one.url,
+                **({"why": one.why} if one.why else {}),
+            }
+            for one in items
         ]
         data = {"to": url, "rollouts": rollouts}
         options.print_json("store-copy", {**data, "would": would} if dry_run else data)
@@ -113,3 +122,5 @@ def _line(item: Item) -> str:
             return f"{item.rollout_id}: was in {item.url} already"
         case Outcome.ELSEWHERE:
             return f"{item.rollout_id}: lives in {item.url}; left alone"
+        case Outcome.LEFT:
+            return f"{item.rollout_id}: left in {item.url}: {item.why}"

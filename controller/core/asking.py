@@ -38,6 +38,10 @@ FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
 # What is not asked past a criterion that fails already, so it is measured first.
 MEASURED: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
 
+# After which a rollout may go up by its policy: that has to be the one which its history begins
+# with.
+UPWARD: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST})
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from controller.core.history import Entry
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Rollout
+from controller.core.snapshot import SnapshotChangedError, digest_of
 from controller.core.state_relations import problem_of
 from controller.core.state_schema import MOST, Ranged
 from controller.errors import StoreError
@@ -40,13 +41,14 @@ def dump(rollout: Rollout) -> str:
 def load(rollout_id: str, text: object, policy: object) -> Rollout:
     """Return the rollout that `dump` wrote, with the policy of the snapshot `policy`.
 
-    Raises StoreError, naming the rollout, when either is damaged or was written by a newer version.
+    Raises StoreError, naming the rollout, when either is damaged or was written by a newer version;
+    and SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
     """
     what = f"the state of {rollout_id}"
     data = _parse(what, rollout_id, text)
     _check_schema(rollout_id, data)
     data["schema"] = SCHEMA  # the fields that older versions did not know have defaults
-    snapshot = _snapshot(rollout_id, policy)
+    snapshot, digest = _snapshot(rollout_id, policy)
     try:
         (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
     except ValidationError as error:
@@ -55,6 +57,8 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
         raise _damaged(rollout_id, what, "id: it is that of another rollout")
     if problem := problem_of(rollout):
         raise _damaged(rollout_id, what, problem)
+    if rollout.digest != digest:
+        raise SnapshotChangedError(rollout, digest)
     return rollout
 
 
@@ -97,7 +101,8 @@ _ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], Ranged()], config=ConfigDict(ex
 _ENTRY = TypeAdapter(Annotated[tuple[Entry], Ranged()])
 
 
-def _snapshot(rollout_id: str, text: object) -> Policy:
+def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
+    """Return the policy that is written in `text`, and the digest of that text."""
     what = f"the policy snapshot of {rollout_id}"
     try:
         return _policy(_checked(text))
@@ -108,8 +113,8 @@ def _snapshot(rollout_id: str, text: object) -> Policy:
 
 
 @lru_cache(maxsize=64)
-def _policy(snapshot: str) -> Policy:
-    return Policy.model_validate_json(snapshot)
+def _policy(snapshot: str) -> tuple[Policy, str]:
+    return Policy.model_validate_json(snapshot), digest_of(snapshot)
 
 
 # --- text that is no JSON of ours ----------------------------------------------------------------

@@ -42,23 +42,43 @@ class Entry:
     hash: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who is written into a history.
+
+    by: the name that was claimed. caller: the ARN that AWS says these credentials are of; empty
+    where AWS did not say, None where it was not asked, as by a tick.
+    """
+
+    by: str
+    caller: str | None = None
+
+
 def append(
-    rollout: Rollout, record: Record, *, by: str, seen: Mapping[str, Any], run: str = ""
+    rollout: Rollout,
+    record: Record,
+    *,
+    by: str,
+    seen: Mapping[str, Any],
+    run: str = "",
+    caller: str | None = None,
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its chain moved on, and the entry to store with it.
 
-    by: who did it. seen: the observation as JSON data (`seen_data`). run: the name that the log of
-    that run has too; empty where nobody keeps one.
+    by, caller: who did it, as an `Author` has it. seen: the observation as JSON data (`seen_data`).
+    run: the name that the log of that run has too; empty where nobody keeps one.
     """
-    body = {"by": by, **({"run": run} if run else {}), **record_data(record), "seen": seen}
+    who = {"by": by} if caller is None else {"by": by, "caller": caller}
+    body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": seen}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
-    digest = _digest(rollout.chain, seq, record.at, record.kind, body)
+    digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
     entry = Entry(seq, record.at, record.kind, body, rollout.chain, digest)
     return replace(rollout, entries=seq, chain=digest), entry
 
 
-def _digest(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
+def hash_of(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
+    """Return the hash of an entry, which covers all of it and the hash of the one before."""
     text = json.dumps([previous, seq, at.isoformat(), kind, body], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -71,7 +91,7 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
     previous, seq = "", 0
     for entry in entries:
         seq += 1
-        expected = _digest(previous, seq, entry.at, entry.kind, entry.body)
+        expected = hash_of(previous, seq, entry.at, entry.kind, entry.body)
         if (entry.seq, entry.previous, entry.hash) != (seq, previous, expected):
             return seq
         previous = entry.hash

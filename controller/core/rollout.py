@@ -19,9 +19,8 @@ from controller.core.units import at, ceil_to, next_minute
 
 # 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
 # 5: criteria that no metric tells, and criteria that only report; messages and hooks.
-# 6: why the last write of the weight failed.
 # What is older is read; what an older rolloutctl would not understand is refused by it.
-SCHEMA = 6
+SCHEMA = 5
 
 
 class Phase(StrEnum):

@@ -5,6 +5,7 @@ from typing import Any
 
 from controller.core.history import Entry
 from controller.core.rollout import Reason
+from controller.core.snapshot import Digests
 
 # Decisions of a gate: the sentence is short, and the findings below it say the rest.
 _BY_THE_GATE = frozenset(
@@ -26,10 +27,25 @@ def entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
+def digests_data(found: Digests) -> dict[str, Any]:
+    """Return as plain JSON data whether a policy is that of the start, and each of its digests.
+
+    None, and an empty digest, where the first entry of the history names none.
+    """
+    return {
+        "policy_valid": found.same,
+        "policy_digests": {
+            "snapshot": found.snapshot,
+            "state": found.state,
+            "first_entry": found.started,
+        },
+    }
+
+
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield every entry as a line that says who did it, and the findings that decided below."""
     for entry, sentence in _said_once(entries):
-        yield f"{_line(entry, sentence)}  (by {entry.body['by']})"
+        yield f"{_line(entry, sentence)}  (by {_author(entry)})"
         yield from _findings(entry)
 
 
@@ -55,6 +71,14 @@ def _said_once(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
 
 def _line(entry: Entry, sentence: str) -> str:
     return f"{entry.at:%Y-%m-%d %H:%M}  {entry.body['weight_to']:>3} %  {entry.kind:<13} {sentence}"
+
+
+def _author(entry: Entry) -> str:
+    """Return who did it, as it was claimed, and as AWS said where that is something else."""
+    by, caller = entry.body["by"], entry.body.get("caller")
+    if caller in (None, by):
+        return str(by)
+    return f"{by} (verified: {caller})" if caller else f"{by} (unverified)"
 
 
 def _findings(entry: Entry) -> Iterator[str]:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from controller.core.replay import Contrast, Differing, Replay
+from controller.core.snapshot import problem_of
 from controller.core.units import clock_text, count_text
+from controller.render.history import digests_data
 
 
 def replay_data(replay: Replay) -> dict[str, Any]:
@@ -17,6 +19,7 @@ def replay_data(replay: Replay) -> dict[str, Any]:
         "hours_of_evidence": replay.seals,
         "chain_valid": replay.broken is None,
         "chain_broken_at": replay.broken,
+        **digests_data(replay.policy),
         "differences": [_differing_data(one) for one in replay.differing],
         "state": _contrasts_data(replay.state),
     }
@@ -45,6 +48,8 @@ def replay_lines(replay: Replay) -> Iterator[str]:
             f"the chain breaks at entry {replay.broken}: the history was changed or is incomplete "
             "from there on; look who wrote to the store"
         )
+    if wrong := problem_of(replay.rollout, replay.policy):
+        yield f"{wrong}: it was changed after the start; look who wrote to the store"
     for one in replay.differing:
         yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {_contrasts(one)}"
     if replay.state:
@@ -90,4 +95,5 @@ def _outcome(replay: Replay) -> str:
     said = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
     said += [f"{unknown} cannot be derived"] if unknown else []
     said += ["the stored state differs"] if replay.state else []
+    said += ["the policy was changed"] if replay.policy.same is False else []
     return ", ".join(said) or "all the same"

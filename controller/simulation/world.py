@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from controller.core.policy import Alarm, LambdaEnv, Policy
 from controller.simulation.beginning import DEFAULT_START, live_since, start_of
@@ -29,6 +29,13 @@ from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
+
+# Whoever acts in a simulated account.
+CALLER: Final = {
+    "UserId": "AROASIMULATED:operator",
+    "Account": "123456789012",
+    "Arn": "arn:aws:sts::123456789012:assumed-role/people/operator",
+}
 
 _EMPTY = Scenario(
     name="empty",
@@ -191,6 +198,7 @@ class World:
             ("cloudwatch", "PutMetricData"): self._cloudwatch.put_metric_data,
             ("cloudwatch", "DescribeAlarms"): self._alarms.describe_alarms,
             ("logs", "FilterLogEvents"): self._logs.filter_log_events,
+            ("sts", "GetCallerIdentity"): lambda _: dict(CALLER),
         }
         if (service, operation) not in known:
             raise NotImplementedError(f"{service} {operation} is not simulated")

@@ -64,8 +64,15 @@ def test_without_credentials_nobody_calls_and_that_is_no_news() -> None:
     assert logs == []
 
 
+def test_whatever_else_is_raised_is_logged_by_its_kind_alone() -> None:
+    with capture_logs() as logs:
+        assert caller(Sts(ValueError("a secret"))) == ""
+    (line,) = logs
+    assert line["problem"] == "sts:GetCallerIdentity: unexpected ValueError"
+
+
 def test_the_call_is_tried_once_and_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rollback may wait for it."""
+    """The record of a rollback waits for it."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -1,5 +1,6 @@
 """What each adapter makes of answers that are none: the error of its port, or a finding."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -239,10 +240,9 @@ def test_a_page_instead_of_a_function_is_no_consent_and_asked_for_once(
 @pytest.mark.parametrize(
     ("answer", "consent"),
     [
-        pytest.param(says(b"fine"), Consent.GIVEN, id="whole"),
-        pytest.param(says(b"\xff\xfe"), Consent.GIVEN, id="of any bytes"),
+        pytest.param(says(b'{"allow": true}'), Consent.GIVEN, id="whole"),
         pytest.param(says(b'{"allow": false}'), Consent.REFUSED, id="a refusal"),
-        pytest.param(aws_stub.breaks_off(b"fine"), Consent.FAILED, id="that breaks off"),
+        pytest.param(aws_stub.breaks_off(b'{"allow": true}'), Consent.FAILED, id="that breaks off"),
         pytest.param(aws_stub.drips_its_body(0.05), Consent.FAILED, id="that drips"),
         pytest.param(aws_stub.hangs, Consent.FAILED, id="that does not come"),
     ],
@@ -253,6 +253,81 @@ def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
     endpoint.answers = [answer]
     hooks = LambdaHooks(partial(made.patient, "lambda"))
     assert hooks.ask(HOOK, CALL, within=timedelta(seconds=1)).consent is consent
+
+
+# --- sound by the model, and none all the same --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stamp", "value", "problem"),
+    [
+        pytest.param("60", "1" + "0" * 400, "some of its values are no numbers", id="too large"),
+        pytest.param("60", "NaN", "some of its values are no numbers", id="no number"),
+        pytest.param("6000000", "1", "some of its stamps lie outside", id="another time"),
+        pytest.param("61", "1", "its stamps do not fit the period", id="between two minutes"),
+    ],
+)
+def test_a_series_with_points_that_cannot_be_is_a_failed_one(
+    endpoint: Endpoint, made: Clients, stamp: str, value: str, problem: str
+) -> None:
+    result = (
+        f'{{"Id": "q0", "StatusCode": "Complete", "Timestamps": [{stamp}], "Values": [{value}]}}'
+    )
+    endpoint.answers = [says(f'{{"MetricDataResults": [{result}]}}'.encode())]
+    found = CloudWatchMetrics(made.get("cloudwatch")).read([ERRORS], Span(0, 120))[ERRORS]
+    assert (found.points, found.answer) == ({}, Answer.ERROR)
+    assert problem in found.message
+
+
+def test_a_page_of_log_events_that_leads_to_itself_is_not_read_for_ever(
+    endpoint: Endpoint, made: Clients
+) -> None:
+    endpoint.answers = [says(b'{"events": [], "nextToken": "t"}')]
+    with pytest.raises(LogsError):
+        list(CloudWatchLogEvents(partial(made.get, "logs")).pages("group", "", NOON, LATER))
+    assert len(endpoint.got) == 2
+
+
+def test_a_table_that_is_described_in_part_is_not_taken_for_the_table_of_a_store(
+    endpoint: Endpoint, made: Clients
+) -> None:
+    endpoint.answers = [says(b'{"Table": {"TableStatus": "ACTIVE"}}')]
+    with pytest.raises(StoreError):
+        create_table(made.get("dynamodb"), "rollouts", SystemClock())
+
+
+@pytest.mark.parametrize(
+    "drawn", ["[1, 2]", '{"widgets": 5}', '{"widgets": [1, {"properties": []}]}', "[" * 100_000]
+)
+def test_a_dashboard_that_people_drew_anyhow_is_one_that_differs(
+    endpoint: Endpoint, made: Clients, drawn: str
+) -> None:
+    body = json.dumps({"DashboardArn": "arn", "DashboardBody": drawn}).encode()
+    endpoint.answers = [says(body), says(b'{"Tags": []}')]
+    (found,) = Dashboards(made.get("cloudwatch"), "eu-central-1").look(MONITORING)
+    assert (found.owner, found.differs) == ("", ("its graphs",))
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 02 Jun 2025 12:00:00 -0000", "soon", "", "1 1 1 1:1:1 +99999"]
+)
+def test_the_date_of_an_answer_is_a_moment_with_its_zone_or_none(date: str) -> None:
+    class Sts(Clients):
+        def get(self, _service: str) -> Any:
+            return self
+
+        def get_caller_identity(self) -> Any:
+            return {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+    found = caller.asked(Sts()).at
+    assert found is None or found.utcoffset() == timedelta(0)
+
+
+def test_the_page_of_a_gateway_is_told_in_part(endpoint: Endpoint, made: Clients) -> None:
+    endpoint.answers = [says(b"<html>" + b"x" * 1_000_000, status=502, kind="text/html")]
+    with pytest.raises(TargetError) as caught:
+        target(made).read()
+    assert len(str(caught.value)) < 2_000
 
 
 # --- writes -------------------------------------------------------------------------------------

@@ -216,8 +216,9 @@ def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) 
     with SqliteStore(path) as store:
         started(store, a_rollout())
         modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
-    assert modes == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
-    assert [one.name for one in path.parent.iterdir()] == ["state.db"]
+    stays = {"state.db": 0o600, "state.db.targets.json": 0o600}
+    assert modes == {**stays, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    assert {one.name for one in path.parent.iterdir()} == set(stays)
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -232,7 +233,7 @@ def test_a_store_is_there_again_after_it_was_closed(path: Path, durable: bool) -
 def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
     with SqliteStore(tmp_path / name) as store:
         started(store, a_rollout())
-    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert {one.name for one in tmp_path.iterdir()} == {name, f"{name}.targets.json"}
 
 
 def test_a_relative_path_is_meant_from_here(

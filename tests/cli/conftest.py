@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -12,9 +12,12 @@ from controller import bootstrap, cli
 from controller.adapters.aws import Clients
 from controller.core.policy import Policy
 from controller.simulation.scenario import Scenario
-from controller.simulation.world import World
+from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
 from tests.stage import SHORT, variables
+
+# What a history says beside the name that a person claimed.
+VERIFIED: Final = f"(verified: {CALLER['Arn']})"
 
 
 class Ended(NamedTuple):

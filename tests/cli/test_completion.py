@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli import _VERBS
+from controller.cli import VERBS
 from tests.cli.test_main import ROOT
 
 ASK = """
@@ -38,7 +38,7 @@ def completed(words: str) -> tuple[list[str], set[str]]:
 @pytest.mark.parametrize(
     ("words", "answers"),
     [
-        pytest.param("rolloutctl ", [f"plain,{verb}" for verb in _VERBS], id="all verbs"),
+        pytest.param("rolloutctl ", [f"plain,{verb}" for verb in VERBS], id="all verbs"),
         pytest.param("rolloutctl hist", ["plain,history"], id="a verb"),
         pytest.param("rolloutctl status --wa", ["plain,--wait", "plain,--watch"], id="options"),
         pytest.param("rolloutctl start pol", ["file,pol"], id="a policy is a file"),

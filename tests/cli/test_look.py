@@ -12,7 +12,7 @@ from controller import cli, settings
 from controller.adapters.sqlite import SqliteStore
 from controller.core.history import Entry
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import VERIFIED, Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE
 from tests.stage import SHORT
 
@@ -162,7 +162,7 @@ def test_status_tells_by_its_exit_status_when_asked(
 def test_history_says_when_which_weight_who_and_which_finding_decided(walked: Desk) -> None:
     lines = walked.run("history", "orders").out.splitlines()
     assert lines[0].startswith("2026-01-05 09:00   10 %  started       started with revision ")
-    assert lines[0].endswith("; going to 10 %  (by tester)")
+    assert lines[0].endswith(f"; going to 10 %  (by tester {VERIFIED})")
     advanced = next(number for number, line in enumerate(lines) if "  advanced  " in line)
     assert lines[advanced] == (
         "2026-01-05 09:05  100 %  advanced      the gate at 10 % passed; going to 100 %  "

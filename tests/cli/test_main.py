@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 import controller.loader
-from controller.cli import _VERBS, main
+from controller.cli import VERBS, main
 from controller.errors import Exit, RolledBackError, RolloutError, StateConflictError
 
 ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 
 
-@pytest.mark.parametrize("verb", _VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: Captured) -> None:
     assert main([verb, "--help"]) == Exit.DONE
     shown = capsys.readouterr().out
@@ -27,7 +27,7 @@ def test_every_verb_explains_itself(verb: str, capsys: Captured) -> None:
 def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None:
     assert main(["--help"]) == Exit.DONE
     lines = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == list(_VERBS)
+    assert [line.split()[0] for line in lines] == list(VERBS)
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
 
 

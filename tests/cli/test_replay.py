@@ -115,6 +115,7 @@ def test_what_an_older_rolloutctl_did_not_write_down_is_no_pass(walked: Desk) ->
 
 def test_json_carries_all_of_it(walked: Desk) -> None:
     same = walked.run("replay", "orders", "--json").data
+    digest = walked.run("status", "orders", "--json").data["policy_digest"]
     assert same == {
         "schema": "replay/1",
         "rollout": "orders#1",
@@ -124,6 +125,8 @@ def test_json_carries_all_of_it(walked: Desk) -> None:
         "hours_of_evidence": 0,
         "chain_valid": True,
         "chain_broken_at": None,
+        "policy_valid": True,
+        "policy_digests": dict.fromkeys(("snapshot", "state", "first_entry"), digest),
         "differences": [],
         "state": [],
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import VERIFIED, Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.stage import SECRET, WRITE
 
@@ -48,8 +48,8 @@ def test_the_reason_of_a_person_is_in_the_history(desk: Desk) -> None:
     desk.run("rollback", "orders", "--reason", "support is paged")
     last = desk.run("history", "orders").out.splitlines()[-2:]
     assert last == [
-        "2026-01-05 09:00    0 %  rolling_back  support is paged  (by tester)",
-        "2026-01-05 09:00    0 %  rolled_back   0 % is in force  (by tester)",
+        f"2026-01-05 09:00    0 %  rolling_back  support is paged  (by tester {VERIFIED})",
+        f"2026-01-05 09:00    0 %  rolled_back   0 % is in force  (by tester {VERIFIED})",
     ]
 
 
@@ -388,4 +388,4 @@ def test_the_history_names_who_rolled_back(desk: Desk) -> None:
     at_10(desk)
     desk.run("rollback", "orders", "--by", "jo")
     lines = desk.run("history", "orders").out.splitlines()
-    assert [line.rpartition("  (by ")[2] for line in lines[-2:]] == ["jo)", "jo)"]
+    assert [line.rpartition("  (by ")[2] for line in lines[-2:]] == 2 * [f"jo {VERIFIED})"]

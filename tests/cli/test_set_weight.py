@@ -10,7 +10,7 @@ import pytest
 from controller.errors import Exit
 from controller.simulation.faults import Answer, Proceed
 from controller.simulation.refusals import refusal
-from tests.cli.conftest import Desk
+from tests.cli.conftest import VERIFIED, Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.stage import METRICS, READ, SECRET, WRITE, Before, Broken
 
@@ -281,7 +281,9 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
         "orders#1 with --keep or --restore; to end it: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]
-    assert last.endswith("paused        set from 10 % to 40 % by hand: a demo  (by ada)")
+    assert last.endswith(
+        f"paused        set from 10 % to 40 % by hand: a demo  (by ada {VERIFIED})"
+    )
     assert desk.run("replay", "orders").status == Exit.DONE
 
 

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from controller import bootstrap, cli
 from controller.errors import Exit
 from controller.settings import DynamoDbPlace, Settings
-from tests.cli.conftest import Desk, Ended
+from tests.cli.conftest import VERIFIED, Desk, Ended
 from tests.emulator import Emulator
 from tests.rollouts import a_rollout, recorded
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -196,7 +196,7 @@ def test_the_history_says_who_moved_a_rollout(desk: Desk, places: tuple[str, str
     old, new = places
     desk.run("store", "copy", old, new, "--by", "jo")
     (moved,) = [line for line in desk.run("history", "orders").out.splitlines() if "moved" in line]
-    assert moved.endswith(f"moved from {old} to {new}  (by jo)")
+    assert moved.endswith(f"moved from {old} to {new}  (by jo {VERIFIED})")
 
 
 def test_a_dry_copy_only_says_what_it_would_do(desk: Desk, places: tuple[str, str]) -> None:

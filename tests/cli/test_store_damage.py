@@ -19,6 +19,7 @@ from controller.adapters.sqlite import file as sqlite_file
 from controller.errors import Exit
 from tests.adapters.unwritable import full_disk, read_only_disk
 from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.damage import SQLITE_DAMAGES
 from tests.simulation.worlds import MINUTE
 from tests.stage import SHORT
 
@@ -117,10 +118,12 @@ NO_JSON = (
 RUN_AGAIN = "nothing was written; run again, and when it stays find who has the file open"
 
 # What happened, to what and what now; and how tick, status, start and rollback by name end.
-UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL)
+# A rollback finds the names of the target in the file beside the store, as long as that is there.
+UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.DONE)
 UNWRITABLE = (Exit.INTERNAL, Exit.DONE, Exit.INTERNAL, Exit.DONE)
-MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.USAGE)
-ONE_ROLLOUT = (Exit.INTERNAL, Exit.INTERNAL, Exit.DONE, Exit.INTERNAL)
+MISSING = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.DONE)
+WITH_ITS_FOLDER = (Exit.USAGE, Exit.USAGE, Exit.DONE, Exit.USAGE)
+ONE_ROLLOUT = (Exit.INTERNAL, Exit.INTERNAL, Exit.DONE, Exit.DONE)
 TABLE = [
     (no_database, "{} is not an SQLite database; " + WHERE, UNREADABLE),
     (empty, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
@@ -132,7 +135,11 @@ TABLE = [
     (newer_schema, "orders#1 was written by a newer rolloutctl (schema 99, this", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
     (removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
-    (directory_removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
+    (
+        directory_removed,
+        "there is no store at {}; check --store and ROLLOUTCTL_STORE",
+        WITH_ITS_FOLDER,
+    ),
     (locked, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNWRITABLE),
     (locked_for_readers, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNREADABLE),
     (on_a_read_only_disk, "{} is read-only: nothing can be written beside it; check", UNWRITABLE),
@@ -183,7 +190,7 @@ def check_told(desk: Desk, verb: str, status: Exit, said: str) -> None:
     lowered = verb == "rollback orders" and status is Exit.DONE
     assert desk.weight == (0 if lowered else 10)
     if verb == "rollback orders":
-        told = "0 % is in force, but it could not be recorded: " if lowered else WITHOUT_A_STORE
+        told = "recorded: " if lowered else WITHOUT_A_STORE
         assert len(lines(ended, told)) == 1
 
 
@@ -281,3 +288,78 @@ def test_no_other_rollout_is_hidden_by_one_of_a_newer_version(desk: Desk, at: Pl
         desk.world.clock.advance(MINUTE)
         told[verb] = desk.run(verb).out
     assert all("payments#1  progressing" in text for text in told.values())
+
+
+# --- one damaged rollout among healthy ones -----------------------------------------------------
+
+# One of each kind: what the state says, what stands beside it, bytes, and the history.
+OF_ONE = [
+    "nested too deeply", "step beyond the last one", "updated in local time", "not UTF-8",
+    "policy: cut off", "created: no time", "closed: neither 0 nor 1", "version: below 0",
+    "watch_until: not UTF-8",
+]  # fmt: skip
+
+
+def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
+    """Damage `orders#1` beside `payments#1`: every verb shows that one, and names this one."""
+    desk.world.add_function("payments", {})
+    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
+    assert desk.run("start", other).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    damage()
+
+    ended = {
+        verb: desk.run(*verb.format(other=other).split())
+        for verb in ("tick", "status", "status --all", "status --json", "history payments",
+                     "status payments", "verify payments", "verify {other}")
+    }  # fmt: skip
+    for verb in ("tick", "status", "status --all", "status --json"):
+        assert ended[verb].status == Exit.INTERNAL, verb
+        assert "payments#1" in ended[verb].out, verb
+    for verb in ("tick", "status", "status --all", "status --json"):
+        assert len(lines(ended[verb], "orders#1 is damaged")) == 1, verb
+    assert ended["history payments"].status == ended["status payments"].status == Exit.DONE
+    for verb in ("verify payments", "verify {other}"):
+        assert ended[verb].status in (Exit.DONE, Exit.CHECK_SAID_NO), verb
+        assert not lines(ended[verb], "orders#1"), verb
+    for verb in ("status orders#1", "history orders#1"):
+        told = desk.run(*verb.split())
+        assert told.status == Exit.INTERNAL, verb
+        assert len(lines(told, "orders#1 is damaged")) == 1, verb
+
+
+def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[], None]) -> None:
+    """Damage `orders#1` beside `payments#1`: that one moves, and this one is left and named."""
+    desk.world.add_function("payments", {})
+    other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
+    assert desk.run("start", other).status == Exit.DONE
+    damage()
+    assert desk.run("store", "init", "--store", destination).status == Exit.DONE
+    copied = desk.run("store", "copy", source, destination)
+    assert copied.status == Exit.INTERNAL
+    assert len(lines(copied, "payments#1: moved to")) == 1
+    assert len(lines(copied, "orders#1 is damaged")) == 1
+    listed = desk.run("status", "--all", "--json", "--store", destination)
+    assert [one["id"] for one in listed.data["rollouts"]] == ["payments#1"]
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_one_damaged_rollout_is_named_and_the_others_are_shown(
+    desk: Desk, at: Place, name: str
+) -> None:
+    def damage() -> None:
+        with closing(sqlite3.connect(at.file)) as connection, connection:
+            SQLITE_DAMAGES[name](connection, "orders#1")
+
+    check_one_damaged(desk, damage)
+
+
+@pytest.mark.parametrize("name", ["step beyond the last one", "history: not UTF-8"])
+def test_a_damaged_rollout_keeps_no_other_one_from_moving(
+    desk: Desk, at: Place, tmp_path: Path, name: str
+) -> None:
+    def damage() -> None:
+        with closing(sqlite3.connect(at.file)) as connection, connection:
+            SQLITE_DAMAGES[name](connection, "orders#1")
+
+    check_copied(desk, f"sqlite:///{at.file}", f"sqlite:///{tmp_path / 'new.db'}", damage)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ from controller.adapters.dynamodb.table import create_table
 from controller.errors import Exit
 from tests.adapters.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
-from tests.cli.test_store_damage import UNREADABLE, UNWRITABLE, VERBS, check_told
+from tests.cli.test_store_damage import (
+    UNREADABLE,
+    UNWRITABLE,
+    VERBS,
+    check_copied,
+    check_one_damaged,
+    check_told,
+)
+from tests.damage import DYNAMODB_DAMAGES
 from tests.emulator import REGION
 from tests.simulation.worlds import MINUTE
 
@@ -140,3 +149,30 @@ def test_no_item_ever_ends_by_itself(at: Place) -> None:
     items = at.client.scan(TableName="rollouts")["Items"]
     assert items
     assert not [name for item in items for name in item if "ttl" in name or "expire" in name]
+
+
+# --- one damaged rollout among healthy ones -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nested too deeply", "step beyond the last one", "updated in local time", "not UTF-8",
+        "policy: cut off", "created: no time", "closed: missing", "version: text", "state: missing",
+        "state: it expands beyond the limit", "fence: null", "phase: missing",
+    ],
+)  # fmt: skip
+def test_one_damaged_rollout_is_named_and_the_others_are_shown(
+    desk: Desk, at: Place, name: str
+) -> None:
+    check_one_damaged(desk, lambda: DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1"))
+
+
+@pytest.mark.parametrize("name", ["step beyond the last one", "history: a piece is missing"])
+def test_a_damaged_rollout_keeps_no_other_one_from_moving(
+    desk: Desk, at: Place, tmp_path: Path, name: str
+) -> None:
+    def damage() -> None:
+        DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1")
+
+    check_copied(desk, "dynamodb://rollouts", f"sqlite:///{tmp_path / 'new.db'}", damage)

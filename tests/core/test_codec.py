@@ -20,6 +20,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.sequential.eprocess import Capital
 from controller.core.sequential.trial import Control, Fold
+from controller.core.snapshot import SnapshotChangedError
 from controller.core.state_schema import EARLIEST, LATEST
 from controller.errors import StoreError
 from tests.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
@@ -105,6 +106,7 @@ def _fitting(rollout: Rollout) -> Rollout:
         intent=replace(rollout.intent, weight=0 if rollout.phase in _DOWN else 10),
         step=len(POLICY.steps) - 1 if rollout.phase is Phase.SUCCEEDED else rollout.step,
         stretches=tuple(stretches),
+        digest=rollout.policy.digest(),
     )
 
 
@@ -405,3 +407,33 @@ def test_a_message_about_damage_does_not_repeat_what_was_stored() -> None:
     with pytest.raises(StoreError) as raised:
         codec.load("checkout#1", stored(step="hunter2"), SNAPSHOT)
     assert "hunter2" not in str(raised.value)
+
+
+# --- the policy of the start ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        pytest.param(lambda text: text.replace('"weight":10}', '"weight":9}'), id="another weight"),
+        pytest.param(lambda text: text + " ", id="the same in other bytes"),
+        pytest.param(lambda text: text[:-1] + ',"version":1}', id="a key said twice"),
+    ],
+)
+def test_a_policy_that_was_changed_is_refused_with_what_is_stored(
+    spelled: Callable[[str], str],
+) -> None:
+    rollout = a_rollout()
+    with pytest.raises(SnapshotChangedError) as raised:
+        codec.load(rollout.id, codec.dump(rollout), spelled(rollout.policy.snapshot()))
+    assert (raised.value.rollout.phase, raised.value.rollout.digest) == (
+        rollout.phase, rollout.digest,
+    )  # fmt: skip
+    assert raised.value.digest != rollout.digest
+
+
+def test_what_is_damaged_besides_is_told_as_damage() -> None:
+    policy = a_rollout().policy.snapshot() + " "
+    with pytest.raises(StoreError) as raised:
+        codec.load("checkout#1", stored(step=99), policy)
+    assert not isinstance(raised.value, SnapshotChangedError)

@@ -255,5 +255,7 @@ def _minutes(begin: datetime, end: datetime, every: int = 1) -> Iterator[datetim
 def _archive() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("handler.py", "def handle(event, context): return event")
+        archive.writestr(
+            "handler.py", "def handle(event, context): return {**event, 'allow': True}"
+        )
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""Every exit status of the README, as a scheduler or a CI job gets it from a process."""
+"""Every exit status and every verb of the mapping, as a scheduler or a CI job gets it."""
 
 import signal
 import sqlite3
@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from controller import cli
 from controller.errors import Exit
+from controller.exit_status import VERBS
 from tests.e2e.account import PERCENTAGE, POLICY
 from tests.e2e.calls import named
 from tests.e2e.desk import MINUTE, ROLLOUT, Desk
@@ -61,6 +63,27 @@ def unwritable(_desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanw
 
 
 @contextmanager
+def unreadable(desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanwhile]:
+    desk.serve(5 * MINUTE)
+    watched.spoil(READ, repeat(refused(403, "AccessDeniedException", "no")))
+    yield nothing
+
+
+@contextmanager
+def failing(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhile]:
+    desk.serve(30 * MINUTE, failing=3)
+    yield nothing
+
+
+@contextmanager
+def failing_unwritable(desk: Desk, _program: Program, watched: Proxy) -> Iterator[Meanwhile]:
+    """The first tick of a rollback that Lambda refuses to write."""
+    desk.serve(30 * MINUTE, failing=3)
+    watched.spoil(WRITE, repeat(refused(403, "AccessDeniedException", "no")))
+    yield nothing
+
+
+@contextmanager
 def moved_by_hand(desk: Desk, _program: Program, _watched: Proxy) -> Iterator[Meanwhile]:
     desk.account.change(**{PERCENTAGE: "50"})
     desk.serve(5 * MINUTE)
@@ -100,6 +123,13 @@ STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.INTERNAL, damaged, ["tick"]),
     (Exit.USAGE, baking, ["tick", "--store", "sqlite:////nowhere/rollouts.db"]),
     (Exit.USAGE, baking, ["start", "gone.yaml"]),
+    (Exit.UNCONFIRMED, failing_unwritable, ["tick"]),
+    (Exit.UNCONFIRMED, failing_unwritable, ["tick", "--scheduled"]),
+    (Exit.INTERNAL, unreadable, ["verify", ROLLOUT]),
+    (Exit.CHECK_SAID_NO, moved_by_hand, ["verify", ROLLOUT]),
+    (Exit.ROLLED_BACK, rolled_back, ["plan", POLICY, "--live", "--exit-code"]),
+    (Exit.ROLLED_BACK, failing, ["plan", POLICY, "--live", "--exit-code"]),
+    (Exit.UNDECIDED, baking, ["plan", POLICY, "--live", "--exit-code"]),
     (Exit.UNDECIDED, baking, ["status", ROLLOUT, "--exit-code"]),
     (Exit.ROLLED_BACK, rolled_back, ["status", ROLLOUT, "--exit-code"]),
     (Exit.ROLLED_BACK, rolled_back, ["start", POLICY]),
@@ -136,3 +166,68 @@ def test_a_process_ends_with(
 
 def test_there_is_a_process_for_every_status() -> None:
     assert {int(status) for status, *_ in STATUSES} == {*Exit, INTERRUPTED, TERMINATED}
+
+
+# --- verbs --------------------------------------------------------------------------------------
+
+# One rollout from its start to its end: what each verb says to a process, in this order.
+VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
+    ("validate", Exit.DONE, ["validate", POLICY]),
+    ("validate", Exit.USAGE, ["validate", "gone.yaml"]),
+    ("schema", Exit.DONE, ["schema"]),
+    ("plan", Exit.DONE, ["plan", POLICY]),
+    ("plan --live --exit-code", Exit.DONE, ["plan", POLICY, "--live", "--exit-code"]),
+    ("rehearse", Exit.DONE, ["rehearse", POLICY, "--every", "15m"]),
+    ("store", Exit.DONE, ["store", "init"]),
+    ("start", Exit.DONE, ["start", POLICY]),
+    ("start", Exit.DONE, ["start", POLICY]),
+    ("tick", Exit.DONE, ["tick"]),
+    ("tick --scheduled", Exit.DONE, ["tick", "--scheduled"]),
+    ("run", Exit.UNDECIDED, ["run", POLICY, "--for", "1s"]),
+    ("status", Exit.DONE, ["status"]),
+    ("status --exit-code", Exit.UNDECIDED, ["status", ROLLOUT, "--exit-code"]),
+    ("history", Exit.DONE, ["history", ROLLOUT]),
+    ("history", Exit.USAGE, ["history", "nobody"]),
+    ("replay", Exit.DONE, ["replay", ROLLOUT]),
+    ("metrics", Exit.DONE, ["metrics", POLICY]),
+    ("logs", Exit.INTERNAL, ["logs", POLICY]),  # the function has not logged yet
+    ("verify", Exit.DONE, ["verify", ROLLOUT]),
+    ("doctor", Exit.CHECK_SAID_NO, ["doctor", POLICY]),  # no alarm watches
+    ("iam", Exit.DONE, ["iam", POLICY, "--for", "tick"]),
+    ("completion", Exit.DONE, ["completion", "bash"]),
+    ("monitoring", Exit.DONE, ["monitoring", "plan", POLICY]),
+    ("permanent", Exit.DONE, ["permanent", ROLLOUT]),
+    ("ack", Exit.USAGE, ["ack", ROLLOUT]),
+    ("approve", Exit.USAGE, ["approve", ROLLOUT]),
+    ("attest", Exit.USAGE, ["attest", ROLLOUT, "nothing", "--note", "seen"]),
+    ("retry", Exit.USAGE, ["retry", ROLLOUT, "--reason", "again"]),
+    ("pause", Exit.DONE, ["pause", ROLLOUT]),
+    ("promote", Exit.USAGE, ["promote", ROLLOUT]),
+    ("resume", Exit.DONE, ["resume", ROLLOUT]),
+    ("set-weight", Exit.USAGE, ["set-weight", POLICY, "20"]),
+    ("set-weight", Exit.DONE, ["set-weight", POLICY, "20", "--force"]),
+    ("rollback", Exit.DONE, ["rollback", ROLLOUT]),
+    ("rollback", Exit.DONE, ["rollback", POLICY]),
+    ("rollback", Exit.USAGE, ["rollback"]),
+    ("status --exit-code", Exit.ROLLED_BACK, ["status", ROLLOUT, "--exit-code"]),
+    ("start", Exit.ROLLED_BACK, ["start", POLICY]),
+]
+
+
+def test_every_verb_ends_as_the_mapping_says(desk: Desk, program: Program) -> None:
+    ends = []
+    for _, _, command in VERBS_IN_TURN:
+        ended = program.at(desk.now).run(*command)
+        assert "Traceback" not in ended.err
+        ends.append(ended.status)
+        desk.serve(MINUTE)
+    played = [" ".join(map(str, command)) for _, _, command in VERBS_IN_TURN]
+    expected = [status for _, status, _ in VERBS_IN_TURN]
+    assert dict(zip(played, ends, strict=True)) == dict(zip(played, expected, strict=True))
+
+
+def test_the_mapping_knows_every_verb_and_every_verb_is_played() -> None:
+    assert {verb.partition(" ")[0] for verb in VERBS} == set(cli.VERBS)
+    assert {verb for verb, _, _ in VERBS_IN_TURN} == set(VERBS)
+    unforeseen = [(verb, status) for verb, status, _ in VERBS_IN_TURN if status not in VERBS[verb]]
+    assert unforeseen == []

@@ -41,10 +41,11 @@ def _save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
 
 def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
+        found = self._function.read()
         try:
-            self._function.write(self._function.read(), weight)
+            self._function.write(found, weight)
         except AWS_ERRORS as error:
-            self._resolve(weight, error)
+            self._resolve(found, weight, error)
 
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 

@@ -8,6 +8,7 @@ from controller.core.history import Entry
 from controller.render.history import entry_data, history_lines, timeline
 from tests.rollouts import MINUTE, NOON
 
+ARN = "arn:aws:sts::123456789012:assumed-role/Admin/jo"
 FINDINGS = [{"sentence": "works has no data."}, {"sentence": "fast has no data."}]
 
 
@@ -27,6 +28,20 @@ def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:
 def test_a_line_says_when_which_weight_what_why_and_who() -> None:
     (line,) = history_lines([entry("settled", "10 % is in force")])
     assert line == "2026-11-24 12:01   10 %  settled       10 % is in force  (by me)"
+
+
+@pytest.mark.parametrize(
+    ("facts", "who"),
+    [
+        pytest.param({}, "me", id="nobody asked AWS: as it was claimed"),
+        pytest.param({"caller": ARN}, f"me (verified: {ARN})", id="AWS says who that is"),
+        pytest.param({"by": ARN, "caller": ARN}, ARN, id="what was claimed is what AWS says"),
+        pytest.param({"caller": ""}, "me (unverified)", id="AWS was asked and did not say"),
+    ],
+)
+def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
+    (line,) = history_lines([entry("settled", "10 % is in force", **facts)])
+    assert line.endswith(f" 10 % is in force  (by {who})")
 
 
 def test_a_timeline_has_transitions_only_and_no_names() -> None:

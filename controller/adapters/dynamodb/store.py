@@ -6,6 +6,7 @@ an answer was lost.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +30,7 @@ from controller.adapters.dynamodb.writes import (
 )
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StateConflictError, StoreError
 from controller.ports import Exposure
 
@@ -177,7 +179,8 @@ class DynamoDbStore(DynamoDbReader):
     def owns(self, rollout_id: str) -> bool:
         """Tell whether a rollout holds all the locks that it took, as `Ownership.owns` says."""
         if rollout_id not in self._known:
-            self.load(rollout_id)
+            with suppress(SnapshotChangedError):
+                self.load(rollout_id)
         locks = self._known[rollout_id].locks
         found = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
         if not found:
@@ -228,10 +231,17 @@ class DynamoDbStore(DynamoDbReader):
 
     def _read(self, item: Item) -> Rollout:
         """Return the rollout that `item` holds, and remember what its locks say of it."""
-        rollout = items.rollout_of(item)
+        try:
+            rollout = items.rollout_of(item)
+        except SnapshotChangedError as error:  # it can still go down, and be saved
+            self._remember(error.rollout, item)
+            raise
+        self._remember(rollout, item)
+        return rollout
+
+    def _remember(self, rollout: Rollout, item: Item) -> None:
         locks = items.locks_of(item)
         self._known[rollout.id] = Known(rollout.version, Standing.of(rollout), locks)
-        return rollout
 
     def _as_known(self, doing: str, rollout: Rollout) -> Known:
         """Return what the locks of `rollout` say of the version that is to be saved.
@@ -242,7 +252,8 @@ class DynamoDbStore(DynamoDbReader):
         if known is None or known.version != rollout.version:
             item = self._table.get(doing, self._key(rollout.id))
             if item is not None and items.version_of(item) == rollout.version:
-                self._read(item)
+                with suppress(SnapshotChangedError):
+                    self._read(item)
                 known = self._known[rollout.id]
         return known or Known(rollout.version, Standing.of(rollout), ())
 

@@ -101,10 +101,11 @@ def _create(path: Path) -> None:
     So nobody ever opens a store without tables, and no two runs race to switch it to WAL: for that
     SQLite does not wait, but answers SQLITE_BUSY at once.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    _create_folders(path.parent)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
+        Path(draft).chmod(0o600)  # whatever the umask; what SQLite puts beside it is like it
         with closing(_connect(Path(draft).absolute().as_uri())) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(TABLES)
@@ -112,6 +113,14 @@ def _create(path: Path) -> None:
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
+
+
+def _create_folders(folder: Path) -> None:
+    """Make `folder` and those above it that are missing, for their owner alone."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        one.chmod(0o700)  # whatever the umask
 
 
 def _empty() -> sqlite3.Connection:

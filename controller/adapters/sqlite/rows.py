@@ -9,6 +9,7 @@ from controller.adapters.sqlite import queries as sql
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StoreError
 from controller.ports import Holder
 
@@ -56,6 +57,8 @@ def holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> Holder
         return Holder(owner, final=False)
     try:
         found = read(owner)
+    except SnapshotChangedError as error:
+        found = error.rollout
     except StoreError:
         return Holder(owner, final=True)
     return Holder(owner, found.final, found.moved_to)

@@ -15,6 +15,7 @@ from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite import queries as sql
 from controller.adapters.sqlite import reading, rows
 from controller.adapters.sqlite.file import explained, open_file, transaction
+from controller.adapters.sqlite.targets_file import remember
 from controller.adapters.stored_values import moment_of, readable
 from controller.core import codec
 from controller.core.history import Entry
@@ -36,6 +37,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         self._path = path
+        self._durable, self._kept = durable, create
         self._connection = open_file(path, durable=durable, create=create)
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
@@ -267,3 +269,13 @@ class SqliteStore:
         )
         rows.append(self._connection, rollout.id, entries)
         rows.lock(self._connection, rollout.id, locks)
+        if self._kept:
+            self._remember(rollout)
+
+    def _remember(self, rollout: Rollout) -> None:
+        """Write its target beside the store; the write lock keeps other runs from doing so now."""
+        try:
+            active = self.active(rollout.updated)
+        except StoreError:
+            active = ()  # no start fails for that file
+        remember(self._path, rollout, active, durable=self._durable)

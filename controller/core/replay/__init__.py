@@ -19,6 +19,7 @@ from controller.core.replay.derive import EVIDENCE, begun, derived
 from controller.core.replay.entry import Recorded, UnreadableEntryError, read
 from controller.core.replay.resume import as_recorded
 from controller.core.rollout import Rollout
+from controller.core.snapshot import Digests, digests
 from controller.errors import UsageError
 
 __all__ = ["Contrast", "Differing", "Replay", "replay"]
@@ -47,6 +48,7 @@ class Replay:
 
     decisions, seals: how many were derived again; a seal is an hour of evidence.
     broken: the number of the first entry that breaks the hash chain; None when it holds.
+    policy: the digests of the policy from which it was derived.
     differing: the entries that do not follow; state: what is stored of the rollout and does not.
     """
 
@@ -57,15 +59,22 @@ class Replay:
     broken: int | None
     differing: tuple[Differing, ...]
     state: tuple[Contrast, ...]
+    policy: Digests
 
     @property
     def same(self) -> bool:
-        """True when the chain holds and everything was derived again as it stands."""
-        return self.broken is None and not self.differing and not self.state
+        """True when the chain holds and everything was derived again as it stands.
+
+        A policy that was changed since the start is none to derive from.
+        """
+        sound = self.broken is None and self.policy.same is not False
+        return sound and not self.differing and not self.state
 
 
-def replay(stored: Rollout, entries: Sequence[Entry]) -> Replay:
+def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Replay:
     """Derive every decision of `entries` again, and what `stored` has to be after them.
+
+    snapshot: the digest of the stored policy, where it is not the one that the state names.
 
     A difference is told once: the next decision is derived from what was recorded.
     Findings of hourly evidence are not derived: the entry keeps the minutes it sealed, and they
@@ -85,6 +94,7 @@ def replay(stored: Rollout, entries: Sequence[Entry]) -> Replay:
         broken=broken_link(entries, stored.chain),
         differing=tuple(walk.differing),
         state=walk.state(),
+        policy=digests(stored, entries, snapshot),
     )
 
 

@@ -11,6 +11,7 @@ from controller.core.measured import FrozenValue
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.snapshot import POLICY_DIGEST, TARGET
 from controller.core.stretches import left
 from controller.core.transitions.outlook import (
     baking_sentence,
@@ -72,7 +73,13 @@ def created(
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
     entry = record("started", rollout, rollout, rollout.intent.previous, now)
-    because = {"verb": "start", "retry_reason": retry_reason, "adopted": adopted}
+    because = {
+        "verb": "start",
+        "retry_reason": retry_reason,
+        "adopted": adopted,
+        POLICY_DIGEST: rollout.digest,
+        TARGET: policy.target.model_dump(mode="json"),
+    }
     move = Shift(weight, reading.token) if adopted is None else None
     return Decision(outlook(rollout), move, (notice,), replace(entry, because=because))
 

@@ -509,7 +509,11 @@ def test_a_start_tells_from_where_and_why(
     decision = started(retry_reason, adopts)
     assert told(decision, 0) == (*entry, heard(INFO, f": {sentence}"))
     assert decision.record is not None
-    assert decision.record.because == because
+    assert decision.record.because == {
+        **because,
+        "policy_digest": POLICY.digest(),
+        "target": POLICY.target.model_dump(),
+    }
 
 
 def test_a_start_keeps_the_baselines_that_were_read_before_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 from controller import acting, looking, start, visiting
 from controller.acting import Acting
 from controller.adapters.sqlite import queries, rows
+from controller.core import codec
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.history import Entry, append
@@ -51,7 +52,7 @@ def entry_repeated(patch: pytest.MonkeyPatch) -> None:
         after, entries = recorded(self, before, seen, decision)
         if not entries or decision.record is None or before.entries == 0:
             return after, entries
-        again = {"by": self.by, "seen": entries[0].body["seen"]}
+        again = {"by": self.author().by, "seen": entries[0].body["seen"]}
         after, second = append(after, decision.record, **again)
         return after, [*entries, second]
 
@@ -80,6 +81,7 @@ def clock_believed(patch: pytest.MonkeyPatch) -> None:
         return to.sighted(rollout, decision, seen, now)
 
     look = looking.Looking.look
+    patch.setattr(codec, "problem_of", lambda _: "")  # or the next load would refuse the state
     patch.setattr(visiting, "decide", decide)
     patch.setattr(
         looking.Looking,

@@ -107,12 +107,9 @@ class OneOwner(Invariant):
         self._opened_again: set[str] = set()
 
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
-        """Yield a second owner."""
+        """Yield a second owner, and a lock that does not say how its owner stands."""
+        yield from _misled(saved)
         before, after = saved.before, saved.after
-        for lock, final in saved.final.items():
-            if final is not after.final:
-                word = "final" if final else "not final"
-                yield f"leaves the lock {lock} saying that {after.id} is {word}"
         if before is not None and before.final and after.phase in BACK:
             self._opened_again.add(after.id)
         if after.closed or after.id in self._opened_again:
@@ -124,6 +121,13 @@ class OneOwner(Invariant):
         for lock, owner in saved.owners.items():
             if owner != after.id:
                 yield f"drives {after.id} while the lock {lock} names {owner or 'nobody'}"
+
+
+def _misled(saved: Saved) -> Iterator[str]:
+    for lock, final in saved.final.items():
+        if final is not saved.after.final:
+            word = "final" if final else "not final"
+            yield f"leaves the lock {lock} saying that {saved.after.id} is {word}"
 
 
 class StepByStep(Invariant):

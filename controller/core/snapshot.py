@@ -1,0 +1,103 @@
+"""Whether a rollout still follows the policy that it was started with.
+
+The digest of the policy stands three times in a store: it is that of the snapshot, the state names
+it, and so does the first entry of the history, which the chain of hashes begins with. Whoever can
+write all three can make them fit; the log outside the store then tells.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+
+# What the first entry of a history keeps of the policy, beside what was asked.
+POLICY_DIGEST: Final = "policy_digest"
+TARGET: Final = "target"
+
+
+class SnapshotChangedError(StoreError):
+    """The stored policy is not the one of the start: by this rollout, weight only goes down.
+
+    rollout: what is stored of it all the same; whatever its policy says may be somebody else's.
+    digest: that of the policy as it is stored.
+    """
+
+    def __init__(self, rollout: Rollout, digest: str) -> None:
+        super().__init__(
+            f"the stored policy of {rollout.id} was changed after its start: its weight only goes "
+            f"down from here, and nothing is judged; roll it back (rolloutctl rollback "
+            f"{rollout.id}, or rollback POLICY.yaml with the file of the start), or restore its "
+            "record from a backup, and look who wrote to the store",
+            rollout=rollout.id,
+            digest=rollout.digest,
+            found=digest,
+        )
+        self.rollout = rollout
+        self.digest = digest
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """The digest of one rollout's policy, from each place that has it.
+
+    snapshot: of the policy as it is stored; state: what the state names; started: what the first
+    entry of the history names, empty where there is none or an older rolloutctl wrote it.
+    """
+
+    snapshot: str
+    state: str
+    started: str
+
+    @property
+    def same(self) -> bool | None:
+        """True where all three are one; None where the first entry names none, to compare with."""
+        if self.snapshot != self.state or self.started not in ("", self.state):
+            return False
+        return True if self.started else None
+
+
+def digest_of(snapshot: str) -> str:
+    """Return the SHA-256 of a stored policy, in hexadecimal: of its text, every byte of it."""
+    return hashlib.sha256(snapshot.encode()).hexdigest()
+
+
+def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Digests:
+    """Return the digests of the policy of `rollout`, whose history is `entries`.
+
+    snapshot: that of the stored policy, where it is not the one that the state names.
+    """
+    return Digests(snapshot or rollout.digest, rollout.digest, _started(entries))
+
+
+def problem_of(rollout_id: str, found: Digests) -> str:
+    """Return what is wrong with the policy of a rollout; empty when it is that of the start."""
+    if found.same is not False:
+        return ""
+    if found.snapshot != found.state:
+        return f"the stored policy of {rollout_id} is not the one that its state names"
+    return f"the stored policy of {rollout_id} is not the one that its first history entry names"
+
+
+def check(rollout: Rollout, entries: Sequence[Entry]) -> None:
+    """Raise SnapshotChangedError when `rollout` was started with another policy than it has."""
+    if digests(rollout, entries).same is False:
+        raise SnapshotChangedError(rollout, rollout.digest)
+
+
+def names_its_target(rollout: Rollout, entries: Sequence[Entry]) -> bool:
+    """Tell whether the policy of `rollout` names the function and variables of the start."""
+    return _said(entries, TARGET) == rollout.policy.target.model_dump(mode="json")
+
+
+def _started(entries: Sequence[Entry]) -> str:
+    found = _said(entries, POLICY_DIGEST)
+    return found if isinstance(found, str) else ""
+
+
+def _said(entries: Sequence[Entry], name: str) -> object:
+    because = entries[0].body.get("because") if entries else None
+    return because.get(name) if isinstance(because, dict) else None

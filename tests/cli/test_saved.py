@@ -1,0 +1,85 @@
+"""rollout_saved: where the history of a rollout stands after each save, outside of the store."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk
+from tests.simulation.worlds import MINUTE
+
+# A walk, a minute before each: every verb that saves, and what saves nothing.
+WALK = (
+    "start {policy}",
+    "tick",
+    "pause orders --reason wait",
+    "tick",
+    "resume orders --reason on",
+    "status orders",
+    "tick",
+    "promote orders --reason now --dry-run",
+    "promote orders --reason now",
+    "tick",
+    "promote orders --reason again",
+    "rollback orders --reason enough",
+    "tick",
+    "retry orders --reason again",
+    "tick",
+    "rollback orders",
+)
+
+
+def walked(desk: Desk, commands: Sequence[str] = WALK) -> list[dict[str, Any]]:
+    """Run the commands; return what was said of saves."""
+    said = []
+    for command in commands:
+        desk.world.clock.advance(MINUTE)
+        ended = desk.run(*command.format(policy=desk.policy).split())
+        said += [one for one in ended.events if one["event"] == "rollout_saved"]
+    return said
+
+
+def test_every_save_is_told_once_and_by_the_hash_of_its_last_entry(desk: Desk) -> None:
+    said = walked(desk)
+    for rollout in ("orders#1", "orders#2"):
+        told = [one for one in said if one["rollout"] == rollout]
+        history = desk.run("history", rollout, "--json").data["entries"]
+        assert [one["version"] for one in told] == list(range(len(told)))
+        assert [one["chain"] for one in told] == [
+            history[one["entries"] - 1]["hash"] for one in told
+        ]
+        assert {one["entries"] for one in told} >= {1, len(history)}
+        assert all(one["run"] for one in told)
+
+
+def test_what_saves_nothing_tells_nothing(desk: Desk) -> None:
+    walked(desk, WALK[:1])
+    refused = ("resume orders", "start {policy}", "tick --dry-run", "rollback orders --dry-run")
+    assert walked(desk, (*refused, "history orders", "replay orders")) == []
+
+
+def test_a_rollout_that_moves_is_told_in_both_stores(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked(desk, WALK[:2])
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert desk.run("store", "init", "--store", other).status == Exit.DONE
+    here = os.environ["ROLLOUTCTL_STORE"]
+    retired, received = walked(desk, (f"store copy {here} {other}",))
+    assert retired["chain"] == received["chain"]
+    assert retired["version"] == received["version"]
+    monkeypatch.setenv("ROLLOUTCTL_STORE", other)
+    history = desk.run("history", "orders", "--json").data["entries"]
+    assert history[-1]["hash"] == received["chain"]
+
+
+def test_nothing_of_a_policy_stands_in_it(desk: Desk) -> None:
+    (first, *_) = walked(desk, WALK[:1])
+    assert set(first) == {
+        "rollout", "version", "entries", "chain", "run", "dry_run", "event", "level", "timestamp",
+    }  # fmt: skip
+    assert "percentage" not in json.dumps(first).lower()

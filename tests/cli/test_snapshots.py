@@ -1,0 +1,487 @@
+"""A stored policy that another hand has changed: by it, weight only goes down.
+
+The release is sick: by the policy of the start it is rolled back, and by a looser one it goes up.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.bootstrap.couriers import Couriers
+from controller.core import codec
+from controller.core.history import Entry, hash_of
+from controller.core.message import Message
+from controller.core.policy import Channel
+from controller.core.rollout import Rollout
+from controller.core.snapshot import POLICY_DIGEST, digest_of
+from controller.errors import Exit
+from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.stage import SHORT
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+TOLD = {**SHORT, "notify": [{"kind": "sns", "topic": TOPIC}]}
+
+Data = dict[str, Any]
+Change = Callable[[Data], object]
+
+
+# --- what another hand does to a policy ----------------------------------------------------------
+
+
+def bound_loosened(policy: Data) -> None:
+    policy["criteria"]["works"]["min"] = "1%"
+
+
+def failures_exchanged(policy: Data) -> None:
+    policy["criteria"]["works"]["failures"] = ["client_errors"]
+
+
+def failures_emptied(policy: Data) -> None:
+    policy["criteria"]["works"]["failures"] = []
+
+
+def bake_shortened(policy: Data) -> None:
+    policy["steps"][0]["bake"] = "1m"
+
+
+def advanced_unproven(policy: Data) -> None:
+    policy["criteria"]["works"]["min_samples"] = 1_000_000
+    policy["on_inconclusive"] = "advance"
+
+
+def nobody_told(policy: Data) -> None:
+    del policy["notify"]
+
+
+def others_told(policy: Data) -> None:
+    policy["notify"].append({"kind": "sns", "topic": TOPIC.replace("rollouts", "mine")})
+
+
+def spelled_otherwise(policy: Data) -> None:
+    policy["summary"] = policy.pop("summary", "") + " "
+
+
+READABLE: tuple[Change, ...] = (
+    bound_loosened,
+    failures_exchanged,
+    bake_shortened,
+    advanced_unproven,
+    nobody_told,
+    others_told,
+    spelled_otherwise,
+)
+CHANGES = (*READABLE, failures_emptied)
+IDS = [one.__name__.replace("_", " ") for one in CHANGES]
+
+
+class Hand:
+    """Another hand in the store of the desk."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def policy(self, change: Change) -> str:
+        """Change the stored policy; return its digest."""
+        policy = json.loads(self._one("SELECT policy FROM rollouts"))
+        change(policy)
+        text = json.dumps(policy, sort_keys=True, separators=(",", ":"))
+        self._write("UPDATE rollouts SET policy = ?", text)
+        return digest_of(text)
+
+    def state(self, **fields: object) -> None:
+        """Change fields of the state."""
+        state = json.loads(self._one("SELECT state FROM rollouts"))
+        self._write("UPDATE rollouts SET state = ?", json.dumps({**state, **fields}))
+
+    def first_entry(self, change: Callable[[Data], object]) -> None:
+        """Change the body of the first entry, and no hash."""
+        entry = json.loads(self._one("SELECT entry FROM history WHERE seq = 1"))
+        change(entry["body"])
+        self._write("UPDATE history SET entry = ? WHERE seq = 1", json.dumps(entry))
+
+    def rehash(self) -> None:
+        """Make every hash of the history anew, and the one that the state has."""
+        previous = ""
+        for entry in self.entries():
+            chained = hash_of(previous, entry.seq, entry.at, entry.kind, entry.body)
+            new = Entry(entry.seq, entry.at, entry.kind, entry.body, previous, chained)
+            text = codec.dump_entry(new)
+            self._write("UPDATE history SET entry = ? WHERE seq = ?", text, entry.seq)
+            previous = chained
+        self.state(chain=previous)
+
+    def entries(self) -> list[Entry]:
+        with closing(sqlite3.connect(self._file)) as connection:
+            rows = connection.execute("SELECT entry FROM history ORDER BY seq").fetchall()
+        return [codec.load_entry("orders#1", text) for (text,) in rows]
+
+    def restore(self, policy: str) -> None:
+        """Write the stored policy as it was."""
+        self._write("UPDATE rollouts SET policy = ?", policy)
+
+    def stored_policy(self) -> str:
+        return str(self._one("SELECT policy FROM rollouts"))
+
+    def keep(self, entries: int) -> None:
+        """Remove all entries of the history but the first ones."""
+        self._write("DELETE FROM history WHERE seq > ?", entries)
+
+    def forget(self) -> None:
+        """Leave nothing beside the store, as a table has nothing beside it."""
+        self._file.with_name(f"{self._file.name}.targets.json").unlink()
+
+    def locks_lost(self) -> None:
+        self._write("UPDATE locks SET rollout = 'other#1' WHERE 1 = ?", 1)
+
+    def _one(self, query: str) -> Any:
+        with closing(sqlite3.connect(self._file)) as connection:
+            return connection.execute(query).fetchone()[0]
+
+    def _write(self, statement: str, *values: object) -> None:
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            connection.execute(statement, values)
+
+
+def with_its_digest(hand: Hand, change: Change) -> None:
+    """Change the policy, and the digest that the state names."""
+    hand.state(digest=hand.policy(change))
+
+
+def with_all_digests(hand: Hand, change: Change) -> None:
+    """Change the policy, each place that has its digest, and every hash."""
+    digest = hand.policy(change)
+    hand.state(digest=digest)
+    hand.first_entry(lambda body: body["because"].update({POLICY_DIGEST: digest}))
+    hand.rehash()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What arrives, by kind."""
+    arrived: list[str] = []
+
+    def deliver(self: Couriers, channel: Channel, rollout: Rollout, message: Message) -> None:
+        arrived.append(message.kind)
+
+    monkeypatch.setattr(Couriers, "deliver", deliver)
+    return arrived
+
+
+@pytest.fixture
+def desk(desk_in: MakeDesk, told: list[str]) -> Desk:
+    """A desk whose rollout stands at 10 %, of which half of the requests fail."""
+    desk = desk_in(TOLD, events=SICK)
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    assert desk.weight == 10
+    return desk
+
+
+@pytest.fixture
+def hand(desk: Desk, tmp_path: Path) -> Hand:
+    return Hand(tmp_path / "rollouts.db")
+
+
+def ticked(desk: Desk, minutes: int = 1) -> Ended:
+    desk.world.clock.advance(minutes * MINUTE)
+    return desk.run("tick", "--json")
+
+
+def weights(desk: Desk, ticks: int = 12) -> set[int]:
+    """Return each weight that was seen in so many minutes with a tick."""
+    seen = set[int]()
+    for _ in range(ticks):
+        ticked(desk)
+        seen.add(desk.weight)
+    return seen
+
+
+# --- a policy that does not fit its digest -------------------------------------------------------
+
+
+def test_the_release_is_rolled_back_by_the_policy_of_the_start(desk: Desk) -> None:
+    assert weights(desk) == {10, 0}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=IDS)
+def test_a_tick_neither_raises_nor_judges_by_a_changed_policy(
+    desk: Desk, hand: Hand, change: Change
+) -> None:
+    hand.policy(change)
+    assert {ticked(desk).status for _ in range(12)} == {Exit.INTERNAL}
+    assert desk.weight == 10
+    (told,) = ticked(desk).data["rollouts"]
+    assert told["id"] == "orders#1"
+    assert told["problem"]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=IDS)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "promote orders --reason now",
+        "pause orders --reason wait",
+        "retry orders --reason again",
+        "start {policy}",
+        "plan {policy} --live",
+        "metrics orders",
+    ],
+)
+def test_what_may_lead_up_is_refused(desk: Desk, hand: Hand, change: Change, verb: str) -> None:
+    hand.policy(change)
+    before = hand.entries()
+    assert desk.run(*verb.format(policy=desk.policy).split()).status == Exit.INTERNAL
+    assert desk.weight == 10
+    assert hand.entries() == before
+
+
+@pytest.mark.parametrize("change", [bound_loosened, nobody_told])
+def test_a_pause_is_not_resumed_by_a_changed_policy(desk: Desk, hand: Hand, change: Change) -> None:
+    ticked(desk)
+    assert desk.run("pause", "orders", "--reason", "wait").status == Exit.DONE
+    hand.policy(change)
+    assert desk.run("resume", "orders").status == Exit.INTERNAL
+    assert weights(desk) == {10}
+
+
+@pytest.mark.parametrize(
+    "change",
+    READABLE,
+    ids=lambda one: one.__name__.replace("_", " "),
+)
+def test_a_person_rolls_it_back_all_the_same(
+    desk: Desk, hand: Hand, told: list[str], change: Change
+) -> None:
+    hand.policy(change)
+    told.clear()
+    ended = desk.run("rollback", "orders", "--json")
+    assert ended.status == Exit.DONE
+    assert desk.weight == 0
+    assert desk.world.function(FUNCTION).variables["ENABLED"] == "false"
+    assert (ended.data["phase"], ended.data["saved"]) == ("rolled_back", True)
+    assert ended.data["problem"]
+    assert len(ended.data["warnings"]) == 1
+    assert [one.kind for one in hand.entries()][-2:] == ["rolling_back", "rolled_back"]
+    assert told == []  # nobody knows whose channels a changed policy names
+
+
+def test_by_the_policy_file_too(desk: Desk, hand: Hand) -> None:
+    hand.policy(bound_loosened)
+    assert desk.run("rollback", desk.policy).status == Exit.DONE
+    assert desk.weight == 0
+    assert hand.entries()[-1].kind == "rolled_back"
+
+
+def test_a_policy_that_is_none_any_more_names_no_target(desk: Desk, hand: Hand) -> None:
+    hand.policy(failures_emptied)
+    hand.forget()
+    assert desk.run("rollback", "orders").status == Exit.INTERNAL
+    assert desk.run("rollback", desk.policy).status == Exit.DONE
+    assert desk.weight == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda target: target.update(percentage="API_KEY"), id="another variable"),
+        pytest.param(lambda target: target.pop("boolean"), id="one of two left out"),
+        pytest.param(lambda target: target.update(function="payments"), id="another function"),
+    ],
+)
+def test_names_that_were_changed_are_not_written_to(desk: Desk, hand: Hand, change: Change) -> None:
+    """0 % would go into whatever variable another hand has named, or not into both."""
+    desk.world.add_function("payments", {"PERCENTAGE": "10"})
+    hand.policy(lambda policy: change(policy["target"]))
+    hand.forget()
+    before = dict(desk.world.function(FUNCTION).variables)
+    assert desk.run("rollback", "orders").status == Exit.INTERNAL
+    assert desk.world.function(FUNCTION).variables == before
+    assert desk.run("rollback", desk.policy).status == Exit.DONE
+    assert desk.weight == 0
+
+
+def test_a_file_store_knows_the_names_of_the_start(desk: Desk, hand: Hand) -> None:
+    hand.policy(lambda policy: policy["target"].update(percentage="API_KEY"))
+    secret = desk.world.function(FUNCTION).variables["API_KEY"]
+    assert desk.run("rollback", "orders").status == Exit.DONE
+    assert desk.weight == 0
+    assert desk.world.function(FUNCTION).variables["API_KEY"] == secret
+
+
+def test_a_rollback_under_way_goes_on(desk: Desk, hand: Hand, told: list[str]) -> None:
+    hand.policy(bound_loosened)
+    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
+    told.clear()
+    ended = ticked(desk)
+    assert (ended.status, desk.weight) == (Exit.INTERNAL, 0)
+    (visited,) = ended.data["rollouts"]
+    assert (visited["phase"], visited["saved"]) == ("rolled_back", True)
+    assert told == []
+
+
+def test_a_rollback_under_way_ends_that_another_hand_has_finished(desk: Desk, hand: Hand) -> None:
+    hand.policy(bound_loosened)
+    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+    assert ticked(desk).data["rollouts"][0]["phase"] == "rolled_back"
+
+
+def test_zero_is_still_guarded_and_nothing_else_is_done(desk: Desk, hand: Hand) -> None:
+    hand.policy(bound_loosened)
+    assert desk.run("rollback", "orders").status == Exit.DONE
+    version = desk.run("status", "orders", "--json").data["updated"]
+    assert ticked(desk).status == Exit.INTERNAL
+    assert desk.run("status", "orders", "--json").data["updated"] == version
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "10", "ENABLED": "false"})
+    assert ticked(desk).status == Exit.INTERNAL
+    assert desk.weight == 0
+
+
+def test_a_target_that_another_rollout_owns_is_left_to_it(desk: Desk, hand: Hand) -> None:
+    hand.policy(bound_loosened)
+    hand.state(phase="rolling_back", intent={**_intent(hand), "weight": 0})
+    hand.locks_lost()
+    assert (ticked(desk).status, desk.weight) == (Exit.INTERNAL, 10)
+
+
+def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
+    desk: Desk, hand: Hand
+) -> None:
+    hand.policy(bound_loosened)
+    desk.run("rollback", "orders")
+    assert desk.run("retry", "orders", "--reason", "again").status == Exit.INTERNAL
+    again = desk.run("start", desk.policy, "--retry", "--reason", "the store is ours again")
+    assert again.status == Exit.DONE
+    assert desk.weight == 10
+
+
+def test_a_restored_policy_is_followed_again(desk: Desk, hand: Hand) -> None:
+    was = hand.stored_policy()
+    hand.policy(bound_loosened)
+    assert weights(desk, 3) == {10}
+    hand.restore(was)
+    weights(desk)
+    assert desk.weight == 0
+
+
+def test_no_other_rollout_waits_for_one_that_was_changed(desk: Desk, hand: Hand) -> None:
+    hand.policy(bound_loosened)
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    assert desk.run("start", desk.another_policy("payments", target=target)).status == Exit.DONE
+    told = {one["id"]: one["phase"] for one in ticked(desk).data["rollouts"]}
+    assert told == {"orders#1": None, "payments#1": "progressing"}
+
+
+# --- what is looked at ---------------------------------------------------------------------------
+
+
+def snapshot_alone(hand: Hand, change: Change) -> None:
+    hand.policy(change)
+
+
+def nothing(hand: Hand, change: Change) -> None:
+    """Leave everything as it is."""
+
+
+def first_entry(hand: Hand, change: Change) -> None:
+    hand.first_entry(lambda body: body["because"].update({POLICY_DIGEST: "0" * 64}))
+
+
+def first_entry_rehashed(hand: Hand, change: Change) -> None:
+    first_entry(hand, change)
+    hand.rehash()
+
+
+def first_entry_silenced(hand: Hand, change: Change) -> None:
+    hand.first_entry(lambda body: body["because"].pop(POLICY_DIGEST))
+    hand.rehash()
+
+
+# How a store was changed; then what status, history, replay and promote end with, and whether the
+# chain holds and the policy is the one of the start: None where nothing says it.
+LOOKS = [
+    (nothing, (0, 0, 0, 0), True, True),
+    (snapshot_alone, (1, 1, 7, 1), True, False),
+    (with_its_digest, (0, 1, 7, 1), True, False),
+    (first_entry, (0, 1, 7, 1), False, False),
+    (first_entry_rehashed, (0, 1, 7, 1), True, False),
+    (first_entry_silenced, (0, 0, 0, 0), True, None),
+    (with_all_digests, (0, 0, 0, 0), True, True),  # the log outside tells: docs/security.md
+]
+
+
+@pytest.mark.parametrize(
+    ("tampered", "statuses", "chain", "policy"),
+    LOOKS,
+    ids=[one[0].__name__.replace("_", " ") for one in LOOKS],
+)
+def test_who_looks_is_told(
+    desk: Desk,
+    hand: Hand,
+    tampered: Callable[[Hand, Change], None],
+    statuses: tuple[int, ...],
+    chain: bool,
+    policy: bool | None,
+) -> None:
+    ticked(desk)
+    tampered(hand, nobody_told)
+    verbs = ("status orders --json", "history orders --json", "replay orders --json")
+    shown = [desk.run(*verb.split()) for verb in verbs]
+    promoted = desk.run("promote", "orders", "--reason", "now", "--dry-run")
+    assert tuple(one.status for one in (*shown, promoted)) == statuses
+    status, history, replayed = (one.data for one in shown)
+    assert status["policy_changed"] is (tampered is snapshot_alone)
+    for data in (history, replayed):
+        assert (data["chain_valid"], data["policy_valid"]) == (chain, policy)
+        assert len(set(data["policy_digests"].values())) == (1 if policy else 2)
+    assert desk.weight == 10
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        ("verify {policy}", Exit.INTERNAL),
+        ("verify orders", Exit.INTERNAL),
+        ("status", Exit.INTERNAL),
+        ("store copy {here} {there}", Exit.INTERNAL),
+    ],
+)
+def test_whoever_else_reads_the_record_says_so(
+    desk: Desk, hand: Hand, tmp_path: Path, verb: str, status: Exit
+) -> None:
+    here, there = (f"sqlite:///{tmp_path / name}.db" for name in ("rollouts", "other"))
+    desk.run("store", "init", "--store", there)
+    hand.policy(bound_loosened)
+    ended = desk.run(*verb.format(policy=desk.policy, here=here, there=there).split())
+    assert ended.status == status
+    assert "orders#1" in ended.out + ended.err
+    assert desk.weight == 10
+
+
+@pytest.mark.parametrize(
+    "tampered", [with_its_digest, first_entry, first_entry_rehashed, with_all_digests]
+)
+def test_a_person_rolls_back_whatever_fits_no_more(
+    desk: Desk, hand: Hand, tampered: Callable[[Hand, Change], None]
+) -> None:
+    tampered(hand, bound_loosened)
+    assert desk.run("rollback", "orders").status == Exit.DONE
+    assert desk.weight == 0
+
+
+def test_a_tick_goes_by_a_policy_whose_digest_was_changed_with_it(desk: Desk, hand: Hand) -> None:
+    """It reads no history: what that proves, and what it does not, stands in docs/security.md."""
+    with_its_digest(hand, bound_loosened)
+    assert max(weights(desk)) == 100
+
+
+def _intent(hand: Hand) -> Data:
+    intent: Data = json.loads(hand._one("SELECT state FROM rollouts"))["intent"]
+    return intent

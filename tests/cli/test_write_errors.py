@@ -1,0 +1,162 @@
+"""Why a write of the weight failed is told: by the tick, status, the history and messages.
+
+Each row is what Lambda says to a write; the rollout is one whose canary fails, or one that would go
+up. The weight of the function is what was live all the time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from controller.errors import Exit
+from controller.simulation.faults import Answer, Proceed
+from controller.simulation.refusals import refusal
+from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.stage import WRITE
+
+SICK: Final = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
+STATE: Final = "The function is currently in the following state: {}"
+
+# What Lambda says: code, words, HTTP status; and what a person reads of it.
+REFUSALS: Final[dict[str, tuple[str, str, int, str]]] = {
+    "a missing permission": ("AccessDeniedException", "not authorized", 403, "grant the action"),
+    "a key": ("KMSAccessDeniedException", "access was denied", 502, "kms:Encrypt"),
+    "throttling": ("TooManyRequestsException", "Rate exceeded", 429, "run again in a moment"),
+    "an environment that is too large": ("InvalidParameterValueException", "4KB", 400, "4096"),
+    "a function that failed": ("ResourceConflictException", STATE, 409, "deploy it again"),
+    "a function that is pending": ("ResourceConflictException", STATE, 409, "until it is created"),
+}
+STATES: Final = {"a function that failed": "Failed", "a function that is pending": "Pending"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """A layer of the world in which Lambda refuses every write, and shows `state`."""
+
+    code: str
+    words: str
+    status: int
+    state: str = ""
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == WRITE:
+            raise refusal(operation, self.code, self.words, status=self.status)
+        answer = proceed()
+        if self.state and operation == "GetFunctionConfiguration":
+            reasons = {"StateReasonCode": "InternalError", "StateReason": "no image"}
+            return {**answer, "State": self.state, **reasons}
+        return answer
+
+
+def refuse(desk: Desk, what: str) -> tuple[Refusing, str]:
+    """Let Lambda refuse writes; return the layer, and what a person is to read of it."""
+    code, words, status, told = REFUSALS[what]
+    layer = Refusing(code, words, status, STATES.get(what, ""))
+    desk.world.layers.append(layer)
+    if "large" in what:
+        room = {f"NOTE_{index}": "x" * 1_000 for index in range(5)}
+        desk.world.function(FUNCTION).variables.update(room)
+    return layer, told
+
+
+def mend(desk: Desk, layer: Refusing) -> None:
+    """Let Lambda take writes again."""
+    desk.world.layers.remove(layer)
+    variables = desk.world.function(FUNCTION).variables
+    for name in [name for name in variables if name.startswith("NOTE_")]:
+        del variables[name]
+
+
+def ticked(desk: Desk, until: str) -> Ended:
+    """Tick once a minute until the rollout is in the phase `until`, and return the last tick."""
+    for _ in range(30):
+        desk.world.clock.advance(MINUTE)
+        ended = desk.run("tick", "--json")
+        if ended.data["rollouts"][0]["phase"] == until:
+            return ended
+    raise AssertionError(f"the rollout never was {until}")
+
+
+def history(desk: Desk) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
+    return found
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
+    desk_in: MakeDesk, what: str
+) -> None:
+    desk = desk_in(events=[SICK])
+    desk.run("start", desk.policy)
+    layer, told = refuse(desk, what)
+
+    ended = ticked(desk, "rolling_back")
+
+    assert (ended.status, desk.weight) == (Exit.UNCONFIRMED, 10)
+    status = desk.run("status", "orders", "--json").data
+    assert layer.code in status["write_error"]
+    assert told in status["write_error"]
+    assert (status["weight"], status["seen_weight"]) == (0, 10)
+    first = status["sentence"]
+    page = desk.run("status", "orders").out
+    assert "10 % live, going to 0 %" in page.splitlines()[0]
+    assert layer.code in page
+    assert any(layer.code in str(one) for one in history(desk))
+    notices = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
+    assert any(layer.code in notice for notice in notices)
+    assert desk.run("status", "orders", "--exit-code").status == Exit.UNCONFIRMED
+
+    by_hand = desk.run("rollback", "orders", "--reason", "a person, too", "--json")
+    assert (by_hand.status, desk.weight) == (Exit.UNCONFIRMED, 10)
+    assert layer.code in by_hand.data["write_error"]
+    assert by_hand.data["sentence"] == first  # the first cause
+
+    mend(desk, layer)
+    after = ticked(desk, "rolled_back")
+    assert (after.status, desk.weight) == (Exit.DONE, 0)
+    status = desk.run("status", "orders", "--json").data
+    assert (status["write_error"], status["sentence"]) == ("", first)
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
+    desk_in: MakeDesk, what: str
+) -> None:
+    desk = desk_in()
+    desk.run("start", desk.policy)
+    layer, told = refuse(desk, what)
+
+    ended = ticked_until(desk, "write_error")
+
+    assert (ended.status, desk.weight) == (Exit.DONE, 10)
+    data = ended.data["rollouts"][0]
+    assert told in data["write_error"]
+    desk.world.clock.advance(MINUTE)
+    desk.run("tick")
+    kinds = [one["kind"] for one in history(desk)]
+    assert kinds.count("write_failed") == 1
+    assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
+
+    mend(desk, layer)
+    for _ in range(3):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    status = desk.run("status", "orders", "--json").data
+    assert (desk.weight, status["write_error"]) == (100, "")
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+def ticked_until(desk: Desk, field: str) -> Ended:
+    """Tick once a minute until `field` of the rollout says something."""
+    for _ in range(30):
+        desk.world.clock.advance(MINUTE)
+        ended = desk.run("tick", "--json")
+        if ended.data["rollouts"][0][field]:
+            return ended
+    raise AssertionError(f"{field} never said anything")

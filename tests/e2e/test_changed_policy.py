@@ -1,0 +1,57 @@
+"""A rollout whose stored policy was loosened, through processes: it goes down, and never up."""
+
+import pytest
+
+from controller.errors import Exit
+from tests.damage import LOOSENED
+from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.fleet import Fleet
+from tests.e2e.program import Program
+from tests.e2e.table import ON_BOTH_STORES
+
+pytestmark = pytest.mark.ministack
+
+ONE = "execution-api#1"
+
+
+@ON_BOTH_STORES
+def test_a_failing_canary_stays_where_it_is_until_a_person_rolls_it_back(
+    started: Desk, store_url: str, program: Program
+) -> None:
+    Fleet(started, store_url).damage(ONE, LOOSENED)
+    live, ended = set[tuple[str, str]](), set[int]()
+    for _ in range(4):
+        started.serve(30 * MINUTE, failing=20)
+        tick = program.at(started.now).run("tick", "--scheduled", "--json")
+        ended.add(tick.status)
+        live.add(started.account.pair())
+        assert tick.data["rollouts"][0]["problem"]
+    assert (live, ended) == ({("10", "false")}, {Exit.INTERNAL})
+
+    here = program.at(started.now)
+    assert here.run("promote", ONE, "--reason", "up").status == Exit.INTERNAL
+    assert started.account.pair() == ("10", "false")
+
+    back = here.run("rollback", ONE, "--by", "oncall", "--json")
+    assert (back.status, back.data["phase"]) == (Exit.DONE, "rolled_back")
+    assert started.account.pair() == ("0", "false")
+
+    history = here.run("history", ONE, "--json")
+    assert history.status == Exit.INTERNAL
+    assert (history.data["chain_valid"], history.data["policy_valid"]) == (True, False)
+    last = history.data["entries"][-1]
+    assert (last["kind"], last["by"]) == ("rolled_back", "oncall")
+    assert last["caller"].startswith("arn:aws:")
+    told = [one for one in back.events if one["event"] == "rollout_saved"]
+    assert [one["chain"] for one in told][-1] == last["hash"]
+    assert here.run("replay", ONE).status == Exit.CHECK_SAID_NO
+
+
+@ON_BOTH_STORES
+def test_without_the_change_a_tick_rolls_it_back(
+    started: Desk, store_url: str, program: Program
+) -> None:
+    for _ in range(4):
+        started.serve(30 * MINUTE, failing=20)
+        program.at(started.now).run("tick")
+    assert started.account.pair() == ("0", "false")

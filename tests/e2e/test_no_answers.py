@@ -1,0 +1,153 @@
+"""Answers that are no answers: of every service, in every form, through processes.
+
+A tick over a failing rollout and a healthy one: whatever a service answers, the tick ends within
+its time, with a documented exit status and no traceback, and traffic that could go back has.
+"""
+
+from itertools import repeat
+from typing import Final
+
+import pytest
+
+from controller.errors import Exit
+from tests.e2e.account import POLICY
+from tests.e2e.calls import Call, Wanted, named
+from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.faults import Fault, body, garbled, page
+from tests.e2e.fleet import SICK_FUNCTION, Fleet, let_it_fail
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy
+from tests.e2e.table import ON_A_TABLE, URL
+
+pytestmark = [pytest.mark.ministack, ON_A_TABLE]
+
+ANSWERS: Final[dict[str, Fault]] = {
+    "null": body(b"null"),
+    "a list": body(b"[1, 2]"),
+    "a string": body(b'"text"'),
+    "a number": body(b"7"),
+    "bytes": body(bytes(range(128, 256))),
+    "nothing": body(b""),
+    "an object without anything": body(b"{}"),
+    "nested deeply": body(b"[" * 5_000 + b"]" * 5_000),
+    "another shape": body(
+        b'{"Environment": "x", "FunctionArn": 7, "MetricDataResults": "x", "Items": 1, "Item": []}'
+    ),
+    "null values": body(
+        b'{"FunctionArn": null, "Environment": {"Variables": {"A": null}}, "RevisionId": null, '
+        b'"MetricDataResults": [null], "Items": [null], "Item": {"pk": null}}'
+    ),
+    "an Id that nobody asked for": body(
+        b'{"MetricDataResults": [{"Id": "other", "Timestamps": [1.0], "Values": [1.0], '
+        b'"StatusCode": "Complete"}], "FunctionArn": "arn:other", "Items": [{"pk": {"S": "x"}}]}'
+    ),
+    "a page": page(200),
+    "cut in half": garbled,
+}
+
+SOME: Final = ("null", "another shape", "an Id that nobody asked for", "a page", "cut in half")
+
+
+def of_dynamodb(call: Call) -> bool:
+    return call.operation in ("GetItem", "Query", "UpdateItem", "TransactWriteItems")
+
+
+def not_of_the_list(call: Call) -> bool:
+    """Tell whether a call is of one rollout: the list of all of them is answered."""
+    return of_dynamodb(call) and call.operation != "Query"
+
+
+# Which calls are spoiled, and how a tick ends then. Where the function does not answer, no rollout
+# fails: a tick would try to lower it for a minute.
+CALLS: Final[dict[str, tuple[Wanted, Exit]]] = {
+    "the function": (named("GetFunctionConfiguration"), Exit.INTERNAL),
+    "the metrics": (named("GetMetricData"), Exit.DONE),
+    "the list of rollouts": (named("Query"), Exit.INTERNAL),
+    "each rollout": (not_of_the_list, Exit.INTERNAL),
+}
+
+
+@pytest.fixture
+def fleet(started: Desk, store_url: str) -> Fleet:
+    assert store_url == URL
+    return Fleet(started, store_url)
+
+
+@pytest.mark.parametrize("what", CALLS)
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_what_is_no_answer_is_a_named_error_or_a_finding(
+    fleet: Fleet, started: Desk, program: Program, watched: Proxy, what: str, answer: Fault
+) -> None:
+    wanted, status = CALLS[what]
+    if what != "the function":
+        fleet.add_failing()
+    let_it_fail(started, 30)
+    spoiled = watched.spoil(wanted, repeat(answer))
+
+    ended = program.at(started.now).run("tick", "--json")
+
+    assert spoiled.met
+    assert ended.status == status
+    assert "Traceback" not in ended.err
+    assert ended.count("unexpected_error") == 0
+    assert ended.count("tick_ended") == 1
+    assert started.account.pair() == ("10", "false")
+    after = program.elsewhere(AWS_ENDPOINT_URL=started.account.emulator.endpoint)
+    started.move_clock(3 * MINUTE)  # a lease whose answer was lost is over
+    assert after.at(started.now).run("tick").status == Exit.DONE
+    if what != "the function":
+        assert started.account.pair(SICK_FUNCTION) == ("0", "false")
+
+
+@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
+def test_a_write_that_gets_no_answer_is_done_all_the_same_and_seen_by_a_look(
+    fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
+) -> None:
+    """Lambda answers the first try of 0 % with something else, and every later one soundly."""
+    fleet.add_failing()
+    let_it_fail(started, 30)
+    spoiled = watched.spoil(named("UpdateFunctionConfiguration"), [answer])
+
+    ended = program.at(started.now).run("tick", "--json")
+
+    assert (len(spoiled.met), ended.status) == (1, Exit.DONE)
+    assert started.account.pair(SICK_FUNCTION) == ("0", "false")
+
+
+@pytest.mark.parametrize("answer", [ANSWERS[one] for one in SOME], ids=SOME)
+def test_what_is_answered_soundly_the_second_time_is_as_if_nothing_had_been(
+    fleet: Fleet, started: Desk, program: Program, watched: Proxy, answer: Fault
+) -> None:
+    fleet.add_failing()
+    let_it_fail(started, 30)
+    met = [
+        watched.spoil(wanted, [answer])
+        for wanted in (
+            named("GetFunctionConfiguration"),
+            named("GetMetricData"),
+            named("Query"),
+            not_of_the_list,
+        )
+    ]
+
+    ended = program.at(started.now).run("tick", "--json")
+
+    assert all(one.met for one in met)
+    assert ended.status == Exit.DONE
+    assert started.account.pair(SICK_FUNCTION) == ("0", "false")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["history", "execution-api"], ["start", POLICY], ["pause", "execution-api"]],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("answer", ["null", "another shape", "nested deeply"])
+def test_a_person_gets_a_named_error(
+    started: Desk, program: Program, watched: Proxy, command: list[str], answer: str
+) -> None:
+    watched.spoil(of_dynamodb, repeat(ANSWERS[answer]))
+    ended = program.at(started.now).run(*command)
+    assert ended.status == Exit.INTERNAL
+    assert "Traceback" not in ended.err
+    assert "dynamodb:" in ended.err

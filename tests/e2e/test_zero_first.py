@@ -1,0 +1,254 @@
+"""A rollback by hand writes 0 % before it waits for the store, whatever is wrong with that.
+
+Real processes, a real server, a proxy that injects the faults. What is read is the weight, the exit
+status, and how long after its begin a process had written 0 %.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from controller.errors import Exit
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY
+from tests.e2e.calls import Call
+from tests.e2e.desk import Desk
+from tests.e2e.faults import Exchange, Fault, body, drip, hang, never_made, page, refused
+from tests.e2e.program import Program
+from tests.e2e.proxy import Proxy
+from tests.e2e.table import ON_A_TABLE
+
+pytestmark = pytest.mark.ministack
+
+LIMIT_S: Final = 10.0  # from the begin of the process until 0 % is written
+BARE: Final = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN)
+
+Trouble: TypeAlias = Callable[[Path], Any]
+
+
+class Stopwatch:
+    """Notes when a call that was let pass was answered, as seconds since `start`."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.took: list[float] = []
+
+    def __call__(self, exchange: Exchange) -> None:
+        reply = exchange.carry_out()
+        self.took.append(time.monotonic() - self.start)
+        exchange.answer(reply)
+
+
+def writes(call: Call) -> bool:
+    return call.operation == "UpdateFunctionConfiguration"
+
+
+def of_the_store(call: Call) -> bool:
+    dynamodb = ("GetItem", "Query", "Scan", "UpdateItem", "PutItem", "TransactWriteItems")
+    return call.operation in dynamodb
+
+
+def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, float]:
+    """Run `command`; return its answer, and the seconds until its first write was done."""
+    clock = Stopwatch()
+    watched.spoil(writes, repeat(clock))
+    answer = program.run(*command)
+    return answer, min(clock.took, default=float("inf"))
+
+
+# --- a file -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Another process holds the file, and does not let go."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("UPDATE rollouts SET version = version")
+        yield
+
+
+def _changed(statement: str) -> Trouble:
+    @contextmanager
+    def trouble(file: Path) -> Iterator[None]:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.executescript(statement)
+        yield
+
+    return trouble
+
+
+@contextmanager
+def _no_database(file: Path) -> Iterator[None]:
+    for one in file.parent.glob(f"{file.name}*"):
+        if one.suffix != ".json":
+            one.unlink()
+    file.write_bytes(b"\x00garbage" * 1_000)
+    yield
+
+
+@contextmanager
+def _torn(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    yield
+
+
+@contextmanager
+def _gone(file: Path) -> Iterator[None]:
+    for one in file.parent.glob(f"{file.name}*"):
+        if one.suffix != ".json":
+            one.unlink()
+    yield
+
+
+NOT_UTF_8: Final = """
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = CAST(X'435245415445FFFE' AS TEXT) WHERE name = 'rollouts';
+"""
+
+FILES: Final = [
+    pytest.param(_locked, id="hangs: another process holds it"),
+    pytest.param(_changed("UPDATE rollouts SET state = '{'"), id="its state is cut off"),
+    pytest.param(_changed("UPDATE rollouts SET state = CAST(X'FF' AS TEXT)"), id="is not UTF-8"),
+    pytest.param(_changed("DROP TABLE locks; DROP TABLE history"), id="has lost its tables"),
+    pytest.param(_changed(NOT_UTF_8), id="has an error text that is not UTF-8"),
+    pytest.param(_no_database, id="is no database"),
+    pytest.param(_torn, id="is torn"),
+    pytest.param(_gone, id="is gone"),
+]
+
+
+@pytest.mark.parametrize("trouble", FILES)
+@pytest.mark.parametrize(
+    "given", ["execution-api#1", "execution-api", POLICY], ids=["by id", "by name", "by policy"]
+)
+def test_a_file_that_cannot_be_used_costs_the_record_and_not_the_rollback(
+    started: Desk,
+    program: Program,
+    watched: Proxy,
+    store_url: str,
+    trouble: Trouble,
+    given: str | Path,
+) -> None:
+    with trouble(Path(store_url.removeprefix("sqlite:///"))):
+        answer, took_s = timed(program, watched, "rollback", given, "--json")
+    assert started.account.pair() == ("0", "false")
+    assert took_s < LIMIT_S
+    assert (answer.status, answer.data["recorded"]) == (Exit.DONE, False)
+    assert "Traceback" not in answer.err
+
+
+def test_a_sound_file_has_the_record_with_the_weight_before(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    answer, took_s = timed(program, watched, "rollback", "execution-api#1", "--reason", "enough")
+    assert (answer.status, started.account.pair()) == (Exit.DONE, ("0", "false"))
+    assert took_s < LIMIT_S
+    begun, done = started.history()[-2:]
+    assert (begun["kind"], begun["reason"]) == ("rolling_back", "rollback_requested")
+    assert (begun["weight_from"], done["kind"]) == (10, "rolled_back")
+    assert len([call for call in watched.calls if writes(call)]) == 1
+
+
+# --- a table ------------------------------------------------------------------------------------
+
+DIGITS: Final = body(b'{"Count": "x", "Items": 7}')
+FAULTS: Final[dict[str, Fault]] = {
+    "hangs": hang,
+    "drips": drip(0.25),
+    "answers null": body(b"null"),
+    "answers a list": body(b"[]"),
+    "answers of the wrong shape": DIGITS,
+    "answers with a page": page(200),
+    "refuses": refused(400, "AccessDeniedException", "no"),
+    "is not reached": never_made,
+    "fails": refused(500, "InternalServerError", "it is us"),
+}
+
+
+@ON_A_TABLE
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_table_that_cannot_be_used_costs_the_record_and_not_the_rollback(
+    started: Desk, program: Program, watched: Proxy, fault: Fault
+) -> None:
+    watched.spoil(of_the_store, repeat(fault))
+    answer, took_s = timed(program, watched, "rollback", POLICY, "--json")
+    assert started.account.pair() == ("0", "false")
+    assert took_s < LIMIT_S
+    assert (answer.status, answer.data["recorded"]) == (Exit.DONE, False)
+
+
+@ON_A_TABLE
+@pytest.mark.parametrize("fault", [hang, drip(0.25)], ids=["hangs", "drips"])
+def test_an_id_in_a_table_that_does_not_answer_is_the_one_case_that_says_it_cannot(
+    started: Desk, program: Program, watched: Proxy, fault: Fault
+) -> None:
+    watched.spoil(of_the_store, repeat(fault))
+    begun = time.monotonic()
+    answer = program.run("rollback", "execution-api#1")
+    assert time.monotonic() - begun < LIMIT_S
+    assert (answer.status, started.account.pair()) == (Exit.INTERNAL, ("10", "false"))
+    assert "--function" in answer.err
+
+
+# --- bare names ---------------------------------------------------------------------------------
+
+
+def test_bare_names_need_no_store(
+    started: Desk, program: Program, watched: Proxy, store_url: str
+) -> None:
+    with _locked(Path(store_url.removeprefix("sqlite:///"))):
+        answer, took_s = timed(program, watched, "rollback", *BARE)
+    assert (answer.status, started.account.pair()) == (Exit.DONE, ("0", "false"))
+    assert took_s < LIMIT_S
+
+
+@pytest.mark.parametrize("text", ["", "0", "1", "010", "yes", "no", "on", "-1", "3.14"])
+def test_a_boolean_that_does_not_look_like_one_is_refused_unless_forced(
+    started: Desk, program: Program, text: str
+) -> None:
+    started.account.change(**{BOOLEAN: text})
+    before = started.account.environment()
+    refusal = program.at(started.now).run("rollback", *BARE)
+    assert (refusal.status, started.account.environment()) == (Exit.USAGE, before)
+    assert BOOLEAN in refusal.err
+    forced = program.at(started.now).run("rollback", *BARE, "--force")
+    assert (forced.status, started.account.pair()) == (Exit.DONE, ("0", "false"))
+
+
+def test_one_name_for_both_variables_is_refused(started: Desk, program: Program) -> None:
+    before = started.account.environment()
+    names = ("--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", PERCENTAGE)
+    answer = program.at(started.now).run("rollback", *names, "--force")
+    assert (answer.status, started.account.environment()) == (Exit.USAGE, before)
+
+
+# --- beside ticks -------------------------------------------------------------------------------
+
+
+def test_a_tick_that_meanwhile_finds_the_0_does_not_stay_the_reason(
+    started: Desk, program: Program, watched: Proxy
+) -> None:
+    """The tick saves its found_at_zero between the write of the rollback and its record."""
+    with watched.holding(lambda call: call.operation.startswith("POST")) as held:
+        words = ("rollback", "execution-api#1", "--reason", "enough")
+        running = program.elsewhere("ROLLOUTCTL_BY").begin(*words)
+        held.wait()  # the caller is asked for, after the write and before the record
+        assert started.account.pair() == ("0", "false")
+        started.account.settled()
+        started.tick()
+        assert started.status()["reason"] == "found_at_zero"
+    assert running.answer().status == Exit.DONE
+    found = started.status()
+    assert (found["phase"], found["reason"]) == ("rolled_back", "rollback_requested")
+    assert found["sentence"] == "enough"
