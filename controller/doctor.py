@@ -115,7 +115,7 @@ class Doctor:
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            found, damaged = _loaded(self.store, self.store.active(now))
+            found, damaged = _loaded(self.store, self.store.active(now, [self.policy.name]))
         except NoStoreError as error:
             yield warn("store", str(error))
             return

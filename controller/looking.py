@@ -152,7 +152,7 @@ class Looking:
         """
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
-        owns = not rollout.final or self.store.owner(rollout.locks[0]) == rollout.id
+        owns = not rollout.final or self.store.owns(rollout.id)
         return Look(rollout, now, target, owns, needs(rollout, now))
 
     def read_target(self, rollout: Rollout) -> Reading | Unreadable:

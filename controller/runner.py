@@ -1,6 +1,6 @@
 """The tick: load, observe, decide, act, record. And what people ask for, on the same way."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -107,22 +107,23 @@ class Runner:
                 raise taken.gone[0]
             return self._ticked(taken)
 
-    def tick_active(self) -> Ticked:
+    def tick_active(self, names: Collection[str] = ()) -> Ticked:
         """Visit every rollout that has something to do, as `tick` does.
 
+        names: only rollouts called so; none: all.
         Those that moved away since the store listed them are not ours any more. Raises StoreError
         when the store cannot list them.
         """
         self.limit_calls(TICK)
-        with self._leasing.each(self._active()) as taken:
+        with self._leasing.each(self._active(names)) as taken:
             for error in taken.gone:
                 if not isinstance(error, MovedError):  # nothing ever removes a rollout
                     taken.miss(str(error.context.get("rollout", "")), error, "loading")
             return self._ticked(taken)
 
-    def _active(self) -> Sequence[str]:
+    def _active(self, names: Collection[str]) -> Sequence[str]:
         try:
-            return self.store.active(self.clock.now())
+            return self.store.active(self.clock.now(), names)
         except Exception as error:
             problem = problem_of(error, "active rollouts", "listing")
             raise problem from error

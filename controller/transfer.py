@@ -257,7 +257,9 @@ class Transfer:
         entries = self.source.store.history(rollout_id)
         arriving = replace(retired, moved_to="")
         try:
-            self.destination.store.receive(arriving, entries, self._locks(retired))
+            locks = self._locks(retired)
+            past = self.source.store.exposures(retired.target, locks) if locks else ()
+            self.destination.store.receive(arriving, entries, locks, past)
         except StoreError as error:
             if isinstance(error, StateConflictError) and self._has_arrived(retired):
                 return

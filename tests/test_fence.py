@@ -270,8 +270,8 @@ class Vanished:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def active(self, now: Any) -> list[str]:
-        return [*self._store.active(now), "gone#1"]
+    def active(self, now: Any, names: Any = ()) -> list[str]:
+        return [*self._store.active(now, names), "gone#1"]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -288,7 +288,7 @@ def test_a_rollout_that_is_listed_and_not_there_is_a_problem_and_no_quiet_day(
 
 def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> None:
     class Listless(Vanished):
-        def active(self, now: Any) -> list[str]:
+        def active(self, now: Any, names: Any = ()) -> list[str]:
             raise KeyError("pk")
 
     stage.saves_into(Listless(stage.store))
@@ -298,7 +298,7 @@ def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> N
 
 def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
     class Down(Vanished):
-        def active(self, now: Any) -> list[str]:
+        def active(self, now: Any, names: Any = ()) -> list[str]:
             raise StoreError("the table does not answer")
 
     stage.saves_into(Down(stage.store))

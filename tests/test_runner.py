@@ -138,7 +138,7 @@ class Ownerless:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def owner(self, lock: str) -> str | None:
+    def owns(self, rollout_id: str) -> bool:
         raise StoreError("the owner cannot be looked up", problem="throttled")
 
     def __getattr__(self, name: str) -> Any:

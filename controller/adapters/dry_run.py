@@ -6,7 +6,6 @@ The runner does not know: the same path is walked with other edges.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from controller.adapters import store_refusals as refusals
 from controller.core.effects import Notice
@@ -17,7 +16,7 @@ from controller.core.observation import Consent, HookAnswer, Reading
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
-from controller.ports import Obstacle, OpenTarget, Store
+from controller.ports import Exposure, Holder, Obstacle, OpenTarget, Store
 
 
 @dataclass(slots=True)
@@ -85,7 +84,13 @@ class DryRunStore:
         self._journal.note(f"create {rollout.id}: {rollout.sentence}")
         self._keep(rollout, entries, locks)
 
-    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
         """Note what would be taken in. Raises TargetTakenError as the real store would."""
         self._check_free(rollout, locks)
         self._journal.note(f"take in {rollout.id} and its history ({len(entries)} entries)")
@@ -118,14 +123,15 @@ class DryRunStore:
         self._entries.setdefault(rollout.id, []).extend(entries)
         return saved
 
-    def active(self, now: datetime) -> Sequence[str]:
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, this process's own last."""
-        own = (one for one in self._created if not self._saved[one].closed)
-        return (*self._store.active(now), *own)
+        own = (self._saved[one] for one in self._created)
+        living = (one for one in own if not one.closed and (not names or one.name in names))
+        return (*self._store.active(now, names), *(one.id for one in living))
 
-    def retired(self) -> Sequence[str]:
+    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now."""
-        return self._store.retired()
+        return self._store.retired(names)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, this process's own last."""
@@ -145,18 +151,28 @@ class DryRunStore:
         """Return the id of the rollout that holds `lock`."""
         return self._locks.get(lock) or self._store.owner(lock)
 
-    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        if lock not in self._locks:
+            return self._store.holder(lock)
+        own = self._saved[self._locks[lock]]
+        return Holder(own.id, own.final, own.moved_to)
+
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds all its locks, as far as this process took none of them."""
+        if rollout_id in self._created:
+            return rollout_id in self._locks.values()
+        taken = (lock for lock in self.load(rollout_id).locks if lock in self._locks)
+        return not any(taken) and self._store.owns(rollout_id)
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts of `target` had weight above 0; a dry run moved none."""
-        return self._store.exposures(target)
+        return self._store.exposures(target, locks)
 
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:
-            owner = self.owner(lock)
-            if owner is None:
-                continue
-            if not self.load(owner).closed:
-                raise refusals.taken(rollout.id, owner, lock)
-            refusals.check_gives_way(rollout.id, partial(self.load, owner), lock)
+            if (holder := self.holder(lock)) is not None:
+                refusals.check_gives_way(rollout.id, holder, lock)
 
     def _keep(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
         self._saved[rollout.id] = rollout

@@ -1,12 +1,12 @@
 """A store whose saves are told to the log, so that their hashes stand outside it as well."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from controller import events
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.ports import Store
+from controller.ports import Exposure, Holder, Store
 
 log = events.logger()
 
@@ -43,9 +43,15 @@ class LoggedStore:
         _tell(saved)
         return saved
 
-    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says."""
-        self._store.receive(rollout, entries, locks)
+        self._store.receive(rollout, entries, locks, past)
         _tell(rollout)
 
     # --- what goes through ----------------------------------------------------------------------
@@ -62,13 +68,13 @@ class LoggedStore:
         """Return the rollout, whoever has it."""
         return self._store.load(rollout_id)
 
-    def active(self, now: datetime) -> Sequence[str]:
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit."""
-        return self._store.active(now)
+        return self._store.active(now, names)
 
-    def retired(self) -> Sequence[str]:
+    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now."""
-        return self._store.retired()
+        return self._store.retired(names)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts."""
@@ -86,9 +92,17 @@ class LoggedStore:
         """Return the id of the rollout that holds `lock`."""
         return self._store.owner(lock)
 
-    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
-        """Return when rollouts of `target` had weight above 0."""
-        return self._store.exposures(target)
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        return self._store.holder(lock)
+
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds all the locks that it took."""
+        return self._store.owns(rollout_id)
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts had weight above 0."""
+        return self._store.exposures(target, locks)
 
 
 def _tell(rollout: Rollout) -> None:

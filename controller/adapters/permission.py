@@ -28,6 +28,9 @@ class Job(StrEnum):
 # Whoever moves traffic, or may have to.
 MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
 
+# What is done to a whole table, whatever policies are in it.
+WHOLE: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
+
 # Whoever measures.
 MEASURING: Final = MOVING | {Job.INVESTIGATE, Job.DOCTOR}
 
@@ -58,9 +61,15 @@ class Permission:
     on: the ARN that it is asked of; what stands there in braces is an ARN that a policy, a store or
     a person names, and where nobody names one, nothing needs to be allowed.
     jobs: what needs it. via: the AWS service that alone may ask for it in our name.
+    keyed: it is asked with a partition key of the table, to which a role can be bound; a Scan never
+        is, for a request without a key satisfies every condition on keys.
+    bound: False for what a role bound to the keys of its policies cannot have, or has no use for,
+        True for what only such a role needs; None: both need it.
     """
 
     action: str
     on: str
     jobs: Collection[Job]
     via: str = ""
+    keyed: bool = False
+    bound: bool | None = None

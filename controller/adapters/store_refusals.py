@@ -1,11 +1,10 @@
 """What a store says when it refuses: the same words, whichever store it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.core.snapshot import SnapshotChangedError
 from controller.core.units import clock_text
 from controller.errors import (
     LeaseHeldError,
@@ -14,6 +13,7 @@ from controller.errors import (
     TargetTakenError,
     UnknownRolloutError,
 )
+from controller.ports import Holder
 
 # An honest lease is never longer than the one asked for; twice that leaves room for clocks.
 _DOUBTFUL = 2
@@ -47,27 +47,21 @@ def exists(rollout_id: str) -> StateConflictError:
     )
 
 
-def check_gives_way(rollout_id: str, closed: Callable[[], Rollout], lock: str) -> None:
-    """Raise TargetTakenError unless the owner of `lock`, which is `closed` here, is final.
+def check_gives_way(rollout_id: str, holder: Holder, lock: str) -> None:
+    """Raise TargetTakenError unless the `holder` of `lock` is final.
 
-    What was moved before its end is driven from another store. Of what is damaged nobody knows,
-    and nobody could ever finish it: it gives way.
+    What was moved before its end is driven from another store.
     """
-    try:
-        owner = closed()
-    except SnapshotChangedError as error:
-        owner = error.rollout
-    except StoreError:
+    if holder.final:
         return
-    if owner.final:
-        return
-    if not owner.moved_to:  # it is not closed, whatever stands beside its state
-        raise taken(rollout_id, owner.id, lock)
+    owner = holder.rollout_id
+    if not holder.moved_to:
+        raise taken(rollout_id, owner, lock)
     raise TargetTakenError(
-        f"{rollout_id} was not started: {owner.id} owns {lock}, and was moved to "
-        f"{owner.moved_to} before its end; start it there: --store {owner.moved_to}",
+        f"{rollout_id} was not started: {owner} owns {lock}, and was moved to "
+        f"{holder.moved_to} before its end; start it there: --store {holder.moved_to}",
         rollout=rollout_id,
-        owner=owner.id,
+        owner=owner,
         lock=lock,
     )
 

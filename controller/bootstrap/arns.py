@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from controller.adapters.dynamodb import items
 from controller.adapters.log_events import default_group
 from controller.adapters.permission import ANY
 from controller.adapters.regions import partition_of, region_here
@@ -77,11 +78,7 @@ def named(
         for policy in policies
     }
     alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
-    functions = (policy.target.function for policy in policies)
-    arns = (
-        one if one.startswith("arn:") else where.arn("lambda", f"function:{one}")
-        for one in functions
-    )
+    arns = (_function(policy, where) for policy in policies)
     watched = sorted({name_of(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbPlace) else None
     return {
@@ -98,6 +95,24 @@ def named(
         "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
         "alarm_topic": [where.arn("sns", name) for name in watched],
     }
+
+
+def leading_keys(policies: Iterable[Policy], where: Where) -> list[str]:
+    """Return the partition keys of these policies in a table, as patterns of IAM.
+
+    Those of their rollouts, of the histories of these, and of the locks of their targets. No name
+    of a policy has a `#`, a `*` or a `?`, so no pattern reaches the keys of a longer name.
+    """
+    found: list[str] = []
+    for policy in sorted(policies, key=lambda one: one.name):
+        found += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
+        locks = policy.target.locks(_function(policy, where))
+        found += [items.lock_key(lock)["pk"]["S"] for lock in locks]
+    return list(dict.fromkeys(found))
+
+
+def _function(policy: Policy, where: Where) -> str:
+    return _full(policy.target.function, where, "lambda", "function:{}")
 
 
 def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str]]:

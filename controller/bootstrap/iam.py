@@ -4,14 +4,14 @@ import pkgutil
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from controller import adapters
 from controller.adapters.aws import Clients
 from controller.adapters.caller import caller
 from controller.adapters.lambda_function import identity
-from controller.adapters.permission import ANY, Job, Permission
-from controller.bootstrap.arns import NO_KEYS, Keys, Where, named
+from controller.adapters.permission import ANY, WHOLE, Job, Permission
+from controller.bootstrap.arns import NO_KEYS, Keys, Where, leading_keys, named
 from controller.core.policy import Policy
 from controller.errors import UsageError
 from controller.settings import Place
@@ -19,6 +19,7 @@ from controller.settings import Place
 __all__ = ["Job", "Keys", "Where", "declared", "document", "here", "keys_of", "parameters"]
 
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
+_KEY: Final = "dynamodb:LeadingKeys"
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -58,35 +59,62 @@ def document(
     jobs: Collection[Job],
     where: Where,
     keys: Keys = NO_KEYS,
+    *,
+    bound: bool = True,
 ) -> dict[str, Any]:
     """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
 
+    bound: it reads and writes the items of these policies alone; without a policy, and for jobs on
+    a whole table, there is nothing to bind it to.
+
     Raises UsageError when there is nothing to allow.
     """
+    policies = list(policies)
+    bound = bound and bool(policies)
     known = named(policies, store, where, keys)
-    found: dict[tuple[str, str], set[str]] = {}
+    found: dict[_On, set[str]] = {}
     for _, permissions in declared():
         for one in permissions:
-            if set(jobs) & set(one.jobs) and _arns(one.on, known):
-                found.setdefault((one.on, one.via), set()).add(one.action)
+            if _is_needed(one, jobs, bound=bound) and _arns(one.on, known):
+                found.setdefault(_on(one, jobs, bound=bound), set()).add(one.action)
     if not found:
         raise UsageError(
             f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
             "table, name it: --store dynamodb://TABLE"
         )
+    own = leading_keys(policies, where)
     statements = [
-        _statement(sorted(actions), _arns(on, known), on, via, where)
-        for (on, via), actions in found.items()
+        _statement(sorted(actions), _arns(on.on, known), on, where, own)
+        for on, actions in found.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
 
 
+class _On(NamedTuple):
+    """What a statement is about: the actions of one are allowed under the same conditions."""
+
+    on: str
+    via: str
+    keyed: bool
+
+
+def _on(one: Permission, jobs: Collection[Job], *, bound: bool) -> _On:
+    """Return where a permission belongs; what a job does to a whole table is not bound to keys."""
+    whole = set(jobs) & set(one.jobs) & WHOLE
+    return _On(one.on, one.via, bound and one.keyed and not whole)
+
+
+def _is_needed(one: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
+    return bool(set(jobs) & set(one.jobs)) and one.bound in (None, bound)
+
+
 def parameters(
-    policies: Sequence[Policy], where: Where, keys: Keys = NO_KEYS
+    policies: Sequence[Policy], where: Where, keys: Keys = NO_KEYS, *, bound: bool = False
 ) -> dict[str, Sequence[str]]:
     """Return what `document` allows a tick and a start to be asked of, as deploy/ calls it.
 
     Each is a parameter of the template, also the empty ones: an update would keep what it had.
+    bound: the names of the policies, and the keys of their items, are among them.
     """
     known = named(policies, None, where, keys)
     used = {
@@ -95,7 +123,10 @@ def parameters(
         for one in permissions
         if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.on))
     }
-    return {_parameter(name): known[name] for name in sorted(used - {"table"})}
+    arns = {_parameter(name): known[name] for name in sorted(used - {"table"})}
+    names = sorted({policy.name for policy in policies}) if bound else []
+    own = leading_keys(policies, where) if bound else []
+    return {**arns, "PolicyNames": names, "TableKeys": own}
 
 
 def _parameter(name: str) -> str:
@@ -109,15 +140,18 @@ def _arns(on: str, named: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _statement(
-    actions: Sequence[str], arns: Sequence[str], on: str, via: str, where: Where
+    actions: Sequence[str], arns: Sequence[str], on: _On, where: Where, own: Sequence[str]
 ) -> dict[str, Any]:
-    words = re.findall(r"[a-z]+", actions[0].partition(":")[0] if on == ANY else on)
+    words = re.findall(r"[a-z]+", actions[0].partition(":")[0] if on.on == ANY else on.on)
+    words += ["own"] if on.keyed else []
     statement: dict[str, Any] = {
         "Sid": "".join(map(str.title, words)),
         "Effect": "Allow",
         "Action": list(actions),
         "Resource": list(arns),
     }
-    if via:  # the name of the service ends differently in each partition
-        statement["Condition"] = {"StringLike": {"kms:ViaService": f"{via}.{where.region}.*"}}
+    if on.via:  # the name of the service ends differently in each partition
+        statement["Condition"] = {"StringLike": {"kms:ViaService": f"{on.via}.{where.region}.*"}}
+    if on.keyed:
+        statement["Condition"] = {"ForAllValues:StringLike": {_KEY: list(own)}}
     return statement

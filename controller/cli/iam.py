@@ -51,6 +51,12 @@ _FOR_FUNCTIONS = frozenset(Job) - {Job.LOOK, Job.STORE_INIT, Job.COPY_FROM, Job.
     metavar="ARN",
     help="Customer key on a secret that a policy names; may be given more than once.",
 )
+@click.option(
+    "--bound/--unbound",
+    default=None,
+    help="Whether the role reaches the items of these policies alone, or those of all. Default: "
+    "--bound, but --unbound with --parameters.",
+)
 @click.option("--live", is_flag=True, help="Ask AWS for the account, the region and the keys.")
 @click.option(
     "--parameters",
@@ -66,18 +72,20 @@ def iam(
     region: str | None,
     keys: tuple[str, ...],
     secret_keys: tuple[str, ...],
+    bound: bool | None,
     live: bool,
     as_parameters: bool,
     store_url: str | None,
 ) -> int:
     """Print the least IAM policy of a role.
 
-    It may then do its job for the functions of these policies, and nothing else. tick is the
-    scheduled task. start also starts, retries and runs. people roll back, set weights, pause,
-    resume, promote, approve, attest, ack and look. investigate is metrics, logs and verify. look
-    is status, history and replay. store-init makes the table; copy-from and copy-to are the two
-    tables of `store copy`. monitoring makes and removes dashboards, alarms and their topic. doctor
-    only reads what it checks.
+    It may then do its job for the functions of these policies, and nothing else; in a table it
+    reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
+    task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
+    and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
+    investigate is metrics, logs and verify. look is status, history and replay. store-init makes
+    the table; copy-from and copy-to are the two tables of `store copy`. monitoring makes and
+    removes dashboards, alarms and their topic. doctor only reads what it checks.
     """
     from controller.bootstrap.iam import Keys, document
     from controller.loader import load
@@ -91,10 +99,12 @@ def iam(
     place = settings.parse_place(url) if url else None
     on_functions = _checked("--kms-key", keys)
     used = Keys([*on_functions, *customers], _checked("--secret-key", secret_keys))
+    if bound and not known:
+        raise UsageError("--bound needs a POLICY: it names the items")
     if as_parameters:
-        _print_parameters(known, where, used)
+        _print_parameters(known, where, used, bound=bool(bound))
         return Exit.DONE
-    found = document(known, place, wanted, where, used)
+    found = document(known, place, wanted, where, used, bound=bound is not False)
     click.echo(json.dumps(found, indent=2))
     if place is None:
         _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
@@ -108,11 +118,15 @@ def iam(
     return Exit.DONE
 
 
-def _print_parameters(known: Sequence[Policy], where: "Where", keys: "Keys") -> None:
+def _print_parameters(
+    known: Sequence[Policy], where: "Where", keys: "Keys", *, bound: bool
+) -> None:
     """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
     from controller.bootstrap.iam import parameters
 
-    found = {name: ",".join(arns) for name, arns in parameters(known, where, keys).items()}
+    found = {
+        name: ",".join(arns) for name, arns in parameters(known, where, keys, bound=bound).items()
+    }
     if any("${" in arns for arns in found.values()):
         raise UsageError(
             "a parameter is not filled in by CloudFormation: give --account and --region, or --live"

@@ -1,6 +1,6 @@
 """Rollouts that another store drives now: a schedule that still looks into this one moves none."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from controller import events
 from controller.core.rollout import Rollout
@@ -10,13 +10,14 @@ from controller.ports import Store
 log = events.logger()
 
 
-def retired(store: Store) -> list[Rollout]:
+def retired(store: Store, names: Collection[str] = ()) -> list[Rollout]:
     """Return the unfinished rollouts that were moved out of `store`, oldest first.
 
+    names: only rollouts called so; none: all.
     Asked when nothing is active. What the store does not tell is logged, and no more.
     """
     found: list[Rollout] = []
-    for rollout_id in _ids(store):
+    for rollout_id in _ids(store, names):
         try:
             rollout = store.load(rollout_id)
         except StoreError as error:
@@ -27,9 +28,9 @@ def retired(store: Store) -> list[Rollout]:
     return found
 
 
-def _ids(store: Store) -> Sequence[str]:
+def _ids(store: Store, names: Collection[str]) -> Sequence[str]:
     try:
-        return store.retired()
+        return store.retired(names)
     except StoreError as error:
         log.warning("retired_unknown", problem=str(error))
         return ()

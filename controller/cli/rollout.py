@@ -1,5 +1,6 @@
 """Verbs that move a rollout on: start it, tick it."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 from controller import events, telemetry
 from controller.cli import options
 from controller.cli.retired import retired, retired_data, retired_line
+from controller.core.policy.model import POLICY_NAME
 from controller.core.rollout import Rollout
 from controller.errors import Exit, RolloutError, UsageError
 from controller.exit_status import FINE_ON_A_SCHEDULE
@@ -97,6 +99,13 @@ def _retry_reason(retry: bool, reason: str | None) -> str | None:
 @click.command()
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
 @click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only rollouts of this policy; may be given more than once, or as NAME,NAME.",
+)
+@click.option(
     "--scheduled",
     is_flag=True,
     help="For schedulers: end with 0 unless somebody should look (maps 75 to 0).",
@@ -106,6 +115,7 @@ def _retry_reason(retry: bool, reason: str | None) -> str | None:
 @options.as_json
 def tick(
     rollouts: tuple[str, ...],
+    policies: tuple[str, ...],
     scheduled: bool,
     store_url: str | None,
     dry_run: bool,
@@ -113,11 +123,16 @@ def tick(
 ) -> int:
     """Look, decide, act and record, once.
 
-    Visits every active rollout, or those that are named. Without a store it ends with 2, on a
-    schedule too: a mistyped path must not pass for a quiet day. So it does when nothing is active
-    but an unfinished rollout lives in another store, which this run does not drive.
+    Visits every active rollout, or those that are named, or with --policy those of some policies:
+    a role that is bound to these needs no more. A policy without a rollout is no error. Without a
+    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day. So it
+    does when nothing is active but an unfinished rollout lives in another store, which this run
+    does not drive.
     """
     gone: list[Rollout] = []
+    names = _names(policies)
+    if rollouts and names:
+        raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
     with options.opened(store_url, dry_run=dry_run) as app:
         store, clock = app.runner.store, app.runner.clock
         begun = clock.now()
@@ -125,8 +140,8 @@ def tick(
             if rollouts:
                 ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
             else:
-                ticked = app.runner.tick_active()
-                gone = [] if ticked.visits or ticked.missed else retired(store)
+                ticked = app.runner.tick_active(names)
+                gone = [] if ticked.visits or ticked.missed else retired(store, names)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
@@ -136,6 +151,18 @@ def tick(
         _log_end(app, ticked, status, clock.now() - begun)
     _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
     return Exit.DONE if scheduled and status in FINE_ON_A_SCHEDULE else status
+
+
+def _names(policies: Sequence[str]) -> Sequence[str]:
+    """Return the names behind --policy, which may also be policy files."""
+    given = [one.strip() for words in policies for one in words.split(",")]
+    names = [options.policy_name(one) for one in given if one]
+    for name in names:
+        if re.fullmatch(POLICY_NAME, name) is None:
+            raise UsageError(f"--policy is the name of a policy, not {name!r}")
+    if policies and not names:
+        raise UsageError("--policy names no policy")
+    return tuple(dict.fromkeys(names))
 
 
 def _log_end(app: "App", ticked: Ticked, status: Exit, took: timedelta) -> None:

@@ -9,7 +9,15 @@ from controller.core.effects import Notice
 from controller.core.observation import AlarmReading, LogQuery, Query, Reading, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
-from controller.ports.stores import Archive, Catalogue, Ownership, StateStore, Store
+from controller.ports.stores import (
+    Archive,
+    Catalogue,
+    Exposure,
+    Holder,
+    Ownership,
+    StateStore,
+    Store,
+)
 
 if TYPE_CHECKING:
     from controller.core.log_events import LogEvent
@@ -19,6 +27,8 @@ __all__ = [
     "Archive",
     "Catalogue",
     "Clock",
+    "Exposure",
+    "Holder",
     "LogReader",
     "LogSource",
     "MetricSource",

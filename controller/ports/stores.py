@@ -1,11 +1,27 @@
 """What keeps rollouts, their history, and who owns which target."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+
+Exposure: TypeAlias = tuple[str, datetime, datetime | None]
+"""Id of a rollout, begin and end (None: still) of its weight above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The rollout that holds a lock, and what another one that wants the lock has to know of it.
+
+    final: it gives way. moved_to: the store that drives it, when it was moved before its end.
+    """
+
+    rollout_id: str
+    final: bool
+    moved_to: str = ""
 
 
 class StateStore(Protocol):
@@ -25,8 +41,8 @@ class StateStore(Protocol):
     ) -> None:
         """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
-        A final rollout that loses one lock loses them all: it watches no target in part. One that
-        was moved unfinished keeps them here, because another store drives its target.
+        Nothing is written that belongs to the rollout they are taken from. One that was moved
+        unfinished keeps them here, because another store drives its target.
         hold: until when this run alone has it; None: nobody does.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
@@ -66,17 +82,21 @@ class StateStore(Protocol):
 class Catalogue(Protocol):
     """Finds rollouts in a store."""
 
-    def active(self, now: datetime) -> Sequence[str]:
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, in the order in which it takes them.
 
+        names: only rollouts called so, rollbacks first and the others in any order; none: all.
         Those are not closed, or still watched. Rollouts that are rolling back come first, then the
         one that was saved longest ago, so that what one tick does not reach is first in the next;
         those whose record is damaged come last, and are found although they are.
         """
         ...
 
-    def retired(self) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
+    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
+        """Return the ids of unfinished rollouts that another store drives now, oldest first.
+
+        names: only rollouts called so; none: all.
+        """
         ...
 
     def all(self) -> Sequence[str]:
@@ -99,17 +119,43 @@ class Ownership(Protocol):
         """Return the id of the rollout that holds `lock`."""
         ...
 
-    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
-        """Return id, begin and end (None: still) of weight above 0 of each rollout of `target`."""
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way. Raises StoreError when it is damaged.
+
+        Reads what belongs to the lock alone, and nothing of the rollout that holds it.
+        """
+        ...
+
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds all the locks that it took.
+
+        A final one that lost any of them owns nothing: it watches no target in part. From its next
+        save through this object on, it is visited only to deliver its messages.
+        """
+        ...
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts had weight above 0, the earliest first.
+
+        Of those that held any of `locks`, which are locks of `target`; a store may add others of
+        that target, and may count the oldest ones as one.
+        """
         ...
 
 
 class Archive(Protocol):
     """Takes in what another store kept."""
 
-    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
         """Add a rollout that ran in another store, with its whole history and the locks it holds.
 
+        past: the exposures that the other store knows of these locks.
         Nobody sees it before all of it is there; what an interrupted call left is made use of.
         Raises what `create` raises.
         """

@@ -59,7 +59,7 @@ def preflight(
     try:
         first = (live_step(policy, reading) or 0) if adopt else 0
         for want in (one for one in wanted(policy, now, first) if one.criterion not in unfit):
-            value, problem = baseline(runner, reading, want, now - policy.settle)
+            value, problem = baseline(runner, policy, reading, want, now - policy.settle)
             if problem:
                 refusals.append(problem)
             if value is not None:

@@ -27,7 +27,7 @@ def taken_while_live(policy: Policy) -> dict[str, str]:
 
 
 def baseline(
-    runner: Runner, reading: Reading, want: Wanted, settled: datetime
+    runner: Runner, policy: Policy, reading: Reading, want: Wanted, settled: datetime
 ) -> tuple[FrozenValue | None, str | None]:
     """Return the value of a baseline, and why it cannot be used.
 
@@ -44,7 +44,7 @@ def baseline(
     except MetricsError as error:
         return None, f"measurements cannot be read: {error}"
     unfit = _unfit(want, value)
-    return value, unfit if want.beside else unfit or _overlap(runner, reading, want)
+    return value, unfit if want.beside else unfit or _overlap(runner, policy, reading, want)
 
 
 def _unfit(want: Wanted, value: FrozenValue | None) -> str | None:
@@ -73,9 +73,10 @@ def _more(want: Wanted) -> str:
     return "measure the stable path" if want.blocks == 1 else "take more of the stable path"
 
 
-def _overlap(runner: Runner, reading: Reading, want: Wanted) -> str | None:
+def _overlap(runner: Runner, policy: Policy, reading: Reading, want: Wanted) -> str | None:
     """A baseline must be of the stable path alone: refuse where a rollout had weight above 0."""
-    for rollout_id, begin, end in runner.store.exposures(reading.identity):
+    locks = policy.target.locks(reading.identity)
+    for rollout_id, begin, end in runner.store.exposures(reading.identity, locks):
         over = end is None or end.timestamp() > want.span.start
         if not over or begin.timestamp() >= want.span.end:
             continue

@@ -63,7 +63,9 @@ def _moved_back(runner: Runner, policy: Policy, reading: Reading) -> int:
 
     What its canary did was judged then, and says nothing of what is started now.
     """
-    ends = (end for _, _, end in runner.store.exposures(reading.identity) if end is not None)
+    locks = policy.target.locks(reading.identity)
+    known = runner.store.exposures(reading.identity, locks)
+    ends = (end for _, _, end in known if end is not None)
     last = max(ends, default=None)
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
 

@@ -11,7 +11,8 @@ def weight_refusals(runner: Runner, policy: Policy, reading: Reading) -> list[st
     if reading.weight is None:
         refusals.append(f"the variables contradict each other: {reading.shown}")
     elif reading.weight > 0:
-        exposures = runner.store.exposures(reading.identity)
+        locks = policy.target.locks(reading.identity)
+        exposures = runner.store.exposures(reading.identity, locks)
         owner = next((one for one, _, end in exposures if end is None), None)
         by = f" by {owner}" if owner else ""
         first = (

@@ -22,7 +22,7 @@ from controller.errors import (
     TargetTakenError,
     UnknownRolloutError,
 )
-from controller.ports import Store
+from controller.ports import Holder, Store
 from tests.rollouts import MINUTE, NOON, a_record, a_rollout, recorded, sound
 
 RACERS = 12
@@ -50,6 +50,13 @@ def moved(store: Store, rollout: Rollout, **facts: object) -> Rollout:
     changed = replace(rollout, **facts)  # type: ignore[arg-type]
     after, entry = recorded(sound(changed))
     return store.save(after, [entry])
+
+
+def noticed(store: Store, rollout_id: str, **facts: object) -> Rollout:
+    """Let a tick visit a rollout, find that another one owns its target, and save it."""
+    rollout = store.acquire(rollout_id, NOON, LATER)
+    assert not store.owns(rollout_id)
+    return moved(store, rollout, **facts)
 
 
 def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[RolloutError | None]:
@@ -215,6 +222,7 @@ class StoreContract:
         self, store: Store, open_store: OpenStore
     ) -> None:
         """From the second turn on, the target has an owner that is closed."""
+        before = ""
         for turn in range(self.rounds):
             ends = race(open_store, partial(start_on, LOCK, f"turn-{turn}"))
             winner = f"turn-{turn}-{ends.index(None)}#1"
@@ -223,7 +231,10 @@ class StoreContract:
             for end in ends:
                 assert end is None or (isinstance(end, TargetTakenError) and winner in str(end))
             moved(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
+            if before:
+                noticed(store, before)
             assert store.active(NOON) == (winner,)
+            before = winner
 
     def test_of_twelve_starts_of_one_id_one_wins(self, store: Store, open_store: OpenStore) -> None:
         ends = race(open_store, lambda other, _: started(other, a_rollout(), LOCK))
@@ -487,6 +498,8 @@ class StoreContract:
             rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
             assert store.owner(BOOLEAN_LOCK) == rollout.id
             moved(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
+        noticed(store, "checkout#1")
+        noticed(store, "checkout#2")
         assert store.active(NOON) == ("checkout#3",)
 
     def test_a_rollout_that_lost_its_locks_is_not_watched_again_when_it_is_saved(
@@ -495,6 +508,7 @@ class StoreContract:
         first = started(store, a_rollout("checkout#1"), LOCK)
         first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
         started(store, a_rollout("checkout#2"), LOCK)
+        first = noticed(store, first.id)
         moved(store, first, watch_until=LATER + MINUTE)
         assert store.active(NOON) == ("checkout#2",)
 
@@ -503,8 +517,89 @@ class StoreContract:
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
         moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
         started(store, a_rollout("checkout#2"), LOCK)
-        assert (store.owner(LOCK), store.owner(BOOLEAN_LOCK)) == ("checkout#2", None)
+        assert store.owner(LOCK) == "checkout#2"
+        noticed(store, "checkout#1")
         assert store.active(NOON) == ("checkout#2",)
+        started(store, a_rollout("search#1"), BOOLEAN_LOCK)
+        assert store.owner(BOOLEAN_LOCK) == "search#1"
+
+    def test_a_takeover_writes_nothing_of_the_rollout_it_takes_over_from(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        """Whoever may start one rollout need not be allowed to write another one."""
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,))
+        with open_store() as other:
+            held = other.acquire("checkout#1", NOON, LATER)
+            started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
+            assert store.load("checkout#1") == first == held
+            assert moved(other, held, sentence="Told somebody.").version == first.version + 1
+
+    @pytest.mark.parametrize("phase", LIVING)
+    def test_a_final_rollout_that_goes_on_before_another_one_starts_keeps_its_target(
+        self, store: Store, phase: Phase
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        moved(store, first, phase=phase, watch_until=None)
+        with pytest.raises(TargetTakenError, match="checkout#1"):
+            started(store, a_rollout("search#1"), LOCK)
+        assert store.owner(LOCK) == "checkout#1"
+
+    def test_a_rollout_without_its_target_takes_no_lock_back_by_what_it_saves(
+        self, store: Store
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, exposed_from=NOON)
+        started(store, a_rollout("search#1"), LOCK)
+        going = moved(store, first, phase=Phase.ROLLING_BACK)
+        moved(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
+        holder = store.holder(LOCK)
+        assert holder == Holder("search#1", final=False)
+
+    def test_who_ends_while_another_one_starts_ends_and_gives_way_or_stays_the_owner(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        for turn in range(self.rounds):
+            lock = f"{LOCK}-{turn}"
+            first = started(store, a_rollout(f"first-{turn}#1"), lock)
+
+            def act(
+                other: Store,
+                number: int,
+                turn: int = turn,
+                lock: str = lock,
+                first: Rollout = first,
+            ) -> None:
+                if number == 0:
+                    moved(other, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+                else:
+                    start_on(lock, f"next-{turn}", other, number)
+
+            ends = race(open_store, act)
+            assert ends[0] is None
+            winners = [number for number, end in enumerate(ends) if number and end is None]
+            assert len(winners) <= 1
+            assert {type(end) for end in ends if end} <= {TargetTakenError}
+            owner = f"next-{turn}-{winners[0]}#1" if winners else first.id
+            assert store.holder(lock) == Holder(owner, final=not winners)
+            assert store.load(first.id).phase is Phase.SUCCEEDED
+
+    @pytest.mark.parametrize(
+        ("facts", "final", "moved_to"),
+        [
+            *(pytest.param({"phase": phase}, False, "", id=phase) for phase in LIVING),
+            *(pytest.param({"phase": phase}, True, "", id=phase) for phase in FINAL),
+            pytest.param({"moved_to": "away"}, False, "away", id="moved unfinished"),
+        ],
+    )
+    def test_a_lock_tells_how_its_owner_stands(
+        self, store: Store, facts: dict[str, Any], final: bool, moved_to: str
+    ) -> None:
+        moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), **facts)
+        for lock in (LOCK, BOOLEAN_LOCK):
+            assert store.holder(lock) == Holder("checkout#1", final, moved_to)
+        assert store.holder("another/lock") is None
 
     def test_an_id_is_used_once(self, store: Store) -> None:
         first = started(store, a_rollout(), LOCK)
@@ -516,7 +611,8 @@ class StoreContract:
     # --- finding rollouts -----------------------------------------------------------------------
 
     def test_an_empty_store_has_nothing_to_do(self, store: Store) -> None:
-        found = store.active(NOON), store.all(), store.of_name("checkout"), store.exposures("x")
+        exposures = store.exposures("x", [LOCK])
+        found = store.active(NOON), store.all(), store.of_name("checkout"), exposures
         assert found == ((), (), (), ())
 
     @pytest.mark.parametrize(
@@ -550,6 +646,7 @@ class StoreContract:
         moved(store, first, phase=phase, watch_until=until)
         if taken_over:
             started(store, a_rollout("checkout#2"), LOCK)
+            noticed(store, "checkout#1")
         assert ("checkout#1" in store.active(NOON)) is visited
 
     @pytest.mark.parametrize("phase", FINAL)
@@ -561,8 +658,7 @@ class StoreContract:
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.active(NOON) == ("checkout#1", "checkout#2")
         assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == ("checkout#2",)  # given up by then
-        first = store.acquire("checkout#1", NOON, LATER)
-        first = moved(store, first, sentence="Told somebody.")
+        first = noticed(store, "checkout#1", sentence="Told somebody.")
         assert "checkout#1" in store.active(NOON)
         moved(store, first, outbox=())
         assert store.active(NOON) == ("checkout#2",)
@@ -595,8 +691,9 @@ class StoreContract:
     ) -> None:
         """A person rolls an old success back, whoever owns the target by now."""
         first = started(store, a_rollout("checkout#1"), LOCK)
-        done = moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
         started(store, a_rollout("checkout#2", created=NOON + MINUTE), LOCK)
+        done = noticed(store, "checkout#1")
         moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
         assert store.active(NOON) == ("checkout#1", "checkout#2")
 
@@ -621,6 +718,25 @@ class StoreContract:
         )  # without an entry
         assert store.active(NOON) == ("young#1", "old#1", "middle#1")
 
+    def test_of_some_names_only_their_rollouts_are_visited_and_rollbacks_first(
+        self, store: Store
+    ) -> None:
+        """A name that begins as another one is another name."""
+        for number, name in enumerate(("shop", "shop-2", "sho", "other")):
+            started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
+        done = started(store, a_rollout("shop#2"), "another")
+        moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
+        moved(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
+        gone = started(store, a_rollout("shop#3"), "a third")
+        moved(store, gone, moved_to="another")
+        assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
+        assert store.active(LATER, ["shop"]) == ("shop#1",)
+        assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
+        some = store.active(NOON, ["shop", "other", "shop"])
+        assert (some[0], sorted(some)) == ("other#1", ["other#1", "shop#1", "shop#2"])
+        assert store.active(NOON, ["nobody"]) == store.retired(["other"]) == ()
+        assert store.retired(["shop"]) == store.retired() == ("shop#3",)
+
     def test_rollbacks_come_first_however_lately_they_were_saved(self, store: Store) -> None:
         for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
@@ -638,21 +754,52 @@ class StoreContract:
         assert store.of_name("checkout") == ("checkout#1", "checkout#2", "checkout#10")
 
     def test_exposures_of_a_target_come_earliest_first(self, store: Store) -> None:
-        def exposed(rollout_id: str, **facts: object) -> None:
-            rollout = started(store, a_rollout(rollout_id, target=facts.pop("target", "fn")))
-            moved(store, rollout, **facts)
+        def exposed(rollout_id: str, lock: str = LOCK, **facts: object) -> None:
+            rollout = started(store, a_rollout(rollout_id, target=facts.pop("target", "fn")), lock)
+            moved(store, moved(store, rollout, **facts), phase=Phase.SUCCEEDED)
 
         later, end = NOON + 9 * MINUTE, NOON + 5 * MINUTE
-        exposed("checkout#2", exposed_from=later)
         exposed("checkout#1", exposed_from=NOON, exposed_to=end)
+        exposed("checkout#2", exposed_from=later)
         exposed("checkout#3")
-        exposed("search#1", exposed_from=NOON, target="another")
+        exposed("search#1", "elsewhere", exposed_from=NOON, target="another")
 
-        assert store.exposures("fn") == (("checkout#1", NOON, end), ("checkout#2", later, None))
+        known = (("checkout#1", NOON, end), ("checkout#2", later, None))
+        assert store.exposures("fn", [LOCK, BOOLEAN_LOCK]) == known
+
+    def test_an_exposure_is_known_while_it_goes_on_and_ends_when_it_ends(
+        self, store: Store
+    ) -> None:
+        rollout = started(store, a_rollout(target="fn"), LOCK, BOOLEAN_LOCK)
+        rollout = moved(store, rollout, exposed_from=NOON)
+        for locks in ([LOCK], [BOOLEAN_LOCK], [LOCK, BOOLEAN_LOCK]):
+            assert store.exposures("fn", locks) == (("checkout#1", NOON, None),)
+        rollout = moved(store, rollout, exposed_to=LATER)
+        assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, LATER),)
+        moved(store, rollout, exposed_to=None)
+        assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, None),)
+
+    def test_of_many_exposures_none_is_forgotten(self, store: Store) -> None:
+        """The oldest may count as one, of which each moment of theirs is a part."""
+        ends = []
+        for attempt in range(1, 16):
+            begin = NOON + attempt * MINUTE
+            ends.append((begin, begin + MINUTE / 2))
+            facts = {"exposed_from": begin, "exposed_to": begin + MINUTE / 2}
+            rollout = started(store, a_rollout(f"checkout#{attempt}", target="fn", **facts), LOCK)
+            moved(store, rollout, phase=Phase.ROLLED_BACK)
+        found = store.exposures("fn", [LOCK])
+        assert len(found) > 5
+        for begin, end in ends:
+            assert any(
+                one <= begin and other is not None and end <= other for _, one, other in found
+            )
+        assert found[-1] == ("checkout#15", *ends[-1])
 
     def test_moments_come_back_with_their_time_zone(self, store: Store) -> None:
-        rollout = started(store, a_rollout(target="fn", exposed_from=NOON, exposed_to=NOON))
-        ((_, begin, end),) = store.exposures("fn")
+        rollout = a_rollout(target="fn", exposed_from=NOON, exposed_to=NOON)
+        rollout = started(store, rollout, LOCK)
+        ((_, begin, end),) = store.exposures("fn", [LOCK])
         moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
         assert [getattr(moment, "tzinfo", None) is not None for moment in moments] == [True] * 4
 
@@ -667,7 +814,8 @@ class StoreContract:
             assert other.history("checkout#1") == tuple(entries)
             assert (other.owner(LOCK), other.owner(BOOLEAN_LOCK)) == ("checkout#1", "checkout#1")
             assert other.active(NOON) == other.all() == other.of_name("checkout") == ("checkout#1",)
-            assert other.exposures(rollout.target) == (("checkout#1", NOON, None),)
+            exposures = other.exposures(rollout.target, [LOCK])
+            assert exposures == (("checkout#1", NOON, None),)
             known = other.acquire("checkout#1", NOON, LATER)
             assert replace(known, version=41) == rollout
             saved = moved(other, known)
@@ -712,7 +860,8 @@ class StoreContract:
                 read("checkout#7")
         moved(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
         store.receive(rollout, entries, [LOCK])
-        assert (store.owner(LOCK), store.owner(BOOLEAN_LOCK)) == ("checkout#7", None)
+        assert store.owner(LOCK) == "checkout#7"
+        noticed(store, "search#1")
         assert store.active(NOON) == ("checkout#7",)
 
     def test_receiving_the_same_rollout_twice_does_no_harm(self, store: Store) -> None:

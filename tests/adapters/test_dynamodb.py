@@ -13,11 +13,13 @@ from moto import mock_aws
 from controller.adapters.clock import SystemClock
 from controller.adapters.dynamodb import DynamoDbStore
 from controller.adapters.dynamodb.failures import UnansweredError
+from controller.adapters.dynamodb.items import packed
 from controller.adapters.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.rollout import Phase
+from controller.core.snapshot import SnapshotChangedError
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
-from controller.ports import Store
+from controller.ports import Holder, Store
 from tests.adapters.odd_dynamodb import (
     TABLE,
     Call,
@@ -117,11 +119,12 @@ def test_every_page_is_turned(client: Any) -> None:
         facts = {"created": NOON + attempt * MINUTE, "exposed_from": NOON + attempt * MINUTE}
         moved(store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}"))
         moved(store, store.load(f"checkout#{attempt}"), **facts)
+    locks = ["1", "2", "3"]
     page_by_page(client)
     ids = ("checkout#1", "checkout#2", "checkout#3")
-    assert store.active(NOON) == ids
+    assert store.active(NOON) == store.active(NOON, ["checkout"]) == ids
     assert sorted(store.all()) == sorted(store.of_name("checkout")) == list(ids)
-    assert tuple(one for one, _, _ in store.exposures("fn")) == ids
+    assert tuple(one for one, _, _ in store.exposures("fn", locks)) == ids
     assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]
 
 
@@ -252,7 +255,28 @@ def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) ->
     damage(client)
     started(store, a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
-    assert store.active(NOON) == ("checkout#2",)
+    assert store.active(NOON) == ("checkout#1", "checkout#2")  # its damage is told while it lasts
+
+
+def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client: Any) -> None:
+    store = a_store(client)
+    rollout = started(store, a_rollout(), LOCK)
+    other = rollout.policy.model_copy(update={"summary": "Another."})
+    client.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "ROLLOUT#checkout"}, "sk": {"S": "0000000001"}},
+        UpdateExpression="SET #policy = :policy",
+        ExpressionAttributeNames={"#policy": "policy"},
+        ExpressionAttributeValues={":policy": packed("checkout#1", other.snapshot())},
+    )
+    run = DynamoDbStore(client, TABLE)
+    with pytest.raises(SnapshotChangedError) as raised:
+        run.acquire("checkout#1", NOON, LATER)
+    moved(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
+    assert store.holder(LOCK) == Holder("checkout#1", final=True)
+    assert run.owns("checkout#1")
+    started(store, a_rollout("search#1"), LOCK)
+    assert not DynamoDbStore(client, TABLE).owns("checkout#1")
 
 
 def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:

@@ -22,6 +22,7 @@ from controller.errors import (
     StoreError,
     TargetTakenError,
 )
+from controller.ports import Holder
 from tests.adapters import odd_dynamodb as odd
 from tests.adapters.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.adapters.store_contract import BOOLEAN_LOCK, LATER, LOCK, moved, started
@@ -362,6 +363,89 @@ def test_a_start_whose_target_changed_hands_meanwhile_takes_it_from_the_new_owne
     assert store.owner(LOCK) == "checkout#1"
 
 
+def test_a_start_whose_target_goes_on_again_meanwhile_is_refused(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    """A person rolls an old success back while the next one starts."""
+    done = moved(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+
+    def goes_on(call: Call) -> Any:
+        moved(other, done, phase=Phase.ROLLING_BACK)
+        return call()
+
+    client.faults["transact_write_items"] = [goes_on]
+    with pytest.raises(TargetTakenError, match="search#1 owns"):
+        started(store, a_rollout(), LOCK)
+    assert (store.owner(LOCK), store.of_name("checkout")) == ("search#1", ())
+
+
+def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    done = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
+    done = moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER, exposed_from=NOON)
+
+    def taken_meanwhile(call: Call) -> Any:
+        started(other, a_rollout("search#1"), LOCK)
+        return call()
+
+    client.faults["transact_write_items"] = [taken_meanwhile]
+    saved = moved(store, done, exposed_to=LATER)
+    assert store.load("checkout#1") == saved
+    assert store.holder(LOCK) == Holder("search#1", final=False)
+    assert other.active(NOON) == ("search#1",)
+    assert not store.owns("checkout#1")
+
+
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_an_end_whose_answer_is_lost_is_told_by_the_lock_too(
+    client: OddClient, store: DynamoDbStore, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
+    client.faults["transact_write_items"] = [fault]
+    saved = moved(store, rollout, phase=Phase.SUCCEEDED)
+    assert store.load("checkout#1") == saved
+    for lock in (LOCK, BOOLEAN_LOCK):
+        assert store.holder(lock) == Holder("checkout#1", final=True)
+
+
+@pytest.mark.parametrize("after", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
+def test_an_end_that_was_not_saved_is_not_told_by_the_lock(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, after: Phase
+) -> None:
+    rollout = started(store, a_rollout(), LOCK)
+    client.faults["transact_write_items"] = [odd.never_arrived]
+    with pytest.raises(StoreError):
+        moved(store, rollout, phase=after)
+    assert store.load("checkout#1") == rollout
+    with pytest.raises(TargetTakenError, match="checkout#1 owns"):
+        started(other, a_rollout("search#1"), LOCK)
+    moved(store, rollout, phase=after)
+    started(other, a_rollout("search#1"), LOCK)
+
+
+def test_a_stale_run_tells_no_lock_that_its_rollout_has_ended(
+    store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    stale = started(store, a_rollout(), LOCK)
+    moved(other, stale, sentence="I was first.")
+    with pytest.raises(StateConflictError):
+        moved(store, stale, phase=Phase.SUCCEEDED)
+    assert store.holder(LOCK) == Holder("checkout#1", final=False)
+
+
+def test_a_save_that_changes_nothing_for_others_leaves_the_lock_alone(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout(), LOCK)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    before = client.get_item(TableName=TABLE, Key=key)["Item"]
+    for reason in (Reason.BAKING, Reason.STARTED):
+        rollout = moved(store, rollout, reason=reason)
+    store.save(rollout, [])
+    assert client.get_item(TableName=TABLE, Key=key)["Item"] == before
+
+
 def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
     client: OddClient, store: DynamoDbStore
 ) -> None:
@@ -400,8 +484,11 @@ def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> No
         lambda: store.active(NOON),
         store.all,
         lambda: store.of_name("checkout"),
-        lambda: store.exposures("fn"),
+        lambda: store.exposures("fn", [LOCK]),
         lambda: store.owner(LOCK),
+        lambda: store.holder(LOCK),
+        lambda: store.owns("checkout#1"),
+        lambda: store.active(NOON, ["checkout"]),
         lambda: store.receive(a_rollout(), [], []),
     ]
     for call in calls:

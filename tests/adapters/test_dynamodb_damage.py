@@ -9,6 +9,7 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.dynamodb import DynamoDbStore, items
+from controller.core.rollout import Phase
 from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.damage_contract import DamageContract, Damaged
 from tests.adapters.odd_dynamodb import TABLE, a_store
@@ -119,6 +120,59 @@ def test_a_lock_that_names_no_rollout_gives_way_to_nobody(
     DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
     with pytest.raises(StoreError, match=f"the lock {LOCK} is damaged"):
         started(store, a_rollout("search#1"), LOCK)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("final", None),
+        ("final", {"S": "true"}),
+        ("final", {"NULL": True}),
+        ("past", {"S": "no JSON"}),
+        ("past", {"S": '[["search#1"]]'}),
+        ("past", {"S": '[["search#1","noon",null]]'}),
+        ("past", {"N": "1"}),
+        ("exposed_from", {"S": "noon"}),
+        ("exposed_to", {"S": "noon"}),
+    ],
+)
+def test_a_lock_that_does_not_say_how_its_owner_stands_gives_way_to_nobody(
+    store: DynamoDbStore, client: Any, attribute: str, value: Any
+) -> None:
+    first = started(store, a_rollout("checkout#1", exposed_from=NOON), LOCK)
+    first = moved(store, first, phase=Phase.SUCCEEDED)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    item = {**client.get_item(TableName=TABLE, Key=key)["Item"], attribute: value}
+    given = {name: one for name, one in item.items() if one is not None}
+    client.put_item(TableName=TABLE, Item=given)
+    with pytest.raises(StoreError, match=f"the lock {LOCK} is damaged") as raised:
+        started(store, a_rollout("search#1"), LOCK)
+    assert f"LOCK#{LOCK}" in str(raised.value)
+    assert store.owner(LOCK) == "checkout#1"
+    moved(store, first, phase=Phase.ROLLING_BACK)  # which mends what it says of itself
+    assert client.get_item(TableName=TABLE, Key=key)["Item"]["final"] == {"BOOL": False}
+
+
+@pytest.mark.parametrize("name", ["lock: without a rollout", "lock: of a rollout that is gone"])
+def test_a_rollout_is_saved_and_ends_whatever_became_of_its_lock(
+    store: DynamoDbStore, client: Any, name: str
+) -> None:
+    first = started(store, a_rollout("checkout#1"), LOCK)
+    DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
+    moved(store, first, phase=Phase.ROLLED_BACK)
+    assert store.load("checkout#1").phase is Phase.ROLLED_BACK
+
+
+def test_a_lock_of_an_attempt_that_is_gone_gives_way_to_the_next_attempt_alone(
+    store: DynamoDbStore, client: Any
+) -> None:
+    """Whether a rollout of another name is gone is not for a start to find out."""
+    started(store, a_rollout("checkout#1"), LOCK)
+    client.delete_item(TableName=TABLE, Key=key_of("checkout#1"))
+    with pytest.raises(TargetTakenError, match="checkout#1"):
+        started(store, a_rollout("search#1"), LOCK)
+    started(store, a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
 
 
 @pytest.mark.parametrize("name", ["closed: missing", "closed: text", "closed: null"])

@@ -132,6 +132,7 @@ def test_a_table_is_waited_for_and_not_for_ever(client: OddClient, clock: Clock)
 
 OTHER_KEY = {
     **SHAPE,
+    "LocalSecondaryIndexes": None,
     "AttributeDefinitions": [
         *SHAPE["AttributeDefinitions"][1:],
         {"AttributeName": "id", "AttributeType": "N"},
@@ -145,6 +146,7 @@ NO_INDEX = {
     **SHAPE,
     "AttributeDefinitions": SHAPE["AttributeDefinitions"][:2],
     "GlobalSecondaryIndexes": None,
+    "LocalSecondaryIndexes": None,
 }
 KEYS_ONLY = {
     **SHAPE,

@@ -106,6 +106,6 @@ def test_where_nobody_knows_an_exposure_all_of_it_counts(path: Path, name: str) 
         for one in ("checkout#1", "search#1"):
             moved(store, started(store, a_rollout(one, **exposed)))
         damage(path, name)
-        known = {one: (begin, end) for one, begin, end in store.exposures("fn")}
+        known = {one: (begin, end) for one, begin, end in store.exposures("fn", [])}
     assert known["search#1"] == (NOON, NOON)
     assert known["checkout#1"] == (NOON, NOON if name.startswith("exposed_from") else None)

@@ -49,24 +49,73 @@ def test_a_scheduled_task_with_a_file_reads_metrics_and_one_function(quiet: Desk
     assert not quiet.world.calls
 
 
-def test_a_scheduled_task_with_a_table_changes_items_and_deletes_none(desk: Desk) -> None:
+LOCKS = [
+    f"LOCK#arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}#{name}"
+    for name in ("PERCENTAGE", "ENABLED")
+]
+OWN = {
+    "ForAllValues:StringLike": {
+        "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", *LOCKS]
+    },
+}
+CHANGING = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+
+
+@pytest.mark.parametrize("job", ["tick", "start", "people"])
+def test_who_moves_traffic_changes_the_items_of_its_policy_and_deletes_none(
+    desk: Desk, job: str
+) -> None:
+    found = statements(desk, *HERE, *TABLE, "--for", job)
+    assert found["TableOwn"] == {"Action": CHANGING, "Resource": [IN_TABLE], "Condition": OWN}
+    assert "Table" not in found
+
+
+def test_a_scheduled_task_finds_the_rollouts_of_its_policy_and_no_others(desk: Desk) -> None:
     found = statements(desk, *HERE, *TABLE)
-    assert found["Table"] == {
-        "Action": [
-            "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
-        ],
-        "Resource": [IN_TABLE],
-    }  # fmt: skip
+    assert {sid for sid in found if "Index" in sid} == {"TableIndexActiveOfNameOwn"}
+    assert found["TableIndexActiveOfNameOwn"] == {
+        "Action": ["dynamodb:Query"],
+        "Resource": [f"{IN_TABLE}/index/active_of_name"],
+        "Condition": OWN,
+    }
+
+
+def test_unbound_a_scheduled_task_finds_and_changes_all_rollouts(desk: Desk) -> None:
+    found = statements(desk, *HERE, *TABLE, "--unbound")
+    assert found["Table"] == {"Action": CHANGING, "Resource": [IN_TABLE]}
     assert found["TableIndexActive"] == {
         "Action": ["dynamodb:Query"], "Resource": [f"{IN_TABLE}/index/active"],
     }  # fmt: skip
+    assert not [sid for sid in found if sid.endswith("Own")]
+
+
+def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk) -> None:
+    other = desk.another_policy("other", target={**SHORT["target"], "function": "second"})
+    found = statements(desk, other, *HERE, *TABLE)["TableOwn"]["Condition"]
+    keys = found["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert set(keys) > set(OWN["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    assert {"ROLLOUT#other", "HISTORY#other#*"} < set(keys)
+    assert [key for key in keys if key.startswith("LOCK#") and ":function:second#" in key]
+
+
+def test_what_is_done_to_a_whole_table_is_not_bound(desk: Desk) -> None:
+    for job in ("copy-from", "copy-to", "store-init"):
+        found = statements(desk, *HERE, *TABLE, "--for", job)
+        assert not [one for one in found.values() if "Condition" in one]
+    both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "copy-to")
+    assert "Condition" not in both["Table"]
+
+
+def test_who_looks_without_a_policy_looks_at_all_of_them(desk: Desk) -> None:
+    ended = desk.run("iam", "--for", "look", *HERE, *TABLE)
+    assert not [one for one in ended.data["Statement"] if "Condition" in one]
 
 
 def test_the_table_of_the_environment_is_allowed_too(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
-    assert statements(desk, *HERE)["Table"]["Resource"] == [IN_TABLE]
+    assert statements(desk, *HERE)["TableOwn"]["Resource"] == [IN_TABLE]
 
 
 @pytest.mark.parametrize(
@@ -94,15 +143,15 @@ def test_a_role_reaches_the_services_that_its_job_is_about(
 def test_who_looks_may_write_nothing(desk: Desk) -> None:
     found = statements(desk, *HERE, *TABLE, "--for", "look")
     assert {action for one in found.values() for action in one["Action"]} == {
-        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan",
+        "dynamodb:GetItem", "dynamodb:Query",
     }  # fmt: skip
 
 
 def test_one_role_may_do_several_jobs(desk: Desk) -> None:
-    both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "start")
-    assert "lambda:ListAliases" in both["Function"]["Action"]
-    assert "TableIndexActive" in both  # of ticks alone
-    assert "TableIndexByTarget" in both  # of starts alone
+    both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "look")
+    assert "lambda:UpdateFunctionConfiguration" in both["Function"]["Action"]
+    assert "TableIndexActiveOfNameOwn" in both  # of ticks alone
+    assert "TableIndexActive" in both  # of looks alone
 
 
 def test_one_role_may_serve_several_policies(desk: Desk) -> None:
@@ -249,7 +298,7 @@ def test_what_is_not_known_is_left_to_cloudformation_and_told(quiet: Desk) -> No
     ended = quiet.run("iam", quiet.policy, *TABLE)
     arns = {one["Sid"]: one["Resource"] for one in ended.data["Statement"]}
     place = "${AWS::Region}:${AWS::AccountId}"
-    assert arns["Table"] == [f"arn:${{AWS::Partition}}:dynamodb:{place}:table/rollouts"]
+    assert arns["TableOwn"] == [f"arn:${{AWS::Partition}}:dynamodb:{place}:table/rollouts"]
     assert ended.err == (
         "rolloutctl: note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and "
         "--region\n"
@@ -331,6 +380,12 @@ def test_a_role_that_moves_traffic_needs_a_policy(quiet: Desk) -> None:
     assert "a role for tick needs a POLICY: it names the function" in ended.err
 
 
+def test_without_a_policy_there_is_nothing_to_bind_a_role_to(quiet: Desk) -> None:
+    ended = quiet.run("iam", "--for", "look", "--bound", *HERE, *TABLE)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert "--bound needs a POLICY" in ended.err
+
+
 def test_a_role_for_a_table_alone_needs_no_policy(quiet: Desk) -> None:
     assert quiet.run("iam", "--for", "look", *HERE, *TABLE).status == Exit.DONE
 
@@ -359,6 +414,18 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
         "SecretArns=",
         "SecretKeyArns=",
         "TopicArns=",
+        "PolicyNames=",
+        "TableKeys=",
+    ]
+
+
+def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(
+    quiet: Desk,
+) -> None:
+    ended = quiet.run("iam", quiet.policy, "--parameters", "--bound", *HERE)
+    assert ended.out.splitlines()[-2:] == [
+        "PolicyNames=orders",
+        f"TableKeys=ROLLOUT#orders,HISTORY#orders#*,{','.join(LOCKS)}",
     ]
 
 

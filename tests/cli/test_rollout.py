@@ -358,3 +358,73 @@ def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
     entries = desk.run("history", "orders", "--json").data["entries"]
     assert {entry["run"] for entry in entries} == {run}
     assert {line["run"] for line in desk.run("tick").events} != {run}
+
+
+# --- tick --policy ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(desk: Desk) -> Desk:
+    """A desk with a rollout of `orders` and one of `orders-2`, on functions of their own."""
+    desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
+    other = desk.another_policy("orders-2", target={**SHORT["target"], "function": "second"})
+    for policy in (desk.policy, other):
+        assert desk.run("start", policy).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    return desk
+
+
+def visited(desk: Desk, *words: str) -> list[str]:
+    """Return the ids that a tick has visited, which ended well."""
+    ended = desk.run("tick", "--json", *words)
+    assert ended.status == Exit.DONE, ended.err
+    return sorted(one["id"] for one in ended.data["rollouts"])
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ((), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders"), ["orders#1"]),
+        (("--policy", "orders-2"), ["orders-2#1"]),
+        (("--policy", "orders", "--policy", "orders-2"), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders,orders-2"), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders", "--policy", "nobody"), ["orders#1"]),
+        (("--policy", "nobody"), []),
+        (("--policy", "order"), []),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_a_tick_of_some_policies_visits_their_rollouts_and_no_other(
+    two: Desk, words: tuple[str, ...], ids: list[str]
+) -> None:
+    assert visited(two, *words) == ids
+
+
+def test_a_policy_may_be_named_by_its_file(two: Desk) -> None:
+    assert visited(two, "--policy", str(two.policy)) == ["orders#1"]
+
+
+def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) -> None:
+    ended = two.run("tick", "--scheduled", "--policy", "nobody")
+    assert (ended.status, ended.out) == (Exit.DONE, "no active rollout\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--policy", "orders#1"), "--policy is the name of a policy, not 'orders#1'"),
+        (("--policy", "Orders"), "--policy is the name of a policy, not 'Orders'"),
+        (("--policy", ""), "--policy names no policy"),
+        (("--policy", ","), "--policy names no policy"),
+        (("orders", "--policy", "orders"), "leave ROLLOUT out"),
+    ],
+)
+def test_what_names_no_policy_is_refused_before_anything_is_visited(
+    two: Desk, words: tuple[str, ...], said: str
+) -> None:
+    calls = dict(two.world.calls)
+    ended = two.run("tick", "--scheduled", *words)
+    assert ended.status == Exit.USAGE
+    assert said in ended.err
+    assert two.world.calls == calls

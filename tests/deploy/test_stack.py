@@ -80,13 +80,14 @@ def parameters(said: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in said.splitlines())
 
 
+@pytest.mark.parametrize("bound", ["--bound", "--unbound"])
 @pytest.mark.parametrize(
     "more", [False, True], ids=["function alone", "all that a policy can name"]
 )
 def test_its_roles_may_do_what_iam_prints_and_nothing_else(
-    shop: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, more: bool
+    shop: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, more: bool, bound: str
 ) -> None:
-    policy, where = tmp_path / "policy.yaml", here(shop)
+    policy, where = tmp_path / "policy.yaml", (*here(shop), bound)
     policy.write_text(POLICY.read_text())
     if more:
         policy.write_text(changed(POLICY.read_text(), GATED) + WITH_MORE)
@@ -98,12 +99,17 @@ def test_its_roles_may_do_what_iam_prints_and_nothing_else(
         assert stack.role_document(role) == wanted
 
 
+@pytest.mark.parametrize("bound", ["--bound", "--unbound"])
 def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
-    shop: Account, capsys: pytest.CaptureFixture[str]
+    shop: Account, capsys: pytest.CaptureFixture[str], bound: str
 ) -> None:
     now = datetime.now(UTC)
     shop.call_directly(now - timedelta(hours=27), now)
-    stack = Stack.create(shop, **parameters(printed(capsys, POLICY, "--parameters", *here(shop))))
+    said = printed(capsys, POLICY, "--parameters", *here(shop), bound)
+    stack = Stack.create(shop, **parameters(said))
+    command = stack.task(stack.scheduled_task()).command
+    of_policies = ["--policy", "execution-api"] if bound == "--bound" else []
+    assert list(command) == ["tick", "--scheduled", *of_policies]
     started = run(stack, stack.ids["Start"], "start", str(POLICY), "--revision", "abc")
     assert started.status == 0, started.err
     assert shop.pair() == ("10", "false")

@@ -1,6 +1,7 @@
 """Under exactly the policy that `rolloutctl iam` prints: nothing is missing, nothing is too much.
 
-The emulator asks IAM at every call. Nothing but the function, the table and the role is real here:
+The emulator asks IAM at every call. It does not ask for leading keys: what a role is bound to is
+shown by tests/test_tenants.py. Nothing but the function, the table and the role is real here:
 what a role needs of a customer's key, no emulator at hand can tell.
 """
 
@@ -22,7 +23,7 @@ from tests.e2e.account import POLICY, Account
 from tests.e2e.desk import Desk, changed
 from tests.e2e.role import Document, Grant, Role
 from tests.e2e.table import ON_A_TABLE, URL
-from tests.e2e.walks import BESIDE, FIXED, OTHER_URL, WALKS, Walk
+from tests.e2e.walks import BESIDE, FIXED, OTHER_URL, UNBOUND, WALKS, Walk
 from tests.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
@@ -71,10 +72,10 @@ def asked(shop: Account, monkeypatch: pytest.MonkeyPatch) -> set[Grant]:
     return found
 
 
-def printed(desk: Desk, job: Job, store: str | None) -> Document:
+def printed(desk: Desk, job: Job, store: str | None, *more: str) -> Document:
     """Return what `rolloutctl iam` prints for a role."""
     where = ("--account", desk.account.number, "--region", emulator.REGION)
-    options = ("--for", job, *where, *(("--store", store) if store else ()))
+    options = ("--for", job, *where, *(("--store", store) if store else ()), *more)
     answer = desk.run("iam", desk.another_policy(**FIXED), *options)
     assert answer.status == 0, answer.err
     document: Document = json.loads(answer.out)
@@ -110,6 +111,20 @@ def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
     assert walk_as(desk, role, walk, granted) == ""
 
     assert {one for one in asked if not one[1].startswith(other)} == set(granted)
+
+
+@pytest.mark.parametrize("job", UNBOUND, ids=str)
+@ON_A_TABLE
+def test_an_unbound_role_needs_all_that_is_printed_for_it_and_nothing_else(
+    desk: Desk, role: Role, asked: set[Grant], job: Job
+) -> None:
+    walk = UNBOUND[job]
+    walk.prepare(desk)
+    granted = list(roles.grants(printed(desk, job, walk.store, "--unbound")))
+
+    assert walk_as(desk, role, walk, granted) == ""
+
+    assert asked == set(granted)
 
 
 @pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.PEOPLE], ids=str)

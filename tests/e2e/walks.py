@@ -56,18 +56,23 @@ def _ended(desk: Desk, store: str) -> None:
     desk.move_clock(MINUTE)
 
 
-def _tick(desk: Desk) -> Taken:
+def _tick(desk: Desk, *which: str) -> Taken:
     """A raise, a rollback, what its drain shows, and another hand that undoes it."""
+    tick = ("tick", "--json", *which)
     desk.serve(72 * MINUTE)
-    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("50", "false")
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "50"
     desk.serve(30 * MINUTE, failing=3)
-    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "0"
     desk.serve_directly(12 * MINUTE)
     answer = desk.run("tick", ROLLOUT, "--json")
     yield answer, answer.status == 0 and "AccessDenied" not in answer.out
     desk.account.change(**{PERCENTAGE: "50"})
     desk.move_clock(MINUTE)
-    yield (answer := desk.tick()), answer.status == 0 and desk.account.pair() == ("0", "false")
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair() == ("0", "false")
+
+
+def _tick_of_the_policy(desk: Desk) -> Taken:
+    yield from _tick(desk, "--policy", ROLLOUT)
 
 
 def _start(desk: Desk) -> Taken:
@@ -102,10 +107,19 @@ def _people(desk: Desk) -> Taken:
 
 
 def _look(desk: Desk) -> Taken:
-    looks = [["status"], ["status", "--all"]]
-    looks += [[verb, ROLLOUT] for verb in ("status", "history", "replay")]
+    looks = [["status"], *([verb, ROLLOUT] for verb in ("status", "history", "replay"))]
     for words in looks:
         yield (answer := desk.run(*words)), answer.status == 0
+
+
+def _look_at_all(desk: Desk) -> Taken:
+    yield from _look(desk)
+    yield (answer := desk.run("status", "--all")), answer.status == 0
+
+
+def _people_of_all(desk: Desk) -> Taken:
+    yield (answer := desk.run("status", "--all")), answer.status == 0
+    yield from _people(desk)
 
 
 def _investigate(desk: Desk) -> Taken:
@@ -128,8 +142,14 @@ def _leaving(desk: Desk) -> None:
 
 
 def _arriving(desk: Desk) -> None:
-    """Another table has an older rollout of the same target, which held one variable more."""
+    """Another table has an older rollout of the same target, which held one variable more.
+
+    And what an interrupted copy has left there.
+    """
     _ended(desk, OTHER_URL)
+    left = {"pk": {"S": f"HISTORY#{ROLLOUT}#1"}, "sk": {"S": "000000000999.000"}}
+    table = OTHER_URL.removeprefix("dynamodb://")
+    desk.account.client("dynamodb").put_item(TableName=table, Item=left)
     assert desk.run("store", "init").status == 0
     desk.start(desk.another_policy(**FIXED, **_SMALLER))
 
@@ -163,7 +183,7 @@ def _doctor(desk: Desk) -> Taken:
 
 
 WALKS: Final[Mapping[Job, Walk]] = {
-    Job.TICK: Walk(_started, _tick),
+    Job.TICK: Walk(_started, _tick_of_the_policy),
     Job.START: Walk(lambda desk: _ended(desk, URL), _start),
     Job.PEOPLE: Walk(_started, _people),
     Job.INVESTIGATE: Walk(_started, _investigate),
@@ -171,6 +191,12 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
+}
+# Of roles that are not bound to a policy.
+UNBOUND: Final[Mapping[Job, Walk]] = {
+    Job.TICK: Walk(_started, _tick),
+    Job.PEOPLE: Walk(_started, _people_of_all),
+    Job.LOOK: Walk(_started, _look_at_all),
 }
 # Walked with everything that is granted; what each of these says without an action, the tests of
 # the adapters show.

@@ -13,6 +13,7 @@ from tests.tables.addresses import addresses
 from tests.tables.reliability import invariants, planted_bugs
 from tests.tables.seen import observations
 from tests.tables.statuses import commands, statuses
+from tests.tables.tenants import foreign
 from tests.tables.verbs import verbs
 from tests.tables.words import markdown
 
@@ -34,6 +35,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "what a host sends": hook_answers.sent,
         "addresses": addresses,
     },
+    _DOCS / "security.md": {"foreign": foreign},
     _DOCS / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,

@@ -4,7 +4,8 @@ A write that found no answer may have happened. Whoever made it re-reads, and kn
 
 IAM: dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem
 and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan on its indexes. A
-transaction needs the actions of its parts.
+transaction needs the actions of its parts. All but two indexes are asked with a partition key of
+the table, so a role can be bound to those of its policies.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,20 +39,24 @@ PAGES: Final = 10_000  # of a megabyte each
 PAUSE_S: Final = 0.5  # the longest between two of them
 
 _ACTIVE: Final = f"{TABLE}/index/active"
+_ACTIVE_OF_NAME: Final = f"{TABLE}/index/active_of_name"
 _BY_TARGET: Final = f"{TABLE}/index/by_target"
 _MOST: Final = MOVING | {Job.COPY_FROM, Job.COPY_TO}
 _LOOKING: Final = frozenset({Job.LOOK, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
 
 IAM: Final = (
-    Permission("dynamodb:GetItem", TABLE, _MOST | _LOOKING),
-    Permission("dynamodb:Query", TABLE, _MOST | _LOOKING),
-    Permission("dynamodb:Query", _ACTIVE, {Job.TICK, Job.PEOPLE, Job.LOOK, Job.DOCTOR}),
-    Permission("dynamodb:Query", _BY_TARGET, {Job.START}),
-    Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK, Job.COPY_FROM}),
-    Permission("dynamodb:PutItem", TABLE, _MOST),
-    Permission("dynamodb:UpdateItem", TABLE, _MOST),
-    Permission("dynamodb:DeleteItem", TABLE, {Job.START, Job.COPY_TO}),
-    Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}),
+    Permission("dynamodb:GetItem", TABLE, _MOST | _LOOKING, keyed=True),
+    Permission("dynamodb:Query", TABLE, _MOST | _LOOKING, keyed=True),
+    Permission("dynamodb:PutItem", TABLE, _MOST, keyed=True),
+    Permission("dynamodb:UpdateItem", TABLE, MOVING | {Job.COPY_FROM}, keyed=True),
+    Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR}, keyed=True),
+    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
+    Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
+    Permission("dynamodb:Query", _ACTIVE, {Job.PEOPLE, Job.LOOK}),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK}, bound=False),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
 )
 
 
@@ -81,21 +86,29 @@ class Table:
         value: Attribute,
         *,
         index: str = "",
+        sort: tuple[str, Attribute] | None = None,
         only: Sequence[str] = (),
     ) -> Iterator[Item]:
         """Yield all items whose partition key is `value`, in order of the sort key.
 
-        index: where to look; it may lag a moment. only: the attributes wanted; none: all of them.
+        index: where to look; one with a partition key of its own may lag a moment. sort: the sort
+        key, and what it has to be. only: the attributes wanted; none: all of them.
         """
-        where: dict[str, Any] = {"IndexName": index} if index else {"ConsistentRead": True}
+        where: dict[str, Any] = {"IndexName": index} if index else {}
+        if key == "pk":
+            where["ConsistentRead"] = True
+        condition, names, values = f"#{key} = :value", (key, *only), {":value": value}
+        if sort is not None:
+            condition, names = f"{condition} AND #{sort[0]} = :sort", (*names, sort[0])
+            values[":sort"] = sort[1]
         if only:
             where["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
         return self._pages(
             doing,
             "query",
-            KeyConditionExpression=f"#{key} = :value",
-            ExpressionAttributeNames={f"#{name}": name for name in (key, *only)},
-            ExpressionAttributeValues={":value": value},
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=values,
             **where,
         )
 

@@ -118,6 +118,12 @@ def created(rollout: Rollout, locks: Sequence[str]) -> Item:
     return item
 
 
+def locks_of(item: Item) -> tuple[str, ...]:
+    """Return the locks that a rollout took, and has not been seen to lose."""
+    found = item.get("locks", {}).get("SS", ())
+    return tuple(sorted(found))
+
+
 def rollout_of(item: Item) -> Rollout:
     """Return the rollout that a whole item holds.
 

@@ -4,6 +4,7 @@ botocore sends a call again when its answer was lost. Then the first try may hav
 the second one refused because of it; the write id in the item tells.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from controller.adapters import store_refusals as refusals
@@ -66,6 +67,19 @@ def not_saved(ours: Rollout, fence: int | None, found: Item, problem: Problem) -
     if same:
         return _leftover(ours.id)
     return refusals.overtaken(ours, rollout_of(found))
+
+
+def lost_locks(problem: Problem, locks: Sequence[str]) -> list[str]:
+    """Return which of `locks` alone kept a save from being written, for they are others' by now.
+
+    Their writes are the last ones of the save.
+    """
+    if not isinstance(problem, RefusedError) or not locks:
+        return []
+    others, ours = problem.failed[: -len(locks)], problem.failed[-len(locks) :]
+    if any(others):
+        return []
+    return [lock for lock, failed in zip(locks, ours, strict=True) if failed]
 
 
 def check_locks_changed(rollout_id: str, problem: Problem, entries: int) -> None:

@@ -1,34 +1,32 @@
 """Reading rollouts from a DynamoDB table; what only looks needs no more than this."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb.calls import Table
-from controller.adapters.dynamodb.items import Item, text
-from controller.adapters.dynamodb.locks import owner_of
+from controller.adapters.dynamodb.items import Attribute, Item
+from controller.adapters.dynamodb.locks import exposures_of, holder_of, owner_of
 from controller.adapters.stored_values import NEVER, Turn, turn_of
 from controller.core.history import Entry
-from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.ports import Exposure, Holder
+
+OF_NAME: Final = "active_of_name"
 
 
 class DynamoDbReader:
-    """`Catalogue` and `Ownership` in the DynamoDB table called `table`, and `load`."""
+    """`Catalogue`, and what tells who holds a lock, in the DynamoDB table called `table`."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._table = Table(client, table)
         self._foreign: set[str] = set()  # ids that were listed, of items with keys of another kind
 
-    def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout. Raises UnknownRolloutError, StoreError."""
-        return items.rollout_of(self._item(rollout_id))
-
     # --- Catalogue ------------------------------------------------------------------------------
 
-    def active(self, now: datetime) -> Sequence[str]:
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
@@ -37,7 +35,7 @@ class DynamoDbReader:
         doing = "list the active rollouts"
         found = [
             item
-            for item in self._table.query(doing, "active", items.ACTIVE, index="active")
+            for item in self._indexed(doing, items.ACTIVE, names)
             if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
         ]
         return tuple(self._listed(item) for item in sorted(found, key=_turn))
@@ -52,10 +50,24 @@ class DynamoDbReader:
         except StoreError:
             return True
 
-    def retired(self) -> Sequence[str]:
+    def _indexed(self, doing: str, value: Attribute, names: Collection[str]) -> Iterator[Item]:
+        """Yield what an index shows of the rollouts that have `value` as `active`.
+
+        The index of all has one partition; that of a name is found by the name, and no other one.
+        It does not show when a rollout was saved, which each save would pay for.
+        """
+        if not names:
+            yield from self._table.query(doing, "active", value, index="active")
+        for name in dict.fromkeys(names):
+            found = self._table.query(
+                doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", value)
+            )
+            yield from ({**item, "updated": item.get("created", {})} for item in found)
+
+    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
-        doing = "list the retired rollouts"
-        found = self._table.query(doing, "active", items.RETIRED, index="active")
+        found = list(self._indexed("list the retired rollouts", items.RETIRED, names))
+        found.sort(key=lambda item: items.moment_of(item, "created") or NEVER)
         return tuple(self._listed(item) for item in found)
 
     def all(self) -> Sequence[str]:
@@ -89,18 +101,13 @@ class DynamoDbReader:
         """Return the id of the rollout that holds `lock`."""
         return owner_of(self._table, lock)
 
-    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
-        """Return id, begin and end (None: still) of weight above 0 of each rollout of `target`.
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        return holder_of(self._table, lock)
 
-        The earliest comes first.
-        """
-        doing = f"look up who moved {target}"
-        found = [
-            (self._listed(item), begin, items.moment_of(item, "exposed_to"))
-            for item in self._table.query(doing, "target", text(target), index="by_target")
-            if (begin := _exposed_from(item)) is not None
-        ]
-        return tuple(sorted(found, key=lambda exposure: exposure[1]))
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts that held any of `locks` had weight above 0, the earliest first."""
+        return tuple(exposures_of(self._table, locks))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -152,10 +159,3 @@ def _is_damaged(item: Item) -> bool:
     unwatched = "watch_until" in item and items.moment_of(item, "watch_until") is None
     odd = item.get("closed") not in ({"BOOL": True}, {"BOOL": False})
     return odd or unwatched or items.moment_of(item, "created") is None or items.is_foreign(item)
-
-
-def _exposed_from(item: Item) -> datetime | None:
-    """Return the begin of an exposure; where nobody can read it, that of the rollout."""
-    if "exposed_from" not in item:
-        return None
-    return items.moment_of(item, "exposed_from") or items.moment_of(item, "created")

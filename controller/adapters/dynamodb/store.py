@@ -6,7 +6,8 @@ an answer was lost.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -16,7 +17,7 @@ from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb import outcome as outcome
 from controller.adapters.dynamodb.failures import RefusedError, UnansweredError
 from controller.adapters.dynamodb.items import Attribute, Item, moment, number, text
-from controller.adapters.dynamodb.locks import taking
+from controller.adapters.dynamodb.locks import Standing, taking, telling
 from controller.adapters.dynamodb.reader import DynamoDbReader
 from controller.adapters.dynamodb.writes import (
     ABSENT,
@@ -29,7 +30,9 @@ from controller.adapters.dynamodb.writes import (
 )
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StateConflictError, StoreError
+from controller.ports import Exposure
 
 LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
 
@@ -37,6 +40,15 @@ _FREE = (
     "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now "
     "OR #lease_until > :doubtful OR NOT attribute_type(#lease_until, :text)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A rollout as this object last read or wrote it: its locks, and what they say of it."""
+
+    version: int
+    standing: Standing
+    locks: tuple[str, ...]
 
 
 class DynamoDbStore(DynamoDbReader):
@@ -52,6 +64,7 @@ class DynamoDbStore(DynamoDbReader):
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
         self._holds: set[str] = set()
         self._replaced: set[str] = set()  # what a newer owner of its target has replaced
+        self._known: dict[str, Known] = {}
 
     # --- StateStore -----------------------------------------------------------------------------
 
@@ -99,7 +112,7 @@ class DynamoDbStore(DynamoDbReader):
         self._holds.add(rollout_id)
         try:
             self._fences[rollout_id] = items.fence_of(item)
-            return items.rollout_of(item)
+            return self._read(item)
         except StoreError:
             self.release(rollout_id)  # whoever comes next shall see the damage, and not a lease
             raise
@@ -122,30 +135,67 @@ class DynamoDbStore(DynamoDbReader):
                 raise
         self._holds.discard(rollout_id)
 
+    def load(self, rollout_id: str) -> Rollout:
+        """Return the rollout. Raises UnknownRolloutError, StoreError."""
+        return self._read(self._item(rollout_id))
+
     def save(
         self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
     ) -> Rollout:
-        """Write `rollout` and append `entries`, as `StateStore.save` says."""
+        """Write `rollout` and append `entries`, as `StateStore.save` says.
+
+        What its locks say of it is written with it, where that changes. A lock that it has lost is
+        left alone.
+        """
         saved = replace(rollout, version=rollout.version + 1)
         write_id = text(uuid4().hex)
-        saving = self._saving(saved, write_id, hold)
         history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
         doing = f"save {rollout.id}"
-        try:
-            self._table.write(doing, [saving, *history])
-        except (RefusedError, UnansweredError) as problem:
-            found = outcome.stored(self._table, doing, saving, problem)
-            if found is None:
-                raise refusals.unknown(rollout.id, self._table.place) from problem
-            if not outcome.is_written(saved, write_id, found, problem):
-                ours = self._fences.get(rollout.id)
-                raise outcome.not_saved(rollout, ours, found, problem) from problem
-        self._mark(rollout.id, hold)
-        return saved
+        known = self._as_known(doing, rollout)
+        changed = known.locks if Standing.of(saved) != known.standing else ()
+        while True:
+            saving = self._saving(saved, write_id, hold)
+            locking = [telling(one, saved) for one in changed]
+            try:
+                self._table.write(doing, [saving, *history, *locking])
+            except (RefusedError, UnansweredError) as problem:
+                if lost := outcome.lost_locks(problem, changed):
+                    self._replaced.add(rollout.id)
+                    changed = tuple(one for one in changed if one not in lost)
+                    continue
+                found = outcome.stored(self._table, doing, saving, problem)
+                if found is None:
+                    raise refusals.unknown(rollout.id, self._table.place) from problem
+                if not outcome.is_written(saved, write_id, found, problem):
+                    ours = self._fences.get(rollout.id)
+                    raise outcome.not_saved(rollout, ours, found, problem) from problem
+            self._mark(rollout.id, hold)
+            locks = () if rollout.id in self._replaced and saved.closed else known.locks
+            self._known[rollout.id] = Known(saved.version, Standing.of(saved), locks)
+            return saved
+
+    # --- Ownership ------------------------------------------------------------------------------
+
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds all the locks that it took, as `Ownership.owns` says."""
+        if rollout_id not in self._known:
+            with suppress(SnapshotChangedError):
+                self.load(rollout_id)
+        locks = self._known[rollout_id].locks
+        found = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
+        if not found:
+            self._replaced.add(rollout_id)
+        return found
 
     # --- Archive --------------------------------------------------------------------------------
 
-    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says.
 
         The history goes first; with the rollout, all of it is seen at once.
@@ -153,9 +203,9 @@ class DynamoDbStore(DynamoDbReader):
         doing = f"receive {rollout.id}"
         known = self._table.get(doing, self._key(rollout.id))
         if known is None:
-            taking(self._table, rollout.id, locks)  # refuses at once what would be refused at last
+            taking(self._table, rollout, locks)  # refuses at once what would be refused at last
             self._lay_down(doing, rollout.id, entries)
-            known = self._add(doing, rollout, locks, [], None)
+            known = self._add(doing, rollout, locks, [], None, past)
         if known is not None:
             refusals.already_there(items.rollout_of(known), rollout, entries)
 
@@ -178,6 +228,34 @@ class DynamoDbStore(DynamoDbReader):
                 return  # another run has brought it meanwhile
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _read(self, item: Item) -> Rollout:
+        """Return the rollout that `item` holds, and remember what its locks say of it."""
+        try:
+            rollout = items.rollout_of(item)
+        except SnapshotChangedError as error:  # it can still go down, and be saved
+            self._remember(error.rollout, item)
+            raise
+        self._remember(rollout, item)
+        return rollout
+
+    def _remember(self, rollout: Rollout, item: Item) -> None:
+        locks = items.locks_of(item)
+        self._known[rollout.id] = Known(rollout.version, Standing.of(rollout), locks)
+
+    def _as_known(self, doing: str, rollout: Rollout) -> Known:
+        """Return what the locks of `rollout` say of the version that is to be saved.
+
+        Where that is not the stored version any more, nothing is written in any case.
+        """
+        known = self._known.get(rollout.id)
+        if known is None or known.version != rollout.version:
+            item = self._table.get(doing, self._key(rollout.id))
+            if item is not None and items.version_of(item) == rollout.version:
+                with suppress(SnapshotChangedError):
+                    self._read(item)
+                known = self._known[rollout.id]
+        return known or Known(rollout.version, Standing.of(rollout), ())
 
     def _lease(self, until: datetime | None) -> dict[str, Attribute | None]:
         if until is None:
@@ -205,8 +283,10 @@ class DynamoDbStore(DynamoDbReader):
         An object that never acquired the rollout overrides: whoever had it finds another fence.
         """
         changes = {**items.saved(saved), **self._lease(hold), "write_id": write_id}
-        if saved.id in self._replaced and saved.closed and not saved.outbox:
-            changes["active"] = None  # no tick has anything to do with it
+        if saved.id in self._replaced and saved.closed:
+            changes["locks"] = None  # from here on it is visited for its messages alone
+            if not saved.outbox:
+                changes["active"] = None
         key, read = self._key(saved.id), number(saved.version - 1)
         ours = self._fences.get(saved.id)
         if ours is None:
@@ -221,6 +301,7 @@ class DynamoDbStore(DynamoDbReader):
         locks: Sequence[str],
         history: Sequence[Write],
         hold: datetime | None,
+        past: Sequence[Exposure] = (),
     ) -> Item | None:
         """Add a rollout, and return None; or return the one that was there already."""
         write_id = text(uuid4().hex)
@@ -229,7 +310,7 @@ class DynamoDbStore(DynamoDbReader):
         item = {**items.created(rollout, locks), **lease, "fence": fence, "write_id": write_id}
         adding = put(item, ABSENT)
         for _ in range(LOCK_TRIES):
-            owning = taking(self._table, rollout.id, locks)
+            owning = taking(self._table, rollout, locks, past)
             try:
                 self._table.write(doing, [adding, *history, *owning])
             except (RefusedError, UnansweredError) as problem:
@@ -242,6 +323,8 @@ class DynamoDbStore(DynamoDbReader):
             if hold is not None:
                 self._fences[rollout.id] = 1
             self._mark(rollout.id, hold)
+            kept = tuple(dict.fromkeys(locks))
+            self._known[rollout.id] = Known(rollout.version, Standing.of(rollout), kept)
             return None
         raise StateConflictError(
             f"cannot {doing}: its target changed its owner {LOCK_TRIES} times meanwhile; "

@@ -39,7 +39,7 @@ UPDATE rollouts SET holder = NULL, lease_until = NULL WHERE id = :id AND holder 
 _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
-SELECT id, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
+SELECT id, name, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
        {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("moved_to")} AS moved_to,
        {_FROM_STATE.format("updated")} AS updated
 FROM rollouts
@@ -65,6 +65,11 @@ OWNERS = """
 SELECT lock, rollout, closed FROM locks JOIN rollouts ON rollouts.id = locks.rollout
 WHERE lock IN (SELECT value FROM json_each(?))
 ORDER BY lock
+"""
+
+HOLDER = """
+SELECT lock, locks.rollout, closed FROM locks LEFT JOIN rollouts ON rollouts.id = locks.rollout
+WHERE lock = ?
 """
 
 EVICT = """

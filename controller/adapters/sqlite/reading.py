@@ -47,6 +47,7 @@ class Unfinished(NamedTuple):
     """What tells whether a tick visits a rollout, and when."""
 
     rollout_id: str
+    name: object
     created: object
     closed: object
     watch_until: object

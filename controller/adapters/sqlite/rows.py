@@ -3,13 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from controller.adapters import store_refusals as refusals
 from controller.adapters.sqlite import queries as sql
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.snapshot import SnapshotChangedError
+from controller.errors import StoreError
+from controller.ports import Holder
 
 
 def append(connection: sqlite3.Connection, rollout_id: str, entries: Sequence[Entry]) -> None:
@@ -40,7 +42,23 @@ def free(
     """
     wanted = json.dumps(list(locks))
     for one, owner, closed in connection.execute(sql.OWNERS, (wanted,)).fetchall():
-        if closed != 1:
-            raise refusals.taken(rollout_id, owner, one)
-        refusals.check_gives_way(rollout_id, partial(read, owner), one)
+        refusals.check_gives_way(rollout_id, holder(owner, closed, read), one)
     connection.execute(sql.EVICT, (wanted,))
+
+
+def holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> Holder:
+    """Return what a lock of `owner` means for others; closed: None where the rollout is gone.
+
+    Of what is closed and damaged nobody knows more, and nobody could ever finish it: it gives way.
+    """
+    if closed is None:
+        return Holder(owner, final=True)
+    if closed != 1:
+        return Holder(owner, final=False)
+    try:
+        found = read(owner)
+    except SnapshotChangedError as error:
+        found = error.rollout
+    except StoreError:
+        return Holder(owner, final=True)
+    return Holder(owner, found.final, found.moved_to)

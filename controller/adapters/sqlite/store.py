@@ -3,7 +3,7 @@
 A save is one transaction: the state, its version and the history of that save, or nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.ports import Exposure, Holder
 
 
 class SqliteStore:
@@ -121,7 +122,7 @@ class SqliteStore:
 
     # --- Catalogue ------------------------------------------------------------------------------
 
-    def active(self, now: datetime) -> Sequence[str]:
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
         Not closed; or closed and still watched. One that a newer owner of its target has replaced
@@ -131,11 +132,12 @@ class SqliteStore:
         with explained(self._path, "list the active rollouts"):
             known = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
         found = [reading.Unfinished(self._listed(one[0]), *one[1:]) for one in known]
-        return tuple(reading.in_turn(found, now))
+        return tuple(reading.in_turn((one for one in found if not names or one.name in names), now))
 
-    def retired(self) -> Sequence[str]:
+    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids of unfinished rollouts that another store drives now, oldest first."""
-        return self._aged("list the retired rollouts", sql.RETIRED)
+        found = self._aged("list the retired rollouts", sql.RETIRED)
+        return tuple(one for one in found if not names or one.rpartition("#")[0] in names)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
@@ -172,11 +174,19 @@ class SqliteStore:
             row = self._one("SELECT rollout FROM locks WHERE lock = ?", lock)
         return None if row is None else self._listed(row[0])
 
-    def exposures(self, target: str) -> Sequence[tuple[str, datetime, datetime | None]]:
-        """Return id, begin and end (None: still) of weight above 0 of each rollout of `target`.
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        with explained(self._path, f"look up the owner of {lock}"):
+            row = self._one(sql.HOLDER, lock)
+            return None if row is None else rows.holder(row[1], row[2], self._state)
 
-        The earliest comes first.
-        """
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds its locks: whoever loses one here loses them all."""
+        with explained(self._path, f"look up the locks of {rollout_id}"):
+            return self._one("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts of `target` had weight above 0, whatever locks they held."""
         with explained(self._path, f"look up who moved {target}"):
             known = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to, created FROM rollouts "
@@ -187,8 +197,17 @@ class SqliteStore:
 
     # --- Archive --------------------------------------------------------------------------------
 
-    def receive(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
-        """Add a rollout with its whole history, as `Archive.receive` says."""
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
+        """Add a rollout with its whole history, as `Archive.receive` says.
+
+        `past` is not kept: the rollouts that it is of are in the file themselves.
+        """
         with self._writing(f"receive {rollout.id}"):
             if self._one("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 refusals.already_there(self._read(rollout.id), rollout, entries)

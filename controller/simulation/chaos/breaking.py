@@ -32,7 +32,7 @@ WAYS: Final[Mapping[str, tuple[str, ...]]] = {
     "store:active": ("store down",),
     "store:load": ("store down",),
     "store:of_name": ("store down",),
-    "store:owner": ("store down",),
+    "store:owns": ("store down",),
     "store:acquire": ("lease held", *_STORE_WRITE),
     "store:create": _STORE_WRITE,
     "store:save": _STORE_WRITE,

@@ -113,7 +113,7 @@ class Saved:
     """What is stored of a rollout was changed; `before` is None when it was created.
 
     entries: what the history has gained. kept: False when entries that were there are no more, or
-    others. owners: which rollout holds each of its locks.
+    others. owners: which rollout holds each of its locks. final: what each lock that it holds says.
     """
 
     at: datetime
@@ -123,6 +123,7 @@ class Saved:
     entries: Sequence[Entry] = ()
     kept: bool = True
     owners: Mapping[str, str | None] = field(default_factory=dict)
+    final: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,8 +190,12 @@ class Witness:
                 history = tuple(self.store.history(rollout_id))
                 self.histories[rollout_id] = history
                 gained, kept = history[len(known) :], history[: len(known)] == known
-            owners = {lock: self.store.owner(lock) for lock in after.locks} if listed else {}
-            yield Saved(self._now, by, before, after, gained, kept, owners)
+            held = {lock: self.store.holder(lock) for lock in after.locks} if listed else {}
+            owners = {lock: None if one is None else one.rollout_id for lock, one in held.items()}
+            final = {
+                lock: one.final for lock, one in held.items() if one and owners[lock] == after.id
+            }
+            yield Saved(self._now, by, before, after, gained, kept, owners, final)
 
     def _answered(self, crossing: Crossing, proceed: Proceed) -> Any:
         sound = False

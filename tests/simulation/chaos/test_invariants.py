@@ -201,6 +201,10 @@ CLAIMS: list[tuple[str, str, bool, Tale]] = [
     ("one-owner", "one rollout", True, Telling.bakes),
     ("one-owner", "a second one on the same target", False, second_owner),
     ("one-owner", "a second one after the end", True, lambda one: started_again(one, RETRY)),
+    ("one-owner", "a lock that calls a rollout final that goes on", False,
+     then(lambda one: one.stores("start", None, one.rollout, [], final={"lock": True}))),
+    ("one-owner", "a lock that says its rollout goes on", True,
+     then(lambda one: one.stores("start", None, one.rollout, [], final={"lock": False}))),
     ("one-owner", "a lock that names another", False,
      then(lambda one: one.stores("start", None, one.rollout, [], owners={"lock": "other#1"}))),
 

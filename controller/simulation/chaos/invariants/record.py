@@ -97,14 +97,18 @@ class OneOwner(Invariant):
     """A final rollout may keep its locks, for it is only watching, and gives way."""
 
     name = "one-owner"
-    text = "No two unfinished rollouts have the same target, and its lock names the one that has."
+    text = (
+        "No two unfinished rollouts have the same target, and its lock names the one that has. A "
+        "lock says that its rollout is final when it is, and at no other time."
+    )
     allows = "A rollback by hand ignores every lock: what was over goes back to 0 % once more."
 
     def __init__(self) -> None:
         self._opened_again: set[str] = set()
 
     def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
-        """Yield a second owner."""
+        """Yield a second owner, and a lock that does not say how its owner stands."""
+        yield from _misled(saved)
         before, after = saved.before, saved.after
         if before is not None and before.final and after.phase in BACK:
             self._opened_again.add(after.id)
@@ -117,6 +121,13 @@ class OneOwner(Invariant):
         for lock, owner in saved.owners.items():
             if owner != after.id:
                 yield f"drives {after.id} while the lock {lock} names {owner or 'nobody'}"
+
+
+def _misled(saved: Saved) -> Iterator[str]:
+    for lock, final in saved.final.items():
+        if final is not saved.after.final:
+            word = "final" if final else "not final"
+            yield f"leaves the lock {lock} saying that {saved.after.id} is {word}"
 
 
 class StepByStep(Invariant):
