@@ -80,6 +80,24 @@ class Fleet:
         with closing(sqlite3.connect(self._file)) as connection, connection:
             SQLITE_DAMAGES[how](connection, rollout_id)
 
+    def remove(self, rollout_id: str) -> None:
+        """Take a rollout out of the store by another hand."""
+        if self.url != table.URL:
+            with closing(sqlite3.connect(self._file)) as connection, connection:
+                connection.execute("DELETE FROM locks WHERE rollout = ?", (rollout_id,))
+                connection.execute("DELETE FROM rollouts WHERE id = ?", (rollout_id,))
+            return
+        client = self.desk.account.client("dynamodb")
+        key = {":pk": {"S": f"ROLLOUT#{rollout_id.rpartition('#')[0]}"}}
+        found = client.query(
+            TableName=table.NAME,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=key,
+        )
+        for item in found["Items"]:
+            keys = {name: item[name] for name in ("pk", "sk")}
+            client.delete_item(TableName=table.NAME, Key=keys)
+
     def updated(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return when each of `ids` was last saved; None for what cannot be loaded."""
         with self.store() as store:

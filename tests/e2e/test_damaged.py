@@ -4,6 +4,8 @@ Each row goes through a process, a store and a server; what is read is statuses,
 rollouts were saved.
 """
 
+import os
+
 import pytest
 
 from controller.errors import Exit
@@ -76,3 +78,26 @@ def test_what_was_not_damaged_is_visited_by_the_next_tick_as_by_this_one(
         seen.append(fleet.updated(healthy))
     for one in healthy:
         assert len({moments[one] for moments in seen}) == 3
+
+
+@pytest.mark.skipif(
+    "EACH_DAMAGE" not in os.environ, reason="ten minutes: EACH_DAMAGE=1 pytest tests/e2e"
+)
+@ON_BOTH_STORES
+def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_49(
+    fleet: Fleet, started: Desk, program: Program
+) -> None:
+    """What docs/reliability.md counts: each way for itself, one tick for each."""
+    healthy = fleet.add(48)
+    everybody = ["execution-api#1", *healthy]
+    visited = {}
+    for index, how in enumerate(fleet.damages):
+        (damaged,) = fleet.add(1, f"damaged-{index}")
+        fleet.damage(damaged, how)
+        started.move_clock(MINUTE)
+        before = fleet.updated(everybody)
+        program.at(started.now).run("tick")
+        after = fleet.updated(everybody)
+        visited[how] = sum(after[one] != before[one] for one in everybody)
+        fleet.remove(damaged)
+    assert set(visited.values()) == {49}, visited

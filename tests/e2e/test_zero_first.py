@@ -5,6 +5,7 @@ status, and how long after its begin a process had written 0 %.
 """
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -58,7 +59,9 @@ def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, 
     clock = Stopwatch()
     watched.spoil(writes, repeat(clock))
     answer = program.run(*command)
-    return answer, min(clock.took, default=float("inf"))
+    took_s = min(clock.took, default=float("inf"))
+    sys.stdout.write(f"0 % after {took_s:.1f} s\n")  # with -rP, for docs/reliability.md
+    return answer, took_s
 
 
 # --- a file -------------------------------------------------------------------------------------
@@ -252,3 +255,20 @@ def test_a_tick_that_meanwhile_finds_the_0_does_not_stay_the_reason(
     found = started.status()
     assert (found["phase"], found["reason"]) == ("rolled_back", "rollback_requested")
     assert found["sentence"] == "enough"
+
+
+def test_a_first_raise_on_its_way_fits_no_more_after_the_rollback(
+    desk: Desk, program: Program, watched: Proxy
+) -> None:
+    """0 % stands, and is written all the same."""
+    with watched.holding(writes) as held:
+        starting = program.begin("start", POLICY)
+        held.wait()
+        answer = program.elsewhere(AWS_ENDPOINT_URL=desk.account.emulator.endpoint).run(
+            "rollback", "execution-api#1", "--reason", "too early"
+        )
+        assert answer.status == Exit.DONE
+    starting.answer()
+    assert desk.account.pair() == ("0", "false")
+    found = desk.status()
+    assert (found["phase"], found["reason"]) == ("rolled_back", "rollback_requested")
