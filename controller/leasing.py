@@ -121,8 +121,11 @@ class Leasing:
             log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
 
     def renew(self, rollout: Rollout) -> None:
-        """Prolong the lease of `rollout`. Raises StoreError, as StateConflictError or
-        LeaseHeldError where another run has saved or taken it since."""
+        """Prolong the lease of `rollout`.
+
+        Raises StateConflictError when another run has saved it since, LeaseHeldError when one has
+        taken it, and StoreError.
+        """
         stored = self.take(rollout.id)
         if stored.version != rollout.version:
             raise StateConflictError(

@@ -20,6 +20,7 @@ from controller.errors import (
     UnknownRolloutError,
     UsageError,
 )
+from controller.fence import problem_of
 from controller.ports import Ownership
 from controller.runner import LOADING
 from controller.text import printable
@@ -96,20 +97,21 @@ def to_zero(
     """Roll back the rollout that `given` means, first of all by the names that are known of it.
 
     Names are known from a policy file, or from what a file store has left beside it. With them 0 %
-    is written without a store, too. Returns the exit status. Raises StoreError and UsageError where
-    no names are known, and PolicyError.
+    is written whatever is raised while the store is asked. Returns the exit status.
+    Raises RolloutError where no names are known, and PolicyError.
     """
     known = _known(given, store_url)
     first = None if known is None or dry_run else _first(known)
     try:
         return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
-    except (StoreError, UsageError) as error:
+    except Exception as error:
+        problem = problem_of(error, given, "recording the rollback of")
         if known is None:
-            head, *below = f"{error}; {_WITHOUT}".splitlines()
-            raise type(error)(head, *below, **error.context) from error
-        nothing = isinstance(error, UnknownRolloutError | NoStoreError)
+            head, *below = f"{problem}; {_WITHOUT}".splitlines()
+            raise type(problem)(head, *below, **problem.context) from error
+        nothing = isinstance(problem, UnknownRolloutError | NoStoreError)
         becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
-        click.echo(f"rolloutctl: not recorded: {error}{becomes}", err=True)
+        click.echo(f"rolloutctl: not recorded: {problem}{becomes}", err=True)
         return _unrecorded(known.target, dry_run, as_json)
 
 

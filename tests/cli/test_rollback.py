@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.sqlite import SqliteStore
 from controller.errors import Exit
 from tests.cli.conftest import VERIFIED, Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -126,10 +127,20 @@ def container_without_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4")
 
 
+def odd_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store raises nobody foresaw."""
+
+    def of_name(self: SqliteStore, name: str) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr(SqliteStore, "of_name", of_name)
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
         pytest.param(never_started, id="nobody started it"),
+        pytest.param(odd_store, id="the store raises what nobody foresaw"),
         pytest.param(broken_store, id="the store is no store"),
         pytest.param(container_without_store, id="a container without a store"),
     ],
