@@ -1,5 +1,6 @@
 """A weight by hand: no rollout, no policy, no store; only the target and a clock."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -21,15 +22,18 @@ _ATTEMPTS: Final = 60
 _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 
 
-def lower_and_confirm(target: Target, clock: Clock) -> Reading:
+def lower_and_confirm(
+    target: Target, clock: Clock, check: Callable[[Reading], object] | None = None
+) -> Reading:
     """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
 
     Where 0 % stands already it is written once more: a first raise that was decided and is not
     written yet fits no more then. Without a store nobody can say whether there is one.
     A process that is asked to end still lowers, and does not wait for it to come into force.
+    check: is shown what stands there before each write, and what it raises ends the matter.
     Raises TargetError when it cannot be lowered or read.
     """
-    target.lower_to_zero(LIMIT, void=_token(target))
+    target.lower_to_zero(LIMIT, void=_token(target), check=check)
     return settled(target, clock)
 
 

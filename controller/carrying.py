@@ -143,7 +143,8 @@ class Carrying:
             return Visit(rollout)
         if target.stands_at(0):
             return self._recorded(rollout, Observation(target))
-        if rollout.phase is not Phase.ROLLING_BACK or target.update is Update.IN_PROGRESS:
+        tried = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
+        if not tried or target.update is Update.IN_PROGRESS:
             return Visit(rollout)
         problem = f"0 % was written, and the target shows {target.shown}"
         if target.update is Update.FAILED:

@@ -19,6 +19,7 @@ CATALOGUE: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
     "rollout_saved": "a rollout was saved: its version, entries, and the hash of the last entry",
     "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
+    "tick_failed": "the active rollouts could not be listed; none was visited",
     "weight_shifted": "a step's weight was written: more traffic goes to the canary, or less",
     "weight_lowered": "all traffic goes to stable",
     "raise_held_back": "a freeze has begun since a raise was decided; it comes after that",

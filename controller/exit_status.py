@@ -1,7 +1,7 @@
 """Exit statuses: how every command ends, from one mapping.
 
 Each function turns one kind of outcome into a status, and a command ends with the most urgent of
-those that apply. `VERBS` says which a command may end with: the table in docs/operations.md is made
+those that apply. `VERBS` says which a command may end with: the table in docs/policy.md is made
 from it, and a process test plays each row.
 """
 
@@ -27,8 +27,9 @@ MEANING: Final[Mapping[Exit, str]] = {
     "not applied yet",
     Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
     "0 % after its success",
-    Exit.UNCONFIRMED: "0 % is not confirmed: a rollback is under way, could not be written (from "
-    "the first tick on), or requests still reach the canary. Look at once",
+    Exit.UNCONFIRMED: "0 % is not confirmed: a write of 0 % failed (from the first tick on), "
+    "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
+    "`rollback`: 0 % was not seen applied. Look at once",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
     Exit.CHECK_SAID_NO: "a check failed",
     Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "

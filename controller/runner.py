@@ -35,14 +35,10 @@ log = events.logger()
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What became of the rollouts of a tick. missed: what it did not visit, and why.
-
-    problem: why it visited nothing at all; else empty.
-    """
+    """What became of the rollouts of a tick. missed: what it did not visit, and why."""
 
     visits: list[Visit]
     missed: list[Missed] = field(default_factory=list)
-    problem: str = ""
 
     @property
     def status(self) -> Exit:

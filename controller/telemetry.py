@@ -38,13 +38,23 @@ def facts(
         "rollouts": dict(Counter(str(one.phase) for one in seen)),
         "verdicts": dict(verdicts),
         "busy": len(ticked.visits) - len(seen),
-        "errors": len(ticked.missed) + problems + bool(ticked.problem),
-        "problem": ticked.problem,
-        "unconfirmed": alerts[Alert.ROLLBACK_UNCONFIRMED],
-        "drifted": alerts[Alert.DRIFT],
+        "errors": len(ticked.missed) + problems,
+        **_alarming(ticked, alerts),
         "calls": dict(calls),
         "data_lag_s": None if lag is None else round(lag.total_seconds()),
     }
+
+
+def _alarming(ticked: Ticked, alerts: Mapping[Alert, int]) -> dict[str, int]:
+    """Return how many rollouts are in alarm, by the kind of it.
+
+    A tick that did not look at every rollout does not know that there is none: 0 is left out then,
+    and an alarm that goes by it stays as it is.
+    """
+    kinds = {"unconfirmed": Alert.ROLLBACK_UNCONFIRMED, "drifted": Alert.DRIFT}
+    blind = bool(ticked.missed) or any(one.problem or one.busy for one in ticked.visits)
+    found = {name: alerts[alert] for name, alert in kinds.items()}
+    return {name: count for name, count in found.items() if count or not blind}
 
 
 def embedded(told: Mapping[str, Any], namespace: str, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,6 @@ def test_a_tick_with_nothing_to_do_says_that_it_came_to_its_end() -> None:
         "verdicts": {},
         "busy": 0,
         "errors": 0,
-        "problem": "",
         "unconfirmed": 0,
         "drifted": 0,
         "calls": {"lambda": 2, "dynamodb": 3},

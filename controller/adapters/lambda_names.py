@@ -16,12 +16,14 @@ class Doubt:
     """Why 0 % in a pair may not be 0 % of traffic.
 
     mistaken: the function has no variable of that name, and what it has says nothing else; or what
-    stands in it is nothing of the kind, and 0 % would be written over it.
+    stands in it is nothing of the kind, and 0 % would be written over it. foreign: the same, where
+    no rollout can have left it so: the weight is not in this variable.
     left_on: the variable that may still send all traffic to the canary; empty: none.
     """
 
     text: str
     mistaken: bool = False
+    foreign: bool = False
     left_on: str = ""
 
 
@@ -36,13 +38,14 @@ def doubts(function: str, pair: Pair, variables: Mapping[str, str]) -> list[Doub
         text = f"{pair.percentage} is not set on {function}"
         if unset and pair.boolean is not None:
             text += f", and {pair.boolean} says nothing else"
-        found.append(Doubt(f"{text}; {_alike(pair.percentage, variables)}", unset))
+        found.append(Doubt(f"{text}; {_alike(pair.percentage, variables)}", unset, unset))
     if pair.boolean is not None and pair.boolean not in variables:
         text = f"{pair.boolean} is not set on {function}; {_alike(pair.boolean, variables)}"
         found.append(Doubt(f"{text} (leave --boolean out where there is none)", mistaken=True))
     for name, holds in pair.unlike(variables).items():
         text = f"{name} of {function} holds {holds}, and that would be lost"
-        found.append(Doubt(f"{text}; if it is the right one: --force", mistaken=True))
+        foreign = name in pair.strangers(variables)
+        found.append(Doubt(f"{text}; if it is the right one: --force", True, foreign))
     if pair.boolean not in variables:
         found += (
             Doubt(

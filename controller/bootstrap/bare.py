@@ -1,6 +1,5 @@
 """Rolling back by bare names: without a policy, and without any store."""
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -14,9 +13,10 @@ from controller.adapters.sqlite.targets_file import KnownTarget as KnownTarget
 from controller.adapters.sqlite.targets_file import targets_beside
 from controller.bootstrap import wall_clock
 from controller.by_hand import command, lower_and_confirm
+from controller.core.observation import Reading
 from controller.core.policy import LambdaEnv
 from controller.core.policy.wording import message
-from controller.errors import TargetError, UsageError
+from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.settings import Place, SqlitePlace
 
 # So long a rollback insists before it looks for its record, which insists again.
@@ -76,35 +76,51 @@ def lower_first(known: KnownTarget) -> First:
     try:
         real = LambdaEnvTarget(Clients().get("lambda"), known.target, wall_clock())
         before = real.read()
-        if known.identity and before.identity != known.identity:
-            answers = f"{before.identity} answers, and the rollout is on {known.identity}"
-            return First(problem=answers)
-        if mistaken := [doubt.text for doubt in real.doubts() if doubt.mistaken]:
-            return First(problem="; ".join(mistaken))
-        real.lower_to_zero(FIRST_WITHIN, void=before.token)
+        _check_place(before, known)
+        if foreign := [doubt.text for doubt in real.doubts() if doubt.foreign]:
+            return First(problem="; ".join(foreign))
+        real.lower_to_zero(
+            FIRST_WITHIN, void=before.token, check=lambda found: _check_place(found, known)
+        )
     except (TargetError, UsageError) as error:
         return First(problem=str(error))
     return First(before.weight, before.shown)
 
 
-def lower_bare(target: LambdaEnv, *, typed: bool, dry_run: bool, force: bool = False) -> Lowered:
-    """Set `target` to 0 % without any store, and read it back for as long as that may take.
+def _check_place(reading: Reading, known: KnownTarget) -> None:
+    """Raise WriteRefusedError when another account or region answers than that of the rollout."""
+    if known.identity and reading.identity != known.identity:
+        raise WriteRefusedError(
+            f"these credentials reach {reading.identity}, but the rollout is on {known.identity}; "
+            "nothing is written: use credentials for that account and region, and run it again"
+        )
+
+
+def lower_bare(known: KnownTarget, *, typed: bool, dry_run: bool, force: bool = False) -> Lowered:
+    """Set the target of `known` to 0 % without any store, and read it back.
 
     typed: a person gave the names by hand, who may have mistyped or forgotten one. UsageError then
     when they are not on the function or hold something else, unless `force`; and what looks as if
-    it belonged to them and is left on makes it unconfirmed. Raises TargetError when it cannot be
-    lowered or read.
+    it belonged to them and is left on makes it unconfirmed. Raises WriteRefusedError when another
+    account or region answers than that of the rollout, or the names cannot be those of a weight,
+    and TargetError when it cannot be lowered or read.
     """
+    target = known.target
     clock = wall_clock()
     real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
     journal = Journal()
     opened = DryRunTarget(real, target.function, journal) if dry_run else real
     doubts: _Doubts | None = None
-    with suppress(TargetError):  # lowering tries longer, and says what is wrong
-        doubts = _doubts(real, target, refusing=typed and not force)
-    reading = lower_and_confirm(opened, clock)
+    try:
+        _check_place(real.read(), known)
+        doubts = _doubts(real, target, typed=typed, force=force)
+    except WriteRefusedError:
+        raise
+    except TargetError:  # lowering tries longer, and says what is wrong
+        pass
+    reading = lower_and_confirm(opened, clock, lambda found: _check_place(found, known))
     if doubts is None:
-        doubts = _doubts(real, target, refusing=typed and not force)
+        doubts = _doubts(real, target, typed=typed, force=force)
     confirmed = reading.stands_at(0) and not (typed and doubts.commands)
     return Lowered(confirmed, reading.shown, journal.lines, doubts.texts, doubts.commands)
 
@@ -115,21 +131,25 @@ class _Doubts:
     commands: list[str]
 
 
-def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, refusing: bool) -> _Doubts:
+def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool) -> _Doubts:
     """Return what is doubtful about the names of `target`.
 
-    refusing: names that look mistaken are a UsageError. Raises TargetError when it cannot be read.
+    Raises UsageError for names that look mistyped, WriteRefusedError for those of a policy that
+    cannot hold a weight, and TargetError when it cannot be read.
     """
-    texts, commands, refused = list[str](), list[str](), False
+    texts, commands, mistyped, foreign = list[str](), list[str](), False, False
     for doubt in opened.doubts():
         text = doubt.text
         if doubt.left_on:
             commands.append(command(target.model_copy(update={"boolean": doubt.left_on})))
             text += f"; if it does: {commands[-1]}"
         texts.append(text)
-        refused = refused or doubt.mistaken
-    if refusing and refused:
+        mistyped = mistyped or (typed and doubt.mistaken)
+        foreign = foreign or (not typed and doubt.foreign)
+    if mistyped and not force:
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
+    if foreign:
+        raise WriteRefusedError(f"nothing was lowered: {'; '.join(texts)}; check the policy")
     return _Doubts(texts, commands)
 
 

@@ -15,10 +15,12 @@ from controller.errors import (
     Exit,
     NoStoreError,
     PolicyError,
+    RolloutError,
     StoreError,
     TargetError,
     UnknownRolloutError,
     UsageError,
+    is_of_one_record,
 )
 from controller.fence import problem_of
 from controller.ports import Ownership
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
 _ASKED: Final = "asked for by a person"
 # What becomes of the record of a rollback that could not be recorded.
 _UNRECORDED: Final = (
-    "the stored rollout does not know of this rollback: the next tick that can use the store finds "
-    "0 % and ends the rollout as found_at_zero; to record your reason, run the same command again "
-    "once the store answers"
+    "when the store works again, the next tick finds 0 % and ends the rollout (reason "
+    "found_at_zero); to record your reason, run the same command again then"
+)
+_DAMAGED: Final = (
+    "the record of the rollout stays as it is, and no tick decides anything from it: restore the "
+    "store from a backup; the next tick then finds 0 % and ends the rollout"
 )
 # What works without the store, for whoever meets one that does not work at the worst moment.
 _WITHOUT: Final = (
@@ -88,7 +93,9 @@ def rollback(
         return to_zero(rollout, reason, by, store_url, dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
-    return _unrecorded(bare, dry_run, as_json, typed=True, force=force)
+    from controller.bootstrap.bare import KnownTarget
+
+    return _unrecorded(KnownTarget(bare, ""), dry_run, as_json, typed=True, force=force)
 
 
 def to_zero(
@@ -109,10 +116,20 @@ def to_zero(
         if known is None:
             head, *below = f"{problem}; {_WITHOUT}".splitlines()
             raise type(problem)(head, *below, **problem.context) from error
-        nothing = isinstance(problem, UnknownRolloutError | NoStoreError)
-        becomes = "" if nothing or dry_run else f"; {_UNRECORDED}"
-        click.echo(f"rolloutctl: not recorded: {problem}{becomes}", err=True)
-        return _unrecorded(known.target, dry_run, as_json)
+        click.echo(f"rolloutctl: the rollback is not recorded: {problem}", err=True)
+        status = _unrecorded(known, dry_run, as_json)
+        if status is Exit.DONE and not dry_run:
+            _say_what_becomes_of_the_record(problem)
+        return status
+
+
+def _say_what_becomes_of_the_record(problem: RolloutError) -> None:
+    """Say what the store will do with a rollback that it does not know of, if it has a record."""
+    if isinstance(problem, UnknownRolloutError | NoStoreError):
+        return
+    damaged = isinstance(problem, StoreError) and is_of_one_record(problem)
+    becomes = _DAMAGED if damaged else _UNRECORDED
+    click.echo(f"rolloutctl: {becomes}", err=True)
 
 
 def _known(given: str, store_url: str | None) -> "KnownTarget | None":
@@ -192,7 +209,9 @@ def _recorded(
     if not visit.saved:
         word = "is" if exit_status.of_rollback(visit) is Exit.DONE else "is NOT yet"
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
-        click.echo(f"rolloutctl: {problem}; {_UNRECORDED}", err=True)
+        click.echo(f"rolloutctl: {problem}", err=True)
+        if exit_status.of_rollback(visit) is Exit.DONE:
+            click.echo(f"rolloutctl: {_UNRECORDED}", err=True)
     if as_json:
         data = {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
@@ -215,19 +234,19 @@ def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
 
 
 def _unrecorded(
-    target: LambdaEnv,
+    known: "KnownTarget",
     dry_run: bool,
     as_json: bool,
     *,
     typed: bool = False,
     force: bool = False,
-) -> int:
+) -> Exit:
     from controller.bootstrap.bare import Lowered, lower_bare
 
     events.configure(dry_run=dry_run)
     try:
         with stopping.held_together():
-            result = lower_bare(target, typed=typed, dry_run=dry_run, force=force)
+            result = lower_bare(known, typed=typed, dry_run=dry_run, force=force)
     except TargetError as error:
         if dry_run:
             raise
@@ -236,7 +255,7 @@ def _unrecorded(
         click.echo(f"rolloutctl: warning: {doubt}", err=True)
     if as_json:
         data = {
-            "function": target.function,
+            "function": known.target.function,
             "confirmed": result.confirmed,
             "shown": result.shown,
             "recorded": False,
@@ -247,7 +266,7 @@ def _unrecorded(
         options.print_journal(result.would)
     else:
         word = "0 % is in force" if result.confirmed else "NOT confirmed"
-        click.echo(printable(f"{target.function}: {word}: {result.shown}"))
+        click.echo(printable(f"{known.target.function}: {word}: {result.shown}"))
         for command in [] if result.confirmed else result.commands:
             click.echo(f"to lower both: {command}")
     return Exit.DONE if result.confirmed or dry_run else Exit.UNCONFIRMED

@@ -145,7 +145,7 @@ def tick(
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
-            _log_end(app, Ticked([], problem=str(error)), error.exit_status, clock.now() - begun)
+            log.error("tick_failed", problem=str(error))  # no tick_ended: nobody was looked at
             raise
         status = Exit.USAGE if gone else ticked.status
         _log_end(app, ticked, status, clock.now() - begun)

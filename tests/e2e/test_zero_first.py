@@ -16,13 +16,14 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from controller.errors import Exit
-from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY, Account
 from tests.e2e.calls import Call
 from tests.e2e.desk import Desk
 from tests.e2e.faults import Exchange, Fault, body, drip, hang, never_made, page, refused
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.table import ON_A_TABLE
+from tests.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 
@@ -161,6 +162,30 @@ def test_a_sound_file_has_the_record_with_the_weight_before(
     assert (begun["kind"], begun["reason"]) == ("rolling_back", "rollback_requested")
     assert (begun["weight_from"], done["kind"]) == (10, "rolled_back")
     assert len([call for call in watched.calls if writes(call)]) == 1
+
+
+def test_a_function_of_another_account_is_not_lowered_for_a_damaged_record(
+    started: Desk, program: Program, ministack: Emulator, store_url: str
+) -> None:
+    """Credentials of another account reach a function of the same name."""
+    other = Account.of(ministack, "222222222222")
+    other.create(pair={PERCENTAGE: "10", BOOLEAN: "false"})
+    with _changed("UPDATE rollouts SET state = '{'")(Path(store_url.removeprefix("sqlite:///"))):
+        elsewhere = program.elsewhere(AWS_ACCESS_KEY_ID=other.number)
+        answer = elsewhere.run("rollback", "execution-api#1", "--json")
+    assert (answer.status, answer.data["confirmed"]) == (Exit.UNCONFIRMED, False)
+    assert (started.account.pair(), other.pair()) == (("10", "false"), ("10", "false"))
+
+
+def test_a_policy_whose_variables_the_function_has_not_writes_none(
+    started: Desk, program: Program, store_url: str
+) -> None:
+    policy = started.another_policy(POLICY, **{f"percentage: {PERCENTAGE}": "percentage: MISTYPED"})
+    before = started.account.environment()
+    with _changed("UPDATE rollouts SET state = '{'")(Path(store_url.removeprefix("sqlite:///"))):
+        answer = program.run("rollback", policy)
+    assert (answer.status, started.account.environment()) == (Exit.UNCONFIRMED, before)
+    assert "MISTYPED" in answer.err + answer.out
 
 
 # --- a table ------------------------------------------------------------------------------------

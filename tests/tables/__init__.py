@@ -28,8 +28,7 @@ PHASES: Mapping[str, Table] = {
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
     _DOCS.parent / "README.md": {"exit statuses": statuses},
-    _DOCS / "operations.md": {"what a command ends with": commands},
-    _DOCS / "policy.md": PHASES,
+    _DOCS / "policy.md": {**PHASES, "what a command ends with": commands},
     _DOCS / "hooks.md": {
         "bodies": hook_answers.bodies,
         "what a host sends": hook_answers.sent,
