@@ -13,6 +13,7 @@ from controller.core.observation import Observation, Reading, Unreadable, Update
 from controller.core.rollout import Rollout
 from controller.core.transitions import write_failed
 from controller.errors import TargetError, WriteRefusedError
+from controller.fence import problem_of
 from controller.looking import Looking, facts
 from controller.ports import Notifier
 
@@ -50,6 +51,9 @@ class Acting:
             hopeless = move.must_succeed or isinstance(error, WriteRefusedError)
             after = refused if hopeless else write_failed
             return after(decision, str(error), self.looking.clock.now())
+        except Exception as error:  # noqa: BLE001 - a rollback is recorded, whatever stops its write
+            problem = problem_of(error, rollout.id, "lowering the weight of")
+            return write_failed(decision, str(problem), self.looking.clock.now())
         log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
         return decision
 

@@ -17,7 +17,7 @@ log = events.logger()
 # All hooks that a tick asks, together; the next tick asks those that are left.
 WITHIN: Final = timedelta(seconds=60)
 # Whose hook this is said of goes first with the next tick.
-NO_TIME: Final = "other hooks took all the time of this tick"
+NO_TIME: Final = "it was not called, because the tick had no time left"
 
 
 @dataclass(frozen=True, slots=True)

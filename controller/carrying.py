@@ -144,6 +144,7 @@ class Carrying:
         if target.stands_at(0):
             return self._recorded(rollout, Observation(target))
         tried = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
+        tried = tried and not self.looking.dry
         if not tried or target.update is Update.IN_PROGRESS:
             return Visit(rollout)
         problem = f"0 % was written, and the target shows {target.shown}"

@@ -24,6 +24,7 @@ CATALOGUE: Final = {
     "weight_lowered": "all traffic goes to stable",
     "raise_held_back": "a freeze has begun since a raise was decided; it comes after that",
     "shift_refused": "the weight was not written; the next tick looks again",
+    "lower_delayed": "0 % was not taken at once; it is insisted on after the other rollouts",
     "lower_failed": "0 % could not be written; the next tick tries again",
     "target_unreadable": "the target did not answer; nothing is raised",
     "metrics_unavailable": "measurements could not be read; the gate is inconclusive",

@@ -36,8 +36,8 @@ MEANING: Final[Mapping[Exit, str]] = {
     "to run again",
 }
 SIGNALLED: Final = (
-    "stopped from the keyboard, by SIGTERM: at a safe point, within 20 s, with the lease given "
-    "back; the next tick goes on"
+    "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease given back; "
+    "the next tick goes on"
 )
 
 # What a command ends with when several apply.
@@ -126,7 +126,8 @@ def of_rollout(rollout: Rollout) -> Exit:
         case Phase.SUCCEEDED:
             return Exit.DONE
         case Phase.ROLLED_BACK:
-            return Exit.UNCONFIRMED if rollout.unconfirmed else Exit.ROLLED_BACK
+            above = rollout.unconfirmed and rollout.seen_weight != 0
+            return Exit.UNCONFIRMED if above else Exit.ROLLED_BACK
         case Phase.ROLLING_BACK:
             return Exit.UNCONFIRMED
         case Phase.PAUSED if rollout.reason is Reason.DRIFTED:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from controller import events, stopping
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import RANKS, Rollout
 from controller.core.snapshot import SnapshotChangedError, names_its_target
 from controller.core.transitions import BACK
 from controller.errors import (
@@ -54,8 +54,9 @@ class Taken:
     begun: when the run began. rollouts: those that it can read and no other run has. unwritable:
     why the store gave no lease of some of them; they may be lowered all the same, because less
     traffic is always allowed. busy: what other runs have, as it is stored. missed: what was not
-    visited. gone: why the others are not here, UnknownRolloutError or MovedError. changed: which of
-    them have another policy than they were started with; they are on their way back, and go on it.
+    visited. gone: why the others are not here, UnknownRolloutError or MovedError. closed: why the
+    store gives no lease at all; it is not asked for another one. changed: which of them have
+    another policy than they were started with; they are on their way back, and go on it.
     """
 
     begun: datetime
@@ -64,6 +65,7 @@ class Taken:
     busy: list[Rollout] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     gone: list[StoreError] = field(default_factory=list)
+    closed: list[StoreError] = field(default_factory=list)
     changed: dict[str, SnapshotChangedError] = field(default_factory=dict)
 
     def miss(self, rollout_id: str, error: Exception, doing: str) -> None:
@@ -77,17 +79,17 @@ class Taken:
         """Note that the time was over before this rollout's turn."""
         limit = int(TICK.total_seconds())
         error = NotReachedError(
-            f"{rollout_id} was not visited: the tick had used its time ({limit} s) before this "
-            "rollout's turn; the next tick begins with it",
+            f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
+            "visits it before the rollouts that this one reached",
             limit_s=limit,
         )
         log.error("not_reached", rollout=rollout_id, problem=str(error))
         self.missed.append(Missed(rollout_id, error))
 
 
-def urgency(rollout: Rollout) -> tuple[bool, datetime]:
-    """Return what a tick sorts by: rollbacks first, then the rollout visited longest ago."""
-    return rollout.phase is not Phase.ROLLING_BACK, rollout.updated
+def urgency(rollout: Rollout) -> tuple[int, datetime]:
+    """Return what a tick sorts by: the rank of the phase, then who was saved longest ago."""
+    return RANKS[rollout.phase], rollout.updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class Leasing:
             for rollout in taken.rollouts:
                 if rollout.id not in taken.unwritable:
                     self.give_back(rollout.id)
+            for rollout_id in list(taken.unwritable)[:1]:  # its answer may be all that was lost
+                self.give_back(rollout_id)
 
     def _add(self, rollout_id: str, taken: Taken) -> None:
         try:
@@ -164,6 +168,10 @@ class Leasing:
             taken.miss(rollout_id, error, "loading")
 
     def _take_or_load(self, rollout_id: str, taken: Taken) -> None:
+        if taken.closed:
+            taken.rollouts.append(_here(self.store.load(rollout_id)))
+            taken.unwritable[rollout_id] = taken.closed[0]
+            return
         try:
             taken.rollouts.append(self.take(rollout_id))
         except (UnknownRolloutError, MovedError):
@@ -180,6 +188,7 @@ class Leasing:
         except StoreError as error:
             taken.rollouts.append(_here(self.store.load(rollout_id)))
             taken.unwritable[rollout_id] = error
+            taken.closed.append(error)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
 
     @contextmanager

@@ -127,6 +127,7 @@ class Answers:
 class Looking:
     """Reads through the ports and turns what fails into something that can be decided about.
 
+    dry: nothing is written, so what was asked for is never seen applied.
     logs, alarms: asked only for rollouts whose policy names events, or alarms; None: nobody can be
         asked.
     """
@@ -137,6 +138,7 @@ class Looking:
     clock: Clock
     logs: LogSource | None = None
     alarms: AlarmSource | None = None
+    dry: bool = False
     _open: dict[str, OwnTarget] = field(default_factory=dict, init=False)
 
     def target_of(self, rollout: Rollout) -> OwnTarget:
@@ -173,7 +175,7 @@ class Looking:
             shared = Answers(self._measure(looks), self._alarms(looks))
         except _RefusedError as error:
             if len(looks) == 1:
-                shared = Answers(error.text)
+                shared = Answers(error.text, self._alarms(looks))
             else:
                 return [pair for look in looks for pair in self.ask([look])]
         return [(look, shared) for look in looks]

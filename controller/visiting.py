@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from controller import events, stopping
@@ -15,7 +15,7 @@ from controller.core.hook_call import advance_calls
 from controller.core.observation import Observation
 from controller.core.overtaken import overtaken
 from controller.core.rollout import Phase, Rollout
-from controller.errors import LeaseHeldError, StateConflictError, StoreError
+from controller.errors import LeaseHeldError, StateConflictError, StoreError, WriteRefusedError
 from controller.fence import problem_of
 from controller.leasing import LEASE, RENEW_AFTER, TICK, Taken
 from controller.looking import Answers, Look, Looking, facts
@@ -26,6 +26,8 @@ log = events.logger()
 READING: Final = TICK / 2
 # What is decided is carried out for so long after the begin of the tick, under a renewed lease.
 CARRYING_UNTIL: Final = 2 * LEASE
+# So long each 0 % is tried before other rollouts have their turn.
+TRYING: Final = timedelta(seconds=3)
 CARRYING: Final = "carrying out a decision about"
 
 Waiting: TypeAlias = tuple[Look, Observation, Decision]
@@ -44,29 +46,27 @@ class Visiting:
         """Yield a visit of each rollout of `taken`, with one read of the metrics for all of them.
 
         A rollback that is under way waits for no other rollout. Those that need no metrics go
-        next. Those whose hooks have to be asked are left in `waiting`. Whatever is raised on the
-        way is the problem of one rollout; what the time of the tick has no room for is missed.
+        next. Those whose hooks have to be asked are left in `waiting`. A 0 % that is not taken at
+        once is insisted on when every other rollout was visited. Whatever is raised on the way is
+        the problem of one rollout; what the time of the tick has no room for is missed.
         """
-        looks = list[Look]()
+        stuck = list[Waiting]()
+        looks, until = list[Look](), min(self.looking.clock.now() + READING, taken.begun + TICK)
         for rollout in taken.rollouts:
-            if rollout.phase is Phase.ROLLING_BACK:
-                yield from self._backwards(rollout, taken, waiting)
-            elif self.looking.clock.now() < taken.begun + READING:
+            back = rollout.phase is Phase.ROLLING_BACK
+            if back or self.looking.clock.now() < until:
                 yield from self._looked(rollout, looks)
             else:
                 taken.miss_late(rollout.id)
-        for look in looks:
-            if not look.wants:
-                yield from self._seen(look, Answers(), taken, waiting)
+            if back and looks:
+                yield from self._seen(looks.pop(), Answers(), taken, waiting, stuck)
+        for look in [one for one in looks if not one.wants]:
+            yield from self._seen(look, Answers(), taken, waiting, stuck)
         stopping.point()
         for look, answers in self._measured([look for look in looks if look.wants]):
-            yield from self._seen(look, answers, taken, waiting)
-
-    def _backwards(self, rollout: Rollout, taken: Taken, waiting: list[Waiting]) -> Iterator[Visit]:
-        looks = list[Look]()
-        yield from self._looked(rollout, looks)
-        for look in looks:
-            yield from self._seen(look, Answers(), taken, waiting)
+            yield from self._seen(look, answers, taken, waiting, stuck)
+        for look, seen, decision in stuck:
+            yield self._visit(look.rollout, seen, decision, taken)
 
     def _looked(self, rollout: Rollout, looks: list[Look]) -> Iterator[Visit]:
         """Add what was seen of the target of `rollout` to `looks`; yield a visit if that fails."""
@@ -77,9 +77,14 @@ class Visiting:
             yield _failed(rollout, error, "looking at")
 
     def _seen(
-        self, look: Look, answers: Answers, taken: Taken, waiting: list[Waiting]
+        self,
+        look: Look,
+        answers: Answers,
+        taken: Taken,
+        waiting: list[Waiting],
+        stuck: list[Waiting],
     ) -> Iterator[Visit]:
-        """Yield the visit of one rollout, unless it waits for its hooks or was missed."""
+        """Yield the visit of one rollout, unless it waits for its turn or was missed."""
         try:
             seen, decision = _decided(look, look.seen(answers))
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
@@ -90,8 +95,24 @@ class Visiting:
             taken.miss_late(look.rollout.id)
         elif decision.asks:  # a hook of one rollout keeps no other waiting
             waiting.append((look, seen, decision))
+        elif isinstance(decision.move, Lower) and not self._is_taken(look, decision.move, taken):
+            stuck.append((look, seen, decision))
         else:
             yield self._visit(look.rollout, seen, decision, taken)
+
+    def _is_taken(self, look: Look, move: Lower, taken: Taken) -> bool:
+        """Try to write 0 % for a moment; tell whether to go on with this rollout at once."""
+        if len(taken.rollouts) == 1 or self.looking.dry:
+            return True  # nobody waits
+        try:
+            target = self.looking.target_of(look.rollout)
+            target.lower_to_zero(min(move.within, TRYING), void=move.void, only=move.only)
+        except WriteRefusedError:
+            return True  # it takes no time to be refused again, and to say so
+        except Exception as error:  # noqa: BLE001 - what insists says what is wrong
+            log.warning("lower_delayed", rollout=look.rollout.id, problem=type(error).__name__)
+            return False
+        return True
 
     def asked(self, waiting: Sequence[Waiting], taken: Taken) -> Iterator[Visit]:
         """Yield a visit of each rollout that was left in `waiting`, once its hooks were asked.

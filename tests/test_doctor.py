@@ -30,11 +30,11 @@ def test_a_damaged_rollout_is_named_beside_those_that_can_be_read(tmp_path: Path
     path = tmp_path / "state.db"
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"))
-        started(store, a_rollout("search#1"))
+        started(store, a_rollout("checkout#2"))
         with closing(sqlite3.connect(path)) as connection, connection:
             SQLITE_DAMAGES["step beyond the last one"](connection, "checkout#1")
         texts = {str(one) for one in checks_of(store)}
-    assert any("active rollouts: search#1" in text for text in texts)
+    assert any("active rollouts: checkout#2" in text for text in texts)
     assert any("the state of checkout#1 is damaged" in text for text in texts)
 
 

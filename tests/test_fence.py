@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 
+from controller.core.effects import Decision
+from controller.core.observation import AlarmReading, AlarmState
 from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import write_failed
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.leasing import LEASE, TICK
 from controller.ports import Store
 from controller.runner import Ticked
 from controller.simulation.faults import Answer, Proceed
+from controller.simulation.refusals import refusal
 from controller.start import Request, start
+from tests.rollouts import a_rollout
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.stage import READ, WRITE, Broken, Stage, on_stage, short, variables
+from tests.stage import READ, SHORT, WRITE, Broken, Stage, on_stage, short, variables
 
 SECOND = timedelta(seconds=1)
 SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
@@ -115,8 +120,8 @@ def test_whatever_is_raised_for_one_rollout_the_failing_one_goes_back(
     assert weight_of(stage, "handler") == "0"
     assert stage.rollout.phase is Phase.ROLLED_BACK
     assert {one.status for one in ended} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
-    if seam != "release":  # a lease that is not given back ends by itself
-        assert Exit.INTERNAL in {one.status for one in ended}
+    expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
+    assert expected in {one.status for one in ended}  # a lease that is kept ends by itself
 
 
 def _decides_oddly(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
@@ -304,3 +309,126 @@ def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
     stage.saves_into(Down(stage.store))
     with pytest.raises(StoreError, match="does not answer"):
         tick(stage)
+
+
+# --- who waits for whom -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A layer of the world: Lambda fails at every write of some functions, and may mend."""
+
+    functions: Sequence[str]
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == WRITE and request.get("FunctionName") in self.functions:
+            raise refusal(operation, "ServiceException", "it is us", status=500)
+        return proceed()
+
+
+def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own(
+    tmp_path: Path,
+) -> None:
+    late = {"kind": "errors", "server_errors": "20%", "at": {"after": "9m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[late])) as stage:
+        bad = add(stage, "bad")
+        stage.start()
+        stage.world.layers.append(Stuck(["bad"]))
+        stage.runner.roll_back(bad.id, "it looks bad")
+        for _ in range(20):
+            tick(stage)
+        assert str(stage.store.load(bad.id).phase) == "rolling_back"
+        assert weight_of(stage, "bad") == "10"
+        assert weight_of(stage, "handler") == "0"
+
+
+def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        names = ["ended-0", "ended-1"]
+        for name in names:
+            done = add(stage, name)
+            ended = replace(
+                stage.store.load(done.id),
+                phase=Phase.SUCCEEDED,
+                step=1,
+                watch_until=stage.world.clock.now() + timedelta(days=7),
+            )
+            ended = replace(ended, intent=replace(ended.intent, weight=100))
+            stage.store.save(ended, [])
+        stage.start()
+        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        for _ in range(8):
+            tick(stage)
+        assert weight_of(stage, "handler") == "0"
+
+
+class Locked:
+    """A store that takes no writes, and says so after ten seconds each time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._store = stage, stage.store
+
+    def acquire(self, *_: Any) -> Rollout:
+        self._stage.world.clock.advance(10 * SECOND)
+        raise StoreError("it is locked")
+
+    def save(self, *_: Any, **__: Any) -> Rollout:
+        self._stage.world.clock.advance(10 * SECOND)
+        raise StoreError("it is locked")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
+    for index in range(8):
+        add(stage, f"other-{index}")
+    stage.saves_into(Locked(stage))
+    for _ in range(6):
+        tick(stage)
+    assert weight_of(stage, "handler") == "0"
+
+
+def test_an_alarm_is_heard_where_the_metrics_are_refused(tmp_path: Path) -> None:
+    criteria = {**SHORT["criteria"], "alarm": {"kind": "alarm", "alarm": "red"}}
+    with on_stage(tmp_path, policy=short(criteria=criteria)) as stage:
+        stage.start()
+        source = Refusing(stage.runner.looking.metrics, "AWS/ApiGateway")
+        looking = replace(stage.runner.looking, metrics=source, alarms=Red())
+        stage.runner = replace(stage.runner, looking=looking)
+        visits = [one for _ in range(4) for one in tick(stage).visits]
+        assert not any("unexpected" in one.problem for one in visits)
+        assert weight_of(stage, "handler") == "0"
+
+
+class Red:
+    """Every alarm went red a moment ago."""
+
+    def states(self, alarms: Any) -> dict[str, AlarmReading]:
+        return {one: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for one in alarms}
+
+
+def test_a_lowering_that_raises_what_nobody_foresaw_is_recorded_and_told(stage: Stage) -> None:
+    stage.world.layers.append(Raising(WRITE, "handler"))
+    ended = [tick(stage) for _ in range(6)]
+    assert str(stage.rollout.phase) == "rolling_back"
+    assert "unexpected FaultError" in stage.rollout.write_error
+    assert ended[-1].status == Exit.UNCONFIRMED
+    assert any("is rolling back to 0 %" in one.text for one in stage.told)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("KMS says no; Request ID: 1f0d2c3e-12ab-4cde-9f01-aabbccddeeff",
+         "KMS says no; Request ID: 9a8b7c6d-beef-4abc-8def-012345678901"),
+        ("waited 12 s", "waited 7 s"),
+    ],
+)  # fmt: skip
+def test_a_write_error_that_differs_in_its_ids_alone_is_no_new_one(texts: tuple[str, str]) -> None:
+    first, second = texts
+    rollout = replace(a_rollout(), write_error=first)
+    after = write_failed(Decision(rollout), second, rollout.updated)
+    assert (after.record, after.notices) == (None, ())

@@ -232,7 +232,7 @@ _KEY: Final = (
     "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
     "enabled"
 )
-_LATE: Final = "AWS did not answer in time; run again"
+_LATE: Final = "run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT,
     "AccessDeniedException": _GRANT,
@@ -251,7 +251,7 @@ _ADVICE: Final = {
     "ReadTimeoutError": _LATE,
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",
-    "StrangeAnswerError": _UNREACHABLE,
+    "StrangeAnswerError": "check AWS_ENDPOINT_URL and any proxy, and run again",
     "TransactionInProgressException": "the same write is still on its way; run again in a moment",
     "UnauthorizedSSOTokenError": _LOG_IN,
     "UnrecognizedClientException": "the credentials are not valid in this region or account",

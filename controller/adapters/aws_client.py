@@ -48,13 +48,13 @@ class StrangeAnswerError(Exception):
         self.problem = problem
 
     def __str__(self) -> str:
-        return "what answered is not AWS" + (f" ({self.problem})" if self.problem else "")
+        return "the answer is not one of AWS" + (f" ({self.problem})" if self.problem else "")
 
 
 class CallTimeoutError(BotoCoreError):
     """A call was given up when its limit was over; what it asked for may have been done."""
 
-    fmt = "{what} gave no whole answer within {limit_s:.3g} s"
+    fmt = "no complete answer of {what} within {limit_s:.3g} s"
 
     def __init__(self, what: str, limit_s: float) -> None:
         super().__init__(what=what, limit_s=limit_s)  # type: ignore[no-untyped-call]

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from controller.core.rollout import Phase
+from controller.core.rollout import RANKS, Phase
 
-Turn: TypeAlias = tuple[bool, bool, datetime, datetime, str]
+Turn: TypeAlias = tuple[bool, int, datetime, datetime, str]
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
 
@@ -24,12 +24,20 @@ def turn_of(
 ) -> Turn:
     """Return what sorts a rollout into the order in which a tick takes them.
 
-    What is damaged is last; rollbacks are first, then what was saved longest ago.
+    What is damaged is last. Rollbacks are first, then what has traffic to judge, then what guards
+    0 %, then what has succeeded; of each, what was saved longest ago. A final rollout is not saved
+    while nothing happens to it, so its moment would keep it in front for days.
     """
     saved = moment_of(updated)
     damaged = damaged or saved is None or phase not in _PHASES
     begun = moment_of(created) or NEVER
-    return damaged, phase != Phase.ROLLING_BACK, saved or NEVER, begun, rollout_id
+    return (
+        damaged,
+        RANKS[Phase(str(phase))] if phase in _PHASES else 0,
+        saved or NEVER,
+        begun,
+        rollout_id,
+    )
 
 
 _PHASES: Final = frozenset(map(str, Phase))

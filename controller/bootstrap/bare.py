@@ -17,6 +17,7 @@ from controller.core.observation import Reading
 from controller.core.policy import LambdaEnv
 from controller.core.policy.wording import message
 from controller.errors import TargetError, UsageError, WriteRefusedError
+from controller.fence import problem_of
 from controller.settings import Place, SqlitePlace
 
 # So long a rollback insists before it looks for its record, which insists again.
@@ -82,8 +83,8 @@ def lower_first(known: KnownTarget) -> First:
         real.lower_to_zero(
             FIRST_WITHIN, void=before.token, check=lambda found: _check_place(found, known)
         )
-    except (TargetError, UsageError) as error:
-        return First(problem=str(error))
+    except Exception as error:  # noqa: BLE001 - what comes next tries again, and longer
+        return First(problem=str(problem_of(error, known.target.function, "lowering")))
     return First(before.weight, before.shown)
 
 

@@ -23,7 +23,7 @@ def dry(app: App) -> App:
     def open_target(target: LambdaEnv) -> OpenTarget:
         return DryRunTarget(real.targets(target), target.function, journal)
 
-    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target)
+    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target, dry=True)
     acting = replace(
         runner,
         looking=looking,

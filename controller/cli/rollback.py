@@ -114,8 +114,8 @@ def to_zero(
     except Exception as error:
         problem = problem_of(error, given, "recording the rollback of")
         if known is None:
-            head, *below = f"{problem}; {_WITHOUT}".splitlines()
-            raise type(problem)(head, *below, **problem.context) from error
+            problem.args = (f"{problem}; {_WITHOUT}",)
+            raise problem from error
         click.echo(f"rolloutctl: the rollback is not recorded: {problem}", err=True)
         status = _unrecorded(known, dry_run, as_json)
         if status is Exit.DONE and not dry_run:

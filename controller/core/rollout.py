@@ -34,6 +34,14 @@ class Phase(StrEnum):
 
 
 FINAL = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
+# Which rollouts a tick takes first: a rollback, then traffic to judge, then 0 % to guard.
+RANKS = {
+    Phase.ROLLING_BACK: 0,
+    Phase.PROGRESSING: 1,
+    Phase.PAUSED: 1,
+    Phase.ROLLED_BACK: 2,
+    Phase.SUCCEEDED: 3,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ class SnapshotChangedError(StoreError):
 
     def __init__(self, rollout: Rollout, digest: str) -> None:
         super().__init__(
-            f"the stored policy of {rollout.id} was changed after its start: its weight only goes "
-            f"down from here, and nothing is judged; roll it back (rolloutctl rollback "
+            f"the stored policy of {rollout.id} was changed after the start: ticks do not raise, "
+            "judge or lower it, and traffic stays at its weight; roll it back (rolloutctl rollback "
             f"{rollout.id}, or rollback POLICY.yaml with the file of the start), or restore its "
             "record from a backup, and look who wrote to the store",
             rollout=rollout.id,

@@ -76,18 +76,18 @@ _RULES: Final[Sequence[_Rule]] = (
         lambda one: all(_has_step(one, each.step) for each in one.stretches),
     ),
     ("stretches: one ends before it begins", _stretches_end),
-    ("stretches: one goes on beside another weight", _last_alone_goes_on),
+    ("stretches: one that has no end is not the last, or of another step", _last_alone_goes_on),
     ("since: it is before created", lambda one: one.created <= one.since),
     ("updated: it is before another moment of the rollout", _is_past),
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     ("signed: the policy has no such criterion", lambda one: one.signed.keys() <= _criteria(one)),
-    ("intent.weight: the phase does not allow it", _weight_fits),
+    ("intent.weight: it does not fit the phase", _weight_fits),
     (
-        "settled: a pause begins at a weight that was seen, or with one that goes on",
+        "settled: the phase is paused, and no weight was seen applied",
         lambda one: one.phase is not Phase.PAUSED or one.settled is not None or bool(one.waits),
     ),
     (
-        "step: only the last one succeeds",
+        "step: the phase is succeeded, and this is not the last step",
         lambda one: one.phase is not Phase.SUCCEEDED or one.step == len(one.policy.steps) - 1,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from controller.core.checks import Check, Level, failed
 
-_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "skip", Level.FAIL: "FAIL"}
+_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
 
 
 def check_lines(checks: Sequence[Check]) -> list[str]:

@@ -122,9 +122,9 @@ def visit_line(visit: Visit) -> str:
     """Return a visit in one line, with what went wrong in front."""
     line = rollout_line(visit.rollout)
     if visit.busy:
-        return f"another run was faster; nothing changed by this one: {line}"
+        return f"skipped, another run holds the rollout or saved first: {line}"
     if not visit.saved:
-        return f"problem, nothing was recorded: {visit.problem}: {line}"
+        return f"not saved: {visit.problem}: {line}"
     if visit.problem:
         return f"problem: {visit.problem}: {line}"
     return line

@@ -148,7 +148,7 @@ def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
     answer.body = b"<html>Please log in</html>"
     clients = Clients()
     target = LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
-    told = r"what answered is not AWS \(it has no request id\); AWS cannot be reached"
+    told = r"the answer is not one of AWS \(it has no request id\); check AWS_ENDPOINT_URL"
     with pytest.raises(TargetError, match=told):
         target.read()
     query = Query("AWS/Lambda", "Errors", "Sum", 60)

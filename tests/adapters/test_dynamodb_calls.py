@@ -535,7 +535,7 @@ def test_a_list_that_a_proxy_answered_is_no_empty_list(
     started(store, a_rollout(), LOCK)
     event = f"after-call.dynamodb.{operation}"
     client.meta.events.register(event, lambda parsed, **_: parsed.clear())
-    with pytest.raises(StoreError, match="what answered is not AWS"):
+    with pytest.raises(StoreError, match="the answer is not one of AWS"):
         store.all() if operation == "Scan" else store.active(NOON)
 
 
@@ -544,7 +544,7 @@ def test_a_list_that_leads_back_to_its_own_page_is_not_read_for_ever(
     client: OddClient, store: DynamoDbStore, operation: str
 ) -> None:
     client.faults[operation] = [odd.led_back] * 2
-    with pytest.raises(StoreError, match="what answered is not AWS"):
+    with pytest.raises(StoreError, match="the answer is not one of AWS"):
         store.all() if operation == "scan" else store.active(NOON)
 
 

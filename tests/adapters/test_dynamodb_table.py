@@ -185,7 +185,7 @@ def test_what_aws_refuses_is_told(client: OddClient, clock: Clock, call: str) ->
 @pytest.mark.parametrize("call", ["describe_table", "describe_continuous_backups"])
 def test_a_proxy_is_not_taken_for_aws(client: OddClient, clock: Clock, call: str) -> None:
     client.faults[call] = [odd.proxy_answers]
-    with pytest.raises(StoreError, match="what answered is not AWS"):
+    with pytest.raises(StoreError, match="the answer is not one of AWS"):
         create_table(client, "rollouts", clock)
 
 

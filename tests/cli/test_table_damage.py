@@ -16,7 +16,6 @@ from controller.errors import Exit
 from tests.adapters.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
 from tests.cli.test_store_damage import (
-    UNREADABLE,
     UNWRITABLE,
     VERBS,
     check_copied,
@@ -76,6 +75,8 @@ MAKE = "there is no table rollouts in us-east-1: check the name, or make it: rol
 SLOW = "table rollouts): ProvisionedThroughputExceededException: Provisioned"
 GRANT = "table rollouts): AccessDeniedException: AccessDeniedException was said; grant the action"
 ABSENT = (Exit.USAGE,) * 4
+# A table leaves nothing beside it: a rollback by name cannot be.
+UNREADABLE = (Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL, Exit.INTERNAL)
 TABLE = [
     (missing, MAKE, ABSENT),
     (throttled, SLOW, UNREADABLE),

@@ -13,7 +13,7 @@ def test_a_check_is_one_line_with_its_level_what_was_seen_and_what_to_do() -> No
     assert check_lines(CHECKS) == [
         "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
         "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
-        "skip  log group  it did not answer",
+        "n/a   log group  it did not answer",
         "FAIL  share      40 of 100 requests took the canary; look at the application's flag",
         "1 ok, 1 warn, 1 unread, 1 fail",
     ]

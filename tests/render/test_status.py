@@ -55,12 +55,13 @@ def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
     ("visit", "front"),
     [
         pytest.param(
-            Visit(a_rollout(), busy=True), "another run was faster; nothing changed by this one: ",
+            Visit(a_rollout(), busy=True),
+            "skipped, another run holds the rollout or saved first: ",
             id="lost to another run",
         ),
         pytest.param(
             Visit(a_rollout(), problem="the disk is full", saved=False),
-            "problem, nothing was recorded: the disk is full: ", id="not saved",
+            "not saved: the disk is full: ", id="not saved",
         ),
         pytest.param(
             Visit(a_rollout(), problem="AccessDenied"),

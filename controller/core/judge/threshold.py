@@ -138,7 +138,7 @@ def _traffic(name: str, criterion: Traffic, tally: Tally, context: Context) -> F
     def finding(verdict: Verdict, label: Label, sentence: str) -> Finding:
         seen, bound = tally.amount, float(criterion.min)
         start, end = _judged(tally, context)
-        return Finding(name, verdict, label, seen, bound, int(seen), start, end, sentence)
+        return Finding(name, verdict, label, seen, bound, max(0, int(seen)), start, end, sentence)
 
     open_still = unready(name, criterion, tally, context)
     if open_still is not None:

@@ -13,7 +13,7 @@ from controller.core.transitions.outlook import outlook, record
 WRITE_FAILED: Final = "write_failed"
 
 # Numbers and request ids differ from try to try of the same failure.
-_VARYING: Final = re.compile(r"[0-9a-f]{8,}|[0-9]+", re.IGNORECASE)
+_VARYING: Final = re.compile(r"\b[0-9a-f]{4,}(-[0-9a-f]{4,})+\b|\b\w*[0-9]\w*\b", re.IGNORECASE)
 
 
 def write_failed(decision: Decision, why: str, now: datetime, *, saved: bool = False) -> Decision:
