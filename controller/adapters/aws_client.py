@@ -8,6 +8,7 @@ An answer that cannot be parsed, that does not fit the model of its operation, o
 AWS always returns is asked for again, as often as botocore would after a 500.
 """
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -118,6 +119,20 @@ def begin_request() -> None:
     call.sent += 1
 
 
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let a thread that starts here get no signal, now or later.
+
+    The kernel gives a signal of the process to any thread that takes it. Only the main thread can
+    act on it, and would not be woken from its wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
@@ -138,7 +153,8 @@ def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name=what, daemon=True)
     try:
-        thread.start()
+        with _signals_kept():
+            thread.start()
         in_time = done.wait(limit_s)
     except BaseException:
         call.give_up()

@@ -431,3 +431,10 @@ def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
     with pytest.raises(ClientError) as caught:
         CALLS["update"](clients(LONG))
     assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 1
+
+
+def test_no_signal_is_given_to_the_thread_of_a_call() -> None:
+    """Only the main thread acts on one, and it waits: nobody would wake it."""
+    blocked = within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    assert blocked >= {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGALRM}

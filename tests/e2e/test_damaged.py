@@ -5,6 +5,7 @@ rollouts were saved.
 """
 
 import os
+import sys
 
 import pytest
 
@@ -100,4 +101,5 @@ def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_4
         after = fleet.updated(everybody)
         visited[how] = sum(after[one] != before[one] for one in everybody)
         fleet.remove(damaged)
-    assert set(visited.values()) == {49}, visited
+    sys.stdout.write(f"{len(visited)} ways\n")  # with -rP, for docs/reliability.md
+    assert {how: number for how, number in visited.items() if number != 49} == {}
