@@ -43,7 +43,8 @@ class _Asked:
 @watching.paced_at("5s", "Follow it no longer than this.", "Time between looks into the log.")
 @click.option(
     "--width", type=click.IntRange(min=20), metavar="N",
-    help="Cut rows at this column. Default: where the terminal ends; in a pipe, nowhere.",
+    help="Cut rows at this column. Default: where the terminal ends; in a pipe, after 2,000 "
+    "characters.",
 )  # fmt: skip
 @options.store
 @options.as_json

@@ -86,9 +86,9 @@ class Catalogue(Protocol):
         """Return the ids that a tick must visit, in the order in which it takes them.
 
         names: only rollouts called so, rollbacks first and the others in any order; none: all.
-        Those are not closed, or still watched. Rollouts that are rolling back come first, then the
-        one that was saved longest ago, so that what one tick does not reach is first in the next;
-        those whose record is damaged come last, and are found although they are.
+        Those are not closed, or still watched. The rank of their phase (`rollout.RANKS`) goes
+        first, and then who was saved longest ago, so that what one tick does not reach is first in
+        the next; those whose record is damaged come last, and are found although they are.
         """
         ...
 

@@ -656,7 +656,7 @@ class StoreContract:
         first = started(store, a_rollout("checkout#1"), LOCK)
         first = moved(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
         started(store, a_rollout("checkout#2"), LOCK)
-        assert store.active(NOON) == ("checkout#1", "checkout#2")
+        assert store.active(NOON) == ("checkout#2", "checkout#1")
         assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == ("checkout#2",)  # given up by then
         first = noticed(store, "checkout#1", sentence="Told somebody.")
         assert "checkout#1" in store.active(NOON)
@@ -737,7 +737,7 @@ class StoreContract:
         assert store.active(NOON, ["nobody"]) == store.retired(["other"]) == ()
         assert store.retired(["shop"]) == store.retired() == ("shop#3",)
 
-    def test_rollbacks_come_first_however_lately_they_were_saved(self, store: Store) -> None:
+    def test_rollbacks_come_first_and_what_is_over_comes_last(self, store: Store) -> None:
         for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
             started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
         facts = {"phase": Phase.ROLLING_BACK}
@@ -745,7 +745,7 @@ class StoreContract:
         moved(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
         moved(store, store.load("paused#1"), phase=Phase.PAUSED)
         moved(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
-        assert store.active(NOON) == ("back#1", "back-later#1", "done#1", "going#1", "paused#1")
+        assert store.active(NOON) == ("back#1", "back-later#1", "going#1", "paused#1", "done#1")
 
     def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
         for attempt in (10, 2, 1):

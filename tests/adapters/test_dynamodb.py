@@ -235,7 +235,7 @@ def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
     odd.faults["transact_write_items"] = [meanwhile]
     started(DynamoDbStore(odd, TABLE), a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
-    assert store.active(NOON) == ("checkout#1", "checkout#2")
+    assert store.active(NOON) == ("checkout#2", "checkout#1")
 
 
 def damage(client: Any) -> None:
@@ -255,7 +255,7 @@ def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) ->
     damage(client)
     started(store, a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
-    assert store.active(NOON) == ("checkout#1", "checkout#2")  # its damage is told while it lasts
+    assert store.active(NOON) == ("checkout#2", "checkout#1")  # its damage is told while it lasts
 
 
 def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client: Any) -> None:
