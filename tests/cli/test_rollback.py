@@ -128,32 +128,42 @@ def container_without_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def odd_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the store raises nobody foresaw."""
+    """An unforeseen exception of the store."""
 
     def of_name(self: SqliteStore, name: str) -> None:
         raise KeyError(name)
 
+    assert desk.run("store", "init").status == Exit.DONE
     monkeypatch.setattr(SqliteStore, "of_name", of_name)
 
 
+def damaged_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_10(desk)
+    with closing(sqlite3.connect(Path(desk.policy).parent / "rollouts.db")) as store, store:
+        store.execute("UPDATE rollouts SET state = '{'")
+
+
 @pytest.mark.parametrize(
-    "trouble",
+    ("trouble", "record_becomes"),
     [
-        pytest.param(never_started, id="nobody started it"),
-        pytest.param(odd_store, id="the store raises what nobody foresaw"),
-        pytest.param(broken_store, id="the store is no store"),
-        pytest.param(container_without_store, id="a container without a store"),
+        pytest.param(never_started, "", id="it was never started"),
+        pytest.param(odd_store, "found_at_zero", id="the store raises an unforeseen exception"),
+        pytest.param(broken_store, "found_at_zero", id="the store is no store"),
+        pytest.param(container_without_store, "found_at_zero", id="a container without a store"),
+        pytest.param(damaged_record, "no tick decides", id="the record is damaged"),
     ],
 )
 def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
-    desk: Desk, trouble: object, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, trouble: object, record_becomes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    trouble(desk, monkeypatch)  # type: ignore[operator]
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "40"})
     desk.world.clock.advance(MINUTE)
-    trouble(desk, monkeypatch)  # type: ignore[operator]
     ended = desk.run("rollback", desk.policy)
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
     assert "not recorded: " in ended.err
+    becomes = [words for words in ("found_at_zero", "no tick decides") if words in ended.err]
+    assert becomes == ([record_becomes] if record_becomes else [])
     assert "0 % is in force" in ended.out
 
 
