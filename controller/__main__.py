@@ -28,7 +28,7 @@ def main() -> int:
 def _print_failure(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print what nobody has caught as Python does, but for what a terminal would obey in it."""
+    """Print an uncaught exception as Python does, but for what a terminal would obey in it."""
     from traceback import format_exception
 
     print("".join(format_exception(kind, error, trace)), end="", file=streams.Printed(sys.stderr))

@@ -1,6 +1,6 @@
 """The fence around one rollout: whatever is raised inside it becomes that rollout's problem.
 
-A tick visits many rollouts. A damaged record, an answer that nobody foresaw or a fault of this
+A tick visits many rollouts. A damaged record, an unforeseen answer or a fault of this
 program ends the visit of one of them, and never the tick.
 """
 

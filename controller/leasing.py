@@ -214,10 +214,10 @@ class Leasing:
 
 
 def load_to_lower(store: Store, rollout_id: str) -> Rollout:
-    """Return the rollout for whoever only lowers its weight, whatever policy it has by now.
+    """Return the rollout for a caller that only lowers its weight, whatever policy it has by now.
 
     Raises StoreError as `load` does, and SnapshotChangedError when the names of its target were
-    changed with its policy: nobody knows then what 0 % would be written to.
+    changed with its policy: the target to write 0 % to is unknown then.
     """
     try:
         return store.load(rollout_id)

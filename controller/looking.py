@@ -37,7 +37,7 @@ class _LeftAloneError(Exception):
 
 
 class _RefusedError(Exception):
-    """CloudWatch does not take what is asked, or gives what nobody can read; `text` says why."""
+    """CloudWatch refuses a query, or its answer cannot be read; `text` says why."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -188,7 +188,7 @@ class Looking:
     def _measure(self, looks: Sequence[Look]) -> Mapping[Query, Series] | str:
         """Return every series that `looks` want, from one read, or why there is none.
 
-        Raises _RefusedError when CloudWatch does not take what is asked.
+        Raises _RefusedError when CloudWatch refuses a query.
         """
         wants = [look.wants for look in looks if look.wants.queries]
         if not wants:

@@ -238,7 +238,7 @@ class Runner:
             stopping.point()
         try:
             visit = self._carrying.insist(rollout_id, by_hand, patience)
-            if changed:  # and whom its policy would tell nobody knows
+            if changed:  # its policy is not trusted to name its channels
                 log.error("snapshot_changed", rollout=rollout_id, problem=changed)
                 visit = replace(visit, problem=visit.problem or changed, seen=None)
             return self._telling.all([visit])[0]

@@ -93,7 +93,7 @@ class Egress:
     problem: str = ""
 
     def allows(self, host: str, address: "IPv4Address | IPv6Address | None") -> bool:
-        """Tell whether `host` may be private, at this address; None: one that nobody knows."""
+        """Tell whether `host` may be private, at this address; None: an unknown one."""
         return host in self.private_names or (
             address is not None and any(address in one for one in self.private_networks)
         )
@@ -104,7 +104,7 @@ class Settings:
     """Where rollouts are kept, who acts, and how hooks and webhooks are reached.
 
     by: who is written into the history. by_login: that is only what this machine calls its user,
-    or "unknown"; nobody gave a name.
+    or "unknown"; no name was given.
     metrics: the CloudWatch namespace in which a tick publishes what it says of itself, by its log;
     empty: nowhere.
     """

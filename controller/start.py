@@ -168,7 +168,7 @@ def _known(
 
 
 def _loaded(runner: Runner, rollout_id: str) -> Rollout:
-    """Return a rollout whose policy nobody goes by any more, or as `load` does."""
+    """Return a rollout whose stored policy no longer decides anything, or as `load` does."""
     try:
         return runner.store.load(rollout_id)
     except SnapshotChangedError as error:

@@ -103,7 +103,7 @@ class Visiting:
     def _is_taken(self, look: Look, move: Lower, taken: Taken) -> bool:
         """Try to write 0 % for a moment; tell whether to go on with this rollout at once."""
         if len(taken.rollouts) == 1 or self.looking.dry:
-            return True  # nobody waits
+            return True  # no other rollout waits
         try:
             target = self.looking.target_of(look.rollout)
             target.lower_to_zero(min(move.within, TRYING), void=move.void, only=move.only)
@@ -169,8 +169,8 @@ class Visiting:
     ) -> Visit:
         """Lower what has another policy than it was started with, and record that it is down.
 
-        After that it is only kept at 0 %. The channels and hooks of its policy are told nothing,
-        for nobody knows whose they are; the log and the exit status speak.
+        After that it is only kept at 0 %. The channels and hooks of its policy get nothing,
+        because a changed policy may name others; the log and the exit status speak.
         """
         problem = str(taken.changed[rollout.id])
         if rollout.final and not isinstance(decision.move, Lower):

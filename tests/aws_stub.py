@@ -130,7 +130,7 @@ def endpoint() -> Iterator[Endpoint]:
         daemon_threads = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Whoever hangs up is no news."""
+            """A client that hangs up is no error."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         server.block_on_close = False

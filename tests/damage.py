@@ -1,4 +1,4 @@
-"""One table of damages, done to one rollout in a store by another hand.
+"""One table of damages, done to one rollout in a store, outside rolloutctl.
 
 SQLITE_DAMAGES works on a connection to the file, DYNAMODB_DAMAGES on a client and a table. What is
 damaged in the state itself is the same for both.
@@ -76,9 +76,9 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "a weight that is no number": _with_intent(weight=float("nan")),
     "a weight above 100 %": _with_intent(weight=101),
     "a weight as text": _with_intent(weight="10"),
-    "a phase nobody knows": _with(phase="finished"),
+    "an unknown phase": _with(phase="finished"),
     "no phase": _with(phase=None),
-    "a reason nobody knows": _with(reason="because"),
+    "an unknown reason": _with(reason="because"),
     "never updated": _with(updated=None),
     "updated in local time": _with(updated=NAIVE),
     "asked in local time": _with_intent(asked=NAIVE),
@@ -92,7 +92,7 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "signed for a criterion that is none": _with(
         signed={"nothing": {"by": "ann", "at": 1_764_000_000, "note": ""}}
     ),
-    "a field nobody knows": _with(unheard="of"),
+    "an unknown field": _with(unheard="of"),
     "another version than beside it": lambda text: _with(version=json.loads(text)["version"] + 1)(
         text
     ),
@@ -139,7 +139,7 @@ SEEN_IN_LISTS = frozenset(
         "created: no time",
         "created: not UTF-8",
         "phase: missing",
-        "phase: nobody knows it",
+        "phase: unknown",
         "updated: missing",
         "updated: no time",
         "watch_until: no time",
@@ -332,7 +332,7 @@ DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
     "exposed_to: null": _set(exposed_to={"NULL": True}),
     "phase: missing": _set(phase=None),
     "phase: null": _set(phase={"NULL": True}),
-    "phase: nobody knows it": _set(phase={"S": "finished"}),
+    "phase: unknown": _set(phase={"S": "finished"}),
     "updated: missing": _set(updated=None),
     "updated: no time": _set(updated={"S": "x"}),
     "locks: missing": _set(locks=None),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 from unicodedata import category
 
-# Each tries to do something to whoever shows it, and says `pwned`.
+# Each tries to do something to the program that shows it, and says `pwned`.
 HOSTILE: Final = {
     "a workflow command": "::error::pwned",
     "a workflow command on a line of its own": "x\n::error::pwned",

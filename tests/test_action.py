@@ -199,7 +199,7 @@ def test_a_workflow_asks_for_the_least_and_names_actions_by_version(name: str) -
 
 
 @pytest.mark.parametrize("name", ["rollback.yml", "rollback-in-image.yml"])
-def test_starts_queue_and_a_rollback_waits_for_nobody(name: str) -> None:
+def test_starts_queue_and_a_rollback_does_not_wait(name: str) -> None:
     (start,) = WORKFLOWS["rollout.yml"]["jobs"].values()
     (back,) = WORKFLOWS[name]["jobs"].values()
     assert start["concurrency"] == {"group": "rollout-checkout", "cancel-in-progress": False}

@@ -28,7 +28,7 @@ SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
 
 
 class FaultError(Exception):
-    """Something that nobody foresaw."""
+    """An unforeseen exception."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def weight_of(stage: Stage, function: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Raising:
-    """A layer of the world: calls of one kind for one function raise what nobody foresaw."""
+    """A layer of the world: calls of one kind for one function raise the unforeseen."""
 
     call: tuple[str, str]
     function: str
@@ -410,7 +410,7 @@ class Red:
         return {one: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for one in alarms}
 
 
-def test_a_lowering_that_raises_what_nobody_foresaw_is_recorded_and_told(stage: Stage) -> None:
+def test_a_lowering_that_raises_the_unforeseen_is_recorded_and_sent(stage: Stage) -> None:
     stage.world.layers.append(Raising(WRITE, "handler"))
     ended = [tick(stage) for _ in range(6)]
     assert str(stage.rollout.phase) == "rolling_back"

@@ -201,7 +201,7 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_nobody_obeys_a_text_from_outside(output: str, text: str) -> None:
+def test_no_output_obeys_a_text_from_outside(output: str, text: str) -> None:
     shown, plain = OUTPUTS[output](text), OUTPUTS[output](HARMLESS)
     assert list(obeyed(shown)) == []
     assert "pwned" in shown or "\\u" in shown or "?" in shown
@@ -275,14 +275,14 @@ def test_in_markdown_a_text_is_no_link_no_image_no_mention_and_no_cell() -> None
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 
 
-def test_in_slack_a_text_calls_nobody() -> None:
+def test_in_slack_a_text_mentions_no_one() -> None:
     data = slack.blocks(stands("x"), message("<!channel> <@U123> & <http://x|y>"))
     assert "<" not in data["text"]
     kinds = {one["text"]["type"] for one in data["blocks"] if "text" in one}
     assert kinds == {"plain_text"}
 
 
-def test_a_failure_that_nobody_has_caught_is_printable() -> None:
+def test_an_uncaught_failure_is_printable() -> None:
     program = """
 import sys
 from controller import cli

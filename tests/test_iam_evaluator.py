@@ -138,7 +138,7 @@ def test_a_denial_under_a_condition_denies_where_it_holds_alone() -> None:
         statement("Maybe"),
     ],
 )
-def test_what_is_not_known_is_judged_by_nobody(unknown: dict[str, Any]) -> None:
+def test_an_unknown_element_is_not_judged(unknown: dict[str, Any]) -> None:
     with pytest.raises(UnknownRuleError):
         allows(document(unknown), [keys("a")])
 
@@ -228,8 +228,6 @@ def test_a_transaction_is_denied_for_one_foreign_part() -> None:
     ("operation", "request_"),
     [("BatchGetItem", {}), ("ExecuteStatement", {}), ("Query", query("#s = :a", {"#s": "sk"}))],
 )
-def test_a_request_that_is_not_known_is_judged_by_nobody(
-    operation: str, request_: dict[str, Any]
-) -> None:
+def test_an_unknown_request_is_not_judged(operation: str, request_: dict[str, Any]) -> None:
     with pytest.raises(UnknownRuleError):
         asked_of_dynamodb(operation, {**IN, **request_}, region="x", account="y")

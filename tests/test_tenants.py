@@ -80,7 +80,7 @@ class Tenants:
             assert [store.load(one).name for one in store.active(NOON, [name])] == [name]
 
     def phase(self, rollout: str) -> str:
-        """Return the phase of a rollout, whoever may read it."""
+        """Return the phase of a rollout, read without a role."""
         return str(DynamoDbStore(self.guard.client, TABLE).load(rollout).phase)
 
     def foreign(self) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_nobody_obeys_what_is_printable(text: str) -> None:
+def test_no_terminal_obeys_what_is_printable(text: str) -> None:
     shown = printable(text)
     assert list(obeyed(shown)) == []
     assert "pwned" in shown

@@ -128,7 +128,7 @@ class Clients:
         return max(self._floor_s, self._end - now_s())
 
     def _count(self, event_name: str, **_: Any) -> None:
-        begin_request()  # raises in a thread that nobody waits for: it sends nothing
+        begin_request()  # raises in the thread of an abandoned call: it sends nothing
         self.calls[event_name.split(".")[1]] += 1
 
 

@@ -31,7 +31,7 @@ _STAMPS: Final = range(7_258_118_400_000)
 def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:
     """Return what is wrong with `answer`, in a few words; empty when nothing is.
 
-    model: botocore's of the operation. content: what `answer` was read from; empty: nobody knows.
+    model: botocore's of the operation. content: what `answer` was read from; empty: unknown.
     """
     if not isinstance(answer, dict):
         return "it is no structure"

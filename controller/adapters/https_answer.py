@@ -1,7 +1,7 @@
 """One answer over HTTP, read so that its end is told from a broken connection. IAM: none.
 
 http.client takes a connection that ends among the header lines, or after a part of a body whose
-length nobody announced, for the end of the answer. An empty body must not come about that way.
+length was not announced, for the end of the answer. An empty body must not come about that way.
 """
 
 from dataclasses import dataclass

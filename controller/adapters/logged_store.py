@@ -1,4 +1,4 @@
-"""A store whose saves are told to the log, so that their hashes stand outside it as well."""
+"""A store whose saves are written to the log, so that their hashes stand outside it as well."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -14,14 +14,14 @@ log = events.logger()
 class LoggedStore:
     """`Store` that says `rollout_saved` after each save that came to its end, once.
 
-    Reading and leases go through as they are. A save of which nobody knows whether it was written
-    is said to be none; the next one says where the history stands by then.
+    Reading and leases go through as they are. A save that may or may not have been written is not
+    logged; the next one says where the history stands by then.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    # --- what is told ---------------------------------------------------------------------------
+    # --- what is logged -------------------------------------------------------------------------
 
     def create(
         self,
@@ -33,14 +33,14 @@ class LoggedStore:
     ) -> None:
         """Add a rollout, as `StateStore.create` says."""
         self._store.create(rollout, entries, locks, hold=hold)
-        _tell(rollout)
+        _log_saved(rollout)
 
     def save(
         self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
     ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says."""
         saved = self._store.save(rollout, entries, hold=hold)
-        _tell(saved)
+        _log_saved(saved)
         return saved
 
     def receive(
@@ -52,7 +52,7 @@ class LoggedStore:
     ) -> None:
         """Add a rollout with its whole history, as `Archive.receive` says."""
         self._store.receive(rollout, entries, locks, past)
-        _tell(rollout)
+        _log_saved(rollout)
 
     # --- what goes through ----------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class LoggedStore:
         self._store.release(rollout_id)
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout, whoever has it."""
+        """Return the rollout, with or without a lease."""
         return self._store.load(rollout_id)
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
@@ -105,7 +105,7 @@ class LoggedStore:
         return self._store.exposures(target, locks)
 
 
-def _tell(rollout: Rollout) -> None:
+def _log_saved(rollout: Rollout) -> None:
     """Tell where the history of `rollout` stands: its length, and the hash of its last entry."""
     log.info(
         "rollout_saved",

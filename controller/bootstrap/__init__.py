@@ -122,7 +122,7 @@ def make_store(place: Place) -> bool:
 def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
     """Return what says who acts by hand, by one question to STS that nothing fails for.
 
-    Where nobody gave a name, AWS knows a better one than this machine, whose user may be root.
+    Where no name was given, AWS knows a better one than this machine, whose user may be root.
     """
 
     @cache

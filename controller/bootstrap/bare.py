@@ -59,7 +59,7 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
 class First:
     """What the first write of a rollback came to, which is made before any store is opened.
 
-    before: the weight that was live; None: nobody knows. shown: its variables. problem: why 0 % was
+    before: the weight that was live; None: unknown. shown: its variables. problem: why 0 % was
     not written; empty when it was.
     """
 

@@ -18,7 +18,7 @@ def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) ->
     must_exist: a file that is not there is a NoStoreError; else it is made by a run that `writes`,
     and an empty store to one that does not. A table is asked for nothing before it is used: that
     it is not there is a NoStoreError of the first call, and no run but `make` makes it. What a run
-    that writes saves is told to the log.
+    that writes saves is written to the log.
     """
     match place:
         case SqlitePlace():

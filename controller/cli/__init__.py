@@ -110,7 +110,7 @@ def _command(args: list[str]) -> int:
     except RolloutError as error:
         click.echo(f"rolloutctl: {error}", err=True)
         return error.exit_status
-    except Exception as error:  # noqa: BLE001 - whoever is on call gets a sentence, no traceback
+    except Exception as error:  # noqa: BLE001 - an operator gets a sentence, no traceback
         from controller.fence import places_of
 
         click.echo(

@@ -145,7 +145,7 @@ def tick(
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
-            log.error("tick_failed", problem=str(error))  # no tick_ended: nobody was looked at
+            log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
         status = Exit.USAGE if gone else ticked.status
         _log_end(app, ticked, status, clock.now() - begun)

@@ -47,7 +47,7 @@ UPWARD: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST}
 class Ask:
     """What a person asks.
 
-    way: with which weight `resume` goes on where another hand moved it. weight: what is to be set;
+    way: with which weight `resume` goes on after a drift. weight: what is to be set;
     of a rollback: what was live before 0 % was written.
     criterion, refuse, by: what `attest` is about, whether that is a no, and who says it.
     """

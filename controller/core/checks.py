@@ -8,8 +8,8 @@ from enum import StrEnum
 class Level(StrEnum):
     """How a check ended.
 
-    UNREAD: what it is about could not be read, so it was not made. WARN: it was made, and nobody
-    knows whether all is well.
+    UNREAD: what it is about could not be read, so it was not made. WARN: it was made, and cannot
+    say whether all is well.
     """
 
     OK = "ok"
@@ -61,7 +61,7 @@ def fail(what: str, seen: str, remedy: str) -> Check:
 class Obstacle:
     """Why a change of a target may not reach traffic; `fatal` when it certainly does not.
 
-    unread: nobody knows, because what would tell did not answer.
+    unread: unknown, because the service that knows did not answer.
     """
 
     fatal: bool

@@ -66,7 +66,7 @@ def append(
     """Return the rollout with its chain moved on, and the entry to store with it.
 
     by, caller: who did it, as an `Author` has it. seen: the observation as JSON data (`seen_data`).
-    run: the name that the log of that run has too; empty where nobody keeps one.
+    run: the name that the log of that run has too; empty where there is no log.
     """
     who = {"by": by} if caller is None else {"by": by, "caller": caller}
     body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": seen}

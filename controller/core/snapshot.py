@@ -1,8 +1,8 @@
 """Whether a rollout still follows the policy that it was started with.
 
 The digest of the policy stands three times in a store: it is that of the snapshot, the state names
-it, and so does the first entry of the history, which the chain of hashes begins with. Whoever can
-write all three can make them fit; the log outside the store then tells.
+it, and so does the first entry of the history, which the chain of hashes begins with. A role that
+can write all three can make them fit; the log outside the store then shows the change.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ def plain(text: str, style: str = "") -> Text:
 class Filtered:
     """What `inner` draws, with a mark for each character that a terminal would obey.
 
-    Whoever draws text makes it `plain` before, where its width still counts; this is for what was
+    The renderers make text `plain` before, where its width still counts; this is for what was
     forgotten.
     """
 

@@ -30,7 +30,7 @@ from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
 
-# Whoever acts in a simulated account.
+# The verified caller in a simulated account.
 CALLER: Final = {
     "UserId": "AROASIMULATED:operator",
     "Account": "123456789012",

@@ -83,7 +83,7 @@ new_environment() {
 }
 
 # Install from the folder of wheels, and from nowhere else, whatever the configuration of pip says.
-# What has another hash than the lock files say is refused, so nobody needs to trust the cache.
+# What has another hash than the lock files say is refused, so the cache need not be trusted.
 install() {
     local into=("${pip[@]}" --isolated --python "$home/bin/python" install --quiet --no-index)
     into+=(--no-deps --no-compile) # the lock files are complete, and one start needs little bytecode

@@ -526,7 +526,7 @@ class StoreContract:
     def test_a_takeover_writes_nothing_of_the_rollout_it_takes_over_from(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        """Whoever may start one rollout need not be allowed to write another one."""
+        """A role that may start one rollout need not be allowed to write another one."""
         first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
         first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,))
         with open_store() as other:

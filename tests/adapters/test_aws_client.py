@@ -324,7 +324,7 @@ MISFITS = {
     "results of text": ("metrics", b'{"MetricDataResults": "x"}'),
     "a result of null": ("metrics", b'{"MetricDataResults": [null]}'),
     "a result without an Id": ("metrics", b'{"MetricDataResults": [{}]}'),
-    "an Id that nobody asked for": ("metrics", b'{"MetricDataResults": [{"Id": "q7"}]}'),
+    "an Id that was not requested": ("metrics", b'{"MetricDataResults": [{"Id": "q7"}]}'),
     "a value that is null": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": [null]}]}'),
     "a value that is text": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": ["1"]}]}'),
     "a value that is true": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": [true]}]}'),
@@ -434,7 +434,7 @@ def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
 
 
 def test_no_signal_is_given_to_the_thread_of_a_call() -> None:
-    """Only the main thread acts on one, and it waits: nobody would wake it."""
+    """Only the main thread acts on one, and it waits: no thread would wake it."""
     blocked = within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
     assert blocked >= {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGALRM}

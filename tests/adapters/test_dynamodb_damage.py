@@ -113,7 +113,7 @@ def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> Non
 
 
 @pytest.mark.parametrize("name", ["lock: without a rollout", "lock: its rollout is a number"])
-def test_a_lock_that_names_no_rollout_gives_way_to_nobody(
+def test_a_lock_that_names_no_rollout_is_not_taken_over(
     store: DynamoDbStore, client: Any, name: str
 ) -> None:
     started(store, a_rollout("checkout#1"), LOCK)
@@ -136,7 +136,7 @@ def test_a_lock_that_names_no_rollout_gives_way_to_nobody(
         ("exposed_to", {"S": "noon"}),
     ],
 )
-def test_a_lock_that_does_not_say_how_its_owner_stands_gives_way_to_nobody(
+def test_a_lock_that_does_not_say_how_its_owner_stands_is_not_taken_over(
     store: DynamoDbStore, client: Any, attribute: str, value: Any
 ) -> None:
     first = started(store, a_rollout("checkout#1", exposed_from=NOON), LOCK)

@@ -181,7 +181,7 @@ def test_bytes_that_a_proxy_slips_in_are_no_answer_of_the_host(proxy: ConnectPro
     assert why(f"https://{NAME}/", through(proxy)).startswith(f"{NAME} gave no answer: ")
 
 
-def test_a_proxy_that_nobody_runs_is_named() -> None:
+def test_a_proxy_that_does_not_run_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     egress = read_egress({"ROLLOUTCTL_EGRESS_PROXY": f"http://me:hunter2@127.0.0.1:{port}"})

@@ -100,7 +100,7 @@ def test_a_lock_of_a_rollout_that_is_gone_gives_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["exposed_from: no time", "exposed_to: not UTF-8"])
-def test_where_nobody_knows_an_exposure_all_of_it_counts(path: Path, name: str) -> None:
+def test_an_exposure_of_unknown_length_counts_as_a_whole(path: Path, name: str) -> None:
     with SqliteStore(path) as store:
         exposed = {"exposed_from": NOON, "exposed_to": NOON, "target": "fn"}
         for one in ("checkout#1", "search#1"):

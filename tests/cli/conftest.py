@@ -10,7 +10,10 @@ import pytest
 
 from controller import bootstrap, cli
 from controller.adapters.aws import Clients
-from controller.core.policy import Policy
+from controller.bootstrap.couriers import Couriers
+from controller.core.message import Message
+from controller.core.policy import Channel, Policy
+from controller.core.rollout import Rollout
 from controller.simulation.scenario import Scenario
 from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
@@ -97,3 +100,15 @@ def desk_in(
 def desk(desk_in: MakeDesk) -> Desk:
     """A desk in a healthy world."""
     return desk_in()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds of the messages that arrive, in their order."""
+    arrived: list[str] = []
+
+    def deliver(self: Couriers, channel: Channel, rollout: Rollout, message: Message) -> None:
+        arrived.append(message.kind)
+
+    monkeypatch.setattr(Couriers, "deliver", deliver)
+    return arrived

@@ -6,27 +6,12 @@ from typing import Any
 import pytest
 
 from controller.bootstrap.couriers import Couriers
-from controller.core.message import Message
-from controller.core.policy import Channel
-from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 CHANNELS = [{"kind": "sns", "topic": TOPIC}]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What arrives, by kind."""
-    arrived: list[str] = []
-
-    def deliver(self: Couriers, channel: Channel, rollout: Rollout, message: Message) -> None:
-        arrived.append(message.kind)
-
-    monkeypatch.setattr(Couriers, "deliver", deliver)
-    return arrived
 
 
 @pytest.fixture

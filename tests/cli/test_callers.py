@@ -46,7 +46,7 @@ def test_a_start_names_the_caller_beside_the_name_that_was_claimed(started: Desk
     assert set(callers(started)) == {("grace", ARN)}
 
 
-def test_a_tick_asks_nobody(started: Desk) -> None:
+def test_a_tick_does_not_ask_sts(started: Desk) -> None:
     before = started.world.calls[STS]
     known = len(entries(started))
     for _ in range(5):

@@ -222,7 +222,7 @@ def test_an_unexpected_error_is_told_without_a_value(
     desk = desk_in(function={"variables": dict(PLANTED)})
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(5 * MINUTE)
-    meets(desk.world, call, happens_but(RuntimeError("nobody thought of this")))
+    meets(desk.world, call, happens_but(RuntimeError("an unforeseen failure")))
 
     ended = desk.run(*verb)
 
@@ -230,7 +230,7 @@ def test_an_unexpected_error_is_told_without_a_value(
         assert "unexpected RuntimeError" in ended.err
     if verb[0] == "rollback" and call == UPDATE:  # what was raised was raised after the write
         assert (ended.status, desk.weight) == (Exit.DONE, 0)
-    assert "nobody thought of this" not in ended.out + ended.err
+    assert "an unforeseen failure" not in ended.out + ended.err
     assert leaks([ended.out, ended.err, *files(tmp_path)]) == set()
 
 

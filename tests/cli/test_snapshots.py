@@ -1,4 +1,4 @@
-"""A stored policy that another hand has changed: by it, weight only goes down.
+"""A stored policy that was changed outside rolloutctl: by it, weight only goes down.
 
 The release is sick: by the policy of the start it is rolled back, and by a looser one it goes up.
 """
@@ -12,12 +12,8 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.couriers import Couriers
 from controller.core import codec
 from controller.core.history import Entry, hash_of
-from controller.core.message import Message
-from controller.core.policy import Channel
-from controller.core.rollout import Rollout
 from controller.core.snapshot import POLICY_DIGEST, digest_of
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
@@ -32,7 +28,7 @@ Data = dict[str, Any]
 Change = Callable[[Data], object]
 
 
-# --- what another hand does to a policy ----------------------------------------------------------
+# --- changes of a stored policy ------------------------------------------------------------------
 
 
 def bound_loosened(policy: Data) -> None:
@@ -56,7 +52,7 @@ def advanced_unproven(policy: Data) -> None:
     policy["on_inconclusive"] = "advance"
 
 
-def nobody_told(policy: Data) -> None:
+def channels_removed(policy: Data) -> None:
     del policy["notify"]
 
 
@@ -73,7 +69,7 @@ READABLE: tuple[Change, ...] = (
     failures_exchanged,
     bake_shortened,
     advanced_unproven,
-    nobody_told,
+    channels_removed,
     others_told,
     spelled_otherwise,
 )
@@ -82,7 +78,7 @@ IDS = [one.__name__.replace("_", " ") for one in CHANGES]
 
 
 class Hand:
-    """Another hand in the store of the desk."""
+    """Changes in the store of the desk, outside rolloutctl."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -163,18 +159,6 @@ def with_all_digests(hand: Hand, change: Change) -> None:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What arrives, by kind."""
-    arrived: list[str] = []
-
-    def deliver(self: Couriers, channel: Channel, rollout: Rollout, message: Message) -> None:
-        arrived.append(message.kind)
-
-    monkeypatch.setattr(Couriers, "deliver", deliver)
-    return arrived
-
-
-@pytest.fixture
 def desk(desk_in: MakeDesk, told: list[str]) -> Desk:
     """A desk whose rollout stands at 10 %, of which half of the requests fail."""
     desk = desk_in(TOLD, events=SICK)
@@ -241,7 +225,7 @@ def test_what_may_lead_up_is_refused(desk: Desk, hand: Hand, change: Change, ver
     assert hand.entries() == before
 
 
-@pytest.mark.parametrize("change", [bound_loosened, nobody_told])
+@pytest.mark.parametrize("change", [bound_loosened, channels_removed])
 def test_a_pause_is_not_resumed_by_a_changed_policy(desk: Desk, hand: Hand, change: Change) -> None:
     ticked(desk)
     assert desk.run("pause", "orders", "--reason", "wait").status == Exit.DONE
@@ -268,7 +252,7 @@ def test_a_person_rolls_it_back_all_the_same(
     assert ended.data["problem"]
     assert len(ended.data["warnings"]) == 1
     assert [one.kind for one in hand.entries()][-2:] == ["rolling_back", "rolled_back"]
-    assert told == []  # nobody knows whose channels a changed policy names
+    assert told == []  # a changed policy may name other channels
 
 
 def test_by_the_policy_file_too(desk: Desk, hand: Hand) -> None:
@@ -295,7 +279,7 @@ def test_a_policy_that_is_none_any_more_names_no_target(desk: Desk, hand: Hand) 
     ],
 )
 def test_names_that_were_changed_are_not_written_to(desk: Desk, hand: Hand, change: Change) -> None:
-    """0 % would go into whatever variable another hand has named, or not into both."""
+    """0 % would go into whatever variable the change has named, or not into both."""
     desk.world.add_function("payments", {"PERCENTAGE": "10"})
     hand.policy(lambda policy: change(policy["target"]))
     hand.forget()
@@ -431,7 +415,7 @@ def test_who_looks_is_told(
     policy: bool | None,
 ) -> None:
     ticked(desk)
-    tampered(hand, nobody_told)
+    tampered(hand, channels_removed)
     verbs = ("status orders --json", "history orders --json", "replay orders --json")
     shown = [desk.run(*verb.split()) for verb in verbs]
     promoted = desk.run("promote", "orders", "--reason", "now", "--dry-run")
@@ -453,7 +437,7 @@ def test_who_looks_is_told(
         ("store copy {here} {there}", Exit.INTERNAL),
     ],
 )
-def test_whoever_else_reads_the_record_says_so(
+def test_every_other_reader_of_the_record_says_so(
     desk: Desk, hand: Hand, tmp_path: Path, verb: str, status: Exit
 ) -> None:
     here, there = (f"sqlite:///{tmp_path / name}.db" for name in ("rollouts", "other"))

@@ -26,7 +26,7 @@ class Exchange(Protocol):
         ...
 
     def hold(self) -> None:
-        """Say nothing until whoever asked is gone, or the proxy ends."""
+        """Say nothing until the client is gone, or the proxy ends."""
         ...
 
     def cut(self, *, reset: bool = False) -> None:

@@ -73,7 +73,7 @@ class Fleet:
         return f"{FAILING}#1"
 
     def damage(self, rollout_id: str, how: str) -> None:
-        """Damage what is stored of a rollout by another hand."""
+        """Damage what is stored of a rollout, outside rolloutctl."""
         if self.url == table.URL:
             DYNAMODB_DAMAGES[how](self.desk.account.client("dynamodb"), table.NAME, rollout_id)
             return
@@ -81,7 +81,7 @@ class Fleet:
             SQLITE_DAMAGES[how](connection, rollout_id)
 
     def remove(self, rollout_id: str) -> None:
-        """Take a rollout out of the store by another hand."""
+        """Take a rollout out of the store, outside rolloutctl."""
         if self.url != table.URL:
             with closing(sqlite3.connect(self._file)) as connection, connection:
                 connection.execute("DELETE FROM locks WHERE rollout = ?", (rollout_id,))

@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
 
     def hold(self) -> None:
-        """Say nothing until whoever asked is gone, or the proxy ends."""
+        """Say nothing until the client is gone, or the proxy ends."""
         self.close_connection = True
         while not self.front.ended.wait(0.05):
             readable, _, _ = select.select([self.connection], [], [], 0)

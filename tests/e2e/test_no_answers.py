@@ -37,7 +37,7 @@ ANSWERS: Final[dict[str, Fault]] = {
         b'{"FunctionArn": null, "Environment": {"Variables": {"A": null}}, "RevisionId": null, '
         b'"MetricDataResults": [null], "Items": [null], "Item": {"pk": null}}'
     ),
-    "an Id that nobody asked for": body(
+    "an Id that was not requested": body(
         b'{"MetricDataResults": [{"Id": "other", "Timestamps": [1.0], "Values": [1.0], '
         b'"StatusCode": "Complete"}], "FunctionArn": "arn:other", "Items": [{"pk": {"S": "x"}}]}'
     ),
@@ -45,7 +45,7 @@ ANSWERS: Final[dict[str, Fault]] = {
     "cut in half": garbled,
 }
 
-SOME: Final = ("null", "another shape", "an Id that nobody asked for", "a page", "cut in half")
+SOME: Final = ("null", "another shape", "an Id that was not requested", "a page", "cut in half")
 
 
 def of_dynamodb(call: Call) -> bool:

@@ -33,7 +33,7 @@ def test_a_line_says_when_which_weight_what_why_and_who() -> None:
 @pytest.mark.parametrize(
     ("facts", "who"),
     [
-        pytest.param({}, "me", id="nobody asked AWS: as it was claimed"),
+        pytest.param({}, "me", id="AWS was not asked: as it was claimed"),
         pytest.param({"caller": ARN}, f"me (verified: {ARN})", id="AWS says who that is"),
         pytest.param({"by": ARN, "caller": ARN}, ARN, id="what was claimed is what AWS says"),
         pytest.param({"caller": ""}, "me (unverified)", id="AWS was asked and did not say"),

@@ -88,7 +88,7 @@ def owner_of(table: Table, lock: str) -> str | None:
 def holder_of(table: Table, lock: str) -> Holder | None:
     """Return who holds `lock`. Raises StoreError when it does not say, or not whether it is final.
 
-    Its owner may be living, so a damaged lock gives way to nobody.
+    Its owner may be living, so no start takes over a damaged lock.
     """
     item = _read(table, lock)
     return None if item is None else _holder(lock, item)

@@ -92,7 +92,7 @@ class DynamoDbStore(DynamoDbReader):
             add={"fence": 1},
             now=moment(now),
             doubtful=moment(refusals.doubtful_from(now, until)),
-            text=text("S"),  # a lease whose end is missing, or no text, keeps nobody out
+            text=text("S"),  # a lease whose end is missing, or no text, has expired
         )
         try:
             item = self._table.write(doing, [write], returning=True)

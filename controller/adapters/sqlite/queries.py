@@ -23,7 +23,7 @@ SET version = :version, closed = :closed, watch_until = :watch_until,
 WHERE id = :id AND version = :read AND fence = coalesce(:fence, fence)
 """
 
-# A lease whose end is missing, or is no time, keeps nobody out.
+# A lease whose end is missing, or is no time, has expired.
 ACQUIRE = """
 UPDATE rollouts SET fence = fence + 1, holder = :holder, lease_until = :until
 WHERE id = :id AND (holder IS NULL OR holder = :holder

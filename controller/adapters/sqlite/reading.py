@@ -99,7 +99,7 @@ def exposures(
     """Return the exposures in `found` (id, begin, end, created), the earliest first.
 
     Where the begin is damaged the rollout counts as exposed since it was created, and where the end
-    is, as exposed still: a baseline is not read from a time of which nobody knows.
+    is, as exposed still: a baseline is not read from an unknown time.
     """
     known = [
         (one, moment_of(begin) or moment_of(created), moment_of(end))

@@ -49,7 +49,7 @@ def free(
 def holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> Holder:
     """Return what a lock of `owner` means for others; closed: None where the rollout is gone.
 
-    Of what is closed and damaged nobody knows more, and nobody could ever finish it: it gives way.
+    A closed and damaged rollout can never be finished by a command: its lock gives way.
     """
     if closed is None:
         return Holder(owner, final=True)

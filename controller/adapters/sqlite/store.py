@@ -181,7 +181,7 @@ class SqliteStore:
             return None if row is None else rows.holder(row[1], row[2], self._state)
 
     def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds its locks: whoever loses one here loses them all."""
+        """Tell whether a rollout holds its locks: a rollout that loses one here loses them all."""
         with explained(self._path, f"look up the locks of {rollout_id}"):
             return self._one("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
 
