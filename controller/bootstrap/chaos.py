@@ -24,18 +24,16 @@ from controller.simulation.chaos.process import Process
 from controller.simulation.chaos.program import Outside, Stores
 from controller.simulation.chaos.shrink import shrunk
 from controller.simulation.chaos.story import Story
-from controller.simulation.chaos.telling import again, story_data, story_text
+from controller.simulation.chaos.telling import story_text
 from controller.start import Request, start
 
 __all__ = [
     "ChaosProgram",
     "DynamoDbStores",
     "SqliteStores",
-    "again",
     "chaos",
     "draw",
     "shrunk",
-    "story_data",
     "story_text",
 ]
 

@@ -34,7 +34,7 @@ def scenarios(
     Only their file names are looked at: a key press has no time to load a simulation.
     """
     shipped = files("controller.simulation") / "scenarios"
-    names = sorted(("chaos", *(one.name.removesuffix(".yaml") for one in shipped.iterdir())))
+    names = sorted(one.name.removesuffix(".yaml") for one in shipped.iterdir())
     found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
     # First, for Click's script for bash forgets what came before a file.
     return [CompletionItem(incomplete, type="file"), *found]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from controller import events, settings
-from controller.cli import chaos, completion, options, reports, streams
+from controller.cli import completion, options, reports, streams
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
-from controller.errors import Exit, UsageError
+from controller.errors import Exit
 from controller.exit_status import of_rehearsal
 from controller.text import printable
 
@@ -22,11 +22,11 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
 
 
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path), required=False)
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--scenario", default="healthy", show_default=True, metavar="NAME|FILE",
     shell_complete=completion.scenarios,
-    help="A shipped scenario, or a file like them; or chaos, which brings its own POLICY.",
+    help="A shipped scenario, or a file like them.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other noise.")
 @click.option(
@@ -54,10 +54,8 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
 @reports.reports
 @options.as_json
-@click.pass_context
 def rehearse(
-    context: click.Context,
-    policy: Path | None,
+    policy: Path,
     scenario: str,
     seed: int,
     every: timedelta,
@@ -74,9 +72,6 @@ def rehearse(
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
     is a temporary file unless --store names one.
-
-    With --scenario chaos there is no POLICY: that and everything that goes wrong is drawn from the
-    seed, and invariants are checked after every step. It ends with 7 when one does not hold.
     """
     from controller.bootstrap.stage import rehearsal
     from controller.loader import load
@@ -88,10 +83,6 @@ def rehearse(
         events.configure()
     else:
         events.silence()
-    if scenario == chaos.NAME:
-        return chaos.rehearse_chaos(context, seed, as_json=as_json)
-    if policy is None:
-        raise UsageError("name a POLICY to rehearse; only --scenario chaos brings its own")
     place = settings.parse_place(store_url) if store_url else None
     progress = _Progress(shown=sys.stderr.isatty() and not (verbose or form.silent))
     with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:

@@ -1,7 +1,6 @@
-"""A story in words: for people, line by line, and for programs."""
+"""A story in words, line by line."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from controller.core.policy import Policy
 from controller.core.units import format_duration
@@ -12,9 +11,8 @@ from controller.simulation.chaos.story import Line, Story
 def again(story: Story) -> str:
     """Return the command that tells the story of this seed once more."""
     plot = story.plot
-    if plot.store == "sqlite":
-        return f"rolloutctl rehearse --scenario chaos --seed {plot.seed}"
-    return f"python benchmarks/chaos.py --store {plot.store} --first {plot.seed} --seeds 1"
+    store = "" if plot.store == "sqlite" else f" --store {plot.store}"
+    return f"python -m tests.chaos --seed {plot.seed}{store}"
 
 
 def story_text(story: Story) -> str:
@@ -77,43 +75,3 @@ def _end(story: Story) -> Iterator[str]:
         yield f"VIOLATED {violation}"
     yield from (one.text for one in ALL if one.name == first.invariant)
     yield f"once more: {again(story)}"
-
-
-def story_data(story: Story) -> dict[str, Any]:
-    """Return a story as plain JSON data."""
-    plot, rollout = story.plot, story.rollout
-    return {
-        "seed": plot.seed,
-        "store": plot.store,
-        "policy": plot.policy.ladder(),
-        "world": plot.scenario.summary,
-        "faults": [str(fault) for fault in plot.faults],
-        "struck": dict(story.struck),
-        "status": story.end,
-        "sentence": "" if rollout is None else rollout.sentence,
-        "ticks": story.ticks,
-        "steps": story.steps,
-        "invariants": len(ALL),
-        "violations": [
-            {
-                "invariant": one.invariant,
-                "at": one.at.isoformat(),
-                "by": one.by,
-                "sentence": one.sentence,
-            }
-            for one in story.violations
-        ],
-        "timeline": [
-            {
-                "at": line.at.isoformat(),
-                "by": line.by,
-                "crossing": line.where,
-                "what": line.what,
-                "weight": line.weight,
-                "shown": line.shown,
-                "phase": line.phase,
-            }
-            for line in story.lines
-        ],
-        "again": again(story),
-    }

@@ -235,7 +235,7 @@ def test_a_violation_is_told_at_the_very_step_with_the_command_that_shows_it_aga
     monkeypatch.setattr("controller.core.codec.problem_of", lambda _: "")
     text = story_text(chaos(plot()))
     assert "VIOLATES step-by-step" in text
-    assert text.endswith("once more: rolloutctl rehearse --scenario chaos --seed 1")
+    assert text.endswith("once more: python -m tests.chaos --seed 1")
 
 
 def test_a_line_says_what_is_in_force_and_what_the_function_shows() -> None:

@@ -1,0 +1,34 @@
+"""Prints the story of one seed: `python -m tests.chaos --seed N [--store sqlite|dynamodb]`.
+
+Where an invariant does not hold, the smallest story that shows it follows, and the exit status is
+1.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.chaos import play, told
+from controller import events
+from controller.bootstrap.chaos import shrunk, story_text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one story; return 1 when an invariant does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--store", choices=("sqlite", "dynamodb"), default="sqlite")
+    options = parser.parse_args(arguments)
+    events.silence()
+    story = told(options.seed, options.store)
+    sys.stdout.write(f"{story_text(story)}\n")
+    if not story.violations:
+        return 0
+    smallest = shrunk(story, play)
+    if smallest is not story:
+        sys.stdout.write(f"\nThe smallest story that shows it:\n\n{story_text(smallest)}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
