@@ -3,7 +3,7 @@
     python benchmarks/chaos.py [--seeds 20000] [--first 0] [--workers N]
                                [--store sqlite|dynamodb|both] [--json]
 
-Each seed is one story (see `controller/simulation/chaos`): the real runner, adapters and store in a
+Each seed is one story (see `tests/chaos`): the real runner, adapters and store in a
 simulated world, with invariants checked after every step. With DynamoDB, moto stands for it, in
 this process, and the same seed has other faults: those of its calls. `both` plays each seed twice.
 Every seed that breaks an invariant is shown with its smallest story. Ends with 1 when one does.
@@ -26,9 +26,9 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from controller import events
-from controller.bootstrap.chaos import DynamoDbStores, chaos, draw, shrunk, story_text
-from controller.simulation.chaos.plot import Plot, StoreKind
-from controller.simulation.chaos.story import Story
+from tests.chaos.chaos import DynamoDbStores, chaos, draw, shrunk, story_text
+from tests.chaos.plot import Plot, StoreKind
+from tests.chaos.story import Story
 
 CHUNK: Final = 20
 TABLE: Final = "rollouts"

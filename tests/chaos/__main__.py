@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.chaos import play, told
 from controller import events
-from controller.bootstrap.chaos import shrunk, story_text
+from tests.chaos.chaos import shrunk, story_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,9 +17,9 @@ from controller.core.rollout import Rollout
 from controller.looking import Looking
 from controller.ports import Clock, OpenTarget
 from controller.runner import Runner, Ticked
-from controller.simulation.chaos.process import Process
-from controller.simulation.chaos.truth import BARE, DEPLOY, PERSON, START, TIME
 from controller.start import Request, Started, start
+from tests.chaos.process import Process
+from tests.chaos.truth import BARE, DEPLOY, PERSON, START, TIME
 from tests.exhaustive.programs import Program
 from tests.exhaustive.small_world import SmallWorld
 

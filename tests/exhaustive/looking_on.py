@@ -13,8 +13,8 @@ from controller.core.judge import judge, needs
 from controller.core.observation import Observation, Unreadable
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
-from controller.simulation.chaos.measuring import judged_at
-from controller.simulation.chaos.truth import (
+from tests.chaos.measuring import judged_at
+from tests.chaos.truth import (
     TIME,
     InForce,
     Judged,

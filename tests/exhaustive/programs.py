@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from controller.core import codec
 from controller.core.rollout import Rollout
 from controller.ports import Clock
-from controller.simulation.chaos.process import CrashedError, Crossing, Proceed, Process
+from tests.chaos.process import CrashedError, Crossing, Proceed, Process
 
 Body: TypeAlias = Callable[[Process, Clock], object]
 """What a process does, with its hands and by its clock; returns how it ended."""

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from controller.carrying import FOLLOW
 from controller.errors import StoreError
-from controller.simulation.chaos.process import PEOPLE, STORE, Crossing, Proceed
-from controller.simulation.chaos.truth import TIME
 from controller.simulation.refusals import lost, refusal
+from tests.chaos.process import PEOPLE, STORE, Crossing, Proceed
+from tests.chaos.truth import TIME
 from tests.exhaustive import cast
 from tests.exhaustive.looking_on import changes
 from tests.exhaustive.programs import Answer, Program, Standing, answer_of

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from controller.adapters.sqlite import SqliteStore
 from controller.core.policy import Policy
-from controller.simulation.chaos.process import STORE
+from tests.chaos.process import STORE
 from tests.exhaustive.books import Books, Stores
 from tests.exhaustive.cloud import Canary, Cloud, Sky
 

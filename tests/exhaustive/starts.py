@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.core.asked import Verb
-from controller.simulation.chaos.invariants import Invariants
+from tests.chaos.invariants import Invariants
 from tests.exhaustive import cast
 from tests.exhaustive.cloud import Canary
 from tests.exhaustive.looking_on import forget

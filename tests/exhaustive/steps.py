@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from controller.simulation.chaos.truth import TIME
+from tests.chaos.truth import TIME
 from tests.exhaustive.looking_on import changes
 from tests.exhaustive.programs import Answer, Onward, Program, Standing, answer_of
 from tests.exhaustive.small_world import Shared, SmallWorld

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.simulation.chaos.invariants import Invariant, Invariants, Scene
-from controller.simulation.chaos.invariants.scene import Life
-from controller.simulation.chaos.truth import Happening, Wrote
+from tests.chaos.invariants import Invariant, Invariants, Scene
+from tests.chaos.invariants.scene import Life
+from tests.chaos.truth import Happening, Wrote
 
 Told: TypeAlias = tuple[str, Happening]
 """A happening, and words that say it completely: happenings with equal words are equal."""

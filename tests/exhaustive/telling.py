@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from controller.errors import RolloutError
-from controller.simulation.chaos import truth
-from controller.simulation.chaos.process import PEOPLE, Crossing
+from tests.chaos import truth
+from tests.chaos.process import PEOPLE, Crossing
 from tests.exhaustive.cast import Heard
 from tests.exhaustive.looking_on import changes, failing
 from tests.exhaustive.programs import Answer, Program, Standing

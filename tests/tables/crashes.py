@@ -9,7 +9,7 @@ from typing import Final
 
 from controller.core.asked import Verb
 from controller.leasing import LEASE
-from controller.simulation.chaos.process import PEOPLE, STORE, Crossing
+from tests.chaos.process import PEOPLE, STORE, Crossing
 from tests.exhaustive import cast
 from tests.exhaustive.looking_on import history, stored
 from tests.exhaustive.programs import Program

@@ -1,7 +1,7 @@
 """What must hold after every step, and the planted bugs that show that somebody looks."""
 
-from controller.simulation.chaos.invariants import ALL
-from tests.simulation.chaos.planted import PLANTED
+from tests.chaos.invariants import ALL
+from tests.chaos.planted import PLANTED
 
 
 def invariants() -> list[list[str]]:

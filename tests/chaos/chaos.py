@@ -1,0 +1,125 @@
+"""Chaos played: the real runner, adapters and stores, in the hands of processes that go wrong."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.lambda_env import LambdaEnvTarget
+from controller.adapters.sqlite import SqliteStore
+from controller.bootstrap.stage import temporary_folder
+from controller.by_hand import lower_and_confirm
+from controller.core.asked import Ask, Verb, Way
+from controller.core.policy import LambdaEnv, Policy
+from controller.errors import Exit, UnknownRolloutError
+from controller.looking import Looking
+from controller.ports import OpenTarget, Store
+from controller.runner import Runner
+from controller.start import Request, start
+from tests.chaos.draw import draw
+from tests.chaos.player import play
+from tests.chaos.plot import Plot
+from tests.chaos.process import Process
+from tests.chaos.program import Outside, Stores
+from tests.chaos.shrink import shrunk
+from tests.chaos.story import Story
+from tests.chaos.telling import story_text
+
+__all__ = [
+    "ChaosProgram",
+    "DynamoDbStores",
+    "SqliteStores",
+    "chaos",
+    "draw",
+    "shrunk",
+    "story_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteStores:
+    """One SQLite file; each process opens it for itself, and its faults are those of its calls."""
+
+    file: Path
+
+    @contextmanager
+    def of(self, process: Process) -> Iterator[Store]:
+        """Open the store in the hands of `process`."""
+        with self.pristine() as store:
+            yield process.store(store)
+
+    def pristine(self) -> AbstractContextManager[Store]:
+        """Open the store as another run that no fault reaches."""
+        return SqliteStore(self.file, durable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDbStores:
+    """One DynamoDB table; the faults of a process are those of the calls of its client.
+
+    near: another client of the same table, for whoever no fault reaches.
+    """
+
+    client: Any
+    table: str
+    near: Any
+
+    def of(self, process: Process) -> AbstractContextManager[Store]:
+        """Open the store in the hands of `process`."""
+        return nullcontext(_dynamodb(process.client(self.client, "dynamodb"), self.table))
+
+    def pristine(self) -> AbstractContextManager[Store]:
+        """Open the store as another run that no fault reaches."""
+        return nullcontext(_dynamodb(self.near, self.table))
+
+
+def _dynamodb(client: Any, table: str) -> Store:
+    from controller.adapters.dynamodb import DynamoDbStore
+
+    return DynamoDbStore(client, table)
+
+
+def chaos(plot: Plot, stores: Stores | None = None) -> Story:
+    """Return the story of `plot`, with its rollouts in `stores`; a temporary file when left out."""
+    if stores is not None:
+        return play(plot, stores, ChaosProgram)
+    with temporary_folder() as folder:
+        return play(plot, SqliteStores(Path(folder) / "chaos.db"), ChaosProgram)
+
+
+class ChaosProgram:
+    """`Program` on the real runner and adapters."""
+
+    def __init__(self, outside: Outside, policy: Policy, store: Store) -> None:
+        self._outside, self._policy = outside, policy
+        metrics = outside.measured(CloudWatchMetrics(outside.client("cloudwatch")))
+        looking = Looking(store, self._open, metrics, outside.clock)
+        self._runner = Runner(looking, outside.notifier, by=outside.name)
+
+    def start(self, retry_reason: str | None = None) -> int:
+        """Start the policy, or with a reason try its revision again."""
+        start(self._runner, Request(self._policy, retry_reason=retry_reason))
+        return Exit.DONE
+
+    def tick(self) -> int:
+        """Visit every active rollout."""
+        return self._runner.tick_active().status
+
+    def ask(self, verb: Verb, reason: str = "", way: Way = "") -> int:
+        """Do what a person asks of the newest rollout of the policy."""
+        ids = self._runner.store.of_name(self._policy.name)
+        if not ids:
+            raise UnknownRolloutError("there is none")
+        self._runner.ask(ids[-1], Ask(verb, reason, way))
+        return Exit.DONE
+
+    def lower_bare(self) -> int:
+        """Lower the target of the policy by its names alone."""
+        reading = lower_and_confirm(self._open(self._policy.target), self._outside.clock)
+        return Exit.DONE if reading.stands_at(0) else Exit.UNCONFIRMED
+
+    def _open(self, target: LambdaEnv) -> OpenTarget:
+        outside = self._outside
+        return LambdaEnvTarget(outside.client("lambda"), target, outside.clock, outside.jitter)

@@ -1,0 +1,97 @@
+"""Verdicts and ends: silence is no pass, and nothing is left without a word."""
+
+from collections.abc import Iterator
+
+from controller.core.asked import Verb
+from controller.core.findings import Verdict
+from controller.core.history import Entry
+from controller.core.rollout import Phase, Reason, Rollout
+from tests.chaos.invariants.invariant import Invariant
+from tests.chaos.invariants.scene import Scene
+from tests.chaos.truth import Saved
+
+_WAITS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
+_TAKEN_BACK = frozenset(
+    {
+        Reason.DRIFTED,
+        Reason.INCONCLUSIVE,
+        Reason.RAISE_UNCERTAIN,
+        Reason.SHIFT_FAILED,
+        Reason.SHIFT_TIMED_OUT,
+    }
+)
+_BACK = _TAKEN_BACK | {Reason.GATE_FAILED, Reason.FOUND_AT_ZERO, Reason.ROLLBACK_REQUESTED}
+# Why a rollout may rest in a phase.
+REASONS = {
+    Phase.PAUSED: _TAKEN_BACK | {Reason.PAUSED_BY_HAND},
+    Phase.ROLLING_BACK: _BACK,
+    Phase.ROLLED_BACK: _BACK,
+    Phase.SUCCEEDED: frozenset({Reason.COMPLETED}),
+}
+
+
+class SilenceStays(Invariant):
+    """A person's promote stands in for a gate without a verdict, and for none that fails."""
+
+    name = "silence-stays"
+    text = (
+        "Only a gate that passed goes up, with the samples that its policy asks for; one without a "
+        "verdict does when the policy says `advance` and its hold is over, or a person promotes "
+        "it; one that fails never does."
+    )
+
+    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+        """Yield an advance that nothing allowed."""
+        for entry in saved.entries:
+            if saved.before is not None and entry.kind in ("advanced", "succeeded"):
+                yield from self._advanced(saved, saved.before, entry, scene)
+
+    def _advanced(self, saved: Saved, before: Rollout, entry: Entry, scene: Scene) -> Iterator[str]:
+        findings = entry.body["findings"]
+        verdicts = {one["verdict"] for one in findings}
+        what = f"let {before.id} go up from {before.weight} %"
+        if Verdict.FAIL in verdicts:
+            yield f"{what} although a criterion fails"
+        elif Verb.PROMOTE in scene.asked(saved.by):
+            return
+        elif verdicts == {Verdict.PASS}:
+            criteria = before.policy.criteria
+            for one in findings:
+                least = getattr(criteria[one["criterion"]], "min_samples", 0)
+                if one["samples"] < least:
+                    yield f"{what} with {one['samples']} samples of {one['criterion']}"
+        elif before.policy.on_inconclusive != "advance":
+            yield f"{what} without a verdict"
+        elif before.hold_end is None or entry.at < before.hold_end:
+            yield f"{what} without a verdict, before its hold was over"
+
+
+class EndsWithReason(Invariant):
+    """Checked when the story is over; and each state in which a rollout may rest has a reason."""
+
+    name = "ends-with-a-reason"
+    text = "Every run ends or waits for a person, with a reason."
+    allows = (
+        "A freeze is waited for as long as it lasts. A rollback by hand may be given without a "
+        "word: that a person asked is its reason."
+    )
+
+    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+        """Yield a rest without a reason."""
+        after = saved.after
+        allowed = REASONS.get(after.phase)
+        if allowed is None:
+            return
+        if after.reason not in allowed:
+            yield f"left {after.id} {after.phase} because of {after.reason}, which is no reason"
+        if not after.sentence and after.reason is not Reason.ROLLBACK_REQUESTED:
+            yield f"left {after.id} {after.phase} without a word"
+
+    def over(self, scene: Scene) -> Iterator[str]:
+        """Yield what neither ended nor waits for anybody."""
+        for one in scene.stored.values():
+            waits = one.phase is Phase.PAUSED or (
+                one.phase is Phase.PROGRESSING and one.reason in _WAITS
+            )
+            if not one.closed and not waits:
+                yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"

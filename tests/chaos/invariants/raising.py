@@ -1,0 +1,115 @@
+"""More traffic: only what was recorded, once, and never by a run that is stale."""
+
+from collections.abc import Iterator
+
+from controller.core.rollout import Reason
+from controller.core.transitions import BACK
+from tests.chaos.invariants.invariant import Invariant
+from tests.chaos.invariants.scene import Scene
+from tests.chaos.truth import Saved, Wrote
+
+
+class KnownWeight(Invariant):
+    """The start weight of a story counts as set by hand, for so somebody has left it."""
+
+    name = "known-weight"
+    text = "The weight is 0 %, a step of the policy, or what a person or a deploy has set."
+
+    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+        """Yield a weight that nobody meant."""
+        steps = {step.weight for one in wrote.stored for step in one.policy.steps}
+        weight = wrote.weight_after
+        if weight is None:
+            yield "wrote a pair of variables that contradicts itself"
+        elif weight not in {0} | steps | scene.by_hand:
+            yield f"wrote {weight} %, which is no step and was set by nobody"
+
+
+class RecordedRaise(Invariant):
+    """A restore is no raise: it is recorded as `resumed`, and only takes weight back."""
+
+    name = "recorded-raise"
+    text = (
+        "The weight rises only by an advance that is in the state and in the history already: "
+        "a start or a step."
+    )
+    allows = (
+        "Variables that contradict each other and may mean 100 % count as 100 %, so `resume "
+        "--restore` from them is no raise."
+    )
+
+    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+        """Yield a raise that is not in the history."""
+        if wrote.raised and scene.raising(wrote) is None:
+            yield f"{_raise(wrote)}, and no rollout has recorded that"
+
+
+class OneRaise(Invariant):
+    """A write that is made again counts once: its first try was refused, or never arrived."""
+
+    name = "one-raise-per-advance"
+    text = "Two runs never both act on one advance: each raises the weight once at most."
+
+    def __init__(self) -> None:
+        self._acted: dict[tuple[str, int], Wrote] = {}
+
+    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+        """Yield a second raise by one advance."""
+        rollout = scene.raising(wrote)
+        entry = None if rollout is None else scene.advance(rollout.id)
+        if not wrote.raised or rollout is None or entry is None:
+            return
+        advance = (rollout.id, entry.seq)
+        first = self._acted.setdefault(advance, wrote)
+        if first is not wrote:
+            yield (
+                f"{_raise(wrote)} by entry {advance[1]} of {rollout.id}, on which {first.by} had "
+                "acted already"
+            )
+
+
+class NoStaleRaise(Invariant):
+    """A raise belongs to the state that is stored at that very moment."""
+
+    name = "no-stale-raise"
+    text = (
+        "A stale run never raises: what is stored at that moment wants this weight, of the "
+        "function as it stands."
+    )
+    allows = (
+        "A pause does not call back a raise that is on its way. Nor does a rollback that could "
+        "write nothing: it gave the raise up because every write was refused, or was refused "
+        "itself. Such a raise is taken back by who made it, or by guarding zero, and "
+        "`failure-goes-back` holds them to that."
+    )
+
+    def __init__(self) -> None:
+        self._unwritten: set[str] = set()
+
+    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+        """Take note of a rollback that may have left the token of a raise as it was."""
+        before, after = saved.before, saved.after
+        if after.phase in BACK and (before is None or before.phase not in BACK):
+            refused = not scene.life(saved.by, saved.at).sound
+            if refused or after.reason is Reason.SHIFT_TIMED_OUT:
+                self._unwritten.add(after.id)
+        yield from ()
+
+    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+        """Yield a raise that nothing stored wants."""
+        if not wrote.raised:
+            return
+        wanted = (wrote.weight_after, wrote.token)
+        for one in wrote.stored:
+            intent = one.intent
+            if one.phase in BACK and one.id in self._unwritten and one.id in scene.raises:
+                intent = scene.raises[one.id][0]
+            if not one.moved_to and (intent.weight, intent.token) == wanted:
+                return
+        stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in wrote.stored)
+        yield f"{_raise(wrote)}, and nothing that is stored wants that ({stands or 'nothing is'})"
+
+
+def _raise(wrote: Wrote) -> str:
+    before = "a contradiction" if wrote.weight_before is None else f"{wrote.weight_before} %"
+    return f"wrote {wrote.weight_after} % over {before}"
