@@ -3,9 +3,9 @@
     python benchmarks/chaos.py [--seeds 20000] [--first 0] [--workers N]
                                [--store sqlite|dynamodb|both] [--json]
 
-Each seed is one story (see `tests/chaos`): the real runner, adapters and store in a
-simulated world, with invariants checked after every step. With DynamoDB, moto stands for it, in
-this process, and the same seed has other faults: those of its calls. `both` plays each seed twice.
+Each seed is one story (see `tests/chaos`): the real runner, adapters and store in a simulated
+world, with invariants checked after every step. With DynamoDB, moto stands for it, in this process,
+and the same seed has other faults: those of its calls. `both` plays each seed twice.
 Every seed that breaks an invariant is shown with its smallest story. Ends with 1 when one does.
 Ctrl-C or SIGTERM ends it with what there is.
 """
@@ -18,21 +18,18 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from unittest.mock import patch
+from typing import Final
 
 from controller import events
-from tests.chaos.chaos import DynamoDbStores, chaos, draw, shrunk, story_text
-from tests.chaos.plot import Plot, StoreKind
+from tests.chaos.chaos import chaos, told
+from tests.chaos.plot import StoreKind
+from tests.chaos.shrink import shrunk
 from tests.chaos.story import Story
+from tests.chaos.telling import story_text
 
 CHUNK: Final = 20
-TABLE: Final = "rollouts"
-REGION: Final = "eu-central-1"
 
 
 @dataclass(slots=True)
@@ -69,80 +66,13 @@ class Figures:
         self.failing |= other.failing
 
 
-class NoPause:
-    """A clock for making a table in a process of its own: nobody else is waited for."""
-
-    def now(self) -> datetime:
-        """Return some moment."""
-        return datetime(2026, 1, 5, tzinfo=UTC)
-
-    def sleep(self, length: timedelta) -> None:
-        """Do not wait."""
-
-
-@contextmanager
-def on_moto() -> Iterator[DynamoDbStores]:
-    """Yield a table of DynamoDB that nothing is in, in this process."""
-    from boto3.session import Session
-    from moto import mock_aws
-
-    from controller.adapters.dynamodb import calls
-    from controller.adapters.dynamodb.table import create_table
-
-    with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
-        client = _session(Session).client("dynamodb")
-        create_table(client, TABLE, NoPause())
-        yield DynamoDbStores(client, TABLE, Near(client))
-
-
-class Near:
-    """A client of moto's table that gets an item without the way through HTTP."""
-
-    def __init__(self, client: Any) -> None:
-        from moto.core.models import DEFAULT_ACCOUNT_ID
-        from moto.dynamodb.models import dynamodb_backends
-
-        self._client = client
-        self._tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
-
-    def get_item(self, TableName: str, Key: Any, ConsistentRead: bool) -> Any:  # noqa: N803
-        """Return one item as it is now."""
-        item = self._tables.get_item(TableName, Key)
-        found = {} if item is None else {"Item": item.to_json()["Attributes"]}
-        return {**found, "ResponseMetadata": {"RequestId": "near"}}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-_sessions: list[Any] = []
-
-
-def _session(kind: Any) -> Any:
-    """Return the session of this process: it reads the model of the service once."""
-    if not _sessions:
-        _sessions.append(kind("test", "test", region_name=REGION))
-    return _sessions[0]
-
-
-def told(seed: int, store: StoreKind = "sqlite") -> Story:
-    """Return the story of `seed`."""
-    return play(draw(seed, store))
-
-
-def play(plot: Plot) -> Story:
-    """Return the story of `plot`, in a new store of its kind."""
-    with on_moto() if plot.store == "dynamodb" else nullcontext() as stores:
-        return chaos(plot, stores)
-
-
 def figures(work: tuple[StoreKind, Sequence[int]]) -> Figures:
     """Return what comes of some seeds."""
     store, seeds = work
     found = Figures()
     for seed in seeds:
         story = told(seed, store)
-        found.add(story, shrunk(story, play))
+        found.add(story, shrunk(story, chaos))
     return found
 
 

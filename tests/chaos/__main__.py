@@ -8,9 +8,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.chaos import play, told
 from controller import events
-from tests.chaos.chaos import shrunk, story_text
+from tests.chaos.chaos import chaos, told
+from tests.chaos.shrink import shrunk
+from tests.chaos.telling import story_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"{story_text(story)}\n")
     if not story.violations:
         return 0
-    smallest = shrunk(story, play)
+    smallest = shrunk(story, chaos)
     if smallest is not story:
         sys.stdout.write(f"\nThe smallest story that shows it:\n\n{story_text(smallest)}\n")
     return 1

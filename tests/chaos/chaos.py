@@ -1,15 +1,14 @@
 """Chaos played: the real runner, adapters and stores, in the hands of processes that go wrong."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 from controller.adapters.cloudwatch import CloudWatchMetrics
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.sqlite import SqliteStore
-from controller.bootstrap.stage import temporary_folder
 from controller.by_hand import lower_and_confirm
 from controller.core.asked import Ask, Verb, Way
 from controller.core.policy import LambdaEnv, Policy
@@ -20,22 +19,10 @@ from controller.runner import Runner
 from controller.start import Request, start
 from tests.chaos.draw import draw
 from tests.chaos.player import play
-from tests.chaos.plot import Plot
+from tests.chaos.plot import Plot, StoreKind
 from tests.chaos.process import Process
 from tests.chaos.program import Outside, Stores
-from tests.chaos.shrink import shrunk
 from tests.chaos.story import Story
-from tests.chaos.telling import story_text
-
-__all__ = [
-    "ChaosProgram",
-    "DynamoDbStores",
-    "SqliteStores",
-    "chaos",
-    "draw",
-    "shrunk",
-    "story_text",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +42,32 @@ class SqliteStores:
         return SqliteStore(self.file, durable=False)
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoDbStores:
-    """One DynamoDB table; the faults of a process are those of the calls of its client.
-
-    near: another client of the same table, for whoever no fault reaches.
-    """
-
-    client: Any
-    table: str
-    near: Any
-
-    def of(self, process: Process) -> AbstractContextManager[Store]:
-        """Open the store in the hands of `process`."""
-        return nullcontext(_dynamodb(process.client(self.client, "dynamodb"), self.table))
-
-    def pristine(self) -> AbstractContextManager[Store]:
-        """Open the store as another run that no fault reaches."""
-        return nullcontext(_dynamodb(self.near, self.table))
-
-
-def _dynamodb(client: Any, table: str) -> Store:
-    from controller.adapters.dynamodb import DynamoDbStore
-
-    return DynamoDbStore(client, table)
+def told(seed: int, store: StoreKind = "sqlite") -> Story:
+    """Return the story of `seed`."""
+    return chaos(draw(seed, store))
 
 
 def chaos(plot: Plot, stores: Stores | None = None) -> Story:
-    """Return the story of `plot`, with its rollouts in `stores`; a temporary file when left out."""
+    """Return the story of `plot`, with its rollouts in `stores`.
+
+    stores: a new store of the kind that the plot names when left out; it is gone afterwards.
+    """
     if stores is not None:
         return play(plot, stores, ChaosProgram)
-    with temporary_folder() as folder:
-        return play(plot, SqliteStores(Path(folder) / "chaos.db"), ChaosProgram)
+    with _on_moto() if plot.store == "dynamodb" else _in_a_file() as stores:
+        return play(plot, stores, ChaosProgram)
+
+
+@contextmanager
+def _in_a_file() -> Iterator[Stores]:
+    with TemporaryDirectory() as folder:
+        yield SqliteStores(Path(folder) / "chaos.db")
+
+
+def _on_moto() -> AbstractContextManager[Stores]:
+    from tests.chaos.dynamodb import on_moto  # moto is slow to import, and few stories need it
+
+    return on_moto()
 
 
 class ChaosProgram:

@@ -18,7 +18,8 @@ from controller.core.policy import Channel, Hook, Policy
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports import Store
-from tests.chaos.chaos import ChaosProgram, SqliteStores, draw
+from tests.chaos.chaos import ChaosProgram, SqliteStores
+from tests.chaos.draw import draw
 from tests.chaos.player import play
 from tests.chaos.process import PEOPLE, Process
 from tests.chaos.program import Outside

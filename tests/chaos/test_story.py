@@ -15,7 +15,8 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.runner import Runner
 from tests.chaos.breaking import DONE_500, LATE, LOST, UNSENT, WAYS
-from tests.chaos.chaos import chaos, draw
+from tests.chaos.chaos import chaos
+from tests.chaos.draw import draw
 from tests.chaos.plot import (
     Act,
     Broken,
@@ -70,7 +71,8 @@ def digest(story: Story) -> str:
 ELSEWHERE = """
 from controller import events
 from controller import events
-from tests.chaos.chaos import chaos, draw
+from tests.chaos.chaos import chaos
+from tests.chaos.draw import draw
 from tests.chaos.test_story import digest
 events.silence()
 print(" ".join(digest(chaos(draw(seed))) for seed in range(3, 9)))

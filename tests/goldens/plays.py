@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from benchmarks.chaos import NoPause, told
 from controller.bootstrap.stage import rehearsal
 from controller.core.codec import dump, dump_entry
 from controller.core.effects import Notice
@@ -22,9 +21,11 @@ from controller.exit_status import of_rehearsal
 from controller.loader import load
 from controller.rehearsal import rehearse
 from controller.settings import DynamoDbPlace, Place
-from controller.simulation.chaos.plot import StoreKind
-from controller.simulation.chaos.truth import Ended, Happening, Saved, Told, Wrote
 from controller.simulation.scenario import scenario_names
+from tests.chaos.chaos import told
+from tests.chaos.dynamodb import NoPause
+from tests.chaos.plot import StoreKind
+from tests.chaos.truth import Ended, Happening, Saved, Told, Wrote
 
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")

@@ -1,0 +1,85 @@
+"""A table of DynamoDB for stories, for which moto stands, in this process."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Final
+from unittest.mock import patch
+
+from boto3.session import Session
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+
+from controller.adapters.dynamodb import DynamoDbStore, calls
+from controller.adapters.dynamodb.table import create_table
+from controller.ports import Store
+from tests.chaos.process import Process
+
+TABLE: Final = "rollouts"
+REGION: Final = "eu-central-1"
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDbStores:
+    """One DynamoDB table; the faults of a process are those of the calls of its client.
+
+    near: another client of the same table, for whoever no fault reaches.
+    """
+
+    client: Any
+    table: str
+    near: Any
+
+    def of(self, process: Process) -> AbstractContextManager[Store]:
+        """Open the store in the hands of `process`."""
+        return nullcontext(DynamoDbStore(process.client(self.client, "dynamodb"), self.table))
+
+    def pristine(self) -> AbstractContextManager[Store]:
+        """Open the store as another run that no fault reaches."""
+        return nullcontext(DynamoDbStore(self.near, self.table))
+
+
+class NoPause:
+    """A clock for making a table in a process of its own: nobody else is waited for."""
+
+    def now(self) -> datetime:
+        """Return some moment."""
+        return datetime(2026, 1, 5, tzinfo=UTC)
+
+    def sleep(self, length: timedelta) -> None:
+        """Do not wait."""
+
+
+@contextmanager
+def on_moto() -> Iterator[DynamoDbStores]:
+    """Yield a table of DynamoDB that nothing is in, in this process."""
+    with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
+        client = _session().client("dynamodb")
+        create_table(client, TABLE, NoPause())
+        yield DynamoDbStores(client, TABLE, Near(client))
+
+
+class Near:
+    """A client of moto's table that gets an item without the way through HTTP."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    def get_item(self, TableName: str, Key: Any, ConsistentRead: bool) -> Any:
+        """Return one item as it is now."""
+        item = self._tables.get_item(TableName, Key)
+        found = {} if item is None else {"Item": item.to_json()["Attributes"]}
+        return {**found, "ResponseMetadata": {"RequestId": "near"}}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+@cache
+def _session() -> Session:
+    """Return the session of this process: it reads the model of the service once."""
+    return Session("test", "test", region_name=REGION)
