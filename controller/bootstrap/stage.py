@@ -79,13 +79,13 @@ def rehearsal(
 @contextmanager
 def _temporary() -> Iterator[Store]:
     with (
-        temporary_folder() as folder,
+        _temporary_folder() as folder,
         SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
     ):
         yield store
 
 
-def temporary_folder() -> TemporaryDirectory[str]:
+def _temporary_folder() -> TemporaryDirectory[str]:
     """Return a new folder. Raises UsageError where none can be made, as under a read-only root."""
     try:
         return TemporaryDirectory(prefix="rolloutctl-")

@@ -6,7 +6,6 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 STATUS = {
     "AccessDeniedException": 403,
     "InternalFailure": 500,
-    "InternalServerError": 500,
     "InvalidNextToken": 400,
     "InvalidParameterException": 400,
     "InvalidParameterValueException": 400,
@@ -17,7 +16,6 @@ STATUS = {
     "Throttling": 400,
     "ThrottlingException": 400,
     "TooManyRequestsException": 429,
-    "TransactionConflictException": 400,
     "ValidationError": 400,
 }
 

@@ -51,6 +51,11 @@ _CODES: Final[Mapping[tuple[str, str], str]] = {
     ("dynamodb", "500"): "InternalServerError",
     ("dynamodb", "met another"): "TransactionConflictException",
 }
+# HTTP statuses of DynamoDB's codes; those of the simulated services are known to `refusal`.
+_STATUS: Final[Mapping[str, int]] = {
+    "InternalServerError": 500,
+    "TransactionConflictException": 400,
+}
 
 _REFUSED: Final[Mapping[str, Callable[[str], RolloutError]]] = {
     "store down": StoreError,
@@ -134,7 +139,8 @@ def _writes(crossing: Crossing) -> bool:
 
 
 def _error(how: str, crossing: Crossing) -> ClientError:
-    return refusal(crossing.operation, _CODES[crossing.service, how], f"chaos: {how}")
+    code = _CODES[crossing.service, how]
+    return refusal(crossing.operation, code, f"chaos: {how}", status=_STATUS.get(code))
 
 
 # Minutes that a late CloudWatch is behind, beyond what any policy waits for.
