@@ -17,11 +17,14 @@ from controller.ports import OpenTarget
 from controller.preflight import Preflight, live_step, preflight
 from controller.runner import Runner
 
+_TO_CHANGE = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: a policy, a revision (default: the code's digest), and a retry.
+    """What to start: a policy, and a revision (default: the code's digest).
 
+    retry_reason: why a revision that was rolled back is started again; only `retry` gives one.
     adopt: begin at the step whose weight is live already, and move nothing.
     """
 
@@ -102,18 +105,26 @@ def _consent(
     return answers
 
 
-def retry(runner: Runner, rollout_id: str, why: str) -> Started:
-    """Start the revision of a rollout that went back to 0 % once more, by the policy it had.
+def retry(
+    runner: Runner, rollout_id: str, why: str, policy: Policy | None = None, *, adopt: bool = False
+) -> Started:
+    """Start the revision of a rollout that went back to 0 % once more.
 
+    policy: what counts in place of the policy that is stored with the rollout. adopt: as in
+        `Request`.
     Raises UsageError when it did not go back, when the function has other code now, or when `why`
     is empty; and what `start` raises.
     """
-    known = runner.store.load(rollout_id)
-    check(known, runner.store.history(rollout_id))
+    if policy is None:
+        known = runner.store.load(rollout_id)
+        check(known, runner.store.history(rollout_id))
+        policy = known.policy
+    else:
+        known = _loaded(runner, rollout_id)
     nothing = f"retry changed nothing of {known.id}"
     if not why:
         raise UsageError(f"{nothing}: say why, it is written into the history")
-    reading = _read(runner.looking.targets(known.policy.target), known.policy)
+    reading = _read(runner.looking.targets(policy.target), policy)
     if known.phase is not Phase.ROLLED_BACK and not _taken_back(known, reading):
         raise UsageError(
             f"{nothing}: it is {known.phase}, and only what was rolled back, or taken back to 0 % "
@@ -126,7 +137,7 @@ def retry(runner: Runner, rollout_id: str, why: str) -> Started:
             f"{nothing}: its revision was the code {known.revision}, and the function has {code} "
             "now; that is a new revision: rolloutctl start POLICY"
         )
-    return start(runner, Request(known.policy, known.revision, retry_reason=why))
+    return start(runner, Request(policy, known.revision, retry_reason=why, adopt=adopt))
 
 
 def look(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
@@ -160,7 +171,7 @@ def _known(
         if known.revision != revision:
             continue
         if request.retry_reason is None:
-            _check_not_back(known, reading)
+            _check_not_back(known, request, reading)
         if known.phase is Phase.SUCCEEDED and reading.weight == known.weight:
             return _same(known, request, revision)
         return None
@@ -177,7 +188,7 @@ def _loaded(runner: Runner, rollout_id: str) -> Rollout:
         return error.rollout
 
 
-def _check_not_back(known: Rollout, reading: Reading) -> None:
+def _check_not_back(known: Rollout, request: Request, reading: Reading) -> None:
     if known.phase is Phase.ROLLED_BACK:
         what = f"was rolled back by {known.id}: {known.sentence}"
     elif _taken_back(known, reading):
@@ -187,9 +198,12 @@ def _check_not_back(known: Rollout, reading: Reading) -> None:
         )
     else:
         return
+    how = f"rolloutctl retry {known.id}{' --adopt' if request.adopt else ''} --reason TEXT"
+    if known.digest != request.policy.digest():
+        how += f" (a policy file in place of {known.id} gives the new attempt the file's policy)"
     raise RolledBackError(
-        f"revision {known.revision} {what.rstrip('.')}. It does not come back by itself; give "
-        "--retry with --reason to try it again"
+        f"revision {known.revision} {what.rstrip('.')}. The revision is blocked; to try it "
+        f"again: {how}"
     )
 
 
@@ -207,11 +221,11 @@ def _same(known: Rollout, request: Request, revision: str) -> Rollout:
     if known.digest != request.policy.digest() and known.final:
         raise UsageError(
             f"{known.id} brought revision {revision} to {known.weight} % with another version of "
-            "the policy, so there is nothing to start. Roll it back and start again with --retry"
+            f"the policy, so there is nothing to start. {_TO_CHANGE}"
         )
     if known.digest != request.policy.digest():
         raise UsageError(
             f"{known.id} runs revision {revision} with another version of the policy; a running "
-            "rollout keeps the policy it started with. Roll it back and start again with --retry"
+            f"rollout keeps the policy it started with. {_TO_CHANGE}"
         )
     return known

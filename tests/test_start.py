@@ -338,7 +338,7 @@ def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
     stage: Stage,
 ) -> None:
     rolled_back(stage)
-    again = start(stage.runner, Request(stage.policy, "one", "the gateway was down")).rollout
+    again = retry(stage.runner, "orders#1", "the gateway was down").rollout
     assert again.id == "orders#2"
     started = stage.store.history("orders#2")[0]
     assert started.body["sentence"].endswith("going to 10 %; tried again: the gateway was down")
@@ -389,8 +389,8 @@ def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start
             start(stage.runner, Request(stage.policy, "one", adopt=adopt))
         assert str(refused.value) == (
             "revision one succeeded with orders#1, and its weight was taken back to 0 % after that "
-            "(PERCENTAGE=0, ENABLED=false). It does not come back by itself; give --retry with "
-            "--reason to try it again"
+            "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
+            f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT"
         )
     assert stage.world.weight_now() == 0
 
@@ -399,9 +399,7 @@ def test_a_success_that_somebody_took_back_is_started_again_when_a_person_says_w
     stage: Stage,
 ) -> None:
     taken_back(stage)
-    assert start(stage.runner, Request(stage.policy, "one", "it was not us")).rollout.id == (
-        "orders#2"
-    )
+    assert retry(stage.runner, "orders#1", "it was not us").rollout.id == "orders#2"
 
 
 def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:

@@ -135,7 +135,7 @@ def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
     tenants.ticks("shop", "rolled_back", "shop#1")
     well(Job.TICK, "shop", "tick", "shop")
 
-    well(Job.START, "shop", "start", policy, "--retry", "--reason", "it was not us")
+    well(Job.START, "shop", "retry", policy, "--reason", "it was not us")
     tenants.ticks("shop", "progressing", "shop#2")
     for words in (
         ("pause", "shop"),

@@ -33,10 +33,6 @@ log = events.logger()
     help="What is rolled out; default: the function's CodeSha256.",
 )
 @click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
-@click.option("--retry", is_flag=True, help="Start a revision again that was rolled back.")
-@click.option(
-    "--reason", type=options.OneLine(), help="Why it is tried again; needed with --retry."
-)
 @options.by
 @options.store
 @options.dry_run
@@ -45,8 +41,6 @@ def start(
     policy: Path,
     revision: str | None,
     adopt: bool,
-    retry: bool,
-    reason: str | None,
     by: str | None,
     store_url: str | None,
     dry_run: bool,
@@ -61,7 +55,7 @@ def start(
     from controller.start import Request
     from controller.start import start as start_rollout
 
-    request = Request(load(policy), revision, _retry_reason(retry, reason), adopt)
+    request = Request(load(policy), revision, adopt=adopt)
     with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
         started = start_rollout(app.runner, request)
         would = None if app.journal is None else app.journal.lines
@@ -86,14 +80,6 @@ def print_started(verb: str, started: "Started", would: list[str] | None, *, as_
     click.echo(rollout_text(rollout))
     if would is not None:
         options.print_journal(would)
-
-
-def _retry_reason(retry: bool, reason: str | None) -> str | None:
-    if retry and not reason:
-        raise UsageError("--retry needs --reason: it is written into the history")
-    if reason and not retry:
-        raise UsageError("--reason says why something is tried again; give it with --retry")
-    return reason
 
 
 @click.command()

@@ -160,22 +160,30 @@ def attest(
 
 
 @click.command()
+@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
 @_needed_reason
 @_steering
 def retry(
-    rollout: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+    rollout: str,
+    adopt: bool,
+    reason: str,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Start once more what was rolled back.
 
-    A new attempt with the same revision and the policy that the rollout had, after all the checks
-    of a start.
+    A new attempt with the same revision, after all the checks of a start. Its policy is the one
+    that the rollout had; with a policy file, the one in the file.
     """
     from controller.cli.rollout import print_started
     from controller.start import retry as start_again
 
+    policy = options.load_policy(rollout) if options.is_policy_file(rollout) else None
     with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
         found = options.rollout_id(app.runner.store, rollout)
-        started = start_again(app.runner, found, reason)
+        started = start_again(app.runner, found, reason, policy, adopt=adopt)
         would = None if app.journal is None else app.journal.lines
     print_started("retry", started, would, as_json=as_json)
     return Exit.DONE

@@ -93,7 +93,7 @@ class Act(StrEnum):
     ROLLBACK = "rollback"
     BARE = "rollback by bare names"
     START = "start"
-    RETRY = "start --retry"
+    RETRY = "retry"
     TAKE_LEASE = "another run takes the lease over and is gone"
 
 

@@ -127,7 +127,7 @@ def damage(desk: Desk, rollout_id: str) -> None:
 def test_status_of_a_name_is_its_newest_attempt(desk: Desk) -> None:
     desk.run("start", desk.policy)
     desk.run("rollback", "orders")
-    desk.run("start", desk.policy, "--retry", "--reason", "again")
+    desk.run("retry", "orders", "--reason", "again")
     assert desk.run("status", desk.policy, "--json").data["id"] == "orders#2"
     assert desk.run("status", "orders#1", "--json").data["phase"] == "rolled_back"
 

@@ -79,23 +79,10 @@ def test_a_revision_that_was_rolled_back_ends_with_4_until_somebody_says_why(des
     refused = desk.run("start", desk.policy)
     assert refused.status == Exit.ROLLED_BACK
     assert "support is paged" in refused.err
-    again = desk.run("start", desk.policy, "--retry", "--reason", "the gateway was down")
+    assert "to try it again: rolloutctl retry orders#1 --reason TEXT\n" in refused.err
+    again = desk.run("retry", "orders#1", "--reason", "the gateway was down")
     assert (again.status, desk.weight) == (Exit.DONE, 10)
     assert again.out.startswith("orders#2  progressing  10 %")
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        pytest.param(["--retry"], "--retry needs --reason", id="a retry without a reason"),
-        pytest.param(["--reason", "x"], "give it with --retry", id="a reason without a retry"),
-    ],
-)
-def test_start_refuses(desk: Desk, options: list[str], words: str) -> None:
-    ended = desk.run("start", desk.policy, *options)
-    assert ended.status == Exit.USAGE
-    assert words in ended.err
-    assert not desk.world.calls
 
 
 # --- tick ---------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
     yield "rollback", "--function", FUNCTION, "--percentage", "PERCENT", "--boolean", "ENABLE"
     yield "rollback", "--function", FUNCTION, "--percentage", "PERCENTAGE"
     yield "rollback", desk.policy
-    yield "start", desk.policy, "--retry", "--reason", "r", "--adopt"
+    yield "retry", desk.policy, "--reason", "r", "--adopt"
     yield from [("history", "orders", *more) for more in ((), ("--json",))]
     yield from [("replay", "orders", *more) for more in ((), ("--json",))]
     yield ("run", desk.policy, "--for", "2m", "--json")

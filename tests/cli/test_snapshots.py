@@ -340,7 +340,7 @@ def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
     hand.policy(bound_loosened)
     desk.run("rollback", "orders")
     assert desk.run("retry", "orders", "--reason", "again").status == Exit.INTERNAL
-    again = desk.run("start", desk.policy, "--retry", "--reason", "the store is ours again")
+    again = desk.run("retry", desk.policy, "--reason", "the store is ours again")
     assert again.status == Exit.DONE
     assert desk.weight == 10
 

@@ -140,6 +140,36 @@ def test_what_was_rolled_back_is_tried_again(desk: Desk) -> None:
     assert "tried again: the board said so" in desk.run("history", "orders").out
 
 
+def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_file_says(
+    desk: Desk,
+) -> None:
+    started(desk)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(MINUTE)
+    changed = desk.another_policy("orders", steps=[{"weight": 20, "bake": "2m"}, SHORT["steps"][1]])
+    refused = desk.run("start", changed)
+    assert (refused.status, desk.weight) == (Exit.ROLLED_BACK, 0)
+    assert refused.err.endswith(
+        "rolloutctl retry orders#1 --reason TEXT (a policy file in place of orders#1 gives the new "
+        "attempt the file's policy)\n"
+    )
+    kept = desk.run("retry", "orders#1", *WHY, "--dry-run", "--json").data
+    assert (kept["revision"], kept["weight"]) == (state(desk)["revision"], 10)
+    taken = desk.run("retry", changed, *WHY, "--json").data
+    assert (taken["revision"], taken["id"], desk.weight) == (kept["revision"], "orders#2", 20)
+
+
+def test_a_retry_adopts_the_weight_that_is_live(desk: Desk) -> None:
+    started(desk)
+    desk.run("rollback", "orders")
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
+    desk.world.clock.advance(MINUTE)
+    writes = desk.world.calls[WRITE]
+    assert desk.run("retry", "orders", *WHY).status == Exit.USAGE
+    assert desk.run("retry", "orders", "--adopt", *WHY).status == Exit.DONE
+    assert (desk.weight, desk.world.calls[WRITE]) == (100, writes)
+
+
 def test_the_live_weight_is_adopted(desk: Desk) -> None:
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
     desk.world.clock.advance(MINUTE)

@@ -498,7 +498,7 @@ def test_where_no_weight_was_raised_a_limit_pauses_and_lowers_nothing(
 def test_a_first_raise_that_met_another_hand_says_how_to_start_it_again() -> None:
     assert tick(FIRST_RAISE, reads(0, token="token-9"), 1).rollout.sentence == (
         "no traffic was seen to move to 10 %: the function was changed by another hand between "
-        "the decision and its write; start it again with --retry --reason"
+        "the decision and its write; to try it again: rolloutctl retry checkout#1 --reason TEXT"
     )
 
 

@@ -82,7 +82,7 @@ def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(desk: Desk
     answer = desk.run("start", POLICY)
 
     assert answer.status == 4
-    assert "--retry with --reason" in answer.err
+    assert "rolloutctl retry execution-api#1 --reason TEXT" in answer.err
     assert desk.account.pair() == ("0", "false")
 
 
@@ -90,7 +90,7 @@ def test_a_retry_is_a_second_attempt_once_its_baseline_is_of_the_stable_path_alo
     desk: Desk,
 ) -> None:
     rolled_back(desk)
-    retry = ("start", POLICY, "--retry", "--reason", "the backend was down", "--json")
+    retry = ("retry", "execution-api", "--reason", "the backend was down", "--json")
 
     too_early = desk.run(*retry)
     desk.account.call_directly(desk.now, desk.now + 25 * HOUR)

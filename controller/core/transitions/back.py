@@ -169,8 +169,8 @@ def never_raised(rollout: Rollout, target: Reading, now: datetime) -> Decision:
     if rollout.phase is Phase.PAUSED:
         how = "the rollout was paused before that was in force"
     why = (
-        f"no traffic was seen to move to {rollout.weight} %: {how}; start it again with --retry "
-        "--reason"
+        f"no traffic was seen to move to {rollout.weight} %: {how}; to try it again: rolloutctl "
+        f"retry {rollout.id} --reason TEXT"
     )
     return ended_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
 

@@ -254,7 +254,7 @@ def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_
     assert (ended.rollout.phase, ended.rollout.reason) == (ROLLED_BACK, Reason.RAISE_UNCERTAIN)
     assert ended.rollout.sentence == (
         "no traffic was seen to move to 10 %: the rollout was paused before that was in force; "
-        "start it again with --retry --reason"
+        "to try it again: rolloutctl retry checkout#1 --reason TEXT"
     )
 
 
