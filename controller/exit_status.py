@@ -89,7 +89,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "attest": _STEERS,
     "retry": _STEERS,
     "rollback": (*_LOOKS, Exit.UNCONFIRMED),
-    "set-weight": (*_LOOKS, Exit.UNDECIDED, Exit.UNCONFIRMED, Exit.DRIFT),
+    "set-weight": (*_LOOKS, Exit.UNDECIDED, Exit.DRIFT),
     "metrics": _LOOKS,
     "logs": _LOOKS,
     "verify": (*_LOOKS, Exit.CHECK_SAID_NO),

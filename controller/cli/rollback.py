@@ -90,7 +90,7 @@ def rollback(
     if force and bare is None:
         raise UsageError("--force is about bare names: give it with --function and --percentage")
     if bare is None and rollout is not None:
-        return to_zero(rollout, reason, by, store_url, dry_run, as_json)
+        return _to_zero(rollout, reason, by, store_url, dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
     from controller.bootstrap.bare import KnownTarget
@@ -98,7 +98,7 @@ def rollback(
     return _unrecorded(KnownTarget(bare, ""), dry_run, as_json, typed=True, force=force)
 
 
-def to_zero(
+def _to_zero(
     given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
     """Roll back the rollout that `given` means, first of all by the names that are known of it.

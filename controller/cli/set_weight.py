@@ -1,6 +1,7 @@
 """The verb that sets a weight by hand."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,10 +9,9 @@ import click
 
 from controller import bootstrap, events, stopping
 from controller.cli import options
-from controller.cli.rollback import to_zero
 from controller.core.observation import Reading
 from controller.core.policy import LambdaEnv
-from controller.errors import Exit, NoStoreError, WriteRefusedError
+from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.exit_status import of_weight
 from controller.setting import Outcome, set_bare
 from controller.setting import set_weight as set_beside_rollouts
@@ -25,14 +25,14 @@ _NO_STORE: Final = (
 
 @click.command("set-weight")
 @click.argument("policy", metavar="POLICY|ROLLOUT")
-@click.argument("weight", type=click.IntRange(0, 100), metavar="0..100")
+@click.argument("weight", type=click.IntRange(0, 100), metavar="1..100")
 @click.option(
     "--force", is_flag=True,
     help="Pause the active rollout that owns the target, write that down, and set the weight.",
 )  # fmt: skip
 @click.option(
     "--reason", type=options.OneLine(), default="",
-    help="Why; written into the history where a rollout is paused or rolled back.",
+    help="Why; written into the history where a rollout is paused.",
 )  # fmt: skip
 @options.by
 @options.store
@@ -50,16 +50,16 @@ def set_weight(
 ) -> int:
     """Set the weight by hand and read it back.
 
-    Both variables are set in one write. 0 is `rollback`: it is never refused. A raise is written
-    once, under what was read; a lower weight is tried for five minutes. An active rollout of that
-    target is left alone unless --force is given; `resume` with --keep or --restore goes on
-    afterwards.
+    Both variables are set in one write. A raise is written once, under what was read; a lower
+    weight is tried for five minutes. An active rollout of that target is left alone unless --force
+    is given; `resume` with --keep or --restore goes on afterwards. `rollback` sets 0 %.
 
     Ends with 0 when the weight is in force, 3 when it is written and not in force yet, 6 when
     another hand set another one meanwhile.
     """
     if weight == 0:
-        return to_zero(policy, reason, by, store_url, dry_run, as_json)
+        command = _rollback(policy, reason, by, store_url, dry_run, as_json)
+        raise UsageError(f"set-weight does not set 0 %; nothing was written; run: {command}")
     try:
         outcome, target, would = _beside(policy, weight, force, reason, by, store_url, dry_run)
     except NoStoreError as error:
@@ -70,6 +70,19 @@ def set_weight(
         outcome, target, would = _bare(policy, weight, dry_run)
     _print(outcome, target, weight, would if dry_run else None, as_json)
     return Exit.DONE if dry_run else of_weight(weight, outcome.before, outcome.live)
+
+
+def _rollback(
+    given: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+) -> str:
+    """Return the command that sets 0 % with the same words."""
+    words = ["rolloutctl", "rollback", given]
+    words += ["--reason", reason] if reason else []
+    words += ["--by", by] if by else []
+    words += ["--store", store_url] if store_url else []
+    words += ["--dry-run"] if dry_run else []
+    words += ["--json"] if as_json else []
+    return shlex.join(words)
 
 
 def _beside(

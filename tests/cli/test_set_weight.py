@@ -1,5 +1,6 @@
 """set-weight: a weight by hand, beside rollouts and over the head of one."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -87,17 +88,24 @@ def test_what_is_no_weight_is_refused(desk: Desk, weight: str) -> None:
     assert not desk.world.calls
 
 
-def test_zero_is_a_rollback_and_recorded_as_one(desk: Desk) -> None:
+def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: Desk) -> None:
     started(desk)
-    ended = desk.run("set-weight", desk.policy, "0", "--reason", "enough", "--json")
-    assert (ended.status, desk.weight, ended.data["schema"]) == (Exit.DONE, 0, "rollback/1")
-    assert (state(desk)["phase"], state(desk)["sentence"]) == ("rolled_back", "enough")
+    writes = desk.world.calls[WRITE]
+    words = ("--reason", "paged at 3", "--by", "ada", "--json")
+    ended = desk.run("set-weight", desk.policy, "0", *words)
+    assert (ended.status, ended.out, desk.weight) == (Exit.USAGE, "", 10)
+    assert desk.world.calls[WRITE] == writes
+    said, _, command = ended.err.rstrip("\n").partition("; run: ")
+    assert said == "rolloutctl: set-weight does not set 0 %; nothing was written"
+    assert shlex.split(command) == ["rolloutctl", "rollback", desk.policy, *words]
+    assert desk.run(*shlex.split(command)[1:]).status == Exit.DONE
+    assert (desk.weight, state(desk)["sentence"]) == (0, "paged at 3")
 
 
-def test_zero_needs_no_store(desk: Desk, tmp_path: Path) -> None:
-    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
-    (tmp_path / "rollouts.db").write_text("no database")
-    assert (desk.run("set-weight", desk.policy, "0").status, desk.weight) == (Exit.DONE, 0)
+@pytest.mark.parametrize("option", [("--store", "sqlite:////tmp/a b.db"), ("--dry-run",)])
+def test_the_rollback_command_keeps_the_options(desk: Desk, option: tuple[str, ...]) -> None:
+    ended = desk.run("set-weight", "orders", "0", *option)
+    assert ended.err.endswith(f"; run: rolloutctl rollback orders {shlex.join(option)}\n")
 
 
 def test_pairs_that_contradict_each_other_are_put_right(desk: Desk) -> None:

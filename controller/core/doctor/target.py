@@ -12,7 +12,8 @@ def reading_check(reading: Reading) -> Check:
         return fail(
             "target",
             f"its variables contradict each other: {reading.shown}",
-            "set both to one weight: rolloutctl set-weight POLICY 0..100",
+            "set both to one weight: rolloutctl set-weight POLICY 1..100, or rolloutctl rollback "
+            "POLICY for 0 %",
         )
     detail = f": {reading.detail}" if reading.detail else ""
     text = f"{reading.weight} % ({reading.shown})"
