@@ -76,6 +76,21 @@ def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Pat
     )
 
 
+def test_the_summary_says_what_the_gates_can_decide_in_the_given_traffic(checkout: Path) -> None:
+    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="600")
+    assert (played.status, played.commands) == (0, [])
+    assert "<details><summary>Gates</summary>" in played.summary
+    assert "gates at 600 requests a minute (given): " in played.summary
+
+
+def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) -> None:
+    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="many")
+    (command,) = played.commands
+    assert played.status == 1
+    assert command.startswith(f"::error file={SOUND},line=1,title=validate::")
+    assert "--requests-per-minute" in command
+
+
 def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path) -> None:
     played = play(checkout, {}, policies="\nnone/*.yaml\n")
     (missing,) = played.commands
@@ -106,7 +121,8 @@ def test_no_input_is_part_of_a_script(checkout: Path, evil: str) -> None:
     said = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
     word = evil.replace("${{ github.sha }}", COMMIT)
     assert (check.status, rollback.status) == (1, 3)
-    assert said[:5] == ["validate", "--format", "github", "--", word]
+    traffic = f"--requests-per-minute={word}"
+    assert said[:5] == ["validate", "--format=github", traffic, "--", word]
     assert said[5:9] == ["rollback", f"--reason={word}", "--", word]
     assert not list(checkout.rglob("hacked*"))
 

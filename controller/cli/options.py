@@ -108,17 +108,6 @@ def store(command: Command) -> Command:
     )(command)
 
 
-def traffic(command: Command) -> Command:
-    """Add --requests-per-minute: the traffic in which gates have to decide."""
-    return click.option(
-        "--requests-per-minute",
-        "per_minute",
-        type=Rate(),
-        metavar="N",
-        help="Say what each gate can decide in so much traffic, both paths together.",
-    )(command)
-
-
 def dry_run(command: Command) -> Command:
     """Add --dry-run: reads pass, writes are only shown."""
     return click.option(

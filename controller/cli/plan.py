@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -17,6 +17,9 @@ from controller.exit_status import of_run
 from controller.ports import Store
 from controller.text import page, printable
 
+_UNDECIDED: Final = "  what the gates can decide: {}"
+_OFFLINE: Final = "plan --live, or validate --requests-per-minute N"
+
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
@@ -28,7 +31,6 @@ from controller.text import page, printable
     help="With --live: end with 2 or 4 when a start would be refused; of a rollout that runs, with "
     "where the next tick leaves it, as `status --exit-code` does.",
 )
-@options.traffic
 @options.store
 @options.as_json
 def plan(
@@ -36,7 +38,6 @@ def plan(
     live: bool,
     adopt: bool,
     exit_code: bool,
-    per_minute: float | None,
     store_url: str | None,
     as_json: bool,
 ) -> int:
@@ -49,19 +50,17 @@ def plan(
             raise UsageError(f"{option} is about the live account: give it with --live")
     known, now = load(policy), current_moment()
     data, lines = plan_data(known, now), [plan_text(known, now), ""]
-    traffic, baselines = _given(per_minute), dict[str, FrozenValue]()
     status = Exit.DONE
     if not live:
         data["next"] = _next(known, store_url)
-        lines.append(printable(f"  next: {data['next']}"))
+        lines += [printable(f"  next: {data['next']}"), _UNDECIDED.format(_OFFLINE)]
     else:
         with options.opened(store_url, dry_run=True, create=True) as app:
             seen = _live(app, known, adopt=adopt)
-            traffic = _measured(app, known) if per_minute is None else traffic
-        data["live"], data["next"], baselines = seen.data, seen.following, {**seen.baselines}
+            traffic = _measured(app, known)
+        data["live"], data["next"] = seen.data, seen.following
         status = seen.status if exit_code else Exit.DONE
-        lines.append(seen.text)
-    lines.append(_decidable(known, traffic, baselines, data))
+        lines += [seen.text, _decidable(known, traffic, seen.baselines, data)]
     if as_json:
         options.print_json("plan", data)
     else:
@@ -102,16 +101,11 @@ class _Traffic(NamedTuple):
     source: str
 
 
-def _given(per_minute: float | None) -> _Traffic:
-    why = "plan --live, or --requests-per-minute N"
-    return _Traffic(per_minute, why if per_minute is None else "given")
-
-
 def _measured(app: App, policy: Policy) -> _Traffic:
     """Return the traffic of the last day."""
     from controller.preflight.traffic import counted
 
-    instead = "give --requests-per-minute N"
+    instead = "say how much there is: rolloutctl validate --requests-per-minute N"
     try:
         found = counted(app.runner.looking.metrics, policy, app.runner.clock.now())
     except MetricsError as error:
@@ -131,7 +125,7 @@ def _decidable(
 ) -> str:
     """Return what the gates can decide, and add it to `data`."""
     if traffic.per_minute is None:
-        return printable(f"  what the gates can decide: {traffic.source}")
+        return printable(_UNDECIDED.format(traffic.source))
     from controller.render.power import gates
 
     data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)

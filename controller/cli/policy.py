@@ -21,7 +21,10 @@ from controller.text import printable
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
     help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
 )  # fmt: skip
-@options.traffic
+@click.option(
+    "--requests-per-minute", "per_minute", type=options.Rate(), metavar="N",
+    help="Say what each gate can decide in so much traffic, both paths together.",
+)  # fmt: skip
 @options.as_json
 def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as_json: bool) -> int:
     """Check policy files, offline.

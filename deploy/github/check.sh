@@ -44,12 +44,21 @@ check() {
 }
 
 validated() {
-    rolloutctl validate --format github -- "$1" </dev/null
+    local options=(--format=github) status=0
+    [ -z "$REQUESTS_PER_MINUTE" ] || options+=(--requests-per-minute="$REQUESTS_PER_MINUTE")
+    rolloutctl validate "${options[@]}" -- "$1" </dev/null >"$work/gates" 2>"$work/words" ||
+        status=$?
+    if [ "$status" != 0 ]; then
+        cat "$work/gates" # each mistake is an annotation already
+        [ ! -s "$work/words" ] || annotated "$1" validate <"$work/words"
+        return "$status"
+    fi
+    shown <"$work/gates"
+    [ -z "$REQUESTS_PER_MINUTE" ] || folded "Gates" <"$work/gates" | summarised
 }
 
 planned() {
     local options=()
-    [ -z "$REQUESTS_PER_MINUTE" ] || options+=(--requests-per-minute="$REQUESTS_PER_MINUTE")
     [ "$LIVE" != true ] || options+=(--live)
     if ! rolloutctl plan "${options[@]}" -- "$1" </dev/null >"$work/plan" 2>"$work/words"; then
         annotated "$1" plan <"$work/words"
