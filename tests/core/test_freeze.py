@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -161,110 +162,90 @@ def test_a_stretch_ends_where_the_last_of_its_windows_does(
     assert until(freeze(**windows), now) == end
 
 
+SPRING, AUTUMN = "2027-03-28", "2026-10-25"  # the clock jumps, or is set back, at 01:00 UTC
+
+
 @pytest.mark.parametrize(
-    ("zone", "begin", "end", "frozen"),
+    ("day", "begin", "end", "stretches"),
     [
+        pytest.param(SPRING, "02:30", "12:00", "01:00-10:00", id="whose begin is skipped"),
+        pytest.param(SPRING, "00:30", "02:30", "23:30-01:00", id="whose end is skipped"),
+        pytest.param(SPRING, "02:00", "03:00", "", id="that is the skipped hour"),
+        pytest.param(SPRING, "02:15", "02:45", "", id="within the skipped hour"),
+        pytest.param(SPRING, "01:59", "03:01", "00:59-01:01", id="around the skipped hour"),
+        pytest.param(SPRING, "03:00", "12:00", "01:00-10:00", id="that begins with the jump"),
+        pytest.param(SPRING, "22:00", "06:00", "22:00-04:00", id="of a night of 7 hours"),
         pytest.param(
-            BERLIN, "2027-03-28T02:30", "2027-03-28T12:00",
-            ("2027-03-28 01:00", "2027-03-28 10:00"),
-            id="begins with the jump where its begin is skipped",
+            AUTUMN, "02:30", "12:00", "00:30-01:00 01:30-11:00", id="whose begin comes twice"
         ),
         pytest.param(
-            BERLIN, "2027-03-28T00:30", "2027-03-28T02:30",
-            ("2027-03-27 23:30", "2027-03-28 01:00"),
-            id="ends with the jump where its end is skipped",
+            AUTUMN, "00:30", "02:30", "22:30-00:30 01:00-01:30", id="whose end comes twice"
         ),
         pytest.param(
-            BERLIN, "2027-03-28T02:00", "2027-03-28T03:00", None, id="is the hour that is skipped"
+            AUTUMN, "02:15", "02:45", "00:15-00:45 01:15-01:45", id="within the repeated hour"
         ),
-        pytest.param(
-            BERLIN, "2027-03-28T01:59", "2027-03-28T03:01",
-            ("2027-03-28 00:59", "2027-03-28 01:01"),
-            id="is two minutes long where the clock says 62",
-        ),
-        pytest.param(
-            BERLIN, "2026-10-25T02:30", "2026-10-25T12:00",
-            ("2026-10-25 00:30", "2026-10-25 11:00"),
-            id="begins the first time where its begin comes twice",
-        ),
-        pytest.param(
-            BERLIN, "2026-10-25T00:30", "2026-10-25T02:30",
-            ("2026-10-24 22:30", "2026-10-25 01:30"),
-            id="ends the second time where its end comes twice",
-        ),
-        pytest.param(
-            BERLIN, "2026-10-25T02:15", "2026-10-25T02:45",
-            ("2026-10-25 00:15", "2026-10-25 01:45"),
-            id="goes on between the two times where both come twice",
-        ),
-        pytest.param(
-            BERLIN, "2026-10-25", "2026-10-25", ("2026-10-24 22:00", "2026-10-25 23:00"),
-            id="has 25 hours when it is a whole day",
-        ),
-        pytest.param(
-            LORD_HOWE, "2026-10-04T02:15", "2026-10-04T04:00",
-            ("2026-10-03 15:30", "2026-10-03 17:00"),
-            id="begins with a jump of half an hour",
-        ),
-        pytest.param(
-            LORD_HOWE, "2027-04-04T01:45", "2027-04-04T04:00",
-            ("2027-04-03 14:45", "2027-04-03 17:30"),
-            id="begins the first time where half an hour comes twice",
-        ),
-        pytest.param(
-            LORD_HOWE, "2027-04-04T00:00", "2027-04-04T01:45",
-            ("2027-04-03 13:00", "2027-04-03 15:15"),
-            id="ends the second time where half an hour comes twice",
-        ),
-        pytest.param(
-            "America/Sao_Paulo", "2018-11-04", "2018-11-04",
-            ("2018-11-04 03:00", "2018-11-05 02:00"),
-            id="begins at one o'clock when a day has no midnight",
-        ),
-        pytest.param(
-            "Pacific/Apia", "2011-12-29", "2011-12-30",
-            ("2011-12-29 10:00", "2011-12-30 10:00"),
-            id="has one day of two where a zone skips a whole day",
-        ),
-        pytest.param(
-            "Pacific/Apia", "2011-12-30", "2011-12-30", None, id="is a day that never was"
-        ),
+        pytest.param(AUTUMN, "02:00", "03:00", "00:00-02:00", id="that is the repeated hour"),
+        pytest.param(AUTUMN, "01:59", "03:01", "23:59-02:01", id="around the repeated hour"),
+        pytest.param(AUTUMN, "03:00", "12:00", "02:00-11:00", id="after the repeated hour"),
+        pytest.param(AUTUMN, "22:00", "06:00", "22:00-05:00", id="of a night of 9 hours"),
     ],
 )  # fmt: skip
-def test_where_the_clock_changes_a_window(
-    zone: str, begin: str, end: str, frozen: tuple[str, str] | None
+def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
+    day: str, begin: str, end: str, stretches: str
 ) -> None:
-    coming = freeze(zone, dates=[{"from": begin, "to": end}]).coming(moment("2010-01-01"))
-    told = coming and (f"{coming[0]:%Y-%m-%d %H:%M}", f"{coming[1].until:%Y-%m-%d %H:%M}")
-    assert told == frozen
+    """Each minute from 22:00 UTC on the day before to 12:00 UTC."""
+    frozen = freeze(daily=[{"from": begin, "to": end}])
+    midnight = moment(day)
+    minutes = [midnight + timedelta(minutes=minute) for minute in range(-120, 12 * 60)]
+    told = ["-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_of(frozen, minutes)]
+    assert " ".join(told) == stretches
+
+
+def frozen_of(frozen: Freeze, minutes: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of the stretches of `minutes` that are frozen."""
+    for is_frozen, group in groupby(minutes, key=lambda one: frozen.at(one) is not None):
+        held = list(group)
+        if is_frozen:
+            yield held[0], held[-1] + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
     ("windows", "now", "end"),
     [
         pytest.param(
-            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-28T01:20:00", "",
-            id="a daily window does not come where it is skipped",
+            {"dates": [{"from": SPRING, "to": SPRING}]}, "2027-03-27T23:00:00",
+            "2027-03-28 22:00:00", id="a day of 23 hours",
         ),
         pytest.param(
-            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:05:00",
-            "2026-10-25 01:45:00",
-            id="a daily window that has begun lasts although the clock is before it again",
+            {"dates": [{"from": AUTUMN, "to": AUTUMN}]}, "2026-10-24T22:00:00",
+            "2026-10-25 23:00:00", id="a day of 25 hours",
         ),
         pytest.param(
-            {"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2026-10-25T01:05:00",
-            "2026-10-25 01:45:00",
-            id="a weekly window that has begun lasts although the clock is before it again",
+            {"daily": [{"from": "00:30", "to": "02:30"}]}, "2027-03-28T00:45:00",
+            "2027-03-28 01:30:00", id="a skipped end is shown half an hour late",
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T00:20:00",
+            "2026-10-25 00:45:00", id="the first of two ends",
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:20:00",
+            "2026-10-25 01:45:00", id="the second of two ends",
         ),
         pytest.param(
             NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00", id="summer is an hour earlier"
         ),
     ],
 )  # fmt: skip
-def test_where_the_clock_changes_what_comes_again_and_again(
+def test_the_end_that_is_shown_is_that_of_the_window_on_the_wall_clock(
     windows: dict[str, Any], now: str, end: str
 ) -> None:
     assert until(freeze(**windows), now) == end
+
+
+def test_a_day_that_a_zone_skips_never_begins() -> None:
+    skipped = freeze("Pacific/Apia", dates=[{"from": "2011-12-30", "to": "2011-12-30"}])
+    assert skipped.coming(moment("2011-12-01")) is None
 
 
 @pytest.mark.parametrize(
@@ -420,6 +401,13 @@ def freezes(draw: st.DrawFn) -> Freeze:
         raise
 
 
+def steady(frozen: Freeze, begin: datetime, end: datetime) -> bool:
+    """Tell whether the clock changes neither between two moments nor within a day of them."""
+    zone, days = ZoneInfo(frozen.zone), (end - begin).days + 2
+    looks = [begin + timedelta(days=day) for day in range(-1, days + 1)]
+    return len({look.astimezone(zone).utcoffset() for look in looks}) == 1
+
+
 @given(freezes(), MOMENTS)
 def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
     frozen: Freeze, now: datetime
@@ -431,6 +419,7 @@ def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
         assert coming is not None
         now, stretch = coming
     assert stretch.until > now
+    assume(steady(frozen, now, stretch.until))
     assert frozen.at(stretch.until) is None
     for inside in (stretch.until - SECOND, now + (stretch.until - now) / 2):
         last = frozen.at(inside)
@@ -450,20 +439,16 @@ def test_nothing_is_frozen_before_the_stretch_that_comes(
     begin, stretch = coming
     assert now < begin < stretch.until
     assert frozen.at(begin) == stretch
+    assume(steady(frozen, now, begin))
     assert frozen.at(now + (begin - now) * part) is None
 
 
 @given(freezes(), MOMENTS)
-def test_it_is_frozen_when_the_clock_on_the_wall_shows_a_time_of_a_window(
+def test_it_is_frozen_exactly_when_the_clock_on_the_wall_shows_a_time_of_a_window(
     frozen: Freeze, now: datetime
 ) -> None:
-    """And only then, apart from days on which the clock shows an hour twice."""
     wall = now.astimezone(ZoneInfo(frozen.zone))
-    shown = any(holds(wall, frozen))
-    if shown:
-        assert frozen.at(now) is not None
-    elif not any(is_set_back(wall + timedelta(hours=hours)) for hours in range(-26, 27)):
-        assert frozen.at(now) is None
+    assert (frozen.at(now) is not None) == any(holds(wall, frozen))
 
 
 def holds(wall: datetime, frozen: Freeze) -> Iterator[bool]:
@@ -482,11 +467,3 @@ def holds(wall: datetime, frozen: Freeze) -> Iterator[bool]:
         else:
             last = f"{end}~" if "T" not in end else end  # a whole day ends after all its times
             yield begin <= f"{day}T{clock}" < last
-
-
-def is_set_back(wall: datetime) -> bool:
-    """Tell whether the clock shows this reading twice, or another within the hour."""
-    return any(
-        reading.replace(fold=0).utcoffset() > reading.replace(fold=1).utcoffset()  # type: ignore[operator]
-        for reading in (wall, wall + timedelta(minutes=30))
-    )

@@ -15,7 +15,7 @@ from controller.core.policy.criteria import (
     Threshold,
     Told,
 )
-from controller.core.policy.freeze import Freeze
+from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
 from controller.core.policy.notify import (
@@ -41,6 +41,7 @@ __all__ = [
     "EventBridgeChannel",
     "FixedBaseline",
     "Freeze",
+    "Frozen",
     "FrozenBaseline",
     "Hook",
     "Hooks",

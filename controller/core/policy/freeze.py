@@ -5,19 +5,29 @@ freeze:
   weekly: [{from: fri 16:00, to: mon 08:00}]
   daily: [{from: 22:00, to: 06:00}]
   dates: [{from: 2026-12-23, to: 2027-01-02}]
+
+A moment is frozen when the wall clock of the zone shows a time in a window. Only that decides.
+The ends and begins that people see are readings of that clock, turned into UTC: on a day on which
+the clock changes they may be off by as much as it changes.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from controller.core.freeze import Frozen, Span, Window, next_begin, stretch
 from controller.core.policy.base import Model
 from controller.core.policy.wall_time import WEEK_MINUTES
-from controller.core.policy.windows import DailyWindow, DateWindow, WeeklyWindow
+from controller.core.policy.windows import (
+    DailyWindow,
+    DateWindow,
+    RecurringWindow,
+    WeeklyWindow,
+    Window,
+)
 from controller.core.units import clock_text
 
 # How many windows a sentence names before it says how many more there are.
@@ -26,6 +36,14 @@ _NAMED = 3
 _LOOK_AGAIN = timedelta(minutes=15)
 
 _Windows = TypeVar("_Windows", bound=tuple[Model, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A stretch in which nothing advances: the UTC moment at which it ends, and why, in words."""
+
+    until: datetime
+    text: str
 
 
 def _not_empty(windows: _Windows) -> _Windows:
@@ -59,7 +77,7 @@ class Freeze(Model):
     def _leaves_time(self) -> Self:
         if not self.windows:
             raise ValueError("needs at least one window: weekly, daily or dates")
-        recurring: list[WeeklyWindow | DailyWindow] = [*(self.weekly or ()), *(self.daily or ())]
+        recurring: list[RecurringWindow] = [*(self.weekly or ()), *(self.daily or ())]
         if _covered(span for window in recurring for span in window.minutes()):
             raise ValueError("its windows cover the whole week: nothing could ever advance")
         return self
@@ -74,15 +92,33 @@ class Freeze(Model):
         zone = self._zone()
         if zone is None:
             return Frozen(now.astimezone(UTC) + _LOOK_AGAIN, self._unreadable())
-        spans = stretch(self.windows, zone, now)
-        return Frozen(spans[-1].end, self._told(spans)) if spans else None
+        wall, names = _wall(now, zone), list[str]()
+        # Ends as long as the windows leave a minute of each week free, which is checked above.
+        while holding := [
+            (end, one.text) for one in self.windows if (end := one.end(wall)) is not None
+        ]:
+            wall, name = max(holding)
+            names.append(name)
+        if not names:
+            return None
+        until = _moment(wall, zone, now)
+        return Frozen(until, self._told(until, names))
 
     def coming(self, now: datetime) -> tuple[datetime, Frozen] | None:
         """Return when the next window begins after `now`, and the stretch that it is part of."""
         zone = self._zone()
-        begin = None if zone is None else next_begin(self.windows, zone, now)
-        frozen = None if begin is None else self.at(begin)
-        return None if begin is None or frozen is None else (begin, frozen)
+        if zone is None:
+            return None
+        wall = _wall(now, zone)
+        while begins := [
+            begin for one in self.windows if (begin := one.next_begin(wall)) is not None
+        ]:
+            wall = min(begins)
+            begin = _moment(wall, zone, now)
+            frozen = self.at(begin)
+            if frozen is not None:  # the clock may skip a whole window
+                return begin, frozen
+        return None
 
     def _zone(self) -> ZoneInfo | None:
         """Return the zone as this machine knows it; None when it does not.
@@ -95,17 +131,30 @@ class Freeze(Model):
         except (LookupError, OSError, ValueError):  # not there; a directory; no name of a zone
             return None
 
-    def _told(self, spans: Sequence[Span]) -> str:
-        names = [span.text for span in spans]
+    def _told(self, until: datetime, names: Sequence[str]) -> str:
         more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
         windows = ", then ".join([*names[:_NAMED], *more])
-        return f"frozen until {clock_text(spans[-1].end)} ({windows}, {self.zone})"
+        return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
 
     def _unreadable(self) -> str:
         return (
             "frozen, and nobody can say until when: this machine knows no time zone "
             f"{self.zone}; install the tzdata package"
         )
+
+
+def _wall(moment: datetime, zone: tzinfo) -> datetime:
+    """Return what the wall clock of `zone` shows at `moment`."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _moment(wall: datetime, zone: tzinfo, after: datetime) -> datetime:
+    """Return the first UTC moment after `after` at which the clock of `zone` shows `wall`.
+
+    A reading that the clock skips is read by the offset before the jump, and so comes after it.
+    """
+    first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first if first > after else second
 
 
 def _covered(spans: Iterable[tuple[int, int]]) -> bool:

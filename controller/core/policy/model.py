@@ -12,10 +12,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from controller.core.freeze import Frozen
 from controller.core.policy.base import Model, Name
 from controller.core.policy.criteria import Criterion
-from controller.core.policy.freeze import Freeze
+from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judged import FALSE_ROLLBACK, Budget
 from controller.core.policy.notify import SUMMARY_EVERY, Channels, SummaryEvery

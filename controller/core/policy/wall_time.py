@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -96,15 +96,17 @@ class CalendarTime:
         day = self.day.isoformat()
         return day if self.at is None else f"{day}T{time_text(self.at)}"
 
-    def begin(self, zone: tzinfo) -> datetime:
-        """Return where a window that begins here begins, on the wall clock of `zone`."""
-        return datetime.combine(self.day, self.at or time(), zone)
+    @property
+    def begin(self) -> datetime:
+        """The reading of the wall clock at which a window that begins here begins."""
+        return datetime.combine(self.day, self.at or time())
 
-    def end(self, zone: tzinfo) -> datetime:
-        """Return where a window that ends here ends: a whole day belongs to it."""
+    @property
+    def end(self) -> datetime:
+        """The reading at which a window that ends here ends: a whole day belongs to it."""
         if self.at is None:
-            return datetime.combine(self.day + timedelta(days=1), time(), zone)
-        return datetime.combine(self.day, self.at, zone)
+            return datetime.combine(self.day + timedelta(days=1), time())
+        return datetime.combine(self.day, self.at)
 
 
 def _form(pattern: str, example: str) -> WithJsonSchema:

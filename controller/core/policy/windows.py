@@ -1,8 +1,12 @@
-"""The windows of a freeze: every week, every day, or once, on the wall clock of some zone."""
+"""The windows of a freeze: every week, every day, or once.
 
+A window knows readings of a wall clock and no time zone: the `datetime` values here have none.
+"""
+
+from abc import abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Self
+from datetime import datetime, timedelta
+from typing import Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -17,12 +21,31 @@ from controller.core.policy.wall_time import (
     time_text,
 )
 
-# Which occurrences count as near a day: one may have begun in the period before, and where the
-# clock skips one altogether, the next to begin is that of the period after.
-_NEAR = range(-1, 3)
+
+class RecurringWindow(Model):
+    """A window that comes once a week, or on each day of it."""
+
+    @abstractmethod
+    def minutes(self) -> Iterator[tuple[int, int]]:
+        """Yield begin and length of each time that it comes in a week, in minutes of the week."""
+
+    def end(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window that holds `wall` ends; None outside of it."""
+        now = _minute_of_week(wall)
+        for begin, length in self.minutes():
+            left = length - (now - begin) % WEEK_MINUTES
+            if left > 0:
+                return _after(wall, left)
+        return None
+
+    def next_begin(self, wall: datetime) -> datetime:
+        """Return the first reading after `wall` at which the window begins."""
+        now = _minute_of_week(wall)
+        waits = [(begin - now) % WEEK_MINUTES or WEEK_MINUTES for begin, _ in self.minutes()]
+        return _after(wall, min(waits))
 
 
-class WeeklyWindow(Model):
+class WeeklyWindow(RecurringWindow):
     """The same days and times every week."""
 
     from_: TimeOfWeek = Field(
@@ -41,25 +64,12 @@ class WeeklyWindow(Model):
         """The window as a person says it."""
         return f"{self.from_} to {self.to}"
 
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end, on the wall clock of `zone`, of its occurrences near `day`."""
-        days = (self.to.weekday - self.from_.weekday) % 7
-        if days == 0 and self.to.at < self.from_.at:
-            days = 7
-        this_week = day + timedelta(days=self.from_.weekday - day.weekday())
-        for week in _NEAR:
-            first = this_week + timedelta(weeks=week)
-            yield (
-                datetime.combine(first, self.from_.at, zone),
-                datetime.combine(first + timedelta(days=days), self.to.at, zone),
-            )
-
     def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield begin and length, in minutes of the week."""
+        """Yield as `RecurringWindow` says."""
         yield self.from_.minute, (self.to.minute - self.from_.minute) % WEEK_MINUTES
 
 
-class DailyWindow(Model):
+class DailyWindow(RecurringWindow):
     """The same times every day."""
 
     from_: TimeOfDay = Field(alias="from", description="Local time it begins, like 22:00.")
@@ -76,18 +86,8 @@ class DailyWindow(Model):
         """The window as a person says it."""
         return f"daily {time_text(self.from_)} to {time_text(self.to)}"
 
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end, on the wall clock of `zone`, of its occurrences near `day`."""
-        over_midnight = timedelta(days=1 if self.to < self.from_ else 0)
-        for days in _NEAR:
-            first = day + timedelta(days=days)
-            yield (
-                datetime.combine(first, self.from_, zone),
-                datetime.combine(first + over_midnight, self.to, zone),
-            )
-
     def minutes(self) -> Iterator[tuple[int, int]]:
-        """Yield begin and length of each day's window, in minutes of the week."""
+        """Yield as `RecurringWindow` says."""
         begin, end = minute_of_day(self.from_), minute_of_day(self.to)
         for midnight in range(0, WEEK_MINUTES, DAY_MINUTES):
             yield midnight + begin, (end - begin) % DAY_MINUTES
@@ -105,7 +105,7 @@ class DateWindow(Model):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.from_.begin(UTC) >= self.to.end(UTC):  # any zone would do
+        if self.from_.begin >= self.to.end:
             if self.from_ == self.to:
                 raise ValueError(f"a window of no length: it begins and ends at {self.to}")
             raise ValueError("`from` must be before `to`")
@@ -116,6 +116,22 @@ class DateWindow(Model):
         """The window as a person says it."""
         return f"{self.from_} to {self.to}"
 
-    def around(self, day: date, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-        """Yield begin and end on the wall clock of `zone`: it comes once, whatever the day."""
-        yield self.from_.begin(zone), self.to.end(zone)
+    def end(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window ends if it holds `wall`; None outside of it."""
+        return self.to.end if self.from_.begin <= wall < self.to.end else None
+
+    def next_begin(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window begins; None when it has begun."""
+        return self.from_.begin if wall < self.from_.begin else None
+
+
+Window: TypeAlias = WeeklyWindow | DailyWindow | DateWindow
+
+
+def _minute_of_week(wall: datetime) -> int:
+    return wall.weekday() * DAY_MINUTES + minute_of_day(wall.time())
+
+
+def _after(wall: datetime, minutes: int) -> datetime:
+    """Return the reading so many minutes after the whole minute of `wall`."""
+    return wall.replace(second=0, microsecond=0) + timedelta(minutes=minutes)

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from controller.core.effects import Record
 from controller.core.findings import Finding, Verdict, gate
-from controller.core.freeze import Frozen
 from controller.core.message import Page
 from controller.core.observation import Reading, Unreadable, Update
+from controller.core.policy import Frozen
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.scorecard import table
 from controller.core.units import clock_text, format_duration

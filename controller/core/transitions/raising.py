@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.effects import Decision, Notice, Severity, Shift
-from controller.core.freeze import Frozen
 from controller.core.observation import Reading, Unreadable, weight_of
+from controller.core.policy import Frozen
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stretches import went_on
 from controller.core.transitions.back import ended_at_zero, never_raised, rolling_back
