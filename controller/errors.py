@@ -159,7 +159,7 @@ class StoreError(RolloutError):
 def is_of_one_record(error: StoreError) -> bool:
     """Tell whether `error` is about the record of one rollout, and not about the whole store.
 
-    That record is damaged, or was written by a newer version.
+    That record is damaged, or has another schema.
     """
     return "damaged" in error.context or "schema" in error.context
 

@@ -41,13 +41,12 @@ def dump(rollout: Rollout) -> str:
 def load(rollout_id: str, text: object, policy: object) -> Rollout:
     """Return the rollout that `dump` wrote, with the policy of the snapshot `policy`.
 
-    Raises StoreError, naming the rollout, when either is damaged or was written by a newer version;
-    and SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
+    Raises StoreError, naming the rollout, when either is damaged or has another schema; and
+    SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
     """
     what = f"the state of {rollout_id}"
     data = _parse(what, rollout_id, text)
     _check_schema(rollout_id, data)
-    data["schema"] = SCHEMA  # the fields that older versions did not know have defaults
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
         (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
@@ -190,12 +189,13 @@ def _why(error: Exception) -> str:
 
 def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
     schema = data.get("schema")
-    if type(schema) is not int or schema < 1:
+    if type(schema) is not int:
         raise _damaged(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
-    if schema > SCHEMA:
+    if schema != SCHEMA:
         raise StoreError(
-            f"{rollout_id} was written by a newer rolloutctl "
-            f"(schema {schema}, this one reads {SCHEMA}); upgrade",
+            f"{rollout_id} is stored with schema {schema}, and this version of rolloutctl reads "
+            f"schema {SCHEMA}; traffic was not touched; use the version that wrote it, or roll "
+            "back by function and variable names",
             rollout=rollout_id,
             schema=schema,
         )

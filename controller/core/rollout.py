@@ -17,9 +17,7 @@ from controller.core.reason import Reason as Reason
 from controller.core.sequential.trial import Fold
 from controller.core.units import at, ceil_to, next_minute
 
-# 2: leases, pauses and approvals. 3: a policy may name log events. 4: evidence that adds up.
-# 5: criteria that no metric tells, and criteria that only report; messages and hooks.
-# What is older is read; what an older rolloutctl would not understand is refused by it.
+# The form of a stored rollout. A rollout that is stored with another schema is refused.
 SCHEMA = 5
 
 

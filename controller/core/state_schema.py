@@ -1,4 +1,4 @@
-"""Which values a stored rollout may have: the types of its dataclasses, and their ranges.
+"""Which values a stored rollout must have: each field of its dataclasses, its type and its range.
 
 pydantic checks all of it in one pass, in compiled code, so a load costs no more for it.
 """
@@ -79,7 +79,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ranged:
-    """Marks a type for a `TypeAdapter`: the dataclasses inside it take values in range only."""
+    """Marks a type for a `TypeAdapter`: its dataclasses need every field, with a value in range."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -103,6 +103,8 @@ class _Narrowing:
         elif kind == "dataclass":
             rules = _FIELDS.get(schema["cls"].__name__, {})
             for field in schema["schema"]["fields"]:
+                if field["schema"]["type"] == "default":  # a save writes every field
+                    field["schema"] = field["schema"]["schema"]
                 self.narrow(field["schema"], rules.get(field["name"], {}))
         elif kind != "model":  # the policy has rules of its own
             self._narrow_value(schema, rule)

@@ -75,6 +75,10 @@ def newer_schema(at: Place) -> None:
     at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 99)")
 
 
+def older_schema(at: Place) -> None:
+    at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 4)")
+
+
 def no_json(at: Place) -> None:
     at.execute("UPDATE rollouts SET state = substr(state, 1, 200)")
 
@@ -132,7 +136,8 @@ TABLE = [
     (cut_off, "{} is damaged; " + BACKUP, UNREADABLE),
     (pages_overwritten, "{} is damaged; " + BACKUP, UNREADABLE),
     (newer_layout, "{} was written by a newer rolloutctl (layout 99, this one", UNREADABLE),
-    (newer_schema, "orders#1 was written by a newer rolloutctl (schema 99, this", ONE_ROLLOUT),
+    (newer_schema, "orders#1 is stored with schema 99, and this version of", ONE_ROLLOUT),
+    (older_schema, "orders#1 is stored with schema 4, and this version of", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
     (removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
     (
@@ -224,7 +229,7 @@ def test_what_is_left_of_a_damaged_store_is_left_alone(
     for verb in ("tick", "status", "status orders", "history orders", "rollback orders"):
         desk.run(*verb.split())
     with closing(sqlite3.connect(at.file)) as connection:  # what a save left in the WAL
-        if damage in (newer_schema, no_json):
+        if damage in (newer_schema, older_schema, no_json):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert at.file.read_bytes() == before
 
@@ -272,7 +277,7 @@ def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
     newer_schema(at)
     ended = desk.run("start", desk.policy)
     assert ended.status == Exit.INTERNAL
-    assert len(lines(ended, "orders#1 was written by a newer rolloutctl (schema 99")) == 1
+    assert len(lines(ended, "orders#1 is stored with schema 99")) == 1
     rival = desk.another_policy("rival")
     assert desk.run("start", rival).status != Exit.DONE
     assert desk.weight == 10
