@@ -20,10 +20,8 @@ import pytest
 
 from controller.adapters.sqlite import SqliteStore
 from controller.adapters.sqlite import file as sqlite_file
-from controller.adapters.sqlite import layout as sqlite_layout
-from controller.core import codec
 from controller.core.history import broken_link
-from controller.core.rollout import Phase, Rollout
+from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError
 from controller.ports import Store
 from tests.adapters.store_contract import (
@@ -32,10 +30,9 @@ from tests.adapters.store_contract import (
     OpenStore,
     StoreContract,
     moved,
-    race,
     started,
 )
-from tests.rollouts import NOON, a_rollout, recorded
+from tests.rollouts import NOON, a_rollout
 
 PROCESS_LIMIT_S = 60
 SAVES = 25
@@ -268,111 +265,6 @@ def test_only_a_durable_store_waits_for_the_disk(
     assert pragmas == [waits_for_disk, "wal"]
 
 
-# --- a file of an older version -------------------------------------------------------------------
-
-LAYOUT_1 = """
-CREATE TABLE rollouts (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    target TEXT NOT NULL,
-    created TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    final INTEGER NOT NULL,
-    watch_until TEXT,
-    exposed_from TEXT,
-    exposed_to TEXT,
-    policy TEXT NOT NULL,
-    state TEXT NOT NULL
-) STRICT;
-CREATE TABLE history (
-    rollout TEXT NOT NULL REFERENCES rollouts (id),
-    seq INTEGER NOT NULL,
-    entry TEXT NOT NULL,
-    PRIMARY KEY (rollout, seq)
-) STRICT;
-CREATE TABLE locks (
-    lock TEXT PRIMARY KEY,
-    rollout TEXT NOT NULL REFERENCES rollouts (id)
-) STRICT;
-PRAGMA application_id = 0x726C6C74;
-PRAGMA user_version = 1;
-"""
-
-
-@pytest.fixture
-def old(path: Path) -> Path:
-    """Return a file of layout 1: checkout#1 lives and has a lock, search#1 is done."""
-    path.parent.mkdir()
-    living, entry = recorded(a_rollout())
-    done, last = recorded(a_rollout("search#1", phase=Phase.SUCCEEDED))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(LAYOUT_1)
-        for one, its in ((living, entry), (done, last)):
-            connection.execute(
-                "INSERT INTO rollouts VALUES (?, ?, 1, ?, ?, 0, ?, NULL, NULL, NULL, ?, ?)",
-                (one.id, one.name, one.target, one.created.isoformat(), one.final,
-                 one.policy.snapshot(), codec.dump(one)),
-            )  # fmt: skip
-            connection.execute(
-                "INSERT INTO history VALUES (?, 1, ?)", (one.id, codec.dump_entry(its))
-            )
-        connection.execute("INSERT INTO locks VALUES (?, 'checkout#1')", (LOCK,))
-        connection.commit()
-    return path
-
-
-def shape(path: Path) -> tuple[int, set[tuple[object, ...]]]:
-    """Return the layout of a file, and what its columns are, in whatever order."""
-    with closing(sqlite3.connect(path)) as connection:
-        (layout,) = connection.execute("PRAGMA user_version").fetchone()
-        columns = connection.execute(
-            'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', ("rollouts",)
-        )
-        return layout, set(columns.fetchall())
-
-
-def test_an_older_file_becomes_a_newer_one_with_all_that_was_in_it(
-    old: Path, tmp_path: Path
-) -> None:
-    with SqliteStore(old) as store:
-        assert store.active(NOON) == ("checkout#1",)
-        assert store.all() == ("checkout#1", "search#1")
-        assert store.owner(LOCK) == "checkout#1"
-        saved = moved(store, store.acquire("checkout#1", NOON, LATER))
-        assert assert_consistent(store) == saved
-    SqliteStore(tmp_path / "new.db").close()
-    assert shape(old) == shape(tmp_path / "new.db")
-
-
-def test_twelve_runs_that_open_an_older_file_at_once_all_find_it_newer(old: Path) -> None:
-    ends = race(lambda: SqliteStore(old), lambda store, _: store.load("checkout#1"))
-    assert ends == [None] * 12
-
-
-def test_a_file_that_cannot_become_a_newer_one_stays_as_it_was(
-    old: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = shape(old)
-    broken = {2: (*sqlite_layout._STEPS[2], "CREATE NONSENSE")}
-    with monkeypatch.context() as patched:
-        patched.setattr(sqlite_layout, "_STEPS", broken)
-        with pytest.raises(StoreError, match="cannot open the store"):
-            SqliteStore(old)
-    assert shape(old) == before
-    with SqliteStore(old) as store:
-        assert store.load("checkout#1").id == "checkout#1"
-
-
-def test_a_run_that_changes_nothing_reads_an_older_file_and_leaves_it_so(old: Path) -> None:
-    before = shape(old)
-    with SqliteStore(old, create=False) as store:
-        assert store.active(NOON) == ("checkout#1",)
-        assert [entry.seq for entry in store.history("search#1")] == [1]
-    assert shape(old) == before
-
-
 # --- what goes wrong, said in one line ------------------------------------------------------------
 
 
@@ -402,7 +294,13 @@ def database_of_another_program(path: Path) -> None:
         connection.execute("CREATE TABLE rollouts (id)")
 
 
-def newer_store(path: Path) -> None:
+def older_layout(path: Path) -> None:
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+
+def newer_layout(path: Path) -> None:
     SqliteStore(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 3")
@@ -417,7 +315,8 @@ def newer_store(path: Path) -> None:
         (a_directory, "{} cannot be opened; check the path"),
         (a_file_as_its_directory, "cannot open the store: {}: "),
         (a_dangling_link, "{} cannot be opened; check the path"),
-        (newer_store, "{} was written by a newer rolloutctl (layout 3, this one reads 2); upgrade"),
+        (older_layout, "{} has layout 1, and this version of rolloutctl reads layout 2; use the"),
+        (newer_layout, "{} has layout 3, and this version of rolloutctl reads layout 2; use the"),
     ],
     ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
 )

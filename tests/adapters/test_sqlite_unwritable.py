@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from controller.adapters.sqlite import SqliteStore, unwritable
-from controller.adapters.sqlite import layout as sqlite_layout
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from tests.adapters.store_contract import LATER, moved, started
@@ -102,31 +101,15 @@ def test_without_the_newest_saves_it_is_not_read(
 def test_a_run_that_saves_while_it_is_read_is_not_read_in_half(
     file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied = unwritable.copied
+    read_into = unwritable._read_into
 
-    def meanwhile(
-        connection: sqlite3.Connection, copy: sqlite3.Connection | None = None
-    ) -> sqlite3.Connection:
-        copy = copied(connection, copy)
+    def meanwhile(copy: sqlite3.Connection, path: Path) -> None:
+        read_into(copy, path)
         os.utime(file, ns=(1, 1))
-        return copy
 
-    monkeypatch.setattr(unwritable, "copied", meanwhile)
+    monkeypatch.setattr(unwritable, "_read_into", meanwhile)
     with read_only_disk(file), pytest.raises(StoreError, match="cannot open the store"):
         SqliteStore(file)
-
-
-def test_a_store_of_an_older_layout_is_read_too(
-    file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = {sqlite_layout.LAYOUT + 1: ("ALTER TABLE rollouts ADD COLUMN later TEXT",)}
-    monkeypatch.setattr(sqlite_layout, "_STEPS", step)
-    monkeypatch.setattr(sqlite_layout, "LAYOUT", sqlite_layout.LAYOUT + 1)
-    monkeypatch.setattr("controller.adapters.sqlite.file.LAYOUT", sqlite_layout.LAYOUT)
-    content = file.read_bytes()
-    with read_only_disk(file), SqliteStore(file) as store:
-        assert store.load("checkout#1") == before
-    assert file.read_bytes() == content
 
 
 def test_a_disk_that_fails_for_another_reason_is_not_called_full(

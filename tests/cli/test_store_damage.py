@@ -135,7 +135,7 @@ TABLE = [
     (cut_off_in_its_header, "{} is damaged; " + BACKUP, UNREADABLE),
     (cut_off, "{} is damaged; " + BACKUP, UNREADABLE),
     (pages_overwritten, "{} is damaged; " + BACKUP, UNREADABLE),
-    (newer_layout, "{} was written by a newer rolloutctl (layout 99, this one", UNREADABLE),
+    (newer_layout, "{} has layout 99, and this version of rolloutctl reads", UNREADABLE),
     (newer_schema, "orders#1 is stored with schema 99, and this version of", ONE_ROLLOUT),
     (older_schema, "orders#1 is stored with schema 4, and this version of", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),

@@ -8,16 +8,9 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from controller.adapters.sqlite.layout import (
-    LAYOUT,
-    OURS,
-    TABLES,
-    application_of,
-    layout_of,
-    migrate,
-)
+from controller.adapters.sqlite.layout import LAYOUT, OURS, TABLES, application_of, layout_of
 from controller.adapters.sqlite.reading import text_of
-from controller.adapters.sqlite.unwritable import UnwritableCopy, copied, unwritable_copy
+from controller.adapters.sqlite.unwritable import UnwritableCopy, unwritable_copy
 from controller.errors import StoreError
 
 # A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
@@ -30,9 +23,8 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
     """Return a connection to the store at `path`, created with its directory if there is none.
 
     Without `create` nothing is changed on disk: a store that is not there is an empty one in
-    memory, and one of an older layout is a copy in memory. A store on a disk that is full or
-    read-only is a copy that refuses to be written.
-    Raises StoreError when it cannot be opened, is not ours, or is of a newer version.
+    memory. A store on a disk that is full or read-only is a copy that refuses to be written.
+    Raises StoreError when it cannot be opened, is not ours, or has another layout.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreError(
@@ -47,10 +39,6 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
         connection = _opened(path)
         try:
             _check(path, connection)
-            if layout_of(connection) < LAYOUT:
-                keeps = create or isinstance(connection, UnwritableCopy)
-                connection = connection if keeps else copied(connection)
-                migrate(connection)
             connection.text_factory = text_of  # a copy in memory is another connection
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
@@ -156,10 +144,11 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
     if application_of(connection) != OURS:
         raise StoreError(f"{path} is not a rolloutctl store; {_WHERE}", file=str(path))
     layout = layout_of(connection)
-    if layout > LAYOUT:
+    if layout != LAYOUT:
         raise StoreError(
-            f"{path} was written by a newer rolloutctl (layout {layout}, this one reads {LAYOUT}); "
-            "upgrade",
+            f"{path} has layout {layout}, and this version of rolloutctl reads layout {LAYOUT}; "
+            "use the version that wrote it; a rollback by function and variable names needs no "
+            "store",
             file=str(path),
         )
 

@@ -1,4 +1,4 @@
-"""What the file of a `SqliteStore` holds, and how an older file becomes a newer one."""
+"""What the file of a `SqliteStore` holds."""
 
 import sqlite3
 
@@ -38,16 +38,6 @@ PRAGMA application_id = {OURS};
 PRAGMA user_version = {LAYOUT};
 """
 
-# By the layout that each leads to. What a file of layout 1 calls final is all that can be closed.
-_STEPS = {
-    2: (
-        "ALTER TABLE rollouts RENAME COLUMN final TO closed",
-        "ALTER TABLE rollouts ADD COLUMN fence INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE rollouts ADD COLUMN holder TEXT",
-        "ALTER TABLE rollouts ADD COLUMN lease_until TEXT",
-    ),
-}
-
 
 def application_of(connection: sqlite3.Connection) -> int:
     """Return which program the database belongs to."""
@@ -57,13 +47,3 @@ def application_of(connection: sqlite3.Connection) -> int:
 def layout_of(connection: sqlite3.Connection) -> int:
     """Return the layout of the database."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database to today's layout, in one transaction; another run may have been first."""
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for layout in range(layout_of(connection) + 1, LAYOUT + 1):
-            for statement in _STEPS[layout]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {layout}")

@@ -28,8 +28,7 @@ class SqliteStore:
     """`Store` in the file at `path`, which is created with its directory on first use.
 
     durable: False for rehearsals; a commit then does not wait for the disk.
-    create: False for runs that change nothing; a store that is not there is then an empty one, and
-        one of an older layout is a copy.
+    create: False for runs that change nothing; a store that is not there is then an empty one.
 
     Belongs to the thread that made it. Raises StoreError when the file cannot be used, then and
     from every method.

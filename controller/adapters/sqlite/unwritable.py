@@ -37,7 +37,7 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
         raise error
     before = path.stat().st_mtime_ns
     copy = sqlite3.connect("file::memory:", uri=True, isolation_level=None, factory=UnwritableCopy)
-    copied(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True), copy)
+    _read_into(copy, path)
     if _has_wal(path) or path.stat().st_mtime_ns != before:
         copy.close()
         raise error
@@ -45,15 +45,11 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
     return copy
 
 
-def copied(
-    connection: sqlite3.Connection, copy: sqlite3.Connection | None = None
-) -> sqlite3.Connection:
-    """Return a copy in memory, and close what it was copied from."""
-    if copy is None:
-        copy = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
-    with closing(connection):
-        connection.backup(copy)
-    return copy
+def _read_into(copy: sqlite3.Connection, path: Path) -> None:
+    """Read the whole store at `path` into `copy`."""
+    whole = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    with closing(whole):
+        whole.backup(copy)
 
 
 def _why(path: Path, error: sqlite3.Error) -> str:
