@@ -18,7 +18,7 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its
     history entry says was seen, each hour of evidence is folded anew, and the chain of hashes is
     checked; so is that the policy is the one of the start.
-    Ends with 7 when anything differs, or cannot be derived.
+    Ends with 7 when anything differs.
     """
     from controller.core.replay import replay as derived_again
     from controller.render.replay import replay_data, replay_lines

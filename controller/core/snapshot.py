@@ -45,7 +45,7 @@ class Digests:
     """The digest of one rollout's policy, from each place that has it.
 
     snapshot: of the policy as it is stored; state: what the state names; started: what the first
-    entry of the history names, empty where there is none or an older rolloutctl wrote it.
+    entry of the history names, empty where it names none.
     """
 
     snapshot: str
@@ -53,11 +53,9 @@ class Digests:
     started: str
 
     @property
-    def same(self) -> bool | None:
-        """True where all three are one; None where the first entry names none, to compare with."""
-        if self.snapshot != self.state or self.started not in ("", self.state):
-            return False
-        return True if self.started else None
+    def same(self) -> bool:
+        """True where all three are one."""
+        return self.snapshot == self.state == self.started
 
 
 def digest_of(snapshot: str) -> str:
@@ -75,7 +73,7 @@ def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = N
 
 def problem_of(rollout_id: str, found: Digests) -> str:
     """Return what is wrong with the policy of a rollout; empty when it is that of the start."""
-    if found.same is not False:
+    if found.same:
         return ""
     if found.snapshot != found.state:
         return f"the stored policy of {rollout_id} is not the one that its state names"
@@ -84,7 +82,7 @@ def problem_of(rollout_id: str, found: Digests) -> str:
 
 def check(rollout: Rollout, entries: Sequence[Entry]) -> None:
     """Raise SnapshotChangedError when `rollout` was started with another policy than it has."""
-    if digests(rollout, entries).same is False:
+    if not digests(rollout, entries).same:
         raise SnapshotChangedError(rollout, rollout.digest)
 
 

@@ -30,7 +30,7 @@ def entry_data(entry: Entry) -> dict[str, Any]:
 def digests_data(found: Digests) -> dict[str, Any]:
     """Return as plain JSON data whether a policy is that of the start, and each of its digests.
 
-    None, and an empty digest, where the first entry of the history names none.
+    The digest of the first entry is empty where that names none.
     """
     return {
         "policy_valid": found.same,

@@ -30,7 +30,6 @@ def _differing_data(one: Differing) -> dict[str, Any]:
         "seq": one.seq,
         "at": one.at.isoformat(),
         "kind": one.kind,
-        "derivable": one.derivable,
         "differs": _contrasts_data(one.contrasts),
     }
 
@@ -51,16 +50,10 @@ def replay_lines(replay: Replay) -> Iterator[str]:
     if wrong := problem_of(replay.rollout, replay.policy):
         yield f"{wrong}: it was changed after the start; look who wrote to the store"
     for one in replay.differing:
-        yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {_contrasts(one)}"
+        yield f"entry {one.seq}, {clock_text(one.at)}, {one.kind}: {_joined(one.contrasts)}"
     if replay.state:
         yield f"the stored state: {_joined(replay.state, 'the history')}"
     yield f"{replay.rollout}: {_summary(replay)}"
-
-
-def _contrasts(one: Differing) -> str:
-    if one.derivable:
-        return _joined(one.contrasts)
-    return f"an older rolloutctl did not write down all that decided this; {_joined(one.contrasts)}"
 
 
 def _joined(contrasts: Iterable[Contrast], source: str = "what was seen") -> str:
@@ -90,10 +83,8 @@ def _summary(replay: Replay) -> str:
 
 
 def _outcome(replay: Replay) -> str:
-    differ = sum(one.derivable for one in replay.differing)
-    unknown = len(replay.differing) - differ
+    differ = len(replay.differing)
     said = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
-    said += [f"{unknown} cannot be derived"] if unknown else []
     said += ["the stored state differs"] if replay.state else []
-    said += ["the policy was changed"] if replay.policy.same is False else []
+    said += [] if replay.policy.same else ["the policy was changed"]
     return ", ".join(said) or "all the same"

@@ -389,14 +389,14 @@ def first_entry_silenced(hand: Hand, change: Change) -> None:
 
 
 # How a store was changed; then what status, history, replay and promote end with, and whether the
-# chain holds and the policy is the one of the start: None where nothing says it.
+# chain holds and the policy is the one of the start.
 LOOKS = [
     (nothing, (0, 0, 0, 0), True, True),
     (snapshot_alone, (1, 1, 7, 1), True, False),
     (with_its_digest, (0, 1, 7, 1), True, False),
     (first_entry, (0, 1, 7, 1), False, False),
     (first_entry_rehashed, (0, 1, 7, 1), True, False),
-    (first_entry_silenced, (0, 0, 0, 0), True, None),
+    (first_entry_silenced, (0, 1, 7, 1), True, False),
     (with_all_digests, (0, 0, 0, 0), True, True),  # the log outside tells: docs/security.md
 ]
 
@@ -412,7 +412,7 @@ def test_who_looks_is_told(
     tampered: Callable[[Hand, Change], None],
     statuses: tuple[int, ...],
     chain: bool,
-    policy: bool | None,
+    policy: bool,
 ) -> None:
     ticked(desk)
     tampered(hand, channels_removed)

@@ -30,16 +30,12 @@ UNDECIDED = frozenset({"moved", HOOKED})
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """An entry that does not follow from what it says was seen.
-
-    derivable: False when the entry lacks what an older rolloutctl did not write down.
-    """
+    """An entry that does not follow from what it says was seen."""
 
     seq: int
     at: datetime
     kind: str
     contrasts: tuple[Contrast, ...]
-    derivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class Replay:
 
         A policy that was changed since the start is none to derive from.
         """
-        sound = self.broken is None and self.policy.same is not False
+        sound = self.broken is None and self.policy.same
         return sound and not self.differing and not self.state
 
 
@@ -127,7 +123,7 @@ class _Walk:
             contrasts = [Contrast("the decision", recorded.shown, str(error))]
         self.rollout = decision.rollout
         if contrasts:
-            self._tell(entry, contrasts, derivable=recorded.memory is not None)
+            self._tell(entry, contrasts)
             self.rollout = as_recorded(before, decision, recorded)
         if entry.kind == EVIDENCE:
             self._keep(recorded.seen)
@@ -148,9 +144,8 @@ class _Walk:
             return begun(self.stored, recorded)
         return derived(before, recorded, self.sealed)
 
-    def _tell(self, entry: Entry, contrasts: Sequence[Contrast], *, derivable: bool = True) -> None:
-        told = Differing(entry.seq, entry.at, entry.kind, tuple(contrasts), derivable)
-        self.differing.append(told)
+    def _tell(self, entry: Entry, contrasts: Sequence[Contrast]) -> None:
+        self.differing.append(Differing(entry.seq, entry.at, entry.kind, tuple(contrasts)))
 
     def _keep(self, seen: Observation) -> None:
         for key, one in seen.series.items():

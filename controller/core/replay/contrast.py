@@ -91,10 +91,9 @@ def _words(recorded: Recorded, record: Record) -> Iterator[Contrast]:
 def _reasons(recorded: Recorded, record: Record) -> Iterator[Contrast]:
     """Yield where an entry gives other reasons; an hour of evidence gives its tallies."""
     if recorded.kind == "evidence":
-        if recorded.memory is not None:  # older ones did not write tallies down
-            yield from _tallies(recorded.tallies, record.tallies)
-            folds = asdict(recorded.fold), asdict(record.fold)
-            yield from _parts("evidence of the rollout", *folds)
+        yield from _tallies(recorded.tallies, record.tallies)
+        folds = asdict(recorded.fold), asdict(record.fold)
+        yield from _parts("evidence of the rollout", *folds)
         return
     yield from _differs("reason", recorded.reason, record.reason)
     other = list(_findings(recorded.findings, record.findings))

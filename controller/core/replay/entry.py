@@ -60,8 +60,7 @@ Cause: TypeAlias = Ask | Start | Overtaken | WriteFailed | None
 class Recorded:
     """What one entry holds.
 
-    memory: the fields that ticks without an entry may have changed before the decision; None when
-        the entry is of a rolloutctl that did not write them down.
+    memory: the fields that ticks without an entry may have changed before the decision.
     decided: when it was decided; the time of the entry may be when its move was refused.
     refused: why its move to 0 % was refused for good; None when it was not.
     write_error: why its move could not be written; None when it was, or refused for good.
@@ -69,7 +68,7 @@ class Recorded:
 
     entry: Entry
     seen: Observation
-    memory: Mapping[str, Any] | None
+    memory: Mapping[str, Any]
     cause: Cause
     decided: datetime
     refused: str | None
@@ -101,7 +100,7 @@ class Recorded:
         """
         if rollout.phase in JUDGED and (rollout.settled or rollout.waits):
             rollout = replace(rollout, findings=self.findings)
-        return rollout if self.memory is None else replace(rollout, **self.memory)
+        return replace(rollout, **self.memory)
 
 
 def read(entry: Entry, steps: int) -> Recorded:
@@ -132,7 +131,7 @@ def _read(entry: Entry) -> Recorded:
             _ALARMS.validate_python(seen.get("alarms", {})),
             _HOOKS.validate_python(seen.get("hooks", {})),
         ),
-        memory=_memory(seen["memory"]) if "memory" in seen else None,
+        memory=_memory(seen["memory"]),
         cause=_cause(because),
         decided=_MOMENT.validate_python(because.get("decided", at)),
         refused=because.get("refused"),

@@ -36,8 +36,7 @@ def as_recorded(before: Rollout, decision: Decision | None, recorded: Recorded) 
     if recorded.kind in _REMARKS:
         return after
     if recorded.kind == "evidence":
-        fold = recorded.fold if recorded.fold.through else after.fold
-        after = replace(after, tallies=recorded.tallies or after.tallies, fold=fold)
+        after = replace(after, tallies=recorded.tallies, fold=recorded.fold)
     findings = recorded.findings if after.findings else ()
     return replace(after, reason=recorded.reason, sentence=recorded.sentence, findings=findings)
 
