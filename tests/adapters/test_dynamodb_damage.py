@@ -128,6 +128,7 @@ def test_a_lock_that_names_no_rollout_is_not_taken_over(
         ("final", None),
         ("final", {"S": "true"}),
         ("final", {"NULL": True}),
+        ("version", None),
         ("past", {"S": "no JSON"}),
         ("past", {"S": '[["search#1"]]'}),
         ("past", {"S": '[["search#1","noon",null]]'}),

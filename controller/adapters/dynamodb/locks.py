@@ -140,14 +140,14 @@ def _take(
     holder = _holder(lock, item)
     if not _is_gone(table, holder.rollout_id, rollout):
         refusals.check_gives_way(rollout.id, holder, lock)
-    version = item.get("version")
-    unchanged = "#version = :version" if version else "attribute_not_exists(#version)"
+    if "version" not in item:
+        raise _damaged(lock, "version: it is missing")
     return put(
         _item(lock, rollout, [*_exposures(lock, item), *past]),
-        f"#rollout = :owner AND #final = :final AND {unchanged}",
+        "#rollout = :owner AND #final = :final AND #version = :version",
         owner=item["rollout"],
         final=item["final"],
-        **({"version": version} if version else {}),
+        version=item["version"],
     )
 
 
