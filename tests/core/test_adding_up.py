@@ -16,7 +16,7 @@ from controller.core.measured import Stretch
 from controller.core.observation import Answer, Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.sequential.trial import Fold
+from controller.core.sequential.trial import JUDGE_VERSION, Fold
 from controller.core.stretches import stretches_of
 from tests.ladder import at_weight
 from tests.rollouts import LADDER, MINUTE, NOON, points, reads
@@ -172,23 +172,38 @@ def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     )
 
 
-def test_evidence_of_another_version_is_not_gone_on_with() -> None:
-    """Its minutes are done, and what they were worth nobody knows any more."""
-    half = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
-    seen = Observation(reads(10), half)
-    whole = evidence_of(AT_10, seen, NOON + 30 * MINUTE)
+HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
+
+
+def the_fold() -> Fold:
+    """Return the fold of `HALF_BAD` at 12:30, up to 12:15: younger minutes may change."""
+    whole = evidence_of(AT_10, Observation(reads(10), HALF_BAD), NOON + 30 * MINUTE)
     assert whole is not None
-    known = seal_fold(whole, NOON + 30 * MINUTE)
+    return seal_fold(whole, NOON + 30 * MINUTE)
+
+
+def test_evidence_of_this_judge_version_is_gone_on_with() -> None:
+    known, seen = the_fold(), Observation(reads(10), HALF_BAD)
     assert known.peak > 1
-    assert known.through == int((NOON + 15 * MINUTE).timestamp())  # what is younger may change
-    assert known.usable == known
-    kept = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
-    assert kept is not None
-    assert kept.fold == known
-    assert replace(known, version=0).usable == Fold(through=known.through)
-    later = evidence_of(replace(AT_10, fold=replace(known, version=0)), seen, NOON + 31 * MINUTE)
+    assert known.through == int((NOON + 15 * MINUTE).timestamp())
+    later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
     assert later is not None
-    assert later.fold.peak == 1
+    assert later.fold == known
+
+
+@pytest.mark.parametrize("version", [0, JUDGE_VERSION - 1, JUDGE_VERSION + 1])
+def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
+    """It rolls back for what comes after that minute, and for nothing before."""
+    known = replace(the_fold(), version=version, peak=1e6, carried="works")
+    seen = Observation(reads(10), HALF_BAD)
+    later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
+    assert later is not None
+    assert later.fold == Fold(through=known.through)
+    rollout = replace(AT_10, fold=known)
+    calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
+    assert calm.phase is Phase.PROGRESSING
+    sick, _ = ticks(rollout, minutes((15, 1_000, 0), (30, 1_000, 400)), until=45, first=16)
+    assert sick.reason is Reason.GATE_FAILED
 
 
 # --- when a fault begins ------------------------------------------------------------------------

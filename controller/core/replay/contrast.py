@@ -72,8 +72,6 @@ def state_contrasts(stored: Rollout, follows: Rollout, *, exact: bool) -> Iterat
             case "tallies":
                 yield from _tallies(known, right)
             case "fold":
-                # Without a minute in it, a fold means the same in every version.
-                known = known if known.through else known.usable
                 yield from _parts("evidence of the rollout", asdict(known), asdict(right))
             case "findings":
                 yield from _findings(known, right)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from controller.core.sequential.eprocess import Capital, bet
 
-# What the numbers of a fold mean. Evidence of another version is not gone on with.
+# What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
 JUDGE_VERSION = 3
 
 
@@ -78,9 +78,9 @@ class Fold:
 
     @property
     def usable(self) -> "Fold":
-        """The fold to go on with: of another version, the minutes that are done and nothing else.
+        """The fold to go on with: one of another version starts anew where that had sealed.
 
-        Each version has the whole budget then; its first minute is where the other one had sealed.
+        Its budget is whole again then.
         """
         return self if self.version == JUDGE_VERSION else Fold(through=self.through)
 
