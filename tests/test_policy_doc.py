@@ -189,16 +189,16 @@ def test_the_stretch_that_is_told_is_that_of_the_windows_above() -> None:
 def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day: str) -> None:
     row = re.search(rf"^\| {day} \|.*$", TEXT, re.MULTILINE)
     assert row is not None
-    told = re.findall(r"from (\d\d:\d\d) to (\d\d:\d\d) UTC", row[0])
+    times = re.findall(r"from (\d\d:\d\d) to (\d\d:\d\d) UTC", row[0])
     window = {"from": "02:15", "to": "02:45"}
     freeze = Freeze.model_validate({"zone": "Europe/Berlin", "daily": [window]})
     midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
     minutes = [midnight + timedelta(minutes=minute) for minute in range(12 * 60)]
     frozen = [f"{one:%H:%M}" for one in minutes if freeze.at(one)]
     assert frozen == [
-        text for one in minutes if any(a <= (text := f"{one:%H:%M}") < b for a, b in told)
+        text for one in minutes if any(a <= (text := f"{one:%H:%M}") < b for a, b in times)
     ]
-    assert len(told) == (2 if day == "2026-10-25" else 0)
+    assert len(times) == (2 if day == "2026-10-25" else 0)
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
     frozen = freeze(daily=[{"from": begin, "to": end}])
     midnight = moment(day)
     minutes = [midnight + timedelta(minutes=minute) for minute in range(-120, 12 * 60)]
-    told = ["-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_of(frozen, minutes)]
-    assert " ".join(told) == stretches
+    found = ["-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_of(frozen, minutes)]
+    assert " ".join(found) == stretches
 
 
 def frozen_of(frozen: Freeze, minutes: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
