@@ -18,7 +18,7 @@ from controller.errors import NoStoreError, StoreError, UsageError
 from controller.rehearsal import rehearse
 from controller.settings import DynamoDbPlace, Place, Settings, SqlitePlace
 from tests.emulator import Emulator
-from tests.rollouts import NOON, a_rollout, recorded
+from tests.rollouts import NOON, a_rollout, recorded, sound
 from tests.simulation.worlds import MINUTE
 from tests.stage import short
 
@@ -44,9 +44,9 @@ def settings(_signed_in: None, file: SqlitePlace) -> Settings:
     return Settings(store=file, by="tester")
 
 
-def keep(settings: Settings, rollout_id: str = "checkout#1") -> None:
+def keep(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> None:
     """Keep a rollout in the store of `settings`."""
-    rollout, entry = recorded(a_rollout(rollout_id))
+    rollout, entry = recorded(sound(a_rollout(rollout_id, **facts)))
     with bootstrap.live(settings) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
 
@@ -68,19 +68,19 @@ def test_looking_makes_no_store(settings: Settings, tmp_path: Path) -> None:
 
 
 def transfer_from(settings: Settings) -> AbstractContextManager[Any]:
-    return transfer(settings, TABLE)
+    return transfer(settings.store, TABLE)
 
 
 def transfer_to(settings: Settings) -> AbstractContextManager[Any]:
-    return transfer(replace(settings, store=TABLE), settings.store)
+    return transfer(TABLE, settings.store)
 
 
 OPENED = [
     pytest.param(bootstrap.live, id="to act"),
     pytest.param(bootstrap.open_store, id="to look"),
     pytest.param(partial(bootstrap.live, dry_run=True), id="to act dryly"),
-    pytest.param(transfer_from, id="to move rollouts from it"),
-    pytest.param(transfer_to, id="to move rollouts to it"),
+    pytest.param(transfer_from, id="to copy rollouts from it"),
+    pytest.param(transfer_to, id="to copy rollouts to it"),
 ]
 
 
@@ -157,24 +157,26 @@ def test_a_dry_run_writes_nothing(settings: Settings, file: SqlitePlace, kind: s
         assert store.all() == ()
 
 
-def test_rollouts_move_from_a_file_into_a_table(settings: Settings, file: SqlitePlace) -> None:
+def test_rollouts_are_copied_from_a_file_into_a_table(
+    settings: Settings, file: SqlitePlace
+) -> None:
     bootstrap.make_store(file)
     bootstrap.make_store(TABLE)
-    keep(settings)
-    with transfer(settings, TABLE) as moving:
-        (moved,) = moving.carry_out(moving.survey())
-    assert moved.url == "dynamodb://rollouts"
+    keep(settings, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+    with transfer(file, TABLE) as copying:
+        (copied,) = copying.carry_out(copying.survey())
+    assert copied.url == "dynamodb://rollouts"
     with bootstrap.open_store(replace(settings, store=TABLE)) as (store, _):
         assert store.active(NOON) == ("checkout#1",)
-        assert [entry.body["by"] for entry in store.history("checkout#1")] == ["tester"] * 2
+        assert [entry.body["by"] for entry in store.history("checkout#1")] == ["tester"]
 
 
-def test_a_store_is_not_moved_into_itself(settings: Settings, file: SqlitePlace) -> None:
+def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqlitePlace) -> None:
     bootstrap.make_store(file)
     same = SqlitePlace(file.path.parent / ".." / "state" / file.path.name)
     with (
         pytest.raises(UsageError, match="cannot be copied to itself"),
-        transfer(settings, same),
+        transfer(settings.store, same),
     ):
         pass
 

@@ -19,8 +19,8 @@ class Job(StrEnum):
     INVESTIGATE = "investigate"  # metrics, logs, verify
     LOOK = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
-    COPY_FROM = "copy-from"  # store copy, in the table that rollouts leave
-    COPY_TO = "copy-to"  # store copy, in the table that takes them in
+    COPY_FROM = "copy-from"  # store copy, in the table that it reads
+    COPY_TO = "copy-to"  # store copy, in the table that it writes
     MONITORING = "monitoring"  # monitoring plan, deploy, remove
     DOCTOR = "doctor"  # doctor, which only reads
 

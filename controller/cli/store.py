@@ -1,4 +1,4 @@
-"""Verbs for the store itself: make one, and move rollouts from one to another."""
+"""Verbs for the store itself: make one, and copy finished rollouts from one to another."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from controller.transfer import Item, Outcome
 
 @click.group()
 def store() -> None:
-    """Make a store, or move rollouts to another."""
+    """Make a store, or copy finished rollouts to another."""
 
 
 @store.command()
@@ -52,46 +52,39 @@ def init(store_url: str | None, template: bool, as_json: bool) -> int:
 @click.argument("source_url", metavar="FROM")
 @click.argument("destination_url", metavar="TO")
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
-@options.by
 @options.dry_run
 @options.as_json
 def copy(
-    source_url: str,
-    destination_url: str,
-    rollouts: tuple[str, ...],
-    by: str | None,
-    dry_run: bool,
-    as_json: bool,
+    source_url: str, destination_url: str, rollouts: tuple[str, ...], dry_run: bool, as_json: bool
 ) -> int:
-    """Move rollouts with their history from the store FROM to the store TO.
+    """Copy finished rollouts with their history from the store FROM to the store TO.
 
-    All of them, or those that are named; all attempts of a name go together. FROM keeps a record
-    of each and refuses to drive it from then on. What was interrupted is finished by the same
-    command.
+    All of them, or those that are named; all attempts of a name go together. Nothing is copied
+    while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
+    was interrupted is finished by the same command.
     """
     from controller.bootstrap.transfer import transfer
 
     events.configure(dry_run=dry_run)
-    read = settings.read(os.environ, source_url, by)
-    destination = settings.parse_place(destination_url)
+    source, destination = map(settings.parse_place, (source_url, destination_url))
     names = [options.policy_name(given).partition("#")[0] for given in rollouts]
     done: list[Item] = []
-    with transfer(read, destination, dry_run=dry_run) as moving:
-        planned = moving.survey(names)
-        for item in [] if dry_run else moving.carry_out(planned):
+    with transfer(source, destination, dry_run=dry_run) as copying:
+        planned = copying.survey(names)
+        for item in [] if dry_run else copying.carry_out(planned):
             done.append(item)
             if not as_json:
                 click.echo(printable(_line(item)))
     _print_end(planned if dry_run else done, destination.url, dry_run, as_json)
     left = [one.rollout_id for one in planned if one.outcome is Outcome.LEFT]
     if left:
-        raise StoreError(f"left in {read.store.url}: {', '.join(left)}; a record is damaged")
+        raise StoreError(f"left in {source.url}: {', '.join(left)}; a record cannot be read")
     return Exit.DONE
 
 
 def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) -> None:
-    moving = [one for one in items if one.outcome in (Outcome.MOVED, Outcome.FINISHED)]
-    would = [f"move {one.rollout_id} to {one.url}" for one in moving]
+    copied = [one for one in items if one.outcome is Outcome.COPIED]
+    would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
     if as_json:
         rollouts = [
             {
@@ -106,21 +99,17 @@ def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) ->
         options.print_json("store-copy", {**data, "would": would} if dry_run else data)
     elif dry_run:
         options.print_journal(would)
-    elif moving:
+    elif copied:
         click.echo(f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}")
     elif not items:
-        click.echo("no rollout to move")
+        click.echo("no rollout to copy")
 
 
 def _line(item: Item) -> str:
     match item.outcome:
-        case Outcome.MOVED:
-            return f"{item.rollout_id}: moved to {item.url}"
-        case Outcome.FINISHED:
-            return f"{item.rollout_id}: moved to {item.url}; an earlier run had retired it"
+        case Outcome.COPIED:
+            return f"{item.rollout_id}: copied to {item.url}"
         case Outcome.THERE:
             return f"{item.rollout_id}: was in {item.url} already"
-        case Outcome.ELSEWHERE:
-            return f"{item.rollout_id}: lives in {item.url}; left alone"
         case Outcome.LEFT:
             return f"{item.rollout_id}: left in {item.url}: {item.why}"

@@ -199,13 +199,6 @@ def damage(desk: Desk, rollout_id: str) -> None:
         connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", (rollout_id,))
 
 
-def one_that_moved(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    folder = Path(desk.policy).parent
-    for command in (("init", "--store"), ("copy", f"sqlite:///{folder / 'rollouts.db'}")):
-        assert desk.run("store", *command, f"sqlite:///{folder / 'rollouts.db2'}").status == 0
-
-
 def a_full_disk(desk: Desk) -> None:
     desk.run("start", desk.policy)
     store = Path(desk.policy).parent / "rollouts.db"
@@ -225,9 +218,6 @@ def a_full_disk(desk: Desk) -> None:
         pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
         pytest.param(
             [], a_damaged_rollout, Exit.INTERNAL, Exit.INTERNAL, id="a rollout cannot be read"
-        ),
-        pytest.param(
-            [], one_that_moved, Exit.USAGE, Exit.USAGE, id="what there was lives elsewhere now"
         ),
     ],
 )
@@ -273,13 +263,6 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     lines = ticks(desk, 1).out.splitlines()
     assert "orders#1  rolling_back" in lines[0]
     assert lines[1].startswith("payments#1  was not visited: the state of payments#1 is damaged")
-
-
-def test_a_tick_of_a_rollout_that_was_moved_ends_with_2_and_says_where_it_is(desk: Desk) -> None:
-    one_that_moved(desk)
-    ended = desk.run("tick", "orders")
-    assert ended.status == Exit.USAGE
-    assert "orders#1 was moved to sqlite:///" in ended.err
 
 
 def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:

@@ -6,11 +6,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller import bootstrap, cli
+from controller.core.rollout import Phase
 from controller.errors import Exit
 from controller.settings import DynamoDbPlace, Settings
-from tests.cli.conftest import VERIFIED, Desk, Ended
+from tests.cli.conftest import Desk, Ended
 from tests.emulator import Emulator
-from tests.rollouts import a_rollout, recorded
+from tests.rollouts import a_rollout, recorded, sound
 from tests.simulation.worlds import FUNCTION, MINUTE
 
 Captured = pytest.CaptureFixture[str]
@@ -84,7 +85,7 @@ def test_init_says_in_json_what_it_did(tmp_path: Path, capsys: Captured) -> None
 
 
 @pytest.fixture
-def places(desk: Desk, tmp_path: Path) -> tuple[str, str]:
+def started(desk: Desk, tmp_path: Path) -> tuple[str, str]:
     """The store of a desk with a rollout at 10 %, and one that is empty."""
     desk.run("start", desk.policy)
     empty = f"sqlite:///{tmp_path / 'empty.db'}"
@@ -92,122 +93,95 @@ def places(desk: Desk, tmp_path: Path) -> tuple[str, str]:
     return f"sqlite:///{tmp_path / 'rollouts.db'}", empty
 
 
-def test_a_copied_rollout_goes_on_in_the_other_store(desk: Desk, places: tuple[str, str]) -> None:
+@pytest.fixture
+def places(desk: Desk, started: tuple[str, str]) -> tuple[str, str]:
+    """The same, and the rollout has succeeded."""
+    for _ in range(12):
+        desk.world.clock.advance(MINUTE)
+        desk.run("tick")
+    assert desk.run("status", "orders", "--json").data["phase"] == "succeeded"
+    return started
+
+
+def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
+    desk: Desk, places: tuple[str, str]
+) -> None:
     old, new = places
     ended = desk.run("store", "copy", old, new)
     assert (ended.status, ended.out.splitlines()) == (
         Exit.DONE,
         [
-            f"orders#1: moved to {new}",
+            f"orders#1: copied to {new}",
             f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={new}",
         ],
     )
-    for _ in range(12):
-        desk.world.clock.advance(MINUTE)
-        assert desk.run("tick", "--store", new).status == Exit.DONE
-    assert desk.run("status", "orders", "--store", new, "--json").data["phase"] == "succeeded"
-    history = desk.run("history", "orders", "--store", new, "--json").data
-    assert history["chain_valid"]
-    assert "moved" in [entry["kind"] for entry in history["entries"]]
-
-
-@pytest.mark.parametrize(
-    ("verb", "status"),
-    [
-        pytest.param(["tick"], Exit.USAGE, id="a tick"),
-        pytest.param(["tick", "--scheduled"], Exit.USAGE, id="a scheduled tick"),
-        pytest.param(["tick", "--dry-run"], Exit.USAGE, id="a dry tick"),
-        pytest.param(["status"], Exit.DONE, id="status"),
-        pytest.param(["status", "--exit-code"], Exit.USAGE, id="status with an exit code"),
-    ],
-)
-def test_a_schedule_that_still_looks_into_the_old_store_is_told(
-    desk: Desk, places: tuple[str, str], verb: list[str], status: Exit
-) -> None:
-    old, new = places
-    desk.run("store", "copy", old, new)
-    ended = desk.run(*verb, "--store", old)
-    assert ended.status == status
-    assert ended.out.splitlines()[0] == (
-        f"orders#1  lives in {new}, and nothing drives it from here: "
-        f"let every run use that, the schedule's too (ROLLOUTCTL_STORE={new})"
-    )
-    said = ["rollout_retired", *(["tick_ended"] if verb[0] == "tick" else [])]
-    assert [one["event"] for one in ended.events] == said
-    data = desk.run(*verb, "--store", old, "--json").data
-    assert (data["rollouts"], data["retired"]) == ([], [{"id": "orders#1", "moved_to": new}])
-
-
-@pytest.mark.parametrize("verb", ["tick", "status"])
-def test_what_had_ended_before_it_was_moved_is_no_news(
-    desk: Desk, places: tuple[str, str], verb: str
-) -> None:
-    old, new = places
-    desk.run("rollback", "orders")
-    desk.run("store", "copy", old, new)
-    desk.world.clock.advance(24 * 60 * MINUTE)
-    ended = desk.run(verb, "--store", old)
-    assert (ended.status, ended.out) == (Exit.DONE, "no active rollout\n")
-
-
-@pytest.mark.usefixtures("_account")
-def test_a_schedule_that_still_looks_into_the_old_table_is_told(
-    tmp_path: Path, capsys: Captured
-) -> None:
-    url = f"sqlite:///{tmp_path / 'rollouts.db'}"
-    for place in ("dynamodb://rollouts", url):
-        run(capsys, "store", "init", "--store", place)
-    idle = run(capsys, "tick", "--scheduled", "--store", "dynamodb://rollouts")
-    assert (idle.status, idle.out) == (Exit.DONE, "no active rollout\n")
-    rollout, entry = recorded(a_rollout())
-    with bootstrap.live(Settings(DynamoDbPlace("rollouts"), "tester")) as app:
-        app.runner.store.create(rollout, [entry], rollout.locks)
-    assert run(capsys, "store", "copy", "dynamodb://rollouts", url).status == Exit.DONE
-    ended = run(capsys, "tick", "--scheduled", "--store", "dynamodb://rollouts")
-    assert ended.status == Exit.USAGE
-    assert ended.out.startswith(f"checkout#1  lives in {url}, and nothing drives it from here")
-
-
-def test_the_old_store_sends_whoever_asks_to_the_new_one(
-    desk: Desk, places: tuple[str, str]
-) -> None:
-    old, new = places
-    desk.run("store", "copy", old, new)
-    ended = desk.run("tick", "orders", "--store", old)
-    assert ended.status == Exit.USAGE
-    assert f"orders#1 was moved to {new}" in ended.err
-
-
-def test_a_rollback_in_the_old_store_is_seen_in_the_new_one(
-    desk: Desk, places: tuple[str, str]
-) -> None:
-    """Whoever is on call need not know where a rollout lives."""
-    old, new = places
-    desk.run("store", "copy", old, new)
-    desk.run("rollback", desk.policy, "--store", old)
-    assert desk.weight == 0
+    for verb in ("status", "history", "replay"):
+        there, here = (desk.run(verb, "orders", "--json", "--store", one) for one in (new, old))
+        assert (there.status, there.data) == (here.status, here.data) == (Exit.DONE, here.data)
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
     desk.world.clock.advance(MINUTE)
-    desk.run("tick", "--store", new)
-    assert desk.run("status", "orders", "--store", new, "--json").data["phase"] == "rolled_back"
+    assert desk.run("tick", "--store", new).status == Exit.DRIFT
     assert desk.run("store", "copy", old, new).out == f"orders#1: was in {new} already\n"
 
 
-def test_the_history_says_who_moved_a_rollout(desk: Desk, places: tuple[str, str]) -> None:
+def test_a_copied_attempt_is_counted_by_the_next_start(desk: Desk, places: tuple[str, str]) -> None:
     old, new = places
-    desk.run("store", "copy", old, new, "--by", "jo")
-    (moved,) = [line for line in desk.run("history", "orders").out.splitlines() if "moved" in line]
-    assert moved.endswith(f"moved from {old} to {new}  (by jo {VERIFIED})")
+    desk.run("store", "copy", old, new)
+    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+    desk.world.clock.advance(MINUTE)
+    again = desk.run("start", desk.policy, "--revision", "next", "--store", new, "--json")
+    assert again.data["id"] == "orders#2"
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["copied", "dry"])
+def test_a_rollout_that_is_not_finished_is_not_copied_and_the_copy_ends_with_2(
+    desk: Desk, started: tuple[str, str], dry: list[str]
+) -> None:
+    old, new = started
+    ended = desk.run("store", "copy", old, new, *dry)
+    assert ended.status == Exit.USAGE
+    assert (
+        "nothing was copied:\n  orders#1: it is progressing at 10 %; let it end or roll it back "
+        "first, then copy\n" in ended.err
+    )
+    assert desk.run("status", "--all", "--store", new).out == "no rollout\n"
+    assert desk.run("tick").out.startswith("orders#1")
+
+
+def test_a_rollout_is_copied_once_its_guard_of_0_is_over(
+    desk: Desk, started: tuple[str, str]
+) -> None:
+    old, new = started
+    desk.run("rollback", "orders")
+    ended = desk.run("store", "copy", old, new)
+    assert ended.status == Exit.USAGE
+    assert "  orders#1: it guards 0 % until 2026-01-05 09:15 UTC; copy it then\n" in ended.err
+    desk.world.clock.advance(15 * MINUTE)
+    assert desk.run("store", "copy", old, new).status == Exit.DONE
+
+
+@pytest.mark.usefixtures("_account")
+def test_rollouts_are_copied_from_a_table(tmp_path: Path, capsys: Captured) -> None:
+    url = f"sqlite:///{tmp_path / 'rollouts.db'}"
+    for place in ("dynamodb://rollouts", url):
+        run(capsys, "store", "init", "--store", place)
+    rollout, entry = recorded(sound(a_rollout(phase=Phase.SUCCEEDED)))
+    with bootstrap.live(Settings(DynamoDbPlace("rollouts"), "tester")) as app:
+        app.runner.store.create(rollout, [entry], rollout.locks)
+    copied = run(capsys, "store", "copy", "dynamodb://rollouts", url)
+    assert (copied.status, copied.out.splitlines()[0]) == (
+        Exit.DONE, f"checkout#1: copied to {url}"
+    )  # fmt: skip
 
 
 def test_a_dry_copy_only_says_what_it_would_do(desk: Desk, places: tuple[str, str]) -> None:
     old, new = places
     assert (
-        desk.run("store", "copy", old, new, "--dry-run").out == f"would: move orders#1 to {new}\n"
+        desk.run("store", "copy", old, new, "--dry-run").out == f"would: copy orders#1 to {new}\n"
     )
     shown = desk.run("store", "copy", old, new, "orders", "--dry-run", "--json").data
-    assert shown["would"] == [f"move orders#1 to {new}"]
-    assert desk.run("status", "--store", new).out == "no active rollout\n"
-    assert desk.run("status", "--json").data["rollouts"][0]["id"] == "orders#1"
+    assert shown["would"] == [f"copy orders#1 to {new}"]
+    assert desk.run("status", "--all", "--store", new).out == "no rollout\n"
 
 
 @pytest.mark.parametrize("given", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"])
@@ -227,9 +201,9 @@ def test_the_same_command_again_finds_everything_done(desk: Desk, places: tuple[
     assert shown["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new}]
 
 
-def test_an_empty_store_has_nothing_to_move(desk: Desk, places: tuple[str, str]) -> None:
+def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str]) -> None:
     old, new = places
-    assert desk.run("store", "copy", new, old).out == "no rollout to move\n"
+    assert desk.run("store", "copy", new, old).out == "no rollout to copy\n"
 
 
 @pytest.mark.parametrize(
@@ -250,19 +224,6 @@ def test_it_is_a_mistake_to_copy_between(
     assert ended.status == Exit.USAGE
     assert words in ended.err
     assert desk.run("status", "--json").data["rollouts"][0]["id"] == "orders#1"
-
-
-def test_a_copy_that_is_refused_ends_with_2_and_names_every_reason(
-    desk: Desk, places: tuple[str, str]
-) -> None:
-    old, new = places
-    desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
-    desk.world.clock.advance(MINUTE)
-    assert desk.run("start", desk.another_policy("payments"), "--store", new).status == Exit.DONE
-    ended = desk.run("store", "copy", old, new)
-    assert ended.status == Exit.USAGE
-    assert "nothing was moved:\n  orders#1: payments#1 owns " in ended.err
-    assert desk.run("tick").out.startswith("orders#1")
 
 
 @pytest.mark.usefixtures("_account")

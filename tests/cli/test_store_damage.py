@@ -334,15 +334,17 @@ def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
 
 
 def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[], None]) -> None:
-    """Damage `orders#1` beside `payments#1`: that one moves, and this one is left and named."""
+    """Damage `orders#1` beside `payments#1`: that one is copied, and this one left and named."""
     desk.world.add_function("payments", {})
     other = desk.another_policy("payments", target={**SHORT["target"], "function": "payments"})
     assert desk.run("start", other).status == Exit.DONE
+    assert desk.run("rollback", "payments").status == Exit.DONE
+    desk.world.clock.advance(15 * MINUTE)
     damage()
     assert desk.run("store", "init", "--store", destination).status == Exit.DONE
     copied = desk.run("store", "copy", source, destination)
     assert copied.status == Exit.INTERNAL
-    assert len(lines(copied, "payments#1: moved to")) == 1
+    assert len(lines(copied, "payments#1: copied to")) == 1
     assert len(lines(copied, "orders#1 is damaged")) == 1
     listed = desk.run("status", "--all", "--json", "--store", destination)
     assert [one["id"] for one in listed.data["rollouts"]] == ["payments#1"]
@@ -360,7 +362,7 @@ def test_one_damaged_rollout_is_named_and_the_others_are_shown(
 
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: not UTF-8"])
-def test_a_damaged_rollout_keeps_no_other_one_from_moving(
+def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
     desk: Desk, at: Place, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:

@@ -170,7 +170,7 @@ def test_one_damaged_rollout_is_named_and_the_others_are_shown(
 
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: a piece is missing"])
-def test_a_damaged_rollout_keeps_no_other_one_from_moving(
+def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
     desk: Desk, at: Place, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:

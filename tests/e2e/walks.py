@@ -9,7 +9,7 @@ from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
 from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.table import URL
 
-OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are moved to
+OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are copied to
 
 # Each command, and whether it did what the role is for.
 Taken: TypeAlias = Iterator[tuple[Answer, bool]]
@@ -54,6 +54,12 @@ def _ended(desk: Desk, store: str) -> None:
     desk.start(older, "--store", store)
     assert desk.run("rollback", "older", "--store", store).status == 0
     desk.move_clock(MINUTE)
+
+
+def _finished(desk: Desk) -> None:
+    """Roll the rollout back, and let its guard of 0 % end."""
+    assert desk.run("rollback", ROLLOUT).status == 0
+    desk.move_clock(16 * MINUTE)
 
 
 def _tick(desk: Desk, *which: str) -> Taken:
@@ -138,6 +144,7 @@ def _init(desk: Desk) -> Taken:
 
 def _leaving(desk: Desk) -> None:
     _started(desk)
+    _finished(desk)
     assert desk.run("store", "init", "--store", OTHER_URL).status == 0
 
 
@@ -152,6 +159,7 @@ def _arriving(desk: Desk) -> None:
     desk.account.client("dynamodb").put_item(TableName=table, Item=left)
     assert desk.run("store", "init").status == 0
     desk.start(desk.another_policy(**FIXED, **_SMALLER))
+    _finished(desk)
 
 
 def _copy(desk: Desk) -> Taken:

@@ -95,7 +95,7 @@ def check_locks_changed(rollout_id: str, problem: Problem, entries: int) -> None
 
 def _leftover(rollout_id: str) -> StoreError:
     return StoreError(
-        f"{rollout_id} has entries in its history already that it does not know of, as an "
-        "unfinished move from another store leaves them; nothing was written: finish that move",
+        f"{rollout_id} has entries in its history already that it does not know of, as a copy from "
+        "another store that was cut short leaves them; nothing was written: finish that copy",
         rollout=rollout_id,
     )
