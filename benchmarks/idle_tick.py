@@ -155,7 +155,7 @@ def _measured(tick: Idle, stage: Stage, meter: "_Meter", rollout_id: str) -> Idl
             [rollout_id] if tick.ticked == BY_ID else runner.store.active(runner.clock.now())
         )
         made = {":".join(call): times for call, times in (world.calls - before).items()}
-        counted = {"calls": {**meter.calls, **made}, "metrics": sum(asked)}
+        counted: dict[str, Any] = {"calls": {**meter.calls, **made}, "metrics": sum(asked)}
         tick = replace(tick, **counted, **meter.units())
         if runner.store.history(rollout_id) == entries:
             return tick
