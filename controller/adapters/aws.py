@@ -35,7 +35,16 @@ from controller.text import printable
 
 # All that this program asks. The image has the models of no other service.
 Service: TypeAlias = Literal[
-    "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns", "sts"
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "events",
+    "iam",
+    "lambda",
+    "logs",
+    "secretsmanager",
+    "sns",
+    "sts",
 ]
 
 CONNECT_S: Final = 3
