@@ -7,7 +7,7 @@ from typing import Protocol
 
 from controller.core.checks import Check, fail, ok, warn
 from controller.core.doctor import metrics, place, target, watching, witnesses
-from controller.core.monitoring import Found, Monitoring, wanted
+from controller.core.monitoring import Deployed, Monitoring, Subscription, wanted
 from controller.core.observation import Series
 from controller.core.policy import Metric, Policy, SnsChannel
 from controller.core.rollout import Rollout
@@ -17,6 +17,7 @@ from controller.errors import (
     NoStoreError,
     StoreError,
     TargetError,
+    UsageError,
     is_of_one_record,
 )
 from controller.monitoring import monitoring_of
@@ -49,16 +50,8 @@ class MetricCatalogue(Protocol):
 class Hearers(Protocol):
     """Who hears a topic."""
 
-    def of(self, topic: str) -> Iterable[Found]:
+    def of(self, topic: str) -> Iterable[Subscription]:
         """Return its subscriptions. Raises MonitoringError."""
-        ...
-
-
-class Watched(Protocol):
-    """What watches a policy on the account."""
-
-    def look(self, monitoring: Monitoring) -> Sequence[Found]:
-        """Return what is there. Raises MonitoringError."""
         ...
 
 
@@ -83,7 +76,8 @@ def _loaded(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[Store
 class Doctor:
     """What is looked at, and with what.
 
-    store: or why it cannot be opened. who, permissions: checks that the account alone can make.
+    store: or why it cannot be opened. deployed: the stack beside what should watch the policy; it
+    raises MonitoringError and UsageError. who, permissions: checks that the account alone can make.
     """
 
     policy: Policy
@@ -95,7 +89,7 @@ class Doctor:
     alarms: AlarmSource
     logs: LogSource
     hearers: Hearers
-    watched: Callable[[], Watched]
+    deployed: Callable[[Monitoring], Deployed | None]
     who: Callable[[], Iterator[Check]]
     permissions: Callable[[], Iterator[Check]]
 
@@ -166,23 +160,33 @@ class Doctor:
     def _watching(self) -> Iterator[Check]:
         monitoring = self._monitoring()
         try:
-            found = self.watched().look(monitoring)
-        except MonitoringError as error:
-            yield warn("alarms", f"not checked: {error}")
+            found = self.deployed(monitoring)
+        except (MonitoringError, UsageError) as error:
+            yield warn("monitoring", f"not checked: {error}")
             return
-        yield from watching.watching_checks(monitoring, found)
+        yield watching.stack_check(found)
+        if found is None:
+            return
+        yield watching.alarms_check(self.alarms.states(one.name for one in monitoring.alarms))
+        remedy = f"{watching.DEPLOY} --email ADDRESS"
+        if found.topic:
+            yield from self._heard("topic", found.topic, remedy)
+        else:
+            yield warn("topic", "the stack has no topic: its alarms send no mail", remedy)
 
     def _channels(self) -> Iterator[Check]:
         """Yield whether somebody hears the topics that the policy tells."""
         for channel in self.policy.notify or ():
-            if not isinstance(channel, SnsChannel):
-                continue
-            try:
-                found = list(self.hearers.of(channel.topic))
-            except MonitoringError as error:
-                yield warn(channel.shown, f"not checked: {error}")
-                continue
-            yield from watching.heard_checks(channel.shown, found, "subscribe to it, or drop it")
+            if isinstance(channel, SnsChannel):
+                yield from self._heard(channel.shown, channel.topic, "subscribe to it, or drop it")
+
+    def _heard(self, what: str, topic: str, otherwise: str) -> Iterator[Check]:
+        try:
+            found = list(self.hearers.of(topic))
+        except MonitoringError as error:
+            yield warn(what, f"not checked: {error}")
+            return
+        yield from watching.heard_checks(what, found, otherwise)
 
     def _monitoring(self) -> Monitoring:
         """Return what should watch the policy, as `monitoring deploy` would make it now."""

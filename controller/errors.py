@@ -13,7 +13,7 @@
         WriteRefusedError           1   writing would lose something; nothing was written
         WriteConflictError          1   the target changed under the write; nothing was written
         WriteUncertainError         1   no answer: the write may or may not have happened
-      MonitoringError               1   dashboards, alarms or topics could not be read or changed
+      MonitoringError               1   a stack or a topic that watches could not be read or changed
       StoreError                    1   rollouts could not be read or saved
         StateConflictError         75   another run saved first; safe to run again
         LeaseHeldError             75   another run has the rollout; safe to run again
@@ -149,7 +149,7 @@ class WriteUncertainError(TargetError):
 
 
 class MonitoringError(RolloutError):
-    """Dashboards, alarms or topics could not be read or changed."""
+    """The stack that watches a policy, or a topic, could not be read or changed."""
 
 
 class StoreError(RolloutError):

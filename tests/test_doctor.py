@@ -20,7 +20,7 @@ from tests.rollouts import POLICY, a_rollout
 def checks_of(store: Store | StoreError) -> Sequence[Check]:
     """Return the checks of the store alone."""
     nothing = cast(Any, None)
-    parts = ("target", "metrics", "catalogue", "alarms", "logs", "hearers", "watched")
+    parts = ("target", "metrics", "catalogue", "alarms", "logs", "hearers", "deployed")
     others = dict.fromkeys((*parts, "permissions"), nothing)
     doctor = Doctor(policy=POLICY, clock=SystemClock(), store=store, who=lambda: iter(()), **others)
     return list(doctor._store())

@@ -2,15 +2,17 @@
 
 import re
 import shlex
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
+from controller.adapters.aws import Clients
+from controller.adapters.monitoring import stack
 from controller.cli import main
 from controller.core.monitoring import TAG, wanted
 from controller.loader import load
-from tests.emulator import REGION
+from tests.adapters.monitoring.fake_cloudformation import FakeCloudFormation
 
 ROOT = Path(__file__).parents[1]
 TEXT, AFTER = (
@@ -24,9 +26,10 @@ _SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.fixture
 def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The root of the repository, before a region of an account in which nothing is."""
+    """The root of the repository, before an account in which nothing is."""
+    aws = FakeCloudFormation(0, 0)
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
     monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
 
 
@@ -36,8 +39,7 @@ def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_shown_is_what_is_printed(
     on_an_empty_account: None, capsys: pytest.CaptureFixture[str], command: str, shown: str
 ) -> None:
-    with mock_aws():
-        assert main(shlex.split(command)[1:]) == 0
+    assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().out == shown
 
 
@@ -49,6 +51,12 @@ def test_a_template_is_printed_as_the_text_says(
     assert main(shlex.split(command)[1:]) == 0
     assert "AWS::CloudWatch::Dashboard" in capsys.readouterr().out
     assert file == "monitoring.yaml"
+
+
+def test_the_longest_wait_is_told_as_it_is() -> None:
+    minutes = stack.DONE_WITHIN // timedelta(minutes=1)
+    assert f"waits for {minutes} minutes at most" in TEXT
+    assert f"| {minutes} minutes are over |" in TEXT
 
 
 def test_names_and_tags_are_told_as_they_are() -> None:

@@ -140,20 +140,22 @@ def _first(problems: Iterable[str]) -> str:
 
 # An answer without it is a page, or was made by something else that speaks JSON.
 _ALWAYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CreateChangeSet": ("Id", "StackId"),
     "CreateTable": ("TableDescription",),
+    "DescribeChangeSet": ("Status",),
     "DescribeContinuousBackups": ("ContinuousBackupsDescription",),
+    "DescribeStacks": ("Stacks",),
     "DescribeTable": ("Table",),
     "FilterLogEvents": ("events",),
     "GetCallerIdentity": ("Arn",),
-    "GetDashboard": ("DashboardArn", "DashboardBody"),
     "GetFunctionConfiguration": ("FunctionArn",),
     "GetMetricData": ("MetricDataResults",),
     "GetSecretValue": ("ARN", "Name"),
+    "GetTemplate": ("TemplateBody",),
     "ListAliases": ("Aliases",),
     "ListMetrics": ("Metrics",),
     "ListProvisionedConcurrencyConfigs": ("ProvisionedConcurrencyConfigs",),
     "ListSubscriptionsByTopic": ("Subscriptions",),
-    "ListTagsForResource": ("Tags",),
     "Publish": ("MessageId",),
     "PutEvents": ("FailedEntryCount",),
     "Query": ("Items",),
@@ -201,6 +203,11 @@ def _of_the_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> s
     return "" if name in answered[6:7] else "it is of another function"
 
 
+def _of_one_stack(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    found = [one for one in answer["Stacks"] if one.get("StackId") and one.get("StackStatus")]
+    return "" if len(found) == 1 else "it is not of one stack"
+
+
 def _with_the_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     item, key = answer.get("Item"), request["Key"]
     same = item is None or all(item.get(name) == value for name, value in key.items())
@@ -213,18 +220,17 @@ def _with_the_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> st
     return "" if keyed else "an item has no key"
 
 
-_TAG: Final = ("Key", "Value")
 _CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "DescribeAlarms": _listed(
         ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
     ),
+    "DescribeStacks": _of_one_stack,
     "FilterLogEvents": _stamped,
     "GetFunctionConfiguration": _of_the_function,
     "GetItem": _with_the_key,
     "GetMetricData": _asked_for,
     "ListAliases": _listed(("Aliases", ("Name",))),
     "ListMetrics": _listed(("Metrics", ("MetricName",))),
-    "ListTagsForResource": _listed(("Tags", _TAG)),
     "Query": _with_the_keys,
     "Scan": _with_the_keys,
     "SimulatePrincipalPolicy": _listed(("EvaluationResults", ("EvalActionName", "EvalDecision"))),

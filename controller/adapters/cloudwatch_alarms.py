@@ -1,20 +1,23 @@
 """The states of CloudWatch alarms, through DescribeAlarms alone.
 
 IAM: cloudwatch:DescribeAlarms (on every resource, where a policy names an alarm: CloudWatch tells
-of composite alarms only then).
+of composite alarms only then; `doctor` looks at the alarms of `monitoring`, too).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from controller.adapters.aws import AWS_ERRORS, told
-from controller.adapters.permission import ALARMS, MOVING, Permission
+from controller.adapters.permission import ALARMS, ANY, MOVING, Job, Permission
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import alarm_name
 from controller.errors import UsageError
 from controller.text import printable
 
-IAM: Final = (Permission("cloudwatch:DescribeAlarms", ALARMS, MOVING),)
+IAM: Final = (
+    Permission("cloudwatch:DescribeAlarms", ALARMS, MOVING),
+    Permission("cloudwatch:DescribeAlarms", ANY, {Job.DOCTOR}),
+)
 
 ALARMS_PER_CALL: Final = 100
 PAGES_PER_CALL: Final = 10

@@ -47,7 +47,8 @@ BUS: Final = "{bus}"  # of EventBridge, that a policy tells
 HOOK: Final = "{hook}"  # the function that a policy calls as a hook
 KEPT: Final = "{secret}"  # in Secrets Manager, that a policy names
 KEPT_KEY: Final = "{secret_key}"  # of the customer, on those secrets
-# What watches a policy: its alarms, its dashboard, and the topic that the alarms tell.
+# What watches a policy: its stack, its alarms, its dashboard, and the topic that the alarms tell.
+STACK: Final = "{stack}"
 OWN_ALARMS: Final = "{own_alarms}"
 DASHBOARD: Final = "{dashboard}"
 ALARM_TOPIC: Final = "{alarm_topic}"

@@ -1,18 +1,19 @@
 """Who hears a topic of SNS.
 
-IAM: sns:ListSubscriptionsByTopic on the topics that a policy tells; that of its alarms is
-allowed beside them.
+IAM: sns:ListSubscriptionsByTopic on the topics that a policy tells, and on that of its alarms.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws import AWS_ERRORS
-from controller.adapters.monitoring.refusals import failed
-from controller.adapters.permission import TOPIC, Job, Permission
-from controller.core.monitoring import CONFIRMED, PENDING, Found, Kind
+from controller.adapters.aws import AWS_ERRORS, code_of, told
+from controller.adapters.permission import ALARM_TOPIC, TOPIC, Job, Permission
+from controller.core.monitoring import Subscription
+from controller.errors import MonitoringError
 
-IAM: Final = (Permission("sns:ListSubscriptionsByTopic", TOPIC, {Job.DOCTOR}),)
+IAM: Final = tuple(
+    Permission("sns:ListSubscriptionsByTopic", on, {Job.DOCTOR}) for on in (TOPIC, ALARM_TOPIC)
+)
 
 PAGES: Final = 20  # of a hundred subscriptions each
 
@@ -23,7 +24,7 @@ class Subscribers:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def of(self, topic: str) -> Iterator[Found]:
+    def of(self, topic: str) -> Iterator[Subscription]:
         """Yield the subscriptions of a topic, by its ARN. Raises MonitoringError."""
         request = {"TopicArn": topic}
         for _ in range(PAGES):
@@ -31,15 +32,16 @@ class Subscribers:
                 page = self._client.list_subscriptions_by_topic(**request)
             except AWS_ERRORS as error:
                 what = f"the subscriptions of {topic.rpartition(':')[2]} could not be read"
-                raise failed(what, "ListSubscriptionsByTopic", error, "sns") from error
+                doing = f"{what} (sns:ListSubscriptionsByTopic)"
+                raise MonitoringError(told(doing, error), code=code_of(error)) from error
             yield from map(_subscription, page.get("Subscriptions", ()))
             if not page.get("NextToken"):
                 return
             request["NextToken"] = page["NextToken"]
 
 
-def _subscription(found: Mapping[str, str]) -> Found:
+def _subscription(found: Mapping[str, str]) -> Subscription:
     """Return a subscription; an endpoint that is no address of a person may be a secret."""
     protocol, arn = found.get("Protocol", ""), found.get("SubscriptionArn", "")
     name = found.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
-    return Found(Kind.SUBSCRIPTION, name, state=CONFIRMED if arn.startswith("arn:") else PENDING)
+    return Subscription(name, arn.startswith("arn:"))

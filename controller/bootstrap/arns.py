@@ -91,6 +91,7 @@ def named(
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
+        "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in watched],
         "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in watched],
         "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in watched],
         "alarm_topic": [where.arn("sns", name) for name in watched],

@@ -12,10 +12,10 @@ from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
 from controller.adapters.cloudwatch_logs import CloudWatchLogs
 from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.metric_list import MetricList
-from controller.adapters.monitoring import MonitoringAccount
 from controller.adapters.simulated_policy import NotSimulatedError, decisions
 from controller.adapters.subscribers import Subscribers
 from controller.bootstrap.iam import Job, Where, document
+from controller.bootstrap.monitoring import deployed, open_stack
 from controller.bootstrap.places import opened
 from controller.core.checks import Check, ok, warn
 from controller.core.doctor.permissions import (
@@ -25,7 +25,6 @@ from controller.core.doctor.permissions import (
     unknown_check,
 )
 from controller.core.doctor.place import clock_check
-from controller.core.monitoring import name_of
 from controller.core.policy import Policy
 from controller.doctor import Doctor
 from controller.errors import StoreError
@@ -57,7 +56,7 @@ def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
             alarms=CloudWatchAlarms(partial(clients.get, "cloudwatch")),
             logs=CloudWatchLogs(partial(clients.get, "logs"), clock),
             hearers=Subscribers(clients.get("sns")),
-            watched=account.watched,
+            deployed=lambda monitoring: deployed(open_stack(policy.name, clients), monitoring),
             who=account.who,
             permissions=account.permissions,
         )
@@ -95,12 +94,6 @@ class _Account:
             return
         yield ok("caller", f"{self._caller.arn} in {self._where.region}")
         yield clock_check(now, self._caller.at)
-
-    def watched(self) -> MonitoringAccount:
-        """Return what watches the policy."""
-        where, get = self._where, self._clients.get
-        topic = where.arn("sns", name_of(self._policy.name))
-        return MonitoringAccount(get("cloudwatch"), get("sns"), where.region, topic)
 
     def permissions(self) -> Iterator[Check]:
         """Yield what the role of a tick lacks, as IAM simulates it."""

@@ -1,18 +1,36 @@
-"""What monitoring of a policy acts on: the account, or a template that says the same."""
+"""The stack that watches a policy, on the real account."""
+
+from botocore.handlers import json_decode_template_body
 
 from controller.adapters.aws import Clients
-from controller.adapters.monitoring import MonitoringAccount, template
-from controller.bootstrap.iam import here
-from controller.core.monitoring import name_of
+from controller.adapters.clock import SystemClock
+from controller.adapters.monitoring import Stack, as_yaml, differing, document
+from controller.core.monitoring import Deployed, Monitoring
 
-__all__ = ["account", "template"]
+__all__ = ["as_yaml", "deployed", "document", "open_stack"]
 
 
-def account(policy: str) -> MonitoringAccount:
-    """Return the monitoring of the policy of this name, on the account that AWS variables name.
+def open_stack(policy: str, clients: Clients | None = None) -> Stack:
+    """Return the stack of the policy of this name, on the account that AWS variables name.
 
-    Raises UsageError when there is no region, or when AWS does not say which account it is.
+    Raises UsageError when there is no region, or no credentials.
     """
-    clients, where = Clients(), here("run again (sts:GetCallerIdentity)")
-    topic = where.arn("sns", name_of(policy))
-    return MonitoringAccount(clients.get("cloudwatch"), clients.get("sns"), where.region, topic)
+    client = (clients or Clients()).get("cloudformation")
+    # botocore would parse a template that an operator wrote as JSON, against its own model.
+    decoding = "after-call.cloudformation.GetTemplate"
+    client.meta.events.unregister(decoding, json_decode_template_body)
+    return Stack(client, SystemClock(), policy)
+
+
+def deployed(stack: Stack, monitoring: Monitoring) -> Deployed | None:
+    """Return the stack beside what a deployment would make now; None when there is none.
+
+    Raises MonitoringError and UsageError.
+    """
+    found = stack.find()
+    if found is None or found.empty:
+        return None
+    template = document(monitoring, found.template)
+    place = found.id.partition(":stack/")[0].replace(":cloudformation:", ":sns:")
+    topic = f"{place}:{stack.name}" if "Topic" in template["Resources"] else ""
+    return Deployed(found.status, differing(template, found.template), topic)

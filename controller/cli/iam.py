@@ -84,8 +84,8 @@ def iam(
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
     investigate is metrics, logs and verify. look is status, history and replay. store-init makes
-    the table; copy-from and copy-to are the two tables of `store copy`. monitoring makes and
-    removes dashboards, alarms and their topic. doctor only reads what it checks.
+    the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
+    and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks.
     """
     from controller.bootstrap.iam import Keys, document
     from controller.loader import load

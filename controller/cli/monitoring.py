@@ -2,13 +2,14 @@
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from controller.cli import options
+from controller.core.units import count_text
 from controller.errors import Exit, RolloutError, UsageError
 from controller.text import page, printable
 
@@ -31,29 +32,24 @@ class Email(click.ParamType[str]):
         return str(value)
 
 
-def _policy(command: Command) -> Command:
-    """Add POLICY, --store and --json."""
-    return options.store(
-        click.argument("policy", type=click.Path(path_type=Path))(options.as_json(command))
-    )
-
-
 def _making(command: Command) -> Command:
-    """Add --email and --emit: whom the alarms tell, and the same as a template."""
+    """Add POLICY, --email, --emit, --store and --json."""
     command = click.option(
         "--emit",
         type=click.Choice(["cloudformation"]),
-        help="Only print all of it as a template, for a stack of your own.",
+        help="Only print the template, for a stack of your own.",
     )(command)
-    return click.option(
+    command = click.option(
         "--email",
         "emails",
         type=Email(),
         multiple=True,
         metavar="ADDRESS",
         help="Whom the alarms write to, through an SNS topic; may be given more than once. SNS "
-        "asks each address first.",
+        "asks each address first. Default: those that the stack has.",
     )(command)
+    command = click.argument("policy", type=click.Path(path_type=Path))(command)
+    return options.store(options.as_json(command))
 
 
 @click.group()
@@ -61,112 +57,101 @@ def monitoring() -> None:
     """Make a dashboard and alarms for a policy.
 
     And with --email a topic that the alarms tell. All of it follows from the policy and its newest
-    rollout, is called rolloutctl-POLICY and tagged; nothing else is ever changed or removed.
+    rollout, and is one CloudFormation stack, rolloutctl-POLICY.
     """
 
 
 @monitoring.command()
-@_policy
 @_making
-def plan(
-    policy: Path, emails: tuple[str, ...], store_url: str | None, emit: str | None, as_json: bool
-) -> int:
-    """Show what `deploy` would create, change, leave and remove. Writes nothing.
-
-    `!` is what somebody else made under a name of ours; nothing is deployed then.
-    """
-    wanted = _wanted(policy, emails, store_url)
-    if emit:
-        return _print_template(wanted)
-    from controller.core.monitoring import changes
-    from controller.render.monitoring import plan_data, plan_lines
-
-    account = _account(wanted)
-    planned = changes(wanted, account.look(wanted))
-    if as_json:
-        options.print_json("monitoring-plan", plan_data(wanted, planned))
-    else:
-        click.echo(page(plan_lines(wanted, planned)))
-    return Exit.DONE
+def plan(**given: Any) -> int:
+    """Show what `deploy` would change, by a change set that is deleted again. Changes nothing."""
+    return _change("monitoring-plan", execute=False, **given)
 
 
 @monitoring.command()
-@_policy
 @_making
-def deploy(
-    policy: Path, emails: tuple[str, ...], store_url: str | None, emit: str | None, as_json: bool
-) -> int:
-    """Make what is missing, and change what differs.
+def deploy(**given: Any) -> int:
+    """Create the stack, or update it, and wait until that is done.
 
-    And remove what the policy asks for no longer. Safe to run again: what is as it should be is
-    left alone. Run it again after the start, and whenever the graphs should show newer steps.
+    Safe to run again. Run it again after the start, and whenever the graphs should show newer
+    steps.
     """
-    wanted = _wanted(policy, emails, store_url)
-    if emit:
-        return _print_template(wanted)
-    from controller.core.monitoring import changes, refused
-
-    account = _account(wanted)
-    planned = changes(wanted, account.look(wanted))
-    if foreign := list(refused(planned)):
-        named = "; ".join(f"{one.kind} {one.name}: {one.why}" for one in foreign)
-        raise UsageError(
-            f"nothing was touched, for names are taken: {named}; remove or rename what is there, "
-            "or rename the policy"
-        )
-    return _carry_out(account, wanted, planned, as_json, "monitoring-deploy")
+    return _change("monitoring-deploy", execute=True, **given)
 
 
 @monitoring.command()
-@_policy
+@click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(policy: Path, store_url: str | None, yes: bool, as_json: bool) -> int:
-    """Remove the dashboard, the alarms and the topic.
+@options.as_json
+def remove(policy: Path, yes: bool, as_json: bool) -> int:
+    """Delete the stack, with the dashboard, the alarms and the topic."""
+    from controller.bootstrap.monitoring import open_stack
+    from controller.loader import load
 
-    What carries the tag of POLICY, and nothing else.
-    """
-    wanted = _wanted(policy, (), store_url)
-    from controller.core.monitoring import Action, removals
-    from controller.render.monitoring import change_line
-
-    account = _account(wanted)
-    planned = removals(wanted, account.look(wanted))
-    going = [one for one in planned if one.action is Action.REMOVE]
-    if going and not yes:
-        click.echo(page(map(change_line, planned)), err=True)
-        _ask(len(going))
-    return _carry_out(account, wanted, planned, as_json, "monitoring-remove")
-
-
-def _ask(number: int) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("nothing was removed: nobody can be asked here; say --yes")
-    click.confirm(f"Remove these {number}?", abort=True, err=True)
-
-
-def _carry_out(
-    account: Any, wanted: "Monitoring", planned: Sequence["Change"], as_json: bool, kind: str
-) -> Exit:
-    """Do what is planned, and tell each part when it is done: an error may end it at any time."""
-    from controller.render.monitoring import change_data, change_line, done_line
-
-    warnings: list[str] = []
-    for change in planned:
-        warnings += account.carry_out(wanted, change)
-        if not as_json:
-            click.echo(printable(change_line(change)))
-    notes = wanted.notes if kind == "monitoring-deploy" else ()
-    for line in (*warnings, *notes):
-        click.echo(printable(f"rolloutctl: note: {line}"), err=True)
+    name = load(policy).name
+    stack = open_stack(name)
+    found = stack.find()
+    if found is not None:
+        if not yes:
+            _confirm(stack.name)
+        stack.remove(found)
     if as_json:
-        done = [change_data(one) for one in planned]
-        options.print_json(kind, {"policy": wanted.policy, "changes": done, "warnings": warnings})
+        done = {"policy": name, "stack": stack.name, "removed": found is not None}
+        options.print_json("monitoring-remove", done)
     else:
-        click.echo(done_line(planned))
+        click.echo(f"stack {stack.name} {'was not there' if found is None else 'is removed'}")
     return Exit.DONE
 
 
-def _wanted(policy: Path, emails: Sequence[str], store_url: str | None) -> "Monitoring":
+def _confirm(stack: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nothing was removed: there is no terminal to ask on; give --yes")
+    click.confirm(f"Remove the stack {stack}, with all that it made?", abort=True, err=True)
+
+
+def _change(
+    kind: str,
+    *,
+    execute: bool,
+    policy: Path,
+    emails: Sequence[str],
+    store_url: str | None,
+    emit: str | None,
+    as_json: bool,
+) -> Exit:
+    from controller.bootstrap.monitoring import as_yaml, document, open_stack
+
+    wanted = _wanted(policy, emails, store_url)
+    if emit:
+        click.echo(as_yaml(document(wanted)).rstrip("\n"))
+        return Exit.DONE
+    stack = open_stack(wanted.policy)
+    found = stack.find()
+    template = document(wanted, found.template if found else {})
+    changes, status = stack.change(found, template, execute=execute)
+    for note in wanted.notes:
+        _note(note)
+    if as_json:
+        listed = [{"action": one.action, "id": one.id, "type": one.kind} for one in changes]
+        done = {"policy": wanted.policy, "stack": stack.name, "status": status, "changes": listed}
+        options.print_json(kind, {**done, "notes": list(wanted.notes)})
+    else:
+        click.echo(page(_lines(changes, template["Resources"])))
+        if status:
+            click.echo(f"stack {stack.name}: {status}")
+    return Exit.DONE
+
+
+def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each change, with the first sentence of an alarm, and a sum."""
+    for one in changes:
+        yield f"{one.action:<7}  {one.kind} {one.id}"
+        said = resources.get(one.id, {}).get("Properties", {}).get("AlarmDescription")
+        yield from [f"         {said.partition('. ')[0]}"] if said else []
+    yield count_text(len(changes), "change") if changes else "no changes"
+
+
+def _wanted(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
     """Return what should watch the policy in the file; without a store, nothing is drawn of one."""
     from controller.core.monitoring import wanted
     from controller.loader import load
@@ -177,19 +162,9 @@ def _wanted(policy: Path, emails: Sequence[str], store_url: str | None) -> "Moni
         with options.looking(store_url, may_be_missing=True) as (store, _):
             return monitoring_of(known, store, emails)
     except RolloutError as error:
-        problem = f"nothing of a rollout is drawn: {error}"
-        click.echo(printable(f"rolloutctl: note: {problem}"), err=True)
+        _note(f"the dashboard shows no rollout: {error}")
         return wanted(known, emails)
 
 
-def _account(wanted: "Monitoring") -> Any:
-    from controller.bootstrap.monitoring import account
-
-    return account(wanted.policy)
-
-
-def _print_template(wanted: "Monitoring") -> Exit:
-    from controller.bootstrap.monitoring import template
-
-    click.echo(template(wanted).rstrip("\n"))
-    return Exit.DONE
+def _note(text: str) -> None:
+    click.echo(printable(f"rolloutctl: note: {text}"), err=True)

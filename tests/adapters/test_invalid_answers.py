@@ -1,6 +1,5 @@
 """What each adapter makes of answers that are none: the error of its port, or a finding."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -23,14 +22,11 @@ from controller.adapters.lambda_env import LambdaEnvTarget
 from controller.adapters.lambda_hook import LambdaHooks
 from controller.adapters.log_events import CloudWatchLogEvents
 from controller.adapters.metric_list import MetricList
-from controller.adapters.monitoring.alarms import Alarms
-from controller.adapters.monitoring.dashboards import Dashboards
-from controller.adapters.monitoring.topics import Topics
+from controller.adapters.monitoring import Stack
 from controller.adapters.simulated_policy import NotSimulatedError
 from controller.adapters.sns import SnsCourier
 from controller.adapters.subscribers import Subscribers
 from controller.core.hook_call import HookCall
-from controller.core.monitoring import Dashboard, Monitoring
 from controller.core.observation import AlarmState, Answer, Consent, LogQuery, Query, Span
 from controller.core.policy import (
     EventBridgeChannel,
@@ -56,14 +52,16 @@ from tests.aws_stub import GARBAGE, SECRET, Endpoint, says
 from tests.rollouts import NOON, a_rollout
 
 LIMITS = Limits(attempts=2, connect_s=1, read_s=10, total_s=60)
-SERVICES = ("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns")
+SERVICES = (
+    "cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs",
+    "secretsmanager", "sns",
+)  # fmt: skip
 ERRORS = Query("AWS/Lambda", "Errors", "Sum", 60)
 EVENTS = LogQuery("/aws/lambda/handler", "ERROR", Span(0, 60), enough=3)
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", "{}")
 HOOK = LambdaHook(kind="lambda", function="gate")
 TEN = timedelta(seconds=10)
 METRIC = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
-MONITORING = Monitoring("checkout", "rollout-checkout", Dashboard("rollout-checkout", "", ()), ())
 SOUND = (
     b'{"FunctionArn": "arn:aws:lambda:eu-central-1:1:function:handler", "RevisionId": "r1",'
     b' "Environment": {"Variables": {"TOKEN": "t", "PERCENTAGE": "%s", "ENABLED": "false"}}}'
@@ -82,6 +80,10 @@ def target(made: Clients) -> LambdaEnvTarget:
 
 def store(made: Clients) -> DynamoDbStore:
     return DynamoDbStore(made.get("dynamodb"), "rollouts")
+
+
+def stack(made: Clients) -> Stack:
+    return Stack(made.get("cloudformation"), SystemClock(), "checkout")
 
 
 # --- errors -------------------------------------------------------------------------------------
@@ -149,30 +151,8 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
         MonitoringError,
         lambda made: list(Subscribers(made.get("sns")).of(TOPIC)),
     ),
-    "a topic": (
-        MonitoringError,
-        lambda made: list(Topics(made.get("sns"), TOPIC).look(MONITORING)),
-    ),
-    "a new topic": (
-        MonitoringError,
-        lambda made: Topics(made.get("sns"), TOPIC).subscribe("jo@example.org"),
-    ),
-    "alarms of a policy": (
-        MonitoringError,
-        lambda made: list(Alarms(made.get("cloudwatch")).look(MONITORING, [])),
-    ),
-    "an alarm that goes": (
-        MonitoringError,
-        lambda made: Alarms(made.get("cloudwatch")).delete("rollout-checkout-works"),
-    ),
-    "a dashboard": (
-        MonitoringError,
-        lambda made: list(Dashboards(made.get("cloudwatch"), "eu-central-1").look(MONITORING)),
-    ),
-    "a new dashboard": (
-        MonitoringError,
-        lambda made: Dashboards(made.get("cloudwatch"), "eu-central-1").put(MONITORING),
-    ),
+    "a stack": (MonitoringError, lambda made: stack(made).find()),
+    "a change set": (MonitoringError, lambda made: stack(made).change(None, {}, execute=False)),
 }
 
 
@@ -294,18 +274,6 @@ def test_a_table_that_is_described_in_part_is_not_taken_for_the_table_of_a_store
     endpoint.answers = [says(b'{"Table": {"TableStatus": "ACTIVE"}}')]
     with pytest.raises(StoreError):
         create_table(made.get("dynamodb"), "rollouts", SystemClock())
-
-
-@pytest.mark.parametrize(
-    "drawn", ["[1, 2]", '{"widgets": 5}', '{"widgets": [1, {"properties": []}]}', "[" * 100_000]
-)
-def test_a_dashboard_that_people_drew_anyhow_is_one_that_differs(
-    endpoint: Endpoint, made: Clients, drawn: str
-) -> None:
-    body = json.dumps({"DashboardArn": "arn", "DashboardBody": drawn}).encode()
-    endpoint.answers = [says(body), says(b'{"Tags": []}')]
-    (found,) = Dashboards(made.get("cloudwatch"), "eu-central-1").look(MONITORING)
-    assert (found.owner, found.differs) == ("", ("its graphs",))
 
 
 @pytest.mark.parametrize(

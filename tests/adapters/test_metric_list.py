@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
+from boto3.session import Session
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from controller.adapters.metric_list import MetricList
 from controller.core.policy import Metric
-from tests.adapters.monitoring.recorded import SESSION
-from tests.emulator import Emulator
+from tests.emulator import REGION, Emulator
 
 LATENCY = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 
@@ -37,7 +37,7 @@ def check(client: Any) -> None:
 
 def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is() -> None:
     with mock_aws():
-        check(SESSION.client("cloudwatch"))
+        check(Session("test", "test", region_name=REGION).client("cloudwatch"))
 
 
 def test_on_ministack_it_is_listed_too(ministack: Emulator, account: str) -> None:

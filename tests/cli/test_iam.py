@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from controller.adapters.aws import Clients
 from controller.errors import Exit
@@ -128,7 +129,7 @@ def test_the_table_of_the_environment_is_allowed_too(
         ("store-init", {"dynamodb"}),
         ("copy-from", {"dynamodb"}),
         ("copy-to", {"dynamodb"}),
-        ("monitoring", {"cloudwatch", "dynamodb", "sns"}),
+        ("monitoring", {"cloudformation", "cloudwatch", "dynamodb", "sns"}),
     ],
 )
 def test_a_role_reaches_the_services_that_its_job_is_about(
@@ -247,12 +248,37 @@ def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
 def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_beside_it(desk: Desk) -> None:
     found = statements(desk, *HERE, "--for", "monitoring")
     assert {sid: one["Resource"] for sid, one in found.items()} == {
-        "Cloudwatch": ["*"],  # a list of alarms has no finer resource
+        "Stack": [f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/rolloutctl-orders/*"],
         "OwnAlarms": [f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rolloutctl-orders-*"],
         "Dashboard": [f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/rolloutctl-orders"],
         "AlarmTopic": [f"arn:aws:sns:eu-central-1:{ACCOUNT}:rolloutctl-orders"],
+        "Sns": ["*"],  # subscriptions have no finer resource
     }
-    assert found["Cloudwatch"]["Action"] == ["cloudwatch:DescribeAlarms"]
+    assert found["Sns"]["Action"] == ["sns:GetSubscriptionAttributes", "sns:Unsubscribe"]
+
+
+# What CloudFormation's handlers ask for where a property is set that no template here has.
+UNUSED = {
+    "iam:GetRole", "iam:PassRole", "sns:PutDataProtectionPolicy", "sns:SetSubscriptionAttributes",
+}  # fmt: skip
+
+
+def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(desk: Desk) -> None:
+    found = statements(desk, *HERE, "--for", "monitoring")
+    on = {
+        "AWS::CloudWatch::Alarm": ("OwnAlarms",),
+        "AWS::CloudWatch::Dashboard": ("Dashboard",),
+        "AWS::SNS::Topic": ("AlarmTopic", "Sns"),
+        "AWS::SNS::Subscription": ("AlarmTopic", "Sns"),
+    }
+    asked: dict[tuple[str, ...], set[str]] = {}
+    for kind, sids in on.items():
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
+        for verb in ("create", "read", "update", "delete"):
+            asked.setdefault(sids, set()).update(schema["handlers"][verb]["permissions"])
+    for sids, actions in asked.items():
+        granted = {action for sid in sids for action in found[sid]["Action"]}
+        assert actions - UNUSED == granted, sids
 
 
 # --- a customer's key ---------------------------------------------------------------------------

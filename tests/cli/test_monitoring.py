@@ -1,105 +1,123 @@
 """monitoring: what it prints, what it refuses, and what it does without a store."""
 
-import json
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
-from botocore.loaders import create_loader
-from moto import mock_aws
+from ruamel.yaml import YAML
 
 from controller import cli
+from controller.adapters.aws import Clients
 from controller.adapters.sqlite import SqliteStore
 from controller.core.effects import Record
 from controller.core.history import append
+from controller.core.monitoring import TAG
 from controller.core.rollout import Phase, Reason
 from controller.errors import Exit
+from tests.adapters.monitoring.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import Ended
 from tests.core.monitoring.watched import FROZEN, a_watched
-from tests.emulator import REGION
 from tests.rollouts import NOON, a_rollout
 
-_models = create_loader()  # read once: that takes longer than what a test does with them
-
 TO = ("--email", "oncall@example.com")
+NAME = "rolloutctl-shop"
 
 
+@dataclass(slots=True)
 class Place:
-    """Somebody at a terminal, with the policy `shop` and an account of moto."""
+    """An operator at a terminal, with the policy `shop` and CloudFormation."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.policy = folder / "shop.yaml"
-        self.policy.write_text(a_watched("SC-004", "frozen", "auth-failures").snapshot())
-        self.store = folder / "rollouts.db"
-        self._capsys = capsys
+    policy: Path
+    store: Path
+    aws: FakeCloudFormation
+    capsys: pytest.CaptureFixture[str]
 
     def run(self, verb: str, *words: str) -> Ended:
-        self._capsys.readouterr()
+        self.capsys.readouterr()
         status = cli.main(["monitoring", verb, str(self.policy), *words])
-        return Ended(status, *self._capsys.readouterr())
+        return Ended(status, *self.capsys.readouterr())
 
-    def client(self, service: str) -> Any:
-        return Session(region_name=REGION).client(service)
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What the stack has."""
+        (found,) = self.aws.stacks.values()
+        return dict(YAML(typ="safe").load(found.template)["Resources"])
 
 
 @pytest.fixture
 def place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Place]:
-    """A place without a store."""
-    with mock_aws():
-        monkeypatch.setenv("AWS_REGION", REGION)
-        monkeypatch.setattr("botocore.session.create_loader", lambda _paths: _models)
-        found = Place(tmp_path, capsys)
-        monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{found.store}")
-        yield found
+) -> Place:
+    """A place without a store and without a stack, where no operation takes time."""
+    aws, policy, store = FakeCloudFormation(0, 0), tmp_path / "shop.yaml", tmp_path / "rollouts.db"
+    policy.write_text(a_watched("SC-004", "frozen", "auth-failures").snapshot())
+    monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{store}")
+    return Place(policy, store, aws, capsys)
+
+
+UNKNOWN = (
+    "rolloutctl: note: frozen gets an alarm and a line in the graph once a rollout has frozen its "
+    "baseline: deploy again after the start\n"
+)
 
 
 def test_a_plan_shows_what_would_be_made_and_makes_nothing(place: Place) -> None:
     ended = place.run("plan", *TO)
+    assert (ended.status, ended.err) == (Exit.DONE, UNKNOWN)
     lines = ended.out.splitlines()
-    assert ended.status == Exit.DONE
-    assert [line for line in lines if line.startswith("+ ")] == [
-        "+ create   topic rolloutctl-shop",
-        "+ create   subscription oncall@example.com  (a mail will ask to confirm it)",
-        "+ create   alarm rolloutctl-shop-SC-004",
-        "+ create   alarm rolloutctl-shop-auth-failures",
-        "+ create   dashboard rolloutctl-shop",
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "add      AWS::CloudWatch::Alarm AlarmAuthFailures",
+        "add      AWS::CloudWatch::Alarm AlarmSC004",
+        "add      AWS::CloudWatch::Dashboard Dashboard",
+        "add      AWS::SNS::Subscription Subscription1",
+        "add      AWS::SNS::Topic Topic",
+        "5 changes",
     ]
-    assert "      Error rates: SC-004: at most 0.1%; auth-failures: at most 10" in lines
-    assert lines[-1] == "5 to create"
-    assert place.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    assert lines[1].startswith("         auth-failures of shop: rejected is more than 10 in 5m")
+    assert place.aws.statuses == {}
+    assert "ExecuteChangeSet" not in place.aws.calls
     assert not place.store.exists()
 
 
-def test_a_deployment_tells_what_it_did_and_the_next_one_that_all_is_there(
+def test_a_deployment_tells_what_it_did_and_the_next_one_that_nothing_changed(
     place: Place,
 ) -> None:
-    assert place.run("deploy", *TO).out.splitlines()[-1] == "5 created"
-    again = place.run("deploy")
-    assert (again.status, again.out.splitlines()[-1]) == (Exit.DONE, "5 left as they are")
-    assert again.err == (
-        "rolloutctl: note: frozen gets an alarm and a line in the graph once a rollout has frozen "
-        "its baseline: deploy again after the start\n"
-    )
+    first = place.run("deploy", *TO).out.splitlines()
+    assert first[-2:] == ["5 changes", f"stack {NAME}: CREATE_COMPLETE"]
+    for verb in ("plan", "deploy"):
+        again = place.run(verb)
+        assert (again.status, again.out, again.err) == (Exit.DONE, "no changes\n", UNKNOWN)
+    assert place.aws.statuses == {NAME: "CREATE_COMPLETE"}
 
 
-def test_a_removal_takes_all_of_it(place: Place) -> None:
+def test_another_address_replaces_the_one_that_was_there(place: Place) -> None:
+    place.run("deploy", *TO)
+    ended = place.run("deploy", "--email", "b@example.com")
+    assert ended.out.splitlines() == [
+        "replace  AWS::SNS::Subscription Subscription1",
+        "1 change",
+        f"stack {NAME}: UPDATE_COMPLETE",
+    ]
+    assert place.resources["Subscription1"]["Properties"]["Endpoint"] == "b@example.com"
+
+
+def test_a_removal_takes_all_of_it_and_a_second_one_finds_nothing(place: Place) -> None:
     place.run("deploy", *TO)
     ended = place.run("remove", "--yes")
-    assert (ended.status, ended.out.splitlines()[-1]) == (Exit.DONE, "4 removed")
-    assert place.run("remove").out == "nothing\n"
+    assert (ended.status, ended.out) == (Exit.DONE, f"stack {NAME} is removed\n")
+    assert place.aws.statuses == {}
+    again = place.run("remove")
+    assert (again.status, again.out) == (Exit.DONE, f"stack {NAME} was not there\n")
 
 
 def test_a_removal_where_nobody_can_be_asked_removes_nothing(place: Place) -> None:
     place.run("deploy")
     ended = place.run("remove")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert "- remove   dashboard rolloutctl-shop" in ended.err
-    assert ended.err.endswith("nothing was removed: nobody can be asked here; say --yes\n")
-    assert place.run("deploy").out.splitlines()[-1] == "3 left as they are"
+    assert ended.err.endswith("nothing was removed: there is no terminal to ask on; give --yes\n")
+    assert place.aws.statuses == {NAME: "CREATE_COMPLETE"}
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1)])
@@ -110,44 +128,60 @@ def test_a_person_is_asked_before_anything_is_removed(
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _text: answer.strip())
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     place.run("remove")
-    assert len(place.client("cloudwatch").list_dashboards()["DashboardEntries"]) == left
+    assert len(place.aws.statuses) == left
 
 
-def test_what_is_foreign_keeps_a_deployment_from_being_begun(place: Place) -> None:
-    place.client("cloudwatch").put_dashboard(
-        DashboardName="rolloutctl-shop", DashboardBody=json.dumps({"widgets": []})
-    )
-    planned = place.run("plan").out.splitlines()
-    assert planned[-1] == "2 to create, 1 foreign: nothing will be deployed"
-    assert (
-        "! foreign  dashboard rolloutctl-shop  (somebody else made it: it has no tag of ours)"
-        in planned
-    )
-    ended = place.run("deploy")
+@pytest.mark.parametrize("words", [("plan",), ("deploy",), ("remove", "--yes")])
+def test_a_stack_without_the_tag_is_left_alone(place: Place, words: tuple[str, ...]) -> None:
+    place.aws.a_stack(NAME, "CREATE_COMPLETE", {}, "")
+    ended = place.run(*words)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert "nothing was touched, for names are taken: dashboard rolloutctl-shop" in ended.err
-    assert place.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert f"rolloutctl did not make the stack {NAME}: it has no tag {TAG}=shop" in ended.err
+    assert place.aws.calls == ["DescribeStacks"]
 
 
-def test_json_has_the_plan_and_what_was_done(place: Place) -> None:
+def test_a_deployment_that_fails_says_which_resource_and_why(place: Place) -> None:
+    place.aws.fails["AlarmSC004"] = "the expression cannot be parsed"
+    ended = place.run("deploy")
+    assert (ended.status, ended.out) == (Exit.INTERNAL, "")
+    assert "AlarmSC004 (AWS::CloudWatch::Alarm): the expression cannot be parsed\n" in ended.err
+
+
+def test_json_has_what_changes_and_what_was_done(place: Place) -> None:
     planned = place.run("plan", "--json").data
-    assert planned["schema"] == "monitoring-plan/1"
-    assert [one["action"] for one in planned["changes"]] == ["create"] * 3
-    assert planned["alarms"][1]["threshold"] == 10
+    assert planned == {
+        "schema": "monitoring-plan/1",
+        "policy": "shop",
+        "stack": NAME,
+        "status": "",
+        "changes": [
+            {"action": "add", "id": "AlarmAuthFailures", "type": "AWS::CloudWatch::Alarm"},
+            {"action": "add", "id": "AlarmSC004", "type": "AWS::CloudWatch::Alarm"},
+            {"action": "add", "id": "Dashboard", "type": "AWS::CloudWatch::Dashboard"},
+        ],
+        "notes": [UNKNOWN.removeprefix("rolloutctl: note: ").rstrip()],
+    }
     done = place.run("deploy", "--json").data
-    assert (done["schema"], done["changes"]) == ("monitoring-deploy/1", planned["changes"])
-    assert place.run("remove", "--yes", "--json").data["schema"] == "monitoring-remove/1"
+    assert done == {**planned, "schema": "monitoring-deploy/1", "status": "CREATE_COMPLETE"}
+    removal = {"schema": "monitoring-remove/1", "policy": "shop", "stack": NAME}
+    assert place.run("remove", "--yes", "--json").data == {**removal, "removed": True}
+    assert place.run("remove", "--json").data == {**removal, "removed": False}
 
 
 @pytest.mark.parametrize("verb", ["plan", "deploy"])
 def test_a_template_is_printed_without_a_call(
     place: Place, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.delenv("AWS_REGION")
-    monkeypatch.setattr("controller.adapters.aws.Clients.get", lambda *_: pytest.fail("a call"))
+    monkeypatch.setattr(Clients, "get", lambda *_: pytest.fail("a call"))
     ended = place.run(verb, *TO, "--emit", "cloudformation")
     assert ended.status == Exit.DONE
     assert ended.out.startswith("AWSTemplateFormatVersion: '2010-09-09'\n")
+
+
+def test_the_template_that_is_printed_is_the_one_that_is_deployed(place: Place) -> None:
+    place.run("deploy", *TO)
+    printed = place.run("plan", *TO, "--emit", "cloudformation").out
+    assert YAML(typ="safe").load(printed)["Resources"] == place.resources
 
 
 @pytest.mark.parametrize("address", ["oncall", "@example.com", "a b@example.com", "<a@b.c>", ""])
@@ -176,27 +210,31 @@ def keep(place: Place, **facts: Any) -> None:
 
 def test_what_the_newest_rollout_did_and_froze_is_drawn(place: Place) -> None:
     keep(place)
-    planned = place.run("plan", "--json").data
-    assert planned["moments"] == [{"at": NOON.isoformat(), "label": "10 %"}]
-    assert planned["notes"] == []
-    assert "rolloutctl-shop-frozen" in [one["name"] for one in planned["alarms"]]
-    assert "      2026-11-24 12:00 UTC  10 %" in place.run("plan").out.splitlines()
+    ended = place.run("deploy")
+    assert ended.err == ""
+    assert "AlarmFrozen" in place.resources
+    drawn = place.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert '"vertical": [{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]' in drawn
 
 
 def test_a_store_that_cannot_be_read_keeps_nobody_from_being_alarmed(place: Place) -> None:
     place.store.write_bytes(b"no database" * 100)
     ended = place.run("deploy")
-    assert (ended.status, ended.out.splitlines()[-1]) == (Exit.DONE, "3 created")
-    assert ended.err.startswith("rolloutctl: note: nothing of a rollout is drawn: ")
+    assert (ended.status, ended.out.splitlines()[-1]) == (
+        Exit.DONE, f"stack {NAME}: CREATE_COMPLETE",
+    )  # fmt: skip
+    assert ended.err.startswith("rolloutctl: note: the dashboard shows no rollout: ")
 
 
 def test_a_deployment_without_the_store_leaves_the_alarm_that_it_cannot_work_out(
     place: Place,
 ) -> None:
     keep(place)
-    assert place.run("deploy").out.splitlines()[-1] == "4 created"
+    assert "4 changes" in place.run("deploy").out
     place.store.rename(place.store.with_name("elsewhere.db"))
     ended = place.run("deploy")
-    line = "= leave    alarm rolloutctl-shop-frozen  (its baseline is not known here)"
-    assert line in ended.out.splitlines()
-    assert len(place.client("cloudwatch").describe_alarms()["MetricAlarms"]) == 3
+    assert ended.out.splitlines()[:-1] == [
+        "modify   AWS::CloudWatch::Dashboard Dashboard",
+        "1 change",
+    ]
+    assert "AlarmFrozen" in place.resources

@@ -29,6 +29,9 @@ for _module in pkgutil.walk_packages(controller.__path__, "controller."):
 
 _service_models = create_loader()
 
+# A stack of the emulator takes less than this.
+_MADE = timedelta(milliseconds=200)
+
 # How long a test took is real time, also where the clock was moved: see --durations.
 freezegun.configure(extend_ignore_list=["_pytest.timing"])
 
@@ -102,6 +105,7 @@ def desk(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr("controller.adapters.monitoring.stack.ASK_EVERY", _MADE)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -62,24 +62,14 @@ def of(granted: Sequence[Grant]) -> Document:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-_WITHOUT_A_RESOURCE: Final = (
-    "cloudwatch:DeleteAlarms",
-    "cloudwatch:DeleteDashboards",
-    "cloudwatch:GetDashboard",
-    "cloudwatch:ListTagsForResource",
-    "cloudwatch:PutDashboard",
-    "sns:ListTagsForResource",
-)
-
-
 def _as_the_emulator_asks(grant: Grant) -> Grant:
     """Return `grant` in the emulator's words, where they are not those of AWS.
 
     It takes one call for another one, a log group without the end that AWS's rules ask for, and
-    knows the resource of few calls that are about alarms, dashboards and tags.
+    does not know which stack a call is about.
     """
     action, on = grant
-    if action in _WITHOUT_A_RESOURCE:
+    if action.startswith("cloudformation:"):
         return action, "*"
     if action == "lambda:ListProvisionedConcurrencyConfigs":
         return "lambda:GetFunction", on
@@ -106,32 +96,16 @@ def asked(service: str, operation: str, request: Mapping[str, Any], account: str
         case "logs", _:
             name = f"log-group:{request['logGroupName']}:*"
             return {(f"logs:{operation}", f"arn:aws:logs:us-east-1:{account}:{name}")}
-        case "cloudwatch" | "sns", _ if _watches(operation):
-            on = _watching(service, request, account)
-            tagged = {(f"{service}:TagResource", on)} if "Tags" in request else set()
-            return {(f"{service}:{operation}", on), *tagged}
+        case "cloudformation", _:
+            on = f"arn:aws:cloudformation:us-east-1:{account}:stack/rolloutctl-execution-api/*"
+            tagged = {("cloudformation:TagResource", on)} if "Tags" in request else set()
+            return {(f"cloudformation:{operation}", on), *tagged}
+        case "sns", "ListSubscriptionsByTopic":
+            return {(f"sns:{operation}", str(request["TopicArn"]))}
         case "sts", "GetCallerIdentity":
             return set()  # STS answers whoever has credentials
         case _:
             return {(f"{service}:{operation}", "*")}
-
-
-def _watches(operation: str) -> bool:
-    """Tell whether a call is about one alarm, dashboard or topic."""
-    return operation not in ("DescribeAlarms", "GetMetricData", "ListMetrics")
-
-
-def _watching(service: str, request: Mapping[str, Any], account: str) -> str:
-    """Return the ARN of what a call is about; of an alarm, that of all alarms of its policy."""
-    arn = next((str(one) for key, one in request.items() if key.lower().endswith("arn")), "")
-    alarms = [request.get("AlarmName", ""), *request.get("AlarmNames", ())]
-    dashboards = [request.get("DashboardName", ""), *request.get("DashboardNames", ())]
-    if alarm := next(filter(None, alarms), arn.partition(":alarm:")[2]):
-        name = alarm.replace(alarm.removeprefix("rolloutctl-execution-api-"), "*")
-        return f"arn:aws:cloudwatch:us-east-1:{account}:alarm:{name}"
-    if dashboard := next(filter(None, dashboards), ""):
-        return f"arn:aws:cloudwatch::{account}:dashboard/{dashboard}"
-    return arn or f"arn:aws:{service}:us-east-1:{account}:{request['Name']}"
 
 
 def _table(request: Mapping[str, Any], account: str) -> str:

@@ -10,7 +10,7 @@ from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.desk import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
-from tests.e2e.walks import FIXED
+from tests.e2e.walks import FIXED, plain_policy
 
 pytestmark = pytest.mark.ministack
 
@@ -32,12 +32,13 @@ def served(started: Desk) -> Desk:
 
 
 def test_a_healthy_set_up_fails_nowhere(served: Desk) -> None:
-    assert served.run("monitoring", "deploy", POLICY, "--email", "oncall@example.com").status == 0
+    policy = plain_policy(served, 500)
+    assert served.run("monitoring", "deploy", policy, "--email", "oncall@example.com").status == 0
     answer = doctor(served)
     found = checks(answer)
     assert [one for one in found.values() if one["level"] == "fail"] == []
     assert (answer.status, answer.data["failed"]) == (Exit.DONE, False)
-    oks = ("caller", "clock", "store", "schedule", "target", "metric calls", "alarms", "topic")
+    oks = ("caller", "clock", "store", "schedule", "target", "metric calls", "topic")
     assert {found[one]["level"] for one in oks} == {"ok"}
     assert "execution-api#1" in found["schedule"]["seen"]
     assert not [name for name, value in OTHERS.items() if value in answer.out and len(value) > 4]
@@ -50,7 +51,7 @@ def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
     assert answer.status == Exit.DONE
     assert (found["store"]["level"], found["metric calls"]["level"]) == ("warn", "warn")
     assert found["metric direct_calls"]["level"] == "ok"
-    assert found["alarms"]["remedy"] == "rolloutctl monitoring deploy POLICY"
+    assert found["monitoring"]["remedy"] == "rolloutctl monitoring deploy POLICY"
 
 
 def test_a_topic_that_the_policy_tells_is_asked_who_hears_it(desk: Desk) -> None:
@@ -62,7 +63,7 @@ def test_a_topic_that_the_policy_tells_is_asked_who_hears_it(desk: Desk) -> None
     told = {"steps:\n": f"notify:\n{''.join(channels)}\nsteps:\n"}
     found = checks(doctor(desk, desk.another_policy(**told)))
     assert found["sns heard"]["seen"] == "1 confirmed subscription"
-    assert found["sns unheard"]["seen"] == "nobody has subscribed to it"
+    assert found["sns unheard"]["seen"] == "it has no subscription"
     assert "(sns:ListSubscriptionsByTopic)" in found["sns gone"]["seen"]
     assert [found[f"sns {one}"]["level"] for one in ("heard", "unheard", "gone")] == [
         "ok", "warn", "warn",
@@ -128,9 +129,10 @@ DENIED = [
     ("sts", "get_caller_identity", "caller", "sts:GetCallerIdentity"),
     ("cloudwatch", "get_metric_data", "metrics", "cloudwatch:GetMetricData"),
     ("cloudwatch", "list_metrics", "metric", "cloudwatch:ListMetrics"),
+    ("cloudformation", "describe_stacks", "monitoring", "cloudformation:DescribeStacks"),
+    ("cloudformation", "get_template", "monitoring", "cloudformation:GetTemplate"),
     ("cloudwatch", "describe_alarms", "alarms", "cloudwatch:DescribeAlarms"),
-    ("cloudwatch", "get_dashboard", "alarms", "cloudwatch:GetDashboard"),
-    ("sns", "list_tags_for_resource", "alarms", "sns:ListTagsForResource"),
+    ("sns", "list_subscriptions_by_topic", "topic", "sns:ListSubscriptionsByTopic"),
     ("lambda", "get_function_configuration", "target", "lambda:GetFunctionConfiguration"),
     ("lambda", "list_aliases", "reach", "lambda:ListAliases"),
     ("logs", "filter_log_events", "log", "logs:FilterLogEvents"),
@@ -143,6 +145,8 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
 ) -> None:
     real = Clients.get
     policy = desk.another_policy(**FIXED)
+    watched = plain_policy(desk, 500)
+    assert desk.run("monitoring", "deploy", watched, "--email", "oncall@example.com").status == 0
     for service, method, what, action in DENIED:
 
         def get(self: Clients, name: Service, service: str = service, method: str = method) -> Any:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
+from controller.adapters.aws import Clients, Service
 from controller.core.units import parse_duration
 from controller.flag import Flag
+from tests.adapters.monitoring.fake_cloudformation import FakeCloudFormation
 from tests.e2e.account import FUNCTION, PERCENTAGE
 from tests.e2e.desk import HOUR, Answer, Desk, changed
 from tests.e2e.test_adopt import A_NUMBER
@@ -60,11 +62,18 @@ def _commands(block: str) -> Iterator[Command]:
 
 
 @pytest.fixture
-def at_the_full_hour(desk: Desk) -> Desk:
+def at_the_full_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The desk when an hour begins, so that windows begin alike in every walk.
 
     The policies of the walk are the shipped ones; a number stands for the week of a quiet service.
+    CloudFormation is a fake, because that of the emulator makes no alarm of an expression.
     """
+    real, fake = Clients.get, FakeCloudFormation()
+
+    def get(self: Clients, service: Service) -> Any:
+        return fake if service == "cloudformation" else real(self, service)
+
+    monkeypatch.setattr(Clients, "get", get)
     left = HOUR - timedelta(
         minutes=desk.now.minute, seconds=desk.now.second, microseconds=desk.now.microsecond
     )

@@ -98,6 +98,17 @@ def walk_as(desk: Desk, role: Role, walk: Walk, granted: list[Grant]) -> str:
     return ""
 
 
+def unseen(grant: Grant, job: Job) -> bool:
+    """Tell whether a grant is used by CloudFormation itself, or where it refuses a template.
+
+    tests/cli/test_iam.py holds these to the schemas of CloudFormation's resources.
+    """
+    action, _ = grant
+    service = action.partition(":")[0]
+    beside = service in ("cloudwatch", "sns") or action == "cloudformation:DescribeEvents"
+    return job is Job.MONITORING and beside
+
+
 @pytest.mark.parametrize("job", [*WALKS, *BESIDE], ids=str)
 @ON_A_TABLE
 def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
@@ -110,7 +121,8 @@ def test_a_role_needs_all_that_is_printed_for_it_and_nothing_else(
 
     assert walk_as(desk, role, walk, granted) == ""
 
-    assert {one for one in asked if not one[1].startswith(other)} == set(granted)
+    seen = {one for one in granted if not unseen(one, job)}
+    assert {one for one in asked if not one[1].startswith(other)} == seen
 
 
 @pytest.mark.parametrize("job", UNBOUND, ids=str)

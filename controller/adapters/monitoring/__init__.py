@@ -1,6 +1,6 @@
-"""Dashboards, alarms and topics on the account, and the same as CloudFormation."""
+"""What watches a policy: a CloudFormation template, and the stack that is made from it."""
 
-from controller.adapters.monitoring.account import MonitoringAccount
-from controller.adapters.monitoring.template import template
+from controller.adapters.monitoring.stack import Stack
+from controller.adapters.monitoring.template import as_yaml, differing, document
 
-__all__ = ["MonitoringAccount", "template"]
+__all__ = ["Stack", "as_yaml", "differing", "document"]

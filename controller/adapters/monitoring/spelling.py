@@ -1,9 +1,9 @@
-"""Alarms and dashboards as AWS spells them; an API and CloudFormation spell an alarm alike."""
+"""Alarms and dashboards as CloudFormation spells them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from controller.core.monitoring import TAG, Alarm, Bound, Dashboard, Line, Moment, Widget
+from controller.core.monitoring import Alarm, Bound, Dashboard, Line, Moment, Widget
 from controller.core.observation import Query
 
 _STATISTICS: Final = ("Sum", "Average", "Minimum", "Maximum", "SampleCount")
@@ -13,16 +13,8 @@ _SHOWN: Final = "-P2D"
 _WIDTH, _HEIGHT, _TEXT_HEIGHT = 12, 7, 3  # of 24 columns
 
 
-def tags(policy: str) -> list[dict[str, str]]:
-    """Return the tag that marks what was made for `policy`."""
-    return [{"Key": TAG, "Value": policy}]
-
-
 def alarm_properties(alarm: Alarm, actions: Sequence[Any]) -> dict[str, Any]:
-    """Return the alarm, without its tags.
-
-    actions: whom it tells: ARNs, or what stands for one in a template.
-    """
+    """Return the properties of the alarm. actions: references to what it tells."""
     return {
         "AlarmName": alarm.name,
         "AlarmDescription": f"{alarm.text} {_NET}",

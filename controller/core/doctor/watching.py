@@ -1,80 +1,56 @@
-"""Whether the alarms are there and quiet, and whether anybody hears them."""
+"""Whether the stack of `monitoring` is there, its alarms are quiet, and topics have subscribers."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 
 from controller.core.checks import Check, ok, warn
-from controller.core.monitoring import (
-    CONFIRMED,
-    PENDING,
-    STEPS,
-    Action,
-    Change,
-    Found,
-    Kind,
-    Monitoring,
-    changes,
-)
+from controller.core.monitoring import Deployed, Subscription
+from controller.core.observation import AlarmReading, AlarmState
 
-_DEPLOY = "rolloutctl monitoring deploy POLICY"
+DEPLOY = "rolloutctl monitoring deploy POLICY"
 
 
-def watching_checks(monitoring: Monitoring, found: Sequence[Found]) -> Iterator[Check]:
-    """Yield what there is to say of the monitoring of a policy; none at all is one line."""
-    mine = [one for one in found if one.owner == monitoring.policy or one.kind is Kind.SUBSCRIPTION]
-    if not any(one.kind in (Kind.ALARM, Kind.DASHBOARD) for one in mine):
-        yield warn("alarms", "nothing watches this policy beside rolloutctl", _DEPLOY)
-        return
-    current = [replace(one, differs=()) if one.differs == (STEPS,) else one for one in found]
-    yield from _deployed(changes(monitoring, current))
-    yield from _red([one for one in mine if one.kind is Kind.ALARM])
-    yield from _heard(mine)
+def stack_check(deployed: Deployed | None) -> Check:
+    """Return whether the stack is there, sound, and what a deployment would make now."""
+    if deployed is None:
+        return warn("monitoring", "no dashboard and no alarms are installed", DEPLOY)
+    if not deployed.sound:
+        remedy = f"see its events in the console of CloudFormation; then {DEPLOY}"
+        return warn("monitoring", f"its stack is {deployed.status}", remedy)
+    if deployed.differing:
+        seen = f"its stack differs from the policy in {', '.join(deployed.differing)}"
+        return warn("monitoring", seen, DEPLOY)
+    return ok("monitoring", f"its stack is {deployed.status}, and as the policy asks")
 
 
-def _deployed(planned: Sequence[Change]) -> Iterator[Check]:
-    counted = Counter(one.action for one in planned)
-    there = f"{counted[Action.LEAVE]} resources are as they should be"
-    due = [f"{one.action} {one.kind} {one.name}" for one in planned if one.action in _DUE]
-    if due:
-        yield warn("monitoring", f"{there}; due: {', '.join(due)}", _DEPLOY)
-    else:
-        yield ok("monitoring", there)
-
-
-_DUE = (Action.CREATE, Action.CHANGE, Action.REMOVE, Action.FOREIGN)
-
-
-def _red(alarms: Sequence[Found]) -> Iterator[Check]:
-    red = [one.name for one in alarms if one.state == "ALARM"]
-    unsure = sum(one.state == "INSUFFICIENT_DATA" for one in alarms)
+def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
+    """Return whether the alarms of `monitoring` are quiet."""
+    unread = {one.reason for one in readings.values() if one.state is AlarmState.UNREAD}
+    if unread:
+        return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
+    red = sorted(name for name, one in readings.items() if one.state is AlarmState.ALARM)
     if red:
         why = "see what they say before you start, or go on"
-        yield warn("alarms", f"in ALARM: {', '.join(sorted(red))}", why)
-    elif alarms:
-        blind = f", {unsure} of them without data" if unsure else ""
-        yield ok("alarms", f"none of {len(alarms)} is in ALARM{blind}")
+        return warn("alarms", f"in ALARM: {', '.join(red)}", why)
+    gone = sorted(name for name, one in readings.items() if one.state is AlarmState.MISSING)
+    if gone:
+        return warn("alarms", f"deleted outside the stack: {', '.join(gone)}")
+    unsure = sum(one.state is AlarmState.INSUFFICIENT_DATA for one in readings.values())
+    blind = f", {unsure} of them without data" if unsure else ""
+    return ok("alarms", f"none of {len(readings)} is in ALARM{blind}")
 
 
-def _heard(found: Sequence[Found]) -> Iterator[Check]:
-    if not any(one.kind is Kind.TOPIC for one in found):
-        yield warn("topic", "the alarms tell nobody", f"{_DEPLOY} --email ADDRESS")
-        return
-    yield from heard_checks("topic", found, f"{_DEPLOY} --email ADDRESS")
-
-
-def heard_checks(what: str, found: Sequence[Found], otherwise: str) -> Iterator[Check]:
+def heard_checks(what: str, found: Iterable[Subscription], otherwise: str) -> Iterator[Check]:
     """Yield whether somebody hears a topic; otherwise: what to do where nobody does."""
-    told = [one for one in found if one.kind is Kind.SUBSCRIPTION]
-    waiting = [one.name for one in told if one.state == PENDING]
+    found = list(found)
+    waiting = [one.address for one in found if not one.confirmed]
     if waiting:
         yield warn(
             what,
             f"not confirmed: {', '.join(sorted(waiting))}",
             "follow the link in the mail of AWS; it is good for two days, then subscribe again",
         )
-    confirmed = sum(one.state == CONFIRMED for one in told)
+    confirmed = len(found) - len(waiting)
     if confirmed:
         yield ok(what, f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
     elif not waiting:
-        yield warn(what, "nobody has subscribed to it", otherwise)
+        yield warn(what, "it has no subscription", otherwise)

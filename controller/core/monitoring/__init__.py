@@ -1,46 +1,33 @@
 """What should watch a policy from outside: dashboard, alarms, topic; worked out from it alone."""
 
-from controller.core.monitoring.changes import Action, Change, changes, refused, removals, tells
 from controller.core.monitoring.parts import (
-    CONFIRMED,
-    PENDING,
-    STEPS,
     TAG,
     Alarm,
     Bound,
+    Change,
     Dashboard,
-    Found,
-    Kind,
+    Deployed,
     Line,
     Moment,
     Monitoring,
+    Subscription,
     Widget,
-    mark_of,
     name_of,
 )
 from controller.core.monitoring.wanted import wanted
 
 __all__ = [
-    "CONFIRMED",
-    "PENDING",
-    "STEPS",
     "TAG",
-    "Action",
     "Alarm",
     "Bound",
     "Change",
     "Dashboard",
-    "Found",
-    "Kind",
+    "Deployed",
     "Line",
     "Moment",
     "Monitoring",
+    "Subscription",
     "Widget",
-    "changes",
-    "mark_of",
     "name_of",
-    "refused",
-    "removals",
-    "tells",
     "wanted",
 ]

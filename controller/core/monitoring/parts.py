@@ -2,41 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from controller.core.observation import Query
 
-# On everything that is made: the name of its policy. What does not carry it is not touched.
+# On the stack, whose name alone proves nothing: the name of its policy.
 TAG: Final = "rolloutctl:policy"
-
-# What becomes of a subscription: its address was asked by mail, or has said yes.
-PENDING: Final = "waits for its confirmation"
-CONFIRMED: Final = "confirmed"
-
-# What may differ of a dashboard because the rollout has gone on since it was made.
-STEPS: Final = "its steps"
 
 Missing: TypeAlias = Literal["missing", "notBreaching"]
 
 
 def name_of(policy: str, criterion: str = "") -> str:
-    """Return what the dashboard and the topic of a policy are called, or a criterion's alarm."""
+    """Return what the stack, the dashboard and the topic of a policy are called, or an alarm."""
     return "-".join(filter(None, ("rolloutctl", policy, criterion)))
-
-
-def mark_of(policy: str) -> str:
-    """Return the tag as the text of a dashboard has it: not everywhere can dashboards be tagged."""
-    return f"`{TAG}={policy}`"
-
-
-class Kind(StrEnum):
-    """What there is; in the order in which it is made, because alarms name their topic."""
-
-    TOPIC = "topic"
-    SUBSCRIPTION = "subscription"
-    ALARM = "alarm"
-    DASHBOARD = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +95,9 @@ class Alarm:
 class Monitoring:
     """Everything that should be there for one policy.
 
-    name: of the dashboard and the topic. emails: who is told; nobody: no topic is needed.
-    notes: what of the policy is left out, and why. unknown: alarms of it that cannot be worked out
-    here, for nobody knows their baseline; those that are there stay.
+    name: of the stack, the dashboard and the topic. emails: the addresses that the alarms write to;
+    empty: those that the stack has already. notes: what of the policy is left out, and why.
+    unknown: alarms that cannot be worked out here, because no store at hand has their baseline.
     """
 
     policy: str
@@ -132,17 +110,38 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Something that is there under a name that is ours by its form.
+class Change:
+    """What a change set would do to one resource of the stack.
 
-    owner: the policy that its tag names; empty: none. stack: the CloudFormation stack that made
-    it. differs: which of its properties are not as they should be. state: of an alarm or a
-    subscription.
+    action: add, modify, replace or remove. id: its logical id. kind: like AWS::CloudWatch::Alarm.
     """
 
-    kind: Kind
-    name: str
-    owner: str = ""
-    stack: str = ""
-    differs: tuple[str, ...] = ()
-    state: str = ""
+    action: str
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The stack of a policy, beside what `monitoring deploy` would make now.
+
+    differing: the logical ids of the resources that differ. topic: the ARN of its topic; empty
+    where it has none.
+    """
+
+    status: str
+    differing: tuple[str, ...]
+    topic: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether the last operation on the stack went well."""
+        return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription of a topic. address: an e-mail address, or the protocol."""
+
+    address: str
+    confirmed: bool

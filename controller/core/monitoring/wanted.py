@@ -7,7 +7,7 @@ from controller.core.history import Entry
 from controller.core.measured import FrozenValue
 from controller.core.monitoring.alarms import alarm_of
 from controller.core.monitoring.moments import moments
-from controller.core.monitoring.parts import Dashboard, Monitoring, mark_of, name_of
+from controller.core.monitoring.parts import Dashboard, Monitoring, name_of
 from controller.core.monitoring.widgets import widgets
 from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
 
@@ -54,6 +54,5 @@ def _text(policy: Policy) -> str:
     return (
         f"**{policy.name}**:{summary} The weight is `{target.percentage}` of `{target.function}`: "
         f"{policy.ladder()}.\n\n"
-        "Made by `rolloutctl monitoring deploy`, and made anew by it: do not edit it here. "
-        f"{mark_of(policy.name)}"
+        "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
     )

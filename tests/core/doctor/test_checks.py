@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.checks import Check, Level
+from controller.core.checks import Level
 from controller.core.doctor.permissions import (
     permissions_check,
     principal_of,
@@ -14,10 +14,9 @@ from controller.core.doctor.permissions import (
 )
 from controller.core.doctor.place import clock_check, schedule_check
 from controller.core.doctor.target import reach_checks, reading_check
-from controller.core.doctor.watching import watching_checks
-from controller.core.monitoring import CONFIRMED, PENDING, STEPS, Found, Kind, wanted
-from controller.core.observation import Reading, Update
-from tests.core.monitoring.watched import a_watched
+from controller.core.doctor.watching import alarms_check, heard_checks, stack_check
+from controller.core.monitoring import Deployed, Subscription
+from controller.core.observation import AlarmReading, AlarmState, Reading, Update
 from tests.rollouts import NOON, a_rollout
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -86,68 +85,73 @@ def test_what_certainly_keeps_callers_from_a_change_fails_and_what_may_is_a_warn
 
 # --- what watches it ----------------------------------------------------------------------------
 
-MONITORING = wanted(a_watched("p95-latency"))
-ALARM = Found(Kind.ALARM, "rolloutctl-shop-p95-latency", "shop", state="OK")
-DASHBOARD = Found(Kind.DASHBOARD, "rolloutctl-shop", "shop")
-TOPIC = Found(Kind.TOPIC, "rolloutctl-shop", "shop")
-TOLD = Found(Kind.SUBSCRIPTION, "a@example.com", state=CONFIRMED)
-ALL = (ALARM, DASHBOARD, TOPIC, TOLD)
-
-
-def watching(*found: Found) -> dict[str, Check]:
-    return {one.what: one for one in watching_checks(MONITORING, found)}
-
-
-def test_monitoring_that_is_whole_and_quiet_and_heard() -> None:
-    found = watching(*ALL)
-    assert [one.level for one in found.values()] == [OK, OK, OK]
-    assert found["topic"].seen == "1 confirmed subscription"
-
-
-def test_no_monitoring_is_one_warning() -> None:
-    foreign = replace(ALARM, owner="")
-    for there in ((), (foreign,), (TOPIC, TOLD)):
-        assert [(one.what, one.level) for one in watching(*there).values()] == [("alarms", WARN)]
+DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutctl-shop")
 
 
 @pytest.mark.parametrize(
-    ("there", "what", "told"),
+    ("deployed", "level", "seen"),
     [
+        pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE, and as", id="as it should be"),
         pytest.param(
-            (replace(ALARM, state="ALARM"), DASHBOARD, TOPIC, TOLD),
-            "alarms", "in ALARM: rolloutctl-shop-p95-latency", id="a red alarm",
+            replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "as the policy asks", id="updated"
+        ),
+        pytest.param(None, WARN, "no alarms are installed", id="no stack"),
+        pytest.param(
+            replace(DEPLOYED, status="UPDATE_ROLLBACK_COMPLETE"),
+            WARN, "its stack is UPDATE_ROLLBACK_COMPLETE", id="an update that failed",
         ),
         pytest.param(
-            (ALARM, TOPIC, TOLD), "monitoring", "create dashboard rolloutctl-shop",
-            id="something is missing",
-        ),
-        pytest.param(
-            (replace(ALARM, differs=("Threshold",)), DASHBOARD, TOPIC, TOLD),
-            "monitoring", "change alarm rolloutctl-shop-p95-latency", id="something differs",
-        ),
-        pytest.param((ALARM, DASHBOARD), "topic", "the alarms tell nobody", id="no topic"),
-        pytest.param((ALARM, DASHBOARD, TOPIC), "topic", "nobody has subscribed", id="no address"),
-        pytest.param(
-            (ALARM, DASHBOARD, TOPIC, replace(TOLD, state=PENDING)),
-            "topic", "not confirmed: a@example.com", id="an address that has not said yes",
+            replace(DEPLOYED, differing=("AlarmSC004", "Dashboard")),
+            WARN, "differs from the policy in AlarmSC004, Dashboard", id="something differs",
         ),
     ],
 )  # fmt: skip
-def test_monitoring_that_is_not_as_it_should_be(
-    there: tuple[Found, ...], what: str, told: str
-) -> None:
-    found = watching(*there)[what]
-    assert (found.level, told in found.seen) == (WARN, True)
+def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, seen: str) -> None:
+    found = stack_check(deployed)
+    assert (found.what, found.level, seen in found.seen) == ("monitoring", level, True)
+    assert ("rolloutctl monitoring deploy POLICY" in found.remedy) is (level is WARN)
 
 
-def test_an_alarm_without_data_is_told_and_is_no_alarm() -> None:
-    found = watching(replace(ALARM, state="INSUFFICIENT_DATA"), DASHBOARD, TOPIC, TOLD)["alarms"]
-    assert (found.level, found.seen) == (OK, "none of 1 is in ALARM, 1 of them without data")
+@pytest.mark.parametrize(
+    ("states", "level", "seen"),
+    [
+        pytest.param([AlarmState.OK] * 2, OK, "none of 2 is in ALARM", id="quiet"),
+        pytest.param(
+            [AlarmState.OK, AlarmState.INSUFFICIENT_DATA],
+            OK, "none of 2 is in ALARM, 1 of them without data", id="without data",
+        ),
+        pytest.param([AlarmState.ALARM, AlarmState.OK], WARN, "in ALARM: alarm-0", id="red"),
+        pytest.param(
+            [AlarmState.OK, AlarmState.MISSING],
+            WARN, "deleted outside the stack: alarm-1", id="deleted by hand",
+        ),
+        pytest.param([AlarmState.UNREAD] * 2, WARN, "not checked: denied", id="not readable"),
+    ],
+)  # fmt: skip
+def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, seen: str) -> None:
+    readings = {
+        f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
+    }
+    found = alarms_check(readings)
+    assert (found.what, found.level, found.seen) == ("alarms", level, seen)
 
 
-def test_a_dashboard_without_the_newest_steps_is_as_good_as_new() -> None:
-    found = watching(ALARM, replace(DASHBOARD, differs=(STEPS,)), TOPIC, TOLD)
-    assert found["monitoring"].level is OK
+@pytest.mark.parametrize(
+    ("confirmed", "told"),
+    [
+        ([True], [(OK, "1 confirmed subscription")]),
+        ([True, True], [(OK, "2 confirmed subscriptions")]),
+        ([], [(WARN, "it has no subscription")]),
+        ([False], [(WARN, "not confirmed: a0@example.com")]),
+        (
+            [True, False],
+            [(WARN, "not confirmed: a1@example.com"), (OK, "1 confirmed subscription")],
+        ),
+    ],
+)
+def test_who_hears_a_topic(confirmed: list[bool], told: list[tuple[Level, str]]) -> None:
+    found = [Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)]
+    assert [(one.level, one.seen) for one in heard_checks("topic", found, "")] == told
 
 
 # --- roles --------------------------------------------------------------------------------------
