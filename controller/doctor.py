@@ -116,7 +116,7 @@ class Doctor:
         except StoreError as error:
             yield fail("store", str(error), "without it nothing is judged and nothing goes up")
             return
-        active = [one for one in found if not one.closed]
+        active = [one for one in found if not one.final]
         names = ", ".join(one.id for one in active) or "none"
         yield ok("store", f"can be read; active rollouts: {names}")
         for one in damaged:

@@ -19,7 +19,6 @@
         LeaseHeldError             75   another run has the rollout; safe to run again
         TargetTakenError            2   another rollout owns the target
         UnknownRolloutError         2   no rollout has this id
-        MovedError                  2   the rollout lives in another store now
         NoStoreError                2   there is no store at that place
       NotReachedError               1   a tick's time was over before this rollout's turn
       UnexpectedError               1   a fault of this program, or a damaged record
@@ -184,12 +183,6 @@ class TargetTakenError(StoreError):
 
 class UnknownRolloutError(StoreError):
     """No rollout has this id."""
-
-    exit_status = Exit.USAGE
-
-
-class MovedError(StoreError):
-    """The rollout lives in another store now, which is named in the message."""
 
     exit_status = Exit.USAGE
 

@@ -51,8 +51,6 @@ CATALOGUE: Final = {
     "unexpected_error": "one rollout met a fault of this program; the others are still visited",
     "not_reached": "the time of the tick was over before this rollout; the next one begins with it",
     "targets_file_failed": "the file beside the store was not written; a rollback by id needs it",
-    "rollout_retired": "an unfinished rollout lives in another store; nothing drives it from here",
-    "retired_unknown": "the store did not say whether rollouts live elsewhere; the tick goes on",
 }
 
 _RUN_BYTES: Final = 6

@@ -21,8 +21,8 @@ MEANING: Final[Mapping[Exit, str]] = {
     Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
     "message names it; every other rollout of a tick was visited. Or the result could not be "
     "written to stdout; what was done stays done",
-    Exit.USAGE: "the command or the policy is wrong or does not fit, there is no store at that "
-    "place, or `tick` finds there only what lives in another store; nothing was changed",
+    Exit.USAGE: "the command or the policy is wrong or does not fit, or there is no store at that "
+    "place; nothing was changed",
     Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
     "not applied yet",
     Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
@@ -120,8 +120,6 @@ def of_tick(visit: Visit) -> Exit:
 
 def of_rollout(rollout: Rollout) -> Exit:
     """Return what says where a rollout stands."""
-    if rollout.moved_to and not rollout.final:
-        return Exit.USAGE  # only the other store knows
     match rollout.phase:
         case Phase.SUCCEEDED:
             return Exit.DONE

@@ -15,7 +15,6 @@ from controller.core.snapshot import SnapshotChangedError, names_its_target
 from controller.core.transitions import BACK
 from controller.errors import (
     LeaseHeldError,
-    MovedError,
     NotReachedError,
     RolloutError,
     StateConflictError,
@@ -54,9 +53,9 @@ class Taken:
     begun: when the run began. rollouts: those that it can read and no other run has. unwritable:
     why the store gave no lease of some of them; they may be lowered all the same, because less
     traffic is always allowed. busy: what other runs have, as it is stored. missed: what was not
-    visited. gone: why the others are not here, UnknownRolloutError or MovedError. closed: why the
-    store gives no lease at all; it is not asked for another one. changed: which of them have
-    another policy than they were started with; they are on their way back, and go on it.
+    visited. gone: the others, which the store does not have. closed: why the store gives no lease
+    at all; it is not asked for another one. changed: which of them have another policy than they
+    were started with; they are on their way back, and go on it.
     """
 
     begun: datetime
@@ -106,13 +105,10 @@ class Leasing:
     def take(self, rollout_id: str) -> Rollout:
         """Return the rollout, which this run alone has from now on.
 
-        Raises LeaseHeldError, MovedError, UnknownRolloutError, StoreError.
+        Raises LeaseHeldError, UnknownRolloutError, StoreError.
         """
         now = self.clock.now()
-        rollout = self.store.acquire(rollout_id, now, now + LEASE)
-        if rollout.moved_to:
-            self.give_back(rollout_id)
-        return _here(rollout)
+        return self.store.acquire(rollout_id, now, now + LEASE)
 
     def give_back(self, rollout_id: str) -> None:
         """Let other runs in, if this one still has the rollout. What fails ends by itself."""
@@ -162,31 +158,31 @@ class Leasing:
     def _add(self, rollout_id: str, taken: Taken) -> None:
         try:
             self._take_or_load(rollout_id, taken)
-        except (UnknownRolloutError, MovedError) as error:
+        except UnknownRolloutError as error:
             taken.gone.append(error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             taken.miss(rollout_id, error, "loading")
 
     def _take_or_load(self, rollout_id: str, taken: Taken) -> None:
         if taken.closed:
-            taken.rollouts.append(_here(self.store.load(rollout_id)))
+            taken.rollouts.append(self.store.load(rollout_id))
             taken.unwritable[rollout_id] = taken.closed[0]
             return
         try:
             taken.rollouts.append(self.take(rollout_id))
-        except (UnknownRolloutError, MovedError):
+        except UnknownRolloutError:
             raise
         except SnapshotChangedError as error:
             if error.rollout.phase not in BACK:
                 raise
-            taken.rollouts.append(_here(lowered_by(self.store, error)))
+            taken.rollouts.append(lowered_by(self.store, error))
             taken.changed[rollout_id] = error
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
         except (LeaseHeldError, StateConflictError) as error:
             taken.busy.append(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
         except StoreError as error:
-            taken.rollouts.append(_here(self.store.load(rollout_id)))
+            taken.rollouts.append(self.store.load(rollout_id))
             taken.unwritable[rollout_id] = error
             taken.closed.append(error)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
@@ -235,14 +231,3 @@ def lowered_by(store: Store, error: SnapshotChangedError) -> Rollout:
     if held and names_its_target(rollout, store.history(rollout.id)):
         return rollout
     raise error
-
-
-def _here(rollout: Rollout) -> Rollout:
-    """Return `rollout`. Raises MovedError when it lives in another store."""
-    if rollout.moved_to:
-        raise MovedError(
-            f"{rollout.id} was moved to {rollout.moved_to}; nothing was changed: "
-            f"--store {rollout.moved_to}",
-            rollout=rollout.id,
-        )
-    return rollout

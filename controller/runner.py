@@ -19,7 +19,7 @@ from controller.core.outbox import posted
 from controller.core.rollout import Rollout
 from controller.core.snapshot import SnapshotChangedError, check
 from controller.core.transitions import lower
-from controller.errors import Exit, MovedError
+from controller.errors import Exit
 from controller.fence import problem_of
 from controller.leasing import TICK, Leasing, Missed, Taken, lowered_by
 from controller.looking import Looking
@@ -95,7 +95,7 @@ class Runner:
         Those that need no metrics go first: a rollback does not wait for CloudWatch. Those that
         another run has are left to it. What goes wrong with one rollout is told of that one.
 
-        Raises UnknownRolloutError and MovedError before anything is touched.
+        Raises UnknownRolloutError before anything is touched.
         """
         self.limit_calls(TICK)
         with self._leasing.each(ids) as taken:
@@ -107,14 +107,12 @@ class Runner:
         """Visit every rollout that has something to do, as `tick` does.
 
         names: only rollouts called so; none: all.
-        Those that moved away since the store listed them are not ours any more. Raises StoreError
-        when the store cannot list them.
+        Raises StoreError when the store cannot list them.
         """
         self.limit_calls(TICK)
         with self._leasing.each(self._active(names)) as taken:
-            for error in taken.gone:
-                if not isinstance(error, MovedError):  # nothing ever removes a rollout
-                    taken.miss(str(error.context.get("rollout", "")), error, "loading")
+            for error in taken.gone:  # nothing ever removes a rollout
+                taken.miss(str(error.context.get("rollout", "")), error, "loading")
             return self._ticked(taken)
 
     def _active(self, names: Collection[str]) -> Sequence[str]:

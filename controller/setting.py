@@ -13,7 +13,7 @@ from controller.core.observation import Reading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.errors import MovedError, TargetError, UsageError
+from controller.errors import TargetError, UsageError
 from controller.ports import Clock, Target
 from controller.runner import Runner
 
@@ -86,18 +86,10 @@ def _over(runner: Runner, active: Rollout, before: Reading, weight: int, reason:
 
 
 def _owners(runner: Runner, policy: Policy, reading: Reading) -> Iterator[Rollout]:
-    """Yield the rollouts that hold the variables of the target. Raises MovedError, StoreError."""
+    """Yield the rollouts that hold the variables of the target. Raises StoreError."""
     for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
-        if one is None:
-            continue
-        rollout = runner.store.load(one)
-        if rollout.moved_to and not rollout.final:
-            raise MovedError(
-                f"{one} owns {reading.identity} and lives in {rollout.moved_to} now; nothing was "
-                f"set: --store {rollout.moved_to}",
-                rollout=one,
-            )
-        yield rollout
+        if one is not None:
+            yield runner.store.load(one)
 
 
 def _refusal(active: Rollout, weight: int) -> str:

@@ -12,7 +12,7 @@ from controller.core.policy.hooks import BEFORE_START
 from controller.core.rollout import Phase, Rollout
 from controller.core.snapshot import SnapshotChangedError, check
 from controller.core.transitions.barrier import objections
-from controller.errors import MovedError, RolledBackError, TargetError, UsageError
+from controller.errors import RolledBackError, TargetError, UsageError
 from controller.ports import OpenTarget
 from controller.preflight import Preflight, live_step, preflight
 from controller.runner import Runner
@@ -164,8 +164,6 @@ def _known(
     """
     for rollout_id in reversed(ids):
         known = _loaded(runner, rollout_id)
-        if known.moved_to:
-            raise MovedError(f"{known.id} was moved to {known.moved_to}; start it there")
         if not known.final:
             return _same(known, request, revision)
         if known.revision != revision:

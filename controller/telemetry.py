@@ -10,30 +10,26 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.effects import Alert
-from controller.errors import Exit
 from controller.runner import Ticked
 
 _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
 
 
 def facts(
-    ticked: Ticked,
-    status: Exit,
-    took: timedelta,
-    calls: Mapping[str, int],
-    lag: timedelta | None,
+    ticked: Ticked, took: timedelta, calls: Mapping[str, int], lag: timedelta | None
 ) -> dict[str, Any]:
     """Return what the event `tick_ended` says.
 
-    status: before a schedule maps it. calls: requests to AWS by service, each attempt counted. lag:
-    how old the newest datapoint was that the tick has read; None when it has read none.
+    calls: requests to AWS by service, each attempt counted. lag: how old the newest datapoint was
+    that the tick has read; None when it has read none. The status is the one before a schedule maps
+    it.
     """
     seen = [visit.rollout for visit in ticked.visits if not visit.busy]
     alerts = Counter(alert for visit in ticked.visits for alert in visit.alerts)
     problems = sum(bool(visit.problem) for visit in ticked.visits)
     verdicts = Counter(str(finding.verdict) for one in seen for finding in one.findings)
     return {
-        "status": int(status),
+        "status": int(ticked.status),
         "duration_ms": round(took / timedelta(milliseconds=1)),
         "rollouts": dict(Counter(str(one.phase) for one in seen)),
         "verdicts": dict(verdicts),

@@ -96,7 +96,6 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "another version than beside it": lambda text: _with(version=json.loads(text)["version"] + 1)(
         text
     ),
-    "moved away, which nothing else says": _with(moved_to="another"),
 }
 POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "policy: empty": lambda _: b"",

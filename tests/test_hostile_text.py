@@ -78,7 +78,7 @@ def stands(text: str) -> Rollout:
     policy = Policy.model_construct(**{**dict(a_policy(HARMLESS)), **dict(kept(text))})
     return a_rollout(
         policy=policy, phase=Phase.PAUSED, reason=Reason.INCONCLUSIVE, sentence=text, next=text,
-        blocked=text, label=text, target=text, revision=text, moved_to=text,
+        blocked=text, label=text, target=text, revision=text,
         findings=(a_finding(text, "works"), a_finding(text, "quiet"), a_finding(text, "signed")),
         drain=a_finding(text, "drain"),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """One run at a time works on a rollout: ticks go, people wait, and a rollback waits for nobody."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +15,6 @@ from controller.core.asked import Ask, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
     LeaseHeldError,
-    MovedError,
     StateConflictError,
     StoreError,
     UnknownRolloutError,
@@ -340,62 +339,3 @@ def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: 
         visit = next(one for one in visits if one.rollout.phase is not Phase.PROGRESSING)
         assert (visit.saved, visit.busy, stage.world.weight_now()) == (True, False, 0)
         assert stage.rollout.reason is Reason.GATE_FAILED
-
-
-# --- rollouts that live elsewhere ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "visit",
-    [
-        pytest.param(lambda stage: stage.tick("orders#1"), id="a tick"),
-        pytest.param(lambda stage: stage.runner.ask("orders#1", PAUSE), id="a person"),
-    ],
-)
-def test_a_rollout_that_was_moved_is_left_to_its_new_store(
-    stage: Stage, other: SqliteStore, visit: Callable[[Stage], object]
-) -> None:
-    away = stage.store.save(replace(stage.rollout, moved_to="dynamodb://rollouts"), [])
-    with pytest.raises(MovedError, match=r"was moved to dynamodb://rollouts; nothing was changed"):
-        visit(stage)
-    assert (stage.rollout, is_free(stage, other)) == (away, True)
-
-
-class Lagging:
-    """A store whose index still lists a rollout that has moved away."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def active(self, now: datetime, names: Collection[str] = ()) -> list[str]:
-        return ["orders#1", *self._store.active(now, names)]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
-def test_a_rollout_that_moved_since_it_was_listed_is_left_out_without_a_word(
-    stage: Stage, other: SqliteStore
-) -> None:
-    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
-    target = {**POLICY["target"], "function": "payments"}
-    start(stage.runner, Request(short(name="payments", target=target)))
-    stage.store.save(replace(stage.rollout, moved_to="dynamodb://rollouts"), [])
-    stage.saves_into(Lagging(stage.store))
-    ticked = stage.runner.tick_active()
-    assert [visit.rollout.id for visit in ticked.visits] == ["payments#1"]
-    assert (ticked.missed, is_free(stage, other)) == ([], True)
-
-
-def test_a_rollout_that_was_moved_and_is_named_keeps_the_others_untouched(
-    stage: Stage, other: SqliteStore
-) -> None:
-    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
-    target = {**POLICY["target"], "function": "payments"}
-    start(stage.runner, Request(short(name="payments", target=target)))
-    before = stage.store.save(replace(stage.store.load("payments#1"), moved_to="elsewhere"), [])
-    calls = stage.world.calls.copy()
-    with pytest.raises(MovedError):
-        stage.runner.tick(["orders#1", "payments#1"])
-    assert (stage.store.load("payments#1"), stage.world.calls) == (before, calls)
-    assert is_free(stage, other)

@@ -20,7 +20,7 @@ NOTHING = Ticked([])
 def told(ticked: Ticked = NOTHING, lag: timedelta | None = None) -> dict[str, Any]:
     """Return what a tick of 1.5 s with five requests says."""
     calls = {"lambda": 2, "dynamodb": 3}
-    return telemetry.facts(ticked, ticked.status, timedelta(seconds=1.5), calls, lag)
+    return telemetry.facts(ticked, timedelta(seconds=1.5), calls, lag)
 
 
 def test_a_tick_with_nothing_to_do_says_that_it_came_to_its_end() -> None:

@@ -126,12 +126,8 @@ class DryRunStore:
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids that a tick must visit, this process's own last."""
         own = (self._saved[one] for one in self._created)
-        living = (one for one in own if not one.closed and (not names or one.name in names))
+        living = (one for one in own if not one.final and (not names or one.name in names))
         return (*self._store.active(now, names), *(one.id for one in living))
-
-    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now."""
-        return self._store.retired(names)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, this process's own last."""
@@ -156,7 +152,7 @@ class DryRunStore:
         if lock not in self._locks:
             return self._store.holder(lock)
         own = self._saved[self._locks[lock]]
-        return Holder(own.id, own.final, own.moved_to)
+        return Holder(own.id, own.final)
 
     def owns(self, rollout_id: str) -> bool:
         """Tell whether a rollout holds all its locks, as far as this process took none of them."""

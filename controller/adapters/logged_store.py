@@ -72,10 +72,6 @@ class LoggedStore:
         """Return the ids that a tick must visit."""
         return self._store.active(now, names)
 
-    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now."""
-        return self._store.retired(names)
-
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts."""
         return self._store.all()

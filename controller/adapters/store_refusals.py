@@ -48,27 +48,11 @@ def exists(rollout_id: str) -> StateConflictError:
 
 
 def check_gives_way(rollout_id: str, holder: Holder, lock: str) -> None:
-    """Raise TargetTakenError unless the `holder` of `lock` is final.
-
-    What was moved before its end is driven from another store.
-    """
+    """Raise TargetTakenError unless the `holder` of `lock` is final."""
     if holder.final:
         return
     owner = holder.rollout_id
-    if not holder.moved_to:
-        raise taken(rollout_id, owner, lock)
     raise TargetTakenError(
-        f"{rollout_id} was not started: {owner} owns {lock}, and was moved to "
-        f"{holder.moved_to} before its end; start it there: --store {holder.moved_to}",
-        rollout=rollout_id,
-        owner=owner,
-        lock=lock,
-    )
-
-
-def taken(rollout_id: str, owner: str, lock: str) -> TargetTakenError:
-    """Return the refusal of a lock that a living rollout, `owner`, has."""
-    return TargetTakenError(
         f"{rollout_id} was not started: {owner} owns {lock}; "
         f"let {owner} finish or roll it back first",
         rollout=rollout_id,
@@ -108,10 +92,9 @@ def overtaken(ours: Rollout, stored: Rollout) -> StateConflictError:
 
 def already_there(stored: Rollout, rollout: Rollout, entries: Sequence[Entry]) -> None:
     """Raise StateConflictError unless `stored` is what a receive of `rollout` would bring."""
-    if (stored.entries, stored.chain) == (len(entries), rollout.chain) and not stored.moved_to:
+    if (stored.entries, stored.chain) == (len(entries), rollout.chain):
         return
-    away = f", and was moved to {stored.moved_to}" if stored.moved_to else ""
     raise StateConflictError(
-        f"{rollout.id} is in this store already, with another history{away}; nothing was written",
+        f"{rollout.id} is in this store already, with another history; nothing was written",
         rollout=rollout.id,
     )

@@ -95,7 +95,7 @@ def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
         yield from entries[told:]
         if wrong := broken(known, entries):
             raise wrong
-        if known.moved_to or watching.quiet(known, pace.clock.now()):
+        if watching.quiet(known, pace.clock.now()):
             return
 
 

@@ -12,13 +12,11 @@ from controller import bootstrap, exit_status
 from controller.cli import options, reports, streams, watching
 from controller.cli.history import loaded, trusted
 from controller.cli.reports import Form
-from controller.cli.retired import retired, retired_data, retired_line
 from controller.cli.watching import Pace
 from controller.core.rollout import Rollout
 from controller.core.snapshot import SnapshotChangedError
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports import Store
-from controller.text import page
 
 
 @click.command()
@@ -34,8 +32,8 @@ from controller.text import page
 @watching.paced
 @click.option(
     "--exit-code", is_flag=True,
-    help="End with 2 when it lives in another store, 3 while undecided, 4 when rolled back, 5 "
-    "while that is not confirmed, 6 when another hand moved the weight.",
+    help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
+    "another hand moved the weight.",
 )  # fmt: skip
 @options.store
 @reports.reports
@@ -119,23 +117,19 @@ def _data(rollout: Rollout, *, changed: bool) -> dict[str, Any]:
 def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) -> list[Rollout]:
     """Show a page of one rollout, a line each of many. What cannot be read hides no other.
 
-    Where nothing is active, those that live elsewhere. Raises StoreError, when all others were
-    shown.
+    Raises StoreError, when all others were shown.
     """
     from controller.render.status import overview_lines
 
     shown, damaged = _loaded(store, store.all() if finished_too else store.active(now))
-    gone = [] if shown or damaged or finished_too else retired(store)
     if as_json:
         changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
         rollouts = [_data(one, changed=one.id in changed) for one in shown]
-        options.print_json("status", {"rollouts": rollouts, "retired": retired_data(gone)})
+        options.print_json("status", {"rollouts": rollouts})
     elif len(shown) == 1:
         _show(store, shown[0], now, Form())
     elif shown:
         click.echo("\n".join(map(options.fitted, overview_lines(shown, now))))
-    elif gone:
-        click.echo(page(map(retired_line, gone)))
     elif not damaged:
         click.echo("no rollout" if finished_too else "no active rollout")
     if damaged:
@@ -143,7 +137,7 @@ def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) ->
         for error in first:
             click.echo(f"rolloutctl: {error}", err=True)
         raise StoreError(str(last))
-    return shown or gone
+    return shown
 
 
 def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:

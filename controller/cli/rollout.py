@@ -10,9 +10,7 @@ import click
 
 from controller import events, telemetry
 from controller.cli import options
-from controller.cli.retired import retired, retired_data, retired_line
 from controller.core.policy.model import POLICY_NAME
-from controller.core.rollout import Rollout
 from controller.errors import Exit, RolloutError, UsageError
 from controller.exit_status import FINE_ON_A_SCHEDULE
 from controller.runner import Ticked
@@ -111,11 +109,8 @@ def tick(
 
     Visits every active rollout, or those that are named, or with --policy those of some policies:
     a role that is bound to these needs no more. A policy without a rollout is no error. Without a
-    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day. So it
-    does when nothing is active but an unfinished rollout lives in another store, which this run
-    does not drive.
+    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day.
     """
-    gone: list[Rollout] = []
     names = _names(policies)
     if rollouts and names:
         raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
@@ -127,16 +122,14 @@ def tick(
                 ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
             else:
                 ticked = app.runner.tick_active(names)
-                gone = [] if ticked.visits or ticked.missed else retired(store, names)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        status = Exit.USAGE if gone else ticked.status
-        _log_end(app, ticked, status, clock.now() - begun)
-    _print_ticked(ticked, gone, None if app.journal is None else app.journal.lines, as_json)
-    return Exit.DONE if scheduled and status in FINE_ON_A_SCHEDULE else status
+        _log_end(app, ticked, clock.now() - begun)
+    _print_ticked(ticked, None if app.journal is None else app.journal.lines, as_json)
+    return Exit.DONE if scheduled and ticked.status in FINE_ON_A_SCHEDULE else ticked.status
 
 
 def _names(policies: Sequence[str]) -> Sequence[str]:
@@ -151,21 +144,19 @@ def _names(policies: Sequence[str]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _log_end(app: "App", ticked: Ticked, status: Exit, took: timedelta) -> None:
-    told = telemetry.facts(ticked, status, took, app.clients.calls, app.metrics.lag)
+def _log_end(app: "App", ticked: Ticked, took: timedelta) -> None:
+    told = telemetry.facts(ticked, took, app.clients.calls, app.metrics.lag)
     metrics = telemetry.embedded(told, app.namespace, app.runner.clock.now())
     log.info("tick_ended", **told, **metrics)
 
 
-def _print_ticked(
-    ticked: Ticked, gone: Sequence[Rollout], would: list[str] | None, as_json: bool
-) -> None:
+def _print_ticked(ticked: Ticked, would: list[str] | None, as_json: bool) -> None:
     from controller.render.status import missed_data, missed_line, visit_data, visit_line
 
     if as_json:
         rollouts = [visit_data(visit) for visit in ticked.visits]
         rollouts += [missed_data(missed) for missed in ticked.missed]
-        data: dict[str, object] = {"rollouts": rollouts, "retired": retired_data(gone)}
+        data: dict[str, object] = {"rollouts": rollouts}
         if would is not None:
             data["would"] = would
         options.print_json("tick", data)
@@ -174,9 +165,7 @@ def _print_ticked(
         click.echo(printable(visit_line(visit)))
     for missed in ticked.missed:
         click.echo(printable(missed_line(missed)))
-    for rollout in gone:
-        click.echo(printable(retired_line(rollout)))
-    if not (ticked.visits or ticked.missed or gone):
+    if not (ticked.visits or ticked.missed):
         click.echo("no active rollout")
     if would is not None:
         options.print_journal(would)

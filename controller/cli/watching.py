@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from controller import events
 from controller.cli import options, streams
 from controller.core.rollout import Phase, Rollout
-from controller.errors import Exit, MetricsError, MovedError, StoreError, UsageError
+from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports import Clock
 from controller.text import printable
 
@@ -44,13 +44,11 @@ def follow(
 ) -> Rollout:
     """Show what `look` returns until that is `over` or time is up, and return the last of it.
 
-    Raises StoreError as `looks` does, and MovedError: what became of it only another store knows.
+    Raises StoreError as `looks` does.
     """
     last: Rollout | None = None
     for last in looks(look, pace):
         show(last)
-        if last.moved_to:
-            raise MovedError(f"{last.id} lives in {last.moved_to} now; name that with --store")
         if over(last, pace.clock.now()):
             return last
     if last is None:

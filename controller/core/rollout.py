@@ -85,7 +85,6 @@ class Rollout:
         until somebody acknowledges it.
     write_error: why the last write of the weight failed, and what to do; empty once the weight that
         was asked for is seen applied.
-    moved_to: the store in which this rollout lives now; empty while it is this one.
     entries, chain: length and last hash of the history.
     version: compare-and-swap counter; the store raises it with every save.
     """
@@ -135,7 +134,6 @@ class Rollout:
     outbox: tuple[Message, ...] = ()
     page: Page | None = None
     write_error: str = ""
-    moved_to: str = ""
     entries: int = 0
     chain: str = ""
     version: int = 0
@@ -145,11 +143,6 @@ class Rollout:
     def final(self) -> bool:
         """True when no tick moves this rollout any more."""
         return self.phase in FINAL
-
-    @property
-    def closed(self) -> bool:
-        """True when this store has nothing to do for it: final, or moved to another store."""
-        return self.final or bool(self.moved_to)
 
     @property
     def in_flight(self) -> bool:

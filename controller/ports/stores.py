@@ -16,12 +16,11 @@ Exposure: TypeAlias = tuple[str, datetime, datetime | None]
 class Holder:
     """The rollout that holds a lock, and what another one that wants the lock has to know of it.
 
-    final: it gives way. moved_to: the store that drives it, when it was moved before its end.
+    final: it gives way.
     """
 
     rollout_id: str
     final: bool
-    moved_to: str = ""
 
 
 class StateStore(Protocol):
@@ -41,8 +40,7 @@ class StateStore(Protocol):
     ) -> None:
         """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
-        Nothing is written that belongs to the rollout they are taken from. One that was moved
-        unfinished keeps them here, because another store drives its target.
+        Nothing is written that belongs to the rollout they are taken from.
         hold: until when this run alone has it; None: nobody does.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
@@ -86,16 +84,9 @@ class Catalogue(Protocol):
         """Return the ids that a tick must visit, in the order in which it takes them.
 
         names: only rollouts called so, rollbacks first and the others in any order; none: all.
-        Those are not closed, or still watched. The rank of their phase (`rollout.RANKS`) goes
+        Those are not final, or still watched. The rank of their phase (`rollout.RANKS`) goes
         first, and then who was saved longest ago, so that what one tick does not reach is first in
         the next; those whose record is damaged come last, and are found although they are.
-        """
-        ...
-
-    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now, oldest first.
-
-        names: only rollouts called so; none: all.
         """
         ...
 

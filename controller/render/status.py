@@ -52,7 +52,6 @@ def rollout_data(rollout: Rollout) -> dict[str, Any]:
         "write_error": rollout.write_error,
         "page": None if rollout.page is None else _page_data(rollout.page),
         "undelivered": [message.key for message in rollout.outbox],
-        "moved_to": rollout.moved_to or None,
     }
 
 
@@ -164,7 +163,6 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
         yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", f"make it permanent: rolloutctl permanent {rollout.name}"
-    yield "moved to", rollout.moved_to
 
 
 def late_text(rollout: Rollout, now: datetime) -> str:
@@ -175,7 +173,7 @@ def late_text(rollout: Rollout, now: datetime) -> str:
 
 
 def _late(rollout: Rollout, now: datetime) -> bool:
-    return not rollout.closed and now - rollout.updated > LATE
+    return not rollout.final and now - rollout.updated > LATE
 
 
 def ladder_text(rollout: Rollout) -> str:
@@ -213,8 +211,6 @@ _NEEDS_A_PERSON = 3
 
 def _rank(rollout: Rollout, now: datetime) -> int:
     """Return how much can wait: 0 cannot."""
-    if rollout.moved_to:
-        return 7
     match rollout.phase:
         case Phase.ROLLING_BACK:
             return 0 if rollout.unconfirmed else 1
@@ -237,8 +233,6 @@ def _leaks(rollout: Rollout, now: datetime) -> bool:
 
 def _news(rollout: Rollout, now: datetime) -> str:
     """Return what there is to say of a rollout in a few words, what is wrong first."""
-    if rollout.moved_to:
-        return f"moved to {rollout.moved_to}"
     if rollout.drain is not None and _leaks(rollout, now):
         return rollout.drain.sentence
     progressing = rollout.phase is Phase.PROGRESSING

@@ -467,32 +467,6 @@ class StoreContract:
         started(store, a_rollout("checkout#2"), LOCK)
         assert store.owner(LOCK) == "checkout#2"
 
-    @pytest.mark.parametrize("phase", FINAL)
-    def test_the_lock_of_a_final_rollout_that_moved_away_is_taken_over(
-        self, store: Store, phase: Phase
-    ) -> None:
-        first = started(store, a_rollout("checkout#1"), LOCK)
-        moved(store, first, phase=phase, moved_to="another")
-        started(store, a_rollout("search#1"), LOCK)
-        assert store.owner(LOCK) == "search#1"
-
-    @pytest.mark.parametrize("phase", LIVING)
-    def test_the_lock_of_a_rollout_that_moved_away_unfinished_is_kept_and_its_store_is_named(
-        self, store: Store, phase: Phase
-    ) -> None:
-        """It is driven from there: a second owner here would be one too many."""
-        first = started(store, a_rollout("checkout#1"), LOCK)
-        moved(store, first, phase=phase, moved_to="dynamodb://another")
-        receiving, entries = lived(a_rollout("search#1"), 1)
-        acts: list[Callable[[], object]] = [
-            lambda: started(store, a_rollout("search#1"), LOCK),
-            lambda: store.receive(receiving, entries, [LOCK]),
-        ]
-        for act in acts:
-            with pytest.raises(TargetTakenError, match=r"checkout#1 .* --store dynamodb://another"):
-                act()
-        assert (store.owner(LOCK), store.of_name("search")) == ("checkout#1", ())
-
     def test_a_lock_is_taken_over_again_and_again(self, store: Store) -> None:
         for attempt in (1, 2, 3):
             rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
@@ -586,19 +560,15 @@ class StoreContract:
             assert store.load(first.id).phase is Phase.SUCCEEDED
 
     @pytest.mark.parametrize(
-        ("facts", "final", "moved_to"),
-        [
-            *(pytest.param({"phase": phase}, False, "", id=phase) for phase in LIVING),
-            *(pytest.param({"phase": phase}, True, "", id=phase) for phase in FINAL),
-            pytest.param({"moved_to": "away"}, False, "away", id="moved unfinished"),
-        ],
+        ("phase", "final"),
+        [*((phase, False) for phase in LIVING), *((phase, True) for phase in FINAL)],
     )
-    def test_a_lock_tells_how_its_owner_stands(
-        self, store: Store, facts: dict[str, Any], final: bool, moved_to: str
+    def test_a_lock_tells_whether_its_owner_is_final(
+        self, store: Store, phase: Phase, final: bool
     ) -> None:
-        moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), **facts)
+        moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase)
         for lock in (LOCK, BOOLEAN_LOCK):
-            assert store.holder(lock) == Holder("checkout#1", final, moved_to)
+            assert store.holder(lock) == Holder("checkout#1", final)
         assert store.holder("another/lock") is None
 
     def test_an_id_is_used_once(self, store: Store) -> None:
@@ -663,15 +633,6 @@ class StoreContract:
         moved(store, first, outbox=())
         assert store.active(NOON) == ("checkout#2",)
 
-    @pytest.mark.parametrize("phase", [*LIVING, *FINAL])
-    def test_a_tick_never_visits_what_moved_away(self, store: Store, phase: Phase) -> None:
-        """It is found by its id all the same, and says where it is."""
-        rollout = started(store, a_rollout(), LOCK)
-        gone = moved(store, rollout, phase=phase, watch_until=LATER, moved_to="another")
-        assert store.active(NOON) == ()
-        assert store.of_name("checkout") == store.all() == ("checkout#1",)
-        assert store.acquire("checkout#1", NOON, LATER) == gone
-
     def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
         moved(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
         assert store.active(NOON) == ()
@@ -683,7 +644,6 @@ class StoreContract:
         for rollout_id, age in ages.items():
             started(store, a_rollout(rollout_id, created=NOON + age))
         moved(store, store.load("old#1"), phase=Phase.SUCCEEDED)
-        moved(store, store.load("young#1"), moved_to="another")
         assert store.all() == ("old#1", "middle#1", "young#1")
 
     def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
@@ -696,14 +656,6 @@ class StoreContract:
         done = noticed(store, "checkout#1")
         moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
         assert store.active(NOON) == ("checkout#1", "checkout#2")
-
-    def test_what_another_store_drives_is_known_as_retired(self, store: Store) -> None:
-        moved(store, started(store, a_rollout("gone#1")), moved_to="another")
-        finished = started(store, a_rollout("finished#1"))
-        moved(store, finished, phase=Phase.SUCCEEDED, moved_to="another", watch_until=LATER)
-        started(store, a_rollout("here#1"))
-        assert store.retired() == ("gone#1",)
-        assert store.active(NOON) == ("here#1",)
 
     def test_the_active_rollout_that_was_saved_longest_ago_comes_first(self, store: Store) -> None:
         """To the microsecond, which text without fractions would sort wrongly."""
@@ -727,15 +679,12 @@ class StoreContract:
         done = started(store, a_rollout("shop#2"), "another")
         moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
         moved(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
-        gone = started(store, a_rollout("shop#3"), "a third")
-        moved(store, gone, moved_to="another")
         assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
         assert store.active(LATER, ["shop"]) == ("shop#1",)
         assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
         some = store.active(NOON, ["shop", "other", "shop"])
         assert (some[0], sorted(some)) == ("other#1", ["other#1", "shop#1", "shop#2"])
-        assert store.active(NOON, ["nobody"]) == store.retired(["other"]) == ()
-        assert store.retired(["shop"]) == store.retired() == ("shop#3",)
+        assert store.active(NOON, ["nobody"]) == ()
 
     def test_rollbacks_come_first_and_what_is_over_comes_last(self, store: Store) -> None:
         for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
@@ -871,13 +820,10 @@ class StoreContract:
         assert store.history("checkout#1") == tuple(entries)
         assert store.all() == ("checkout#1",)
 
-    @pytest.mark.parametrize("facts", [{}, {"moved_to": "another"}], ids=["lives", "moved away"])
-    def test_a_rollout_that_went_its_own_way_here_is_not_received_again(
-        self, store: Store, facts: dict[str, object]
-    ) -> None:
+    def test_a_rollout_that_went_its_own_way_here_is_not_received_again(self, store: Store) -> None:
         rollout, entries = lived(a_rollout(), 3)
         store.receive(rollout, entries, [LOCK])
-        here = moved(store, store.load("checkout#1"), **facts)
+        here = moved(store, store.load("checkout#1"))
         with pytest.raises(StateConflictError, match=r"checkout#1 is in this store already"):
             store.receive(rollout, entries, [LOCK])
         assert store.load("checkout#1") == here

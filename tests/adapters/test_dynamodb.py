@@ -162,7 +162,7 @@ def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -
     rollout, entries = lived(a_rollout(), 150)
     with pytest.raises(UnansweredError):
         DynamoDbStore(odd, TABLE).receive(rollout, entries, [LOCK])
-    with pytest.raises(StoreError, match="unfinished move from another store") as raised:
+    with pytest.raises(StoreError, match="copy from another store that was cut short") as raised:
         started(store, a_rollout(), LOCK)
     assert raised.value.exit_status == Exit.INTERNAL
     assert store.owner(LOCK) is None

@@ -222,7 +222,6 @@ def _stamp(rollout: Rollout) -> tuple[object, ...]:
         rollout.entries,
         rollout.chain,
         rollout.sentence,
-        rollout.moved_to,
     )
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from controller import cli
 from controller.adapters.sqlite import SqliteStore
-from controller.cli.watching import MISSES, Pace, follow, quiet
+from controller.cli.watching import MISSES, quiet
 from controller.core.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.errors import Exit, MovedError, StoreError
+from controller.errors import Exit, StoreError
 from controller.exit_status import of_rollout, worst
-from controller.simulation.clock import VirtualClock
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_rollout import DENIED, MEDDLING, SICK, SILENT
 from tests.rollouts import MINUTE, NOON, a_rollout
@@ -157,15 +156,6 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
     assert started.world.clock.now() == begin
 
 
-def test_nobody_waits_in_a_store_that_the_rollout_has_left() -> None:
-    shown: list[Rollout] = []
-    moved = a_rollout(moved_to="dynamodb://rollouts")
-    pace = Pace(VirtualClock(NOON), MINUTE, NOON + 10 * MINUTE)
-    with pytest.raises(MovedError, match="checkout#1 lives in dynamodb://rollouts now"):
-        follow(lambda: moved, pace, quiet, shown.append)
-    assert (shown, pace.clock.now()) == ([moved], NOON)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -275,9 +265,6 @@ def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
         pytest.param(one(Phase.ROLLED_BACK), Exit.ROLLED_BACK, id="rolled back"),
         pytest.param(
             one(Phase.ROLLED_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 % again"
-        ),
-        pytest.param(
-            one(Phase.PROGRESSING, moved_to="dynamodb://rollouts"), Exit.USAGE, id="moved away"
         ),
     ],
 )  # fmt: skip

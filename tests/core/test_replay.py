@@ -19,6 +19,7 @@ from controller.core.history import Entry, append, seen_data
 from controller.core.judge import needs
 from controller.core.measured import Tally
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
+from controller.core.outbox import hooked
 from controller.core.overtaken import overtaken
 from controller.core.policy import Policy
 from controller.core.replay import Replay, replay
@@ -656,14 +657,11 @@ def test_variables_that_may_mean_100_are_seen_again() -> None:
     assert life.replay.same
 
 
-def test_where_a_rollout_moved_to_is_no_decision() -> None:
+def test_that_hooks_were_called_is_no_decision() -> None:
     life = a_life()
     life.tick(reads(10))
-    gone = to.waiting(life.rollout, Reason.WAITING, "moving").rollout
-    record = decide(gone, Observation(reads(0)), life.now).record
-    assert record is not None
-    moved, entry = append(gone, replace(record, kind="moved"), by="tester", seen={})
+    record = hooked(life.rollout, "after_start[0] was called", life.now)
+    life.rollout, entry = append(life.rollout, record, by="tester", seen={})
     life.entries.append(entry)
-    life.rollout = replace(moved, moved_to="dynamodb://table")
     assert life.replay.same
     assert (life.replay.entries, life.replay.decisions) == (3, 2)

@@ -163,7 +163,7 @@ def visit(*alerts: Alert) -> Visit:
 def ticked(*visits: Visit, missed: Sequence[Missed] = ()) -> str:
     """Return the line of a tick that made these visits."""
     seen = Ticked(list(visits), list(missed))
-    told = telemetry.facts(seen, seen.status, timedelta(seconds=1), {}, None)
+    told = telemetry.facts(seen, timedelta(seconds=1), {}, None)
     return json.dumps({"event": "tick_ended", "dry_run": False, **told})
 
 

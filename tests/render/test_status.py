@@ -166,13 +166,6 @@ def test_somebody_who_looks_is_told_that_ticks_stay_away(rollout: Rollout) -> No
     assert "does anything tick it?" not in rollout_text(ended, two_hours)
 
 
-def test_where_a_rollout_has_moved_to_is_shown(rollout: Rollout) -> None:
-    moved = replace(rollout, moved_to="dynamodb://rollouts")
-    assert "  moved to  dynamodb://rollouts" in rollout_text(moved).splitlines()
-    assert rollout_data(moved)["moved_to"] == "dynamodb://rollouts"
-    assert rollout_data(rollout)["moved_to"] is None
-
-
 # --- many ---------------------------------------------------------------------------------------
 
 LATER = NOON + timedelta(hours=2)
@@ -215,10 +208,6 @@ ROWS = [
     pytest.param(
         one("h", Phase.SUCCEEDED, updated=NOON),
         "  h#1  succeeded      10 %  h says why", id="complete",
-    ),
-    pytest.param(
-        one("i", Phase.PAUSED, moved_to="dynamodb://rollouts", updated=NOON),
-        "  i#1  paused         10 %  moved to dynamodb://rollouts", id="moved",
     ),
 ]  # fmt: skip
 

@@ -33,7 +33,6 @@ MOST_TEXT_BYTES: Final = 16 * 1_024 * 1_024
 _KEY_DIGITS: Final = 10  # of an attempt
 
 ACTIVE: Final = {"S": "active"}
-RETIRED: Final = {"S": "retired"}  # unfinished, and driven from another store
 
 
 # --- rollouts -----------------------------------------------------------------------------------
@@ -71,23 +70,20 @@ def is_foreign(item: Item) -> bool:
 def saved(rollout: Rollout) -> dict[str, Attribute | None]:
     """Return what a save sets, and None for what it removes.
 
-    What is beside `state` repeats what conditions and indexes look for. A rollout that moved away
-    is watched elsewhere, whatever its state says.
+    What is beside `state` repeats what conditions and indexes look for.
     """
-    watched = None if rollout.moved_to else visited_until(rollout)
+    watched = visited_until(rollout)
     found: dict[str, Attribute | None] = {
         "state": packed(rollout.id, codec.dump(rollout)),
         "version": number(rollout.version),
-        "closed": {"BOOL": rollout.closed},
+        "closed": {"BOOL": rollout.final},
         "phase": text(rollout.phase),
         "updated": moment(rollout.updated),
         "watch_until": _moment(watched),
         "exposed_from": _moment(rollout.exposed_from),
         "exposed_to": _moment(rollout.exposed_to),
     }
-    if rollout.moved_to and not rollout.final:
-        return {**found, "active": RETIRED}
-    if not rollout.closed:  # also one that had lost its target, and that a person rolls back again
+    if not rollout.final:  # also one that had lost its target, and that a person rolls back again
         return {**found, "active": ACTIVE}
     return found if watched else {**found, "active": None}
 
@@ -132,7 +128,7 @@ def rollout_of(item: Item) -> Rollout:
     rollout, rollout_id = state_of(item), rollout_id_of(item)
     if version_of(item) != rollout.version:
         raise refusals.damaged(rollout_id, "version: the state has another one")
-    if item.get("closed") != {"BOOL": rollout.closed}:
+    if item.get("closed") != {"BOOL": rollout.final}:
         raise refusals.damaged(rollout_id, "closed: the state says otherwise")
     if item.get("phase") != {"S": rollout.phase}:
         raise refusals.damaged(rollout_id, "phase: the state has another one")

@@ -38,15 +38,13 @@ class Standing:
     """What the locks of a rollout say of it."""
 
     final: bool
-    moved_to: str
     exposed_from: datetime | None
     exposed_to: datetime | None
 
     @classmethod
     def of(cls, rollout: Rollout) -> "Standing":
         """Return what the locks of `rollout` have to say."""
-        moved_to = "" if rollout.final else rollout.moved_to
-        return cls(rollout.final, moved_to, rollout.exposed_from, rollout.exposed_to)
+        return cls(rollout.final, rollout.exposed_from, rollout.exposed_to)
 
 
 def locking(rollout: Rollout) -> dict[str, Attribute | None]:
@@ -55,7 +53,6 @@ def locking(rollout: Rollout) -> dict[str, Attribute | None]:
     moments = {"exposed_from": standing.exposed_from, "exposed_to": standing.exposed_to}
     return {
         "final": {"BOOL": standing.final},
-        "moved_to": text(standing.moved_to) if standing.moved_to else None,
         "since": moment(rollout.since),
         "version": number(rollout.version),
         **{name: None if at is None else moment(at) for name, at in moments.items()},
@@ -121,7 +118,7 @@ def _holder(lock: str, item: Item) -> Holder:
     owner, final = _owner(lock, item), item.get("final", {}).get("BOOL")
     if not isinstance(final, bool):
         raise _damaged(lock, "final: it is missing, or of another type")
-    return Holder(owner, final, str(item.get("moved_to", {}).get("S", "")))
+    return Holder(owner, final)
 
 
 def _damaged(lock: str, why: str) -> StoreError:

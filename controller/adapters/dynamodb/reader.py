@@ -7,7 +7,7 @@ from typing import Any, Final
 from controller.adapters import store_refusals as refusals
 from controller.adapters.dynamodb import items as items
 from controller.adapters.dynamodb.calls import Table
-from controller.adapters.dynamodb.items import Attribute, Item
+from controller.adapters.dynamodb.items import Item
 from controller.adapters.dynamodb.locks import exposures_of, holder_of, owner_of
 from controller.adapters.stored_values import NEVER, Turn, turn_of
 from controller.core.history import Entry
@@ -35,7 +35,7 @@ class DynamoDbReader:
         doing = "list the active rollouts"
         found = [
             item
-            for item in self._indexed(doing, items.ACTIVE, names)
+            for item in self._indexed(doing, names)
             if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
         ]
         return tuple(self._listed(item) for item in sorted(found, key=_turn))
@@ -50,25 +50,19 @@ class DynamoDbReader:
         except StoreError:
             return True
 
-    def _indexed(self, doing: str, value: Attribute, names: Collection[str]) -> Iterator[Item]:
-        """Yield what an index shows of the rollouts that have `value` as `active`.
+    def _indexed(self, doing: str, names: Collection[str]) -> Iterator[Item]:
+        """Yield what an index shows of the active rollouts.
 
         The index of all has one partition; that of a name is found by the name, and no other one.
         It does not show when a rollout was saved, which each save would pay for.
         """
         if not names:
-            yield from self._table.query(doing, "active", value, index="active")
+            yield from self._table.query(doing, "active", items.ACTIVE, index="active")
         for name in dict.fromkeys(names):
             found = self._table.query(
-                doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", value)
+                doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", items.ACTIVE)
             )
             yield from ({**item, "updated": item.get("created", {})} for item in found)
-
-    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
-        found = list(self._indexed("list the retired rollouts", items.RETIRED, names))
-        found.sort(key=lambda item: items.moment_of(item, "created") or NEVER)
-        return tuple(self._listed(item) for item in found)
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""

@@ -170,7 +170,7 @@ class DynamoDbStore(DynamoDbReader):
                     ours = self._fences.get(rollout.id)
                     raise outcome.not_saved(rollout, ours, found, problem) from problem
             self._mark(rollout.id, hold)
-            locks = () if rollout.id in self._replaced and saved.closed else known.locks
+            locks = () if rollout.id in self._replaced and saved.final else known.locks
             self._known[rollout.id] = Known(saved.version, Standing.of(saved), locks)
             return saved
 
@@ -283,7 +283,7 @@ class DynamoDbStore(DynamoDbReader):
         An object that never acquired the rollout overrides: whoever had it finds another fence.
         """
         changes = {**items.saved(saved), **self._lease(hold), "write_id": write_id}
-        if saved.id in self._replaced and saved.closed:
+        if saved.id in self._replaced and saved.final:
             changes["locks"] = None  # from here on it is visited for its messages alone
             if not saved.outbox:
                 changes["active"] = None

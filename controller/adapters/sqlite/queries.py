@@ -40,19 +40,11 @@ _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
 SELECT id, name, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
-       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("moved_to")} AS moved_to,
-       {_FROM_STATE.format("updated")} AS updated
+       {_FROM_STATE.format("phase")} AS phase, {_FROM_STATE.format("updated")} AS updated
 FROM rollouts
 WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly
           AND CASE WHEN json_valid(state) THEN json_array_length(state, '$.outbox') > 0 END)
-"""  # noqa: S608 - no value of anybody is in it
-
-# Only a state can tell a rollout that moved away from one that ended.
-RETIRED = f"""
-SELECT created, id FROM rollouts
-WHERE closed AND {_FROM_STATE.format("moved_to")} <> ''
-      AND {_FROM_STATE.format("phase")} NOT IN ('succeeded', 'rolled_back')
 """  # noqa: S608 - no value of anybody is in it
 
 # The columns of `Row`.
@@ -79,12 +71,12 @@ DELETE FROM locks WHERE rollout IN
 
 
 def columns(rollout: Rollout) -> dict[str, object]:
-    """Return what a save writes. What moved away is watched elsewhere, whatever its state says."""
+    """Return what a save writes."""
     return {
         "id": rollout.id,
         "version": rollout.version,
-        "closed": rollout.closed,
-        "watch_until": None if rollout.moved_to else _text(visited_until(rollout)),
+        "closed": rollout.final,
+        "watch_until": _text(visited_until(rollout)),
         "exposed_from": _text(rollout.exposed_from),
         "exposed_to": _text(rollout.exposed_to),
         "state": codec.dump(rollout),

@@ -34,7 +34,7 @@ def rollout_of(rollout_id: str, row: Row) -> Rollout:
     rollout = codec.load(rollout_id, row.state, row.policy)
     if row.version != rollout.version:
         raise refusals.damaged(rollout_id, "version: the state has another one")
-    if row.closed != rollout.closed:
+    if row.closed != rollout.final:
         raise refusals.damaged(rollout_id, "closed: the state says otherwise")
     for name in ("created", "watch_until", "exposed_from", "exposed_to"):
         value = getattr(row, name)
@@ -53,7 +53,6 @@ class Unfinished(NamedTuple):
     watch_until: object
     owns: object
     phase: object
-    moved_to: object
     updated: object
 
     @property
@@ -69,7 +68,7 @@ class Unfinished(NamedTuple):
             return True
         if self.watch_until is not None:
             return (moment_of(self.watch_until) or NEVER) > now
-        return bool(self.owns) and self.phase in _LIVING and not self.moved_to
+        return bool(self.owns) and self.phase in _LIVING
 
 
 def in_turn(found: Iterable[Unfinished], now: datetime) -> list[str]:

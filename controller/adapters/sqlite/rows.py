@@ -61,4 +61,4 @@ def holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> Holder
         found = error.rollout
     except StoreError:
         return Holder(owner, final=True)
-    return Holder(owner, found.final, found.moved_to)
+    return Holder(owner, found.final)

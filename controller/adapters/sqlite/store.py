@@ -133,18 +133,10 @@ class SqliteStore:
         found = [reading.Unfinished(self._listed(one[0]), *one[1:]) for one in known]
         return tuple(reading.in_turn((one for one in found if not names or one.name in names), now))
 
-    def retired(self, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of unfinished rollouts that another store drives now, oldest first."""
-        found = self._aged("list the retired rollouts", sql.RETIRED)
-        return tuple(one for one in found if not names or one.rpartition("#")[0] in names)
-
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        return self._aged("list all rollouts", "SELECT created, id FROM rollouts")
-
-    def _aged(self, doing: str, query: str) -> Sequence[str]:
-        with explained(self._path, doing):
-            known = self._connection.execute(query).fetchall()
+        with explained(self._path, "list all rollouts"):
+            known = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
         return tuple(reading.aged((created, self._listed(one)) for created, one in known))
 
     def of_name(self, name: str) -> Sequence[str]:

@@ -24,9 +24,6 @@ from controller.errors import UsageError
 
 __all__ = ["Contrast", "Differing", "Replay", "replay"]
 
-# Written when a rollout goes to live in another store, and after hooks: nothing was decided.
-UNDECIDED = frozenset({"moved", HOOKED})
-
 
 @dataclass(frozen=True, slots=True)
 class Differing:
@@ -78,14 +75,14 @@ def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = Non
     """
     walk = _Walk(stored)
     for entry in entries:
-        if entry.kind not in UNDECIDED:
+        if entry.kind != HOOKED:  # nothing was decided
             walk.pass_by(entry)
     seals = sum(entry.kind == EVIDENCE for entry in entries)
-    undecided = sum(entry.kind in UNDECIDED for entry in entries)
+    hooked = sum(entry.kind == HOOKED for entry in entries)
     return Replay(
         rollout=stored.id,
         entries=len(entries),
-        decisions=len(entries) - seals - undecided,
+        decisions=len(entries) - seals - hooked,
         seals=seals,
         broken=broken_link(entries, stored.chain),
         differing=tuple(walk.differing),

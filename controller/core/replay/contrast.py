@@ -21,7 +21,6 @@ _PASSING: Final = frozenset(
         "blocked",
         "chain",
         "entries",
-        "moved_to",
         "next",
         "next_at",
         "outbox",

@@ -93,5 +93,5 @@ class EndsWithReason(Invariant):
             waits = one.phase is Phase.PAUSED or (
                 one.phase is Phase.PROGRESSING and one.reason in _WAITS
             )
-            if not one.closed and not waits:
+            if not one.final and not waits:
                 yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"

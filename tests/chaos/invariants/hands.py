@@ -71,7 +71,7 @@ class OwnWeightOnly(Invariant):
             return
         found = scene.life(wrote.by, wrote.at).found
         newest = max(found.values(), key=lambda one: one.created, default=None)
-        if newest is None or not all(one.closed for one in found.values()):
+        if newest is None or not all(one.final for one in found.values()):
             return
         until = newest.watch_until
         guards = newest.phase is Phase.ROLLED_BACK and wrote.weight_before == newest.peak

@@ -104,7 +104,7 @@ class NoStaleRaise(Invariant):
             intent = one.intent
             if one.phase in BACK and one.id in self._unwritten and one.id in scene.raises:
                 intent = scene.raises[one.id][0]
-            if not one.moved_to and (intent.weight, intent.token) == wanted:
+            if (intent.weight, intent.token) == wanted:
                 return
         stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in wrote.stored)
         yield f"{_raise(wrote)}, and nothing that is stored wants that ({stands or 'nothing is'})"

@@ -112,10 +112,10 @@ class OneOwner(Invariant):
         before, after = saved.before, saved.after
         if before is not None and before.final and after.phase in BACK:
             self._opened_again.add(after.id)
-        if after.closed or after.id in self._opened_again:
+        if after.final or after.id in self._opened_again:
             return
         for one in scene.stored.values():
-            apart = one.id == after.id or one.closed or one.id in self._opened_again
+            apart = one.id == after.id or one.final or one.id in self._opened_again
             if not apart and set(one.locks) & set(after.locks):
                 yield f"drives {after.id} on the target that {one.id} has"
         for lock, owner in saved.owners.items():

@@ -93,7 +93,7 @@ class FailureGoesBack(Invariant):
         if failing:
             return failing
         for one in life.found.values():
-            if one.phase is Phase.ROLLING_BACK and not one.moved_to:
+            if one.phase is Phase.ROLLING_BACK:
                 return f"found {one.id} rolling back"
             if self._came_back(one, life, scene):
                 return f"found {one.id} rolled back and its {one.peak} % come back"
@@ -143,7 +143,7 @@ class TrafficJudged(Invariant):
         if life is None or ended.status != 0 or life.asked or not (life.answers and life.sound):
             return
         for one in life.found.values():
-            if scene.in_force == 0 or scene.stored[one.id].phase not in JUDGED or one.moved_to:
+            if scene.in_force == 0 or scene.stored[one.id].phase not in JUDGED:
                 self._left.pop(one.id, None)
                 continue
             since = self._left.setdefault(one.id, ended.at)
