@@ -22,12 +22,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller import events
+from controller.process import logging
 from tests.chaos.chaos import chaos, told
-from tests.chaos.plot import StoreKind
+from tests.chaos.fault_plan import StoreKind
 from tests.chaos.shrink import shrunk
-from tests.chaos.story import Story
-from tests.chaos.telling import story_text
+from tests.chaos.trace import Story
+from tests.chaos.trace_text import story_text
 
 CHUNK: Final = 20
 
@@ -80,7 +80,7 @@ def _alone() -> None:
     """Make a worker quiet, and leave signals to the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    events.silence()
+    logging.silence()
 
 
 def main() -> int:

@@ -24,9 +24,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from tests import emulator
 from tests.e2e.account import POLICY, Account
 from tests.e2e.program import Program
+from tests.support import emulator
 
 TICK: Final = ("-m", "controller", "tick", "--scheduled")
 FLOOR: Final = (

@@ -26,15 +26,15 @@ from typing import Any, Final
 from boto3.session import Session
 from moto import mock_aws
 
-from controller import events
 from controller.adapters.clock import SystemClock
-from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.dynamodb.items import Item, rollout_key, size_of
-from controller.adapters.dynamodb.table import SHAPE, create_table
+from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
+from controller.adapters.stores.dynamodb.table import SHAPE, create_table
 from controller.bootstrap.stage import Stage, rehearsal
-from controller.loader import load
-from controller.start import Request, start
-from controller.walk import walk
+from controller.engine.loop import walk
+from controller.operations.start.start import Request, start
+from controller.policy_file.loader import load
+from controller.process import logging
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
 EARLY: Final = timedelta(minutes=10)  # after the start
@@ -78,7 +78,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    events.silence()
+    logging.silence()
     ticks = [asdict(tick) for store in (on_a_table, on_a_file) for tick in store(EARLY, LATE)]
     if options.json:
         print(json.dumps(ticks, indent=2))

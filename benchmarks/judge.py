@@ -24,7 +24,7 @@ from random import Random
 from benchmarks.judging import silence, speed
 from benchmarks.judging.figures import FIGURES, WAITED, Figure
 from benchmarks.judging.rollout import Outcome
-from controller.core.sequential.rate import requests_to_prove
+from controller.core.stats.binomial import requests_to_prove
 
 CHUNK = 25
 

@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests import emulator
 from tests.e2e.kills import Figures, play
+from tests.support import emulator
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.idle_tick import BY_SCHEDULE, EARLY, Idle, on_a_table
-from controller import events
+from controller.process import logging
 
 MINUTES: Final = 30.4 * 24 * 60  # of a month
 
@@ -84,7 +84,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    events.silence()
+    logging.silence()
     if options.json:
         tick = counted()
         print(json.dumps({minutes: costs(minutes, tick) for minutes in (1, 5, 15)}, indent=2))

@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from controller import events
 from controller.bootstrap.stage import Stage, rehearsal
-from controller.loader import loads
-from controller.start import Request, start
+from controller.operations.start.start import Request, start
+from controller.policy_file.loader import loads
+from controller.process import logging
 
 TASK_START: Final = timedelta(seconds=40)  # Fargate: 20 to 60 s with a small image
 ALARM_AFTER: Final = timedelta(seconds=60)  # at most, from a datapoint to the evaluation after it
@@ -146,7 +146,7 @@ def _text(length: timedelta) -> str:
 
 def main() -> int:
     """Print the table."""
-    events.silence()
+    logging.silence()
     print("\n".join(table()))
     return 0
 

@@ -19,10 +19,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from controller import events
 from controller.bootstrap.stage import rehearsal
-from controller.loader import load
-from controller.rehearsal import rehearse
+from controller.operations.rehearse import rehearse
+from controller.policy_file.loader import load
+from controller.process import logging
 
 ROOT = Path(__file__).resolve().parents[1]
 # How long each may take.
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    events.silence()
+    logging.silence()
     found = {name: _figures(name, options.runs) for name in BUDGETS_S}
     if options.json:
         print(json.dumps(found, indent=2))

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests import emulator
-from tests.emulator import Emulator
+from tests.support import emulator
+from tests.support.emulator import Emulator
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)

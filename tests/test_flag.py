@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import flag as module
-from controller.adapters.pair import Pair
+from controller.adapters.targets.weight_variables import Pair
 from controller.flag import Flag, share_of
 
 PERCENTAGE, BOOLEAN = "USE_API_GATEWAY_PERCENTAGE", "USE_API_GATEWAY"

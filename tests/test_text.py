@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from controller.text import cut, escaped, first_unprintable, page, printable
-from tests.hostile import HARMLESS, HOSTILE, obeyed
+from tests.support.hostile import HARMLESS, HOSTILE, obeyed
 
 EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
 

@@ -8,16 +8,16 @@ from typing import NamedTuple
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.world import Minute, Release, World
-from controller.core.findings import Verdict, gate
-from controller.core.judge.bets import Bettor, bettors, tests_of
-from controller.core.judge.case import Case
+from controller.core.judge.evidence import Stretch, Tally
+from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.kinds.threshold import Context
 from controller.core.judge.queries import slow_limits
 from controller.core.judge.sequential import conclude_weighed
+from controller.core.judge.sequential_fold import Case
+from controller.core.judge.sequential_tests import Bettor, bettors, tests_of
+from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
-from controller.core.judge.threshold import Context
-from controller.core.judge.window import Window
-from controller.core.measured import Stretch, Tally
-from controller.core.sequential.trial import Bet, Control, Fold, folded
+from controller.core.stats.mixture import Bet, Control, Fold, folded
 from controller.core.units import MINUTE_S
 
 # A bake that shows too little goes on for up to so many times its length, by default; then a person

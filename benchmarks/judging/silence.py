@@ -9,10 +9,10 @@ from math import nan
 from typing import Any, Final
 
 from benchmarks.judging.policy import BESIDE, POLICY, STORED
-from controller.adapters.cloudwatch import CloudWatchMetrics
-from controller.core.findings import Verdict, gate
-from controller.core.judge import Evidence, judge, queries_for
-from controller.core.measured import FrozenValue, Stretch
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.gate import Evidence, judge, queries_for
 from controller.core.observation import Span
 from controller.core.units import MINUTE_S, at
 

@@ -11,22 +11,22 @@ from typing import Final
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
-from controller.core.judge.bets import bettors
-from controller.core.judge.minutes import Minutes
+from controller.core.judge.evidence import Stretch
+from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.slow import Limits
-from controller.core.measured import Stretch
+from controller.core.judge.sequential_fold import Minutes
+from controller.core.judge.sequential_tests import bettors
 from controller.core.observation import Query, Series
-from controller.core.sequential.eprocess import Capital, bet
-from controller.core.sequential.rate import effects, log_ratios
-from controller.core.sequential.trial import Fold
+from controller.core.stats.binomial import effects, log_ratios
+from controller.core.stats.eprocess import Capital, bet
+from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
 
 # What every tick has imported before it judges, and then the judge.
 _IMPORT: Final = (
     "import controller.core.policy, controller.core.rollout, controller.core.observation, time\n"
     "begin = time.process_time()\n"
-    "import controller.core.judge\n"
+    "import controller.core.judge.gate\n"
     "print(time.process_time() - begin)"
 )
 _TIMES = 5

@@ -11,11 +11,11 @@ from random import Random
 from typing import NamedTuple
 
 from benchmarks.judging import policy
+from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import slow_limits
-from controller.core.judge.slow import Limits
-from controller.core.measured import FrozenValue
-from controller.core.sequential.dispersion import dispersion, local_dispersion
-from controller.simulation.draws import binomial, poisson
+from controller.core.stats.dispersion import dispersion, local_dispersion
+from controller.simulation.traffic.random_draws import binomial, poisson
 
 DAY = 24 * 60
 HEALTHY = 0.0002  # share of requests that fail anyway

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from controller import stopping
+from controller.process import signals
 
 
 class SystemClock:
@@ -15,4 +15,4 @@ class SystemClock:
 
     def sleep(self, length: timedelta) -> None:
         """Block for `length`, or until the process is asked to end; a negative length is none."""
-        stopping.cut_short(time.sleep, max(0.0, length.total_seconds()))
+        signals.cut_short(time.sleep, max(0.0, length.total_seconds()))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from controller.adapters import store_refusals as refusals
-from controller.core.effects import Notice
+from controller.adapters.stores import refusals as refusals
+from controller.core.checks import Obstacle
+from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
@@ -16,7 +17,8 @@ from controller.core.observation import Consent, HookAnswer, Reading
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
-from controller.ports import Exposure, Holder, Obstacle, OpenTarget, Store
+from controller.ports.store import Exposure, Holder, Store
+from controller.ports.target import OpenTarget
 
 
 @dataclass(slots=True)

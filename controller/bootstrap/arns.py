@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.adapters.dynamodb import items
-from controller.adapters.log_events import default_group
-from controller.adapters.permission import ANY
-from controller.adapters.regions import partition_of, region_here
-from controller.core.monitoring import name_of
+from controller.adapters.aws.regions import partition_of, region_here
+from controller.adapters.iam.permission import ANY
+from controller.adapters.metrics.log_events import default_group
+from controller.adapters.stores.dynamodb import items
 from controller.core.policy import (
     Alarm,
     EventBridgeChannel,
@@ -19,7 +18,8 @@ from controller.core.policy import (
     SlackChannel,
     SnsChannel,
 )
-from controller.settings import DynamoDbPlace, Place
+from controller.ports.monitoring import name_of
+from controller.process.settings import DynamoDbPlace, Place
 
 
 @dataclass(frozen=True, slots=True)

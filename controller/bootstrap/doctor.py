@@ -4,32 +4,33 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from controller.adapters.aws import Clients
-from controller.adapters.caller import Caller, asked
+from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudwatch import CloudWatchMetrics
-from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
-from controller.adapters.cloudwatch_logs import CloudWatchLogs
-from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.adapters.metric_list import MetricList
-from controller.adapters.simulated_policy import NotSimulatedError, decisions
-from controller.adapters.subscribers import Subscribers
+from controller.adapters.iam.caller import Caller, asked
+from controller.adapters.iam.simulator import NotSimulatedError, decisions
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.metric_list import MetricList
+from controller.adapters.notifiers.subscribers import Subscribers
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.bootstrap.iam import Job, Where, document
 from controller.bootstrap.monitoring import deployed, open_stack
-from controller.bootstrap.places import opened
+from controller.bootstrap.stores import opened
 from controller.core.checks import Check, ok, warn
-from controller.core.doctor.permissions import (
+from controller.core.policy import Policy
+from controller.errors import StoreError
+from controller.operations.doctor.doctor import Doctor
+from controller.operations.doctor.permissions import (
     permissions_check,
     principal_of,
     root_check,
     unknown_check,
 )
-from controller.core.doctor.place import clock_check
-from controller.core.policy import Policy
-from controller.doctor import Doctor
-from controller.errors import StoreError
-from controller.ports import Clock, Store
-from controller.settings import Settings
+from controller.operations.doctor.store import clock_check
+from controller.ports.clock import Clock
+from controller.ports.store import Store
+from controller.process.settings import Settings
 
 __all__ = ["examination"]
 

@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from controller import adapters
-from controller.adapters.aws import Clients
-from controller.adapters.caller import caller
-from controller.adapters.lambda_function import identity
-from controller.adapters.permission import ANY, WHOLE, Job, Permission
+from controller.adapters.aws.clients import Clients
+from controller.adapters.iam.caller import caller
+from controller.adapters.iam.permission import ANY, WHOLE, Job, Permission
+from controller.adapters.targets.lambda_function import identity
 from controller.bootstrap.arns import NO_KEYS, Keys, Where, leading_keys, named
 from controller.core.policy import Policy
 from controller.errors import UsageError
-from controller.settings import Place
+from controller.process.settings import Place
 
 __all__ = ["Job", "Keys", "Where", "declared", "document", "here", "keys_of", "parameters"]
 

@@ -2,10 +2,13 @@
 
 from botocore.handlers import json_decode_template_body
 
-from controller.adapters.aws import Clients
+from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.monitoring import Stack, as_yaml, differing, document
-from controller.core.monitoring import Deployed, Monitoring
+from controller.adapters.cloudformation.stack import Stack
+from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.operations.monitoring.resources import Monitoring
+from controller.operations.monitoring.template import differing, document
+from controller.ports.monitoring import Deployed
 
 __all__ = ["as_yaml", "deployed", "document", "open_stack"]
 

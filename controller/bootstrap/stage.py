@@ -9,23 +9,24 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from controller.adapters.aws import Clients
-from controller.adapters.cloudwatch import CloudWatchMetrics
-from controller.adapters.cloudwatch_alarms import CloudWatchAlarms
-from controller.adapters.cloudwatch_logs import CloudWatchLogs
-from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.adapters.log_notifier import LogNotifier
-from controller.adapters.sqlite import SqliteStore
-from controller.bootstrap.places import opened
+from controller.adapters.aws.clients import Clients
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.notifiers.log import LogNotifier
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.bootstrap.stores import opened
 from controller.core.policy import LambdaEnv, Policy
+from controller.engine.observe import Looking
+from controller.engine.tick import Runner
 from controller.errors import UsageError
-from controller.looking import Looking
-from controller.ports import OpenTarget, Store
-from controller.runner import Runner
-from controller.settings import Place
+from controller.ports.store import Store
+from controller.ports.target import OpenTarget
+from controller.process.settings import Place
 
 if TYPE_CHECKING:
-    from controller.simulation.post import RecordingCourier, ScriptedHooks
+    from controller.simulation.fakes.inbox import RecordingCourier, ScriptedHooks
     from controller.simulation.world import World
 
 
@@ -56,8 +57,8 @@ def rehearsal(
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
     """
-    from controller.simulation.post import RecordingCourier, ScriptedHooks
-    from controller.simulation.scenario import load_scenario
+    from controller.simulation.fakes.inbox import RecordingCourier, ScriptedHooks
+    from controller.simulation.scenario.scenario import load_scenario
     from controller.simulation.world import World
 
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.adapters.aws import Clients
-from controller.adapters.cloudwatch import CloudWatchMetrics
+from controller.adapters.aws.clients import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
-from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.adapters.log_events import CloudWatchLogEvents, default_group, group_of
-from controller.core.log_events import CHECK
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.log_events import CloudWatchLogEvents, default_group, group_of
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.policy import LambdaEnv, Policy
 from controller.errors import LogsError
-from controller.ports import Clock, LogReader, MetricSource, OpenTarget
-from controller.tailing import Tail
-from controller.verifying import Verifying
+from controller.operations.log_tail import Tail
+from controller.operations.verify import Verifying
+from controller.ports.clock import Clock
+from controller.ports.logs import CHECK, LogReader
+from controller.ports.metrics import MetricSource
+from controller.ports.target import OpenTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,29 +13,29 @@ from typing import Final
 
 import click
 
-from controller import stopping
 from controller.cli import streams
 from controller.errors import Exit, RolloutError
+from controller.process import signals
 
 # Verb -> module and attribute; the order of `--help`.
 VERBS: Final = {
-    "validate": "controller.cli.policy:validate",
-    "schema": "controller.cli.policy:schema",
+    "validate": "controller.cli.validate:validate",
+    "schema": "controller.cli.validate:schema",
     "plan": "controller.cli.plan:plan",
     "rehearse": "controller.cli.rehearse:rehearse",
-    "start": "controller.cli.rollout:start",
-    "tick": "controller.cli.rollout:tick",
+    "start": "controller.cli.start_tick:start",
+    "tick": "controller.cli.start_tick:tick",
     "run": "controller.cli.run:run",
-    "status": "controller.cli.look:status",
+    "status": "controller.cli.status:status",
     "history": "controller.cli.history:history",
     "replay": "controller.cli.replay:replay",
-    "pause": "controller.cli.steer:pause",
-    "resume": "controller.cli.steer:resume",
-    "promote": "controller.cli.steer:promote",
-    "ack": "controller.cli.steer:ack",
-    "approve": "controller.cli.steer:approve",
-    "attest": "controller.cli.steer:attest",
-    "retry": "controller.cli.steer:retry",
+    "pause": "controller.cli.operator:pause",
+    "resume": "controller.cli.operator:resume",
+    "promote": "controller.cli.operator:promote",
+    "ack": "controller.cli.operator:ack",
+    "approve": "controller.cli.operator:approve",
+    "attest": "controller.cli.operator:attest",
+    "retry": "controller.cli.operator:retry",
     "rollback": "controller.cli.rollback:rollback",
     "set-weight": "controller.cli.set_weight:set_weight",
     "metrics": "controller.cli.metrics:metrics",
@@ -74,8 +74,8 @@ def rolloutctl() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    SIGTERM ends it at a safe point (stopping.py), as Ctrl-C does. A result that cannot be written
-    stops nothing, and ends with 1.
+    SIGTERM ends it at a safe point (process/signals.py), as Ctrl-C does. A result that cannot be
+    written stops nothing, and ends with 1.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes 10 ms
     args = list(sys.argv[1:] if arguments is None else arguments)
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> int:
     status: int = Exit.DONE
-    with stopping.listening() as heard, suppress(stopping.StoppedError):
+    with signals.listening() as heard, suppress(signals.StoppedError):
         status = _command(args)
     if not heard.asked or status == Exit.UNCONFIRMED:
         return status
@@ -111,7 +111,7 @@ def _command(args: list[str]) -> int:
         click.echo(f"rolloutctl: {error}", err=True)
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - an operator gets a sentence, no traceback
-        from controller.fence import places_of
+        from controller.engine.isolation import places_of
 
         click.echo(
             f"rolloutctl: unexpected {type(error).__name__} at {' > '.join(places_of(error))}: a "

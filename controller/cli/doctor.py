@@ -7,9 +7,10 @@ from typing import Final
 
 import click
 
-from controller import events, exit_status, settings
 from controller.cli import options
+from controller.engine import exit_status
 from controller.errors import UsageError
+from controller.process import logging, settings
 from controller.text import page
 
 _ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
@@ -33,12 +34,12 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
     role may do. A line each: ok, warn or FAIL, and what to do. Ends with 7 when one fails.
     """
     from controller.bootstrap.doctor import examination
-    from controller.loader import load
+    from controller.policy_file.loader import load
     from controller.render.checks import check_lines, checks_data
 
     if role and _ROLE.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
-    events.configure()
+    logging.configure()
     known = load(policy)
     read = settings.read(os.environ, store_url)
     if read.egress.problem:

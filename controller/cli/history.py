@@ -5,14 +5,15 @@ from datetime import timedelta
 
 import click
 
-from controller import bootstrap
-from controller.cli import options, streams, watching
-from controller.cli.watching import Pace
+from controller.bootstrap import app
+from controller.cli import follow as watching
+from controller.cli import options, streams
+from controller.cli.follow import Pace
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.core.snapshot import Digests, SnapshotChangedError, digests, problem_of
 from controller.errors import Exit, StoreError, UsageError
-from controller.ports import Store
+from controller.ports.store import Store
 from controller.text import page, printable
 
 
@@ -49,7 +50,7 @@ def history(
         found = options.rollout_id(store, rollout)
         if not follow:
             return _show_history(store, found, as_json)
-        pace = Pace(bootstrap.wall_clock(), every, now + limit)
+        pace = Pace(app.wall_clock(), every, now + limit)
         for line in history_lines(_arriving(store, found, pace)):
             click.echo(printable(line))
             if streams.lost():

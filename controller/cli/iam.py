@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller import settings
 from controller.bootstrap.iam import Job
 from controller.cli import options
 from controller.core.policy import Policy
 from controller.errors import Exit, UsageError
+from controller.process import settings
 from controller.text import printable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def iam(
     and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks.
     """
     from controller.bootstrap.iam import Keys, document
-    from controller.loader import load
+    from controller.policy_file.loader import load
 
     wanted = [Job(one) for one in jobs]
     if not policies and _FOR_FUNCTIONS & set(wanted):

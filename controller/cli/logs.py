@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller import bootstrap, events
-from controller.cli import options, streams, watching
-from controller.core.log_events import about
+from controller.bootstrap import app
+from controller.cli import follow as watching
+from controller.cli import options, streams
 from controller.core.policy import Policy
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit, UsageError
+from controller.operations.log_tail import Found, Tail
+from controller.ports.logs import about
+from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
-from controller.tailing import Found, Tail
 
 if TYPE_CHECKING:
     from controller.bootstrap.tools import Logs
@@ -67,7 +69,7 @@ def logs(
     misses what comes more than five minutes late. Values are shown as the function logged them, an
     event in one row of printable text, of which --json has all.
     """
-    events.configure()
+    logging.configure()
     if not follow:
         watching.refuse_pace("--follow")
     if follow and as_json:
@@ -100,7 +102,7 @@ def _asked(policy: Policy, event: str | None, minutes: int) -> _Asked:
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")
     where = _where(policy)
     pattern = "" if event is None else f'"{event}"'
-    tail = Tail(where.reader, bootstrap.wall_clock(), where.group, pattern)
+    tail = Tail(where.reader, app.wall_clock(), where.group, pattern)
     return _Asked(tail, event, minutes)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from controller import bootstrap
-from controller.cli import options, streams, watching
-from controller.core.gauges import MINUTES, Gauge, gauges, shown_of, span_of
-from controller.core.measured import FrozenValue
+from controller.bootstrap import app
+from controller.cli import follow, options, streams
+from controller.core.judge.evidence import FrozenValue
 from controller.core.policy import Policy
 from controller.core.units import at
 from controller.errors import Exit, StoreError, UsageError
-from controller.ports import MetricSource
-from controller.render.gauges import gauge_lines, gauges_data
+from controller.operations.metrics_view import MINUTES, Gauge, gauges, shown_of, span_of
+from controller.ports.metrics import MetricSource
+from controller.render.metrics_view import gauge_lines, gauges_data
 from controller.text import printable
 
 
@@ -38,7 +38,7 @@ class _Board:
     help="How many of the newest closed minutes.",
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Show it anew every minute, until Ctrl-C.")
-@watching.paced_at("1m", "Watch it no longer than this.", "Time between looks.")
+@follow.paced_at("1m", "Watch it no longer than this.", "Time between looks.")
 @options.store
 @options.as_json
 def metrics(
@@ -57,18 +57,18 @@ def metrics(
     This is a look and no verdict: what a gate decides, `status` shows.
     """
     if not watch:
-        watching.refuse_pace("--watch")
+        follow.refuse_pace("--watch")
     if watch and as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
     known, baselines = _known(policy, store_url)
-    clock = bootstrap.wall_clock()
+    clock = app.wall_clock()
     look = partial(_look, known, baselines, minutes, _source(), clock.now)
     if not watch:
         _print(look(), as_json)
         return Exit.DONE
-    pace = watching.Pace(clock, every, clock.now() + limit)
-    with watching.drawn(_drawing, _print_apart, live=True) as show:
-        for board in watching.looks(look, pace):
+    pace = follow.Pace(clock, every, clock.now() + limit)
+    with follow.drawn(_drawing, _print_apart, live=True) as show:
+        for board in follow.looks(look, pace):
             show(board)
             if streams.lost():
                 break
@@ -127,6 +127,6 @@ def _print_apart(board: _Board) -> None:
 
 
 def _drawing() -> Callable[[_Board], Any]:
-    from controller.render.gauge_table import gauge_table
+    from controller.render.terminal.metrics_view import gauge_table
 
     return lambda board: gauge_table(board.name, board.gauges, board.minutes, board.end)

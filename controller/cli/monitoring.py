@@ -14,7 +14,8 @@ from controller.errors import Exit, RolloutError, UsageError
 from controller.text import page, printable
 
 if TYPE_CHECKING:
-    from controller.core.monitoring import Change, Monitoring
+    from controller.operations.monitoring.resources import Monitoring
+    from controller.ports.monitoring import Change
 
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
 
@@ -86,7 +87,7 @@ def deploy(**given: Any) -> int:
 def remove(policy: Path, yes: bool, as_json: bool) -> int:
     """Delete the stack, with the dashboard, the alarms and the topic."""
     from controller.bootstrap.monitoring import open_stack
-    from controller.loader import load
+    from controller.policy_file.loader import load
 
     name = load(policy).name
     stack = open_stack(name)
@@ -153,9 +154,8 @@ def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterato
 
 def _wanted(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
     """Return what should watch the policy in the file; without a store, nothing is drawn of one."""
-    from controller.core.monitoring import wanted
-    from controller.loader import load
-    from controller.monitoring import monitoring_of
+    from controller.operations.monitoring.desired import monitoring_of, wanted
+    from controller.policy_file.loader import load
 
     known = load(policy)
     try:

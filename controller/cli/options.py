@@ -13,15 +13,15 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from controller import events, settings, stopping
-from controller.bootstrap import App, live
+from controller.bootstrap.app import App, live
 from controller.core.policy import Policy
 from controller.core.units import parse_duration
 from controller.errors import StoreError, UnknownRolloutError, UsageError
-from controller.ports import Catalogue, Store
+from controller.ports.store import Catalogue, Store
+from controller.process import logging, settings, signals
 from controller.text import cut, escaped, printable
 
-log = events.logger()
+log = logging.logger()
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -141,7 +141,7 @@ def opened(
     given; ticks have no such call to spare.
     Raises NoStoreError when there is no store and this verb does not `create` one.
     """
-    events.configure(dry_run=dry_run, run=events.new_run())
+    logging.configure(dry_run=dry_run, run=logging.new_run())
     read = settings.read(os.environ, store_url, by)
     if read.egress.problem:
         if create:
@@ -149,7 +149,7 @@ def opened(
         log.error("hooks_unreachable", problem=read.egress.problem)  # and everything else goes on
     click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with (
-        stopping.held_together(),
+        signals.held_together(),
         live(read, dry_run=dry_run, create=create, person=person) as app,
     ):
         yield app
@@ -160,9 +160,9 @@ def looking(
     store_url: str | None, *, may_be_missing: bool = False
 ) -> Iterator[tuple[Store, datetime]]:
     """Yield the store and the current moment, for verbs that need no AWS."""
-    from controller.bootstrap import open_store
+    from controller.bootstrap.app import open_store
 
-    events.configure()
+    logging.configure()
     read = settings.read(os.environ, store_url)
     click.get_current_context().meta[_STORE_ASKED] = read.store.url
     with open_store(read, may_be_missing=may_be_missing) as (store, now):
@@ -209,7 +209,7 @@ def policy_of(store: Store, given: str) -> Policy:
 
 def load_policy(given: str) -> Policy:
     """Return the policy in the file `given`. Raises PolicyError with every mistake in it."""
-    from controller.loader import load
+    from controller.policy_file.loader import load
 
     return load(Path(given))
 

@@ -46,7 +46,7 @@ def _asked(given: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
         with options.looking(store_url) as (store, _):
             known = store.load(options.rollout_id(store, given))
         return known.policy, known
-    from controller.loader import load
+    from controller.policy_file.loader import load
 
     policy = load(Path(given))
     try:

@@ -6,15 +6,15 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from controller.bootstrap import App, current_moment
-from controller.carrying import Visit
+from controller.bootstrap.app import App, current_moment
 from controller.cli import options
-from controller.core.measured import FrozenValue
+from controller.core.judge.evidence import FrozenValue
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
+from controller.engine.execute import Visit
+from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
-from controller.exit_status import of_run
-from controller.ports import Store
+from controller.ports.store import Store
 from controller.text import page, printable
 
 _UNDECIDED: Final = "  what the gates can decide: {}"
@@ -42,7 +42,7 @@ def plan(
     as_json: bool,
 ) -> int:
     """Show the ladder and the gates of POLICY, and what comes next."""
-    from controller.loader import load
+    from controller.policy_file.loader import load
     from controller.render.plan import plan_data, plan_text
 
     for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
@@ -103,7 +103,7 @@ class _Traffic(NamedTuple):
 
 def _measured(app: App, policy: Policy) -> _Traffic:
     """Return the traffic of the last day."""
-    from controller.preflight.traffic import counted
+    from controller.operations.start.traffic import counted
 
     instead = "say how much there is: rolloutctl validate --requests-per-minute N"
     try:
@@ -126,7 +126,7 @@ def _decidable(
     """Return what the gates can decide, and add it to `data`."""
     if traffic.per_minute is None:
         return printable(_UNDECIDED.format(traffic.source))
-    from controller.render.power import gates
+    from controller.render.feasibility import gates
 
     data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)
     return f"\n{text}"
@@ -169,7 +169,7 @@ def _left_at(rollout: Rollout, visit: Visit) -> Exit:
 
 
 def _next_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Seen:
-    from controller.start import look
+    from controller.operations.start.start import look
 
     checked = look(app.runner, policy, adopt=adopt)
     lines = [f"  live: {checked.reading.shown}, the last update is {checked.reading.update}"]

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from controller import events, settings
-from controller.cli import completion, options, reports, streams
+from controller.cli import completion, options, report_files, streams
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
+from controller.engine.exit_status import of_rehearsal
 from controller.errors import Exit
-from controller.exit_status import of_rehearsal
+from controller.process import logging, settings
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.rehearsal import Outcome
+    from controller.operations.rehearse import Outcome
 
 _SHOW_EVERY = 30  # ticks between two updates of the progress line
 
@@ -52,7 +52,7 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
-@reports.reports
+@report_files.reports
 @options.as_json
 def rehearse(
     policy: Path,
@@ -74,15 +74,15 @@ def rehearse(
     is a temporary file unless --store names one.
     """
     from controller.bootstrap.stage import rehearsal
-    from controller.loader import load
-    from controller.rehearsal import rehearse as play
+    from controller.operations.rehearse import rehearse as play
+    from controller.policy_file.loader import load
 
-    form = reports.Form(as_json, markdown, junit)
+    form = report_files.Form(as_json, markdown, junit)
     form.check()
     if verbose:
-        events.configure()
+        logging.configure()
     else:
-        events.silence()
+        logging.silence()
     place = settings.parse_place(store_url) if store_url else None
     progress = _Progress(shown=sys.stderr.isatty() and not (verbose or form.silent))
     with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:
@@ -96,12 +96,12 @@ def rehearse(
             approve=approve,
         )
     if form.junit is not None:
-        reports.write_junit(form.junit, outcome.rollout, outcome.entries, expect)
+        report_files.write_junit(form.junit, outcome.rollout, outcome.entries, expect)
     _print(outcome, scenario, seed, form)
     return _status(outcome, expect)
 
 
-def _print(outcome: "Outcome", scenario: str, seed: int, form: reports.Form) -> None:
+def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.Form) -> None:
     from controller.render.markdown import outcome_markdown
     from controller.render.rehearsal import outcome_data, outcome_text
 

@@ -20,7 +20,7 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     checked; so is that the policy is the one of the start.
     Ends with 7 when anything differs.
     """
-    from controller.core.replay import replay as derived_again
+    from controller.core.replay.replay import replay as derived_again
     from controller.render.replay import replay_data, replay_lines
 
     with options.looking(store_url) as (store, _):

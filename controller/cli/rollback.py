@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from controller import events, exit_status, settings, stopping
 from controller.cli import options
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
+from controller.engine import exit_status
+from controller.engine.isolation import problem_of
+from controller.engine.tick import LOADING
 from controller.errors import (
     Exit,
     NoStoreError,
@@ -22,13 +24,12 @@ from controller.errors import (
     UsageError,
     is_of_one_record,
 )
-from controller.fence import problem_of
-from controller.ports import Ownership
-from controller.runner import LOADING
+from controller.ports.store import Ownership
+from controller.process import logging, settings, signals
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.bootstrap.bare import First, KnownTarget
+    from controller.bootstrap.rollback import First, KnownTarget
 
 _ASKED: Final = "asked for by a person"
 # What becomes of the record of a rollback that could not be recorded.
@@ -93,7 +94,7 @@ def rollback(
         return _to_zero(rollout, reason, by, store_url, dry_run, as_json)
     if bare is None:
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
-    from controller.bootstrap.bare import KnownTarget
+    from controller.bootstrap.rollback import KnownTarget
 
     return _unrecorded(KnownTarget(bare, ""), dry_run, as_json, typed=True, force=force)
 
@@ -137,7 +138,7 @@ def _known(given: str, store_url: str | None) -> "KnownTarget | None":
 
     Raises PolicyError for a policy file that cannot be used.
     """
-    from controller.bootstrap.bare import KnownTarget, known_beside
+    from controller.bootstrap.rollback import KnownTarget, known_beside
 
     if options.is_policy_file(given):
         try:
@@ -152,10 +153,10 @@ def _known(given: str, store_url: str | None) -> "KnownTarget | None":
 
 def _first(known: "KnownTarget") -> "First":
     """Write 0 % by the names in `known`, and tell the person at once."""
-    from controller.bootstrap.bare import lower_first
+    from controller.bootstrap.rollback import lower_first
 
-    events.configure()
-    with stopping.held_together():
+    logging.configure()
+    with signals.held_together():
         first = lower_first(known)
     function = known.target.function
     if first.problem:
@@ -175,13 +176,13 @@ def _bare_target(
         raise UsageError("name either a rollout or a function, not both")
     if function is None or percentage is None:
         raise UsageError("a bare rollback needs both --function and --percentage")
-    from controller.bootstrap.bare import bare_target
+    from controller.bootstrap.rollback import bare_target
 
     return bare_target(function, percentage, boolean)
 
 
 def _target_of(policy: Path) -> LambdaEnv:
-    from controller.loader import load
+    from controller.policy_file.loader import load
 
     return load(policy).target
 
@@ -241,11 +242,11 @@ def _unrecorded(
     typed: bool = False,
     force: bool = False,
 ) -> Exit:
-    from controller.bootstrap.bare import Lowered, lower_bare
+    from controller.bootstrap.rollback import Lowered, lower_bare
 
-    events.configure(dry_run=dry_run)
+    logging.configure(dry_run=dry_run)
     try:
-        with stopping.held_together():
+        with signals.held_together():
             result = lower_bare(known, typed=typed, dry_run=dry_run, force=force)
     except TargetError as error:
         if dry_run:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller import exit_status
-from controller.carrying import Visit
-from controller.cli import options, watching
-from controller.core.effects import Alert
+from controller.cli import follow, options
+from controller.core.decision import Alert
 from controller.core.rollout import Rollout
+from controller.engine import exit_status
+from controller.engine.execute import Visit
+from controller.engine.tick import Runner
 from controller.errors import Exit
-from controller.runner import Runner
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.start import Started
+    from controller.operations.start.start import Started
 
 
 @click.command()
@@ -58,9 +58,9 @@ def run(
     with 6 when another hand moved the weight while it watched, and it neither succeeded nor was
     rolled back. A dry run shows what would be done first, and ends there.
     """
-    from controller.loader import load
+    from controller.operations.start.start import Request, start
+    from controller.policy_file.loader import load
     from controller.render.status import rollout_data
-    from controller.start import Request, start
 
     request = Request(load(policy), revision, adopt=adopt)
     with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
@@ -69,7 +69,7 @@ def run(
         if not as_json:
             for warning in started.warnings:
                 click.echo(printable(f"warning: {warning}"))
-        with watching.display(app.runner.clock, live=not dry_run, off=as_json) as show:
+        with follow.display(app.runner.clock, live=not dry_run, off=as_json) as show:
             if dry_run:
                 last = _first(app.runner, started)
             else:
@@ -93,10 +93,10 @@ def _first(runner: Runner, started: "Started") -> Visit:
 
 
 def _watched(
-    runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: watching.Show
+    runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: follow.Show
 ) -> Visit:
     """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
-    from controller.walk import resting, walk
+    from controller.engine.loop import resting, walk
 
     show(rollout)
     last, alerts = Visit(rollout), set[Alert]()

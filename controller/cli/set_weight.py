@@ -7,14 +7,15 @@ from typing import Final
 
 import click
 
-from controller import bootstrap, events, stopping
+from controller.bootstrap import app as bootstrap
 from controller.cli import options
 from controller.core.observation import Reading
 from controller.core.policy import LambdaEnv
+from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
-from controller.exit_status import of_weight
-from controller.setting import Outcome, set_bare
-from controller.setting import set_weight as set_beside_rollouts
+from controller.operations.set_weight import Outcome, set_bare
+from controller.operations.set_weight import set_weight as set_beside_rollouts
+from controller.process import logging, signals
 from controller.text import printable
 
 _NO_STORE: Final = (
@@ -106,9 +107,9 @@ def _beside(
 def _bare(policy: str, weight: int, dry_run: bool) -> tuple[Outcome, LambdaEnv, list[str]]:
     from controller.bootstrap.tools import hand_on
 
-    events.configure(dry_run=dry_run)
+    logging.configure(dry_run=dry_run)
     target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
-    with stopping.held_together():
+    with signals.held_together():
         hand = hand_on(target, clock, dry_run=dry_run)
         _check_names(target, hand.lost)
         return set_bare(hand.target, weight, clock), target, hand.journal.lines

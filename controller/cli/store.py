@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import click
 
-from controller import events, settings
 from controller.cli import options
 from controller.errors import Exit, StoreError
-from controller.settings import DynamoDbPlace
+from controller.operations.migrate import Item, Outcome
+from controller.process import logging, settings
+from controller.process.settings import DynamoDbPlace
 from controller.text import printable
-from controller.transfer import Item, Outcome
 
 
 @click.group()
@@ -30,13 +30,13 @@ def init(store_url: str | None, template: bool, as_json: bool) -> int:
     A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
     too, for those who would rather make it with a stack of their own.
     """
-    from controller import bootstrap
+    from controller.bootstrap import app
 
-    events.configure()
+    logging.configure()
     place = settings.read(os.environ, store_url).store
-    made = None if template else bootstrap.make_store(place)
+    made = None if template else app.make_store(place)
     is_table = isinstance(place, DynamoDbPlace)
-    text = bootstrap.template(place) if is_table or template else None
+    text = app.template(place) if is_table or template else None
     if as_json:
         options.print_json("store-init", {"store": place.url, "made": made, "template": text})
         return Exit.DONE
@@ -63,9 +63,9 @@ def copy(
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    from controller.bootstrap.transfer import transfer
+    from controller.bootstrap.migrate import transfer
 
-    events.configure(dry_run=dry_run)
+    logging.configure(dry_run=dry_run)
     source, destination = map(settings.parse_place, (source_url, destination_url))
     names = [options.policy_name(given).partition("#")[0] for given in rollouts]
     done: list[Item] = []

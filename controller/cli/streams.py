@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 import click
 
 from controller.errors import Exit
-from controller.events import Unfailing
+from controller.process.logging import Unfailing
 from controller.text import escaped
 
 

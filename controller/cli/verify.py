@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 import click
 
-from controller import bootstrap, events, exit_status
+from controller.bootstrap import app
 from controller.cli import options
 from controller.core.checks import Check
 from controller.core.observation import Reading, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
+from controller.engine import exit_status
 from controller.errors import NoStoreError, StoreError, UsageError
+from controller.operations.verify import Verifying
+from controller.process import logging
 from controller.render.checks import check_lines, checks_data
 from controller.text import page
-from controller.verifying import Verifying
 
 MOST_MINUTES = 24 * 60
 
@@ -36,7 +38,7 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
 
     Ends with 7 when a check fails, with 1 when something could not be read, else with 0.
     """
-    events.configure()
+    logging.configure()
     checks = _checks(policy, minutes, store_url)
     if as_json:
         options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
@@ -58,14 +60,14 @@ def _checks(given: str, minutes: int, store_url: str | None) -> Sequence[Check]:
             rollout = store.load(options.rollout_id(store, given))
         verifying = _verifying(rollout.policy)
         reading = verifying.read_target()
-    now = bootstrap.wall_clock().now()
+    now = app.wall_clock().now()
     return list(verifying.checks(reading, rollout, minutes, now, from_file=from_file))
 
 
 def _verifying(policy: Policy) -> Verifying:
     from controller.bootstrap.tools import verifying
 
-    return verifying(policy, bootstrap.wall_clock())
+    return verifying(policy, app.wall_clock())
 
 
 def _owner(

@@ -5,19 +5,225 @@ it again and a load need not parse it again.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema
 
+from controller.core.decision import Severity
 from controller.core.history import Entry
+from controller.core.judge.findings import Label
 from controller.core.policy import Policy
-from controller.core.rollout import SCHEMA, Rollout
+from controller.core.rollout import SCHEMA, Phase, Rollout
 from controller.core.snapshot import SnapshotChangedError, digest_of
-from controller.core.state_relations import problem_of
-from controller.core.state_schema import MOST, Ranged
+from controller.core.units import MINUTE_S
 from controller.errors import StoreError
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+MOST: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
+
+# What every value of a type must be.
+_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "int": {"strict": True, "ge": -MOST, "le": MOST},
+    "float": {"strict": True, "allow_inf_nan": False},
+    "bool": {"strict": True},
+    "str": {"strict": True},
+    "datetime": {"tz_constraint": "aware", "ge": EARLIEST, "le": LATEST},
+}
+
+_COUNT: Final = {"ge": 0}
+_WEIGHT: Final = {"ge": 0, "le": 100}  # percent
+_SECOND: Final = {"ge": 0, "le": int(LATEST.timestamp())}  # unix seconds; 0: none
+
+# What the values of a field must be as well.
+_FIELDS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "Rollout": {
+        "attempt": {"ge": 1},
+        "step": _COUNT,
+        "seen_weight": _WEIGHT,
+        "peak": _WEIGHT,
+        "approved": _COUNT,
+        "entries": _COUNT,
+        "version": _COUNT,
+        "label": {"one of": ["", *map(str, Label)]},
+    },
+    "Intent": {"weight": _WEIGHT, "previous": _WEIGHT},
+    "Stretch": {"step": _COUNT, "begin": _SECOND, "judged_from": _SECOND, "end": _SECOND},
+    "Signature": {"at": _SECOND},
+    "FrozenValue": {
+        "samples": _COUNT,
+        "start": _SECOND,
+        "end": _SECOND,
+        "share": {"ge": 0, "le": 1},
+        "dispersion": _COUNT,
+    },
+    "Run": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
+    "Tally": {
+        "through": _SECOND,
+        "windows": _COUNT,
+        "empty": _COUNT,
+        "unknown": _COUNT,
+        "lost": _COUNT,
+        "samples": _COUNT,
+        "control_samples": _COUNT,
+        "last_end": _SECOND,
+    },
+    "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
+    "Control": {"requests": _COUNT, "slow": _COUNT, "bad": _COUNT, "good": _COUNT},
+    "Fold": {"version": _COUNT, "through": _SECOND, "peak": _COUNT, "peak_at": _SECOND},
+    "Finding": {"samples": _COUNT, "start": _SECOND, "end": _SECOND},
+    "Message": {
+        "weight": _WEIGHT,
+        "step": _COUNT,
+        "tries": _COUNT,
+        "severity": {"one of": [str(one) for one in Severity]},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """Marks a type for a `TypeAdapter`: its dataclasses need every field, with a value in range."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        _Narrowing(handler).narrow(schema, {})
+        return schema
+
+
+class _Narrowing:
+    """Narrows a schema in place; a dataclass that is used more than once is narrowed once."""
+
+    def __init__(self, handler: GetCoreSchemaHandler) -> None:
+        self._handler = handler
+        self._done: set[str] = set()
+
+    def narrow(self, schema: Any, rule: Mapping[str, Any]) -> None:
+        kind = schema["type"]
+        if kind == "definition-ref":
+            self._narrow_once(schema)
+        elif kind == "dataclass":
+            rules = _FIELDS.get(schema["cls"].__name__, {})
+            for field in schema["schema"]["fields"]:
+                if field["schema"]["type"] == "default":  # a save writes every field
+                    field["schema"] = field["schema"]["schema"]
+                self.narrow(field["schema"], rules.get(field["name"], {}))
+        elif kind != "model":  # the policy has rules of its own
+            self._narrow_value(schema, rule)
+
+    def _narrow_once(self, schema: Any) -> None:
+        if schema["schema_ref"] not in self._done:
+            self._done.add(schema["schema_ref"])
+            self.narrow(self._handler.resolve_ref_schema(schema), {})
+
+    def _narrow_value(self, schema: Any, rule: Mapping[str, Any]) -> None:
+        if "one of" in rule and schema["type"] == "str":
+            schema.update(type="literal", expected=rule["one of"])
+        elif schema["type"] in _TYPES:
+            schema.update({**_TYPES[schema["type"]], **rule})
+        for name in ("schema", "items_schema", "keys_schema", "values_schema"):
+            inner = schema.get(name)
+            for one in inner if isinstance(inner, list) else [inner] if inner else []:
+                self.narrow(one, {} if name == "keys_schema" else rule)
+
+
+# --- Relations between fields ---------------------------------------------------------------------
+
+_Rule: TypeAlias = tuple[str, Callable[[Rollout], bool]]
+
+# Traffic is on the canary, or on its way there; on its way back, or back.
+_UP: Final = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.SUCCEEDED})
+
+
+def problem_of(rollout: Rollout) -> str:
+    """Return the first place that contradicts another one, and how; empty when none does."""
+    return next((text for text, holds in _RULES if not holds(rollout)), "")
+
+
+def _has_step(rollout: Rollout, step: int | None) -> bool:
+    return step is None or step < len(rollout.policy.steps)
+
+
+def _moments(rollout: Rollout) -> Iterator[datetime | None]:
+    yield rollout.created
+    yield rollout.since
+    yield rollout.intent.asked
+    yield rollout.settled
+    yield rollout.unfinished_since
+    yield rollout.blind_since
+    yield rollout.sealed_at
+    yield rollout.reminded
+    yield rollout.hold_from
+
+
+def _is_past(rollout: Rollout) -> bool:
+    now = rollout.updated
+    return all(one is None or one <= now for one in _moments(rollout))
+
+
+def _is_sealed_in_the_past(rollout: Rollout) -> bool:
+    now = rollout.updated.timestamp()
+    tallies = rollout.tallies.values()
+    return rollout.fold.through <= now and all(one.through <= now for one in tallies)
+
+
+def _stretches_end(rollout: Rollout) -> bool:
+    """A stretch may be empty: it begins with the minute after the one in which it ended."""
+    return all(not one.end or one.end >= one.begin - MINUTE_S for one in rollout.stretches)
+
+
+def _last_alone_goes_on(rollout: Rollout) -> bool:
+    """A stretch goes on while a raise from its weight is pending, and at no other time."""
+    if any(not one.end for one in rollout.stretches[:-1]):
+        return False
+    last = rollout.stretches[-1] if rollout.stretches else None
+    if last is None or last.end:
+        return True
+    return rollout.settled is None and last.step == rollout.step - 1
+
+
+def _weight_fits(rollout: Rollout) -> bool:
+    return (rollout.intent.weight > 0) is (rollout.phase in _UP)
+
+
+_RULES: Final[Sequence[_Rule]] = (
+    ("id: it is not the name and the attempt", lambda one: one.id == f"{one.name}#{one.attempt}"),
+    ("step: the policy has no such step", lambda one: _has_step(one, one.step)),
+    ("approved: the policy has no such step", lambda one: _has_step(one, one.approved)),
+    (
+        "stretches: the policy has no such step",
+        lambda one: all(_has_step(one, each.step) for each in one.stretches),
+    ),
+    ("stretches: one ends before it begins", _stretches_end),
+    ("stretches: one that has no end is not the last, or of another step", _last_alone_goes_on),
+    ("since: it is before created", lambda one: one.created <= one.since),
+    ("updated: it is before another moment of the rollout", _is_past),
+    ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
+    ("signed: the policy has no such criterion", lambda one: one.signed.keys() <= _criteria(one)),
+    ("intent.weight: it does not fit the phase", _weight_fits),
+    (
+        "settled: the phase is paused, and no weight was seen applied",
+        lambda one: one.phase is not Phase.PAUSED or one.settled is not None or bool(one.waits),
+    ),
+    (
+        "step: the phase is succeeded, and this is not the last step",
+        lambda one: one.phase is not Phase.SUCCEEDED or one.step == len(one.policy.steps) - 1,
+    ),
+)
+
+
+def _criteria(rollout: Rollout) -> frozenset[str]:
+    return frozenset(rollout.policy.criteria)
+
+
+# --- Reading and writing --------------------------------------------------------------------------
 
 # What was read cannot be trusted, so nothing is decided from it. A rollback by hand needs no store.
 _NOW = (

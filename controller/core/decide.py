@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from controller.core import aftermath
 from controller.core import transitions as to
-from controller.core.effects import Decision
-from controller.core.evidence import evidence_of, findings_of, reads_on, refusals, sealed
-from controller.core.findings import Verdict, gate
+from controller.core.decision import Decision
+from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.sealing import evidence_of, findings_of, reads_on, refusals, sealed
 from controller.core.observation import Observation, Reading, Unreadable, Update, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.transitions import watch
 
 __all__ = ["decide", "refused"]
 
@@ -44,9 +44,9 @@ def _next(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
         case Phase.ROLLING_BACK:
             return _rolling_back(rollout, seen.target, now)
         case Phase.ROLLED_BACK:
-            return aftermath.rolled_back(rollout, seen, now)
+            return watch.rolled_back(rollout, seen, now)
         case Phase.SUCCEEDED:
-            return aftermath.succeeded(rollout, seen, now)
+            return watch.succeeded(rollout, seen, now)
         case unreachable:
             assert_never(unreachable)
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from controller.core.effects import Record
-from controller.core.findings import Finding
-from controller.core.measured import Tally
+from controller.core.decision import Record
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding
 from controller.core.message import Page
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.rollout import Rollout

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from controller.core.effects import Decision, Notice, Record
+from controller.core.decision import Decision, Notice, Record
 from controller.core.history import finding_data
 from controller.core.message import Message
 from controller.core.policy import Channel, Hook, Policy

@@ -9,13 +9,52 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from controller.core.findings import Finding
-from controller.core.measured import FrozenValue, Signature, Stretch, Tally
+from controller.core.judge.evidence import FrozenValue, Signature, Stretch, Tally
+from controller.core.judge.findings import Finding
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
-from controller.core.reason import Reason as Reason
-from controller.core.sequential.trial import Fold
+from controller.core.stats.mixture import Fold
 from controller.core.units import at, ceil_to, next_minute
+
+
+class Reason(StrEnum):
+    """Why a rollout is where it is; one word for machines, `Rollout.sentence` for people."""
+
+    STARTED = "started"
+    WAITING = "waiting"
+    SETTLED = "settled"
+    WRITE_AGAIN = "write_again"
+    BAKING = "baking"
+    HOLDING = "holding"
+    GATE_PASSED = "gate_passed"
+    ADVANCED_UNPROVEN = "advanced_unproven"
+    COMPLETED = "completed"
+    GATE_FAILED = "gate_failed"
+    INCONCLUSIVE = "inconclusive"
+    FROZEN = "frozen"
+    AWAITING_APPROVAL = "awaiting_approval"
+    AWAITING_HOOK = "awaiting_hook"
+    APPROVED = "approved"
+    ATTESTED = "attested"
+    ATTESTATION_REFUSED = "attestation_refused"
+    ADOPTED = "adopted"
+    PAUSED_BY_HAND = "paused_by_hand"
+    RESUMED = "resumed"
+    PROMOTED = "promoted"
+    SHIFT_FAILED = "shift_failed"
+    SHIFT_TIMED_OUT = "shift_timed_out"
+    RAISE_UNCERTAIN = "raise_uncertain"
+    DRIFTED = "drifted"
+    FOUND_AT_ZERO = "found_at_zero"
+    ROLLBACK_REQUESTED = "rollback_requested"
+    LOWERING = "lowering"
+    AT_ZERO = "at_zero"
+    GUARDING_ZERO = "guarding_zero"
+    WATCHING = "watching"
+    TARGET_UNREADABLE = "target_unreadable"
+
+
+# --- The rollout ----------------------------------------------------------------------------------
 
 # The form of a stored rollout. A rollout that is stored with another schema is refused.
 SCHEMA = 5

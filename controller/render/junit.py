@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from controller.core.findings import Verdict
 from controller.core.history import Entry, finding_data
+from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.text import printable
 

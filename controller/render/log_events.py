@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from controller.core.log_events import CANARY, STABLE, LogEvent, counted, shown, told
 from controller.core.units import at
-from controller.settings import one_line
+from controller.ports.logs import CANARY, STABLE, LogEvent, counted, shown, told
+from controller.process.settings import one_line
 
 _LONGEST: Final = 2_000  # characters of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")

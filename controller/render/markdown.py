@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.history import Entry
+from controller.core.judge.scorecard import HEAD, TO_THE_RIGHT, rows
 from controller.core.rollout import Rollout
-from controller.core.scorecard import HEAD, TO_THE_RIGHT, rows
 from controller.core.units import clock_text, length_text
-from controller.rehearsal import Outcome
+from controller.operations.rehearse import Outcome
 from controller.render.history import timeline
 from controller.render.status import ladder_text, late_text
 from controller.text import page, printable

@@ -24,8 +24,8 @@ from controller.core.units import (
     length_text,
     number_text,
 )
-from controller.render.demands import told_text
-from controller.render.outside import outside_data, outside_lines
+from controller.render.contacts import outside_data, outside_lines
+from controller.render.criteria_text import told_text
 from controller.text import page
 
 

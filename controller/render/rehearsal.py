@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from controller.core.history import finding_data
-from controller.core.scorecard import rows, table
+from controller.core.judge.scorecard import rows, table
 from controller.core.units import length_text
-from controller.rehearsal import Outcome
+from controller.operations.rehearse import Outcome
 from controller.render.history import timeline
 from controller.text import page
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from controller.core.replay import Contrast, Differing, Replay
+from controller.core.replay.replay import Contrast, Differing, Replay
 from controller.core.snapshot import problem_of
 from controller.core.units import clock_text, count_text
 from controller.render.history import digests_data

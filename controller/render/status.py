@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.carrying import Visit
-from controller.core.findings import Finding, Verdict
 from controller.core.history import finding_data
+from controller.core.judge.findings import Finding, Verdict
+from controller.core.judge.scorecard import MARKS, rows, table
 from controller.core.message import Page
+from controller.core.next_action import unanswered
 from controller.core.rollout import Phase, Rollout
-from controller.core.scorecard import MARKS, rows, table
-from controller.core.transitions.outlook import unanswered
 from controller.core.units import clock_text, format_duration, length_text
-from controller.leasing import Missed
+from controller.engine.execute import Visit
+from controller.engine.lease import Missed
 from controller.text import page
 
 # A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.

@@ -11,21 +11,21 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from controller.core.policy import Alarm, LambdaEnv, Policy
-from controller.simulation.beginning import DEFAULT_START, live_since, start_of
-from controller.simulation.behaviour import PathBehaviour, Rhythm
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fake_alarms import FakeAlarms
-from controller.simulation.fake_cloudwatch import FakeCloudWatch
-from controller.simulation.fake_lambda import FakeLambda, Function
-from controller.simulation.fake_logs import FakeLogs
-from controller.simulation.faults import Answer, Proceed, broken
-from controller.simulation.happenings import Attests
-from controller.simulation.log_feeds import publish_events
-from controller.simulation.people import People, full_before_rollouts, pair_of, weight_of
-from controller.simulation.roles import roles_of
-from controller.simulation.scenario import Scenario
-from controller.simulation.script import Script, UpdateRules
-from controller.simulation.traffic import TrafficFeed, TrafficModel, Weights
+from controller.simulation.fakes.alarms import FakeAlarms
+from controller.simulation.fakes.cloudwatch import FakeCloudWatch
+from controller.simulation.fakes.lambda_ import FakeLambda, Function
+from controller.simulation.fakes.log_contents import publish_events
+from controller.simulation.fakes.logs import FakeLogs
+from controller.simulation.fakes.outages import Answer, Proceed, broken
+from controller.simulation.operators import People, full_before_rollouts, pair_of, weight_of
+from controller.simulation.scenario.fault_events import Attests
+from controller.simulation.scenario.first_minute import DEFAULT_START, live_since, start_of
+from controller.simulation.scenario.metric_roles import roles_of
+from controller.simulation.scenario.path_model import PathBehaviour, Rhythm
+from controller.simulation.scenario.scenario import Scenario
+from controller.simulation.scenario.script import Script, UpdateRules
+from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, Weights
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
 Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import pytest
 from botocore.loaders import create_loader
 
-from tests import aws_stub
-from tests.aws_stub import Endpoint
+from tests.support import aws_stub
+from tests.support.aws_stub import Endpoint
 
 # To read them takes longer than what a test does with them.
 _service_models = create_loader()
 
 pytest.register_assert_rewrite(
-    "tests.adapters.alarms_contract",
-    "tests.adapters.logs_contract",
-    "tests.adapters.metrics_contract",
-    "tests.adapters.store_contract",
-    "tests.adapters.target_contract",
+    "tests.adapters.contracts.alarms",
+    "tests.adapters.contracts.logs",
+    "tests.adapters.contracts.metrics",
+    "tests.adapters.contracts.store",
+    "tests.adapters.contracts.target",
 )
 
 

@@ -13,8 +13,8 @@ from controller.adapters.dry_run import (
     DryRunTarget,
     Journal,
 )
-from controller.adapters.sqlite import SqliteStore
-from controller.core.effects import Notice, Severity
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.decision import Notice, Severity
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer, Reading
 from controller.core.policy import LambdaHook, SlackChannel
@@ -26,11 +26,11 @@ from controller.errors import (
     UnknownRolloutError,
     WriteRefusedError,
 )
-from controller.ports import Store
-from tests.adapters.channels import a_message
-from tests.adapters.odd_lambda import OTHERS, a_world, opened, variables
-from tests.adapters.target_contract import pair
-from tests.rollouts import MINUTE, NOON, a_rollout, recorded, sound
+from controller.ports.store import Store
+from tests.adapters.contracts.target import pair
+from tests.adapters.notifiers.channels import a_message
+from tests.adapters.targets.odd_lambda import OTHERS, a_world, opened, variables
+from tests.support.rollouts import MINUTE, NOON, a_rollout, recorded, sound
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controller import events
+from controller.process import logging
 from tests.chaos.chaos import chaos, told
 from tests.chaos.shrink import shrunk
-from tests.chaos.telling import story_text
+from tests.chaos.trace_text import story_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--store", choices=("sqlite", "dynamodb"), default="sqlite")
     options = parser.parse_args(arguments)
-    events.silence()
+    logging.silence()
     story = told(options.seed, options.store)
     sys.stdout.write(f"{story_text(story)}\n")
     if not story.violations:

@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.adapters.cloudwatch import CloudWatchMetrics
-from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.adapters.sqlite import SqliteStore
-from controller.by_hand import lower_and_confirm
-from controller.core.asked import Ask, Verb, Way
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.core.commands import Ask, Verb, Way
 from controller.core.policy import LambdaEnv, Policy
+from controller.engine.direct_write import lower_and_confirm
+from controller.engine.observe import Looking
+from controller.engine.tick import Runner
 from controller.errors import Exit, UnknownRolloutError
-from controller.looking import Looking
-from controller.ports import OpenTarget, Store
-from controller.runner import Runner
-from controller.start import Request, start
-from tests.chaos.draw import draw
+from controller.operations.start.start import Request, start
+from controller.ports.store import Store
+from controller.ports.target import OpenTarget
+from tests.chaos.fault_plan import Plot, StoreKind
 from tests.chaos.player import play
-from tests.chaos.plot import Plot, StoreKind
 from tests.chaos.process import Process
 from tests.chaos.program import Outside, Stores
-from tests.chaos.story import Story
+from tests.chaos.random_plan import draw
+from tests.chaos.trace import Story
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
-from controller.adapters.dynamodb import DynamoDbStore, calls
-from controller.adapters.dynamodb.table import create_table
-from controller.ports import Store
+from controller.adapters.stores.dynamodb import DynamoDbStore, calls
+from controller.adapters.stores.dynamodb.table import create_table
+from controller.ports.store import Store
 from tests.chaos.process import Process
 
 TABLE: Final = "rollouts"

@@ -12,12 +12,11 @@ from random import Random
 from typing import Final, cast
 
 from controller.errors import Exit, RolloutError
-from controller.ports import Store
+from controller.ports.store import Store
 from controller.simulation.world import World
-from tests.chaos import others
-from tests.chaos.fate import Ahead, Doom
-from tests.chaos.invariants import Invariants
-from tests.chaos.plot import (
+from tests.chaos import actors
+from tests.chaos.event_log import START, TIME, Happening
+from tests.chaos.fault_plan import (
     CALM_FROM,
     TICKS,
     Meanwhile,
@@ -26,6 +25,9 @@ from tests.chaos.plot import (
     Spell,
     Trouble,
 )
+from tests.chaos.injector import Ahead, Doom
+from tests.chaos.invariants import Invariants
+from tests.chaos.oracle import Witness
 from tests.chaos.process import CLOCK, CrashedError, Crossing, Proceed, Process
 from tests.chaos.program import (
     OpenProgram,
@@ -34,9 +36,7 @@ from tests.chaos.program import (
     Program,
     Stores,
 )
-from tests.chaos.story import Story, Telling, at_rest
-from tests.chaos.truth import START, TIME, Happening
-from tests.chaos.witness import Witness
+from tests.chaos.trace import Story, Telling, at_rest
 
 MINUTE: Final = timedelta(minutes=1)
 # How deep processes come in between each other; whoever is due then has to wait.
@@ -212,7 +212,7 @@ class Player:
         """Let others act while the process `by` waits."""
         if fault.waits:
             self.sleep(timedelta(seconds=fault.waits))
-        others.act(self, fault, by)
+        actors.act(self, fault, by)
 
     def troubles(self) -> Sequence[Trouble]:
         """Return what is wrong just now, for a while."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
-from controller.core.effects import Notice
+from controller.core.decision import Notice
 from controller.core.rollout import Rollout
-from controller.ports import Clock, Notifier, Store
+from controller.ports.clock import Clock
+from controller.ports.notify import Notifier
+from controller.ports.store import Store
 
 Proceed: TypeAlias = Callable[[], Any]
 

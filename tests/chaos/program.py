@@ -5,10 +5,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from controller.core.asked import Verb, Way
+from controller.core.commands import Verb, Way
 from controller.core.policy import Policy
 from controller.errors import RolloutError
-from controller.ports import Clock, MetricSource, Notifier, Store
+from controller.ports.clock import Clock
+from controller.ports.metrics import MetricSource
+from controller.ports.notify import Notifier
+from controller.ports.store import Store
 from tests.chaos.process import Process
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from tests.chaos.plot import Plot
-from tests.chaos.story import Story
+from tests.chaos.fault_plan import Plot
+from tests.chaos.trace import Story
 
 # So many stories are played at most to make one smaller.
 MOST_TRIES: Final = 300

@@ -2,12 +2,12 @@
 
 import pytest
 
-from controller.core.asked import Verb
-from controller.core.findings import Verdict
+from controller.core.commands import Verb
+from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason
+from tests.chaos.event_log import BARE, KEEP, RETRY, START
 from tests.chaos.invariants import ALL
-from tests.chaos.narrator import Telling
-from tests.chaos.tales import (
+from tests.chaos.sample_traces import (
     DOWN,
     GOING,
     PASSES,
@@ -46,7 +46,7 @@ from tests.chaos.tales import (
     then,
     ticks_on,
 )
-from tests.chaos.truth import BARE, KEEP, RETRY, START
+from tests.chaos.trace_writer import Telling
 
 # Invariant, what is told, whether it holds.
 CLAIMS: list[tuple[str, str, bool, Tale]] = [

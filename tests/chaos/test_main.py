@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.effects import Decision
+from controller.core.decision import Decision
 from controller.core.rollout import Rollout
 from tests.chaos.__main__ import main
 

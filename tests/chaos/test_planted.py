@@ -2,15 +2,15 @@
 
 import pytest
 
-from controller import events
+from controller.process import logging
 from tests.chaos.chaos import chaos
 from tests.chaos.invariants import ALL
-from tests.chaos.planted import PLANTED, Planted
+from tests.chaos.planted_bugs import PLANTED, Planted
 
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    events.silence()
+    logging.silence()
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda one: one.name)

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.lambda_env import LambdaEnvTarget
-from controller.core.effects import Notice, Severity
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.core.decision import Notice, Severity
 from controller.simulation.clock import VirtualClock
-from controller.simulation.refusals import lost
+from controller.simulation.fakes.errors import lost
 from tests.chaos.process import CrashedError, Crossing, Proceed, Process
-from tests.rollouts import a_rollout
 from tests.simulation.worlds import FUNCTION, MINUTE, START, world
-from tests.stage import short
+from tests.support.rollouts import a_rollout
+from tests.support.stage import short
 
 POLICY = short()
 

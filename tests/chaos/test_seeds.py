@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import pytest
 
 from benchmarks.chaos import Figures, figures
-from controller import events
-from tests.chaos.breaking import WAYS
-from tests.chaos.plot import Act, StoreKind, Trouble, When
+from controller.process import logging
+from tests.chaos.fault_plan import Act, StoreKind, Trouble, When
+from tests.chaos.faults import WAYS
 
 Chunk: TypeAlias = tuple[StoreKind, Sequence[int]]
 Played: TypeAlias = Callable[[Chunk], Figures]
@@ -38,7 +38,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, worker: str) -> Played:
     shared = own.parent if worker else own
 
     def play(chunk: Chunk) -> Figures:
-        events.silence()
+        logging.silence()
         with (shared / f"chaos-{_named(chunk)}.json").open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.draw import draw
+from tests.chaos.fault_plan import Act, Broken, Fault, Meanwhile, Plot, Spot, When
 from tests.chaos.invariants import Violation
-from tests.chaos.plot import Act, Broken, Fault, Meanwhile, Plot, Spot, When
+from tests.chaos.random_plan import draw
 from tests.chaos.shrink import MOST_TRIES, shrunk
-from tests.chaos.story import Story
+from tests.chaos.trace import Story
 from tests.simulation.worlds import START
 
 NOISE = tuple(Broken(Spot(minute, "store:save"), "conflict") for minute in range(11))

@@ -8,16 +8,17 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from controller import bootstrap, cli
-from controller.adapters.aws import Clients
-from controller.bootstrap.couriers import Couriers
+from controller import cli
+from controller.adapters.aws.clients import Clients
+from controller.bootstrap import app
+from controller.bootstrap.notifiers import Couriers
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
 from controller.core.rollout import Rollout
-from controller.simulation.scenario import Scenario
+from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
-from tests.stage import SHORT, variables
+from tests.support.stage import SHORT, variables
 
 # What a history says beside the name that a person claimed.
 VERIFIED: Final = f"(verified: {CALLER['Arn']})"
@@ -88,7 +89,7 @@ def desk_in(
         told: Scenario = scenario(**{"function": variables(), **played})
         world = World.for_policy(Policy.model_validate(said), told, seed=1, start=START)
         monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
-        monkeypatch.setattr(bootstrap, "SystemClock", lambda: world.clock)
+        monkeypatch.setattr(app, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
         return Desk(write_policy(tmp_path, said), world, capsys)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.couriers import Couriers
+from controller.bootstrap.notifiers import Couriers
 from controller.errors import DeliveryError, Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE

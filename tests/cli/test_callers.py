@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.faults import Answer, Proceed
-from controller.simulation.refusals import lost
+from controller.simulation.fakes.errors import lost
+from controller.simulation.fakes.outages import Answer, Proceed
 from controller.simulation.world import CALLER
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE

@@ -56,7 +56,7 @@ def completed(words: str) -> tuple[list[str], set[str]]:
 def test_a_tab_completes(words: str, answers: list[str]) -> None:
     told, loaded = completed(words)
     assert told == answers
-    assert loaded & {"boto3", "controller.simulation.scenario", "rich"} == set()
+    assert loaded & {"boto3", "controller.simulation.scenario.scenario", "rich"} == set()
 
 
 def test_every_shipped_scenario_is_offered() -> None:

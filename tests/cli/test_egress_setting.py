@@ -6,8 +6,8 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import Desk
-from tests.connect_proxy import connect_proxy
-from tests.https_stub import answers, certificate, host
+from tests.support.connect_proxy import connect_proxy
+from tests.support.https_stub import answers, certificate, host
 
 PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Desk
-from tests.hostile import HOSTILE, obeyed
 from tests.simulation.worlds import MINUTE, START
+from tests.support.hostile import HOSTILE, obeyed
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from controller.adapters.aws import Clients
+from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION
-from tests.stage import SECRET, SHORT
+from tests.support.stage import SECRET, SHORT
 
 ACCOUNT = "123456789012"
 HERE = ("--account", ACCOUNT, "--region", "eu-central-1")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.log_events import CHECK
 from controller.errors import Exit
+from controller.ports.logs import CHECK
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE, START
-from tests.stage import READ, Broken
+from tests.support.stage import READ, Broken
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")
@@ -140,8 +140,8 @@ def test_a_denied_log_names_its_action(logged: Desk) -> None:
 
 
 def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.tailing.MOST_PAGES", 1)
-    monkeypatch.setattr("controller.simulation.fake_logs.MOST_EVENTS", 2)
+    monkeypatch.setattr("controller.operations.log_tail.MOST_PAGES", 1)
+    monkeypatch.setattr("controller.simulation.fakes.logs.MOST_EVENTS", 2)
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE
     assert (

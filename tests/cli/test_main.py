@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import controller.loader
+import controller.policy_file.loader
 from controller.cli import VERBS, main
 from controller.errors import Exit, RolledBackError, RolloutError, StateConflictError
 
@@ -55,7 +55,7 @@ def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None
 def test_a_mistake_on_the_command_line_ends_with_2(
     arguments: list[str], words: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller.loader, "load", lambda path: None)
+    monkeypatch.setattr(controller.policy_file.loader, "load", lambda path: None)
     assert main(arguments) == Exit.USAGE
     assert words in " ".join(capsys.readouterr().err.split())
 
@@ -78,13 +78,13 @@ def raising(error: BaseException) -> Callable[[Path], None]:
 def test_an_error_is_one_line_and_its_exit_status(
     error: RolloutError, status: Exit, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller.loader, "load", raising(error))
+    monkeypatch.setattr(controller.policy_file.loader, "load", raising(error))
     assert main(["start", "policy.yaml"]) == status
     assert capsys.readouterr() == ("", "rolloutctl: it is broken\n")
 
 
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller.loader, "load", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(controller.policy_file.loader, "load", raising(KeyboardInterrupt()))
     assert main(["start", "policy.yaml"]) == 130
 
 
@@ -92,7 +92,9 @@ def test_sigterm_ends_with_143_and_leaves_the_process_as_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(controller.loader, "load", lambda path: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(
+        controller.policy_file.loader, "load", lambda path: signal.raise_signal(signal.SIGTERM)
+    )
     assert main(["start", "policy.yaml"]) == 143
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -100,7 +102,7 @@ def test_sigterm_ends_with_143_and_leaves_the_process_as_it_was(
 def test_a_fault_of_the_program_is_named_with_its_place_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(controller.loader, "load", raising(ZeroDivisionError()))
+    monkeypatch.setattr(controller.policy_file.loader, "load", raising(ZeroDivisionError()))
     assert main(["start", "policy.yaml"]) == 1
     told = capsys.readouterr().err
     assert "unexpected ZeroDivisionError at __init__.py:" in told
@@ -126,9 +128,9 @@ def loaded_by(statement: str) -> set[str]:
             id="the command line alone loads nothing heavy",
         ),
         pytest.param(
-            "import controller.cli.rollout, controller.render.status",
-            {"boto3", "ruamel", "rich", "controller.simulation", "controller.loader"}
-            | {"sqlite3", "controller.core.policy.check", "controller.by_hand"},
+            "import controller.cli.start_tick, controller.render.status",
+            {"boto3", "ruamel", "rich", "controller.simulation", "controller.policy_file.loader"}
+            | {"sqlite3", "controller.core.policy.check.parse", "controller.engine.direct_write"},
             id="a tick loads no parser, no simulation, and no boto3 before it knows its account",
         ),
     ],

@@ -9,7 +9,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import MINUTE, POLICY
-from tests.stage import METRICS, Broken
+from tests.support.stage import METRICS, Broken
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
 
 
 def test_watch_draws_where_a_terminal_can(measured: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.cli.watching._can_be_live", lambda: True)
+    monkeypatch.setattr("controller.cli.follow._can_be_live", lambda: True)
     ended = measured.run("metrics", measured.policy, "--watch", "--for", "1m")
     assert ended.status == Exit.DONE
     assert "orders, 5 minutes until 2026-01-05 09:21 UTC" in ended.out

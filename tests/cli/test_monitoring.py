@@ -8,17 +8,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller import cli
-from controller.adapters.aws import Clients
-from controller.adapters.sqlite import SqliteStore
-from controller.core.effects import Record
+from controller.adapters.aws.clients import Clients
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.decision import Record
 from controller.core.history import append
-from controller.core.monitoring import TAG
 from controller.core.rollout import Phase, Reason
 from controller.errors import Exit
-from tests.adapters.monitoring.fake_cloudformation import FakeCloudFormation
+from controller.ports.monitoring import TAG
+from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import Ended
-from tests.core.monitoring.watched import FROZEN, a_watched
-from tests.rollouts import NOON, a_rollout
+from tests.operations.monitoring.watched import FROZEN, a_watched
+from tests.support.rollouts import NOON, a_rollout
 
 TO = ("--email", "oncall@example.com")
 NAME = "rolloutctl-shop"

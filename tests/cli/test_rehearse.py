@@ -10,7 +10,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import POLICY
-from tests.stage import SHORT
+from tests.support.stage import SHORT
 
 # The shipped scenarios happen in the second step, so this ladder stays there long enough.
 LADDER: dict[str, Any] = {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
 from tests.cli.conftest import VERIFIED, Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.stage import SECRET, WRITE
+from tests.support.stage import SECRET, WRITE
 
 BARE = ("--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", "ENABLED")
 

@@ -7,7 +7,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import MINUTE
-from tests.stage import METRICS, READ
+from tests.support.stage import METRICS, READ
 
 SICK = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 

@@ -11,9 +11,9 @@ import pytest
 from controller.core.units import parse_duration
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_rollout import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
+from tests.cli.test_start_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.stage import WRITE
+from tests.support.stage import WRITE
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,17 @@ from boto3.session import Session
 from botocore.exceptions import ParamValidationError
 from moto import mock_aws
 
-from controller.adapters.aws import Clients
+from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import create_table
 from controller.errors import Exit
-from controller.simulation.refusals import refusal
-from tests.adapters.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
+from controller.simulation.fakes.errors import refusal
+from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
 from tests.cli.conftest import Desk, MakeDesk
-from tests.emulator import REGION
-from tests.planted import PLANTED, files, leaks, quoting, spellings
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
-from tests.stage import SHORT
+from tests.support.emulator import REGION
+from tests.support.planted_secrets import PLANTED, files, leaks, quoting, spellings
+from tests.support.stage import SHORT
 
 HELD = json.dumps(dict(PLANTED))
 

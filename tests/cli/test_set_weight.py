@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.faults import Answer, Proceed
-from controller.simulation.refusals import refusal
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import Answer, Proceed
 from tests.cli.conftest import VERIFIED, Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.stage import METRICS, READ, SECRET, WRITE, Before, Broken
+from tests.support.stage import METRICS, READ, SECRET, WRITE, Before, Broken
 
 
 def made(desk: Desk) -> Desk:
@@ -138,7 +138,7 @@ def test_without_any_store_it_works_and_says_what_it_cannot_know(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROLLOUTCTL_STORE")
-    monkeypatch.setattr("controller.settings.in_container", lambda _: False)
+    monkeypatch.setattr("controller.process.settings.in_container", lambda _: False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     dry = desk.run("set-weight", desk.policy, "40", "--dry-run")
     assert (dry.status, dry.out, desk.weight) == (Exit.DONE, "would: set handler to 40 %\n", 0)

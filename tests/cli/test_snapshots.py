@@ -18,7 +18,7 @@ from controller.core.snapshot import POLICY_DIGEST, digest_of
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.stage import SHORT
+from tests.support.stage import SHORT
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from controller import bootstrap, cli
+from controller import cli
+from controller.bootstrap import app as bootstrap
 from controller.core.rollout import Phase
 from controller.errors import Exit
-from controller.settings import DynamoDbPlace, Settings
+from controller.process.settings import DynamoDbPlace, Settings
 from tests.cli.conftest import Desk, Ended
-from tests.emulator import Emulator
-from tests.rollouts import a_rollout, recorded, sound
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.emulator import Emulator
+from tests.support.rollouts import a_rollout, recorded, sound
 
 Captured = pytest.CaptureFixture[str]
 

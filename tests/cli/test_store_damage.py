@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.sqlite import file as sqlite_file
+from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.errors import Exit
-from tests.adapters.unwritable import full_disk, read_only_disk
+from tests.adapters.stores.unwritable import full_disk, read_only_disk
 from tests.cli.conftest import Desk, Ended, MakeDesk
-from tests.damage import SQLITE_DAMAGES
 from tests.simulation.worlds import MINUTE
-from tests.stage import SHORT
+from tests.support.damage import SQLITE_DAMAGES
+from tests.support.stage import SHORT
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 WITHOUT_A_STORE = "without a store: rolloutctl rollback POLICY.yaml, or rolloutctl rollback "

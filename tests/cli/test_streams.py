@@ -11,10 +11,10 @@ import pytest
 from controller import cli
 from controller.cli.streams import Printed, status_with, unfiltered
 from controller.errors import Exit
-from controller.events import Unfailing
+from controller.process.logging import Unfailing
 from tests.cli.conftest import Desk
+from tests.process.test_logging import Full
 from tests.simulation.worlds import MINUTE
-from tests.test_events import Full
 
 ROOT = Path(__file__).parents[2]
 POLICY = "policies/execution-api.yaml"

@@ -9,11 +9,11 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from controller.adapters.aws import Clients
+from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import create_table
 from controller.errors import Exit
-from tests.adapters.odd_dynamodb import an_error
+from tests.adapters.stores.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
 from tests.cli.test_store_damage import (
     UNWRITABLE,
@@ -22,9 +22,9 @@ from tests.cli.test_store_damage import (
     check_one_damaged,
     check_told,
 )
-from tests.damage import DYNAMODB_DAMAGES
-from tests.emulator import REGION
 from tests.simulation.worlds import MINUTE
+from tests.support.damage import DYNAMODB_DAMAGES
+from tests.support.emulator import REGION
 
 WRITES = ("UpdateItem", "TransactWriteItems")
 READS = ("GetItem", "Query", "Scan")

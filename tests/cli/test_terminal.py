@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore
 from tests.cli.test_main import ROOT
-from tests.rollouts import a_rollout, recorded
+from tests.support.rollouts import a_rollout, recorded
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
 CURSOR_UP = "\x1b[1A"
@@ -100,8 +100,8 @@ def test_no_color_means_no_colour(watch: Watch) -> None:
 
 WITHOUT_RICH = """
 import sys
-from controller.cli import watching, main
-watching.find_spec = lambda name: None
+from controller.cli import follow, main
+follow.find_spec = lambda name: None
 sys.exit(main(sys.argv[1:]))
 """
 

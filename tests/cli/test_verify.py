@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.log_events import CHECK
 from controller.errors import Exit
+from controller.ports.logs import CHECK
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
-from tests.stage import METRICS, READ, SECRET, SHORT, WRITE, Broken
+from tests.support.stage import METRICS, READ, SECRET, SHORT, WRITE, Broken
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")

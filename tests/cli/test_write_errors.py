@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.faults import Answer, Proceed
-from controller.simulation.refusals import refusal
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import Answer, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.stage import WRITE
+from tests.support.stage import WRITE
 
 SICK: Final = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 STATE: Final = "The function is currently in the following state: {}"

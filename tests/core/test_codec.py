@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core import codec
-from controller.core.findings import Finding, Label, Verdict
+from controller.core.codec import EARLIEST, LATEST
 from controller.core.history import Entry, broken_link
-from controller.core.measured import FrozenValue, Run, Signature, Stretch, Tally
+from controller.core.judge.evidence import FrozenValue, Run, Signature, Stretch, Tally
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
-from controller.core.sequential.eprocess import Capital
-from controller.core.sequential.trial import Control, Fold
 from controller.core.snapshot import SnapshotChangedError
-from controller.core.state_schema import EARLIEST, LATEST
+from controller.core.stats.eprocess import Capital
+from controller.core.stats.mixture import Control, Fold
 from controller.errors import StoreError, is_of_one_record
-from tests.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
+from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
 
 SNAPSHOT = POLICY.snapshot()
 

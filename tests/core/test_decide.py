@@ -6,13 +6,14 @@ from datetime import datetime
 
 import pytest
 
-from controller.core.asked import Ask, Verb, asked
+from controller.core.commands import Ask, Verb, asked
 from controller.core.decide import refused
-from controller.core.effects import Alert, Decision, Shift
+from controller.core.decision import Alert, Decision, Shift
 from controller.core.observation import Observation, Reading, Series, Unreadable
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from tests.ladder import (
+from tests.support.rollouts import MINUTE, NOON, a_policy, reads
+from tests.support.three_steps import (
     AT_10,
     AT_100,
     BACK,
@@ -40,7 +41,6 @@ from tests.ladder import (
     adopted,
     tick,
 )
-from tests.rollouts import MINUTE, NOON, a_policy, reads
 
 # Seen unfinished at noon.
 UNFINISHED = replace(RAISING, unfinished_since=NOON)

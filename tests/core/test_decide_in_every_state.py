@@ -7,14 +7,24 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.asked import FITS, Ask, Verb, asked
+from controller.core.commands import FITS, Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Decision, Shift
+from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, Reading, Update
 from controller.core.rollout import FINAL, Intent, Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.ladder import GONE, HEALTHY, HOPELESS, OUTAGE, PARTIAL, SICK, SILENT, THIN, a_ladder
-from tests.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.three_steps import (
+    GONE,
+    HEALTHY,
+    HOPELESS,
+    OUTAGE,
+    PARTIAL,
+    SICK,
+    SILENT,
+    THIN,
+    a_ladder,
+)
 
 FIRST, *OTHERS = LADDER["steps"]
 # Noon is frozen, or not; each step but the first needs an approval, or none does.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DECIDE, ASKED = "controller/core/decide.py", "controller/core/asked.py"
+DECIDE, ASKED = "controller/core/decide.py", "controller/core/commands.py"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import (
     Entry,
     append,
@@ -17,10 +16,11 @@ from controller.core.history import (
     series_data,
     target_data,
 )
-from controller.core.measured import Tally
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import Answer, Observation, Series
 from controller.core.rollout import Rollout
-from tests.rollouts import MINUTE, NOON, a_record, a_rollout, reads, recorded
+from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, reads, recorded
 
 
 def four_entries() -> tuple[Rollout, list[Entry]]:

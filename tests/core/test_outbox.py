@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.effects import Decision, Notice, Severity
+from controller.core.decision import Decision, Notice, Severity
 from controller.core.message import Message
 from controller.core.outbox import (
     MOST_TEXT,
@@ -20,7 +20,7 @@ from controller.core.outbox import (
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
-from tests.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_record, a_rollout
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 SNS: dict[str, Any] = {"kind": "sns", "topic": TOPIC}

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from controller.core import transitions as to
-from controller.core.asked import MEASURED, Ask, Verb, asked
+from controller.core.commands import MEASURED, Ask, Verb, asked
+from controller.core.conflict import overtaken
 from controller.core.decide import decide, refused
-from controller.core.effects import Decision
-from controller.core.evidence import kept
+from controller.core.decision import Decision
 from controller.core.history import Entry, append, seen_data
-from controller.core.judge import needs
-from controller.core.measured import Tally
+from controller.core.judge.evidence import Tally
+from controller.core.judge.gate import needs
+from controller.core.judge.sealing import kept
 from controller.core.observation import Answer, Observation, Reading, Series, Unreadable, Update
 from controller.core.outbox import hooked
-from controller.core.overtaken import overtaken
 from controller.core.policy import Policy
-from controller.core.replay import Replay, replay
+from controller.core.replay.replay import Replay, replay
 from controller.core.rollout import Phase, Reason, Rollout
-from tests.rollouts import MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import MINUTE, NOON, a_policy, reads
 
 HOUR = 60 * MINUTE
 POLICY = a_policy(steps=[{"weight": 10, "bake": "150m"}, {"weight": 100, "bake": "30m"}])

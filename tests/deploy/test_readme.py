@@ -3,7 +3,7 @@
 import re
 
 from benchmarks import monthly_cost, reaction
-from controller import events
+from controller.process import logging
 from tests.deploy.stack import TEMPLATE, template
 
 README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
@@ -17,12 +17,12 @@ def shown(table: list[str]) -> bool:
 
 
 def test_the_cost_is_what_the_counted_calls_cost() -> None:
-    events.silence()
+    logging.silence()
     assert shown(monthly_cost.table())
 
 
 def test_the_reactions_are_those_of_the_simulation() -> None:
-    events.silence()
+    logging.silence()
     assert shown(reaction.table())
 
 

@@ -16,14 +16,14 @@ import pytest
 
 from benchmarks.monthly_cost import LOG_BYTES
 from controller.cli import main
-from tests import emulator
 from tests.deploy.stack import NAME, Stack, filters
 from tests.deploy.switch import matches, state, value
 from tests.e2e import role as roles
 from tests.e2e.account import POLICY, Account
-from tests.e2e.desk import Answer, changed
+from tests.e2e.on_call import Answer, changed
 from tests.e2e.program import Program
-from tests.emulator import Emulator
+from tests.support import emulator
+from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 

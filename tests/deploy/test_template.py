@@ -10,23 +10,25 @@ import pytest
 from cfnlint.api import ManualArgs, lint
 from ruamel.yaml import YAML
 
-from controller import events, telemetry
-from controller.bootstrap import iam, template
-from controller.carrying import Visit
-from controller.core.effects import Alert
-from controller.core.findings import Verdict
-from controller.core.monitoring import wanted
+from controller.bootstrap import iam
+from controller.bootstrap.app import template
+from controller.core.decision import Alert
+from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase
+from controller.engine import telemetry
+from controller.engine.execute import Visit
+from controller.engine.lease import Missed
+from controller.engine.tick import Ticked
 from controller.errors import StoreError
-from controller.leasing import Missed
-from controller.loader import loads
-from controller.runner import Ticked
-from controller.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbPlace, read_egress
+from controller.operations.monitoring.desired import wanted
+from controller.policy_file.loader import loads
+from controller.process import logging
+from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbPlace, read_egress
 from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value
 from tests.e2e.account import SHIPPED as POLICY
-from tests.rollouts import a_rollout
+from tests.support.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"
 LOGGED = "TicksStopped"
@@ -290,7 +292,7 @@ def test_every_alarm_is_on_a_metric_that_a_filter_makes_of_an_event_there_is() -
     for one in resources("AWS::Logs::MetricFilter").values():
         if one["LogGroupName"] == {"Ref": "Logs"}:
             (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
-            assert event in events.CATALOGUE
+            assert event in logging.CATALOGUE
         (transformed,) = one["MetricTransformations"]
         made[transformed["MetricName"]] = transformed["MetricNamespace"]
     for one in resources("AWS::CloudWatch::Alarm").values():

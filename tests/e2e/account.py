@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from controller.flag import CANARY, NAMESPACE, STABLE
-from tests.emulator import UPDATE_S, Emulator
+from tests.support.emulator import UPDATE_S, Emulator
 
 SHIPPED: Final = Path(__file__).parents[2] / "policies" / "execution-api.yaml"
 _FOLDER: Final = TemporaryDirectory(prefix="rolloutctl-policy-")

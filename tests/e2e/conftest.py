@@ -13,13 +13,13 @@ from botocore.loaders import create_loader
 from freezegun import freeze_time
 
 import controller
-from controller.adapters.aws import Clients
-from tests.e2e import proxy, table
+from controller.adapters.aws.clients import Clients
+from tests.e2e import proxy, stored_items
 from tests.e2e.account import Account
-from tests.e2e.desk import Desk
+from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.emulator import UPDATE_S, Emulator
+from tests.support.emulator import UPDATE_S, Emulator
 
 # Commands import what they need when they are called, and pydantic cannot build a model while the
 # clock is moved: everything is imported before.
@@ -51,7 +51,7 @@ def shop(ministack: Emulator, account: str) -> Account:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store of the test's own that nobody made yet: a file, or a table by `ON_A_TABLE`."""
     if getattr(request, "param", "file") == "table":
-        return table.URL
+        return stored_items.URL
     return f"sqlite:///{tmp_path / 'rollouts.db'}"
 
 
@@ -104,8 +104,8 @@ def desk(
     """The command line in this process, at the current moment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("controller.acting.LOOK_EVERY", timedelta(seconds=UPDATE_S))
-    monkeypatch.setattr("controller.adapters.monitoring.stack.ASK_EVERY", _MADE)
+    monkeypatch.setattr("controller.engine.execute.LOOK_EVERY", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr("controller.adapters.cloudformation.stack.ASK_EVERY", _MADE)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

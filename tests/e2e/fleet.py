@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from controller.adapters.dynamodb import DynamoDbStore
-from controller.adapters.sqlite import SqliteStore
+from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.ports import Store
-from tests.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
-from tests.e2e import table
+from controller.ports.store import Store
+from tests.e2e import stored_items
 from tests.e2e.account import API, FUNCTION, POLICY
-from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.on_call import MINUTE, Desk
+from tests.support.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
 
 FAILING: Final = "failing"
 SICK_FUNCTION: Final = "SickHandler"
@@ -32,14 +32,14 @@ class Fleet:
     @property
     def damages(self) -> Sequence[str]:
         """Every way in which what a tick reads can be damaged in this store."""
-        known = DYNAMODB_DAMAGES if self.url == table.URL else SQLITE_DAMAGES
+        known = DYNAMODB_DAMAGES if self.url == stored_items.URL else SQLITE_DAMAGES
         return [how for how in known if not how.startswith(IN_HISTORY)]
 
     @contextmanager
     def store(self) -> Iterator[Store]:
         """Yield the store, as another process has it open."""
-        if self.url == table.URL:
-            yield DynamoDbStore(self.desk.account.client("dynamodb"), table.NAME)
+        if self.url == stored_items.URL:
+            yield DynamoDbStore(self.desk.account.client("dynamodb"), stored_items.NAME)
         else:
             with SqliteStore(self._file) as opened:
                 yield opened
@@ -74,15 +74,17 @@ class Fleet:
 
     def damage(self, rollout_id: str, how: str) -> None:
         """Damage what is stored of a rollout, outside rolloutctl."""
-        if self.url == table.URL:
-            DYNAMODB_DAMAGES[how](self.desk.account.client("dynamodb"), table.NAME, rollout_id)
+        if self.url == stored_items.URL:
+            DYNAMODB_DAMAGES[how](
+                self.desk.account.client("dynamodb"), stored_items.NAME, rollout_id
+            )
             return
         with closing(sqlite3.connect(self._file)) as connection, connection:
             SQLITE_DAMAGES[how](connection, rollout_id)
 
     def remove(self, rollout_id: str) -> None:
         """Take a rollout out of the store, outside rolloutctl."""
-        if self.url != table.URL:
+        if self.url != stored_items.URL:
             with closing(sqlite3.connect(self._file)) as connection, connection:
                 connection.execute("DELETE FROM locks WHERE rollout = ?", (rollout_id,))
                 connection.execute("DELETE FROM rollouts WHERE id = ?", (rollout_id,))
@@ -90,13 +92,13 @@ class Fleet:
         client = self.desk.account.client("dynamodb")
         key = {":pk": {"S": f"ROLLOUT#{rollout_id.rpartition('#')[0]}"}}
         found = client.query(
-            TableName=table.NAME,
+            TableName=stored_items.NAME,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues=key,
         )
         for item in found["Items"]:
             keys = {name: item[name] for name in ("pk", "sk")}
-            client.delete_item(TableName=table.NAME, Key=keys)
+            client.delete_item(TableName=stored_items.NAME, Key=keys)
 
     def updated(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return when each of `ids` was last saved; None for what cannot be loaded."""

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from subprocess import TimeoutExpired
 from typing import IO, Final
 
-from tests.e2e import moved
+from tests.e2e import moved_clock
 
 _CONTEXT: Final = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
@@ -92,4 +92,4 @@ def _begin(
     )
     sys.stderr.reconfigure(line_buffering=True)
     sys.argv = ["rolloutctl", *arguments]
-    sys.exit(moved.run(*arguments))
+    sys.exit(moved_clock.run(*arguments))

@@ -1,8 +1,8 @@
 """Rollouts whose ticks are killed at random moments: real processes on an emulator, by a seed.
 
 A round is one tick, or two at once, a minute or a few after the last round. Some are sent SIGTERM
-or SIGKILL while they work. After each round it is checked what must hold (kept.py); a rollout goes
-on until it succeeds or, with a sick canary, is rolled back.
+or SIGKILL while they work. After each round it is checked what must hold (invariants.py); a rollout
+goes on until it succeeds or, with a sick canary, is rolled back.
 """
 
 import signal
@@ -16,14 +16,14 @@ from random import Random
 from typing import Final
 
 from controller.adapters.clock import SystemClock
-from controller.adapters.dynamodb.table import create_table
-from controller.adapters.sqlite import SqliteStore
-from controller.leasing import LEASE
-from tests.e2e import table
+from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.engine.lease import LEASE
+from tests.e2e import stored_items
 from tests.e2e.account import Account
-from tests.e2e.kept import Kept
+from tests.e2e.invariants import Kept
 from tests.e2e.program import Program, Running
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 
 MINUTE: Final = timedelta(minutes=1)
 STORES: Final = ("file", "table")
@@ -116,7 +116,7 @@ class _Walk:
         self._program = Program(
             {
                 **emulator.environment(number),
-                "ROLLOUTCTL_STORE": table.URL if file is None else f"sqlite:///{file}",
+                "ROLLOUTCTL_STORE": stored_items.URL if file is None else f"sqlite:///{file}",
             }
         )
         self._now = datetime.now(UTC)
@@ -127,7 +127,7 @@ class _Walk:
         """Start, and tick until it has ended."""
         self._account.create()
         if self._kept.file is None:
-            create_table(self._account.client("dynamodb"), table.NAME, SystemClock())
+            create_table(self._account.client("dynamodb"), stored_items.NAME, SystemClock())
         else:
             SqliteStore(self._kept.file).close()
         started = self._program.at(self._now).run("start", self._policy)

@@ -13,8 +13,8 @@ from boto3.session import Session
 from botocore.loaders import create_loader
 
 import controller.bootstrap
-import controller.cli.rollout  # noqa: F401 - to have it
-from tests.emulator import NOBODY, REGION
+import controller.cli.start_tick  # noqa: F401 - to have it
+from tests.support.emulator import NOBODY, REGION
 
 _loader: Final = create_loader()
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.desk import Answer
 from tests.e2e.forked import Forked
+from tests.e2e.on_call import Answer
 
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 60.0

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.e2e.calls import Call, Reply, Wanted, call_of
 from tests.e2e.faults import Fault, answer_lost, never_made
-from tests.e2e.traps import LIMIT_S, Spoiler, Trap, Way
+from tests.e2e.held_calls import LIMIT_S, Spoiler, Trap, Way
 
 _PER_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close without a farewell

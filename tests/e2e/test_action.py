@@ -6,9 +6,9 @@ from shutil import copy
 
 import pytest
 
-from tests.action import COMMIT, Around, play
 from tests.e2e.account import POLICY, Account
-from tests.wheels import action_with, connected, index, silent_index
+from tests.support.action import COMMIT, Around, play
+from tests.support.wheels import action_with, connected, index, silent_index
 
 pytestmark = pytest.mark.ministack
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.account import AT_100_BY_HAND, OTHERS, SHIPPED, Account
-from tests.e2e.desk import HOUR, Desk
-from tests.e2e.table import ON_BOTH_STORES
-from tests.emulator import Emulator
+from tests.e2e.on_call import HOUR, Desk
+from tests.e2e.stored_items import ON_BOTH_STORES
+from tests.support.emulator import Emulator
 
 pytestmark = [pytest.mark.ministack, ON_BOTH_STORES]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.e2e.desk import MINUTE, Desk
-from tests.e2e.walks import FIXED
+from tests.e2e.on_call import MINUTE, Desk
+from tests.e2e.role_walks import FIXED
 
 pytestmark = pytest.mark.ministack
 

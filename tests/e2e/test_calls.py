@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.e2e.desk import MINUTE, ROLLOUT, Desk
+from tests.e2e.on_call import MINUTE, ROLLOUT, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE
+from tests.e2e.stored_items import ON_A_TABLE
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 

@@ -3,11 +3,11 @@
 import pytest
 
 from controller.errors import Exit
-from tests.damage import LOOSENED
-from tests.e2e.desk import MINUTE, Desk
 from tests.e2e.fleet import Fleet
+from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
-from tests.e2e.table import ON_BOTH_STORES
+from tests.e2e.stored_items import ON_BOTH_STORES
+from tests.support.damage import LOOSENED
 
 pytestmark = pytest.mark.ministack
 

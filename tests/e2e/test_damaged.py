@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from controller.errors import Exit
-from tests.damage import DYNAMODB_DAMAGES, HARMLESS, SQLITE_DAMAGES, UNLISTED
-from tests.e2e.desk import MINUTE, Desk
 from tests.e2e.fleet import SICK_FUNCTION, Fleet, let_it_fail
+from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
-from tests.e2e.table import ON_BOTH_STORES
+from tests.e2e.stored_items import ON_BOTH_STORES
+from tests.support.damage import DYNAMODB_DAMAGES, HARMLESS, SQLITE_DAMAGES, UNLISTED
 
 pytestmark = pytest.mark.ministack
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws import Clients, Service
+from controller.adapters.aws.clients import Clients, Service
 from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
-from tests.e2e.desk import MINUTE, Answer, Desk
+from tests.e2e.on_call import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
-from tests.e2e.walks import FIXED, plain_policy
+from tests.e2e.role_walks import FIXED, plain_policy
 
 pytestmark = pytest.mark.ministack
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY
-from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.on_call import MINUTE, Desk
 
 pytestmark = pytest.mark.ministack
 

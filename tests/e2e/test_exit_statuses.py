@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 import pytest
 
 from controller import cli
+from controller.engine.exit_status import VERBS
 from controller.errors import Exit
-from controller.exit_status import VERBS
 from tests.e2e.account import PERCENTAGE, POLICY
 from tests.e2e.calls import named
-from tests.e2e.desk import MINUTE, ROLLOUT, Desk
 from tests.e2e.faults import refused
+from tests.e2e.on_call import MINUTE, ROLLOUT, Desk
 from tests.e2e.program import Program, Running
 from tests.e2e.proxy import Proxy
 

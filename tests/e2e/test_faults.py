@@ -5,10 +5,9 @@ from itertools import cycle, repeat
 
 import pytest
 
-from controller.adapters.aws import ATTEMPTS
+from controller.adapters.aws.clients import ATTEMPTS
 from tests.e2e.account import OTHERS, POLICY
 from tests.e2e.calls import Wanted, named
-from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.faults import (
     Fault,
     answer_lost,
@@ -24,9 +23,16 @@ from tests.e2e.faults import (
     reset,
     slow,
 )
+from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE, ON_BOTH_STORES, Table, saves_a_rollout, takes_a_rollout
+from tests.e2e.stored_items import (
+    ON_A_TABLE,
+    ON_BOTH_STORES,
+    Table,
+    saves_a_rollout,
+    takes_a_rollout,
+)
 
 pytestmark = pytest.mark.ministack
 

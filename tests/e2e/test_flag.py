@@ -7,10 +7,10 @@ import pytest
 
 from controller.core.units import at, floor_to
 from controller.flag import Flag
-from tests.e2e import flagged
+from tests.e2e import flag_function
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
-from tests.e2e.desk import MINUTE, Desk
-from tests.e2e.flagged import FAILED
+from tests.e2e.flag_function import FAILED
+from tests.e2e.on_call import MINUTE, Desk
 
 pytestmark = pytest.mark.ministack
 
@@ -53,8 +53,8 @@ def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
     """
     begin = at(floor_to(desk.now, 5 * 60)) + 5 * MINUTE
     desk.move_clock(begin + MINUTE - desk.now)
-    calls = flagged.call(desk.account, USERS, failing)
-    flagged.publish(desk.account, [one.line for one in calls], desk.now)
+    calls = flag_function.call(desk.account, USERS, failing)
+    flag_function.publish(desk.account, [one.line for one in calls], desk.now)
     desk.move_clock(begin + 8 * MINUTE - desk.now)
     answered: dict[str, list[str]] = {}
     for user, called in zip(USERS, calls, strict=True):
@@ -63,7 +63,7 @@ def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
 
 
 def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(desk: Desk) -> None:
-    flagged.deploy(desk.account)
+    flag_function.deploy(desk.account)
     policy = desk.folder / "flagged.yaml"
     policy.write_text(POLICY)
     assert serve(desk) == {"stable": USERS}

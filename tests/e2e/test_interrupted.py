@@ -4,11 +4,11 @@ import pytest
 
 from tests.e2e.account import OTHERS
 from tests.e2e.calls import Wanted, named
-from tests.e2e.desk import MINUTE, Desk
+from tests.e2e.held_calls import Way
+from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE, Table, saves_a_rollout, takes_a_rollout
-from tests.e2e.traps import Way
+from tests.e2e.stored_items import ON_A_TABLE, Table, saves_a_rollout, takes_a_rollout
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 

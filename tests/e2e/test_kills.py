@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kills import play
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 
 KILLS = 20
 

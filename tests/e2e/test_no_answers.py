@@ -12,12 +12,12 @@ import pytest
 from controller.errors import Exit
 from tests.e2e.account import POLICY
 from tests.e2e.calls import Call, Wanted, named
-from tests.e2e.desk import MINUTE, Desk
 from tests.e2e.faults import Fault, body, garbled, page
 from tests.e2e.fleet import SICK_FUNCTION, Fleet, let_it_fail
+from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE, URL
+from tests.e2e.stored_items import ON_A_TABLE, URL
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 

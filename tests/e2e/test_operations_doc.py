@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from controller.adapters.aws import Clients, Service
+from controller.adapters.aws.clients import Clients, Service
 from controller.core.units import parse_duration
 from controller.flag import Flag
-from tests.adapters.monitoring.fake_cloudformation import FakeCloudFormation
+from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.e2e.account import FUNCTION, PERCENTAGE
-from tests.e2e.desk import HOUR, Answer, Desk, changed
+from tests.e2e.on_call import HOUR, Answer, Desk, changed
 from tests.e2e.test_adopt import A_NUMBER
 
 pytestmark = pytest.mark.ministack

@@ -12,10 +12,10 @@ import pytest
 
 from tests.e2e.account import OTHERS, PERCENTAGE
 from tests.e2e.calls import named
-from tests.e2e.desk import HOUR, MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import LIMIT_S, Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE, Table, saves_a_rollout
+from tests.e2e.stored_items import ON_A_TABLE, Table, saves_a_rollout
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore
 from tests.e2e.account import OTHERS, POLICY, Account
-from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
 
 pytestmark = pytest.mark.ministack
@@ -205,7 +205,7 @@ HEAVY = (
     "matplotlib",
     "ruamel",
     "controller.simulation",
-    "controller.loader",
+    "controller.policy_file.loader",
 )
 LIST_MODULES = """
 import gc, json, sys

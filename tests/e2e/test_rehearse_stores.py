@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from controller.cli import main
-from tests.e2e import table
+from tests.e2e import stored_items
 from tests.e2e.account import POLICY
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 
@@ -53,6 +53,6 @@ def test_a_scenario_ends_the_same_on_a_file_and_on_a_table(
         return story
 
     on_a_file = rehearsed(f"sqlite:///{folder / 'rehearsal.db'}")
-    on_a_table = rehearsed(table.URL)
+    on_a_table = rehearsed(stored_items.URL)
 
     assert on_a_table == on_a_file  # with every weight, sentence, moment, finding and call

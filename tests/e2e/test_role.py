@@ -1,8 +1,8 @@
 """Under exactly the policy that `rolloutctl iam` prints: nothing is missing, nothing is too much.
 
 The emulator asks IAM at every call. It does not ask for leading keys: what a role is bound to is
-shown by tests/test_tenants.py. Nothing but the function, the table and the role is real here:
-what a role needs of a customer's key, no emulator at hand can tell.
+shown by tests/bootstrap/test_tenants.py. Nothing but the function, the table and the role is real
+here: what a role needs of a customer's key, no emulator at hand can tell.
 """
 
 import json
@@ -13,18 +13,18 @@ import pytest
 from botocore.client import BaseClient
 from freezegun import api
 
-from controller import settings
 from controller.bootstrap import iam
 from controller.bootstrap.iam import Job
-from controller.loader import loads
-from tests import emulator
+from controller.policy_file.loader import loads
+from controller.process import settings
 from tests.e2e import role as roles
 from tests.e2e.account import POLICY, Account
-from tests.e2e.desk import Desk, changed
+from tests.e2e.on_call import Desk, changed
 from tests.e2e.role import Document, Grant, Role
-from tests.e2e.table import ON_A_TABLE, URL
-from tests.e2e.walks import BESIDE, FIXED, OTHER_URL, UNBOUND, WALKS, Walk
-from tests.emulator import Emulator
+from tests.e2e.role_walks import BESIDE, FIXED, OTHER_URL, UNBOUND, WALKS, Walk
+from tests.e2e.stored_items import ON_A_TABLE, URL
+from tests.support import emulator
+from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 

@@ -7,11 +7,11 @@ import pytest
 
 from tests.e2e.account import OTHERS, POLICY
 from tests.e2e.calls import Wanted, named
-from tests.e2e.desk import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.held_calls import Way
+from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE, takes_a_rollout
-from tests.e2e.traps import Way
+from tests.e2e.stored_items import ON_A_TABLE, takes_a_rollout
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 

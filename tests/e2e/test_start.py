@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.account import FUNCTION, PERCENTAGE, POLICY
-from tests.e2e.desk import HOUR, MINUTE, Desk
+from tests.e2e.on_call import HOUR, MINUTE, Desk
 
 pytestmark = pytest.mark.ministack
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.account import POLICY, Account
-from tests.e2e.desk import ROLLOUT
+from tests.e2e.on_call import ROLLOUT
 from tests.e2e.program import LIMIT_S, ROOT, Program
 
 pytestmark = pytest.mark.ministack

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 import pytest
 
 from tests.e2e.account import FUNCTION, OTHERS
-from tests.e2e.desk import HOUR, MINUTE, Desk
+from tests.e2e.on_call import HOUR, MINUTE, Desk
 
 pytestmark = pytest.mark.ministack
 

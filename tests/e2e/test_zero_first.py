@@ -18,12 +18,12 @@ import pytest
 from controller.errors import Exit
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY, Account
 from tests.e2e.calls import Call
-from tests.e2e.desk import Desk
 from tests.e2e.faults import Exchange, Fault, body, drip, hang, never_made, page, refused
+from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.table import ON_A_TABLE
-from tests.emulator import Emulator
+from tests.e2e.stored_items import ON_A_TABLE
+from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.exhaustive.starts import STARTS
+from tests.exhaustive.start_states import STARTS
 from tests.exhaustive.worlds import explored
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from controller.core import codec
 from controller.core.rollout import Rollout
-from controller.ports import Clock
+from controller.ports.clock import Clock
 from tests.chaos.process import CrashedError, Crossing, Proceed, Process
 
 Body: TypeAlias = Callable[[Process, Clock], object]

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from controller.carrying import FOLLOW
+from controller.engine.execute import FOLLOW
 from controller.errors import StoreError
-from controller.simulation.refusals import lost, refusal
+from controller.simulation.fakes.errors import lost, refusal
+from tests.chaos.event_log import TIME
 from tests.chaos.process import PEOPLE, STORE, Crossing, Proceed
-from tests.chaos.truth import TIME
-from tests.exhaustive import cast
-from tests.exhaustive.looking_on import changes
+from tests.exhaustive import actors
+from tests.exhaustive.events_of_steps import began, ended, stepped, unexpected
+from tests.exhaustive.path_so_far import Tale
 from tests.exhaustive.programs import Answer, Program, Standing, answer_of
+from tests.exhaustive.shared_changes import changes
 from tests.exhaustive.small_world import SLOW, SmallWorld
 from tests.exhaustive.steps import Steps
-from tests.exhaustive.tale import Tale
-from tests.exhaustive.telling import began, ended, stepped, unexpected
 from tests.simulation.worlds import MINUTE
 
 
@@ -62,7 +62,7 @@ class Scene:
     def tick_called(self, name: str) -> Program:
         """Return the tick of this name."""
         if name not in self.processes:
-            self.processes[name] = cast.tick(self.world, name)
+            self.processes[name] = actors.tick(self.world, name)
         return self.processes[name]
 
     def play(self, program: Program, trouble: Trouble = untroubled) -> None:
@@ -97,13 +97,13 @@ class Scene:
 
     def start(self, *, adopt: bool = False) -> None:
         """Start the policy."""
-        self.play(cast.starting(self.world, adopt=adopt))
+        self.play(actors.starting(self.world, adopt=adopt))
 
     def tick(self, after: float = 2, trouble: Trouble = untroubled) -> None:
         """Tick once, so many minutes later."""
         self.passes(after)
         self.ticked += 1
-        self.play(cast.tick(self.world, f"tick-{self.ticked}"), trouble)
+        self.play(actors.tick(self.world, f"tick-{self.ticked}"), trouble)
 
     def slowly(self, act: Callable[[], None]) -> None:
         """Do what begins an update that nobody sees the end of; two seconds of it are left."""

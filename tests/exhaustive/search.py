@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.core.rollout import Phase, Rollout
-from tests.exhaustive.looking_on import stored
+from tests.exhaustive.events_of_steps import began, ended, unexpected
 from tests.exhaustive.programs import Program
 from tests.exhaustive.scene import Scene
+from tests.exhaustive.shared_changes import stored
 from tests.exhaustive.situation import OVER, Key, Move, Situation, replaced
 from tests.exhaustive.small_world import Shared
-from tests.exhaustive.telling import began, ended, unexpected
 
 MOST_SITUATIONS: Final = 100_000
 MOST_CALM_TICKS: Final = 40

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
+from tests.exhaustive.events_of_steps import Quiet, Step
+from tests.exhaustive.path_so_far import Tale
 from tests.exhaustive.programs import Answer, Program, Standing
 from tests.exhaustive.small_world import Shared
-from tests.exhaustive.tale import Tale
-from tests.exhaustive.telling import Quiet, Step
 from tests.simulation.worlds import START
 
 T = TypeVar("T")

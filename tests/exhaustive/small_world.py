@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from controller.adapters.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.policy import Policy
 from tests.chaos.process import STORE
-from tests.exhaustive.books import Books, Stores
-from tests.exhaustive.cloud import Canary, Cloud, Sky
+from tests.exhaustive.small_account import Canary, Cloud, Sky
+from tests.exhaustive.small_store import Books, Stores
 
 AT_ONCE: Final = timedelta()
 SLOW: Final = timedelta(seconds=2)

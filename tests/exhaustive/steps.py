@@ -5,12 +5,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from tests.chaos.truth import TIME
-from tests.exhaustive.looking_on import changes
+from tests.chaos.event_log import TIME
+from tests.exhaustive.events_of_steps import Step, began, ended, stepped
+from tests.exhaustive.path_so_far import Told
 from tests.exhaustive.programs import Answer, Onward, Program, Standing, answer_of
+from tests.exhaustive.shared_changes import changes
 from tests.exhaustive.small_world import Shared, SmallWorld
-from tests.exhaustive.tale import Told
-from tests.exhaustive.telling import Step, began, ended, stepped
 
 CALM: Final = timedelta(minutes=2)
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.exhaustive import cast
-from tests.exhaustive.books import Books
-from tests.exhaustive.cloud import Sky
-from tests.exhaustive.plants import PLANTED, Planted
+from tests.exhaustive import actors
+from tests.exhaustive.planted_bugs import PLANTED, Planted
 from tests.exhaustive.programs import Answer, Program, Standing, answer_of
 from tests.exhaustive.search import Search
+from tests.exhaustive.small_account import Sky
+from tests.exhaustive.small_store import Books
 from tests.exhaustive.small_world import SmallWorld
-from tests.exhaustive.starts import standing
+from tests.exhaustive.start_states import standing
 from tests.exhaustive.worlds import quickly, worlds
 
 
@@ -37,13 +37,13 @@ End = tuple[Books, Sky]
 @pytest.mark.parametrize(
     ("start", "actor"),
     [
-        pytest.param("a pass due", cast.deploys, id="a raise and a deployment"),
-        pytest.param("a fail due", cast.deploys, id="a rollback and a deployment"),
-        pytest.param("rolled back", cast.bare_rollback, id="a last look and a bare rollback"),
+        pytest.param("a pass due", actors.deploys, id="a raise and a deployment"),
+        pytest.param("a fail due", actors.deploys, id="a rollback and a deployment"),
+        pytest.param("rolled back", actors.bare_rollback, id="a last look and a bare rollback"),
     ],
 )
 def test_every_schedule_played_by_itself_ends_as_the_search_says(
-    tmp_path: Path, start: str, actor: cast.Actor
+    tmp_path: Path, start: str, actor: actors.Actor
 ) -> None:
     with quickly(), standing(tmp_path / "all", start) as scene:
         first, other = scene.tick_called("tick 1"), actor(scene.world)
@@ -54,13 +54,13 @@ def test_every_schedule_played_by_itself_ends_as_the_search_says(
     assert set(ends) == {(one.shared.books, one.shared.sky) for one in found.ends}
 
 
-def _played(folder: Path, start: str, actor: cast.Actor) -> Iterator[End]:
+def _played(folder: Path, start: str, actor: actors.Actor) -> Iterator[End]:
     """Yield the end of every schedule, each in a world of its own that is never put back."""
     schedules: list[tuple[int, ...]] = [()]
     while schedules:
         schedule = schedules.pop()
         with standing(folder / "-".join(map(str, schedule)), start) as scene:
-            programs = [cast.tick(scene.world, "tick 1"), actor(scene.world)]
+            programs = [actors.tick(scene.world, "tick 1"), actor(scene.world)]
             places = dict[int, Standing]()
             for number in schedule:
                 places[number] = _next(scene.world, programs[number], places.get(number))

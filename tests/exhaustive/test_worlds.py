@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exhaustive.starts import STARTS
+from tests.exhaustive.start_states import STARTS
 from tests.exhaustive.worlds import QUICK, explored
 
 

@@ -10,13 +10,13 @@ from typing import Final
 
 import structlog
 
-from controller import leasing
-from controller.core.asked import Verb
-from tests.exhaustive import cast
+from controller.core.commands import Verb
+from controller.engine import lease
+from tests.exhaustive import actors as cast
 from tests.exhaustive.programs import Program
 from tests.exhaustive.scene import Scene
 from tests.exhaustive.search import Found, Search
-from tests.exhaustive.starts import FAILS_IN_A_FREEZE, standing
+from tests.exhaustive.start_states import FAILS_IN_A_FREEZE, standing
 
 # A person who waits for a tick asks twice then, and not 120 times, until its lease is over.
 ASK_EVERY: Final = timedelta(seconds=61)
@@ -117,14 +117,14 @@ def explored(folder: Path, start: str, *, slow: bool) -> Iterator[tuple[str, Fou
 @contextmanager
 def quickly() -> Iterator[None]:
     """Search without logs, without many small waits, and without looking for what can be freed."""
-    known, collects = leasing.ASK_EVERY, gc.isenabled()
+    known, collects = lease.ASK_EVERY, gc.isenabled()
     structlog.configure(processors=[_dropped], cache_logger_on_first_use=False)
-    leasing.ASK_EVERY = ASK_EVERY
+    lease.ASK_EVERY = ASK_EVERY
     gc.disable()
     try:
         yield
     finally:
-        leasing.ASK_EVERY = known
+        lease.ASK_EVERY = known
         structlog.reset_defaults()
         if collects:
             gc.enable()

@@ -14,18 +14,18 @@ from unittest.mock import patch
 
 from controller.bootstrap.stage import rehearsal
 from controller.core.codec import dump, dump_entry
-from controller.core.effects import Notice
+from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.exit_status import of_rehearsal
-from controller.loader import load
-from controller.rehearsal import rehearse
-from controller.settings import DynamoDbPlace, Place
-from controller.simulation.scenario import scenario_names
+from controller.engine.exit_status import of_rehearsal
+from controller.operations.rehearse import rehearse
+from controller.policy_file.loader import load
+from controller.process.settings import DynamoDbPlace, Place
+from controller.simulation.scenario.scenario import scenario_names
 from tests.chaos.chaos import told
 from tests.chaos.dynamodb import NoPause
-from tests.chaos.plot import StoreKind
-from tests.chaos.truth import Ended, Happening, Saved, Told, Wrote
+from tests.chaos.event_log import Ended, Happening, Saved, Told, Wrote
+from tests.chaos.fault_plan import StoreKind
 
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
@@ -118,8 +118,8 @@ def _table_on_moto() -> Iterator[Place]:
     from boto3.session import Session
     from moto import mock_aws
 
-    from controller.adapters.dynamodb import calls
-    from controller.adapters.dynamodb.table import create_table
+    from controller.adapters.stores.dynamodb import calls
+    from controller.adapters.stores.dynamodb.table import create_table
 
     with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
         create_table(Session(region_name=REGION).client("dynamodb"), TABLE, NoPause())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller import events
+from controller.process import logging
 from tests.goldens.files import Recorded
 from tests.goldens.plays import chaos_stories, every_story, play, rehearsals
 
@@ -16,7 +16,7 @@ SAMPLE = [
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    events.silence()
+    logging.silence()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.history import Entry
 from controller.render.history import entry_data, history_lines, timeline
-from tests.rollouts import MINUTE, NOON
+from tests.support.rollouts import MINUTE, NOON
 
 ARN = "arn:aws:sts::123456789012:assumed-role/Admin/jo"
 FINDINGS = [{"sentence": "works has no data."}, {"sentence": "fast has no data."}]

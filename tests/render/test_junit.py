@@ -6,11 +6,11 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.render.junit import junit, junit_text
-from tests.rollouts import NOON, a_policy, a_rollout
+from tests.support.rollouts import NOON, a_policy, a_rollout
 
 TWO_STEPS = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m"}])
 

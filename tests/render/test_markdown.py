@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.findings import Finding, Label, Verdict
 from controller.core.history import Entry
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Rollout
 from controller.render.markdown import MOST_CHARACTERS, escaped, rollout_markdown
-from tests.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 WORKS = Finding("works", Verdict.FAIL, Label.REFUTED, 0.98, 0.999, 1_000, 0, 60, "works fails.")
 

@@ -17,8 +17,8 @@ from controller.render.permanent import (
     permanent_data,
     permanent_text,
 )
-from tests.core.monitoring.watched import a_watched
-from tests.rollouts import NOON, a_rollout
+from tests.operations.monitoring.watched import a_watched
+from tests.support.rollouts import NOON, a_rollout
 
 PLAIN = a_watched("traffic")
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy.check import parse
+from controller.core.policy.check.parse import parse
 from controller.render.plan import plan_data, plan_text
-from tests.core.test_policy import changed
+from tests.core.policy.test_policy import changed
 
 FREEZE = {
     "zone": "Europe/Berlin",

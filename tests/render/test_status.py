@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from controller.carrying import Visit
-from controller.core.effects import Alert
-from controller.core.findings import Finding, Label, Verdict
+from controller.core.decision import Alert
+from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Intent, Phase, Rollout
+from controller.engine.execute import Visit
+from controller.engine.lease import Missed
 from controller.errors import StoreError
-from controller.leasing import Missed
 from controller.render.status import (
     ladder_text,
     missed_data,
@@ -25,7 +25,7 @@ from controller.render.status import (
     visit_line,
     weight_text,
 )
-from tests.rollouts import MINUTE, NOON, a_rollout
+from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 FINDING = Finding(
     criterion="works",

@@ -6,16 +6,16 @@ import pytest
 from pydantic import BaseModel
 
 from controller.errors import PolicyError
-from controller.simulation.behaviour import (
+from controller.simulation.scenario.fault_events import When
+from controller.simulation.scenario.metric_roles import Role
+from controller.simulation.scenario.path_model import (
     ColdStart,
     FunctionBehaviour,
     PathBehaviour,
     Publication,
     Rhythm,
 )
-from controller.simulation.happenings import When
-from controller.simulation.roles import Role
-from controller.simulation.scenario import EVENTS, Scenario, load_scenario, scenario_names
+from controller.simulation.scenario.scenario import EVENTS, Scenario, load_scenario, scenario_names
 
 SOUND = """\
 name: mine

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.simulation.scenario import load_scenario, scenario_names
+from controller.simulation.scenario.scenario import load_scenario, scenario_names
 from controller.simulation.world import World
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, START, read, set_weight, world
 

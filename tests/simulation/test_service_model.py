@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.simulation.refusals import STATUS, refusal
+from controller.simulation.fakes.errors import STATUS, refusal
 from tests.simulation.service_model import hold_to_model, operation_model, strangers
 
 READ = ("lambda", "GetFunctionConfiguration")

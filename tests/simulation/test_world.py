@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from controller.core.policy import Policy
 from controller.errors import PolicyError
-from controller.simulation.faults import Proceed
+from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
 from tests.simulation.worlds import (
     FUNCTION,

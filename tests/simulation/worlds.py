@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.core.policy import Policy
-from controller.simulation.scenario import Scenario
+from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.service_model import hold_to_model
 

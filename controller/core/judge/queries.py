@@ -6,9 +6,10 @@ from datetime import datetime
 from math import lcm
 from types import MappingProxyType
 
-from controller.core.judge.log_reading import log_queries_of
-from controller.core.judge.slow import SAMPLES, Limits, limits_of, statistics
-from controller.core.measured import FrozenValue
+from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.latency_tail import SAMPLES, Limits, limits_of, statistics
+from controller.core.judge.log_queries import log_queries_of
+from controller.core.judged_intervals import stretches_of
 from controller.core.observation import LogQuery, Query, Span
 from controller.core.policy import (
     Alarm,
@@ -22,7 +23,6 @@ from controller.core.policy import (
     Threshold,
 )
 from controller.core.rollout import Phase, Rollout
-from controller.core.stretches import stretches_of
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
 # The phases in which a gate is judged.

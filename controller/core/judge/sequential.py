@@ -7,13 +7,13 @@ keeps the bound. That is `proven` where the opposite was ruled out, and `not ref
 
 from math import exp, log
 
-from controller.core.findings import Finding, Label, Verdict
-from controller.core.judge.case import Case
-from controller.core.judge.proofs import Told
-from controller.core.judge.threshold import UNLIKELY, Context, unready
-from controller.core.measured import Tally
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.kinds.threshold import UNLIKELY, Context, unready
+from controller.core.judge.sequential_fold import Case
+from controller.core.judge.sequential_wording import Told
 from controller.core.policy import Bounded, Criterion, LatencyIncrease, SuccessRate, Threshold
-from controller.core.sequential.rate import log_proof
+from controller.core.stats.binomial import log_proof
 from controller.core.units import MINUTE_S
 
 # 95 % confidence, whenever one looks.

@@ -7,9 +7,9 @@ at multiples of their length (UTC), as CloudWatch cuts them.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from controller.core.judge.evidence import Run, Tally
 from controller.core.judge.queries import period_of
-from controller.core.judge.window import Measure
-from controller.core.measured import Run, Tally
+from controller.core.judge.series import Measure
 from controller.core.policy import Criterion
 from controller.core.units import ceil_to
 

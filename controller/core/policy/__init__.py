@@ -6,15 +6,23 @@ from controller.core.policy.baseline import (
     FixedBaseline,
     FrozenBaseline,
 )
-from controller.core.policy.counted import BurnRate, BurnWindow, Share, Traffic
 from controller.core.policy.criteria import (
+    Alarm,
+    Attestation,
     Bounded,
+    BurnRate,
+    BurnWindow,
     Criterion,
     LatencyIncrease,
+    LogEvents,
+    Share,
     SuccessRate,
     Threshold,
     Told,
+    Traffic,
+    alarm_name,
 )
+from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
@@ -25,8 +33,6 @@ from controller.core.policy.notify import (
     SlackChannel,
     SnsChannel,
 )
-from controller.core.policy.told import Alarm, Attestation, LogEvents, alarm_name
-from controller.core.policy.verify import VerifyRollback
 
 __all__ = [
     "Alarm",

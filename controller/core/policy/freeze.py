@@ -11,24 +11,269 @@ The ends and begins that people see are readings of that clock, turned into UTC:
 the clock changes they may be off by as much as it changes.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
 from controller.core.policy.base import Model
-from controller.core.policy.wall_time import WEEK_MINUTES
-from controller.core.policy.windows import (
-    DailyWindow,
-    DateWindow,
-    RecurringWindow,
-    WeeklyWindow,
-    Window,
-)
-from controller.core.units import clock_text
+from controller.core.units import clock_text, shown
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MINUTES = 24 * 60
+WEEK_MINUTES = 7 * DAY_MINUTES
+
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+# Policies are about the years ahead; a date beyond them is a slip of the finger.
+_DAY = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}"
+_WEEK = re.compile(rf"(\S+) ({_CLOCK})")
+_CALENDAR = re.compile(rf"({_DAY})(?:T({_CLOCK}))?")
+
+
+def minute_of_day(reading: time) -> int:
+    """Return how many minutes after midnight `reading` is."""
+    return 60 * reading.hour + reading.minute
+
+
+def read_time(value: object) -> time:
+    """Return the time of day that `value` names. Raises ValueError for anything but `22:00`."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(_CLOCK, value):
+        raise ValueError(f"expected a time from 00:00 to 23:59, like 22:00, not {shown(value)}")
+    return time.fromisoformat(value)
+
+
+def time_text(reading: time) -> str:
+    """Return `reading` as `read_time` reads it back."""
+    return f"{reading:%H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class WeekTime:
+    """A time on a weekday, 0 for Monday: `fri 16:00`."""
+
+    weekday: int
+    at: time
+
+    @classmethod
+    def read(cls, value: object) -> "WeekTime":
+        """Return what `value` names. Raises ValueError for anything but `fri 16:00`."""
+        if isinstance(value, WeekTime):
+            return value
+        match = _WEEK.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"expected a weekday and a time, like fri 16:00, not {shown(value)}")
+        if match[1] not in DAYS:
+            known = ", ".join(DAYS)
+            raise ValueError(f"no weekday is called {shown(match[1])}; known: {known}")
+        return cls(DAYS.index(match[1]), time.fromisoformat(match[2]))
+
+    def __str__(self) -> str:
+        return f"{DAYS[self.weekday]} {time_text(self.at)}"
+
+    @property
+    def minute(self) -> int:
+        """How many minutes after Monday's begin it is."""
+        return self.weekday * DAY_MINUTES + minute_of_day(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarTime:
+    """A moment of the local calendar, `2026-11-27T12:00`, or with no time a whole day of it."""
+
+    day: date
+    at: time | None
+
+    @classmethod
+    def read(cls, value: object) -> "CalendarTime":
+        """Return what `value` names. Raises ValueError for anything but the two forms."""
+        if isinstance(value, CalendarTime):
+            return value
+        match = _CALENDAR.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(
+                "expected a day or a local moment without a zone, like 2026-12-23 or "
+                f"2026-11-27T12:00, not {shown(value)}"
+            )
+        day, reading = match[1], match[2]
+        try:
+            return cls(date.fromisoformat(day), time.fromisoformat(reading) if reading else None)
+        except ValueError:
+            raise ValueError(f"the calendar has no {day}") from None
+
+    def __str__(self) -> str:
+        day = self.day.isoformat()
+        return day if self.at is None else f"{day}T{time_text(self.at)}"
+
+    @property
+    def begin(self) -> datetime:
+        """The reading of the wall clock at which a window that begins here begins."""
+        return datetime.combine(self.day, self.at or time())
+
+    @property
+    def end(self) -> datetime:
+        """The reading at which a window that ends here ends: a whole day belongs to it."""
+        if self.at is None:
+            return datetime.combine(self.day + timedelta(days=1), time())
+        return datetime.combine(self.day, self.at)
+
+
+def _form(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
+
+
+TimeOfDay: TypeAlias = Annotated[
+    time,
+    PlainValidator(read_time),
+    PlainSerializer(time_text, return_type=str),
+    _form(_CLOCK, "22:00"),
+]
+TimeOfWeek: TypeAlias = Annotated[
+    WeekTime,
+    PlainValidator(WeekTime.read),
+    PlainSerializer(str, return_type=str),
+    _form(f"({'|'.join(DAYS)}) {_CLOCK}", "fri 16:00"),
+]
+TimeOfCalendar: TypeAlias = Annotated[
+    CalendarTime,
+    PlainValidator(CalendarTime.read),
+    PlainSerializer(str, return_type=str),
+    _form(f"{_DAY}(T{_CLOCK})?", "2026-12-23"),
+]
+
+
+# --- Windows --------------------------------------------------------------------------------------
+
+
+class RecurringWindow(Model):
+    """A window that comes once a week, or on each day of it."""
+
+    @abstractmethod
+    def minutes(self) -> Iterator[tuple[int, int]]:
+        """Yield begin and length of each time that it comes in a week, in minutes of the week."""
+
+    def end(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window that holds `wall` ends; None outside of it."""
+        now = _minute_of_week(wall)
+        for begin, length in self.minutes():
+            left = length - (now - begin) % WEEK_MINUTES
+            if left > 0:
+                return _after(wall, left)
+        return None
+
+    def next_begin(self, wall: datetime) -> datetime:
+        """Return the first reading after `wall` at which the window begins."""
+        now = _minute_of_week(wall)
+        waits = [(begin - now) % WEEK_MINUTES or WEEK_MINUTES for begin, _ in self.minutes()]
+        return _after(wall, min(waits))
+
+
+class WeeklyWindow(RecurringWindow):
+    """The same days and times every week."""
+
+    from_: TimeOfWeek = Field(
+        alias="from", description="Local weekday and time it begins, like fri 16:00."
+    )
+    to: TimeOfWeek = Field(description="Local weekday and time it ends, like mon 08:00.")
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError(f"a window of no length: it begins and ends at {self.to}")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The window as a person says it."""
+        return f"{self.from_} to {self.to}"
+
+    def minutes(self) -> Iterator[tuple[int, int]]:
+        """Yield as `RecurringWindow` says."""
+        yield self.from_.minute, (self.to.minute - self.from_.minute) % WEEK_MINUTES
+
+
+class DailyWindow(RecurringWindow):
+    """The same times every day."""
+
+    from_: TimeOfDay = Field(alias="from", description="Local time it begins, like 22:00.")
+    to: TimeOfDay = Field(description="Local time it ends, like 06:00; before `from`: next day.")
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.from_ == self.to:
+            raise ValueError(f"a window of no length: it begins and ends at {time_text(self.to)}")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The window as a person says it."""
+        return f"daily {time_text(self.from_)} to {time_text(self.to)}"
+
+    def minutes(self) -> Iterator[tuple[int, int]]:
+        """Yield as `RecurringWindow` says."""
+        begin, end = minute_of_day(self.from_), minute_of_day(self.to)
+        for midnight in range(0, WEEK_MINUTES, DAY_MINUTES):
+            yield midnight + begin, (end - begin) % DAY_MINUTES
+
+
+class DateWindow(Model):
+    """One stretch of the calendar, from a day or a local moment to another."""
+
+    from_: TimeOfCalendar = Field(
+        alias="from", description="First day, or the local moment it begins: 2026-11-27T12:00."
+    )
+    to: TimeOfCalendar = Field(
+        description="Last day, which belongs to it, or the local moment it ends."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_.begin >= self.to.end:
+            if self.from_ == self.to:
+                raise ValueError(f"a window of no length: it begins and ends at {self.to}")
+            raise ValueError("`from` must be before `to`")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The window as a person says it."""
+        return f"{self.from_} to {self.to}"
+
+    def end(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window ends if it holds `wall`; None outside of it."""
+        return self.to.end if self.from_.begin <= wall < self.to.end else None
+
+    def next_begin(self, wall: datetime) -> datetime | None:
+        """Return the reading at which the window begins; None when it has begun."""
+        return self.from_.begin if wall < self.from_.begin else None
+
+
+Window: TypeAlias = WeeklyWindow | DailyWindow | DateWindow
+
+
+def _minute_of_week(wall: datetime) -> int:
+    return wall.weekday() * DAY_MINUTES + minute_of_day(wall.time())
+
+
+def _after(wall: datetime, minutes: int) -> datetime:
+    """Return the reading so many minutes after the whole minute of `wall`."""
+    return wall.replace(second=0, microsecond=0) + timedelta(minutes=minutes)
+
+
+# --- The freeze -----------------------------------------------------------------------------------
 
 # How many windows a sentence names before it says how many more there are.
 _NAMED = 3

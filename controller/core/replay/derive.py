@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from controller.core import transitions as to
-from controller.core.asked import Ask, asked
+from controller.core.commands import Ask, asked
+from controller.core.conflict import overtaken
 from controller.core.decide import decide, refused
-from controller.core.effects import Decision
-from controller.core.evidence import sealed, whole
+from controller.core.decision import Decision
+from controller.core.judge.sealing import sealed, whole
 from controller.core.observation import Observation, Reading, Update
-from controller.core.overtaken import overtaken
 from controller.core.replay.entry import Overtaken, Recorded, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
 

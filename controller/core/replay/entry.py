@@ -8,11 +8,12 @@ from typing import Any, Final, TypeAlias, get_type_hints
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from controller.core.asked import Ask
-from controller.core.findings import Finding
+from controller.core.commands import Ask
+from controller.core.conflict import OVERTAKEN
 from controller.core.history import MEMORY, Entry
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED
-from controller.core.measured import Tally
 from controller.core.observation import (
     AlarmReading,
     HookAnswer,
@@ -21,9 +22,8 @@ from controller.core.observation import (
     Series,
     Unreadable,
 )
-from controller.core.overtaken import OVERTAKEN
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.sequential.trial import Fold
+from controller.core.stats.mixture import Fold
 from controller.core.transitions import WRITE_FAILED
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from controller.core.effects import Decision
+from controller.core.decision import Decision
 from controller.core.observation import Reading
 from controller.core.replay.entry import Recorded
 from controller.core.rollout import Intent, Phase, Rollout
-from controller.core.transitions.back import GUARD_ZERO
-from controller.core.transitions.climb import WATCH_SUCCESS, cleared
+from controller.core.transitions.advance import WATCH_SUCCESS, cleared
+from controller.core.transitions.rollback import GUARD_ZERO
 
 # Entries that say something of a rollout which stays as it is.
 _REMARKS = frozenset(

@@ -1,6 +1,44 @@
 """Where the rows of `decide` lead: the next state, its record and its notices."""
 
-from controller.core.transitions.back import (
+from controller.core.next_action import held_too_long, outlook, unanswered
+from controller.core.transitions.advance import (
+    baking,
+    created,
+    evidence_entry,
+    holding,
+    next_step,
+    promoted,
+    settled,
+    waiting,
+)
+from controller.core.transitions.announce import acknowledged, heard, paged, sighted
+from controller.core.transitions.block import (
+    Barrier,
+    barrier,
+    held_up,
+    hook_barrier,
+    put_off,
+    waited,
+)
+from controller.core.transitions.pause import (
+    drift_in_final,
+    drifted,
+    exposed_again,
+    inconclusive,
+    reminder,
+)
+from controller.core.transitions.pending_raise import came, own
+from controller.core.transitions.resume import (
+    approved,
+    attested,
+    kept,
+    paused_by_hand,
+    restored,
+    resumed,
+    set_by_hand,
+    undisturbed,
+)
+from controller.core.transitions.rollback import (
     BACK,
     FOUND,
     GUARD_ZERO,
@@ -14,44 +52,7 @@ from controller.core.transitions.back import (
     rolling_back,
     unconfirmed,
 )
-from controller.core.transitions.barrier import (
-    Barrier,
-    barrier,
-    held_up,
-    hook_barrier,
-    put_off,
-    waited,
-)
-from controller.core.transitions.climb import (
-    baking,
-    created,
-    evidence_entry,
-    holding,
-    next_step,
-    promoted,
-    settled,
-    waiting,
-)
-from controller.core.transitions.handing import came, own
-from controller.core.transitions.outlook import held_too_long, outlook, unanswered
-from controller.core.transitions.pause import (
-    drift_in_final,
-    drifted,
-    exposed_again,
-    inconclusive,
-    reminder,
-)
-from controller.core.transitions.person import (
-    approved,
-    attested,
-    kept,
-    paused_by_hand,
-    restored,
-    resumed,
-    set_by_hand,
-    undisturbed,
-)
-from controller.core.transitions.raising import (
+from controller.core.transitions.shift import (
     failed,
     held_back,
     moving,
@@ -59,8 +60,6 @@ from controller.core.transitions.raising import (
     untraced,
     unwritten,
 )
-from controller.core.transitions.sight import sighted
-from controller.core.transitions.telling import acknowledged, heard, paged
 from controller.core.transitions.write_failure import WRITE_FAILED, write_failed
 
 __all__ = [

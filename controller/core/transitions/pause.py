@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.effects import Alert, Decision, Notice, Severity
+from controller.core.decision import Alert, Decision, Notice, Severity
+from controller.core.next_action import REMIND_EVERY, held_too_long, outlook, record
 from controller.core.observation import Reading, Unreadable, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.back import rolling_back
-from controller.core.transitions.handing import handed_over
-from controller.core.transitions.outlook import REMIND_EVERY, held_too_long, outlook, record
+from controller.core.transitions.pending_raise import handed_over
+from controller.core.transitions.rollback import rolling_back
 from controller.core.units import format_duration
 
 _MEANWHILE = (

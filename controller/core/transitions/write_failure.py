@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from controller.core.effects import Alert, Decision, Notice, Severity
+from controller.core.decision import Alert, Decision, Notice, Severity
+from controller.core.next_action import outlook, record
 from controller.core.rollout import Rollout
-from controller.core.transitions.back import BACK
-from controller.core.transitions.outlook import outlook, record
+from controller.core.transitions.rollback import BACK
 
 WRITE_FAILED: Final = "write_failed"
 

@@ -7,6 +7,7 @@ when all has had the time to come to rest.
 from datetime import timedelta
 
 from controller.core.policy import Policy
+from tests.chaos.event_log import Happening
 from tests.chaos.invariants.ending import EndsWithReason, SilenceStays
 from tests.chaos.invariants.hands import (
     NobodyFought,
@@ -37,7 +38,6 @@ from tests.chaos.invariants.target import (
     OtherVariables,
     TrafficJudged,
 )
-from tests.chaos.truth import Happening
 
 __all__ = ["ALL", "Invariant", "Invariants", "Scene", "Violation"]
 

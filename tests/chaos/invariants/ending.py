@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from controller.core.asked import Verb
-from controller.core.findings import Verdict
+from controller.core.commands import Verb
 from controller.core.history import Entry
+from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
+from tests.chaos.event_log import Saved
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.scene import Scene
-from tests.chaos.truth import Saved
 
 _WAITS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
 _TAKEN_BACK = frozenset(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from controller.core.asked import Verb
+from controller.core.commands import Verb
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import BACK
+from tests.chaos.event_log import BARE, KEEP, RESTORE, RETRY, Saved, Wrote, is_hand
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.scene import Life, Scene
-from tests.chaos.truth import BARE, KEEP, RESTORE, RETRY, Saved, Wrote, is_hand
 
 _GOES_ON = frozenset({Verb.RESUME, RESTORE, KEEP, Verb.PROMOTE})
 _LOWERS = frozenset({Verb.ROLLBACK, BARE, RESTORE})

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from tests.chaos.invariants.scene import Scene
-from tests.chaos.truth import (
+from tests.chaos.event_log import (
     Ended,
     Happening,
     Judged,
@@ -15,6 +14,7 @@ from tests.chaos.truth import (
     Wrote,
     is_hand,
 )
+from tests.chaos.invariants.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from controller.core.rollout import Reason
 from controller.core.transitions import BACK
+from tests.chaos.event_log import Saved, Wrote
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.scene import Scene
-from tests.chaos.truth import Saved, Wrote
 
 
 class KnownWeight(Invariant):

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from controller.core.history import broken_link
-from controller.core.replay import replay
+from controller.core.replay.replay import replay
 from controller.core.rollout import Rollout
 from controller.core.transitions import BACK
+from tests.chaos.event_log import KEEP, Ended, Saved, Told
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.scene import Scene
-from tests.chaos.truth import KEEP, Ended, Saved, Told
 
 
 class SoundHistory(Invariant):

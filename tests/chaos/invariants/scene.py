@@ -7,7 +7,7 @@ from controller.core.history import Entry
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Intent, Rollout
 from controller.core.transitions import BACK
-from tests.chaos.truth import (
+from tests.chaos.event_log import (
     KEEP,
     RESTORE,
     RETRY,

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from controller.core.asked import Verb
-from controller.core.findings import Verdict
+from controller.core.commands import Verb
+from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED
 from controller.core.rollout import Phase, Rollout
-from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Life, Scene
-from tests.chaos.truth import (
+from tests.chaos.event_log import (
     BARE,
     Ended,
     Judged,
@@ -18,6 +16,8 @@ from tests.chaos.truth import (
     Wrote,
     is_hand,
 )
+from tests.chaos.invariants.invariant import Invariant
+from tests.chaos.invariants.scene import Life, Scene
 
 # How long it takes at most from one look of a tick to the next.
 _TICKS = timedelta(minutes=2)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from controller.core.findings import Finding
-from controller.core.judge import Evidence, judge
-from controller.core.judge.told import Said
-from controller.core.measured import Tally
+from controller.core.judge.evidence import Tally
+from controller.core.judge.findings import Finding
+from controller.core.judge.gate import Evidence, judge
+from controller.core.judge.kinds.alarm import Said
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S
-from tests.rollouts import NOON, a_policy
+from tests.support.rollouts import NOON, a_policy
 
 START = int(NOON.timestamp())
 METRICS = {

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.asked import Ask, Verb, asked
+from controller.core.commands import Ask, Verb, asked
 from controller.core.decide import decide
-from controller.core.effects import Decision, Severity, Shift
+from controller.core.decision import Decision, Severity, Shift
 from controller.core.observation import Consent, HookAnswer, Observation, Series
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.ladder import AT_10, AT_100, HEALTHY, SICK, THIN, at_weight
-from tests.rollouts import MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import MINUTE, NOON, a_policy, reads
+from tests.support.three_steps import AT_10, AT_100, HEALTHY, SICK, THIN, at_weight
 
 HOOKS = {
     "before_advance": [

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.asked import Ask, Verb, asked
-from controller.core.effects import Alert, Severity
+from controller.core.commands import Ask, Verb, asked
+from controller.core.decision import Alert, Severity
 from controller.core.observation import Observation, Reading, Unreadable
 from controller.core.rollout import Reason, Rollout
-from tests.ladder import AT_10, BACK, DONE, GONE, ON_HOLD, RAISING, SILENT, THIN, tick
-from tests.rollouts import MINUTE, NOON, reads
+from tests.support.rollouts import MINUTE, NOON, reads
+from tests.support.three_steps import AT_10, BACK, DONE, GONE, ON_HOLD, RAISING, SILENT, THIN, tick
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,330 @@
+"""boto3 clients whose calls have one limit each, and whose answers are checked.
+
+A socket time-out starts again with every byte, and botocore adds one for each retry. So a call runs
+in a thread of its own, and its caller waits until the limit is over and no longer. The thread of
+such a call sends no further request.
+
+An answer that cannot be parsed, that does not fit the model of its operation, or that lacks what
+AWS always returns is asked for again, as often as botocore would after a 500.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from time import CLOCK_MONOTONIC, clock_gettime
+from typing import Any, Final, TypeVar, cast
+from uuid import uuid4
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+
+from controller.adapters.aws.answers import error_problem, problem_of
+
+PAUSE_S: Final = 0.2  # before an invalid answer is asked for again; doubles each time
+MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; the longest that AWS sends is a third of it
+MOST_STREAMED: Final = 64 * 1024  # of the answer of a function; the rest is not read
+_PIECE: Final = 64 * 1024
+
+T = TypeVar("T")
+
+
+class StrangeAnswerError(Exception):
+    """An answer that AWS does not give, like the page of a proxy.
+
+    problem: what is wrong with it; nothing of its content.
+    """
+
+    def __init__(self, problem: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return "the answer is not one of AWS" + (f" ({self.problem})" if self.problem else "")
+
+
+class CallTimeoutError(BotoCoreError):
+    """A call was given up when its limit was over; what it asked for may have been done."""
+
+    fmt = "no complete answer of {what} within {limit_s:.3g} s"
+
+    def __init__(self, what: str, limit_s: float) -> None:
+        super().__init__(what=what, limit_s=limit_s)  # type: ignore[no-untyped-call]
+
+
+class _GivenUpError(Exception):
+    """Ends the thread of a call that was given up; its caller has another error already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a call, in seconds but for `attempts`.
+
+    connect_s, read_s: of one attempt, and of one wait for a byte; total_s: of everything together.
+    """
+
+    attempts: int
+    connect_s: float
+    read_s: float
+    total_s: float
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call under way.
+
+    sent: its requests so far. body: of the answer that is being read. content: the last one that
+    was read to its end.
+    """
+
+    given_up: threading.Event = field(default_factory=threading.Event)
+    sent: int = 0
+    body: Any = None
+    content: bytes = b""
+    result: Any = None
+    error: BaseException | None = None
+
+    def give_up(self) -> None:
+        """Let the thread send nothing more, and wake it where it waits for more of a body."""
+        self.given_up.set()
+        if self.body is not None:
+            with suppress(OSError, ValueError, RuntimeError):  # it was read to its end meanwhile
+                self.body.shutdown()
+
+
+_here = threading.local()
+
+
+def now_s() -> float:
+    """Return the seconds of a clock that only goes on; no test moves it."""
+    return clock_gettime(CLOCK_MONOTONIC)
+
+
+def begin_request() -> None:
+    """Note that this thread is about to send a request. Raises when its call was given up."""
+    call: _Call | None = getattr(_here, "call", None)
+    if call is None:
+        return
+    if call.given_up.is_set():
+        raise _GivenUpError
+    call.sent += 1
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let a thread that starts here get no signal, now or later.
+
+    The kernel gives a signal of the process to any thread that takes it. Only the main thread can
+    act on it, and would not be woken from its wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
+    """Return what `work` returns, or raise what it raises.
+
+    Raises CallTimeoutError after `limit_s` seconds, and at once what a signal handler raises; the
+    thread that works is left to itself then. what: who should answer.
+    """
+    call = _Call()
+    done = threading.Event()
+
+    def run() -> None:
+        _here.call = call
+        try:
+            call.result = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+            call.error = error
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=copy_context().run, args=(run,), name=what, daemon=True)
+    try:
+        with _signals_kept():
+            thread.start()
+        in_time = done.wait(limit_s)
+    except BaseException:
+        call.give_up()
+        raise
+    if not in_time:
+        call.give_up()
+        raise CallTimeoutError(what, limit_s)
+    error, call.error = call.error, None
+    if error is not None:
+        raise error
+    found: T = call.result
+    return found
+
+
+class LimitedClient:
+    """A boto3 client whose operations end within `limits`, with an answer that AWS may give.
+
+    Everything else (`meta`, `exceptions`) is the client's own. left_s: the seconds that any call
+    may last from now on, whatever its limits say. An operation raises what boto3 raises,
+    CallTimeoutError and StrangeAnswerError.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        limits: Limits,
+        left_s: Callable[[], float] = lambda: float("inf"),
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self._client, self._limits = client, limits
+        self._left_s, self._pause_s = left_s, pause_s
+        # The one place of botocore where a body can be read with a limit.
+        client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._client, name)
+        operation = self._client.meta.method_to_api_mapping.get(name)
+        return attribute if operation is None else partial(self._call, operation, attribute)
+
+    def _call(self, operation: str, method: Callable[..., Any], /, **request: Any) -> Any:
+        limit_s = min(self._limits.total_s, self._left_s())
+        what = self._client.meta.service_model.service_name
+        end = now_s() + limit_s
+        return within(limit_s, what, lambda: self._tried(operation, method, request, end))
+
+    def _tried(
+        self, operation: str, method: Callable[..., Any], request: Mapping[str, Any], end: float
+    ) -> Any:
+        model = self._client.meta.service_model.operation_model(operation)
+        # The same token in every attempt, by which AWS knows a write again.
+        request = {**{name: str(uuid4()) for name in model.idempotent_members}, **request}
+        problem = ""
+        for attempt in range(self._limits.attempts):
+            answer, problem = _once(model, method, request, attempt)
+            if not problem:
+                return answer
+            pause_s = self._pause_s * 2**attempt
+            if attempt + 1 == self._limits.attempts or now_s() + pause_s >= end:
+                break
+            _here.call.given_up.wait(pause_s)
+        raise StrangeAnswerError(problem)  # out here: nothing in its context quotes the answer
+
+
+def _once(
+    model: Any, method: Callable[..., Any], request: Mapping[str, Any], before: int
+) -> tuple[Any, str]:
+    """Return an answer, and what is wrong with it. before: the attempts that were made until now.
+
+    Raises what AWS says, and what kept it from saying anything.
+    """
+    sent, _here.call.content = _here.call.sent, b""
+    try:
+        answer = method(**request)
+        if model.has_streaming_output:
+            _read_streams(answer)
+        return answer, problem_of(model, request, answer, _here.call.content)
+    except ClientError as error:
+        problem = error_problem(model, error, _here.call.content)
+        if not problem:
+            _add_attempts(error, before)
+            raise
+    except (BotoCoreError, _GivenUpError):
+        raise
+    except StrangeAnswerError as error:
+        problem = error.problem
+    except Exception as error:
+        if _here.call.sent == sent:
+            raise  # nothing was asked, so this is no answer
+        problem = f"it cannot be parsed: {type(error).__name__}"
+    return None, problem
+
+
+def _add_attempts(error: ClientError, before: int) -> None:
+    """Note in `error` that earlier attempts may have done what is refused now."""
+    metadata: Any = error.response.setdefault("ResponseMetadata", cast("Any", {}))
+    metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + before
+
+
+def _read_streams(answer: dict[str, Any]) -> None:
+    """Replace each stream in `answer` by the beginning of its content."""
+    for name, value in list(answer.items()):
+        if hasattr(value, "read"):
+            _here.call.body = getattr(value, "_raw_stream", None)
+            content = value.read(MOST_STREAMED)
+            if len(content) < MOST_STREAMED:
+                value.read(1)  # raises where more was announced
+            value.close()
+            answer[name] = BytesIO(content)
+
+
+# --- bodies -------------------------------------------------------------------------------------
+
+
+class _BoundedSession:
+    """The session of botocore's endpoint, which reads no more than MOST_BYTES of an answer."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def send(self, request: Any) -> Any:
+        """Return the answer to `request`, read to its end unless the operation streams it."""
+        if request.stream_output:
+            return self._session.send(request)
+        from botocore.awsrequest import AWSResponse
+
+        request.stream_output = True  # so that it is read here and not there
+        answer = self._session.send(request)
+        body = _Body(_content(request, answer.raw))
+        return AWSResponse(answer.url, answer.status_code, answer.headers, body)
+
+
+class _Body(BytesIO):
+    """A body that was read, as botocore wants to read it."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _content(request: Any, raw: Any) -> bytes:
+    """Return the whole body `raw`, and raise as botocore does when it breaks off."""
+    call: _Call = getattr(_here, "call", None) or _Call()
+    call.body = raw
+    pieces, size = [], 0
+    with _as_botocore_says(request):
+        for piece in raw.stream(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raw.close()
+                raise StrangeAnswerError(f"it is longer than {MOST_BYTES:,} bytes")
+    call.body = None
+    call.content = b"".join(pieces)
+    return call.content
+
+
+@contextmanager
+def _as_botocore_says(request: Any) -> Iterator[None]:
+    """Raise botocore's error for one of urllib3, as its own session does."""
+    from urllib3.exceptions import ProtocolError
+    from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
+
+    url = request.url
+    try:
+        yield
+    except BodyTimeoutError as error:
+        raise ReadTimeoutError(endpoint_url=url, error=error) from error
+    except ProtocolError as error:
+        raise ConnectionClosedError(error=error, request=request, endpoint_url=url) from error
+    except (OSError, ValueError) as error:
+        raise HTTPClientError(error=error) from error

@@ -1,0 +1,287 @@
+"""boto3 clients with explicit limits, made once and only when needed; AWS errors in our words.
+
+What a call may last is in `USUAL` and `BRIEF`; `call_limits.py` holds every call to it.
+AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3 itself;
+AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
+
+from controller.adapters.aws.call_limits import (
+    PAUSE_S,
+    CallTimeoutError,
+    LimitedClient,
+    Limits,
+    begin_request,
+    now_s,
+    within,
+)
+from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
+from controller.errors import UsageError
+from controller.text import printable
+
+# All that this program asks. The image has the models of no other service.
+Service: TypeAlias = Literal[
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "events",
+    "iam",
+    "lambda",
+    "logs",
+    "secretsmanager",
+    "sns",
+    "sts",
+]
+
+CONNECT_S: Final = 3
+READ_S: Final = 10
+ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken connections
+TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
+# Good to know, and nothing waits for it: asked briefly.
+BRIEF: Final[Mapping[str, Limits]] = {
+    "sts": Limits(1, 1, 2, 3),  # who is calling; the record of a rollback waits for it
+    "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
+    "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
+    "events": Limits(2, 2, 3, 6),
+    "secretsmanager": Limits(2, 2, 3, 6),
+}
+FLOOR_S: Final = 3.0  # what a call may always last, however little is left of `Clients.end_in`
+
+
+# Whatever comes of a call, beside an answer.
+AWS_ERRORS: Final = (BotoCoreError, ClientError, StrangeAnswerError)
+
+
+class Clients:
+    """The clients of one process, in one region of one account.
+
+    calls: requests to AWS so far, by service; each attempt is one. limits: of a service, instead
+    of the usual ones. floor_s: as FLOOR_S. pause_s: before an invalid answer is asked for again.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, Limits] = BRIEF,
+        floor_s: float = FLOOR_S,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self.calls: Counter[str] = Counter()
+        self._limits, self._floor_s, self._pause_s = limits, floor_s, pause_s
+        self._end = float("inf")
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    def end_in(self, length: timedelta) -> None:
+        """Let no call last past `length` from now, but each at least FLOOR_S seconds.
+
+        Calls of `get("lambda")` have their own limits all the same: they lower traffic.
+        """
+        self._end = now_s() + length.total_seconds()
+
+    def get(self, service: Service) -> Any:
+        """Return the client of `service`, the same one each time.
+
+        Raises UsageError when there is no region or no credentials, or a variable is wrong.
+        """
+        if service not in self._clients:
+            limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
+            left_s = _for_ever if service == "lambda" else self._left_s
+            self._clients[service] = self._make(service, limits, left_s)
+        return self._clients[service]
+
+    def patient(self, service: Service, read_s: float) -> Any:
+        """Return a new client that tries once and waits `read_s` seconds for a whole answer.
+
+        Raises UsageError as `get` does.
+        """
+        limits = Limits(1, min(CONNECT_S, read_s), read_s, read_s)
+        return self._make(service, limits, self._left_s)
+
+    def _make(self, service: Service, limits: Limits, left_s: Callable[[], float]) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": limits.attempts},
+            connect_timeout=limits.connect_s,
+            read_timeout=limits.read_s,
+            tcp_keepalive=True,
+        )
+        try:
+            if self._session is None:
+                # Credentials may be asked for over the network.
+                self._session = within(TOTAL_S, "the source of the credentials", _session)
+                self._session.events.register("before-send", self._count)
+            client = self._session.client(service, config=config)
+        except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
+            raise UsageError(
+                f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
+                "profile"
+            ) from error
+        return LimitedClient(client, limits, left_s, self._pause_s)
+
+    def _left_s(self) -> float:
+        return max(self._floor_s, self._end - now_s())
+
+    def _count(self, event_name: str, **_: Any) -> None:
+        begin_request()  # raises in the thread of an abandoned call: it sends nothing
+        self.calls[event_name.split(".")[1]] += 1
+
+
+def _for_ever() -> float:
+    return float("inf")
+
+
+def _session() -> Any:
+    from boto3.session import Session
+
+    session = Session(region_name=os.environ.get("AWS_REGION") or None)
+    if session.region_name is None:
+        raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")
+    if session.get_credentials() is None:
+        raise UsageError(
+            "there are no AWS credentials: log in and set AWS_PROFILE, or give the task a role"
+        )
+    return session
+
+
+# --- what went wrong ----------------------------------------------------------------------------
+
+_CONFLICT_STATUSES: Final = (409, 412)
+_THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+# Known without asking AWS; whatever else keeps an answer from coming may pass.
+_OURS: Final = (
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
+
+
+def code_of(error: Exception) -> str:
+    """Return AWS's code for `error`, or the name of a failure that has none (a time-out)."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def is_conflict(error: Exception) -> bool:
+    """Tell whether the resource was changed or busy: nothing was written by this very call."""
+    return _status_of(error) in _CONFLICT_STATUSES
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same call may work a moment later: conflict, throttling, 5xx, no answer."""
+    if not isinstance(error, ClientError):
+        return not isinstance(error, _OURS)
+    status = _status_of(error)
+    return status >= 500 or status in (*_CONFLICT_STATUSES, 429) or code_of(error) in _THROTTLED
+
+
+def _status_of(error: Exception) -> int:
+    """Return the HTTP status of `error`; 0 when no answer came."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return 0
+
+
+_WITHHELD: Final = "what was said is left out, because it may quote other variables"
+# With these AWS speaks of who asks, of the function's name, or of its own state; never of a value.
+_UNQUOTING: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
+
+
+def without_quotes(error: Exception) -> Exception:
+    """Return `error`, or one without its words where AWS or botocore quote what they refuse.
+
+    They quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
+    '{NAME=secret}' at 'environment' failed to ..."), so no search for values would find them all.
+    So may a proxy, whose whole page botocore takes for a message, and its status for a code.
+    """
+    if isinstance(error, ParamValidationError):
+        return ParamValidationError(report=_WITHHELD)
+    if not isinstance(error, ClientError):
+        return error
+    if _status_of(error) in _UNQUOTING and not code_of(error).isdigit():
+        return error
+    metadata = error.response.get("ResponseMetadata", {})
+    answer: Any = {
+        "Error": {"Code": code_of(error), "Message": _WITHHELD},
+        "ResponseMetadata": metadata,
+    }
+    return ClientError(answer, error.operation_name)
+
+
+_LOG_IN: Final = "the credentials have expired; log in again"
+_GRANT: Final = "grant the action to this role"
+SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
+_UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
+MOST_WORDS: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
+_KEY: Final = (
+    "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
+    "enabled"
+)
+_LATE: Final = "run again"
+_ADVICE: Final = {
+    "AccessDenied": _GRANT,
+    "AccessDeniedException": _GRANT,
+    "AuthorizationError": _GRANT,  # as SNS says it
+    CallTimeoutError.__name__: _LATE,
+    "ConnectTimeoutError": _UNREACHABLE,
+    "EndpointConnectionError": _UNREACHABLE,
+    "ExpiredToken": _LOG_IN,
+    "ExpiredTokenException": _LOG_IN,
+    "InvalidClientTokenId": "the credentials are not valid; log in again",
+    "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
+    "KMSAccessDeniedException": _KEY,
+    "KMSDisabledException": _KEY,
+    "KMSInvalidStateException": _KEY,
+    "KMSNotFoundException": _KEY,
+    "ReadTimeoutError": _LATE,
+    "ResourceConflictException": "another change is in progress; run again in a moment",
+    "ResourceNotFoundException": "check the name, the region and the account",
+    "StrangeAnswerError": "check AWS_ENDPOINT_URL and any proxy, and run again",
+    "TransactionInProgressException": "the same write is still on its way; run again in a moment",
+    "UnauthorizedSSOTokenError": _LOG_IN,
+    "UnrecognizedClientException": "the credentials are not valid in this region or account",
+}
+
+
+def told(action: str, error: Exception) -> str:
+    """Return one sentence: which call failed, AWS's own words, and what to do now."""
+    words = str(error)
+    if isinstance(error, ClientError):
+        words = str(error.response.get("Error", {}).get("Message", "")) or words
+    words = f"{words[:MOST_WORDS]}..." if len(words) > MOST_WORDS else words.rstrip(".")
+    return printable(f"{action}: {code_of(error)}: {words}; {_advice(error)}")
+
+
+def _advice(error: Exception) -> str:
+    code = code_of(error)
+    if code in _THROTTLED:
+        return SLOW_DOWN
+    if code in _ADVICE:
+        return _ADVICE[code]
+    if is_passing(error):
+        return "it may pass; run again in a moment"
+    return "check what was asked for, and the AWS_ variables"

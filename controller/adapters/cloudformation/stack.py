@@ -1,0 +1,260 @@
+"""The CloudFormation stack that holds what watches a policy.
+
+IAM: on the stack of a policy cloudformation:DescribeStacks, cloudformation:GetTemplate,
+cloudformation:CreateChangeSet, cloudformation:DescribeChangeSet, cloudformation:DescribeEvents,
+cloudformation:ExecuteChangeSet, cloudformation:DeleteChangeSet, cloudformation:DescribeStackEvents,
+cloudformation:DeleteStack and, because it is made with a tag, cloudformation:TagResource.
+CloudFormation works on the resources with the rights of its caller: on the alarms and the dashboard
+of a policy cloudwatch:PutMetricAlarm, cloudwatch:DescribeAlarms, cloudwatch:DeleteAlarms,
+cloudwatch:PutDashboard, cloudwatch:GetDashboard, cloudwatch:DeleteDashboards,
+cloudwatch:TagResource, cloudwatch:UntagResource and cloudwatch:ListTagsForResource; on its topic
+sns:CreateTopic, sns:GetTopicAttributes, sns:SetTopicAttributes, sns:GetDataProtectionPolicy,
+sns:DeleteTopic, sns:TagResource, sns:UntagResource, sns:ListTagsForResource,
+sns:ListSubscriptionsByTopic and sns:Subscribe; and on everything, because these have no finer
+resource, sns:Unsubscribe and sns:GetSubscriptionAttributes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
+from controller.adapters.iam.permission import (
+    ALARM_TOPIC,
+    ANY,
+    DASHBOARD,
+    OWN_ALARMS,
+    STACK,
+    Job,
+    Permission,
+)
+from controller.core.units import length_text
+from controller.errors import MonitoringError, UsageError
+from controller.ports.clock import Clock
+from controller.ports.monitoring import NO_TEMPLATE, TAG, Change, Template, name_of
+
+_TAGS: Final = "TagResource UntagResource ListTagsForResource"
+_GRANTS: Final = (
+    ("cloudformation", STACK, "CreateChangeSet DescribeChangeSet DescribeEvents ExecuteChangeSet"),
+    ("cloudformation", STACK, "DeleteChangeSet DescribeStackEvents DeleteStack TagResource"),
+    ("cloudwatch", OWN_ALARMS, f"PutMetricAlarm DescribeAlarms DeleteAlarms {_TAGS}"),
+    ("cloudwatch", DASHBOARD, f"PutDashboard GetDashboard DeleteDashboards {_TAGS}"),
+    ("sns", ALARM_TOPIC, f"CreateTopic GetTopicAttributes SetTopicAttributes DeleteTopic {_TAGS}"),
+    ("sns", ALARM_TOPIC, "GetDataProtectionPolicy ListSubscriptionsByTopic Subscribe"),
+    ("sns", ANY, "Unsubscribe GetSubscriptionAttributes"),
+)
+IAM: Final = (
+    Permission("cloudformation:DescribeStacks", STACK, {Job.MONITORING, Job.DOCTOR}),
+    Permission("cloudformation:GetTemplate", STACK, {Job.MONITORING, Job.DOCTOR}),
+    *(
+        Permission(f"{service}:{action}", on, {Job.MONITORING})
+        for service, on, actions in _GRANTS
+        for action in actions.split()
+    ),
+)
+
+# How long CloudFormation may take: it needs seconds for a change set, and a minute for a stack.
+PREPARED_WITHIN: Final = timedelta(minutes=2)
+DONE_WITHIN: Final = timedelta(minutes=10)
+ASK_EVERY: Final = timedelta(seconds=2)
+
+_EMPTY: Final = "REVIEW_IN_PROGRESS"  # a change set was made, and never executed
+_UNDER_WAY: Final = ("_IN_PROGRESS", "_PENDING")
+_GONE: Final = "DELETE_COMPLETE"
+_DONE: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+_CHANGEABLE: Final = (*_DONE, "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", _EMPTY)
+# How CloudFormation says that there is nothing to do, which it calls a failure.
+_NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stack that is there, its status in CloudFormation's words, and the template it has."""
+
+    id: str
+    status: str
+    template: Template
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever made of it."""
+        return self.status == _EMPTY
+
+
+class Stack:
+    """The stack of a policy, on a boto3 client of CloudFormation whose GetTemplate returns text.
+
+    Every method raises MonitoringError.
+    """
+
+    def __init__(self, client: Any, clock: Clock, policy: str) -> None:
+        self._client, self._clock = client, clock
+        self._tag = {"Key": TAG, "Value": policy}
+        self.name = name_of(policy)
+
+    def find(self) -> Found | None:
+        """Return the stack; None when there is none.
+
+        Raises UsageError when a stack of that name does not carry the tag of the policy. An empty
+        one may lack it: CloudFormation tags a stack when it makes the resources.
+        """
+        described = self._described(self.name)
+        if described is None:
+            return None
+        stack, status = described["StackId"], described["StackStatus"]
+        if status == _EMPTY:
+            return Found(stack, status, NO_TEMPLATE)
+        if self._tag not in described.get("Tags", ()):
+            raise UsageError(
+                f"rolloutctl did not make the stack {self.name}: it has no tag "
+                f"{TAG}={self._tag['Value']}; nothing was changed. Remove it, or rename the policy"
+            )
+        answer = self._ask("get_template", StackName=stack, TemplateStage="Original")
+        return Found(stack, status, parsed(answer["TemplateBody"]))
+
+    def change(
+        self, found: Found | None, template: Template, *, execute: bool
+    ) -> tuple[list[Change], str]:
+        """Return what `template` changes in the stack that was `found`, and the status after that.
+
+        Without `execute`, and without a change, nothing is left behind and there is no status.
+        """
+        if found is not None and found.status not in _CHANGEABLE:
+            busy = found.status.endswith(_UNDER_WAY)
+            remedy = "" if busy else " after `rolloutctl monitoring remove POLICY`"
+            raise MonitoringError(
+                f"stack {self.name} cannot be changed while it is {found.status}: run again{remedy}"
+            )
+        # A stack whose first creation failed could never be changed: it is deleted again.
+        new = {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"}
+        token = f"rolloutctl-{uuid4()}"
+        made = self._ask(
+            "create_change_set",
+            StackName=self.name,
+            ChangeSetName=token,
+            ClientToken=token,
+            TemplateBody=as_yaml(template),
+            Tags=[self._tag],
+            **(new if found is None or found.empty else {}),
+        )
+        executed = False
+        try:
+            changes = self._changes(made["Id"])
+            if changes and execute:
+                executed = True
+                self._ask("execute_change_set", ChangeSetName=made["Id"], ClientRequestToken=token)
+                return changes, self._end(made["StackId"], token)
+        finally:
+            if not executed:
+                self._discard(made["Id"], made["StackId"])
+        return changes, ""
+
+    def remove(self, found: Found) -> None:
+        """Delete the stack with all that it made."""
+        token = f"rolloutctl-{uuid4()}"
+        self._ask("delete_stack", StackName=found.id, ClientRequestToken=token)
+        self._end(found.id, token, "DELETE_")
+
+    def _changes(self, change_set: str) -> list[Change]:
+        """Return what a change set would do, once CloudFormation knows."""
+
+        def status() -> str:
+            return str(self._ask("describe_change_set", ChangeSetName=change_set)["Status"])
+
+        self._wait(status, PREPARED_WITHIN)
+        answer = self._ask("describe_change_set", ChangeSetName=change_set)
+        reason = answer.get("StatusReason", "")
+        if answer["Status"] == "CREATE_COMPLETE":
+            return [_change(one["ResourceChange"]) for one in answer.get("Changes", ())]
+        if any(one in reason for one in _NO_CHANGES):
+            return []
+        causes = self._causes("describe_events", "OperationEvents", ChangeSetName=change_set)
+        raise MonitoringError(
+            f"CloudFormation refuses to change stack {self.name}: {reason}; fix what it names, and "
+            "run again",
+            *causes,
+        )
+
+    def _discard(self, change_set: str, stack: str) -> None:
+        """Delete a change set, and its stack when nothing was ever made of it."""
+        self._ask("delete_change_set", ChangeSetName=change_set)
+        if self._status(stack) == _EMPTY:
+            self._ask("delete_stack", StackName=stack)
+            self._end(stack, begins="DELETE_")
+
+    def _end(self, stack: str, token: str = "", begins: str = "") -> str:
+        """Return the status of a stack when its operation is over, which `begins` like that.
+
+        Raises MonitoringError, with what failed in it, unless the operation went well.
+        """
+        status = self._wait(lambda: self._status(stack), DONE_WITHIN, begins)
+        if status in ((_GONE,) if begins else _DONE):
+            return status
+        causes = self._causes("describe_stack_events", "StackEvents", token, StackName=stack)
+        raise MonitoringError(
+            f"CloudFormation failed, and stack {self.name} is {status} now; fix what failed, and "
+            "run again",
+            *causes,
+        )
+
+    def _causes(self, method: str, part: str, token: str = "", **request: str) -> Iterator[str]:
+        """Yield which resources failed and why, the first one first; `token`: of one operation.
+
+        One page holds more than a template can make.
+        """
+        try:
+            events = self._ask(method, **request).get(part, ())
+        except MonitoringError as error:
+            yield str(error)
+            return
+        for one in reversed(events):
+            status = one.get("ValidationStatus") or one.get("ResourceStatus", "")
+            why = one.get("ValidationStatusReason") or one.get("ResourceStatusReason", "")
+            ours = not token or one.get("ClientRequestToken") == token
+            if ours and status.endswith("FAILED") and "cancelled" not in why:
+                yield f"{one.get('LogicalResourceId')} ({one.get('ResourceType')}): {why}"
+
+    def _status(self, stack: str) -> str:
+        described = self._described(stack)
+        return _GONE if described is None else str(described["StackStatus"])
+
+    def _described(self, stack: str) -> Any:
+        """Return what CloudFormation says of a stack; None when there is none."""
+        try:
+            return self._ask("describe_stacks", StackName=stack)["Stacks"][0]
+        except MonitoringError as error:
+            if error.context["code"] == "ValidationError" and "does not exist" in str(error):
+                return None
+            raise
+
+    def _wait(self, read: Callable[[], str], within: timedelta, begins: str = "") -> str:
+        """Return the status that is `read` when nothing is in progress, which `begins` like that.
+
+        Raises MonitoringError when `within` is over.
+        """
+        deadline = self._clock.now() + within
+        while not (status := read()).startswith(begins) or status.endswith(_UNDER_WAY):
+            if self._clock.now() >= deadline:
+                raise MonitoringError(
+                    f"stack {self.name} is {status} after {length_text(within)}; run again later"
+                )
+            self._clock.sleep(ASK_EVERY)
+        return status
+
+    def _ask(self, method: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, method)(**request)
+        except AWS_ERRORS as error:
+            action = "".join(map(str.title, method.split("_")))
+            doing = f"stack {self.name} (cloudformation:{action})"
+            raise MonitoringError(told(doing, error), code=code_of(error)) from error
+
+
+def _change(change: Mapping[str, Any]) -> Change:
+    """Return a change; one that may have to replace its resource is said to replace it."""
+    replaces = change.get("Replacement") in ("True", "Conditional")
+    action = "replace" if replaces else change["Action"].lower()
+    return Change(action, change["LogicalResourceId"], change["ResourceType"])

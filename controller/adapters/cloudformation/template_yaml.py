@@ -1,0 +1,30 @@
+"""CloudFormation templates as YAML text."""
+
+import io
+
+from controller.ports.monitoring import NO_TEMPLATE, Template
+
+
+def as_yaml(template: Template) -> str:
+    """Return the template as text."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 100
+    yaml.indent(sequence=4, offset=2)
+    yaml.representer.ignore_aliases = lambda *_: True
+    text = io.StringIO()
+    yaml.dump(template, text)
+    return text.getvalue()
+
+
+def parsed(text: str) -> Template:
+    """Return the template in `text`; an empty one when it has tags, which rolloutctl never uses."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return dict(YAML(typ="safe").load(text))
+    except YAMLError:
+        return NO_TEMPLATE

@@ -1,5 +1,0 @@
-"""Rollouts in a DynamoDB table: `table` makes it, `DynamoDbStore` keeps rollouts in it."""
-
-from controller.adapters.dynamodb.store import DynamoDbStore
-
-__all__ = ["DynamoDbStore"]

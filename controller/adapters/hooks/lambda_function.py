@@ -1,0 +1,75 @@
+"""Hooks that are Lambda functions: invoked with the call, under the role's own permission.
+
+IAM: lambda:InvokeFunction on the functions that a policy names as hooks.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.hooks.answer import clean, consent
+from controller.adapters.iam.permission import HOOK, MOVING, Permission
+from controller.core.hook_call import HookCall
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import LambdaHook
+from controller.errors import DeliveryError, UsageError
+
+IAM: Final = (Permission("lambda:InvokeFunction", HOOK, MOVING),)
+
+MOST_ANSWER: Final = 16_384
+
+
+class LambdaHooks:
+    """Invokes functions. open_client: gives a client that waits so many seconds for an answer."""
+
+    def __init__(self, open_client: Callable[[float], Any]) -> None:
+        self._open_client = open_client
+
+    def ask(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> HookAnswer:
+        """Return what `hook` says to `call`. Never raises."""
+        try:
+            answer = self._invoked(hook, call, within, "RequestResponse")
+            if answer.get("FunctionError"):  # what the function said of it may be anything
+                return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
+            said = _payload(answer)
+        except DeliveryError as error:
+            return HookAnswer(Consent.FAILED, clean(str(error)))
+        except AWS_ERRORS as error:
+            return HookAnswer(Consent.FAILED, clean(told(f"{hook.shown} broke off", error)))
+        if len(said) > MOST_ANSWER:
+            return HookAnswer(
+                Consent.FAILED, f"its answer is longer than {MOST_ANSWER // 1024} KiB"
+            )
+        return consent(said)
+
+    def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
+        """Hand `call` over to Lambda, which tries again by itself. Raises DeliveryError."""
+        self._invoked(hook, call, within, "Event")
+
+    def _invoked(self, hook: LambdaHook, call: HookCall, within: timedelta, how: str) -> Any:
+        try:
+            answer = self._open_client(within.total_seconds()).invoke(
+                FunctionName=hook.function, InvocationType=how, Payload=call.body.encode()
+            )
+        except UsageError as error:
+            raise DeliveryError(str(error)) from error
+        except AWS_ERRORS as error:
+            what = f"{hook.shown} was not invoked (lambda:InvokeFunction)"
+            raise DeliveryError(told(what, error)) from error
+        return answer
+
+
+def _payload(answer: Any) -> bytes:
+    """Return what the function returned, or a little more than is read of it.
+
+    One read may end before the payload does; the last one, which gives nothing, is where botocore
+    compares the length with the announced one.
+    """
+    said = b""
+    while "Payload" in answer and len(said) <= MOST_ANSWER:
+        part: bytes = answer["Payload"].read(MOST_ANSWER + 1 - len(said))
+        if not part:
+            break
+        said += part
+    return said

@@ -1,0 +1,134 @@
+"""Where a call may go, by its addresses or by its name, and the way through a proxy. IAM: none.
+
+A private host needs two to agree: the policy, which names it, and the operator of the process that
+calls. Without a proxy, every address of a name is looked at. A proxy resolves the name by itself,
+so there only the name can be looked at.
+"""
+
+import re
+import socket
+from collections.abc import Collection
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, Egress, Proxy
+
+if TYPE_CHECKING:
+    pass
+
+# Names that lead into this network: RFC 6761, 6762, 8375, and what ICANN keeps for that.
+LOCAL_ENDS: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
+_SENDABLE: Final = re.compile(r"[A-Za-z0-9._:-]+")
+
+# Of what a proxy answers before the tunnel stands.
+MOST_HEAD: Final = 8_192
+
+
+class TunnelError(Exception):
+    """The proxy opened no way: why, to follow the name of the host."""
+
+
+def refusal(host: str, addresses: Collection[str], private: Collection[str], egress: Egress) -> str:
+    """Return why nothing may be sent to `host` at these addresses; empty: it may.
+
+    private: hosts that the policy names. Every address has to be allowed.
+    """
+    from controller.adapters.http.addresses import is_public, plain
+
+    for address in addresses:
+        if is_public(address):
+            continue
+        if host not in private or not egress.allows(host, plain(address)):
+            return (
+                f"{host} has the address {address}, which is not public; {_advice(host, private)}"
+            )
+    return ""
+
+
+def refusal_of_name(host: str, private: Collection[str], egress: Egress) -> str:
+    """Return why a proxy may not be asked for `host`; empty: it may.
+
+    What is written as an address is judged as one, in every spelling that a resolver takes. A name
+    is refused where it leads into a private network by itself.
+    """
+    if not _SENDABLE.fullmatch(host):
+        return f"{host} has a character that a proxy is not told"
+    if literal := _literal(host):
+        return refusal(host, [literal], private, egress)
+    name = host.rstrip(".").lower()
+    local = "." not in name or any(f".{name}".endswith(f".{end}") for end in LOCAL_ENDS)
+    if not local or (host in private and egress.allows(host, None)):
+        return ""
+    return f"{host} is the name of a host that is not public; {_advice(host, private)}"
+
+
+def _advice(host: str, private: Collection[str]) -> str:
+    if host in private:
+        return f"the policy names the host, and {PRIVATE_HOSTS} has to allow it as well"
+    return f"where that is meant, the policy has to name the host, and {PRIVATE_HOSTS} to allow it"
+
+
+def _literal(host: str) -> str:
+    """Return the address that `host` is, without asking anybody; empty: it is a name."""
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        pass
+    try:  # 127.1, 0x7f000001 and 2130706433 are 127.0.0.1 to a resolver
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        return ""
+
+
+def open_tunnel(
+    connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float
+) -> None:
+    """Have the proxy at the other end of `connection` connect to `host`. Raises TunnelError.
+
+    deadline: of the monotonic clock. Nothing that the proxy answers is repeated but its status.
+    """
+    status = 0
+    try:
+        connection.settimeout(max(0.001, deadline - monotonic()))
+        connection.sendall(_request(proxy, host, port))
+        status = _status(connection, deadline)
+    except TimeoutError:
+        raise TunnelError("the egress proxy gave no answer in time") from None
+    except OSError as error:
+        raise TunnelError(f"the egress proxy: {error.strerror or type(error).__name__}") from None
+    if not 200 <= status < 300:
+        meaning = f"; it wants other credentials in {EGRESS_PROXY}" if status == 407 else ""
+        raise TunnelError(f"the egress proxy answered {status or 'in no HTTP'}{meaning}")
+
+
+def _request(proxy: Proxy, host: str, port: int) -> bytes:
+    name = f"[{host}]" if ":" in host else host
+    lines = [f"CONNECT {name}:{port} HTTP/1.1", f"Host: {name}:{port}"]
+    if proxy.credentials:
+        from base64 import b64encode
+
+        told = b64encode(proxy.credentials.encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {told}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _status(connection: socket.socket, deadline: float) -> int:
+    """Return the status of the proxy's answer; 0 when it is none.
+
+    Byte by byte: what comes after the empty line belongs to TLS.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        left = deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        byte = connection.recv(1)
+        if not byte or len(head) > MOST_HEAD:
+            return 0
+        head += byte
+    words = head.split(b"\r\n")[0].split(b" ", 2)
+    sound = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
+    return int(words[1]) if sound and len(words[1]) == 3 else 0

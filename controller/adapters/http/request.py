@@ -1,0 +1,206 @@
+"""One HTTPS request to a host outside: checked, bounded in every way, and never redirected.
+
+IAM: none.
+
+The name is resolved once and the connection made to the address that was checked, so that a name
+that resolves differently a moment later leads nowhere else. The certificate is verified against the
+name. Where the operator has set a proxy, it resolves the name instead, and TLS runs through it to
+the host. No message quotes a path or a query: they may be secret.
+"""
+
+import socket
+import threading
+from collections.abc import Collection, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from controller.adapters.http.egress import TunnelError, open_tunnel, refusal, refusal_of_name
+from controller.core.units import count_text
+from controller.process.settings import Egress, Proxy
+
+if TYPE_CHECKING:
+    from ssl import SSLSocket
+
+    from controller.adapters.http.response import Answer
+
+_PORT: Final = 443
+_DIRECT: Final = Egress()
+
+
+class HttpsError(Exception):
+    """No answer came, or none was asked for: why, in words that name the host alone."""
+
+
+class NotAskedError(HttpsError):
+    """Nothing was sent, and nothing will be: the URL, the policy or a setting is against it."""
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    within_s: float,
+    private: Collection[str] = (),
+    egress: Egress = _DIRECT,
+) -> "Answer":
+    """Return the answer to a POST of `body`, all of it within `within_s` seconds.
+
+    private: names of hosts that the policy lets have an address which is not public; `egress` has
+    to allow that as well. Raises HttpsError.
+    """
+    host, port, path = _parts(url)
+    if egress.problem:
+        raise NotAskedError(egress.problem)
+    deadline = monotonic() + within_s
+    if egress.proxy is None:
+        addresses = _resolved(host, port, within_s)
+        _check(refusal(host, addresses, private, egress))
+        raw = _connected(host, addresses, port, deadline)
+    else:
+        _check(refusal_of_name(host, private, egress))
+        raw = _through(egress.proxy, host, port, deadline)
+    return _Exchange(_secured(raw, host), host, deadline, within_s).run(path, body, headers)
+
+
+def host_of(url: str) -> str:
+    """Return the host that `url` names. Raises HttpsError when it is no HTTPS URL."""
+    return _parts(url)[0]
+
+
+def _parts(url: str) -> tuple[str, int, str]:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise NotAskedError("what should be a URL is none") from None
+    if parts.scheme != "https" or not host:
+        raise NotAskedError("only a URL that begins with https:// and names a host is asked")
+    if parts.username is not None or parts.fragment or not url.isprintable():
+        raise NotAskedError(
+            f"the URL of {host} has a user, a fragment or a strange character in it"
+        )
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return host, port or _PORT, path
+
+
+def _resolved(host: str, port: int, within_s: float) -> list[str]:
+    """Return the addresses of `host`; the system's resolver knows no limit, so a thread asks it."""
+    found: list[str] = []
+    problem: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(one[4][0]) for one in answers))
+        except (OSError, UnicodeError) as error:
+            problem.append(getattr(error, "strerror", None) or type(error).__name__)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(within_s)
+    if not found:
+        why = problem[0] if problem else f"no answer within {within_s:g} s"
+        raise HttpsError(f"{host} could not be resolved: {why}")
+    return found
+
+
+def _check(refused: str) -> None:
+    if refused:
+        raise NotAskedError(refused)
+
+
+def _connected(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
+    """Return a connection to the first address that takes one; nothing was said on it yet."""
+    why = "no answer"
+    for address in addresses:
+        left = deadline - monotonic()
+        if left <= 0:
+            break
+        try:
+            return socket.create_connection((address, port), timeout=left)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+    raise HttpsError(f"{host} could not be reached: {why}")
+
+
+def _through(proxy: Proxy, host: str, port: int, deadline: float) -> socket.socket:
+    """Return a connection to `host` that the proxy has opened; its own address may be any."""
+    try:
+        addresses = _resolved(proxy.host, proxy.port, max(0.0, deadline - monotonic()))
+        raw = _connected(proxy.host, addresses, proxy.port, deadline)
+    except HttpsError as error:
+        raise HttpsError(f"the egress proxy {error}") from error
+    try:
+        open_tunnel(raw, proxy, host, port, deadline)
+    except TunnelError as error:
+        raw.close()
+        raise HttpsError(f"{host} could not be reached: {error}") from error
+    raw.settimeout(max(0.001, deadline - monotonic()))
+    return raw
+
+
+def _secured(raw: socket.socket, host: str) -> "SSLSocket":
+    """Return `raw` as the beginning of TLS with `host`, whose certificate has to name it."""
+    import ssl
+
+    return ssl.create_default_context().wrap_socket(
+        raw,
+        server_hostname=host,
+        do_handshake_on_connect=False,
+        suppress_ragged_eofs=False,  # else a connection that was cut looks like one that ended
+    )
+
+
+class _Exchange:
+    """One request on a connection, which is cut when its time is over."""
+
+    def __init__(
+        self, connection: "SSLSocket", host: str, deadline: float, within_s: float
+    ) -> None:
+        self._connection, self._host, self._within_s = connection, host, within_s
+        self._late = False
+        self._timer = threading.Timer(max(0.0, deadline - monotonic()), self._cut)
+        self._timer.daemon = True
+
+    def _cut(self) -> None:
+        """End the exchange from another thread: whoever waits for a byte gets none any more."""
+        self._late = True
+        try:
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+        except OSError:
+            self._connection.close()
+
+    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
+        from http.client import HTTPException, HTTPSConnection
+
+        from controller.adapters.http.response import WholeResponse, whole
+
+        self._timer.start()
+        try:
+            self._connection.do_handshake()
+            exchange = HTTPSConnection(self._host)
+            exchange.sock = self._connection
+            exchange.response_class = WholeResponse
+            exchange.request("POST", path, body, {**headers, "Connection": "close"})
+            with exchange.getresponse() as response:
+                answer = whole(response)
+            if self._late:
+                raise HttpsError(f"{self._host} {self._too_late()}")
+            return answer
+        except (OSError, HTTPException, ValueError, AttributeError) as error:
+            raise HttpsError(f"{self._host} {self._why(error)}") from error
+        finally:
+            self._timer.cancel()
+            self._connection.close()
+
+    def _too_late(self) -> str:
+        return f"gave no whole answer within {count_text(self._within_s, 'second')}"
+
+    def _why(self, error: Exception) -> str:
+        if self._late or isinstance(error, TimeoutError):  # whichever of both was first
+            return self._too_late()
+        reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
+        return f"gave no answer: {reason or type(error).__name__}"

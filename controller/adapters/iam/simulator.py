@@ -1,0 +1,50 @@
+"""What a role may do, as IAM's own simulator says; nothing is done.
+
+IAM: iam:SimulatePrincipalPolicy (on every role, because nobody knows beforehand which is asked
+about).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.iam.permission import ANY, Job, Permission
+
+IAM: Final = (Permission("iam:SimulatePrincipalPolicy", ANY, {Job.DOCTOR}),)
+
+PAGES: Final = 10
+
+
+class NotSimulatedError(Exception):
+    """IAM does not say what the role may do; the message says why."""
+
+
+def decisions(
+    client: Any, principal: str, statements: Iterable[Mapping[str, Any]]
+) -> dict[tuple[str, str], str]:
+    """Return what IAM says of each action on each resource. Raises NotSimulatedError."""
+    return {
+        (one["EvalActionName"], one.get("EvalResourceName", "*")): one["EvalDecision"]
+        for statement in statements
+        for one in _simulated(client, principal, statement)
+    }
+
+
+def _simulated(
+    client: Any, principal: str, statement: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    request: dict[str, Any] = {
+        "PolicySourceArn": principal,
+        "ActionNames": statement["Action"],
+        "ResourceArns": statement["Resource"],
+    }
+    for _ in range(PAGES):
+        try:
+            page = client.simulate_principal_policy(**request)
+        except AWS_ERRORS as error:
+            what = f"{principal} could not be simulated (iam:SimulatePrincipalPolicy)"
+            raise NotSimulatedError(told(what, error)) from error
+        yield from page.get("EvaluationResults", ())
+        if not (page.get("IsTruncated") and page.get("Marker")):
+            return
+        request["Marker"] = page["Marker"]

@@ -1,0 +1,172 @@
+"""Measurements from CloudWatch, through GetMetricData alone.
+
+IAM: cloudwatch:GetMetricData (on every resource: it has no finer one).
+
+Only plain statistics are asked for: ratios are worked out in core, in the open. No `Unit` is sent,
+because a wrong one gives no data and no error.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, Final
+
+from botocore.exceptions import ParamValidationError
+
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.iam.permission import ANY, MEASURING, Permission
+from controller.core.observation import Answer, Query, Series, Span
+from controller.core.units import at
+from controller.errors import MetricsError, MetricsRefusedError
+from controller.process import logging
+
+log = logging.logger()
+
+IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, MEASURING),)
+
+QUERIES_PER_CALL: Final = 500
+PAGES_PER_CALL: Final = 100
+
+_REFUSALS: Final = frozenset(
+    {"InvalidParameterCombination", "InvalidParameterValue", "ValidationError"}
+)
+_ANSWERS: Final = {
+    "Complete": Answer.COMPLETE,
+    "PartialData": Answer.PARTIAL,
+    "InternalError": Answer.ERROR,
+    "Forbidden": Answer.FORBIDDEN,
+}
+
+
+@dataclass(slots=True)
+class _Result:
+    """What the pages of one query have brought so far."""
+
+    points: dict[int, float] = field(default_factory=dict)
+    status: str = "CloudWatch did not answer this query"
+    message: str = ""
+    pages: int = 0
+
+    def take(self, result: Mapping[str, Any]) -> None:
+        """Add one page's part. Partial means: go on; a failure stays, whatever follows."""
+        stamps, values = result.get("Timestamps", ()), result.get("Values", ())
+        seconds = (int(stamp.timestamp()) for stamp in stamps)
+        self.points.update(zip(seconds, values, strict=False))
+        status = result.get("StatusCode", "no status")
+        if len(stamps) != len(values):
+            status = "timestamps and values do not match"
+        if self.pages == 0 or self.status in ("Complete", "PartialData"):
+            self.status = status
+        self.message = _text(result.get("Messages"))
+        self.pages += 1
+
+    def series(self, period_s: int, span: Span) -> Series:
+        """Return the series, oldest point first: pages come in any order.
+
+        Points that do not begin on a multiple of their period would be looked for in vain, and what
+        is no number is within every bound: such a series is a failed one, and never an empty one.
+        """
+        if not _are_numbers(self.points.values()):
+            return Series({}, Answer.ERROR, "some of its values are no numbers")
+        if self.points and not (
+            span.start - period_s < min(self.points) and max(self.points) < span.end + period_s
+        ):
+            return Series({}, Answer.ERROR, "some of its stamps lie outside of what was asked for")
+        if any(second % period_s for second in self.points):
+            return Series({}, Answer.ERROR, f"its stamps do not fit the period of {period_s} s")
+        answer = _ANSWERS.get(self.status, Answer.ERROR)
+        points = dict(sorted(self.points.items())) if self.pages > 1 else self.points
+        message = self.message
+        if answer is not Answer.COMPLETE and not message:
+            message = self.status
+        return Series(points, answer, message)
+
+
+class CloudWatchMetrics:
+    """`MetricSource` on a boto3 CloudWatch client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        """Return one series per query; equal queries are asked once, 500 to a call.
+
+        Raises MetricsError when CloudWatch does not answer a call at all.
+        """
+        wanted = list(dict.fromkeys(queries))
+        found: dict[Query, Series] = {}
+        for begin in range(0, len(wanted), QUERIES_PER_CALL):
+            found.update(self._call(wanted[begin : begin + QUERIES_PER_CALL], span))
+        return found
+
+    def _call(self, queries: Sequence[Query], span: Span) -> dict[Query, Series]:
+        """Ask one batch, follow its pages, and put together what belongs to one Id."""
+        results = {f"q{number}": _Result() for number in range(len(queries))}
+        for page in self._pages(queries, span):
+            if warning := _text(page.get("Messages")):
+                log.warning("cloudwatch_warned", problem=warning)
+            for result in page.get("MetricDataResults", ()):
+                if result.get("Id") not in results:
+                    raise MetricsError("CloudWatch answered a query that was not asked; run again")
+                results[result["Id"]].take(result)
+        return {
+            query: result.series(query.period_s, span)
+            for query, result in zip(queries, results.values(), strict=True)
+        }
+
+    def _pages(self, queries: Sequence[Query], span: Span) -> Iterator[Mapping[str, Any]]:
+        request: dict[str, Any] = {
+            "MetricDataQueries": [
+                _metric_stat(f"q{number}", query) for number, query in enumerate(queries)
+            ],
+            "StartTime": at(span.start),
+            "EndTime": at(span.end),
+            "ScanBy": "TimestampAscending",
+        }
+        for _ in range(PAGES_PER_CALL):
+            try:
+                page = self._client.get_metric_data(**request)
+            except AWS_ERRORS as error:
+                action = "metrics could not be read (cloudwatch:GetMetricData)"
+                kind = MetricsRefusedError if _is_refusal(error) else MetricsError
+                raise kind(told(action, error), code=code_of(error)) from error
+            yield page
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]
+        raise MetricsError(
+            f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
+            "shorten the baseline's window or split the policy"
+        )
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether CloudWatch does not take this request: it says so, or boto3 does."""
+    return isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
+
+
+def _are_numbers(values: Iterable[float]) -> bool:
+    try:
+        return all(map(isfinite, values))
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def _text(messages: Iterable[Mapping[str, str]] | None) -> str:
+    return "; ".join(f"{one.get('Code')}: {one.get('Value')}" for one in messages or ())
+
+
+def _metric_stat(identity: str, query: Query) -> dict[str, Any]:
+    return {
+        "Id": identity,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": query.namespace,
+                "MetricName": query.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in query.dimensions],
+            },
+            "Period": query.period_s,
+            "Stat": query.statistic,
+        },
+        "ReturnData": True,
+    }

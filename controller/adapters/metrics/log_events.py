@@ -1,0 +1,98 @@
+"""Log events with their text, through FilterLogEvents, and where a function logs.
+
+IAM: logs:FilterLogEvents on the log group of the function; lambda:GetFunctionConfiguration to know
+which that is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, told
+from controller.adapters.iam.permission import FUNCTION, FUNCTION_LOGS, Job, Permission
+from controller.errors import LogsError, NoLogGroupError
+from controller.ports.logs import LogEvent
+
+IAM: Final = (
+    Permission("logs:FilterLogEvents", FUNCTION_LOGS, {Job.INVESTIGATE}),
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, {Job.INVESTIGATE}),
+)
+
+_MISSING: Final = "ResourceNotFoundException"
+
+
+class CloudWatchLogEvents:
+    """`LogReader` on a boto3 client of CloudWatch Logs.
+
+    open_client: gives the client; called when something is read, and not before.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+
+    def pages(
+        self, group: str, pattern: str, start: datetime, end: datetime
+    ) -> Iterator[Sequence[LogEvent]]:
+        """Yield the events from `start` to `end`, page by page. Raises LogsError on the way."""
+        request: dict[str, Any] = {
+            "logGroupName": group,
+            "startTime": _milliseconds(start),
+            "endTime": _milliseconds(end),
+            **({"filterPattern": pattern} if pattern else {}),
+        }
+        client = self._open_client()
+        while True:
+            page = _page(client, request)
+            yield [
+                LogEvent(one.get("eventId", ""), one["timestamp"], one.get("message", ""))
+                for one in page.get("events", ())
+            ]
+            following = page.get("nextToken")
+            if not following:
+                return
+            if following == request.get("nextToken"):  # it would go on for ever
+                raise _failed(group, StrangeAnswerError("its next page is the same one"))
+            request["nextToken"] = following
+
+
+def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    group = request["logGroupName"]
+    try:
+        found: Mapping[str, Any] = client.filter_log_events(**request)
+    except AWS_ERRORS as error:
+        if code_of(error) == _MISSING:
+            raise NoLogGroupError(
+                f"there is no log group {group}: the function has not logged yet, or logs "
+                "elsewhere; check the name, the region and the account",
+                code=_MISSING,
+            ) from error
+        raise _failed(group, error) from error
+    return found
+
+
+def _failed(group: str, error: Exception) -> LogsError:
+    text = told(f"{group} could not be read (logs:FilterLogEvents)", error)
+    return LogsError(text, code=code_of(error))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000)
+
+
+def group_of(client: Any, function: str) -> str:
+    """Return the log group that the function is configured to log to.
+
+    client: a boto3 Lambda client. Raises LogsError when Lambda does not say.
+    """
+    try:
+        answer = client.get_function_configuration(FunctionName=function)
+    except AWS_ERRORS as error:
+        action = f"the log group of {function} is not known (lambda:GetFunctionConfiguration)"
+        raise LogsError(told(action, error), code=code_of(error)) from error
+    configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or default_group(function)
+    return configured
+
+
+def default_group(function: str) -> str:
+    """Return the log group of a function, by its name or ARN, that is configured to no other."""
+    return f"/aws/lambda/{function.rpartition(':')[2]}"

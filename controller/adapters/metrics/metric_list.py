@@ -1,0 +1,51 @@
+"""Which metrics there are, for a policy that names one which has no data.
+
+IAM: cloudwatch:ListMetrics (on every resource: it has no finer one).
+
+CloudWatch lists what had data in the last two weeks.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.iam.permission import ANY, Job, Permission
+from controller.core.policy import Metric
+from controller.ports.metrics import Listed
+
+IAM: Final = (Permission("cloudwatch:ListMetrics", ANY, {Job.DOCTOR}),)
+
+PAGES: Final = 10  # of 500 metrics each
+
+
+class MetricList:
+    """What CloudWatch lists, on a boto3 client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def like(self, metric: Metric) -> Listed:
+        """Return the dimensions under which a metric of this name is listed, or other names.
+
+        What cannot be listed says why.
+        """
+        try:
+            same = list(self._listed(Namespace=metric.namespace, MetricName=metric.name))
+            others = [] if same else list(self._listed(Namespace=metric.namespace))
+        except AWS_ERRORS as error:
+            problem = told("metrics could not be listed (cloudwatch:ListMetrics)", error)
+            return Listed(problem=problem)
+        dimensions = [
+            {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
+            for one in same
+        ]
+        return Listed(dimensions, sorted({one["MetricName"] for one in others}))
+
+    def _listed(self, **asked: str) -> Iterator[Mapping[str, Any]]:
+        request = dict(asked)
+        for _ in range(PAGES):
+            page = self._client.list_metrics(**request)
+            yield from page.get("Metrics", ())
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]

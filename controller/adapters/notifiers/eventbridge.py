@@ -1,0 +1,56 @@
+"""Messages as events on an EventBridge bus; docs/events.md has their schema.
+
+IAM: events:PutEvents on the buses that a policy names.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.iam.permission import BUS, MOVING, Permission
+from controller.core.message import Message
+from controller.core.outbox import event
+from controller.core.policy import EventBridgeChannel
+from controller.core.rollout import Rollout
+from controller.errors import DeliveryError
+
+IAM: Final = (Permission("events:PutEvents", BUS, MOVING),)
+
+SOURCE: Final = "rolloutctl"
+DETAIL_TYPE: Final = "Rollout Message"
+MOST_BYTES: Final = 240_000  # of one entry, AWS takes 256 KB with all its parts
+
+
+class EventBridgeCourier:
+    """Puts events on buses. open_client: gives the client; called when an event is put."""
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+
+    def deliver(self, channel: EventBridgeChannel, rollout: Rollout, message: Message) -> None:
+        """Put `message` on the bus of `channel`. Raises DeliveryError."""
+        what = f"the event bus {channel.bus} took no event (events:PutEvents)"
+        entry = {
+            "Source": SOURCE,
+            "DetailType": DETAIL_TYPE,
+            "Detail": detail(rollout, message),
+            "EventBusName": channel.bus,
+            "Time": message.at,
+            "Resources": [rollout.target],
+        }
+        try:
+            answer = self._open_client().put_events(Entries=[entry])
+        except AWS_ERRORS as error:
+            raise DeliveryError(told(what, error)) from error
+        if answer.get("FailedEntryCount"):
+            refused = (answer.get("Entries") or [{}])[0]
+            code, words = refused.get("ErrorCode", "Unknown"), refused.get("ErrorMessage", "")
+            raise DeliveryError(f"{what}: {code}: {words}")
+
+
+def detail(rollout: Rollout, message: Message) -> str:
+    """Return the detail of the event as JSON; without its findings where it would be too long."""
+    data = event(rollout, message)
+    written = json.dumps(data)
+    return written if len(written) <= MOST_BYTES else json.dumps({**data, "findings": []})

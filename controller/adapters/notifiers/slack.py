@@ -1,0 +1,113 @@
+"""Messages to an incoming webhook of Slack, as Block Kit. IAM: none.
+
+The URL of the webhook is a secret: whoever has it may write. It is read where it is kept, and no
+message or log line has any of it but its host.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from controller.adapters.http.request import HttpsError, host_of, post
+from controller.core.message import Message
+from controller.core.policy import Kept, SlackChannel
+from controller.core.policy.notify import SLACK
+from controller.core.rollout import Rollout
+from controller.core.units import clock_text
+from controller.errors import DeliveryError
+from controller.process.settings import Egress
+from controller.text import page, printable
+
+WITHIN_S: Final = 5.0
+
+# What Slack takes in a header, and in a section.
+MOST_HEADER: Final = 150
+MOST_SECTION: Final = 3_000
+
+_MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
+
+
+class SlackCourier:
+    """Writes to webhooks, as `egress` allows. read_secret: gives the URL that is kept somewhere."""
+
+    def __init__(self, read_secret: Callable[[Kept], str], egress: Egress) -> None:
+        self._read_secret, self._egress = read_secret, egress
+
+    def deliver(self, channel: SlackChannel, rollout: Rollout, message: Message) -> None:
+        """Write `message` to the webhook of `channel`. Raises DeliveryError."""
+        url = self._read_secret(channel.webhook)
+        allowed = SLACK if channel.hosts is None else channel.hosts
+        body = json.dumps(blocks(rollout, message)).encode()
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        try:
+            host = host_of(url)
+            if host not in allowed:
+                raise DeliveryError(
+                    f"{channel.webhook.shown} names the host {host}, and only {', '.join(allowed)} "
+                    "is allowed; another one has to stand in `hosts` of the channel"
+                )
+            answer = post(
+                url,
+                body,
+                headers,
+                within_s=WITHIN_S,
+                private=set(allowed) - set(SLACK),
+                egress=self._egress,
+            )
+        except HttpsError as error:
+            raise DeliveryError(f"Slack took no message: {error}") from error
+        if answer.status != 200:
+            raise DeliveryError(f"Slack took no message: {_refusal(answer.status, answer.body)}")
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """Return what Slack answered; its own words are one like `invalid_payload`, or left out."""
+    word = body[:60].decode("ascii", "replace").strip()
+    said = f": {word}" if word.replace("_", "").isalnum() else ""
+    moved = "; redirects are not followed" if 300 <= status < 400 else ""
+    return f"the answer was {status}{said}{moved}"
+
+
+def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
+    """Return the message as Slack shows it. All of it is plain text: nothing in it is a mention."""
+    facts = {
+        "Phase": message.phase,
+        "Weight": f"{message.weight} %",
+        "Reason": message.reason,
+        "At": clock_text(message.at),
+    }
+    header = printable(f"{_MARKS[message.severity]} {rollout.id}: {message.kind}")
+    return {
+        "text": _escaped(page(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
+        "blocks": [
+            {"type": "header", "text": _plain(header, MOST_HEADER)},
+            {"type": "section", "text": _plain(message.text, MOST_SECTION)},
+            {
+                "type": "section",
+                "fields": [
+                    _plain(printable(f"{name}: {value}"), 200) for name, value in facts.items()
+                ],
+            },
+            {
+                "type": "context",
+                "elements": [_plain(printable(one), MOST_SECTION) for one in _names(message)],
+            },
+        ],
+    }
+
+
+def _names(message: Message) -> list[str]:
+    """Return what to look for in the history, and in the log."""
+    return [message.key, *([f"run {message.run}"] if message.run else [])]
+
+
+def _plain(text: str, most: int) -> dict[str, Any]:
+    # The last message of a rollout has a table.
+    text = page(text.split("\n"))
+    fit = text if len(text) <= most else f"{text[: most - 3]}..."
+    return {"type": "plain_text", "text": fit, "emoji": False}
+
+
+def _escaped(text: str) -> str:
+    """Return what Slack shows as `text`: in a fallback, `<` would begin a link or a mention."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

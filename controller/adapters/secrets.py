@@ -1,0 +1,54 @@
+"""Secrets that a policy names: read where they are kept, when they are needed, and not remembered.
+
+IAM: secretsmanager:GetSecretValue on the secrets that a policy names; with a customer's key on them
+also kms:Decrypt on it.
+
+No message says more of a secret than where it is kept.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.iam.permission import KEPT, KEPT_KEY, MOVING, Permission
+from controller.core.policy import Kept
+from controller.errors import DeliveryError, UsageError
+
+IAM: Final = (
+    Permission("secretsmanager:GetSecretValue", KEPT, MOVING),
+    Permission("kms:Decrypt", KEPT_KEY, MOVING, via="secretsmanager"),
+)
+
+
+class KeptSecrets:
+    """Reads secrets from Secrets Manager, and from the environment of this process.
+
+    open_client: gives the client; called when a secret is read there, and not before.
+    """
+
+    def __init__(self, open_client: Callable[[], Any], environment: Mapping[str, str]) -> None:
+        self._open_client = open_client
+        self._environment = environment
+
+    def read(self, place: Kept) -> str:
+        """Return the secret that is kept there, without white space around it.
+
+        Raises DeliveryError when there is none, or Secrets Manager does not give it.
+        """
+        if place.secret is not None:
+            text = self._from_manager(place.secret)
+        else:
+            text = self._environment.get(place.environment or "", "")
+        if not text.strip():
+            raise DeliveryError(f"{place.shown} is not set, or empty")
+        return text.strip()
+
+    def _from_manager(self, name: str) -> str:
+        try:
+            answer = self._open_client().get_secret_value(SecretId=name)
+        except UsageError as error:  # there is no client: no region, no credentials
+            raise DeliveryError(str(error)) from error
+        except AWS_ERRORS as error:
+            what = f"the secret {name} could not be read (secretsmanager:GetSecretValue)"
+            raise DeliveryError(told(what, error)) from error
+        return str(answer.get("SecretString") or "")

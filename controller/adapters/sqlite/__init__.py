@@ -1,5 +1,0 @@
-"""Rollouts in an SQLite file: `file` opens it, `SqliteStore` keeps rollouts in it."""
-
-from controller.adapters.sqlite.store import SqliteStore
-
-__all__ = ["SqliteStore"]

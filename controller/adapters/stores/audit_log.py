@@ -1,0 +1,112 @@
+"""A store whose saves are written to the log, so that their hashes stand outside it as well."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from controller.core.history import Entry
+from controller.core.rollout import Rollout
+from controller.ports.store import Exposure, Holder, Store
+from controller.process import logging
+
+log = logging.logger()
+
+
+class LoggedStore:
+    """`Store` that says `rollout_saved` after each save that came to its end, once.
+
+    Reading and leases go through as they are. A save that may or may not have been written is not
+    logged; the next one says where the history stands by then.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # --- what is logged -------------------------------------------------------------------------
+
+    def create(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        *,
+        hold: datetime | None = None,
+    ) -> None:
+        """Add a rollout, as `StateStore.create` says."""
+        self._store.create(rollout, entries, locks, hold=hold)
+        _log_saved(rollout)
+
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
+        """Write `rollout` and append `entries`, as `StateStore.save` says."""
+        saved = self._store.save(rollout, entries, hold=hold)
+        _log_saved(saved)
+        return saved
+
+    def receive(
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        locks: Sequence[str],
+        past: Sequence[Exposure] = (),
+    ) -> None:
+        """Add a rollout with its whole history, as `Archive.receive` says."""
+        self._store.receive(rollout, entries, locks, past)
+        _log_saved(rollout)
+
+    # --- what goes through ----------------------------------------------------------------------
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        """Return the rollout, as `StateStore.acquire` says."""
+        return self._store.acquire(rollout_id, now, until)
+
+    def release(self, rollout_id: str) -> None:
+        """Let other runs in."""
+        self._store.release(rollout_id)
+
+    def load(self, rollout_id: str) -> Rollout:
+        """Return the rollout, with or without a lease."""
+        return self._store.load(rollout_id)
+
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
+        """Return the ids that a tick must visit."""
+        return self._store.active(now, names)
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts."""
+        return self._store.all()
+
+    def of_name(self, name: str) -> Sequence[str]:
+        """Return the ids of all rollouts called `name`."""
+        return self._store.of_name(name)
+
+    def history(self, rollout_id: str) -> Sequence[Entry]:
+        """Return all entries of a rollout."""
+        return self._store.history(rollout_id)
+
+    def owner(self, lock: str) -> str | None:
+        """Return the id of the rollout that holds `lock`."""
+        return self._store.owner(lock)
+
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        return self._store.holder(lock)
+
+    def owns(self, rollout_id: str) -> bool:
+        """Tell whether a rollout holds all the locks that it took."""
+        return self._store.owns(rollout_id)
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts had weight above 0."""
+        return self._store.exposures(target, locks)
+
+
+def _log_saved(rollout: Rollout) -> None:
+    """Tell where the history of `rollout` stands: its length, and the hash of its last entry."""
+    log.info(
+        "rollout_saved",
+        rollout=rollout.id,
+        version=rollout.version,
+        entries=rollout.entries,
+        chain=rollout.chain,
+    )

@@ -1,0 +1,225 @@
+"""The calls to one DynamoDB table: reads consistent and whole, writes conditional, errors told.
+
+A write that found no answer may have happened. Whoever made it re-reads, and knows its own write.
+
+IAM: dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem
+and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan on its indexes. A
+transaction needs the actions of its parts. All but two indexes are asked with a partition key of
+the table, so a role can be bound to those of its policies.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    SLOW_DOWN,
+    StrangeAnswerError,
+    code_of,
+    told,
+)
+from controller.adapters.iam.permission import MOVING, TABLE, Job, Permission
+from controller.adapters.stores.dynamodb.failures import (
+    MetError,
+    UnansweredError,
+    may_have_happened,
+    raise_refusal,
+    reasons_of,
+)
+from controller.adapters.stores.dynamodb.items import Attribute, Item
+from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
+from controller.errors import NoStoreError, StateConflictError, StoreError
+
+TRIES: Final = 6  # of a write that meets another one at the same moment
+PAGES: Final = 10_000  # of a megabyte each
+PAUSE_S: Final = 0.5  # the longest between two of them
+
+_ACTIVE: Final = f"{TABLE}/index/active"
+_ACTIVE_OF_NAME: Final = f"{TABLE}/index/active_of_name"
+_BY_TARGET: Final = f"{TABLE}/index/by_target"
+_MOST: Final = MOVING | {Job.COPY_FROM, Job.COPY_TO}
+_LOOKING: Final = frozenset({Job.LOOK, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
+
+IAM: Final = (
+    Permission("dynamodb:GetItem", TABLE, _MOST | _LOOKING, keyed=True),
+    Permission("dynamodb:Query", TABLE, _MOST | _LOOKING, keyed=True),
+    Permission("dynamodb:PutItem", TABLE, MOVING | {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:UpdateItem", TABLE, MOVING, keyed=True),
+    Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR}, keyed=True),
+    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
+    Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
+    Permission("dynamodb:Query", _ACTIVE, {Job.PEOPLE, Job.LOOK}),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK}, bound=False),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
+)
+
+
+class Table:
+    """The table called `name`."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self.name = name
+        self.place = f"dynamodb://{name}"
+
+    # --- reads ----------------------------------------------------------------------------------
+
+    def get(self, doing: str, key: Item) -> Item | None:
+        """Return the item with `key`, as the newest write left it."""
+        with self._explained(doing, "GetItem"):
+            answer = _dynamodbs(
+                self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
+            )
+        found: Item | None = answer.get("Item")
+        return found
+
+    def query(
+        self,
+        doing: str,
+        key: str,
+        value: Attribute,
+        *,
+        index: str = "",
+        sort: tuple[str, Attribute] | None = None,
+        only: Sequence[str] = (),
+    ) -> Iterator[Item]:
+        """Yield all items whose partition key is `value`, in order of the sort key.
+
+        index: where to look; one with a partition key of its own may lag a moment. sort: the sort
+        key, and what it has to be. only: the attributes wanted; none: all of them.
+        """
+        where: dict[str, Any] = {"IndexName": index} if index else {}
+        if key == "pk":
+            where["ConsistentRead"] = True
+        condition, names, values = f"#{key} = :value", (key, *only), {":value": value}
+        if sort is not None:
+            condition, names = f"{condition} AND #{sort[0]} = :sort", (*names, sort[0])
+            values[":sort"] = sort[1]
+        if only:
+            where["ProjectionExpression"] = ", ".join(f"#{name}" for name in only)
+        return self._pages(
+            doing,
+            "query",
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=values,
+            **where,
+        )
+
+    def scan(self, doing: str, index: str) -> Iterator[Item]:
+        """Yield all items of `index`, in no order."""
+        return self._pages(doing, "scan", IndexName=index)
+
+    def _pages(self, doing: str, operation: str, **request: Any) -> Iterator[Item]:
+        """Yield the items of all pages, which botocore would not turn before it has looked for how.
+
+        It looks into the folders of all services for that, on every tick.
+        """
+        call, begin = getattr(self._client, operation), "ExclusiveStartKey"
+        with self._explained(doing, operation.title()):
+            for _ in range(PAGES):
+                page = _dynamodbs(call(TableName=self.name, **request))
+                if "Items" not in page:
+                    raise StrangeAnswerError
+                yield from page["Items"]
+                last = page.get("LastEvaluatedKey")
+                if not last:
+                    return
+                if last == request.get(begin):  # it would go on for ever
+                    raise StrangeAnswerError
+                request[begin] = last
+            raise StrangeAnswerError(f"it has more than {PAGES:,} pages")
+
+    # --- writes ---------------------------------------------------------------------------------
+
+    def write(self, doing: str, writes: Sequence[Write], *, returning: bool = False) -> Item:
+        """Make all `writes` or none; return the item after one update, when `returning`.
+
+        Raises RefusedError, UnansweredError, StateConflictError when other writes were always in
+        the way, StoreError when it cannot be, or is too large.
+        """
+        _check_size(doing, writes)
+        tries = Retrying(
+            retry=retry_if_exception_type(MetError),
+            stop=stop_after_attempt(TRIES),
+            wait=wait_random_exponential(multiplier=PAUSE_S / 10, max=PAUSE_S),
+            reraise=True,
+        )
+        try:
+            return tries(self._write_once, doing, writes, returning)
+        except MetError as error:
+            if error.throttled:
+                raise StoreError(
+                    f"cannot {doing} (dynamodb:TransactWriteItems, table {self.name}), "
+                    f"{TRIES} times: {error.throttled}; nothing was written; {SLOW_DOWN}",
+                    table=self.name,
+                ) from error
+            raise StateConflictError(
+                f"cannot {doing}: others wrote at the same moment, {TRIES} times; "
+                "nothing was written, it is safe to run again",
+                table=self.name,
+            ) from error
+
+    def _write_once(self, doing: str, writes: Sequence[Write], returning: bool) -> Item:
+        lone = writes[0] if len(writes) == 1 and writes[0].kind == "Update" else None
+        with self._explained(doing, "UpdateItem" if lone else "TransactWriteItems", writing=True):
+            if lone is None:
+                actions = [{one.kind: {"TableName": self.name, **one.request}} for one in writes]
+                _dynamodbs(self._client.transact_write_items(TransactItems=actions))
+                return {}
+            values = "ALL_NEW" if returning else "NONE"
+            answer = self._client.update_item(
+                TableName=self.name, ReturnValues=values, **lone.request
+            )
+            found: Item = _dynamodbs(answer).get("Attributes", {})
+            return found
+
+    # --- errors ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _explained(self, doing: str, operation: str, *, writing: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except AWS_ERRORS as error:
+            if writing and isinstance(error, ClientError):
+                raise_refusal(error)
+            raise self._failure(doing, operation, error, writing) from error
+
+    def _failure(self, doing: str, operation: str, error: Exception, writing: bool) -> StoreError:
+        if code_of(error) == "ResourceNotFoundException":
+            region = self._client.meta.region_name
+            return NoStoreError(
+                f"there is no table {self.name} in {region}: check the name, or make "
+                f"it: rolloutctl store init --store {self.place}",
+                table=self.name,
+                region=region,
+            )
+        text = told(f"cannot {doing} (dynamodb:{operation}, table {self.name})", error)
+        facts = {"table": self.name, "code": code_of(error)}
+        if writing and may_have_happened(error):
+            return UnansweredError(f"{text}; whether it was written is not known", **facts)
+        return StoreError(f"{text}{reasons_of(error)}", **facts)
+
+
+def _dynamodbs(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `answer`. Raises StrangeAnswerError when it is none of DynamoDB's."""
+    if "RequestId" not in answer.get("ResponseMetadata", {}):
+        raise StrangeAnswerError
+    return answer
+
+
+def _check_size(doing: str, writes: Sequence[Write]) -> None:
+    size = sum(one.size for one in writes)
+    if len(writes) > MOST_WRITES or size > MOST_BYTES:
+        raise StoreError(
+            f"cannot {doing}: {len(writes)} items of {size:,} bytes do not fit in one transaction "
+            f"of DynamoDB ({MOST_WRITES} items, {MOST_BYTES:,} bytes); nothing was written: ask "
+            "for fewer metrics in the policy, or use another store",
+            size=size,
+        )

@@ -1,0 +1,304 @@
+"""What the items of a `DynamoDbStore` hold: rollouts, entries of their history, locks.
+
+Text is kept as it is while it is short, for people who look into the table; long text is
+compressed, because every kilobyte is paid for with every write, and no item may pass 400 KB.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final, TypeAlias
+
+from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores.untrusted_values import moment_of as moment_in
+from controller.adapters.stores.untrusted_values import readable
+from controller.core import codec
+from controller.core.history import Entry
+from controller.core.outbox import visited_until
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+
+Attribute: TypeAlias = Mapping[str, Any]
+Item: TypeAlias = Mapping[str, Attribute]
+
+COMPRESSED_FROM: Final = 2_048  # characters
+# DynamoDB takes 409,600 bytes an item, names of attributes included. A piece of history leaves room
+# for those; a new rollout leaves room for its evidence to grow.
+PIECE_BYTES: Final = 360_000
+NEW_ROLLOUT_BYTES: Final = 300_000
+# So much text is kept compressed, and no more is expanded: 400 KB can hold hundreds of megabytes.
+MOST_TEXT_BYTES: Final = 16 * 1_024 * 1_024
+
+_KEY_DIGITS: Final = 10  # of an attempt
+
+ACTIVE: Final = {"S": "active"}
+
+
+# --- rollouts -----------------------------------------------------------------------------------
+
+
+def rollout_key(rollout_id: str) -> Item | None:
+    """Return the key of a rollout; None for what cannot be the id of one."""
+    name, _, attempt = rollout_id.rpartition("#")
+    if not (name and attempt.isascii() and attempt.isdecimal() and len(attempt) <= _KEY_DIGITS):
+        return None
+    if str(int(attempt)) != attempt:
+        return None
+    return {"pk": name_key(name), "sk": text(f"{int(attempt):0{_KEY_DIGITS}d}")}
+
+
+def name_key(name: str) -> Attribute:
+    """Return what the keys of all rollouts called `name` begin with."""
+    return text(f"ROLLOUT#{name}")
+
+
+def rollout_id_of(item: Item) -> str:
+    """Return the id of the rollout whose key is in `item`; of a foreign key, one like it."""
+    name, attempt = (str(item[part].get("S", "")) for part in ("pk", "sk"))
+    if attempt.isascii() and attempt.isdecimal():
+        attempt = str(int(attempt[-_KEY_DIGITS:]))
+    return readable(f"{name.removeprefix('ROLLOUT#')}#{attempt}")
+
+
+def is_foreign(item: Item) -> bool:
+    """Tell whether this program cannot have given `item` its key."""
+    key = rollout_key(rollout_id_of(item))
+    return key is None or any(key[part] != item[part] for part in ("pk", "sk"))
+
+
+def saved(rollout: Rollout) -> dict[str, Attribute | None]:
+    """Return what a save sets, and None for what it removes.
+
+    What is beside `state` repeats what conditions and indexes look for.
+    """
+    watched = visited_until(rollout)
+    found: dict[str, Attribute | None] = {
+        "state": packed(rollout.id, codec.dump(rollout)),
+        "version": number(rollout.version),
+        "closed": {"BOOL": rollout.final},
+        "phase": text(rollout.phase),
+        "updated": moment(rollout.updated),
+        "watch_until": _moment(watched),
+        "exposed_from": _moment(rollout.exposed_from),
+        "exposed_to": _moment(rollout.exposed_to),
+    }
+    if not rollout.final:  # also one that had lost its target, and that a person rolls back again
+        return {**found, "active": ACTIVE}
+    return found if watched else {**found, "active": None}
+
+
+def created(rollout: Rollout, locks: Sequence[str]) -> Item:
+    """Return a new rollout without a lease. Raises StoreError when it is too large for an item."""
+    key = rollout_key(rollout.id)
+    if key is None:
+        raise StoreError(f"{rollout.id} is no id of a rollout: name#attempt", rollout=rollout.id)
+    fields = {
+        "target": text(rollout.target),
+        "created": moment(rollout.created),
+        "policy": packed(rollout.id, rollout.policy.snapshot()),
+        "locks": {"SS": list(dict.fromkeys(locks))} if locks else None,
+        "fence": number(0),
+        "active": ACTIVE,
+        **saved(rollout),
+    }
+    item = {**key, **{name: value for name, value in fields.items() if value is not None}}
+    if size_of(item) > NEW_ROLLOUT_BYTES:
+        raise StoreError(
+            f"{rollout.id} is too large to be kept in DynamoDB: {size_of(item):,} bytes compressed "
+            f"with its policy, and {NEW_ROLLOUT_BYTES:,} is the limit; nothing was written: make "
+            "the policy smaller, or use another store",
+            rollout=rollout.id,
+            size=size_of(item),
+        )
+    return item
+
+
+def locks_of(item: Item) -> tuple[str, ...]:
+    """Return the locks that a rollout took, and has not been seen to lose."""
+    found = item.get("locks", {}).get("SS", ())
+    return tuple(sorted(found))
+
+
+def rollout_of(item: Item) -> Rollout:
+    """Return the rollout that a whole item holds.
+
+    Raises StoreError when its state, or an attribute beside it that repeats it, is damaged.
+    """
+    rollout, rollout_id = state_of(item), rollout_id_of(item)
+    if version_of(item) != rollout.version:
+        raise refusals.damaged(rollout_id, "version: the state has another one")
+    if item.get("closed") != {"BOOL": rollout.final}:
+        raise refusals.damaged(rollout_id, "closed: the state says otherwise")
+    if item.get("phase") != {"S": rollout.phase}:
+        raise refusals.damaged(rollout_id, "phase: the state has another one")
+    fence_of(item)
+    for name in ("created", "updated", "watch_until", "exposed_from", "exposed_to"):
+        if moment_of(item, name) is None and (name in item or name in ("created", "updated")):
+            raise refusals.damaged(rollout_id, f"{name}: it is no moment")
+    return rollout
+
+
+def state_of(item: Item) -> Rollout:
+    """Return what the state alone says. Raises StoreError when it is damaged."""
+    rollout_id = rollout_id_of(item)
+    state, policy = (unpacked(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
+    return codec.load(rollout_id, state, policy)
+
+
+_TEXTS: Final = ("state", "policy")
+
+
+def version_of(item: Item) -> int:
+    """Return the version of a rollout. Raises StoreError when it is damaged."""
+    return _integer(rollout_id_of(item), item, "version")
+
+
+def fence_of(item: Item) -> int:
+    """Return the fence of a rollout. Raises StoreError when it is damaged."""
+    return _integer(rollout_id_of(item), item, "fence")
+
+
+def _integer(rollout_id: str, item: Item, name: str) -> int:
+    found = item.get(name, {}).get("N", "")
+    if not (found.isascii() and found.isdecimal() and len(found) <= _KEY_DIGITS + _KEY_DIGITS):
+        raise refusals.damaged(rollout_id, f"{name}: it is no count")
+    return int(found)
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+def lock_key(lock: str) -> Item:
+    """Return the key of a lock."""
+    return {"pk": text(f"LOCK#{lock}"), "sk": text("LOCK")}
+
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def history_key(rollout_id: str) -> Attribute:
+    """Return what the keys of all entries of a rollout begin with."""
+    return text(f"HISTORY#{rollout_id}")
+
+
+def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
+    """Yield the items of `entries`: one for each, or some for one that is too large for one."""
+    for entry in entries:
+        content = packed(rollout_id, codec.dump_entry(entry))
+        pieces = list(_pieces(content))
+        for index, piece in enumerate(pieces):
+            yield {
+                "pk": history_key(rollout_id),
+                "sk": text(f"{entry.seq:012d}.{index:03d}"),
+                "entry": piece,
+                "pieces": number(len(pieces)),
+            }
+
+
+def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
+    """Yield the entries that `items` hold, in their order. Raises StoreError for damaged ones."""
+    for seq, group in groupby(items, key=lambda item: item["sk"]["S"].partition(".")[0]):
+        pieces = list(group)
+        if len(pieces) != _integer(rollout_id, pieces[0], "pieces"):
+            number_of = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
+            raise refusals.damaged(rollout_id, f"a piece of entry {number_of} is missing")
+        content = unpacked(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
+        yield codec.load_entry(rollout_id, content)
+
+
+def _pieces(content: Attribute) -> Iterator[Attribute]:
+    if "S" in content:
+        yield content
+        return
+    whole: bytes = content["B"]
+    for start in range(0, len(whole), PIECE_BYTES):
+        yield {"B": whole[start : start + PIECE_BYTES]}
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def text(value: str) -> Attribute:
+    """Return `value` as an attribute."""
+    return {"S": str(value)}
+
+
+def number(value: int) -> Attribute:
+    """Return `value` as an attribute."""
+    return {"N": str(value)}
+
+
+def moment(value: datetime) -> Attribute:
+    """Return `value` as an attribute, in text of one length, which sorts as time does."""
+    return {"S": value.astimezone(UTC).isoformat(timespec="microseconds")}
+
+
+def _moment(value: datetime | None) -> Attribute | None:
+    return None if value is None else moment(value)
+
+
+def moment_of(item: Item, name: str) -> datetime | None:
+    """Return the moment that `item` has as `name`; None for none, and for what is no moment."""
+    return moment_in(item.get(name, {}).get("S"))
+
+
+def packed(rollout_id: str, content: str) -> Attribute:
+    """Return `content` as an attribute, compressed when it is long.
+
+    Raises StoreError when it is longer than what is ever expanded again.
+    """
+    if len(content) < COMPRESSED_FROM:
+        return {"S": content}
+    whole = content.encode()
+    if len(whole) > MOST_TEXT_BYTES:
+        raise StoreError(
+            f"{rollout_id} is too large to be kept in DynamoDB: {len(whole):,} bytes in one text, "
+            f"and {MOST_TEXT_BYTES:,} is the limit; nothing was written: ask for fewer metrics in "
+            "the policy, or use another store",
+            rollout=rollout_id,
+            size=len(whole),
+        )
+    return {"B": zlib.compress(whole)}
+
+
+def unpacked(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
+    """Return what was packed as `name`, and cut to `parts`.
+
+    Raises StoreError when it is damaged, or expands to more than is ever packed.
+    """
+    if "S" in parts[0]:
+        return str(parts[0]["S"])
+    try:
+        return _expanded(b"".join(part["B"] for part in parts)).decode()
+    except KeyError:
+        why = "it is missing, or of another type"
+    except UnicodeDecodeError:
+        why = "it is not UTF-8"
+    except (TypeError, ValueError, zlib.error) as error:
+        why = str(error)
+    raise refusals.damaged(rollout_id, f"{name}: {why}")
+
+
+def _expanded(whole: bytes) -> bytes:
+    expanding = zlib.decompressobj()
+    content = expanding.decompress(whole, MOST_TEXT_BYTES)
+    if expanding.unconsumed_tail:
+        raise ValueError(f"it expands to more than {MOST_TEXT_BYTES:,} bytes")
+    if not expanding.eof:
+        raise ValueError("its end is missing")
+    return content
+
+
+def size_of(item: Item) -> int:
+    """Return the bytes that DynamoDB counts for `item`, or a few more."""
+    return sum(len(name) + _length(value) for name, value in item.items())
+
+
+def _length(attribute: Attribute) -> int:
+    (value,) = attribute.values()
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    return sum(len(one.encode()) + 3 for one in value) + 3 if isinstance(value, list) else 1

@@ -1,0 +1,224 @@
+"""The locks of targets in a DynamoDB table: what they say of their holder, and taking them.
+
+A start reads and replaces the items of its own locks, and nothing of the rollout that held them:
+whatever it has to know of that one stands in the lock. Every save that changes it changes the lock
+in the same transaction.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores.dynamodb.calls import Table
+from controller.adapters.stores.dynamodb.items import (
+    Attribute,
+    Item,
+    lock_key,
+    moment,
+    moment_of,
+    number,
+    rollout_key,
+    text,
+)
+from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
+from controller.adapters.stores.untrusted_values import moment_of as moment_in
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+from controller.ports.store import Exposure, Holder
+
+# So many exposures of earlier holders are kept in a lock; what is older is counted as one.
+MOST_PAST: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the locks of a rollout say of it."""
+
+    final: bool
+    exposed_from: datetime | None
+    exposed_to: datetime | None
+
+    @classmethod
+    def of(cls, rollout: Rollout) -> "Standing":
+        """Return what the locks of `rollout` have to say."""
+        return cls(rollout.final, rollout.exposed_from, rollout.exposed_to)
+
+
+def locking(rollout: Rollout) -> dict[str, Attribute | None]:
+    """Return what a lock of `rollout` says of it; None for what it does not say."""
+    standing = Standing.of(rollout)
+    moments = {"exposed_from": standing.exposed_from, "exposed_to": standing.exposed_to}
+    return {
+        "final": {"BOOL": standing.final},
+        "since": moment(rollout.since),
+        "version": number(rollout.version),
+        **{name: None if at is None else moment(at) for name, at in moments.items()},
+    }
+
+
+def telling(lock: str, rollout: Rollout) -> Write:
+    """Return the write after which `lock`, if `rollout` holds it, says how that stands."""
+    return update(lock_key(lock), locking(rollout), "#rollout = :ours", ours=text(rollout.id))
+
+
+def taking(
+    table: Table, rollout: Rollout, locks: Collection[str], past: Sequence[Exposure] = ()
+) -> list[Write]:
+    """Return the writes that give `locks` to `rollout`; they fail when a lock changed meanwhile.
+
+    past: earlier exposures that another table knows of. Raises TargetTakenError when a holder is
+    not final, StateConflictError when it is `rollout` itself, StoreError for a damaged lock.
+    """
+    found = {lock: _read(table, lock) for lock in locks}
+    return [_take(table, lock, item, rollout, past) for lock, item in found.items()]
+
+
+def owner_of(table: Table, lock: str) -> str | None:
+    """Return the id of the rollout that holds `lock`. Raises StoreError when it names none."""
+    item = _read(table, lock)
+    return None if item is None else _owner(lock, item)
+
+
+def holder_of(table: Table, lock: str) -> Holder | None:
+    """Return who holds `lock`. Raises StoreError when it does not say, or not whether it is final.
+
+    Its owner may be living, so no start takes over a damaged lock.
+    """
+    item = _read(table, lock)
+    return None if item is None else _holder(lock, item)
+
+
+def exposures_of(table: Table, locks: Iterable[str]) -> list[Exposure]:
+    """Return the exposures of all that hold or held any of `locks`, the earliest first."""
+    found = set[Exposure]()
+    for lock in locks:
+        if (item := _read(table, lock)) is not None:
+            found.update(_exposures(lock, item))
+    return _sorted(found)
+
+
+# --- inside -------------------------------------------------------------------------------------
+
+
+def _read(table: Table, lock: str) -> Item | None:
+    return table.get(f"look up the owner of {lock}", lock_key(lock))
+
+
+def _owner(lock: str, item: Item) -> str:
+    owner = item.get("rollout", {}).get("S")
+    if not isinstance(owner, str):
+        raise _damaged(lock, "rollout: it is missing, or of another type")
+    return owner
+
+
+def _holder(lock: str, item: Item) -> Holder:
+    owner, final = _owner(lock, item), item.get("final", {}).get("BOOL")
+    if not isinstance(final, bool):
+        raise _damaged(lock, "final: it is missing, or of another type")
+    return Holder(owner, final)
+
+
+def _damaged(lock: str, why: str) -> StoreError:
+    return StoreError(
+        f"the lock {lock} is damaged ({why}); nothing was changed: mend the item LOCK#{lock}, or "
+        "delete it when no rollout drives that target",
+        lock=lock,
+    )
+
+
+def _take(
+    table: Table, lock: str, item: Item | None, rollout: Rollout, past: Sequence[Exposure]
+) -> Write:
+    if item is None:
+        return put(_item(lock, rollout, past), ABSENT)
+    holder = _holder(lock, item)
+    if not _is_gone(table, holder.rollout_id, rollout):
+        refusals.check_gives_way(rollout.id, holder, lock)
+    if "version" not in item:
+        raise _damaged(lock, "version: it is missing")
+    return put(
+        _item(lock, rollout, [*_exposures(lock, item), *past]),
+        "#rollout = :owner AND #final = :final AND #version = :version",
+        owner=item["rollout"],
+        final=item["final"],
+        version=item["version"],
+    )
+
+
+def _is_gone(table: Table, owner: str, rollout: Rollout) -> bool:
+    """Tell whether the lock is all that there is of its owner.
+
+    That is looked up for rollouts of the same name alone: others are not for this one to read.
+    Raises StateConflictError when the owner is `rollout` itself.
+    """
+    key = rollout_key(owner)
+    if key is None or owner.rpartition("#")[0] != rollout.name:
+        return False
+    if table.get(f"look up {owner}", key) is None:
+        return True
+    if owner == rollout.id:
+        raise refusals.exists(rollout.id)
+    return False
+
+
+def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
+    said = {name: one for name, one in locking(rollout).items() if one is not None}
+    known = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
+    kept: Mapping[str, Attribute] = {"past": text(_dumped(known))} if known else {}
+    return {**lock_key(lock), "rollout": text(rollout.id), **said, **kept}
+
+
+# --- exposures ----------------------------------------------------------------------------------
+
+
+def _exposures(lock: str, item: Item) -> list[Exposure]:
+    """Return the exposure of the holder, and of those that held the lock before it."""
+    found = _loaded(lock, item)
+    if "exposed_from" in item:
+        begin, end = (moment_of(item, name) for name in ("exposed_from", "exposed_to"))
+        if begin is None or (end is None and "exposed_to" in item):
+            raise _damaged(lock, "exposed_from, exposed_to: they are no moments")
+        found.append((_owner(lock, item), begin, end))
+    return found
+
+
+def _dumped(found: Sequence[Exposure]) -> str:
+    rows = [[one, _text(begin), end and _text(end)] for one, begin, end in found]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _text(at: datetime) -> str:
+    return str(moment(at)["S"])
+
+
+def _loaded(lock: str, item: Item) -> list[Exposure]:
+    if "past" not in item:
+        return []
+    try:
+        rows = json.loads(item["past"]["S"])
+        return [_exposure(*row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(lock, "past: it is no list of exposures") from error
+
+
+def _exposure(rollout_id: Any, begin: Any, end: Any) -> Exposure:
+    first, last = moment_in(begin), moment_in(end)
+    if not isinstance(rollout_id, str) or first is None or (last is None and end is not None):
+        raise ValueError("an exposure is an id, a moment, and a moment or nothing")
+    return rollout_id, first, last
+
+
+def _sorted(found: Iterable[Exposure]) -> list[Exposure]:
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def _bounded(found: list[Exposure]) -> list[Exposure]:
+    """Return `found` with its oldest counted as one that lasted as long as all of them."""
+    while len(found) > MOST_PAST:
+        (_, begin, one), (rollout_id, _, other), *rest = found
+        end = None if one is None or other is None else max(one, other)
+        found = [(rollout_id, begin, end), *rest]
+    return found

@@ -1,0 +1,155 @@
+"""Reading rollouts from a DynamoDB table; what only looks needs no more than this."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from controller.adapters.stores import refusals as refusals
+from controller.adapters.stores.dynamodb import items as items
+from controller.adapters.stores.dynamodb.calls import Table
+from controller.adapters.stores.dynamodb.items import Item
+from controller.adapters.stores.dynamodb.locks import exposures_of, holder_of, owner_of
+from controller.adapters.stores.untrusted_values import NEVER, Turn, turn_of
+from controller.core.history import Entry
+from controller.errors import StoreError
+from controller.ports.store import Exposure, Holder
+
+OF_NAME: Final = "active_of_name"
+
+
+class DynamoDbReader:
+    """`Catalogue`, and what tells who holds a lock, in the DynamoDB table called `table`."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._table = Table(client, table)
+        self._foreign: set[str] = set()  # ids that were listed, of items with keys of another kind
+
+    # --- Catalogue ------------------------------------------------------------------------------
+
+    def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
+        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
+
+        Not closed; or closed and still watched. One that a newer owner of its target has replaced
+        is visited while it has messages to bring, which its state alone tells.
+        """
+        doing = "list the active rollouts"
+        found = [
+            item
+            for item in self._indexed(doing, names)
+            if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
+        ]
+        return tuple(self._listed(item) for item in sorted(found, key=_turn))
+
+    def _has_word(self, doing: str, item: Item) -> bool:
+        """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
+        if item.get("closed") != {"BOOL": True}:
+            return True
+        whole = self._table.get(doing, {"pk": item["pk"], "sk": item["sk"]})
+        try:
+            return whole is not None and bool(items.rollout_of(whole).outbox)
+        except StoreError:
+            return True
+
+    def _indexed(self, doing: str, names: Collection[str]) -> Iterator[Item]:
+        """Yield what an index shows of the active rollouts.
+
+        The index of all has one partition; that of a name is found by the name, and no other one.
+        It does not show when a rollout was saved, which each save would pay for.
+        """
+        if not names:
+            yield from self._table.query(doing, "active", items.ACTIVE, index="active")
+        for name in dict.fromkeys(names):
+            found = self._table.query(
+                doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", items.ACTIVE)
+            )
+            yield from ({**item, "updated": item.get("created", {})} for item in found)
+
+    def all(self) -> Sequence[str]:
+        """Return the ids of all rollouts, oldest first."""
+        found = self._table.scan("list all rollouts", "by_target")
+        aged = sorted(
+            (items.moment_of(item, "created") or NEVER, self._listed(item)) for item in found
+        )
+        return tuple(rollout_id for _, rollout_id in aged)
+
+    def of_name(self, name: str) -> Sequence[str]:
+        """Return the ids of all rollouts called `name`, first attempt first."""
+        found = self._table.query(
+            f"list the rollouts called {name}",
+            "pk",
+            items.name_key(name),
+            only=("pk", "sk"),
+        )
+        return tuple(self._listed(item) for item in found)
+
+    def history(self, rollout_id: str) -> Sequence[Entry]:
+        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+        self._item(rollout_id)  # what is being received has entries, but is not there yet
+        doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
+        found = self._table.query(doing, "pk", key)
+        return tuple(items.entries_of(rollout_id, found))
+
+    # --- Ownership ------------------------------------------------------------------------------
+
+    def owner(self, lock: str) -> str | None:
+        """Return the id of the rollout that holds `lock`."""
+        return owner_of(self._table, lock)
+
+    def holder(self, lock: str) -> Holder | None:
+        """Return who holds `lock`, and whether it gives way."""
+        return holder_of(self._table, lock)
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts that held any of `locks` had weight above 0, the earliest first."""
+        return tuple(exposures_of(self._table, locks))
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _listed(self, item: Item) -> str:
+        """Return an id as lists show it."""
+        rollout_id = items.rollout_id_of(item)
+        if items.is_foreign(item):
+            self._foreign.add(rollout_id)
+        return rollout_id
+
+    def _key(self, rollout_id: str) -> Item:
+        key = items.rollout_key(rollout_id)
+        if rollout_id in self._foreign:
+            raise refusals.damaged(rollout_id, "pk, sk: they are no key of a rollout")
+        if key is None:
+            raise refusals.unknown(rollout_id, self._table.place)
+        return key
+
+    def _item(self, rollout_id: str) -> Item:
+        item = self._table.get(f"load {rollout_id}", self._key(rollout_id))
+        if item is None:
+            raise refusals.unknown(rollout_id, self._table.place)
+        return item
+
+
+def _is_visited(item: Item, now: datetime) -> bool:
+    """Tell whether a tick has something to do: it goes on, is watched, or is damaged."""
+    if item.get("closed") != {"BOOL": True}:
+        return True
+    until = items.moment_of(item, "watch_until")
+    return "watch_until" in item and (until is None or until > now)
+
+
+def _turn(item: Item) -> Turn:
+    phase, updated, created = (
+        item.get(name, {}).get("S") for name in ("phase", "updated", "created")
+    )
+    return turn_of(
+        items.rollout_id_of(item),
+        phase=phase,
+        updated=updated,
+        created=created,
+        damaged=_is_damaged(item),
+    )
+
+
+def _is_damaged(item: Item) -> bool:
+    """Tell whether an index shows that a rollout is damaged; a visit tells how."""
+    unwatched = "watch_until" in item and items.moment_of(item, "watch_until") is None
+    odd = item.get("closed") not in ({"BOOL": True}, {"BOOL": False})
+    return odd or unwatched or items.moment_of(item, "created") is None or items.is_foreign(item)

@@ -1,0 +1,242 @@
+"""The table of a `DynamoDbStore`: its keys and indexes, made by us or by CloudFormation.
+
+IAM: dynamodb:CreateTable, dynamodb:DescribeTable, dynamodb:DescribeContinuousBackups and
+dynamodb:UpdateContinuousBackups; a store that is used needs none of them.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, told
+from controller.adapters.iam.permission import TABLE, Job, Permission
+from controller.core.units import length_text
+from controller.errors import StoreError
+from controller.ports.clock import Clock
+
+IAM: Final = tuple(
+    Permission(action, TABLE, {Job.STORE_INIT})
+    for action in (
+        "dynamodb:CreateTable",
+        "dynamodb:DescribeTable",
+        "dynamodb:DescribeContinuousBackups",
+        "dynamodb:UpdateContinuousBackups",
+    )
+)
+
+ACTIVE_WITHIN: Final = timedelta(minutes=5)  # AWS takes seconds
+BACKED_UP_WITHIN: Final = timedelta(minutes=2)  # and refuses backups for some of them
+ASK_EVERY: Final = timedelta(seconds=2)
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
+
+
+def _index(
+    name: str, partition: str, attributes: Sequence[str], sort: str = "created"
+) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": _keys(partition, sort),
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(attributes)},
+    }
+
+
+_VISITED: Final = ("closed", "locks", "phase", "watch_until")
+
+# Spelt as both CreateTable and CloudFormation spell it, so that the two tables are one. Each
+# save changes what `active` shows, which is one write unit more: the order of a tick's visits.
+# It has one partition, which IAM cannot bind to a policy. `active_of_name` has the partitions of
+# the table, which it can, and shows nothing that an idle tick changes.
+SHAPE: Final[Mapping[str, Any]] = {
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": "S"}
+        for name in ("pk", "sk", "active", "target", "created")
+    ],
+    "KeySchema": _keys("pk", "sk"),
+    "GlobalSecondaryIndexes": [
+        _index("active", "active", [*_VISITED, "updated"]),
+        _index("by_target", "target", ["exposed_from", "exposed_to"]),
+    ],
+    "LocalSecondaryIndexes": [
+        _index("active_of_name", "pk", ["created", *_VISITED], sort="active"),
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+    "DeletionProtectionEnabled": True,
+}
+_BACKUPS: Final = {"PointInTimeRecoveryEnabled": True}
+
+
+def create_table(client: Any, table: str, clock: Clock) -> bool:
+    """Make the table of a store unless it is there; return whether it was made.
+
+    On return it is active, and can be restored to any second of the last weeks. Raises StoreError
+    when a table of that name has other keys or indexes, and when AWS refuses or takes too long.
+    """
+    made = _describe(client, table) is None and _create(client, table)
+    _wait_until_active(client, table, clock)
+    _switch_backups_on(client, table, clock)
+    return made
+
+
+def template(table: str) -> str:
+    """Return a CloudFormation template, as YAML, of the very table that `create_table` makes."""
+    from ruamel.yaml import YAML
+
+    resource = {
+        "Type": "AWS::DynamoDB::Table",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "TableName": table,
+            **SHAPE,
+            "PointInTimeRecoverySpecification": _BACKUPS,
+        },
+    }
+    document = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "Rollouts and their history, kept by rolloutctl.",
+        "Resources": {"Rollouts": resource},
+        "Outputs": {"Table": {"Value": {"Ref": "Rollouts"}}},
+    }
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.indent(sequence=4, offset=2)
+    yaml.representer.ignore_aliases = lambda *_: True
+    text = io.StringIO()
+    yaml.dump(document, text)
+    return text.getvalue()
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def _create(client: Any, table: str) -> bool:
+    """Return whether it was made, and not by another run at the same moment."""
+    try:
+        client.create_table(TableName=table, **SHAPE)
+    except AWS_ERRORS as error:
+        if code_of(error) == "ResourceInUseException":
+            return False
+        raise _failed(f"make table {table} (dynamodb:CreateTable)", error) from error
+    return True
+
+
+def _describe(client: Any, table: str) -> Mapping[str, Any] | None:
+    """Return what AWS says of the table; None when there is none."""
+    try:
+        answer = client.describe_table(TableName=table)
+        if "Table" not in answer:
+            raise StrangeAnswerError
+    except AWS_ERRORS as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return None
+        raise _failed(f"look at table {table} (dynamodb:DescribeTable)", error) from error
+    found: Mapping[str, Any] = answer["Table"]
+    return found
+
+
+def _wait_until_active(client: Any, table: str, clock: Clock) -> None:
+    def is_active() -> str:
+        found = _describe(client, table)
+        if found is None:
+            return "it is not there yet"
+        _check_shape(table, found)
+        status = str(found.get("TableStatus", "not described"))
+        return "" if status in ("ACTIVE", "UPDATING") else f"it is {status}"
+
+    _wait(is_active, f"table {table} is not active", ACTIVE_WITHIN, clock)
+
+
+def _check_shape(table: str, found: Mapping[str, Any]) -> None:
+    """Raise StoreError when the store could not work in the table; more indexes are no harm."""
+    try:
+        ours, theirs = _parts(SHAPE), _parts(found)
+    except KeyError:  # its description lacks a part that every table has
+        strange = StrangeAnswerError("the description is not that of a table")
+        raise _failed(f"look at table {table} (dynamodb:DescribeTable)", strange) from None
+    differing = [
+        f"{part} should be {shape}, and is {theirs.get(part, 'missing')}"
+        for part, shape in ours.items()
+        if theirs.get(part) != shape
+    ]
+    if differing:
+        raise StoreError(
+            f"table {table} is there, but it is not the table of a store: {'; '.join(differing)}; "
+            "nothing was changed: name another table",
+            table=table,
+        )
+
+
+def _parts(shape: Mapping[str, Any]) -> dict[str, str]:
+    """Return the key and each index by name, spelt in one way: the same text for the same shape."""
+    types = {one["AttributeName"]: one["AttributeType"] for one in shape["AttributeDefinitions"]}
+    indexes = [
+        *(shape.get("GlobalSecondaryIndexes") or ()),
+        *(shape.get("LocalSecondaryIndexes") or ()),
+    ]
+    return {
+        "the key": _spelt(shape, types),
+        **{f"index {one['IndexName']}": _spelt(one, types) for one in indexes},
+    }
+
+
+def _spelt(shape: Mapping[str, Any], types: Mapping[str, str]) -> str:
+    names = [one["AttributeName"] for one in sorted(shape["KeySchema"], key=_kind)]  # HASH, RANGE
+    projection = shape.get("Projection", {})
+    shown = projection.get("NonKeyAttributes") or [projection.get("ProjectionType", "")]
+    keys = ", ".join(f"{name} {types[name]}" for name in names)
+    return f"({keys}) {', '.join(sorted(shown))}".rstrip()
+
+
+def _kind(key: Mapping[str, str]) -> str:
+    return key["KeyType"]
+
+
+# --- its backups --------------------------------------------------------------------------------
+
+
+def _switch_backups_on(client: Any, table: str, clock: Clock) -> None:
+    """Switch point-in-time recovery on, which AWS refuses for some moments after the creation."""
+
+    def is_on() -> str:
+        doing = f"switch the backups of table {table} on (dynamodb:UpdateContinuousBackups)"
+        try:
+            if not _are_backups_on(client, table):
+                client.update_continuous_backups(
+                    TableName=table, PointInTimeRecoverySpecification=_BACKUPS
+                )
+        except AWS_ERRORS as error:
+            if code_of(error) == "ContinuousBackupsUnavailableException":
+                return "AWS has not enabled backups for it yet"
+            raise _failed(doing, error) from error
+        return ""
+
+    _wait(is_on, f"table {table} is there, but without backups", BACKED_UP_WITHIN, clock)
+
+
+def _are_backups_on(client: Any, table: str) -> bool:
+    """Return whether they are: somebody may have chosen for how many days, which stays so."""
+    answer = client.describe_continuous_backups(TableName=table)
+    if "ContinuousBackupsDescription" not in answer:
+        raise StrangeAnswerError
+    found = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return bool(found.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+
+def _wait(problem: Callable[[], str], what: str, within: timedelta, clock: Clock) -> None:
+    """Ask for a `problem` until there is none. Raises StoreError when `within` is over."""
+    deadline = clock.now() + within
+    while said := problem():
+        if clock.now() >= deadline:
+            raise StoreError(f"{what} after {length_text(within)}: {said}; run again")
+        clock.sleep(ASK_EVERY)
+
+
+def _failed(doing: str, error: Exception) -> StoreError:
+    return StoreError(told(f"cannot {doing}", error), code=code_of(error))

@@ -1,0 +1,95 @@
+"""Writes to a DynamoDB table, each with the condition under which it may happen.
+
+Conditions and expressions name attributes as `#name`, because many words are reserved.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from controller.adapters.stores.dynamodb.items import Attribute, Item, number, size_of
+
+ABSENT: Final = "attribute_not_exists(#pk)"
+# DynamoDB's limits of one transaction, the second one with room for expressions and keys.
+MOST_WRITES: Final = 100
+MOST_BYTES: Final = 3_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One action of a transaction, or one call of its own; `size` in bytes."""
+
+    kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
+    request: Mapping[str, Any]
+    size: int = 0
+
+
+def put(item: Item, condition: str = "", **values: Attribute) -> Write:
+    """Return a write of a whole item."""
+    return Write("Put", {"Item": item, **_expressions(condition, values)}, size_of(item))
+
+
+def delete(key: Item, condition: str = "", **values: Attribute) -> Write:
+    """Return the removal of an item."""
+    return Write("Delete", {"Key": key, **_expressions(condition, values)})
+
+
+def check(key: Item, condition: str, **values: Attribute) -> Write:
+    """Return a write of nothing, under a condition that the others then share."""
+    return Write("ConditionCheck", {"Key": key, **_expressions(condition, values)})
+
+
+def update(
+    key: Item,
+    changes: Mapping[str, Attribute | None],
+    condition: str,
+    *,
+    add: Mapping[str, int] | None = None,
+    **values: Attribute,
+) -> Write:
+    """Return a change of attributes: set to a value, removed when None, or raised by `add`."""
+    sets = [f"#{name} = :{name}" for name, value in changes.items() if value is not None]
+    sets += [f"#{name} = #{name} + :{name}" for name in add or {}]
+    removed = [f"#{name}" for name, value in changes.items() if value is None]
+    clauses = [("SET", sets), ("REMOVE", removed)]
+    expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
+    values = {
+        **{name: value for name, value in changes.items() if value is not None},
+        **{name: number(value) for name, value in (add or {}).items()},
+        **values,
+    }
+    request = {
+        "Key": key,
+        "UpdateExpression": expression,
+        **_expressions(condition, values, expression),
+    }
+    return Write("Update", request, size_of(values))
+
+
+def batches(writes: Iterable[Write], room: int) -> Iterator[list[Write]]:
+    """Yield `writes` in groups that fit in one transaction each, beside `room` more writes."""
+    batch: list[Write] = []
+    for write in writes:
+        full = len(batch) == MOST_WRITES - room
+        if full or (batch and sum(one.size for one in (*batch, write)) > MOST_BYTES):
+            yield batch
+            batch = []
+        batch.append(write)
+    if batch:
+        yield batch
+
+
+def _expressions(
+    condition: str, values: Mapping[str, Attribute], expression: str = ""
+) -> dict[str, Any]:
+    """Return the condition, and every name and value that it or `expression` mentions."""
+    found: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+    if condition:
+        found["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    names = re.findall(r"#(\w+)", f"{expression} {condition}")
+    if names:
+        found["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+    if values:
+        found["ExpressionAttributeValues"] = {f":{name}": one for name, one in values.items()}
+    return found

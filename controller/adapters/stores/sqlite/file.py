@@ -1,0 +1,173 @@
+"""The file of a `SqliteStore`: created whole, checked when opened, its failures in plain words."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from controller.adapters.stores.sqlite.layout import LAYOUT, OURS, TABLES, application_of, layout_of
+from controller.adapters.stores.sqlite.reading import text_of
+from controller.adapters.stores.sqlite.unwritable import UnwritableCopy, unwritable_copy
+from controller.errors import StoreError
+
+# A save takes milliseconds. Whoever holds the lock longer hangs, and a tick must end.
+BUSY_LIMIT = timedelta(seconds=10)
+
+_OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions without asking
+
+
+def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Connection:
+    """Return a connection to the store at `path`, created with its directory if there is none.
+
+    Without `create` nothing is changed on disk: a store that is not there is an empty one in
+    memory. A store on a disk that is full or read-only is a copy that refuses to be written.
+    Raises StoreError when it cannot be opened, is not ours, or has another layout.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreError(
+            f"cannot open {path}: Python was built with SQLite {sqlite3.sqlite_version}, "
+            "and the store needs 3.38; use a newer Python"
+        )
+    with explained(path, "open the store"):
+        if not path.exists():
+            if not create:
+                return _empty()
+            _create(path)
+        connection = _opened(path)
+        try:
+            _check(path, connection)
+            connection.text_factory = text_of  # a copy in memory is another connection
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def explained(path: Path, doing: str) -> Iterator[None]:
+    """Turn what SQLite or the system says about `path` into StoreError: what, where, what now."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code: int | None = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            raise  # a mistake in this program, such as a closed store, and not the file's fault
+        what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT))
+        raise StoreError(
+            f"cannot {doing}: {path} {what}; {now}", file=str(path), sqlite=error.sqlite_errorname
+        ) from error
+    except UnicodeDecodeError as error:  # it is about to say what is wrong, in bytes of the file
+        raise StoreError(f"cannot {doing}: {path} is damaged; {_BACKUP}", file=str(path)) from error
+    except UnicodeEncodeError as error:
+        raise StoreError(
+            f"cannot {doing}: {path} holds no text like that: it is not UTF-8", file=str(path)
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot {doing}: {path}: {error.strerror}; {_ACCESS}", file=str(path)
+        ) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path, doing: str) -> Iterator[None]:
+    """Run one transaction that holds the write lock from its first line on."""
+    if isinstance(connection, UnwritableCopy):
+        raise StoreError(f"cannot {doing}: {path} {connection.why}", file=str(path))
+    with explained(path, doing), connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def _create(path: Path) -> None:
+    """Make the file under another name, readable by its owner alone, and rename it when ready.
+
+    So nobody ever opens a store without tables, and no two runs race to switch it to WAL: for that
+    SQLite does not wait, but answers SQLITE_BUSY at once.
+    """
+    _create_folders(path.parent)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        Path(draft).chmod(0o600)  # whatever the umask; what SQLite puts beside it is like it
+        with closing(_connect(Path(draft).absolute().as_uri())) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(TABLES)
+        with suppress(FileExistsError):  # another run made the store first: it is as good as ours
+            path.hardlink_to(draft)
+    finally:
+        Path(draft).unlink()
+
+
+def _create_folders(folder: Path) -> None:
+    """Make `folder` and those above it that are missing, for their owner alone."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        one.chmod(0o700)  # whatever the umask
+
+
+def _empty() -> sqlite3.Connection:
+    connection = _connect("file::memory:")
+    connection.executescript(TABLES)
+    return connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Return a connection that has read something, or a copy where nothing can be written."""
+    connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
+    try:
+        layout_of(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        return unwritable_copy(path, error)
+    except UnicodeDecodeError:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    """Return a connection that starts no transaction by itself, and reads any text."""
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds()
+    )
+    connection.text_factory = text_of
+    return connection
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    if application_of(connection) != OURS:
+        raise StoreError(f"{path} is not a rolloutctl store; {_WHERE}", file=str(path))
+    layout = layout_of(connection)
+    if layout != LAYOUT:
+        raise StoreError(
+            f"{path} has layout {layout}, and this version of rolloutctl reads layout {LAYOUT}; "
+            "use the version that wrote it; a rollback by function and variable names needs no "
+            "store",
+            file=str(path),
+        )
+
+
+_WHERE = "check which store was meant, or name a file that does not exist yet"
+_ACCESS = "check the path and that its directory can be written to"
+_BACKUP = "restore it from a backup; a rollback by function and variable names needs no store"
+_REPORT = "nothing was written; run again, and report it when it stays"
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: (
+        f"was locked by another process for {BUSY_LIMIT.total_seconds():.0f} s",
+        "nothing was written; run again, and when it stays find who has the file open",
+    ),
+    sqlite3.SQLITE_NOTADB: ("is not an SQLite database", _WHERE),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _BACKUP),
+    sqlite3.SQLITE_FULL: ("has no room to grow", "nothing was written; free disk space, run again"),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", "check the disk, run again"),
+    sqlite3.SQLITE_READONLY: ("is read-only", _ACCESS),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _ACCESS),
+    sqlite3.SQLITE_PERM: ("may not be opened", _ACCESS),
+    sqlite3.SQLITE_AUTH: ("may not be opened", _ACCESS),
+}

@@ -1,0 +1,151 @@
+"""The weight in the environment of a Lambda function: a raise is one shot, lowering insists.
+
+IAM: as lambda_function.py and lambda_reach.py say.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_conflict, is_passing
+from controller.adapters.targets.lambda_function import Configuration, LambdaFunction
+from controller.adapters.targets.lambda_lowering import Lowering
+from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
+from controller.core.checks import Obstacle
+from controller.core.observation import Reading
+from controller.core.policy import LambdaEnv
+from controller.errors import (
+    TargetError,
+    WriteConflictError,
+    WriteRefusedError,
+    WriteUncertainError,
+)
+from controller.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from controller.adapters.targets.variable_names import Doubt
+
+
+class LambdaEnvTarget:
+    """`Target` and `Reachability` on one function's environment.
+
+    client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        target: LambdaEnv,
+        clock: Clock,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._client = client
+        self._pair = Pair(target.percentage, target.boolean)
+        self._function = LambdaFunction(client, target.function, self._pair)
+        self._clock = clock
+        self._jitter = jitter
+
+    def read(self) -> Reading:
+        """Return the weight as it stands.
+
+        Raises TargetError when Lambda does not answer, WriteRefusedError when it answers without
+        the environment.
+        """
+        return self._function.read().reading
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return why a change of $LATEST may not reach traffic, the certain ones first."""
+        from controller.adapters.targets import reachability
+
+        return reachability.obstacles(self._client, self._function.name, self._pair)
+
+    def doubts(self) -> "Sequence[Doubt]":
+        """Return why these may be the wrong names for the function. Raises what `read` raises."""
+        from controller.adapters.targets import variable_names
+
+        found = self._function.read()
+        return variable_names.doubts(self._function.name, self._pair, found.variables)
+
+    def strangers(self) -> Sequence[str]:
+        """Return the variables that hold what can be meant for neither, and would be lost.
+
+        Raises what `read` raises.
+        """
+        return self._pair.strangers(self._function.read().variables)
+
+    # --- shifting: one shot ---------------------------------------------------------------------
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Write `weight` once, only if the function still has the RevisionId `token`.
+
+        Raises WriteRefusedError and WriteConflictError (nothing was written), or
+        WriteUncertainError when the write may have happened and the weight was not seen afterwards.
+        """
+        found = self._function.read()
+        self._check_shift(found, weight, token)
+        try:
+            self._function.write(found, weight)
+        except AWS_ERRORS as error:
+            self._resolve(found, weight, error)
+
+    def _check_shift(self, found: Configuration, weight: int, token: str) -> None:
+        name = self._function.name
+        if not token:
+            raise WriteRefusedError(
+                f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
+                "rollback; nothing was written: use an endpoint that gives one"
+            )
+        if found.reading.token != token:
+            raise WriteConflictError(
+                f"{name} was changed since {weight} % was decided; nothing was written, and it "
+                "has to be decided anew",
+                weight_percent=weight,
+            )
+        size = environment_bytes(self._pair.merged(found.variables, weight))
+        if size > ENVIRONMENT_BYTES:
+            raise WriteRefusedError(
+                f"the environment of {name} would have {size} bytes, and Lambda takes "
+                f"{ENVIRONMENT_BYTES}; nothing was written: make room for the variables of the "
+                "weight",
+                size_bytes=size,
+            )
+
+    def _resolve(self, found: Configuration, weight: int, error: Exception) -> None:
+        """A failed or unanswered write: when the weight stands there, it happened after all.
+
+        botocore repeats a call whose answer was lost, and the repetition then meets its own first
+        write as a 412.
+        """
+        text, code = self._function.not_set(weight, error, found), code_of(error)
+        if not is_passing(error):
+            raise WriteRefusedError(text, code=code) from error
+        try:
+            stands = self.read().weight
+        except TargetError as unread:
+            raise WriteUncertainError(f"{text}; and then {unread}", code=code) from error
+        if stands == weight:
+            return
+        if is_conflict(error) and found.state:  # no other update is in the way
+            raise WriteRefusedError(text, code=code) from error
+        kind = WriteConflictError if is_conflict(error) else WriteUncertainError
+        raise kind(text, code=code) from error
+
+    # --- lowering: until it is done -------------------------------------------------------------
+
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[Reading], object] | None = None,
+    ) -> None:
+        """Write 0 % over whatever stands there, trying again until `within` is over.
+
+        void: while this is the RevisionId, 0 % is written where it stands too: any update gives
+        another one. check: is shown each reading first.
+        Raises WriteRefusedError at once when Lambda refuses the write for good or writing would
+        lose settings, TargetError when the function cannot be read for good or time is over, and
+        what `check` raises.
+        """
+        Lowering(self._function, self._pair, self._clock, self._jitter, void, check).run(within)

@@ -1,0 +1,192 @@
+"""One Lambda function and its environment, which is read whole and written whole.
+
+IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer key on
+the environment also kms:Decrypt and kms:Encrypt on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    is_passing,
+    told,
+    without_quotes,
+)
+from controller.adapters.iam.permission import FUNCTION, KEY, MEASURING, MOVING, Permission
+from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
+from controller.core.observation import Reading, Update
+from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+
+IAM: Final = (
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, MEASURING),
+    Permission("lambda:UpdateFunctionConfiguration", FUNCTION, MOVING),
+    Permission("kms:Decrypt", KEY, MEASURING, via="lambda"),
+    Permission("kms:Encrypt", KEY, MOVING, via="lambda"),
+)
+
+_UPDATES: Final = {
+    "Successful": Update.SUCCESSFUL,
+    "InProgress": Update.IN_PROGRESS,
+    "Failed": Update.FAILED,
+}
+
+
+class NoAnswerError(TargetError):
+    """Lambda did not answer, and may do so a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A function as it answered: our reading, and the environment that a write must keep.
+
+    state: of the function as a whole, with its reason; empty while it is active.
+    """
+
+    reading: Reading
+    variables: Mapping[str, str] = field(repr=False)
+    state: str = ""
+
+
+class LambdaFunction:
+    """The function called `name`, of whose environment only `pair` is told to anybody."""
+
+    def __init__(self, client: Any, name: str, pair: Pair) -> None:
+        self.name = name
+        self._client = client
+        self._pair = pair
+
+    def read(self) -> Configuration:
+        """Return the function as it stands, from one GetFunctionConfiguration.
+
+        Raises NoAnswerError or TargetError when Lambda does not answer, WriteRefusedError when it
+        answers without the environment.
+        """
+        try:
+            answer = _lambdas(self._client.get_function_configuration(FunctionName=self.name))
+        except AWS_ERRORS as error:
+            text = told(f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error)
+            kind = NoAnswerError if is_passing(error) else TargetError
+            raise kind(text, code=code_of(error)) from error
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteRefusedError(
+                f"the environment of {self.name} cannot be read ({problem}): a write would wipe "
+                "every variable, so nothing is written; give this role kms:Decrypt on the "
+                "function's key",
+                problem=problem,
+            )
+        variables: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
+        return Configuration(self._reading(answer, variables), variables, _state(answer))
+
+    def write(self, found: Configuration, weight: int) -> None:
+        """Send the environment of `found` with `weight` in it, under the RevisionId read with it.
+
+        Raises what boto3 raises, without words that may quote another variable, and
+        WriteUncertainError when Lambda took the write and cannot read the environment back.
+        """
+        condition = {"RevisionId": found.reading.token} if found.reading.token else {}
+        failure: Exception | None = None
+        answer: Mapping[str, Any] = {}
+        try:
+            answer = _lambdas(
+                self._client.update_function_configuration(
+                    FunctionName=self.name,
+                    Environment={"Variables": self._pair.merged(found.variables, weight)},
+                    **condition,
+                )
+            )
+        except AWS_ERRORS as error:
+            failure = without_quotes(error)
+        if failure is not None:
+            raise failure  # out here: in there it would carry the words that were withheld
+        problem = _undecryptable(answer)
+        if problem:
+            raise WriteUncertainError(
+                f"Lambda took {weight} % for {self.name} but cannot read the environment back "
+                f"({problem}); look at the function, and give this role kms:Decrypt on its key",
+                problem=problem,
+            )
+
+    def not_set(self, weight: int, error: Exception, found: Configuration) -> str:
+        """Return why `weight` was not written over `found`, in one sentence with what to do.
+
+        Lambda's own words are left out where they may quote a value; what they say of the size of
+        the environment, or of the state of the function, is seen here as well.
+        """
+        action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
+        text = told(action, error)
+        if found.state:
+            text += f"; the function is not active: {found.state}"
+        size = environment_bytes(self._pair.merged(found.variables, weight))
+        if size > ENVIRONMENT_BYTES:
+            text += (
+                f"; its environment would have {size} bytes, and Lambda takes {ENVIRONMENT_BYTES}: "
+                "shorten or remove another variable"
+            )
+        return text
+
+    def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> Reading:
+        reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
+        return Reading(
+            identity=answer["FunctionArn"],
+            weight=self._pair.weight(variables),
+            shown=self._pair.shown(variables),
+            token=answer.get("RevisionId", ""),
+            update=_UPDATES.get(answer.get("LastUpdateStatus", "Successful"), Update.IN_PROGRESS),
+            code=answer.get("CodeSha256", ""),
+            detail=": ".join(str(answer[key]) for key in reasons if answer.get(key)),
+            may_be_full=self._pair.may_be_full(variables),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The ARN of a function, and of the customer key on its environment; without one, empty."""
+
+    arn: str
+    key: str
+
+
+def identity(client: Any, name: str) -> Identity:
+    """Return what IAM calls the function `name`. Raises TargetError when Lambda does not say."""
+    try:
+        answer = _lambdas(client.get_function_configuration(FunctionName=name))
+    except AWS_ERRORS as error:
+        text = told(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
+        raise TargetError(text, code=code_of(error)) from error
+    return Identity(answer["FunctionArn"], answer.get("KMSKeyArn", ""))
+
+
+def _lambdas(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `answer`. Raises StrangeAnswerError when it is none of Lambda's."""
+    if "FunctionArn" not in answer:
+        raise StrangeAnswerError
+    return answer
+
+
+# What a function that is not active needs before it takes an update.
+_REMEDIES: Final = {
+    "Pending": "wait until it is created",
+    "Inactive": "invoke it once",
+    "Failed": "deploy it again, so that Lambda can create it",
+}
+
+
+def _state(answer: Mapping[str, Any]) -> str:
+    """Return the state of the function with its reason and what to do; empty while it is active."""
+    state = str(answer.get("State") or "Active")
+    if state == "Active":
+        return ""
+    reasons = [str(answer[key]) for key in ("StateReasonCode", "StateReason") if answer.get(key)]
+    remedy = _REMEDIES.get(state, "look at the function")
+    return f"{': '.join([state, *reasons])}; {remedy}"
+
+
+def _undecryptable(answer: Mapping[str, Any]) -> str:
+    """Return why Lambda shows no environment; empty when it shows it."""
+    error = (answer.get("Environment") or {}).get("Error")
+    return f"{error.get('ErrorCode')}: {error.get('Message')}" if error else ""

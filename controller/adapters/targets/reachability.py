@@ -1,0 +1,97 @@
+"""Whether a Lambda function has room for a change, and whether its traffic sees it.
+
+IAM: lambda:GetFunctionConfiguration, lambda:ListAliases and
+lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not checked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.iam.permission import FUNCTION, Job, Permission
+from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
+from controller.core.checks import Obstacle
+
+IAM: Final = tuple(
+    Permission(action, FUNCTION, {Job.START, Job.INVESTIGATE, Job.DOCTOR})
+    for action in (
+        "lambda:GetFunctionConfiguration",
+        "lambda:ListAliases",
+        "lambda:ListProvisionedConcurrencyConfigs",
+    )
+)
+
+NAMES_SHOWN: Final = 5
+PAGES_READ: Final = 20
+
+
+def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
+    """Return what keeps a change of `pair` in $LATEST of `function` from its callers.
+
+    The certain ones come first: a published version never changes.
+    """
+    found: list[Obstacle] = []
+    for what, action, check in _CHECKS:
+        try:
+            found.extend(check(client, function, pair))
+        except AWS_ERRORS as error:
+            problem = told(f"{what} of {function} could not be checked ({action})", error)
+            missing = code_of(error).endswith("NotFoundException")
+            found.append(Obstacle(fatal=False, text=problem, unread=not missing))
+    return sorted(found, key=lambda obstacle: not obstacle.fatal)
+
+
+def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]:
+    answer = client.get_function_configuration(FunctionName=function)
+    if (answer.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
+        text = f"{function} has SnapStart: callers use a published version, whose environment stays"
+        yield Obstacle(fatal=True, text=text)
+    if answer.get("CapacityProviderConfig"):
+        text = f"{function} runs on managed instances: callers get $LATEST.PUBLISHED, not $LATEST"
+        yield Obstacle(fatal=True, text=text)
+    variables = (answer.get("Environment") or {}).get("Variables") or {}
+    size = max(environment_bytes(pair.merged(variables, weight)) for weight in (99, 100))
+    if size > ENVIRONMENT_BYTES:
+        text = (
+            f"the environment of {function} would have {size} bytes with the weight in it, and "
+            f"Lambda takes {ENVIRONMENT_BYTES}: make room"
+        )
+        yield Obstacle(fatal=True, text=text)
+
+
+def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
+    pages = _pages(client.list_provisioned_concurrency_configs, function)
+    if any(page.get("ProvisionedConcurrencyConfigs") for page in pages):
+        text = f"{function} has provisioned concurrency: callers use a published version"
+        yield Obstacle(fatal=True, text=text)
+
+
+def _aliases(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:
+    pages = _pages(client.list_aliases, function)
+    names = [alias.get("Name", "") for page in pages for alias in page.get("Aliases", ())]
+    if names:
+        more = ", ..." if len(names) > NAMES_SHOWN else ""
+        text = (
+            f"{function} has aliases ({', '.join(names[:NAMES_SHOWN])}{more}): a caller of one "
+            "gets a published version and does not see a change of $LATEST"
+        )
+        yield Obstacle(fatal=False, text=text)
+
+
+def _pages(call: Callable[..., Mapping[str, Any]], function: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the pages of a listing; the first one may be empty and not the last."""
+    request = {"FunctionName": function}
+    for _ in range(PAGES_READ):
+        page = call(**request)
+        yield page
+        if not page.get("NextMarker"):
+            return
+        request["Marker"] = page["NextMarker"]
+
+
+_Check: TypeAlias = Callable[[Any, str, Pair], Iterator[Obstacle]]
+_CHECKS: Final[tuple[tuple[str, str, _Check], ...]] = (
+    ("the configuration", "lambda:GetFunctionConfiguration", _configuration),
+    ("provisioned concurrency", "lambda:ListProvisionedConcurrencyConfigs", _provisioned),
+    ("aliases", "lambda:ListAliases", _aliases),
+)

@@ -1,0 +1,34 @@
+"""A dry run is the same application with other adapters."""
+
+from dataclasses import replace
+
+from controller.adapters.dry_run import (
+    DryRunCourier,
+    DryRunHooks,
+    DryRunNotifier,
+    DryRunStore,
+    DryRunTarget,
+    Journal,
+)
+from controller.bootstrap.app import App
+from controller.core.policy import LambdaEnv
+from controller.ports.target import OpenTarget
+
+
+def dry(app: App) -> App:
+    """Return `app` with the same eyes, and with hands that only write down what they would do."""
+    journal = Journal()
+    runner, real = app.runner, app.runner.looking
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return DryRunTarget(real.targets(target), target.function, journal)
+
+    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target, dry=True)
+    acting = replace(
+        runner,
+        looking=looking,
+        notifier=DryRunNotifier(journal),
+        courier=DryRunCourier(journal),
+        hooks=DryRunHooks(journal),
+    )
+    return replace(app, runner=acting, journal=journal)

@@ -1,0 +1,68 @@
+"""Who calls hooks: one adapter for functions, one for hosts, each made when it is needed."""
+
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from controller.adapters.aws.clients import Service
+from controller.core.hook_call import HookCall
+from controller.core.observation import HookAnswer
+from controller.core.policy import Hook, HttpsHook, Kept, LambdaHook
+from controller.ports.clock import Clock
+from controller.process.settings import Egress
+
+if TYPE_CHECKING:
+    from controller.adapters.hooks.https import HttpsHooks
+    from controller.adapters.hooks.lambda_function import LambdaHooks
+
+
+class HookCallers:
+    """`HookCaller` for both kinds of hooks.
+
+    client: gives a client of an AWS service that waits so many seconds for an answer.
+    read_secret: gives the key of a signature that is kept somewhere. egress: how hosts are reached.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[Service, float], Any],
+        read_secret: Callable[[Kept], str],
+        clock: Clock,
+        egress: Egress,
+    ) -> None:
+        self._client, self._read_secret = client, read_secret
+        self._clock, self._egress = clock, egress
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Return what `hook` says to `call`. Never raises."""
+        match hook:
+            case LambdaHook():
+                return self._functions().ask(hook, call, within=within)
+            case HttpsHook():
+                return self._hosts().ask(hook, call, within=within, private=private)
+            case unreachable:
+                assert_never(unreachable)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        """Tell `hook` what happened. Raises DeliveryError."""
+        match hook:
+            case LambdaHook():
+                self._functions().tell(hook, call, within=within)
+            case HttpsHook():
+                self._hosts().tell(hook, call, within=within, private=private)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _functions(self) -> "LambdaHooks":
+        from controller.adapters.hooks.lambda_function import LambdaHooks
+
+        return LambdaHooks(lambda seconds: self._client("lambda", seconds))
+
+    def _hosts(self) -> "HttpsHooks":
+        from controller.adapters.hooks.https import HttpsHooks
+
+        return HttpsHooks(self._read_secret, self._clock, self._egress)

@@ -1,0 +1,172 @@
+"""Verbs that move a rollout on: start it, tick it."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.cli import options
+from controller.core.policy.model import POLICY_NAME
+from controller.engine import telemetry
+from controller.engine.exit_status import FINE_ON_A_SCHEDULE
+from controller.engine.tick import Ticked
+from controller.errors import Exit, RolloutError, UsageError
+from controller.process import logging
+from controller.text import printable
+
+if TYPE_CHECKING:
+    from controller.bootstrap.app import App
+    from controller.operations.start.start import Started
+
+log = logging.logger()
+
+
+@click.command()
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.option(
+    "--revision",
+    type=options.Word(),
+    help="What is rolled out; default: the function's CodeSha256.",
+)
+@click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
+@options.by
+@options.store
+@options.dry_run
+@options.as_json
+def start(
+    policy: Path,
+    revision: str | None,
+    adopt: bool,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Start a rollout and return at once.
+
+    Everything is checked first; then the first weight is set, or with --adopt the live one is
+    taken over. Ticks take it from there.
+    """
+    from controller.operations.start.start import Request
+    from controller.operations.start.start import start as start_rollout
+    from controller.policy_file.loader import load
+
+    request = Request(load(policy), revision, adopt=adopt)
+    with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+        started = start_rollout(app.runner, request)
+        would = None if app.journal is None else app.journal.lines
+    print_started("start", started, would, as_json=as_json)
+    return Exit.DONE
+
+
+def print_started(verb: str, started: "Started", would: list[str] | None, *, as_json: bool) -> None:
+    """Print what a start has led to, and in a dry run what it would have done."""
+    from controller.render.status import rollout_data, rollout_text
+
+    rollout = started.rollout
+    if as_json:
+        warnings = list(started.warnings)
+        data = {**rollout_data(rollout), "new": started.created, "warnings": warnings}
+        options.print_json(verb, data if would is None else {**data, "would": would})
+        return
+    for warning in started.warnings:
+        click.echo(printable(f"warning: {warning}"))
+    if not started.created:
+        click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
+    click.echo(rollout_text(rollout))
+    if would is not None:
+        options.print_journal(would)
+
+
+@click.command()
+@click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Only rollouts of this policy; may be given more than once, or as NAME,NAME.",
+)
+@click.option(
+    "--scheduled",
+    is_flag=True,
+    help="For schedulers: end with 0 unless somebody should look (maps 75 to 0).",
+)
+@options.store
+@options.dry_run
+@options.as_json
+def tick(
+    rollouts: tuple[str, ...],
+    policies: tuple[str, ...],
+    scheduled: bool,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Look, decide, act and record, once.
+
+    Visits every active rollout, or those that are named, or with --policy those of some policies:
+    a role that is bound to these needs no more. A policy without a rollout is no error. Without a
+    store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day.
+    """
+    names = _names(policies)
+    if rollouts and names:
+        raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
+    with options.opened(store_url, dry_run=dry_run) as app:
+        store, clock = app.runner.store, app.runner.clock
+        begun = clock.now()
+        try:
+            if rollouts:
+                ticked = app.runner.tick([options.rollout_id(store, given) for given in rollouts])
+            else:
+                ticked = app.runner.tick_active(names)
+        except RolloutError as error:
+            if error.exit_status is Exit.USAGE:
+                raise
+            log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
+            raise
+        _log_end(app, ticked, clock.now() - begun)
+    _print_ticked(ticked, None if app.journal is None else app.journal.lines, as_json)
+    return Exit.DONE if scheduled and ticked.status in FINE_ON_A_SCHEDULE else ticked.status
+
+
+def _names(policies: Sequence[str]) -> Sequence[str]:
+    """Return the names behind --policy, which may also be policy files."""
+    given = [one.strip() for words in policies for one in words.split(",")]
+    names = [options.policy_name(one) for one in given if one]
+    for name in names:
+        if re.fullmatch(POLICY_NAME, name) is None:
+            raise UsageError(f"--policy is the name of a policy, not {name!r}")
+    if policies and not names:
+        raise UsageError("--policy names no policy")
+    return tuple(dict.fromkeys(names))
+
+
+def _log_end(app: "App", ticked: Ticked, took: timedelta) -> None:
+    told = telemetry.facts(ticked, took, app.clients.calls, app.metrics.lag)
+    metrics = telemetry.embedded(told, app.namespace, app.runner.clock.now())
+    log.info("tick_ended", **told, **metrics)
+
+
+def _print_ticked(ticked: Ticked, would: list[str] | None, as_json: bool) -> None:
+    from controller.render.status import missed_data, missed_line, visit_data, visit_line
+
+    if as_json:
+        rollouts = [visit_data(visit) for visit in ticked.visits]
+        rollouts += [missed_data(missed) for missed in ticked.missed]
+        data: dict[str, object] = {"rollouts": rollouts}
+        if would is not None:
+            data["would"] = would
+        options.print_json("tick", data)
+        return
+    for visit in ticked.visits:
+        click.echo(printable(visit_line(visit)))
+    for missed in ticked.missed:
+        click.echo(printable(missed_line(missed)))
+    if not (ticked.visits or ticked.missed):
+        click.echo("no active rollout")
+    if would is not None:
+        options.print_journal(would)

@@ -1,0 +1,90 @@
+"""Verbs about policy files: check them, and describe their format."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from controller.cli import options, streams
+from controller.errors import Exit, Flaw, PolicyError, UsageError
+from controller.text import printable
+
+
+@click.command()
+@click.argument(
+    "policies", nargs=-1, required=True, metavar="POLICY...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
+    help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
+)  # fmt: skip
+@click.option(
+    "--requests-per-minute", "per_minute", type=options.Rate(), metavar="N",
+    help="Say what each gate can decide in so much traffic, both paths together.",
+)  # fmt: skip
+@options.as_json
+def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as_json: bool) -> int:
+    """Check policy files, offline.
+
+    Every mistake is one line on stderr, all of them at once: file:line:column: path: problem.
+    """
+    if as_json and form != "text":
+        raise UsageError("--json and --format are two forms of one result: give one of them")
+    checked = [_checked(path, per_minute) for path in policies]
+    sound = not any(one.flaws for one in checked)
+    if as_json:
+        files = [one.data for one in checked]
+        options.print_json("validate", {"ok": sound, "files": files})
+    for one in [] if as_json else checked:
+        if one.flaws and form == "github":
+            _annotate(one.flaws)
+        else:
+            click.echo(one.page, err=bool(one.flaws))
+    return Exit.DONE if sound else Exit.USAGE
+
+
+class _Checked(NamedTuple):
+    """What is to be said of one file: as data, as text, and what is wrong with it."""
+
+    data: dict[str, Any]
+    page: str
+    flaws: Sequence[Flaw] = ()
+
+
+def _checked(path: Path, per_minute: float | None) -> _Checked:
+    from controller.policy_file.loader import load
+
+    try:
+        policy = load(path)
+    except PolicyError as error:
+        problems = list(map(str, error.flaws))  # each is one line
+        data = {"file": str(path), "ok": False, "problems": problems}
+        return _Checked(data, "\n".join(problems), error.flaws)
+    ladder = policy.ladder()
+    data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
+    lines = [printable(f"{path}: ok: {ladder}")]
+    if per_minute is not None:
+        from controller.render.feasibility import gates
+
+        data["power"], page = gates(policy, per_minute, "given")
+        lines.append(page)
+    return _Checked(data, "\n".join(lines))
+
+
+def _annotate(flaws: Sequence[Flaw]) -> None:
+    from controller.render.github import annotation
+
+    for flaw in flaws:
+        click.echo(annotation(flaw), file=streams.unfiltered(sys.stdout))
+
+
+@click.command()
+def schema() -> int:
+    """Print the JSON Schema of a policy, for editors."""
+    from controller.policy_file.schema import policy_schema
+
+    click.echo(json.dumps(policy_schema(), indent=2, ensure_ascii=False))
+    return Exit.DONE

@@ -1,0 +1,53 @@
+"""A run that acts while another one saves: what its move becomes on what is stored by then."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from controller.core import transitions as to
+from controller.core.decide import decide
+from controller.core.decision import Decision
+from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.rollout import Phase, Reason, Rollout
+
+# What the record of such a decision says instead of a person's verb.
+OVERTAKEN = "overtaken"
+
+
+def overtaken(stored: Rollout, lowered: Decision, seen: Observation, now: datetime) -> Decision:
+    """Return what `lowered` becomes on `stored`, which another run saved meanwhile.
+
+    Traffic is down already, and why is known: that goes before whatever the other run has decided,
+    unless it went back for a reason of its own. A 0 % that it merely found was ours.
+    """
+    now = max(now, stored.updated)
+    known = lowered.rollout
+    if known.phase is Phase.ROLLED_BACK and stored.phase is Phase.ROLLED_BACK:  # zero was guarded
+        decision = to.guarding_zero(replace(stored, updated=now), now)
+        return _said(decision, Reason.GUARDING_ZERO, "")
+    if stored.phase in to.BACK and stored.reason not in to.FOUND:
+        return decide(stored, seen, now)
+    stored = replace(stored, updated=now, findings=known.findings)
+    weight = seen.target.weight if isinstance(seen.target, Reading) else None
+    decision = to.rolling_back(stored, known.reason, known.sentence, weight, now)
+    decision = to.sighted(stored, decision, seen, now)
+    return _said(decision, known.reason, known.sentence)
+
+
+def too_late(stored: Rollout, raised: Rollout, seen: Observation, now: datetime) -> Decision:
+    """Return what becomes of `stored`, which went back before the weight of `raised` was written.
+
+    That weight is ours, and is lowered however long ago the rollback was and whoever owns the
+    target by now. Any other weight is left to what `decide` says of it.
+    """
+    ours = isinstance(seen.target, Unreadable) or seen.target.weight == raised.weight
+    if stored.phase is Phase.ROLLED_BACK and ours:
+        return overtaken(stored, Decision(replace(raised, phase=stored.phase)), seen, now)
+    return decide(stored, seen, now)
+
+
+def _said(decision: Decision, reason: Reason, sentence: str) -> Decision:
+    """Return `decision` with why traffic is down in its record."""
+    if decision.record is None:
+        return decision
+    because = {"verb": OVERTAKEN, "reason": str(reason), "sentence": sentence}
+    return replace(decision, record=replace(decision.record, because=because))

@@ -1,0 +1,229 @@
+"""The table of criteria: what each asks, what was measured, and how much that shows.
+
+It is the same for `status`, for a rehearsal and for the last notice of a rollout.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.wording import number, percent
+from controller.core.policy import (
+    Alarm,
+    Attestation,
+    Bounded,
+    BurnRate,
+    Criterion,
+    LatencyIncrease,
+    LogEvents,
+    Policy,
+    Share,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.rollout import Rollout
+from controller.core.units import format_percent, number_text
+
+NOTHING: Final = "–"
+_DIGITS = 3  # decimals of a percent
+
+
+def measured_text(finding: Finding, policy: Policy) -> str:
+    """Return the measured value, like `99.95%` or `+3.1%`; a dash when nothing was measured.
+
+    Where that is a plain number, the bound has its unit.
+    """
+    if finding.measured is None:
+        return NOTHING
+    value = finding.measured
+    match policy.criteria[finding.criterion]:
+        case Alarm():
+            return "ALARM" if value else "OK"
+        case Attestation():
+            return "signed" if value else "refused"
+        case LogEvents():
+            return number(value, finding.bound)
+        case BurnRate():
+            return f"{number(round(value, 2), finding.bound)}x"
+        case Share():
+            return percent(value, finding.bound, 2)
+        case criterion:
+            return _bounded(criterion, value, finding.bound, policy)
+
+
+def _bounded(criterion: Bounded, value: float, bound: float, policy: Policy) -> str:
+    match criterion:
+        case LatencyIncrease() | Threshold() if _of_slow(criterion, policy):
+            return f"{percent(value, bound, 1)} slow"
+        case SuccessRate():
+            return percent(value, bound, _DIGITS)
+        case LatencyIncrease():
+            return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound, 1)}"
+        case Threshold(per=str()):
+            return percent(value, bound, _DIGITS)
+        case Threshold() | Traffic():
+            return number(value, bound)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def bound_text(finding: Finding, policy: Policy) -> str:
+    """Return the bound and on which side of it the criterion holds, like `≥ 99.9%`."""
+    criterion, bound = policy.criteria[finding.criterion], finding.bound
+    if isinstance(criterion, LatencyIncrease | Threshold) and _of_slow(criterion, policy):
+        return f"≤ {format_percent(bound, 2)} slow"
+    return _target(criterion, bound, policy)
+
+
+def target_text(criterion: Criterion, policy: Policy) -> str:
+    """Return what `criterion` asks for, of which nothing was judged yet."""
+    match criterion:
+        case SuccessRate():
+            return _target(criterion, criterion.min, policy)
+        case LatencyIncrease():
+            return _target(criterion, criterion.max_increase, policy)
+        case Threshold() | LogEvents():
+            return _target(criterion, float(criterion.bound), policy)
+        case Traffic():
+            return _target(criterion, float(criterion.min), policy)
+        case BurnRate():
+            return " and ".join(f"≤ {pair.factor:g}x" for pair in criterion.windows)
+        case Share():
+            return f"weight ± {format_percent(criterion.tolerance)}"
+        case Alarm() | Attestation():
+            return _target(criterion, 0.0, policy)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _target(criterion: Criterion, bound: float, policy: Policy) -> str:
+    match criterion:
+        case Alarm():
+            return "OK"
+        case Attestation():
+            return "signed"
+        case LogEvents():
+            return f"{'≤' if criterion.present is None else '≥'} {number(bound, bound)} events"
+        case BurnRate():
+            return f"≤ {number(bound, bound)}x"
+        case Share():
+            return f"{percent(bound, bound, 0)} ± {format_percent(criterion.tolerance)}"
+        case _:
+            return _bound(criterion, bound, policy)
+
+
+def _bound(criterion: Bounded, bound: float, policy: Policy) -> str:
+    match criterion:
+        case SuccessRate():
+            return f"≥ {percent(bound, bound, _DIGITS)}"
+        case LatencyIncrease():
+            return f"≤ +{percent(bound, bound, _DIGITS)}"
+        case Threshold(max=highest, per=per, metric=metric):
+            unit = policy.metrics[metric].unit
+            text = percent(bound, bound, _DIGITS) if per else f"{number(bound, bound)} {unit}"
+            return f"{'≥' if highest is None else '≤'} {text}".rstrip()
+        case Traffic():
+            return f"≥ {number(bound, bound)}"
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _of_slow(criterion: LatencyIncrease | Threshold, policy: Policy) -> bool:
+    """Tell whether a finding of `criterion` is about a share of slow requests."""
+    percentile = policy.metrics[criterion.metric].percentile is not None
+    return criterion.sequential and percentile
+
+
+# --- The table ------------------------------------------------------------------------------------
+
+MARKS: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "open"}
+HEAD: Final = ("", "criterion", "target", "measured", "samples", "shown", "role")
+TO_THE_RIGHT: Final = ("measured", "samples")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One criterion of a rollout, in words; finding: the newest there is, None before the first."""
+
+    criterion: str
+    kind: str
+    gates: bool
+    target: str
+    measured: str
+    finding: Finding | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to; what was not judged yet is open."""
+        return Verdict.INCONCLUSIVE if self.finding is None else self.finding.verdict
+
+    @property
+    def samples(self) -> str:
+        """How many requests, datapoints or events are behind it; a dash for none."""
+        many = 0 if self.finding is None else self.finding.samples
+        return number_text(many) if many else NOTHING
+
+    @property
+    def label(self) -> str:
+        """How much was shown."""
+        return str(Label.NOT_YET if self.finding is None else self.finding.label)
+
+    @property
+    def role(self) -> str:
+        """Whether the rollout goes by it: `gate`, or `report`."""
+        return "gate" if self.gates else "report"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, below HEAD."""
+        mark = MARKS[self.verdict]
+        figures = (self.target, self.measured, self.samples, self.label)
+        return mark, self.criterion, *figures, self.role
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "criterion": self.criterion,
+            "kind": self.kind,
+            "role": self.role,
+            "target": self.target,
+            "measured": self.measured,
+            "samples": 0 if self.finding is None else self.finding.samples,
+            "verdict": str(self.verdict),
+            "label": self.label,
+        }
+
+
+def rows(rollout: Rollout) -> list[Row]:
+    """Return a row for each criterion of the policy, by id, as a store keeps them.
+
+    What the gate of this step does not judge stands as an earlier step has left it.
+    """
+    known = {one.criterion: one for one in (*rollout.earlier, *rollout.findings)}
+    policy = rollout.policy
+    return [
+        _row(name, one, policy, known.get(name)) for name, one in sorted(policy.criteria.items())
+    ]
+
+
+def table(rollout: Rollout) -> list[str]:
+    """Return the rows as lines of one width, under a head; none before anything was judged."""
+    if not (rollout.findings or rollout.earlier):
+        return []
+    cells = [row.cells for row in rows(rollout)]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+    return ["  ".join(_padded(line, widths)).rstrip() for line in (HEAD, *cells)]
+
+
+def _padded(line: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    for head, text, width in zip(HEAD, line, widths, strict=True):
+        yield text.rjust(width) if head in TO_THE_RIGHT else text.ljust(width)
+
+
+def _row(name: str, criterion: Criterion, policy: Policy, finding: Finding | None) -> Row:
+    measured, target = NOTHING, target_text(criterion, policy)
+    if finding is not None:
+        measured, target = measured_text(finding, policy), bound_text(finding, policy)
+    return Row(name, criterion.kind, criterion.gating, target, measured, finding)

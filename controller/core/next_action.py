@@ -1,0 +1,211 @@
+"""What comes next, what is waited for, and the record of a transition: shared by all of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from controller.core.decision import Record
+from controller.core.judge.findings import Finding, Verdict, gate
+from controller.core.judge.scorecard import table
+from controller.core.message import Page
+from controller.core.observation import Reading, Unreadable, Update
+from controller.core.policy import Frozen
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import clock_text, format_duration
+from controller.text import page
+
+# A pause has no limit, but it is not forgotten either.
+REMIND_EVERY = timedelta(days=1)
+
+
+def outlook(rollout: Rollout) -> Rollout:
+    """Return `rollout` with what happens next, and when, worked out from where it stands."""
+    next_at, text = _next(rollout)
+    return replace(rollout, next_at=next_at, next=text)
+
+
+def _next(rollout: Rollout) -> tuple[datetime | None, str]:
+    match rollout.phase:
+        case Phase.PROGRESSING if rollout.settled is None:
+            return _next_in_force(rollout)
+        case Phase.PROGRESSING:
+            return _next_gate(rollout)
+        case Phase.PAUSED if rollout.seen_weight == 0:
+            return rollout.updated, "ends with the next tick unless it finds more than 0 %"
+        case Phase.PAUSED:
+            return (
+                max(rollout.reminded or rollout.since, rollout.since) + REMIND_EVERY,
+                "waits for a person to resume, promote or roll it back (a criterion that fails "
+                "still rolls it back); reminds once a day",
+            )
+        case Phase.ROLLING_BACK:
+            limit = rollout.since + rollout.policy.rollback_timeout
+            return limit, f"0 % is written until it is read back; pages from {clock_text(limit)}"
+        case Phase.ROLLED_BACK if unanswered(rollout):
+            until = rollout.watch_until
+            return until, f"told again until somebody says rolloutctl ack {rollout.id}"
+        case Phase.ROLLED_BACK | Phase.SUCCEEDED:
+            until = rollout.watch_until
+            return until, f"watched for drift until {clock_text(until)}" if until else ""
+
+
+def unanswered(rollout: Rollout) -> Page | None:
+    """Return what is critical in the phase of `rollout`, and nobody has acknowledged."""
+    page = rollout.page
+    if page is None or page.acknowledged or page.since < rollout.since:
+        return None
+    return page
+
+
+def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
+    """Return until when a weight that was asked for has to be seen."""
+    frozen = rollout.policy.frozen(rollout.updated)
+    unseen = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
+    if frozen is not None and (rollout.reason is Reason.FROZEN or unseen):
+        return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
+    first_look = rollout.unfinished_since or rollout.intent.asked
+    limit = first_look + rollout.policy.shift_timeout
+    otherwise = "pauses" if rollout.intent.previous == rollout.weight else "rolls back"
+    return limit, f"{otherwise} unless {rollout.weight} % is in force by {clock_text(limit)}"
+
+
+def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
+    end, then = rollout.bake_end, _then(rollout)
+    if end is None:
+        return None, then
+    judged = end + rollout.policy.settle
+    if rollout.updated < judged:
+        return _next_judged(rollout, judged)
+    frozen = _frozen(rollout, rollout.updated)
+    if rollout.reason is Reason.FROZEN and frozen is not None:
+        passes = "" if _goes_on(rollout) else " if every criterion passes"
+        return frozen.until, f"{then} at {clock_text(frozen.until)}{passes}{_and(rollout)}"
+    if rollout.reason is Reason.AWAITING_APPROVAL:
+        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        passes = "" if _goes_on(rollout) else " and every criterion passes"
+        at = f", not before {clock_text(frozen.until)}" if frozen else ""
+        return reminds, f"{then} once it is approved{passes}{at}; reminds once a day"
+    if rollout.reason is Reason.AWAITING_HOOK:
+        reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
+        return reminds, f"{then} once its hooks allow it, asked with each tick; reminds once a day"
+    return _next_held(rollout)
+
+
+def _goes_on(rollout: Rollout) -> bool:
+    """Tell whether the gate lets the rollout go on: it passed, or needs no verdict."""
+    unproven = rollout.policy.on_inconclusive == "advance"
+    return unproven or gate(rollout.findings) is Verdict.PASS
+
+
+def _next_judged(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:
+    """Return when a bake that goes well leads on: once it is judged and nothing is frozen."""
+    frozen = _frozen(rollout, judged)
+    if frozen is not None:
+        judged = frozen.until
+    text = f"{_then(rollout)} at {clock_text(judged)} if every criterion passes{_and(rollout)}"
+    return judged, text if frozen is None else f"{text}; {frozen.text}"
+
+
+def _next_held(rollout: Rollout) -> tuple[datetime | None, str]:
+    """Return what a gate without a verdict, or a target that takes no raise, leads to."""
+    end, then = rollout.hold_end, _then(rollout)
+    if end is None:
+        return None, then
+    if gate(rollout.findings) is Verdict.PASS:
+        return end, f"{then} as soon as the target takes it; pauses at {clock_text(end)}"
+    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances unproven"}
+    what = outcome[rollout.policy.on_inconclusive]
+    return end, f"{then} as soon as every criterion passes; {what} at {clock_text(end)}"
+
+
+def _then(rollout: Rollout) -> str:
+    """Return what follows the step: the next weight, or success."""
+    return "success" if _last(rollout) else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+
+
+def _last(rollout: Rollout) -> bool:
+    return rollout.step + 1 == len(rollout.policy.steps)
+
+
+def _frozen(rollout: Rollout, moment: datetime) -> Frozen | None:
+    """Return the freeze that the next step would meet at `moment`; success meets none."""
+    return None if _last(rollout) else rollout.policy.frozen(moment)
+
+
+def _and(rollout: Rollout) -> str:
+    """Return what a passed gate would still wait for."""
+    step = rollout.step + 1
+    if _last(rollout) or not rollout.policy.needs_approval(step) or rollout.approved == step:
+        return ""
+    return f" and it is approved (rolloutctl approve {rollout.id})"
+
+
+def baking_sentence(rollout: Rollout) -> str:
+    """Return until when the step bakes, or until when its last measurements settle."""
+    weight, end = rollout.weight, rollout.bake_end
+    if end is None:
+        return f"baking at {weight} %"
+    if rollout.updated < end:
+        return f"baking at {weight} % until {clock_text(end)}"
+    settled = clock_text(end + rollout.policy.settle)
+    return f"baked at {weight} % until {clock_text(end)}; its last data settle until {settled}"
+
+
+def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:
+    """Return that a hold ran out of time, and on what."""
+    limit = format_duration(rollout.policy.max_hold_of(rollout.step))
+    return f"still held at {rollout.weight} % {limit} after the bake: {why_held(rollout, target)}"
+
+
+def why_held(rollout: Rollout, target: Reading | Unreadable) -> str:
+    """Return what a finished bake still waits for: the open findings, then the target."""
+    open_still = [one for one in rollout.findings if one.holds_up]
+    reasons = [_by_label(open_still)] if open_still else []
+    if isinstance(target, Unreadable):
+        reasons.append(f"The target cannot be read: {target.reason}")
+    elif target.update is not Update.SUCCESSFUL:
+        detail = f": {target.detail}" if target.detail else ""
+        reasons.append(f"The target's last update is {target.update}{detail}.")
+    return " ".join(reasons)
+
+
+def _by_label(findings: Sequence[Finding]) -> str:
+    """Return one finding in full, several by what they lack: `no data (latency, traffic).`"""
+    if len(findings) == 1:
+        return findings[0].sentence
+    labels = dict.fromkeys(one.label for one in findings)
+    groups = (
+        f"{label} ({', '.join(one.criterion for one in findings if one.label is label)})"
+        for label in labels
+    )
+    return f"{', '.join(groups)}."
+
+
+def with_table(text: str, rollout: Rollout) -> str:
+    """Return the last words of a rollout with the table of its criteria below them."""
+    lines = table(rollout)
+    return page([text, "", *lines]) if lines else text
+
+
+def record(
+    kind: str,
+    before: Rollout,
+    after: Rollout,
+    weight_from: int | None,
+    now: datetime,
+    *,
+    keeps_series: bool = False,
+) -> Record:
+    return Record(
+        kind=kind,
+        at=now,
+        phase_from=before.phase,
+        phase_to=after.phase,
+        weight_from=weight_from,
+        weight_to=after.weight,
+        step=after.step,
+        reason=after.reason,
+        sentence=after.sentence,
+        findings=before.findings,
+        keeps_series=keeps_series,
+    )

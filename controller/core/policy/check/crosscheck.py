@@ -1,0 +1,275 @@
+"""What the parts of a policy say about each other, checked over whichever parts are sound.
+
+A mistake in one part hides none in another, and none is told twice: where a part has a mistake of
+its own, only what can still be said of it for certain is checked.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+
+from controller.core.policy.baseline import ConcurrentBaseline
+from controller.core.policy.check.parts import Parts, raw_references, raw_weight
+from controller.core.policy.check.problem import Place, Problem
+from controller.core.policy.check.wording import suggestion
+from controller.core.policy.check.zone import zone_problem
+from controller.core.policy.criteria import (
+    BurnRate,
+    Criterion,
+    LatencyIncrease,
+    Share,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.policy.model import Metric, Step
+from controller.core.units import format_duration
+
+
+def gates(parts: Parts) -> Iterator[Problem]:
+    """Yield every mistake in what gates the steps."""
+    yield from _of_steps(parts)
+    yield from _unused(parts)
+
+
+def _of_steps(parts: Parts) -> Iterator[Problem]:
+    if parts.criteria is None:
+        return
+    if not parts.criteria:
+        yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
+    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
+        yield from _named_gate(parts.criteria, index, raw)
+        names = None if step is None else step.criteria
+        yield from _only_reports(parts, index, step)
+        for name, criterion in parts.named():
+            if step is not None and (names is None or name in names):
+                yield from _gated(index, step, name, criterion)
+
+
+def _only_reports(parts: Parts, index: int, step: Step | None) -> Iterator[Problem]:
+    """Yield when nothing gates a step: it would pass whatever is reported."""
+    if step is None or not parts.criteria:
+        return
+    names = parts.criteria if step.criteria is None else step.criteria
+    ones = [parts.criteria.get(name) for name in names]
+    if any(one is None or one.gating for one in ones):
+        return
+    message = "none of these criteria gates: with `gates: false` alone, a step would pass unseen"
+    yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+
+
+def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator[Problem]:
+    """Yield what is wrong with the list of criteria that a step has of its own."""
+    names = step.get("criteria") if isinstance(step, Mapping) else None
+    if not isinstance(names, list):
+        return
+    place: Place = ("steps", index, "criteria")
+    if not names:
+        yield Problem(place, "a step without a criterion would pass unseen; name at least one")
+    for position, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
+        if name not in criteria:
+            message = f"no criterion is called {name!r}; {suggestion(name, criteria)}"
+            yield Problem((*place, position), message)
+        elif name in names[:position]:
+            yield Problem((*place, position), f"{name} is named twice")
+
+
+def _gated(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
+    concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
+        criterion.baseline, ConcurrentBaseline
+    )
+    if concurrent and step.weight == 100:
+        message = (
+            f"{name} compares with a concurrent control, which has no traffic at 100; "
+            "give this step its own list of criteria"
+        )
+        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+    yield from _too_short(index, step, name, criterion)
+
+
+def _too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
+    """Yield when the bake ends before the criterion can say what it is there to say."""
+    over, least = format_duration(criterion.window), criterion.window
+    what = f"{name} judges windows of {over}"
+    if isinstance(criterion, SuccessRate | Threshold) and not criterion.sequential:
+        least *= criterion.failure_limit
+        if criterion.failure_limit > 1:
+            what = f"{name} fails after {criterion.failure_limit} windows of {over} in a row"
+    if step.bake < least:
+        message = (
+            f"{what}, more than a bake of {format_duration(step.bake)} holds: "
+            f"at least {format_duration(least)}"
+        )
+        yield Problem(("steps", index, "bake"), message)
+
+
+def _unused(parts: Parts) -> Iterator[Problem]:
+    steps = parts.steps or ()
+    if not steps or any(step is None or step.criteria is None for step in steps):
+        return
+    used = {name for step in steps if step is not None for name in step.criteria or ()}
+    for name in parts.criteria or ():
+        if name not in used:
+            yield Problem(("criteria", name), "no step has this criterion", at_key=True)
+
+
+# --- References between the parts -----------------------------------------------------------------
+
+COUNTS = ("Sum", "SampleCount")
+
+
+def crosscheck(parts: Parts) -> Iterator[Problem]:
+    """Yield every mistake that takes two parts to see."""
+    yield from _variables(parts)
+    yield from _weights(parts)
+    yield from _approvals(parts)
+    yield from _zone(parts)
+    yield from _events(parts)
+    yield from _metric_names(parts)
+    yield from _unused_metrics(parts)
+    yield from _statistics(parts)
+    yield from _bounds(parts)
+    yield from gates(parts)
+
+
+def _variables(parts: Parts) -> Iterator[Problem]:
+    target = parts.target
+    if target is not None and target.boolean == target.percentage:
+        yield Problem(("target", "boolean"), "must be another variable than `percentage`")
+
+
+def _weights(parts: Parts) -> Iterator[Problem]:
+    if parts.steps is None:
+        return
+    if not parts.steps:
+        yield Problem(("steps",), "needs at least one step")
+        return
+    weights = [raw_weight(step) for step in parts.raw_steps]
+    for index, (lower, upper) in enumerate(pairwise(weights)):
+        if lower is not None and upper is not None and upper <= lower:
+            message = f"weights must climb, but {upper} follows {lower}"
+            yield Problem(("steps", index + 1, "weight"), message)
+    if weights[-1] not in (None, 100):
+        place = ("steps", len(weights) - 1, "weight")
+        yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
+
+
+def _approvals(parts: Parts) -> Iterator[Problem]:
+    first = parts.raw_steps[0] if parts.raw_steps else None
+    if isinstance(first, Mapping) and first.get("approval") is not None:
+        message = "the first step takes none: whoever starts the rollout approves it by that"
+        yield Problem(("steps", 0, "approval"), message)
+
+
+def _zone(parts: Parts) -> Iterator[Problem]:
+    """Yield when no such zone exists here and now.
+
+    That is no matter of form: a stored policy has to be readable, and its rollout to be rolled
+    back, on a machine whose database has lost the zone.
+    """
+    if parts.zone is not None and (wrong := zone_problem(parts.zone)):
+        yield Problem(("freeze", "zone"), wrong)
+
+
+def _events(parts: Parts) -> Iterator[Problem]:
+    verify = parts.verify
+    if verify is not None and verify.absent == verify.present:
+        yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
+
+
+def _metric_names(parts: Parts) -> Iterator[Problem]:
+    if parts.metrics is None or parts.criteria is None:
+        return
+    for name, criterion in parts.criteria.items():
+        raw = parts.raw_criteria[name]
+        seen: set[str] = set()
+        for place, metric in raw_references(raw) if criterion is None else criterion.references():
+            if metric not in parts.metrics:
+                hint = suggestion(metric, parts.metrics)
+                message = f"no metric is called {metric!r}; {hint}"
+                yield Problem(("criteria", name, *place), message)
+            elif metric in seen and "frozen" not in place:  # a metric has a past of its own
+                yield Problem(("criteria", name, *place), f"{metric} is named twice")
+            seen.add(metric)
+
+
+def _unused_metrics(parts: Parts) -> Iterator[Problem]:
+    if not parts.criteria or None in parts.criteria.values():
+        return  # a criterion that is missing or wrong may be the one that uses it
+    used = {metric for _, criterion in parts.named() for _, metric in criterion.references()}
+    for name in parts.metrics or ():
+        if name not in used:
+            yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
+
+
+def _statistics(parts: Parts) -> Iterator[Problem]:
+    for name, criterion in parts.named():
+        for place, metric_name in criterion.references():
+            metric = (parts.metrics or {}).get(metric_name)
+            if metric is not None and (wrong := _misused(criterion, metric)):
+                message = f"{wrong}, but {metric_name} has statistic {metric.statistic}"
+                yield Problem(("criteria", name, *place), message)
+        if isinstance(criterion, LatencyIncrease):
+            yield from _comparable(parts, name, criterion)
+
+
+def _misused(criterion: Criterion, metric: Metric) -> str | None:
+    """Requests and failures are counted, and so are both sides of a ratio; a latency is not."""
+    counted = metric.statistic in COUNTS
+    match criterion:
+        case SuccessRate() | Traffic() | BurnRate() | Share() if not counted:
+            return "needs a count (Sum)"
+        case Threshold(per=str()) if not counted:
+            return "a ratio needs counts (Sum)"
+        case LatencyIncrease() if counted:
+            return "needs a percentile or an average"
+        case LatencyIncrease(judge="sequential") if not _has_slow_requests(metric):
+            return "the sequential judge needs a percentile from p50 to below p100"
+        case Threshold(judge="sequential") if not counted and not _has_slow_requests(metric):
+            return "the sequential judge needs a percentile from p50 to below p100, or a count"
+    return None
+
+
+def _has_slow_requests(metric: Metric) -> bool:
+    """Tell whether the statistic of `metric` leaves a share of values above it."""
+    return metric.percentile is not None and 0.5 <= metric.percentile < 1
+
+
+def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator[Problem]:
+    """Yield where a latency is compared with another statistic or another unit of itself."""
+    metrics = parts.metrics or {}
+    own = metrics.get(criterion.metric)
+    for place, other_name in criterion.references():
+        other = metrics.get(other_name)
+        if own is None or other is None or place == ("metric",) or other.statistic in COUNTS:
+            continue
+        at: Place = ("criteria", name, *place)
+        if own.statistic != other.statistic:
+            yield Problem(at, f"compares {own.statistic} with {other.statistic} of {other_name}")
+        if own.unit and other.unit and own.unit != other.unit:
+            yield Problem(at, f"compares {own.unit} with {other.unit} of {other_name}")
+
+
+def _bounds(parts: Parts) -> Iterator[Problem]:
+    for name, criterion in parts.named():
+        if not isinstance(criterion, Threshold) or criterion.per is not None:
+            continue
+        metric = (parts.metrics or {}).get(criterion.metric)
+        if metric is None:
+            continue
+        side = "min" if criterion.max is None else "max"
+        if criterion.sequential and metric.percentile is not None and criterion.bound <= 0:
+            message = f"no request is faster than that: must be above 0, not {criterion.bound:g}"
+            yield Problem(("criteria", name, side), message)
+        if metric.statistic in COUNTS and criterion.bound < 0:
+            message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
+            yield Problem(("criteria", name, side), message)
+        if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:
+            yield Problem(("criteria", name, "min_samples"), _NEVER_PASSES.format(criterion.metric))
+
+
+_NEVER_PASSES = (
+    "must be 0, said in so many words: {} is `missing: zero`, so while all is well there are no "
+    "samples to count, and silence has to pass"
+)

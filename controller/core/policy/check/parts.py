@@ -1,0 +1,111 @@
+"""The parts of a file that may have mistakes: what is sound, and what the rest says anyway."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from controller.core.policy.criteria import Criterion
+from controller.core.policy.drain import VerifyRollback
+from controller.core.policy.judging import Reference
+from controller.core.policy.model import LambdaEnv, Metric, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a document is sound, beside what was written.
+
+    `None` stands where an item has a mistake of its own, and where a whole section has. The raw
+    items are what such an item says all the same: its names and its weight can be checked. The
+    zone is that of the freeze, whatever else is wrong there; None where none is named.
+    """
+
+    target: LambdaEnv | None
+    metrics: Mapping[str, Metric | None] | None
+    criteria: Mapping[str, Criterion | None] | None
+    steps: Sequence[Step | None] | None
+    raw_criteria: Mapping[str, object]
+    raw_steps: Sequence[object]
+    zone: str | None
+    verify: VerifyRollback | None
+
+    def named(self) -> Iterator[tuple[str, Criterion]]:
+        """Yield the sound criteria with their ids."""
+        for name, criterion in (self.criteria or {}).items():
+            if criterion is not None:
+                yield name, criterion
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what reads one part; a policy without mistakes needs none."""
+    return TypeAdapter(kind)
+
+
+def parts_of(data: Mapping[Any, Any]) -> Parts:
+    """Return what of `data` is sound."""
+    metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
+    steps = data.get("steps") if isinstance(data.get("steps"), list) else None
+    return Parts(
+        target=_sound(LambdaEnv, data.get("target")),
+        metrics=_all_sound(Metric, metrics),
+        criteria=_all_sound(Criterion, criteria),
+        steps=None if steps is None else [_sound(Step, step) for step in steps],
+        raw_criteria=criteria or {},
+        raw_steps=steps or (),
+        zone=_zone(data.get("freeze")),
+        verify=_sound(VerifyRollback, data.get("verify_rollback")),
+    )
+
+
+def _items(found: object) -> dict[str, object] | None:
+    if not isinstance(found, Mapping):
+        return None
+    return {name: value for name, value in found.items() if isinstance(name, str)}
+
+
+def _zone(freeze: object) -> str | None:
+    zone = freeze.get("zone") if isinstance(freeze, Mapping) else None
+    return zone if isinstance(zone, str) else None
+
+
+def _sound(kind: Any, value: object) -> Any:
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _all_sound(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    return {name: _sound(kind, value) for name, value in items.items()}
+
+
+# Kinds that name no metric: what their fields hold are events and alarms.
+_TOLD = ("alarm", "attestation", "log_events")
+
+
+def raw_references(criterion: object) -> Iterator[Reference]:
+    """Yield the metrics that a criterion names although it has a mistake."""
+    if not isinstance(criterion, Mapping) or criterion.get("kind") in _TOLD:
+        return
+    for field in ("total", "metric", "per", "control"):
+        if isinstance(criterion.get(field), str):
+            yield (field,), criterion[field]
+    for place, name in raw_references(criterion.get("control")):
+        yield ("control", *place), name
+    for field in ("failures", "baseline"):
+        inner = criterion.get(field)
+        named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
+        for key, metric in named:
+            if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
+                yield (field, key), metric
+
+
+def raw_weight(step: object) -> int | None:
+    """Return the weight that a step has although it may have a mistake; None without any."""
+    weight = step.get("weight") if isinstance(step, Mapping) else None
+    return weight if type(weight) is int else None

@@ -1,0 +1,82 @@
+"""What pydantic found, said the way the person who wrote the file would say it."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from pydantic_core import ErrorDetails
+
+from controller.core.policy import base, drain, hooks, model, notify
+from controller.core.units import shown
+
+
+def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
+    """Return one line that says what is wrong and what is expected.
+
+    fields: the keys that the mapping around an unknown key may have.
+    """
+    if item["type"] == "extra_forbidden":
+        return f"unknown key; {suggestion(str(item['loc'][-1]), fields)}"
+    words = _WORDS.get(item["type"])
+    if item["type"] == "value_error":
+        return item["msg"].removeprefix("Value error, ")
+    if words is None:
+        return item["msg"][:1].lower() + item["msg"][1:]
+    facts = item.get("ctx", {})
+    form = _PATTERNS.get(facts.get("pattern", ""), "another form")
+    return words.format(value=shown(item["input"]), form=form, **facts)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean ...?` for the nearest known name, or the list of all of them."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    some = ", ".join(names[:_LISTED]) or "none"
+    return f"known: {some}" + (" ..." if len(names) > _LISTED else "")
+
+
+_LISTED = 24
+
+
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "is required",
+        "model_type": "expected a mapping, not {value}",
+        "model_attributes_type": "expected a mapping, not {value}",
+        "dict_type": "expected a mapping, not {value}",
+        "tuple_type": "expected a list, not {value}",
+        "string_type": "expected text, not {value}",
+        "int_type": "expected a whole number, not {value}",
+        "float_type": "expected a number, not {value}",
+        "finite_number": "expected a finite number, not {value}",
+        "literal_error": "expected {expected}, not {value}",
+        "enum": "expected {expected}, not {value}",
+        "string_pattern_mismatch": "expected {form}, not {value}",
+        "string_too_short": "must not be empty",
+        "string_too_long": "must have at most {max_length} characters",
+        "too_long": "has {actual_length} entries, at most {max_length} are allowed",
+        "greater_than": "must be above {gt:g}, not {value}",
+        "greater_than_equal": "must be at least {ge:g}, not {value}",
+        "less_than_equal": "must be at most {le:g}, not {value}",
+    }
+)
+
+_PATTERNS: Mapping[str, str] = MappingProxyType(
+    {
+        base.NAME: "a name (a letter, then letters, digits, _ . -; at most 63)",
+        model.POLICY_NAME: "a name (a small letter, then small letters, digits, -; at most 63)",
+        model.ENV_NAME: "an environment variable (a letter, then letters, digits, _; at least 2)",
+        model.STATISTIC: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
+        drain.LOG_GROUP: "the name of a log group (letters, digits, _ - / . #; at most 512)",
+        notify.TOPIC: "the ARN of an SNS topic",
+        notify.BUS: "the name or ARN of an event bus",
+        notify.SECRET: "the name or ARN of a secret",
+        notify.VARIABLE: "an environment variable (a letter or _, then letters, digits, _)",
+        notify.HOST: "the name of a host in small letters, without a scheme, a port or a path",
+        hooks.URL: "a URL like https://host/path, without a user and a fragment",
+        hooks.FUNCTION: "the name or ARN of a function",
+        model.FUNCTION: "the name or ARN of a function, without version or alias",
+    }
+)

@@ -1,0 +1,233 @@
+"""What is told beside transitions: a hold that begins, how a bake goes, what is still critical.
+
+All of it follows from the state and the moment, so a lost tick delays it and loses nothing.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.decision import Decision, Notice, Record, Severity
+from controller.core.judge.log_queries import LOG
+from controller.core.message import Page
+from controller.core.next_action import REMIND_EVERY, outlook, record, unanswered
+from controller.core.observation import AlarmState, Answer, Observation, Reading, Unreadable
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.transitions.rollback import GUARD_ZERO, PAGE_EVERY
+from controller.core.units import clock_text, format_duration, length_text
+
+# Shorter gaps are weather. This long, somebody should know that nothing guards the traffic.
+BLIND_FOR = timedelta(minutes=15)
+
+# Where traffic stands on the canary and is left there because of what is seen.
+_GUARDED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
+_NOT_ANSWERED = frozenset({Answer.ERROR, Answer.FORBIDDEN})
+
+
+def sighted(before: Rollout, decision: Decision, seen: Observation, now: datetime) -> Decision:
+    """Return `decision` with the live weight it saw, or with a word that it has long seen none.
+
+    That word is said after a quarter of an hour without sight, and then once a day.
+    """
+    after = decision.rollout
+    if isinstance(seen.target, Reading):
+        after = replace(after, seen_weight=seen.target.weight)
+    blindness = _blindness(seen)
+    if blindness is None or after.phase not in _GUARDED:
+        return replace(decision, rollout=replace(after, blind_since=None))
+    since = before.blind_since or now
+    decision = replace(decision, rollout=replace(after, blind_since=since))
+    return (
+        _told(decision, since, blindness, now) if _due(before, decision, since, now) else decision
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Blindness:
+    """What cannot be seen, why, and what that means for traffic."""
+
+    what: str
+    why: str
+    so: str
+
+
+def _blindness(seen: Observation) -> _Blindness | None:
+    """Return what cannot be seen: the target, or any of the metrics that were asked for.
+
+    Where no metric was asked for, it is any of the log events and alarms.
+    """
+    if isinstance(seen.target, Unreadable):
+        so = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
+        return _Blindness("its target", seen.target.reason, so)
+    metrics = [one for key, one in seen.series.items() if not key.startswith(LOG)]
+    logs = [] if metrics else [*seen.series.values()]
+    alarms = [] if metrics else [*seen.alarms.values()]
+    read = any(one.answer not in _NOT_ANSWERED for one in (*metrics, *logs))
+    read |= any(one.state is not AlarmState.UNREAD for one in alarms)
+    words = {"metric": metrics, "log event": logs, "alarm": alarms}
+    asked = [word for word, answers in words.items() if answers]
+    if read or not asked:
+        return None
+    reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
+    so = "traffic stays where it is, and nothing would notice that the canary fails"
+    why = next(filter(None, reasons), "no reason given")
+    return _Blindness(f"any {' or '.join(asked)}", why, so)
+
+
+def _due(before: Rollout, decision: Decision, since: datetime, now: datetime) -> bool:
+    """Tell whether to speak: first for this gap, or a day after the last reminder of any kind."""
+    if now - since < BLIND_FOR:
+        return False
+    if before.reminded is None or before.reminded < since + BLIND_FOR:
+        return True
+    return now - (decision.rollout.reminded or now) >= REMIND_EVERY
+
+
+def _told(decision: Decision, since: datetime, blind: _Blindness, now: datetime) -> Decision:
+    rollout = decision.rollout
+    gap = format_duration(timedelta(minutes=(now - since) // timedelta(minutes=1)))
+    text = (
+        f"{rollout.id} has not seen {blind.what} for {gap} ({blind.why}): {blind.so}. "
+        f"To end it: rolloutctl rollback {rollout.id}"
+    )
+    rollout = outlook(replace(rollout, reminded=now))
+    entry = record("blind", rollout, rollout, None, now, keeps_series=True)
+    entry = replace(entry, sentence=text)
+    return replace(
+        decision,
+        rollout=rollout,
+        notices=(*decision.notices, Notice(Severity.WARNING, text, "blind")),
+        record=decision.record or entry,
+    )
+
+
+# --- Holds, summaries and repeated pages ----------------------------------------------------------
+
+# What is critical is told again this often, until somebody acknowledges it ...
+REPEAT_EVERY: Final = PAGE_EVERY
+# ... or for so long after a rollback, which ticks would no longer visit otherwise.
+REPEAT_FOR: Final = timedelta(days=1)
+
+HOLDING: Final = "holding"
+SUMMARY: Final = "summary"
+REPEATED: Final = "repeated"
+ACKNOWLEDGED: Final = "acknowledged"
+
+
+def heard(before: Rollout, decision: Decision, now: datetime) -> Decision:
+    """Return `decision` with what else people should hear of a tick."""
+    return paged(_summed_up(before, _hold_begun(before, decision), now), now)
+
+
+def _hold_begun(before: Rollout, decision: Decision) -> Decision:
+    """A hold is told in the moment in which it begins."""
+    after = decision.rollout
+    if after.reason is not Reason.HOLDING or before.reason is Reason.HOLDING:
+        return decision
+    next_ = f" Next: {after.next}." if after.next else ""
+    text = f"{after.id} is {_ended(after.sentence)}{next_}"
+    return _with(decision, Notice(Severity.WARNING, text, HOLDING))
+
+
+def _summed_up(before: Rollout, decision: Decision, now: datetime) -> Decision:
+    """At 100 % a bake is long: once in every period it says how it goes."""
+    after = decision.rollout
+    every = after.policy.summary_period
+    baking = after.phase is Phase.PROGRESSING and after.weight == 100
+    if every is None or not baking or after.settled is None:
+        return decision
+    periods = (now - after.settled) // every
+    if periods <= (before.updated - after.settled) // every or periods < 1:
+        return decision
+    findings = " ".join(_ended(one.sentence) for one in after.findings)
+    text = (
+        f"{after.id} has been at 100 % for {length_text(now - after.settled)}: "
+        f"{_ended(after.sentence)} {findings}".rstrip()
+    )
+    return _with(decision, Notice(Severity.INFO, text, SUMMARY))
+
+
+# --- what is critical ---------------------------------------------------------------------------
+
+
+def paged(decision: Decision, now: datetime) -> Decision:
+    """Return `decision` with what is critical in it remembered, told again, or let be.
+
+    A page ends with the phase that it is about. One that was acknowledged is told no more, until
+    something else is critical.
+    """
+    if not decision.rollout.policy.notify:
+        return decision
+    return _visited(_paged(decision, now))
+
+
+def _paged(decision: Decision, now: datetime) -> Decision:
+    rollout = decision.rollout
+    page = standing(rollout)
+    loud = [one for one in decision.notices if one.severity is Severity.CRITICAL]
+    if loud:
+        return _loud(decision, loud[-1], page, now)
+    if page is None or page.acknowledged or now - page.told < REPEAT_EVERY:
+        return decision if page == rollout.page else _remembering(decision, page)
+    if rollout.final and now - page.since >= REPEAT_FOR:
+        return decision  # it may still be visited, for what a channel does not take
+    text = (
+        f"{_ended(page.text)} Critical since {clock_text(page.since)} and not acknowledged: "
+        f"rolloutctl ack {rollout.id}"
+    )
+    again = _with(decision, Notice(Severity.CRITICAL, text, REPEATED))
+    return _remembering(again, replace(page, told=now))
+
+
+def standing(rollout: Rollout) -> Page | None:
+    """Return what is critical in the phase of `rollout`, acknowledged or not."""
+    page = rollout.page
+    return page if page is not None and page.since >= rollout.since else None
+
+
+def _loud(decision: Decision, notice: Notice, page: Page | None, now: datetime) -> Decision:
+    kind = notice.kind or (decision.record.kind if decision.record else "")
+    if page is None or page.kind != kind:
+        return _remembering(decision, Page(kind, notice.text, since=now, told=now))
+    if page.acknowledged:
+        quiet = tuple(one for one in decision.notices if one is not notice)
+        return replace(decision, notices=quiet)
+    return _remembering(decision, replace(page, text=notice.text, told=now))
+
+
+def _remembering(decision: Decision, page: Page | None) -> Decision:
+    return replace(decision, rollout=outlook(replace(decision.rollout, page=page)))
+
+
+def _visited(decision: Decision) -> Decision:
+    """Return `decision` with a rollback that ticks go on visiting while it waits for somebody.
+
+    That begins when its drain is known, for until then it is watched in any case.
+    """
+    rollout = decision.rollout
+    if rollout.phase is not Phase.ROLLED_BACK or rollout.drain is None:
+        return decision
+    page, until = unanswered(rollout), rollout.since + GUARD_ZERO
+    if page is not None:
+        until = max(until, page.since + REPEAT_FOR)
+    if until == rollout.watch_until:
+        return decision
+    return replace(decision, rollout=outlook(replace(rollout, watch_until=until)))
+
+
+def acknowledged(rollout: Rollout, page: Page, note: str, now: datetime) -> Decision:
+    """Somebody has seen what is critical: it is not told again."""
+    because = f": {note}" if note else ""
+    text = f"acknowledged what was critical since {clock_text(page.since)} ({page.kind}){because}"
+    quiet = _visited(_remembering(Decision(rollout), replace(page, acknowledged=True)))
+    entry: Record = record(ACKNOWLEDGED, rollout, quiet.rollout, rollout.weight, now)
+    notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
+    return replace(quiet, notices=(notice,), record=replace(entry, sentence=text))
+
+
+def _with(decision: Decision, notice: Notice) -> Decision:
+    return replace(decision, notices=(*decision.notices, notice))
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

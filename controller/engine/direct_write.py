@@ -1,0 +1,124 @@
+"""A weight by hand: no rollout, no policy, no store; only the target and a clock."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from tenacity import Retrying, retry_if_exception_type, wait_exponential
+
+from controller.core.observation import Reading, Update
+from controller.core.policy import LambdaEnv
+from controller.errors import TargetError, WriteConflictError, WriteUncertainError
+from controller.ports.clock import Clock
+from controller.ports.target import Target
+from controller.process import logging, signals
+
+log = logging.logger()
+
+# How long it may take, twice: to write 0 % and to see it in force.
+LIMIT = timedelta(minutes=5)
+LOOK_EVERY = timedelta(seconds=1)
+# More than fit into the limit; they end the loop where a clock stands still.
+_ATTEMPTS: Final = 60
+_PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
+
+
+def lower_and_confirm(
+    target: Target, clock: Clock, check: Callable[[Reading], object] | None = None
+) -> Reading:
+    """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
+
+    Where 0 % stands already it is written once more: a first raise that was decided and is not
+    written yet fits no more then. Without a store nobody can say whether there is one.
+    A process that is asked to end still lowers, and does not wait for it to come into force.
+    check: is shown what stands there before each write, and what it raises ends the matter.
+    Raises TargetError when it cannot be lowered or read.
+    """
+    target.lower_to_zero(LIMIT, void=_token(target), check=check)
+    return settled(target, clock)
+
+
+def settled(target: Target, clock: Clock) -> Reading:
+    """Return what `target` shows once its update is over, at the limit, or when asked to end.
+
+    Raises TargetError when it cannot be read.
+    """
+    deadline = clock.now() + LIMIT
+    reading = target.read()
+    while _moving(reading) and clock.now() < deadline and not signals.asked():
+        clock.sleep(LOOK_EVERY)
+        reading = target.read()
+    return reading
+
+
+def shift_and_confirm(target: Target, before: Reading, weight: int, clock: Clock) -> Reading:
+    """Set `target` from `before` to a `weight` above 0; return what it shows once that is over.
+
+    A raise is one shot: whatever comes between is somebody else's, and is left alone. Lowering is
+    tried again, as long as more than `weight` is live.
+    Raises TargetError when it is not written, or nobody can say.
+    """
+    if higher(before, weight):
+        _lower(target, weight, clock)
+    else:
+        target.shift_to(weight, before.token)
+    try:
+        return settled(target, clock)
+    except TargetError as error:
+        raise TargetError(
+            f"{weight} % is written, and nobody can say whether it is in force: {error}",
+            **error.context,
+        ) from error
+
+
+def higher(reading: Reading, weight: int) -> bool:
+    """Tell whether more than `weight` is live, or may be."""
+    return reading.may_be_full or (reading.weight is not None and reading.weight > weight)
+
+
+def _lower(target: Target, weight: int, clock: Clock) -> None:
+    deadline = clock.now() + LIMIT
+
+    def once() -> None:
+        reading = target.read()
+        if higher(reading, weight):
+            target.shift_to(weight, reading.token)
+        elif reading.weight != weight:
+            raise TargetError(
+                f"{weight} % was not set: the target shows {reading.shown} by now, which is not "
+                "more, and that is another hand's; look before you set it again"
+            )
+
+    Retrying(
+        retry=retry_if_exception_type((WriteConflictError, WriteUncertainError)),
+        wait=_PAUSE,
+        sleep=lambda pause_s: clock.sleep(timedelta(seconds=pause_s)),
+        stop=lambda state: (
+            clock.now() >= deadline or state.attempt_number >= _ATTEMPTS or signals.asked()
+        ),
+        before_sleep=lambda state: log.warning(
+            "call_retried",
+            attempt=state.attempt_number,
+            problem=str(state.outcome.exception() if state.outcome else None),
+        ),
+        reraise=True,
+    )(once)
+
+
+def _token(target: Target) -> str:
+    """Return what the target carries now; nothing when it cannot be read, for lowering goes on."""
+    try:
+        return target.read().token
+    except TargetError:
+        return ""
+
+
+def _moving(reading: Reading) -> bool:
+    return reading.update is Update.IN_PROGRESS
+
+
+def command(target: LambdaEnv) -> str:
+    """Return what somebody types to have `target` lowered."""
+    names = f"--function {target.function} --percentage {target.percentage}"
+    boolean = f" --boolean {target.boolean}" if target.boolean else ""
+    return f"rolloutctl rollback {names}{boolean}"

@@ -1,0 +1,177 @@
+"""Exit statuses: how every command ends, from one mapping.
+
+Each function turns one kind of outcome into a status, and a command ends with the most urgent of
+those that apply. `VERBS` says which a command may end with: the table in docs/policy.md is made
+from it, and a process test plays each row.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from controller.core.checks import Check, Level
+from controller.core.decision import Alert
+from controller.core.observation import Reading, Update
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.execute import Visit
+from controller.errors import Exit
+
+MEANING: Final[Mapping[Exit, str]] = {
+    Exit.DONE: "done, advanced, or held as planned; `run` and `rehearse`: succeeded, or ended as "
+    "`--expect` said",
+    Exit.INTERNAL: "a rollout, the store or the account could not be read or written, and the "
+    "message names it; every other rollout of a tick was visited. Or the result could not be "
+    "written to stdout; what was done stays done",
+    Exit.USAGE: "the command or the policy is wrong or does not fit, or there is no store at that "
+    "place; nothing was changed",
+    Exit.UNDECIDED: "not decided yet: in progress, paused or on hold; `set-weight`: written, and "
+    "not applied yet",
+    Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or taken back to "
+    "0 % after its success",
+    Exit.UNCONFIRMED: "0 % is not confirmed: a write of 0 % failed (from the first tick on), "
+    "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
+    "`rollback`: 0 % was not seen applied. Look at once",
+    Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
+    Exit.CHECK_SAID_NO: "a check failed",
+    Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "
+    "to run again",
+}
+SIGNALLED: Final = (
+    "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease given back; "
+    "the next tick goes on"
+)
+
+# What a command ends with when several apply.
+URGENCY: Final = (
+    Exit.UNCONFIRMED,
+    Exit.INTERNAL,
+    Exit.DRIFT,
+    Exit.ROLLED_BACK,
+    Exit.CHECK_SAID_NO,
+    Exit.UNDECIDED,
+    Exit.USAGE,
+    Exit.BUSY,
+    Exit.DONE,
+)
+
+# What `tick --scheduled` ends with 0 for: two overlapping ticks are normal.
+FINE_ON_A_SCHEDULE: Final = frozenset({Exit.BUSY})
+
+_LOOKS: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE)
+_STANDS: Final = (Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.UNCONFIRMED, Exit.DRIFT)
+_STEERS: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
+# Every command may end with 2 for wrong words, with 1 for a fault of its own, and with 130 or 143
+# after a signal; here is what it ends with for what it is about.
+VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
+    "validate": (Exit.DONE, Exit.USAGE),
+    "schema": (Exit.DONE,),
+    "plan": (Exit.DONE, Exit.USAGE),
+    "plan --live --exit-code": (*_LOOKS, *_STANDS),
+    "rehearse": (
+        Exit.DONE,
+        Exit.USAGE,
+        Exit.UNDECIDED,
+        Exit.ROLLED_BACK,
+        Exit.CHECK_SAID_NO,
+    ),
+    "start": (*_STEERS, Exit.ROLLED_BACK),
+    "tick": (*_STEERS, Exit.UNCONFIRMED, Exit.DRIFT),
+    "tick --scheduled": (*_LOOKS, Exit.UNCONFIRMED, Exit.DRIFT),
+    "run": (*_LOOKS, *_STANDS),
+    "status": _LOOKS,
+    "status --exit-code": (*_LOOKS, *_STANDS),
+    "history": _LOOKS,
+    "replay": (*_LOOKS, Exit.CHECK_SAID_NO),
+    "pause": _STEERS,
+    "resume": _STEERS,
+    "promote": _STEERS,
+    "ack": _STEERS,
+    "approve": _STEERS,
+    "attest": _STEERS,
+    "retry": _STEERS,
+    "rollback": (*_LOOKS, Exit.UNCONFIRMED),
+    "set-weight": (*_LOOKS, Exit.UNDECIDED, Exit.DRIFT),
+    "metrics": _LOOKS,
+    "logs": _LOOKS,
+    "verify": (*_LOOKS, Exit.CHECK_SAID_NO),
+    "doctor": (Exit.DONE, Exit.USAGE, Exit.CHECK_SAID_NO),
+    "monitoring": _LOOKS,
+    "permanent": _LOOKS,
+    "store": (*_LOOKS, Exit.BUSY),
+    "iam": (Exit.DONE, Exit.USAGE),
+    "completion": (Exit.DONE, Exit.USAGE),
+}
+
+
+def worst(statuses: Iterable[Exit]) -> Exit:
+    """Return the most urgent of `statuses`; 0 without any."""
+    return min(statuses, key=URGENCY.index, default=Exit.DONE)
+
+
+def of_tick(visit: Visit) -> Exit:
+    """Return what one visit makes a tick end with: what is new in it, and needs somebody."""
+    if Alert.ROLLBACK_UNCONFIRMED in visit.alerts:
+        return Exit.UNCONFIRMED
+    if visit.problem:
+        return Exit.INTERNAL
+    if Alert.DRIFT in visit.alerts:
+        return Exit.DRIFT
+    return Exit.BUSY if visit.busy else Exit.DONE
+
+
+def of_rollout(rollout: Rollout) -> Exit:
+    """Return what says where a rollout stands."""
+    match rollout.phase:
+        case Phase.SUCCEEDED:
+            return Exit.DONE
+        case Phase.ROLLED_BACK:
+            above = rollout.unconfirmed and rollout.seen_weight != 0
+            return Exit.UNCONFIRMED if above else Exit.ROLLED_BACK
+        case Phase.ROLLING_BACK:
+            return Exit.UNCONFIRMED
+        case Phase.PAUSED if rollout.reason is Reason.DRIFTED:
+            return Exit.DRIFT
+        case Phase.PROGRESSING | Phase.PAUSED:
+            return Exit.UNDECIDED
+
+
+def of_run(last: Visit) -> Exit:
+    """Return what a run ends with: where its rollout stands, and what it saw on the way."""
+    stands = of_rollout(last.rollout)
+    if stands is Exit.UNDECIDED:
+        return worst((stands, of_tick(last)))
+    return worst((stands, Exit.INTERNAL)) if last.problem else stands
+
+
+def of_rollback(visit: Visit) -> Exit:
+    """Return what a rollback by hand ends with: 0 % was seen applied, or not."""
+    confirmed = visit.rollout.phase is Phase.ROLLED_BACK
+    unsure = Alert.ROLLBACK_UNCONFIRMED in visit.alerts
+    return Exit.DONE if confirmed and not unsure else Exit.UNCONFIRMED
+
+
+def of_weight(weight: int, before: Reading, live: Reading) -> Exit:
+    """Return what ends a weight by hand: `live` shows it, is on its way to it, or is another one.
+
+    before: what the target showed first.
+    """
+    if live.stands_at(weight):
+        return Exit.DONE
+    if live.weight == weight:
+        return Exit.UNDECIDED if live.update is Update.IN_PROGRESS else Exit.INTERNAL
+    return Exit.INTERNAL if live.weight == before.weight else Exit.DRIFT
+
+
+def of_rehearsal(ended: str, expected: str | None) -> Exit:
+    """Return what a rehearsal ends with that `ended` so; expected: what somebody said it would."""
+    if expected is not None:
+        return Exit.DONE if ended == expected else Exit.CHECK_SAID_NO
+    statuses = {Phase.SUCCEEDED: Exit.DONE, Phase.ROLLED_BACK: Exit.ROLLED_BACK}
+    return {str(phase): one for phase, one in statuses.items()}.get(ended, Exit.UNDECIDED)
+
+
+def of_checks(checks: Iterable[Check]) -> Exit:
+    """Return what checks end with: one that failed, or one that could not be made."""
+    levels = {one.level for one in checks}
+    if Level.FAIL in levels:
+        return Exit.CHECK_SAID_NO
+    return Exit.INTERNAL if Level.UNREAD in levels else Exit.DONE

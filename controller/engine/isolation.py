@@ -1,0 +1,42 @@
+"""The fence around one rollout: whatever is raised inside it becomes that rollout's problem.
+
+A tick visits many rollouts. A damaged record, an unforeseen answer or a fault of this
+program ends the visit of one of them, and never the tick.
+"""
+
+import traceback
+from typing import Final
+
+from controller.errors import RolloutError, UnexpectedError
+from controller.process import logging
+
+log = logging.logger()
+
+_FRAMES: Final = 12  # of the stack, the innermost; the log needs no more to find the place
+
+
+def problem_of(error: Exception, rollout_id: str, doing: str) -> RolloutError:
+    """Return `error` as the problem of one rollout; an unexpected one is logged with its place.
+
+    doing: what failed, as in "deciding". The text of an unexpected error is left out of message and
+    log alike: it may quote a value that was read, and values are not ours to show.
+    """
+    if isinstance(error, RolloutError):
+        return error
+    kind, places = type(error).__name__, places_of(error)
+    stack = " > ".join(places)
+    log.critical("unexpected_error", rollout=rollout_id, doing=doing, error=kind, stack=stack)
+    where = places[-1] if places else "an unknown place"
+    return UnexpectedError(
+        f"unexpected {kind} while {doing} {rollout_id}, at {where}: a fault of rolloutctl, or a "
+        "damaged record; report it. To set 0 % at once: rolloutctl rollback POLICY.yaml",
+        rollout=rollout_id,
+        doing=doing,
+        error=kind,
+    )
+
+
+def places_of(error: Exception) -> list[str]:
+    """Return where `error` was raised, as `file:line`, from the outermost call to the innermost."""
+    stack = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in stack]

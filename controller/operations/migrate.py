@@ -1,0 +1,198 @@
+"""Finished rollouts copied from one store to another, with their histories.
+
+The source is only read. A rollout is copied once no run of the source can write its weight any
+more, so the two stores never drive the same one. The same command run again copies what is missing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.core.history import Entry, broken_link
+from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import GUARD_ZERO
+from controller.core.units import clock_text
+from controller.errors import StoreError, UnknownRolloutError, UsageError, is_of_one_record
+from controller.ports.clock import Clock
+from controller.ports.store import Store
+
+
+class Outcome(StrEnum):
+    """What becomes of a rollout: copied, in the destination already, or left out.
+
+    `left`: a record is damaged, its own or that of another attempt of its name.
+    """
+
+    COPIED = "copied"
+    THERE = "there"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One rollout, what becomes of it, and the store that has it: the destination, or the source.
+
+    why: what it is left out for.
+    """
+
+    rollout_id: str
+    outcome: Outcome
+    url: str
+    why: str = ""
+
+
+def _name_of(item: Item) -> str:
+    return item.rollout_id.rpartition("#")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A store, and the URL that people call it by."""
+
+    store: Store
+    url: str
+
+
+class _RefusedError(Exception):
+    """Why a rollout cannot be copied, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Copies finished rollouts from `source` to `destination`."""
+
+    source: End
+    destination: End
+    clock: Clock
+
+    def survey(self, names: Sequence[str] = ()) -> list[Item]:
+        """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
+
+        All attempts of a name go together: the next one is counted from them. One whose record is
+        damaged is left with all of its name, and hinders no other name. Nothing is changed.
+        Raises UsageError with every refusal, UnknownRolloutError, StoreError.
+        """
+        items, refusals = [], []
+        for rollout_id in self._chosen(names):
+            try:
+                items.append(self._item(*self._read(rollout_id)))
+            except _RefusedError as refusal:
+                refusals.append(f"  {rollout_id}: {refusal}")
+            except StoreError as error:
+                if not is_of_one_record(error):
+                    raise
+                items.append(Item(rollout_id, Outcome.LEFT, self.source.url, str(error)))
+        if refusals:
+            raise UsageError("nothing was copied:", *refusals)
+        return self._left_together(items)
+
+    def _left_together(self, items: Sequence[Item]) -> list[Item]:
+        """Return `items` with all attempts of a name left where one of them is."""
+        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.LEFT}
+        return [
+            Item(
+                one.rollout_id,
+                Outcome.LEFT,
+                self.source.url,
+                f"it stays with {damaged[_name_of(one)]}, whose record cannot be read",
+            )
+            if one.outcome is Outcome.COPIED and _name_of(one) in damaged
+            else one
+            for one in items
+        ]
+
+    def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Copy what `survey` returned, and yield each rollout once that is done.
+
+        Raises UsageError when one can no longer be copied, and StoreError.
+        """
+        for item in items:
+            yield self._copy(item.rollout_id) if item.outcome is Outcome.COPIED else item
+
+    # --- what becomes of a rollout --------------------------------------------------------------
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        ids = list(self.source.store.all())
+        known = {one.rpartition("#")[0] for one in ids}
+        if missing := [name for name in names if name not in known]:
+            raise UnknownRolloutError(
+                f"no rollout is called {missing[0]!r} in {self.source.url}; nothing was copied"
+            )
+        return [one for one in ids if not names or one.rpartition("#")[0] in names]
+
+    def _read(self, rollout_id: str) -> tuple[Rollout, Sequence[Entry]]:
+        """Return a rollout of the source and its history. Raises StoreError."""
+        rollout = self.source.store.load(rollout_id)
+        entries = self.source.store.history(rollout_id)[: rollout.entries]
+        broken = broken_link(entries, rollout.chain)
+        if broken is not None:
+            raise StoreError(
+                f"{rollout_id} was not copied: its history was changed or is incomplete from "
+                f"entry {broken} on; look who wrote to {self.source.url}",
+                rollout=rollout_id,
+            )
+        return rollout, entries
+
+    def _item(self, rollout: Rollout, entries: Sequence[Entry]) -> Item:
+        """Return what becomes of `rollout`. Raises _RefusedError."""
+        self._check_over(rollout)
+        there = self._is_there(rollout, entries)
+        return Item(rollout.id, Outcome.THERE if there else Outcome.COPIED, self.destination.url)
+
+    def _check_over(self, rollout: Rollout) -> None:
+        """Refuse a rollout whose weight a run of the source may still write."""
+        if not rollout.final:
+            raise _RefusedError(
+                f"it is {rollout.phase} at {rollout.weight} %; let it end or roll it back first, "
+                "then copy"
+            )
+        until = rollout.since + GUARD_ZERO
+        if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
+            raise _RefusedError(f"it guards 0 % until {clock_text(until)}; copy it then")
+
+    def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
+        """Tell whether the destination has a copy, which may have gone on since."""
+        store = self.destination.store
+        try:
+            there = store.load(rollout.id)
+        except UnknownRolloutError:
+            return False
+        if list(store.history(rollout.id)[: len(entries)]) == list(entries):
+            return True
+        raise _RefusedError(
+            f"{self.destination.url} has another history of this id, {there.phase} since "
+            f"{clock_text(there.since)}; copy to a store that does not have it"
+        )
+
+    # --- copying it -----------------------------------------------------------------------------
+
+    def _copy(self, rollout_id: str) -> Item:
+        """Copy a rollout, unless another run has done so or it has gone on since the survey."""
+        rollout, entries = self._read(rollout_id)
+        try:
+            item = self._item(rollout, entries)
+        except _RefusedError as refusal:
+            raise UsageError(f"{rollout_id} was not copied: {refusal}") from refusal
+        if item.outcome is Outcome.COPIED:
+            locks = self._locks(rollout)
+            past = self.source.store.exposures(rollout.target, locks) if locks else ()
+            self.destination.store.receive(rollout, entries, locks, past)
+        return item
+
+    def _locks(self, rollout: Rollout) -> tuple[str, ...]:
+        """Return the locks that `rollout` gets in the destination.
+
+        A finished rollout is only watched, and gives way as it would in one store: to the rollout
+        that took over its target in the source, and to one that is not finished in the destination
+        or was created later there.
+        """
+        owner = self.source.store.owner
+        held = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
+        others = [self._other_owner(lock, rollout) for lock in held]
+        before = all(o is None or (o.final and o.created < rollout.created) for o in others)
+        return held if before else ()
+
+    def _other_owner(self, lock: str, rollout: Rollout) -> Rollout | None:
+        store = self.destination.store
+        owner = store.owner(lock)
+        return None if owner in (None, rollout.id) else store.load(owner)

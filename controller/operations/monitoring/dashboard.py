@@ -1,0 +1,257 @@
+"""The graphs of a policy: requests, error rates, latency and integration latency, with its bounds.
+
+Where the policy measures an API Gateway, everything is drawn that the gateway publishes under the
+same dimensions, whether a criterion asks for it or not.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from controller.core.judge.evidence import FrozenValue
+from controller.core.judge.queries import query
+from controller.core.observation import Query
+from controller.core.policy import (
+    ConcurrentBaseline,
+    Criterion,
+    LatencyIncrease,
+    Metric,
+    Policy,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.units import format_percent, number_text
+from controller.operations.monitoring.alarms import COUNTS, baseline_of, limit_of, period_of
+from controller.operations.monitoring.resources import (
+    Bound,
+    Line,
+    Widget,
+    failure_lines,
+    percent_of,
+    ratio_lines,
+)
+
+
+@dataclass(slots=True)
+class Panel:
+    """A widget to be. Ids of lines are its own."""
+
+    title: str
+    left: str
+    right: str = ""
+    _lines: dict[Query | str, Line] = field(default_factory=dict)
+    _bounds: dict[Bound, None] = field(default_factory=dict)
+
+    def series(self, query: Query, label: str, *, shown: bool = True, right: bool = False) -> str:
+        """Draw a metric, and return its id; what is only needed for others is not shown."""
+        known = self._lines.get(query)
+        if known is None:
+            known = Line(f"m{len(self._lines) + 1}", label, query, shown=shown, right=right)
+        elif shown and not known.shown:
+            known = replace(known, label=label, shown=True, right=right)
+        self._lines[query] = known
+        return known.id
+
+    def formula(self, expression: str, label: str, *, bound: bool = False) -> None:
+        """Draw an expression over lines that are there."""
+        if expression not in self._lines:
+            identity = f"e{len(self._lines) + 1}"
+            self._lines[expression] = Line(identity, label, expression=expression, bound=bound)
+
+    def formula_of(self, lines: tuple[Line, ...], label: str) -> None:
+        """Draw the last of `lines`, an expression over those before."""
+        *parts, last = lines
+        ids = {
+            one.id: self.series(one.query, one.label, shown=False)
+            for one in parts
+            if one.query is not None
+        }
+        self.formula(_renamed(last.expression, ids), label)
+
+    def bound(self, value: float, label: str, *, right: bool = False) -> None:
+        """Draw a value across."""
+        self._bounds[Bound(value, label, right)] = None
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to see."""
+        return any(line.shown for line in self._lines.values())
+
+    def widget(self) -> Widget:
+        """Return what was drawn."""
+        lines = tuple(self._lines.values())
+        right = self.right if any(one.right for one in lines) else ""
+        return Widget(self.title, lines, tuple(self._bounds), self.left, right)
+
+
+def _renamed(expression: str, ids: dict[str, str]) -> str:
+    """Return `expression` with other ids, all at once: m1 may become m2, and m2 m1."""
+    return re.sub(r"\bm\d+\b", lambda found: ids[found[0]], expression)
+
+
+# --- Widgets --------------------------------------------------------------------------------------
+
+PERIOD_S: Final = 300
+
+_GATEWAY: Final = "AWS/ApiGateway"
+_INTEGRATION: Final = "IntegrationLatency"
+_PERCENTILES: Final = ("p50", "p95", "p99")
+
+
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """An API: what its metrics are called depends on its kind."""
+
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """The metrics of both kinds of errors; only an HTTP API is known by its id."""
+        http = any(key == "ApiId" for key, _ in self.dimensions)
+        return {"4XX": "4xx", "5XX": "5xx"} if http else {"4XX": "4XXError", "5XX": "5XXError"}
+
+    def query(self, name: str, statistic: str) -> Query:
+        return Query(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    requests: Panel = field(default_factory=lambda: Panel("Requests", "in 5 minutes"))
+    errors: Panel = field(default_factory=lambda: Panel("Error rates", "%", "count"))
+    latency: Panel = field(default_factory=lambda: Panel("Latency", "ms"))
+    integration: Panel = field(default_factory=lambda: Panel("Integration latency", "ms"))
+    others: Panel = field(default_factory=lambda: Panel("Other criteria", ""))
+
+    def widgets(self) -> tuple[Widget, ...]:
+        panels = (self.requests, self.errors, self.latency, self.integration, self.others)
+        return tuple(panel.widget() for panel in panels if panel)
+
+
+def widgets(policy: Policy, baselines: Mapping[str, FrozenValue]) -> tuple[Widget, ...]:
+    """Return the graphs of `policy`; one in which there would be nothing to see is left out.
+
+    baselines: what its newest rollout has frozen.
+    """
+    page = _Page()
+    for gateway in _gateways(policy):
+        _draw_gateway(page, gateway)
+    for name, criterion in policy.criteria.items():
+        _draw(page, policy, name, criterion, baselines)
+    return page.widgets()
+
+
+def _gateways(policy: Policy) -> Iterator[_Gateway]:
+    found = (one for one in policy.metrics.values() if one.namespace == _GATEWAY)
+    dimensions = dict.fromkeys(tuple(sorted(one.dimensions.items())) for one in found)
+    for one in dimensions:
+        name = " ".join(value for key, value in one if key.startswith("Api")) or "gateway"
+        yield _Gateway(name, one)
+
+
+def _draw_gateway(page: _Page, gateway: _Gateway) -> None:
+    page.requests.series(gateway.query("Count", "Sum"), f"requests of {gateway.name}")
+    total = page.errors.series(gateway.query("Count", "Sum"), "requests", shown=False)
+    for kind, name in gateway.errors.items():
+        part = page.errors.series(gateway.query(name, "Sum"), kind, shown=False)
+        page.errors.formula(f"100 * {part} / {total}", f"{kind} of {gateway.name}")
+    for statistic in _PERCENTILES:
+        label = f"{statistic} of {gateway.name}"
+        page.latency.series(gateway.query("Latency", statistic), label)
+    page.integration.series(gateway.query(_INTEGRATION, "p95"), f"p95 of {gateway.name}")
+
+
+def _draw(
+    page: _Page,
+    policy: Policy,
+    name: str,
+    criterion: Criterion,
+    baselines: Mapping[str, FrozenValue],
+) -> None:
+    match criterion:
+        case SuccessRate():
+            _draw_count(page, policy, criterion.total)
+            if criterion.control is not None:
+                _draw_count(page, policy, criterion.control.total)
+            lines = failure_lines(policy, criterion, PERIOD_S)
+            page.errors.formula_of(lines, f"{lines[-1].label} of {criterion.total}")
+            limit = 1 - criterion.min
+            page.errors.bound(percent_of(limit), f"{name}: at most {format_percent(limit)}")
+        case LatencyIncrease():
+            _draw_increase(page, policy, name, criterion, baselines)
+        case Threshold():
+            _draw_threshold(page, policy, name, criterion)
+        case Traffic():
+            _draw_count(page, policy, criterion.metric)
+            if criterion.control is not None:
+                _draw_count(page, policy, criterion.control)
+        case _:
+            pass
+
+
+def _draw_count(page: _Page, policy: Policy, name: str) -> None:
+    metric = policy.metrics[name]
+    page.requests.series(query(metric, metric.statistic, PERIOD_S), name)
+
+
+def _draw_increase(
+    page: _Page,
+    policy: Policy,
+    name: str,
+    criterion: LatencyIncrease,
+    baselines: Mapping[str, FrozenValue],
+) -> None:
+    """Draw the latency and its bound: a value, or a line that moves with the control."""
+    metric = policy.metrics[criterion.metric]
+    panel = page.integration if metric.name == _INTEGRATION else page.latency
+    panel.series(query(metric, metric.statistic, PERIOD_S), criterion.metric)
+    limit = f"{name}: at most {format_percent(criterion.max_increase)} above"
+    if isinstance(criterion.baseline, ConcurrentBaseline):
+        control = criterion.baseline.concurrent
+        against = policy.metrics[control]
+        identity = panel.series(query(against, against.statistic, PERIOD_S), control)
+        factor = round(1 + criterion.max_increase, 6)
+        panel.formula(f"{factor:g} * {identity}", f"{limit} {control}", bound=True)
+    elif (value := baseline_of(name, criterion, baselines)) is not None:
+        panel.bound(limit_of(criterion, value), f"{limit} {number_text(value)}")
+
+
+def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold) -> None:
+    word = "at least" if criterion.max is None else "at most"
+    if criterion.per is not None:
+        lines = ratio_lines(policy, criterion, criterion.per, PERIOD_S)
+        page.errors.formula_of(lines, lines[-1].label)
+        bound = percent_of(criterion.bound)
+        page.errors.bound(bound, f"{name}: {word} {format_percent(criterion.bound)}")
+        return
+    metric = policy.metrics[criterion.metric]
+    panel, right = _place(page, policy, metric)
+    period_s = period_of(criterion) if metric.statistic in COUNTS else PERIOD_S
+    panel.series(query(metric, metric.statistic, period_s), criterion.metric, right=right)
+    unit = f" {metric.unit}" if metric.unit else ""
+    label = f"{name}: {word} {number_text(criterion.bound)}{unit}"
+    panel.bound(criterion.bound, label, right=right)
+
+
+def _place(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
+    """Return the graph that a threshold belongs to, and whether to the axis at the right."""
+    if metric.name == _INTEGRATION:
+        return page.integration, False
+    if metric.percentile is not None or metric.name == "Latency":
+        return page.latency, False
+    if metric.statistic in COUNTS and _is_error(policy, metric):
+        return page.errors, True
+    return page.others, False
+
+
+def _is_error(policy: Policy, metric: Metric) -> bool:
+    """Tell whether a metric counts failures, by what the policy or AWS says of it."""
+    failures = {
+        name
+        for one in policy.criteria.values()
+        if isinstance(one, SuccessRate)
+        for name in one.failures
+    }
+    named = any(policy.metrics[name] == metric for name in failures)
+    return named or metric.name.lower().startswith(("4xx", "5xx"))

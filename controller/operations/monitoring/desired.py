@@ -1,0 +1,94 @@
+"""Everything that should watch a policy, worked out from the policy and its newest rollout."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from controller.core.history import Entry
+from controller.core.judge.evidence import FrozenValue
+from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.operations.monitoring.alarms import alarm_of
+from controller.operations.monitoring.dashboard import widgets
+from controller.operations.monitoring.resources import Dashboard, Moment, Monitoring
+from controller.ports.monitoring import name_of
+from controller.ports.store import Store
+
+# More lines than a graph has room for: of a rollout with so many, the newest.
+_MOST: Final = 20
+_ENDS: Final = {"rolled_back": "0 %: rolled back", "succeeded": "100 %: succeeded"}
+
+
+def moments(history: Iterable[Entry]) -> tuple[Moment, ...]:
+    """Return when a weight was in force, and how the rollout ended, oldest first."""
+    return tuple(_moments(history))[-_MOST:]
+
+
+def _moments(history: Iterable[Entry]) -> Iterator[Moment]:
+    for entry in history:
+        if entry.kind == "settled":
+            yield Moment(entry.at, f"{entry.body['weight_to']} %")
+        elif entry.kind == "started" and entry.body.get("because", {}).get("adopted") is not None:
+            yield Moment(entry.at, f"{entry.body['weight_to']} %: adopted")
+        elif entry.kind in _ENDS:
+            yield Moment(entry.at, _ENDS[entry.kind])
+
+
+# --- All resources --------------------------------------------------------------------------------
+
+
+def wanted(
+    policy: Policy,
+    emails: Iterable[str] = (),
+    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+    history: Iterable[Entry] = (),
+) -> Monitoring:
+    """Return the monitoring of `policy`.
+
+    baselines, history: of its newest rollout; without one, nothing is drawn of it.
+    """
+    alarms = (alarm_of(policy, name, one, baselines) for name, one in policy.criteria.items())
+    unknown = [
+        name
+        for name, one in policy.criteria.items()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and name not in baselines
+    ]
+    return Monitoring(
+        policy=policy.name,
+        name=name_of(policy.name),
+        dashboard=Dashboard(
+            name_of(policy.name), _text(policy), widgets(policy, baselines), moments(history)
+        ),
+        alarms=tuple(one for one in alarms if one is not None),
+        emails=tuple(dict.fromkeys(emails)),
+        notes=tuple(
+            f"{name} gets an alarm and a line in the graph once a rollout has frozen its baseline: "
+            "deploy again after the start"
+            for name in unknown
+        ),
+        unknown=tuple(name_of(policy.name, name) for name in unknown),
+    )
+
+
+def _text(policy: Policy) -> str:
+    """Return what the page says of itself, in Markdown."""
+    summary = f" {policy.summary}" if policy.summary else ""
+    target = policy.target
+    return (
+        f"**{policy.name}**:{summary} The weight is `{target.percentage}` of `{target.function}`: "
+        f"{policy.ladder()}.\n\n"
+        "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
+    )
+
+
+def monitoring_of(policy: Policy, store: Store, emails: Iterable[str] = ()) -> Monitoring:
+    """Return what should watch `policy`: its newest rollout is drawn, and its baseline alarms.
+
+    Raises StoreError.
+    """
+    ids = store.of_name(policy.name)
+    if not ids:
+        return wanted(policy, emails)
+    newest = store.load(ids[-1])
+    return wanted(policy, emails, newest.baselines, store.history(newest.id))

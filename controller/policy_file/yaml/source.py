@@ -1,0 +1,130 @@
+"""A YAML file as plain data that still knows where each part of it was written.
+
+source = read(path)                    # PolicyError: not YAML, too big, unreadable
+flaws = source.flaws(problems)         # each is `file:line:column: path: problem`, in order
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.core.policy.check.problem import Place, Problem, dotted
+from controller.errors import Flaw, PolicyError
+from controller.policy_file.yaml.events import Position, StoppedError
+from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
+
+# A policy has about two kilobytes; a file this large is something else.
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a file says, and the mistakes that its YAML has already.
+
+    name: what lines call the file.
+    """
+
+    name: str
+    root: Node
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def data(self) -> object:
+        """Mappings, lists, text, numbers, true, false and None; what a mistake spoilt is None."""
+        return self.root.data
+
+    def report(self, problems: Iterable[Problem] = ()) -> list[str]:
+        """Return `flaws` as lines."""
+        return [str(flaw) for flaw in self.flaws(problems)]
+
+    def flaws(self, problems: Iterable[Problem] = ()) -> list[Flaw]:
+        """Return each mistake of the YAML and each of `problems` at its place, in file order.
+
+        A problem that only follows from a mistake of the YAML is left out.
+        """
+        found = [(one.position, one.place, one.message) for one in self.mistakes]
+        for problem in problems:
+            node, position = self._locate(problem)
+            if not node.spoilt:
+                found.append((position, problem.place, problem.message))
+        found.sort(key=lambda one: one[0])
+        return [_flaw(self.name, *one) for one in found]
+
+    def _locate(self, problem: Problem) -> tuple[Node, Position]:
+        """Return the innermost node that exists around a problem, and where to look for it.
+
+        Behind an alias there are no nodes: what is wrong there is shown at the alias.
+        """
+        node, at_key = self.root, None
+        for part in problem.place:
+            child = node.children.get(part)
+            if child is None:
+                return node, node.position
+            at_key = node.keys.get(part)
+            node = child
+        return node, at_key if problem.at_key and at_key is not None else node.position
+
+
+def read(path: Path, limits: Limits | None = None) -> Source:
+    """Return what the file at `path` says.
+
+    Raises PolicyError with one line when it cannot be read, is no YAML, or exceeds a limit.
+    """
+    try:
+        raw = _content(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise PolicyError.of(Flaw(str(path), f"cannot be read: {reason}")) from error
+    if len(raw) > MAX_BYTES:
+        size = f"is larger than {MAX_BYTES >> 20} MiB: no file for this program"
+        raise PolicyError.of(Flaw(str(path), size))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig")
+        problem = "is not UTF-8 from here on: save the file as UTF-8"
+        raise _refused(str(path), _end_of(before), problem) from error
+    return parse(text, str(path), limits)
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, and at most one more than it may have.
+
+    Raises OSError for what is none, as a pipe is: nobody waits for who may write into it.
+    """
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no file, but a pipe, a terminal or a device")
+        return file.read(MAX_BYTES + 1)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def parse(text: str, name: str, limits: Limits | None = None) -> Source:
+    """Return what `text` says; `name` is what lines call it.
+
+    Raises PolicyError with one line when it is no YAML, or exceeds a limit.
+    """
+    try:
+        root, mistakes = build(text, limits or Limits())
+    except StoppedError as stop:
+        raise _refused(name, stop.position, stop.message) from stop.__cause__
+    return Source(name, root, tuple(mistakes))
+
+
+def _refused(name: str, position: Position, message: str) -> PolicyError:
+    return PolicyError.of(_flaw(name, position, (), message))
+
+
+def _end_of(text: str) -> Position:
+    return Position(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
+
+
+def _flaw(name: str, position: Position, place: Place, message: str) -> Flaw:
+    text = ": ".join(part for part in (dotted(place), message) if part)
+    return Flaw(name, text, position.line, position.column)

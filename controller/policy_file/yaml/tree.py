@@ -1,0 +1,236 @@
+"""From the events of a YAML parser to plain data, built under limits.
+
+Strict on purpose. What two readers could understand in two ways is a mistake: a key given twice,
+a tag, a merge key, a second document. What could eat the machine stops the reading at once:
+depth, size, and aliases that multiply. Nothing is ever constructed but plain data.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from controller.core.policy.check.problem import Place
+from controller.policy_file.yaml.events import Position, StoppedError, events, position_of
+from controller.policy_file.yaml.scalars import resolve, tagged
+
+_CORE = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a document may cost; aliases count as what they stand for."""
+
+    nodes: int = 20_000
+    depth: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something in the YAML itself that is refused, although it can be read past."""
+
+    position: Position
+    place: Place
+    message: str
+
+
+@dataclass(slots=True)
+class Node:
+    """A part of the document: its data, and where it and its parts are.
+
+    children, keys: nodes by key or index, and where each key is; an alias has neither.
+    nodes, depth: what it costs, itself included.
+    spoilt: a mistake took the data away, or a part of it: what is missing here is no news.
+    """
+
+    position: Position
+    data: Any = None
+    children: dict[str | int, "Node"] = field(default_factory=dict)
+    keys: dict[str | int, Position] = field(default_factory=dict)
+    nodes: int = 1
+    depth: int = 1
+    spoilt: bool = False
+
+
+def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
+    """Return the one document in `text`, and what is refused in it.
+
+    Raises StoppedError when there is none, when it is no YAML, or when a limit is exceeded.
+    """
+    builder = _Builder(events(text), limits)
+    return builder.document(), builder.mistakes
+
+
+class _Builder:
+    """Builds nodes from events; collects mistakes on the way."""
+
+    def __init__(self, stream: Iterator[Any], limits: Limits) -> None:
+        self.mistakes: list[Mistake] = []
+        self._events = stream
+        self._limits = limits
+        self._nodes = 0
+        # None: the anchor stands before something that is not complete yet.
+        self._anchors: dict[str, Node | None] = {}
+
+    def document(self) -> Node:
+        """Return the root of the first document; a second one is a mistake."""
+        next(self._events)  # the start of the stream
+        start = next(self._events)
+        if isinstance(start, StreamEndEvent):
+            message = "nothing in here: the file is empty, or all comments"
+            raise StoppedError(Position(1, 1), message)
+        if start.version not in (None, (1, 2)):
+            raise StoppedError(position_of(start.start_mark), "only YAML 1.2 is read")
+        root = self._node(next(self._events), (), 1)
+        next(self._events)  # the end of the document
+        after = next(self._events)
+        if isinstance(after, DocumentStartEvent):
+            message = "a second document begins here; a file holds one"
+            self._mistake(position_of(after.start_mark), (), message)
+        return root
+
+    def _mistake(self, position: Position, place: Place, message: str) -> None:
+        self.mistakes.append(Mistake(position, place, message))
+
+    def _node(self, event: NodeEvent, place: Place, depth: int) -> Node:
+        position = position_of(event.start_mark)
+        if isinstance(event, AliasEvent):
+            return self._alias(event.anchor, position, depth)
+        self._pay(position, 1, depth)
+        if event.anchor is not None:
+            if event.anchor in self._anchors:
+                self._mistake(position, place, f"the anchor &{event.anchor} is used twice")
+            self._anchors[event.anchor] = None
+        node = self._new(event, Node(position), place, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _new(self, event: NodeEvent, node: Node, place: Place, depth: int) -> Node:
+        match event:
+            case ScalarEvent():
+                self._scalar(event, node, place)
+                return node
+            case SequenceStartEvent():
+                self._sequence(node, place, depth)
+                kind = "seq"
+            case _:
+                self._mapping(node, place, depth)
+                kind = "map"
+        tag = _tag(event)
+        if tag not in (None, "!", f"!!{kind}"):
+            self._untag(node, place, f"the tag {tag} is not allowed: only plain data is read")
+        return node
+
+    def _untag(self, node: Node, place: Place, message: str) -> None:
+        self._mistake(node.position, place, message)
+        node.data, node.children, node.keys, node.spoilt = None, {}, {}, True
+
+    def _scalar(self, event: ScalarEvent, node: Node, place: Place) -> None:
+        tag = _tag(event)
+        if tag is None:
+            node.data = resolve(event.value) if event.style is None else event.value
+        elif tag == "!":
+            node.data = event.value
+        else:
+            try:
+                node.data = tagged(tag.removeprefix("!!"), event.value)
+            except ValueError as error:
+                self._untag(node, place, f"the tag {tag} is not allowed here: {error}")
+        if half := _half(node.data):
+            message = f"U+{ord(half):04X} is half of a character: write the whole one"
+            self._untag(node, place, message)
+
+    def _sequence(self, node: Node, place: Place, depth: int) -> None:
+        node.data = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            index = len(node.data)
+            child = self._node(event, (*place, index), depth + 1)
+            node.data.append(child.data)
+            self._adopt(node, index, child)
+
+    def _mapping(self, node: Node, place: Place, depth: int) -> None:
+        node.data = {}
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            key = self._node(event, place, depth + 1)
+            name = key.data if isinstance(key.data, str) else "?"
+            follows = next(self._events)
+            child = self._node(follows, (*place, name), depth + 1)
+            if _is_plain(follows, ""):
+                child.position = key.position  # the parser puts it at the next thing in the file
+            if key.spoilt:
+                node.spoilt = True
+            elif not isinstance(key.data, str):
+                self._mistake(key.position, place, "a key must be text: put it in quotes")
+            elif _is_plain(event, "<<"):
+                node.spoilt = True
+                message = "merge keys are not part of YAML 1.2: write the keys out"
+                self._mistake(key.position, place, message)
+            elif name in node.keys:
+                message = f"duplicate key, first on line {node.keys[name].line}"
+                self._mistake(key.position, (*place, name), message)
+            else:
+                node.data[name] = child.data
+                node.keys[name] = key.position
+                self._adopt(node, name, child)
+
+    @staticmethod
+    def _adopt(node: Node, part: str | int, child: Node) -> None:
+        node.children[part] = child
+        node.nodes += child.nodes
+        node.depth = max(node.depth, child.depth + 1)
+
+    def _alias(self, anchor: str, position: Position, depth: int) -> Node:
+        if anchor not in self._anchors:
+            raise StoppedError(position, f"no anchor &{anchor} before this alias")
+        origin = self._anchors[anchor]
+        if origin is None:
+            raise StoppedError(position, f"the alias *{anchor} stands inside what it stands for")
+        self._pay(position, origin.nodes, depth + origin.depth - 1)
+        return Node(
+            position,
+            origin.data,
+            nodes=origin.nodes,
+            depth=origin.depth,
+            spoilt=origin.spoilt,
+        )
+
+    def _pay(self, position: Position, nodes: int, depth: int) -> None:
+        """Count `nodes` more. Raises StoppedError over a limit."""
+        self._nodes += nodes
+        if self._nodes > self._limits.nodes:
+            message = f"more than {self._limits.nodes:,} values, counting what aliases stand for"
+            raise StoppedError(position, message)
+        if depth > self._limits.depth:
+            raise StoppedError(position, f"nested more than {self._limits.depth} levels deep")
+
+
+def _tag(event: Any) -> str | None:
+    """Return the explicit tag as people write it: `!include`, `!!python/object:x`."""
+    if event.ctag is None:
+        return None
+    text = str(event.ctag)
+    return f"!!{text.removeprefix(_CORE)}" if text.startswith(_CORE) else text
+
+
+def _half(data: object) -> str:
+    """Return what is no character in `data`, and could not be written anywhere; empty: nothing."""
+    try:
+        str(data).encode()
+    except UnicodeEncodeError as error:
+        return str(data)[error.start]
+    return ""
+
+
+def _is_plain(event: Any, text: str) -> bool:
+    return isinstance(event, ScalarEvent) and event.style is None and event.value == text

@@ -1,0 +1,244 @@
+"""What the gates of a policy can decide with the traffic there is, as text and as data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil, floor, isfinite, log10
+from types import MappingProxyType
+from typing import Any
+
+from controller.core.judge.evidence import FrozenValue
+from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold, Traffic
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    length_text,
+    number_text,
+)
+from controller.operations.feasibility import SIGMA, Lack, Lacking, Power, StepPower, power_of
+from controller.text import page
+
+_INDENT = " " * 9
+_MINUTE = timedelta(minutes=1)
+_COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
+
+
+def gates(
+    policy: Policy,
+    per_minute: float,
+    source: str,
+    baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
+) -> tuple[dict[str, Any], str]:
+    """Return what the gates can decide in so many requests a minute: as data, and as a page.
+
+    source: where the number comes from. baselines: what was read of the stable path.
+    """
+    steps = power_of(policy, per_minute, baselines)
+    return power_data(policy, per_minute, source, steps), power_text(
+        policy, per_minute, source, steps
+    )
+
+
+def power_data(
+    policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]
+) -> dict[str, Any]:
+    """Return what the gates can decide as plain JSON data; null: never, or no such thing."""
+    return {
+        "requests_per_minute": per_minute,
+        "source": source,
+        "steps": [
+            {
+                "step": one.step,
+                "weight": policy.steps[one.step].weight,
+                "requests": round(one.requests, 1),
+                "control_requests": round(one.control, 1),
+                "criteria": {each.criterion: _power_data(each) for each in one.criteria},
+            }
+            for one in steps
+        ],
+    }
+
+
+def _power_data(power: Power) -> dict[str, Any]:
+    after = power.least_after
+    return {
+        "samples": round(power.samples, 1),
+        "min_samples": power.least,
+        "min_samples_after_minutes": ceil(after) if isfinite(after) else None,
+        "finds": [{"effect": one.effect, "minutes": one.minutes} for one in power.found],
+        "smallest": power.smallest and _up(power.smallest),
+        "requests_to_prove": power.proof,
+        "proven_from_requests_per_minute": power.proof_per_minute and _up(power.proof_per_minute),
+        "window_samples": power.window,
+        "one_failure_breaches_below": power.telling and round(power.telling, 6),
+        "cannot_decide": [
+            {
+                "lacks": str(one.what),
+                "needed": one.needed,
+                "decides_after_the_bake": one.held,
+                "bake_minutes": one.bake,
+                "requests_per_minute": one.per_minute and _up(one.per_minute),
+                "probes_per_minute": one.probes and _up(one.probes),
+            }
+            for one in power.lacking
+        ],
+    }
+
+
+def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> str:
+    """Return what the gates can decide as a page: a table for each step, then what it lacks."""
+    settle = format_duration(policy.settle)
+    lines = [
+        f"  gates at {_figure(per_minute)} requests a minute ({source}): how long a step takes to "
+        "fail for so many",
+        "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
+        f"{SIGMA:g}); {settle} to settle come on top",
+    ]
+    for one in steps:
+        lines += ["", *_step_lines(policy, one)]
+    return page(lines)
+
+
+def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
+    step = policy.steps[power.step]
+    requests = count_text(round(power.requests), "request")
+    beside = f", {number_text(round(power.control))} beside it" if step.weight < 100 else ""
+    yield f"  {step.weight:>3} %  {requests} on the canary in {format_duration(step.bake)}{beside}"
+    told = [_Told(policy, power.step, one) for one in power.criteria]
+    effects = [name for name in _COLUMNS if any(name in one.delays for one in told)]
+    titles = [
+        "criterion",
+        *effects,
+        *(["smallest in the bake"] if effects else []),
+        "enough to pass",
+    ]
+    rows = [titles, *(one.row(effects) for one in told)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        yield f"{_INDENT}{first:<{widths[0]}}  {'  '.join(cells)}"
+    for one in told:
+        yield from (f"{_INDENT}{line}" for line in one.notes())
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one criterion can decide in one step, in words."""
+
+    policy: Policy
+    step: int
+    power: Power
+
+    @property
+    def _criterion(self) -> Criterion:
+        return self.policy.criteria[self.power.criterion]
+
+    @property
+    def _slow(self) -> bool:
+        """Tell whether its faults are increases of a latency."""
+        match self._criterion:
+            case LatencyIncrease():
+                return True
+            case Threshold(metric=name):
+                return self.policy.metrics[name].percentile is not None
+            case _:
+                return False
+
+    @property
+    def delays(self) -> dict[str, str]:
+        """How long each fault takes, by its name."""
+        return {
+            self._fault(one.effect): "never" if one.minutes is None else _length(one.minutes)
+            for one in self.power.found
+        }
+
+    def row(self, effects: Sequence[str]) -> list[str]:
+        """Return the line of the table; a dash for what is no fault of this criterion."""
+        found, smallest = self.delays, self.power.smallest
+        cells = [found.get(name, "–") for name in effects]
+        if effects:
+            judged = "never" if self._criterion.sequential else "–"
+            cells.append(judged if smallest is None else self._fault(smallest))
+        return [self.power.criterion, *cells, self._passes()]
+
+    def _fault(self, effect: float) -> str:
+        return f"{'+' if self._slow else ''}{format_percent(_up(effect))}"
+
+    def _passes(self) -> str:
+        """Return when there are as many samples as a pass needs."""
+        if not self.power.least:
+            return "–"
+        bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
+        least, after = number_text(self.power.least), self.power.least_after
+        if after > (bake + hold) / _MINUTE:
+            return f"{least} never"
+        return f"{least} after {_length(ceil(after))}"
+
+    def notes(self) -> Iterator[str]:
+        """Yield what stands below the table: what a rate takes, and what is lacking."""
+        power, name = self.power, self.power.criterion
+        if power.window is not None and power.telling is not None:
+            requests = count_text(_rounded(power.window), "request")
+            note = f"{requests} in a window of {format_duration(self._criterion.window)}"
+            if power.window < power.telling:
+                note += f"; below {_figure(power.telling)}, one failure is a breach"
+            yield f"{name}: {note}"
+        if power.proof is not None and power.proof_per_minute is not None:
+            yield (
+                f"{name}: proven by {number_text(power.proof)} requests without a failure, in the "
+                f"bake from {_figure(_up(power.proof_per_minute))} requests a minute on"
+            )
+        for one in power.lacking:
+            yield f"warning: {name} cannot decide in this step: {self._lacks(one)}"
+
+    def _lacks(self, lacking: Lacking) -> str:
+        """Return what is lacking at the end of the bake, and of the hold, and what would help."""
+        later = "" if lacking.held else f" and {self._held()} at that of `max_hold`"
+        many = f"{number_text(floor(self.power.samples))} of {number_text(lacking.needed)}"
+        why = {
+            Lack.FAULTS: f"it overlooks {self._fault(lacking.needed)}"
+            f"{' in the bake' if lacking.held else ''}",
+            Lack.SAMPLES: f"it has {many} samples at the end of the bake{later}",
+            Lack.PROOF: f"it has {many} requests for a proof at the end of the bake{later}",
+        }[lacking.what]
+        ways = ", or ".join(self._ways(lacking))
+        return f"{why}; what helps: {ways}" if ways else why
+
+    def _ways(self, lacking: Lacking) -> Iterator[str]:
+        """Yield each way in which it could decide."""
+        if lacking.bake is not None:
+            yield f"a bake of {_length(lacking.bake)}"
+        if lacking.per_minute is not None:
+            yield f"{_figure(_up(lacking.per_minute))} requests a minute"
+        if lacking.probes is not None:
+            yield f"{_figure(_up(lacking.probes))} probes a minute on the canary"
+        if lacking.what is Lack.PROOF:
+            yield "`assurance: not_refuted`"
+        if lacking.what is Lack.SAMPLES:
+            yield f"a smaller `{'min' if isinstance(self._criterion, Traffic) else 'min_samples'}`"
+
+    def _held(self) -> str:
+        """Return the samples when the gate has held as long as it may."""
+        bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
+        return number_text(floor(self.power.samples * ((bake + hold) / bake)))
+
+
+def _length(minutes: int) -> str:
+    return length_text(minutes * _MINUTE)
+
+
+def _figure(value: float) -> str:
+    return number_text(_rounded(value))
+
+
+def _rounded(value: float) -> float:
+    return round(value) if value >= 10 else float(f"{value:.2g}")
+
+
+def _up(value: float) -> float:
+    """Return `value` rounded up to two figures, so that it is enough; whole numbers are whole."""
+    if value >= 100:
+        return ceil(round(value, 6))
+    scale = 10.0 ** (1 - floor(log10(value)))
+    return ceil(round(value * scale, 6)) / scale

@@ -1,0 +1,91 @@
+"""Gauges as a table, and as JSON data."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from controller.core.units import clock_text, count_text, format_percent, number_text
+from controller.operations.metrics_view import Gauge, Standing, Unit
+from controller.render.sparkline import sparkline
+
+HEAD: Final = ("", "value", "expected", "", "by minute")
+LEGEND: Final = (
+    "A count is the sum of these minutes, a latency its highest minute; the newest three minutes "
+    "may still grow."
+)
+_SILENT: Final = "no traffic"
+_WIDEST: Final = 60  # characters of a sparkline: its newest
+
+
+def title(name: str, minutes: int, end: datetime) -> str:
+    """Return what is looked at: whose metrics, how many minutes, until when."""
+    return f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
+
+
+def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> list[str]:
+    """Return the table: a row for each gauge, then why some of them were not read."""
+    rows = [HEAD, *(cells(one) for one in gauges)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    table = [
+        "  ".join(
+            cell.rjust(width) if column == 1 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [title(name, minutes, end), "", *table, "", LEGEND, *unread_lines(gauges)]
+
+
+def cells(gauge: Gauge) -> tuple[str, str, str, str, str]:
+    """Return the columns of a row, in the order of `HEAD`."""
+    expected = ", ".join(one.text for one in gauge.expected)
+    return (
+        gauge.title,
+        value_text(gauge),
+        expected,
+        str(gauge.standing) if gauge.value is not None else "",
+        sparkline(gauge.points[-_WIDEST:]),
+    )
+
+
+def value_text(gauge: Gauge) -> str:
+    """Return the value with its unit, like `412 ms` or `99.95%`; words where there is none."""
+    value = gauge.value
+    if value is None:
+        return str(gauge.standing)
+    match gauge.unit:
+        case Unit.SHARE:
+            return format_percent(value, 3)
+        case Unit.INCREASE:
+            return f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
+        case Unit.COUNT | Unit.LEVEL:
+            return f"{number_text(round(value, 1))} {gauge.unit_text}".rstrip()
+
+
+def unread_lines(gauges: Sequence[Gauge]) -> list[str]:
+    """Return a line for each reason why something was not read."""
+    notes = (one.note for one in gauges if one.standing is Standing.UNREAD)
+    return [f"not read: {note}" for note in dict.fromkeys(notes) if note]
+
+
+def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> dict[str, Any]:
+    """Return the gauges as plain JSON data; what nobody measured is null, and never 0."""
+    return {
+        "policy": name,
+        "minutes": minutes,
+        "end": end.isoformat(),
+        "gauges": [_data(one) for one in gauges],
+    }
+
+
+def _data(gauge: Gauge) -> dict[str, Any]:
+    return {
+        "title": gauge.title,
+        "value": gauge.value,
+        "of": str(gauge.unit),
+        "unit": gauge.unit_text,
+        "expected": [{"criterion": one.criterion, "text": one.text} for one in gauge.expected],
+        "standing": str(gauge.standing) or None,
+        "points": list(gauge.points),
+        "note": gauge.note,
+    }

@@ -1,0 +1,75 @@
+"""The findings of a gate, drawn for a terminal. Needs rich."""
+
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.scorecard import bound_text, measured_text
+from controller.core.rollout import Rollout
+from controller.render.terminal.plain import plain
+
+_VERDICTS: Final = {
+    Verdict.PASS: Text("pass", "green"),
+    Verdict.FAIL: Text("FAIL", "bold red"),
+    Verdict.INCONCLUSIVE: Text("open", "yellow"),
+}
+_LONG_NAME = 24  # longer ones get a line of their own
+
+
+def criteria(rollout: Rollout) -> RenderableType:
+    """Return a row per finding, and the sentences of those that keep somebody waiting."""
+    long = max(len(one.criterion) for one in rollout.findings) > _LONG_NAME
+    table = _stacked(rollout) if long else _side_by_side(rollout)
+    told = [one for one in rollout.findings if _has_news(one, rollout)]
+    return Group(table, *(Padding(_sentence(one), (1, 0, 0, 0)) for one in told))
+
+
+def _side_by_side(rollout: Rollout) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("criterion", overflow="fold")
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("bound", overflow="fold")
+    table.add_column("shown", overflow="fold")
+    for finding in rollout.findings:
+        table.add_row(
+            _VERDICTS[finding.verdict],
+            plain(finding.criterion),
+            plain(measured_text(finding, rollout.policy)),
+            plain(bound_text(finding, rollout.policy)),
+            _shown(finding),
+        )
+    return table
+
+
+def _stacked(rollout: Rollout) -> RenderableType:
+    """Return two lines a criterion: beside a long name, no line has room for figures."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in rollout.findings:
+        measured = measured_text(finding, rollout.policy)
+        figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_shown(finding)}"
+        table.add_row(_VERDICTS[finding.verdict], plain(finding.criterion))
+        table.add_row("", plain(figures, "dim"))
+    return table
+
+
+def _shown(finding: Finding) -> str:
+    """Return how much was shown, and that nothing goes by it where that is so."""
+    return str(finding.label) if finding.gates else f"{finding.label} (report)"
+
+
+def _has_news(finding: Finding, rollout: Rollout) -> bool:
+    """Tell whether the sentence of `finding` says why to worry or wait, and nobody else does."""
+    told = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
+    told |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # nobody waits for it
+    return not told and finding.sentence not in rollout.sentence
+
+
+def _sentence(finding: Finding) -> Text:
+    return plain(finding.sentence, "red" if finding.verdict is Verdict.FAIL else "yellow")

@@ -1,0 +1,127 @@
+"""What is drawn on a terminal: a rollout as it stands. Needs rich, so no tick imports this."""
+
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from controller.core.judge.findings import Verdict
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, length_text
+from controller.render.status import late_text
+from controller.render.terminal.findings import criteria
+from controller.render.terminal.plain import Filtered, plain
+from controller.render.terminal.steps import COLOURS, ladder
+
+Shown = TypeVar("Shown")
+
+
+class Screen(Generic[Shown]):
+    """The place on a terminal where something is drawn, and drawn anew every second.
+
+    draw: says how. What is printed meanwhile goes above it; stderr only if it `takes_stderr`.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[Shown], RenderableType],
+        *,
+        takes_stderr: bool,
+        console: Console | None = None,
+    ) -> None:
+        self._draw = draw
+        self._shown: Shown | None = None
+        self._live = Live(
+            console=console,
+            get_renderable=self._view,
+            refresh_per_second=1,
+            redirect_stderr=takes_stderr,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def show(self, shown: Shown) -> None:
+        """Draw `shown` from now on."""
+        self._shown = shown
+        self._live.refresh()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def _view(self) -> RenderableType:
+        return "" if self._shown is None else Filtered(self._draw(self._shown))
+
+
+def live_view(rollout: Rollout, now: datetime) -> RenderableType:
+    """Return `rollout` as it stands at `now`, the most urgent first."""
+    parts: list[RenderableType] = [
+        _title(rollout),
+        Padding(ladder(rollout, now), (1, 0)),
+        _facts(rollout, now),
+    ]
+    if rollout.findings:
+        parts.append(Padding(criteria(rollout), (1, 0, 0, 0)))
+    return Group(*parts)
+
+
+def _title(rollout: Rollout) -> RenderableType:
+    return Text.assemble(
+        plain(rollout.id, "bold"), "  ", (str(rollout.phase), COLOURS[rollout.phase]), "  ",
+        (f"{rollout.weight} %", "bold"), overflow="fold",
+    )  # fmt: skip
+
+
+def _facts(rollout: Rollout, now: datetime) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts_of(rollout, now):
+        grid.add_row(name, value)
+    return grid
+
+
+def _facts_of(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableType]]:
+    facts: list[tuple[str, RenderableType]] = [("weight", _weight(rollout))]
+    facts.append(("because", plain(rollout.sentence)))
+    if rollout.blocked:
+        facts.append(("blocked by", plain(rollout.blocked)))
+    if rollout.next:
+        facts.append(("next", plain(f"{rollout.next}{_in(rollout, now)}")))
+    if rollout.label:
+        facts.append(("shown", plain(rollout.label)))
+    if rollout.drain is not None:
+        failed = rollout.drain.verdict is Verdict.FAIL
+        facts.append(("drain", plain(rollout.drain.sentence, "bold red" if failed else "")))
+    late = late_text(rollout, now)
+    updated = Text.assemble(clock_text(rollout.updated), (late, "bold yellow"))
+    facts.append(("updated", updated))
+    return facts
+
+
+def _weight(rollout: Rollout) -> Text:
+    asked, seen = f"{rollout.weight} % asked for", rollout.seen_weight
+    if seen is None:
+        return Text.assemble(asked, ", ", ("not seen", "yellow"))
+    differs = seen != rollout.weight
+    return Text.assemble(asked, ", ", (f"{seen} % seen", "bold red" if differs else ""))
+
+
+def _in(rollout: Rollout, now: datetime) -> str:
+    """Return how far away that is, like ` (in 37m)`; empty when only a person can tell."""
+    moment = rollout.next_at
+    if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
+        return ""
+    return f" (in {length_text(moment - now)})"

@@ -1,0 +1,62 @@
+"""CloudWatch alarms as an alarm source meets them: their states, by name, page by page."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.core.policy import alarm_name
+from controller.core.units import at
+from controller.simulation.clock import VirtualClock
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.scenario.script import Script
+
+OPERATION: Final = "DescribeAlarms"
+MOST: Final = 100
+# Since when an alarm has been OK that nothing has happened to.
+_OK_FOR: Final = timedelta(days=1)
+_ARN: Final = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:"
+
+
+class FakeAlarms:
+    """Answers DescribeAlarms for metric alarms; a scenario says when they are not OK."""
+
+    def __init__(self, clock: VirtualClock, script: Script) -> None:
+        self._clock, self._script = clock, script
+        self._born = int((clock.now() - _OK_FOR).timestamp())
+        self._alarms: dict[str, str] = {}
+
+    def add(self, alarm: str) -> None:
+        """Add the alarm of this name or ARN."""
+        name = alarm_name(alarm)
+        self._alarms[name] = alarm if alarm != name else f"{_ARN}{name}"
+
+    def describe_alarms(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer DescribeAlarms for alarms by name."""
+        names = request.get("AlarmNames", sorted(self._alarms))
+        if len(names) > MOST:
+            message = f"The collection AlarmNames must not have a size greater than {MOST}"
+            raise refusal(OPERATION, "ValidationError", message)
+        now_s = self._clock.now().timestamp()
+        found = [self._described(name, now_s) for name in names if name in self._alarms]
+        limit, offset = request.get("MaxRecords", 50), int(request.get("NextToken", "0"))
+        there = [one for one in found if one is not None]
+        answer: dict[str, Any] = {
+            "MetricAlarms": there[offset : offset + limit],
+            "CompositeAlarms": [],
+        }
+        if len(there) > offset + limit:
+            answer["NextToken"] = str(offset + limit)
+        return answer
+
+    def _described(self, name: str, now_s: float) -> dict[str, Any] | None:
+        state, since = self._script.alarm(name, now_s, self._born)
+        if state == "missing":
+            return None
+        return {
+            "AlarmName": name,
+            "AlarmArn": self._alarms[name],
+            "StateValue": state.upper(),
+            "StateReason": f"the scenario says that it is {state.upper()}",
+            "StateUpdatedTimestamp": at(since),
+            "StateTransitionedTimestamp": at(since),
+        }

@@ -1,0 +1,236 @@
+"""CloudWatch as a metric source meets it: late, thinned to bins, and silent where nothing was."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, Protocol
+
+from controller.core.units import MINUTE_S, at
+from controller.simulation.clock import VirtualClock
+from controller.simulation.fakes.errors import malformed
+from controller.simulation.fakes.metric_query import (
+    MetricQuery,
+    MetricRequest,
+    next_token,
+    read_request,
+)
+from controller.simulation.scenario.metric_roles import Identity
+from controller.simulation.scenario.path_model import Publication
+from controller.simulation.traffic.histogram import Distribution, above, merged, percentile, thinned
+
+# How long datapoints of a period are kept; a longer period is kept longer.
+_KEPT = (
+    (3_600, timedelta(days=455)),
+    (300, timedelta(days=63)),
+    (MINUTE_S, timedelta(days=15)),
+)
+
+
+class Feed(Protocol):
+    """Where the values of one metric come from.
+
+    unit: as CloudWatch spells it. scale: what every value is multiplied by.
+    """
+
+    unit: str
+    scale: float
+
+    def minute(self, second: int) -> Distribution:
+        """Return the values of the minute that begins at `second`; that minute is over."""
+        ...
+
+    def count(self, second: int) -> int:
+        """Return how many values that minute has; cheaper than the values."""
+        ...
+
+
+class Recorded:
+    """Values that were put."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.scale = 1.0
+        self._minutes: dict[int, Distribution] = {}
+
+    def add(self, second: int, values: Distribution) -> None:
+        """Add `values` to the minute that begins at `second`."""
+        self._minutes[second] = merged((self.minute(second), values))
+
+    def minute(self, second: int) -> Distribution:
+        """Return what was put into the minute that begins at `second`."""
+        return self._minutes.get(second, Distribution())
+
+    def count(self, second: int) -> int:
+        """Return how many values were put into that minute."""
+        return self.minute(second).count
+
+
+class FakeCloudWatch:
+    """Answers GetMetricData from feeds.
+
+    Periods are cut from the start that is asked for, and the end cuts the last one off, as moto
+    does it; CloudWatch does not document either. Who asks for whole periods sees no difference.
+    """
+
+    def __init__(self, clock: VirtualClock, publication: Publication) -> None:
+        self._clock = clock
+        self._publication = publication
+        self._feeds: dict[Identity, Feed] = {}
+        # Datapoints that can no longer change, by series and start; None where there is none.
+        self._final: dict[tuple[Identity, str, int], dict[int, tuple[datetime, float] | None]] = (
+            defaultdict(dict)
+        )
+
+    def publish(self, identity: Identity, feed: Feed) -> None:
+        """Make `feed` readable as the metric `identity`."""
+        self._feeds[identity] = feed
+
+    def get_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer GetMetricData."""
+        asked = read_request(request)
+        series = [(query, self._points(query, asked)) for query in asked.queries]
+        return _page(asked, series)
+
+    def put_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer PutMetricData; statistic sets are not simulated."""
+        for datum in request["MetricData"]:
+            dimensions = datum.get("Dimensions", ())
+            identity = Identity(
+                request["Namespace"],
+                datum["MetricName"],
+                tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
+            )
+            feed = self._feeds.setdefault(identity, Recorded(datum.get("Unit", "None")))
+            if not isinstance(feed, Recorded):
+                raise NotImplementedError(f"{identity.name} is simulated already")
+            moment = datum.get("Timestamp", self._clock.now())
+            if moment.tzinfo is None:
+                raise malformed("Timestamp has no time zone")
+            feed.add(int(moment.timestamp()) // MINUTE_S * MINUTE_S, _values(datum))
+            self._forget(identity)
+        return {}
+
+    def _forget(self, identity: Identity) -> None:
+        """Drop what was taken as final: late values have arrived."""
+        for key in self._final:
+            if key[0] == identity:
+                self._final[key].clear()
+
+    def _points(self, query: MetricQuery, asked: MetricRequest) -> list[tuple[datetime, float]]:
+        feed = self._feeds.get(query.identity)
+        period_s = query.period_s
+        # An unknown metric, a wrong unit and a resolution that nobody publishes look like silence.
+        if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
+            return []
+        now_s = self._clock.now().timestamp()
+        oldest = now_s - _kept(period_s).total_seconds()
+        begin = int(asked.start_s) // MINUTE_S * MINUTE_S
+        first = begin + max(0, int(oldest) - begin) // period_s * period_s
+        known = self._final[query.identity, query.statistic, period_s]
+        points = []
+        for start in range(first, ceil(min(asked.end_s, now_s)), period_s):
+            end = min(start + period_s, ceil(asked.end_s))
+            if start in known and end == start + period_s:
+                point = known[start]
+            else:
+                value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
+                point = None if value is None else (at(start), value)
+                if final and end == start + period_s:
+                    known[start] = point
+            if point is not None:
+                points.append(point)
+        if asked.descending:
+            points.reverse()
+        return points
+
+    def _value(
+        self, feed: Feed, query: MetricQuery, minutes: range, now_s: float
+    ) -> tuple[float | None, bool]:
+        """Return what a datapoint of `minutes` shows now, and whether it will never change."""
+        parts = []
+        visible = 1.0
+        for minute in minutes:
+            visible = self._publication.visible(now_s - minute - MINUTE_S)
+            if not visible:
+                break
+            whole_count = visible == 1.0 and query.statistic == "SampleCount"
+            values = Distribution(feed.count(minute)) if whole_count else feed.minute(minute)
+            if values.count:
+                parts.append(values if visible == 1.0 else thinned(values, visible))
+        value = _statistic(query.statistic, parts, feed.scale)
+        return value, visible == 1.0
+
+
+def _kept(period_s: int) -> timedelta:
+    return next(kept for multiple, kept in _KEPT if period_s % multiple == 0)
+
+
+def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:
+    count = sum(part.count for part in parts)
+    if not count:
+        return None
+    match name:
+        case "SampleCount":
+            return float(count)
+        case "Sum":
+            return scale * sum(part.total for part in parts)
+        case "Average":
+            return scale * sum(part.total for part in parts) / count
+        case "Minimum":
+            return scale * min(part.low for part in parts if part.count)
+        case "Maximum":
+            return scale * max(part.high for part in parts if part.count)
+        case _ if name.startswith("TC("):
+            # Part by part: a count that was read is not changed by later minutes.
+            limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
+            return sum(above(part, limit) for part in parts)
+        case _:
+            return scale * percentile(merged(tuple(parts)), float(name.removeprefix("p")))
+
+
+def _page(
+    asked: MetricRequest, series: list[tuple[MetricQuery, list[tuple[datetime, float]]]]
+) -> dict[str, Any]:
+    """Return the page that begins at the request's offset; a series may go on over pages."""
+    results = []
+    skip, room = asked.offset, asked.max_datapoints
+    more = False
+    for query, points in series:
+        if skip >= len(points) and (points or asked.offset):
+            skip -= len(points)  # was on an earlier page
+            continue
+        part = points[skip : skip + room]
+        complete = skip + len(part) == len(points)
+        skip, room = 0, room - len(part)
+        more = more or not complete
+        if part or complete:
+            results.append(_result(query, part, "Complete" if complete else "PartialData"))
+    answer: dict[str, Any] = {"MetricDataResults": results, "Messages": []}
+    if more:
+        answer["NextToken"] = next_token(asked.offset + asked.max_datapoints)
+    return answer
+
+
+def _result(
+    query: MetricQuery, points: list[tuple[datetime, float]], status: str
+) -> dict[str, Any]:
+    return {
+        "Id": query.id,
+        "Label": query.label,
+        "Timestamps": [moment for moment, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": status,
+    }
+
+
+def _values(datum: Mapping[str, Any]) -> Distribution:
+    if "Value" in datum:
+        return Distribution.of({float(datum["Value"]): 1})
+    if "Values" not in datum:
+        raise NotImplementedError("no statistic sets in a simulated CloudWatch")
+    counts = datum.get("Counts", [1.0] * len(datum["Values"]))
+    often: dict[float, int] = {}
+    for value, count in zip(datum["Values"], counts, strict=True):
+        often[float(value)] = often.get(float(value), 0) + int(count)
+    return Distribution.of(often)

@@ -1,0 +1,157 @@
+"""A GetMetricData request, read and refused as CloudWatch reads and refuses it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from controller.simulation.fakes.errors import malformed, refusal
+from controller.simulation.scenario.metric_roles import Identity
+
+OPERATION = "GetMetricData"
+MAX_QUERIES = 500
+MAX_DATAPOINTS = 100_800
+
+_ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
+_NUMBER = r"\d+(\.\d{1,10})?"
+_PERCENT = r"(\d{1,2}(\.\d{1,10})?|100(\.0{1,10})?)"
+# The last is a trimmed count: the number of values above a bound.
+_STATISTIC = re.compile(rf"Sum|Average|Minimum|Maximum|SampleCount|p{_PERCENT}|TC\({_NUMBER}:\)")
+# What CloudWatch documents besides: trimmed and winsorized means, trimmed sums, ranks.
+_NOT_SIMULATED = re.compile(
+    rf"IQM|(tm|tc|ts|wm){_PERCENT}"
+    rf"|(TM|TC|TS|WM)\(({_PERCENT}%:{_PERCENT}%|{_PERCENT}%:|:{_PERCENT}%)\)"
+    rf"|(TM|TC|TS|WM|PR)\(({_NUMBER}:{_NUMBER}|{_NUMBER}:|:{_NUMBER})\)"
+)
+_HIGH_RESOLUTION = (1, 5, 10, 20, 30)
+_SCANS = ("TimestampAscending", "TimestampDescending")
+_REQUEST = {
+    "MetricDataQueries",
+    "StartTime",
+    "EndTime",
+    "NextToken",
+    "ScanBy",
+    "MaxDatapoints",
+    "LabelOptions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricQuery:
+    """One metric, statistic and period (seconds) under the caller's id."""
+
+    id: str
+    label: str
+    identity: Identity
+    statistic: str
+    period_s: int
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRequest:
+    """What is asked for; unix seconds, `end_s` not included."""
+
+    queries: tuple[MetricQuery, ...]
+    start_s: float
+    end_s: float
+    descending: bool
+    max_datapoints: int
+    offset: int
+
+
+def read_request(request: Mapping[str, Any]) -> MetricRequest:
+    """Return what `request` asks for.
+
+    Raises ClientError as CloudWatch would, ParamValidationError as botocore would, and
+    NotImplementedError for what CloudWatch can do but no simulated one does.
+    """
+    unknown = request.keys() - _REQUEST
+    missing = {"MetricDataQueries", "StartTime", "EndTime"} - request.keys()
+    if unknown or missing:
+        raise malformed(f"unknown: {sorted(unknown)}, missing: {sorted(missing)}")
+    start_s, end_s = _moment(request, "StartTime"), _moment(request, "EndTime")
+    if start_s >= end_s:
+        raise _invalid("The parameter StartTime must be less than the parameter EndTime.")
+    scan = request.get("ScanBy", "TimestampDescending")
+    if scan not in _SCANS:
+        raise _invalid(f"ScanBy must be one of {', '.join(_SCANS)}, not {scan!r}.")
+    limit = request.get("MaxDatapoints", MAX_DATAPOINTS)
+    if not 1 <= limit <= MAX_DATAPOINTS:
+        raise _invalid(f"MaxDatapoints must be from 1 to {MAX_DATAPOINTS}, not {limit}.")
+    queries = tuple(_queries(request["MetricDataQueries"]))
+    return MetricRequest(
+        queries=queries,
+        start_s=start_s,
+        end_s=end_s,
+        descending=scan == "TimestampDescending",
+        max_datapoints=limit,
+        offset=_offset(request.get("NextToken")),
+    )
+
+
+def next_token(offset: int) -> str:
+    """Return the token of the page that begins with datapoint number `offset`."""
+    return f"page-{offset}"
+
+
+def _offset(token: str | None) -> int:
+    if token is None:
+        return 0
+    match = re.fullmatch(r"page-(\d{1,12})", token)
+    if match is None:
+        raise refusal(OPERATION, "InvalidNextToken", "The next token specified is invalid.")
+    return int(match[1])
+
+
+def _moment(request: Mapping[str, Any], name: str) -> float:
+    moment = request[name]
+    if not isinstance(moment, datetime):
+        raise malformed(f"{name} must be a datetime, not {type(moment).__name__}")
+    if moment.tzinfo is None:
+        # botocore would take it as UTC and so hide the mistake on every machine that runs in UTC.
+        raise malformed(f"{name} has no time zone")
+    return moment.timestamp()
+
+
+def _queries(given: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
+    if not 1 <= len(given) <= MAX_QUERIES:
+        raise _invalid(f"MetricDataQueries takes 1 to {MAX_QUERIES} queries, not {len(given)}.")
+    seen: set[str] = set()
+    for one in given:
+        name = one.get("Id", "")
+        if not _ID.fullmatch(name):
+            raise _invalid(f"Id {name!r} does not match the pattern ^[a-z][a-zA-Z0-9_]*$.")
+        if name in seen:
+            raise _invalid(f"Id {name!r} is not unique in MetricDataQueries.")
+        seen.add(name)
+        if "MetricStat" not in one:
+            raise NotImplementedError(f"query {name}: no metric math in a simulated CloudWatch")
+        if one.get("ReturnData", True):
+            yield _query(name, one)
+
+
+def _query(name: str, one: Mapping[str, Any]) -> MetricQuery:
+    stat = one["MetricStat"]
+    period_s, statistic, metric = stat["Period"], stat["Stat"], stat["Metric"]
+    if period_s < 1 or (period_s % 60 and period_s not in _HIGH_RESOLUTION):
+        raise _invalid(f"Period must be 1, 5, 10, 20, 30 or a multiple of 60, not {period_s}.")
+    if not _STATISTIC.fullmatch(statistic):
+        if not _NOT_SIMULATED.fullmatch(statistic):
+            raise _invalid(f"Stat {statistic!r} is no statistic.")
+        raise NotImplementedError(
+            f"query {name}: no statistic {statistic} in a simulated CloudWatch"
+        )
+    dimensions = metric.get("Dimensions", ())
+    identity = Identity(
+        metric["Namespace"],
+        metric["MetricName"],
+        tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
+    )
+    label = one.get("Label", identity.name)
+    return MetricQuery(name, label, identity, statistic, period_s, stat.get("Unit"))
+
+
+def _invalid(message: str) -> Exception:
+    return refusal(OPERATION, "ValidationError", message)

@@ -1,0 +1,125 @@
+"""Other hands: people, stacks and pipelines that act while a rollout runs."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from controller.core.policy import LambdaEnv
+from controller.errors import PolicyError
+from controller.flag import Flag
+from controller.simulation.clock import VirtualClock
+from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
+from controller.simulation.scenario.fault_events import (
+    Act,
+    AliasReset,
+    Attests,
+    Person,
+    SecondStart,
+    StackUpdate,
+)
+from controller.simulation.scenario.scenario import Scenario
+from controller.simulation.scenario.script import Script
+
+# Whoever meets an update in progress tries again after this time.
+_TRY_AGAIN = timedelta(seconds=5)
+
+
+def pair_of(target: LambdaEnv, weight: int) -> dict[str, str]:
+    """Return the variables that say `weight`."""
+    pair = {target.percentage: str(weight)}
+    if target.boolean is not None:
+        pair[target.boolean] = _flag(weight == 100)
+    return pair
+
+
+def full_before_rollouts(target: LambdaEnv) -> dict[str, str]:
+    """Return the variables that say 100 % where no rollout ever wrote them.
+
+    A boolean is the older of the two, so it stands alone; the application takes it as all or
+    nothing.
+    """
+    return {target.percentage: "100"} if target.boolean is None else {target.boolean: _flag(True)}
+
+
+def weight_of(target: LambdaEnv, variables: Mapping[str, str]) -> int:
+    """Return the percent of requests that the application's flag sends to the canary."""
+    return Flag(target.percentage, target.boolean, environ=variables).weight()
+
+
+class People:
+    """Carries out what a script says that others do to `target`.
+
+    Raises PolicyError when the script names a variable that the target does not have.
+    """
+
+    def __init__(
+        self, script: Script, clock: VirtualClock, functions: FakeLambda, target: LambdaEnv
+    ) -> None:
+        _check_fit(script.scenario, target)
+        self._script = script
+        self._clock = clock
+        self._functions = functions
+        self._target = target
+        self._original = dict(functions.function(target.function).variables)
+        self._planned: set[int] = set()
+        self._starts = 0
+        self._words: list[Attests] = []
+
+    def plan(self) -> None:
+        """Plan every act whose moment has become known; each is planned once."""
+        for number, moment, act in self._script.acts():
+            if number not in self._planned:
+                self._planned.add(number)
+                self._plan_at(moment, act)
+
+    def take_starts(self) -> int:
+        """Return how many second starts have become due since this was last asked."""
+        due, self._starts = self._starts, 0
+        return due
+
+    def take_words(self) -> list[Attests]:
+        """Return what people have said of attestations since this was last asked."""
+        due, self._words = self._words, []
+        return due
+
+    def _plan_at(self, moment: datetime, act: Act) -> None:
+        self._clock.at(moment, lambda: self._carry_out(act))
+
+    def _carry_out(self, act: Act) -> None:
+        function = self._functions.function(self._target.function)
+        if function.status == "InProgress":
+            self._plan_at(self._clock.now() + _TRY_AGAIN, act)
+            return
+        match act:
+            case Person():
+                self._functions.change(function, self._by_hand(function, act))
+            case StackUpdate():
+                function.code_sha256 = code_digest(f"stack update at {self._clock.now():%FT%T}")
+                self._functions.change(function, self._original)
+            case AliasReset():
+                self._functions.pin(function, self._original)
+            case SecondStart():
+                self._starts += 1
+            case Attests():
+                self._words.append(act)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _by_hand(self, function: Function, act: Person) -> dict[str, str]:
+        pair = {} if act.weight is None else pair_of(self._target, act.weight)
+        if act.boolean is not None and self._target.boolean is not None:
+            pair[self._target.boolean] = _flag(act.boolean)
+        return {**function.variables, **act.variables, **pair}
+
+
+def _flag(on: bool) -> str:
+    return "true" if on else "false"
+
+
+def _check_fit(scenario: Scenario, target: LambdaEnv) -> None:
+    for index, event in enumerate(scenario.events):
+        if isinstance(event, Person) and event.boolean is not None and target.boolean is None:
+            raise PolicyError(
+                f"the scenario {scenario.name} does not fit: events[{index}].boolean sets a "
+                "boolean variable, and the policy's target has none (target.boolean)"
+            )

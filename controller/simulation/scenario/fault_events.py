@@ -1,0 +1,248 @@
+"""What can happen in a scenario, as its file says it: when, for how long, and what."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from controller.core.policy.base import Model
+from controller.core.units import DurationRange, PercentUpTo, shown
+from controller.simulation.scenario.metric_roles import Path
+
+
+def _true_or_false(value: object) -> object:
+    if value is not None and type(value) is not bool:  # 1 equals True, and `yes` is text
+        raise ValueError(f"expected true or false, not {shown(value)}")
+    return value
+
+
+Duration: TypeAlias = Annotated[timedelta, DurationRange("0s", "30d")]
+Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
+Weight: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
+
+
+class When(Model):
+    """A moment of the rehearsal."""
+
+    step: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        default=None,
+        description="Counted from when the weight of this step came into force, 1 for the first; a "
+        "policy with fewer steps: its last. Left out: from the start of the rehearsal.",
+    )
+    after: Duration = Field(default=timedelta(), description="How long after that.")
+
+
+class Happening(Model):
+    """Something that happens once."""
+
+    at: When = Field(default=When(), description="When it begins.")
+
+
+class Lasting(Happening):
+    """Something that holds for a while."""
+
+    lasting: Duration | None = Field(
+        default=None, description="How long it lasts; to the end when left out."
+    )
+
+
+class Errors(Lasting):
+    """A path fails requests at another rate."""
+
+    kind: Literal["errors"] = Field(description="What happens.")
+    path: Path = Field(default=Path.CANARY, description="canary, stable or both.")
+    client_errors: Share | None = Field(
+        default=None, description="Share of requests answered 4xx meanwhile, like 2%."
+    )
+    server_errors: Share | None = Field(
+        default=None, description="Share of requests answered 5xx meanwhile, like 2%."
+    )
+
+
+class Latency(Lasting):
+    """A path becomes slower or faster, at once or little by little."""
+
+    kind: Literal["latency"] = Field(description="What happens.")
+    path: Path = Field(default=Path.CANARY, description="canary, stable or both.")
+    times: Annotated[float, Field(gt=0, le=1_000)] = Field(
+        description="What the latency is multiplied by, like 1.3."
+    )
+    ramp: Duration = Field(
+        default=timedelta(), description="How long it creeps until it is all there; 0s: at once."
+    )
+
+
+class Requests(Lasting):
+    """The number of requests changes, on both paths."""
+
+    kind: Literal["traffic"] = Field(description="What happens.")
+    times: Annotated[float, Field(ge=0, le=1_000)] = Field(
+        description="What the traffic is multiplied by; 0 is silence."
+    )
+
+
+class Person(Happening):
+    """Somebody changes variables of the function by hand."""
+
+    kind: Literal["person"] = Field(description="What happens.")
+    weight: Weight | None = Field(
+        default=None, description="Weight to set, in the policy's own variables."
+    )
+    boolean: Flag | None = Field(
+        default=None,
+        description="What to set the policy's boolean variable to, whatever the weight says.",
+    )
+    variables: dict[str, str] = Field(
+        default_factory=dict, description="Other variables to set; the rest stays."
+    )
+
+
+class StackUpdate(Happening):
+    """An infrastructure stack puts the environment back to what it was, and brings new code."""
+
+    kind: Literal["stack_update"] = Field(description="What happens.")
+
+
+class AliasReset(Happening):
+    """Callers are sent to an alias, of a version with the environment of the rehearsal's start."""
+
+    kind: Literal["alias_reset"] = Field(description="What happens.")
+
+
+class SecondStart(Happening):
+    """Somebody starts the policy once more, under another name, beside the rollout that runs."""
+
+    kind: Literal["second_start"] = Field(description="What happens.")
+
+
+class Attests(Happening):
+    """Somebody says yes or no to what the policy asks a person to attest."""
+
+    kind: Literal["attestation"] = Field(description="What happens.")
+    criterion: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
+        default=None, description="Id of the criterion; every attestation when left out."
+    )
+    refuse: Flag = Field(default=False, description="true: the person says no.")
+    note: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        default="seen in the rehearsal", description="What the person says of it."
+    )
+
+
+Act: TypeAlias = Person | StackUpdate | AliasReset | SecondStart | Attests
+
+
+class Outage(Lasting):
+    """A service of AWS does not answer as it should."""
+
+    service: ClassVar[str]
+    how: str
+
+
+class MetricsOutage(Outage):
+    """CloudWatch does not answer as it should."""
+
+    service: ClassVar[str] = "cloudwatch"
+
+    kind: Literal["metrics_outage"] = Field(description="What happens.")
+    how: Literal["error", "throttle", "denied", "partial", "internal_error", "forbidden"] = Field(
+        description="error, throttle, denied: the call fails; partial, internal_error, forbidden: "
+        "it succeeds with results of that status."
+    )
+
+
+class LambdaOutage(Outage):
+    """Lambda's control plane does not answer as it should; traffic goes on."""
+
+    service: ClassVar[str] = "lambda"
+
+    kind: Literal["lambda_outage"] = Field(description="What happens.")
+    how: Literal["error", "throttle", "denied", "timeout", "lost_response"] = Field(
+        description="error, throttle, denied, timeout: nothing is done; lost_response: writes are "
+        "done, their answer is lost."
+    )
+
+
+class LogsOutage(Outage):
+    """CloudWatch Logs does not answer as it should."""
+
+    service: ClassVar[str] = "logs"
+
+    kind: Literal["logs_outage"] = Field(description="What happens.")
+    how: Literal["throttle", "denied", "timeout"] = Field(
+        description="How it fails; nothing can be searched meanwhile."
+    )
+
+
+class HooksRefuse(Lasting):
+    """Whoever the policy asks before it goes on does not allow it."""
+
+    kind: Literal["hooks_refuse"] = Field(description="What happens.")
+    how: Literal["refused", "failed"] = Field(
+        default="refused", description="refused: they say no; failed: they do not answer."
+    )
+
+
+class AlarmChange(Lasting):
+    """An alarm of the policy comes into another state, whatever the metrics say."""
+
+    kind: Literal["alarm"] = Field(description="What happens.")
+    alarm: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="Name of the alarm; every alarm of the policy when left out."
+    )
+    state: Literal["ok", "alarm", "insufficient_data", "missing"] = Field(
+        default="alarm", description="Its state meanwhile; it is OK otherwise."
+    )
+
+
+class LogLine(Happening):
+    """The function logs something, in every log group that the policy looks into."""
+
+    kind: Literal["log_event"] = Field(description="What happens.")
+    message: Annotated[str, Field(min_length=1, max_length=1_000)] = Field(
+        description='What is logged, like {"event": "api_gateway_fallback"}.'
+    )
+    times: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
+        default=1, description="How often, within a minute."
+    )
+
+
+class SlowUpdates(Lasting):
+    """Updates that begin meanwhile stay in progress for long."""
+
+    kind: Literal["slow_updates"] = Field(description="What happens.")
+    takes: Duration = Field(description="How long an update takes meanwhile.")
+
+
+class FailedUpdates(Lasting):
+    """Updates that begin meanwhile end as failed; traffic keeps the old configuration."""
+
+    kind: Literal["failed_updates"] = Field(description="What happens.")
+
+
+class KmsDenied(Lasting):
+    """The environment of the function cannot be decrypted."""
+
+    kind: Literal["kms_denied"] = Field(description="What happens.")
+
+
+Event: TypeAlias = Annotated[
+    Errors
+    | Latency
+    | Requests
+    | Person
+    | StackUpdate
+    | AliasReset
+    | SecondStart
+    | Attests
+    | AlarmChange
+    | LogLine
+    | MetricsOutage
+    | LambdaOutage
+    | LogsOutage
+    | HooksRefuse
+    | SlowUpdates
+    | FailedUpdates
+    | KmsDenied,
+    Field(discriminator="kind"),
+]

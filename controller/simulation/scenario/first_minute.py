@@ -1,0 +1,47 @@
+"""When a rehearsal begins, and since when the canary has had its traffic by then.
+
+A policy may name days: of a baseline, of a freeze. A rehearsal begins when those baselines have
+been measured and nothing is frozen, so that the days of a policy need not be changed for it.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+
+from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.simulation.scenario.scenario import Scenario
+
+DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def start_of(policy: Policy, scenario: Scenario) -> datetime:
+    """Return the moment that the scenario names, or else one at which `policy` may start."""
+    if scenario.start is not None:
+        return scenario.start
+    measured = _measured(policy)
+    begin = DEFAULT_START
+    if measured is not None:
+        day = measured.date() + timedelta(days=2)
+        begin = datetime.combine(day, time(DEFAULT_START.hour), UTC)
+    frozen = policy.frozen(begin)
+    return begin if frozen is None else frozen.until
+
+
+def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
+    """Return since when the canary has all traffic in a rehearsal that adopts it at `begin`.
+
+    Not before a baseline was measured, for until then the stable path had the traffic.
+    """
+    since = begin - scenario.function.live_for
+    measured = _measured(policy)
+    return since if measured is None else min(begin, max(since, measured))
+
+
+def _measured(policy: Policy) -> datetime | None:
+    """Return the end of the last baseline between days that the policy names; None without any."""
+    ends = (
+        one.baseline.to.astimezone(UTC)
+        for one in policy.criteria.values()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and one.baseline.to is not None
+    )
+    return max(ends, default=None)

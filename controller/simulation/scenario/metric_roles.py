@@ -1,0 +1,167 @@
+"""Which part of the simulated traffic each metric of a policy measures."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import Field
+
+from controller.core.policy import Metric, Policy
+from controller.core.policy.base import Model
+from controller.core.policy.check.problem import Place
+from controller.errors import PolicyError
+from controller.flag import CANARY, NAMESPACE, STABLE
+
+
+class Path(StrEnum):
+    """A way that requests take."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    BOTH = "both"
+
+
+class Measure(StrEnum):
+    """What is measured of the requests of a path."""
+
+    REQUESTS = "requests"
+    CLIENT_ERRORS = "client_errors"
+    SERVER_ERRORS = "server_errors"
+    FAILURES = "failures"
+    LATENCY = "latency"
+    INTEGRATION_LATENCY = "integration_latency"
+
+
+class Role(Model):
+    """What one metric measures."""
+
+    path: Path = Field(description="Whose requests: canary, stable or both.")
+    measure: Measure = Field(
+        description="requests, client_errors, server_errors, failures (errors of both kinds), "
+        "latency or integration_latency."
+    )
+
+
+class Identity(NamedTuple):
+    """What CloudWatch knows a metric by: all of it has to match."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, metric: Metric) -> "Identity":
+        """Return the identity of a policy's metric."""
+        return cls(metric.namespace, metric.name, tuple(sorted(metric.dimensions.items())))
+
+
+_MEASURES = {
+    "AWS/ApiGateway": {
+        "Count": Measure.REQUESTS,
+        "4XXError": Measure.CLIENT_ERRORS,
+        "4xx": Measure.CLIENT_ERRORS,
+        "5XXError": Measure.SERVER_ERRORS,
+        "5xx": Measure.SERVER_ERRORS,
+        "Latency": Measure.LATENCY,
+        "IntegrationLatency": Measure.INTEGRATION_LATENCY,
+    },
+    "AWS/Lambda": {
+        "Invocations": Measure.REQUESTS,
+        "Errors": Measure.SERVER_ERRORS,
+        "Duration": Measure.LATENCY,
+    },
+    NAMESPACE: {
+        "Requests": Measure.REQUESTS,
+        "Failures": Measure.FAILURES,
+        "Duration": Measure.LATENCY,
+    },
+}
+
+# The dimensions of a flag's metrics; one without a name has no Flag.
+_FLAGGED = {"Path", "Flag"}
+
+
+def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
+    """Return what each metric of `policy` measures; `named` roles go before guesses.
+
+    The metrics of an application's flag name their path. A gateway's measure the canary, those of
+    another function the stable path, those of the target itself both. What serves only as a control
+    measures the stable path.
+
+    Raises PolicyError with one line for each metric that nobody can guess, and for each name in
+    `named` that the policy does not know.
+    """
+    problems = [
+        f"metrics.{name}: the policy has no such metric, but {', '.join(policy.metrics)}"
+        for name in named
+        if name not in policy.metrics
+    ]
+    controls = _only_controls(policy)
+    roles: dict[Identity, Role] = {}
+    for name, metric in policy.metrics.items():
+        identity = Identity.of(metric)
+        role = named.get(name) or _guess(policy, metric, controls.get(identity))
+        if role is None:
+            problems.append(_unknown(name, metric))
+        elif roles.setdefault(identity, role) != role:
+            other = roles[identity]
+            problems.append(
+                f"metrics.{name}: the same CloudWatch metric measures {other.measure} of "
+                f"{other.path} under another name; say the same role for both"
+            )
+    if problems:
+        raise PolicyError(*problems)
+    return roles
+
+
+def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
+    measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
+    if metric.namespace == NAMESPACE:
+        return _of_caller(metric, measure)
+    if control is not None:
+        return Role(path=Path.STABLE, measure=measure or control)
+    if measure is None:
+        return None
+    if metric.namespace == "AWS/ApiGateway":
+        return Role(path=Path.CANARY, measure=measure)
+    target = policy.target.function.rpartition(":")[2]
+    own = metric.dimensions.get("FunctionName") == target
+    return Role(path=Path.BOTH if own else Path.STABLE, measure=measure)
+
+
+def _of_caller(metric: Metric, measure: Measure | None) -> Role | None:
+    """Return the role of a metric of the flag; None when no flag publishes it."""
+    path = metric.dimensions.get("Path")
+    if measure is None or path not in (CANARY, STABLE) or metric.dimensions.keys() - _FLAGGED:
+        return None
+    return Role(path=Path(path), measure=measure)
+
+
+# Where a criterion names what it only compares with, and what that has to measure.
+_CONTROLS: Mapping[Place, Measure] = {
+    ("baseline", "frozen"): Measure.LATENCY,
+    ("baseline", "concurrent"): Measure.LATENCY,
+    ("control",): Measure.REQUESTS,
+}
+
+
+def _only_controls(policy: Policy) -> dict[Identity, Measure]:
+    """Return the metrics that criteria only compare with, and what they have to measure."""
+    controls: dict[Identity, Measure] = {}
+    judged: set[Identity] = set()
+    for criterion in policy.criteria.values():
+        for place, name in criterion.references():
+            identity = Identity.of(policy.metrics[name])
+            if place in _CONTROLS:
+                controls[identity] = _CONTROLS[place]
+            else:
+                judged.add(identity)
+    return {identity: measure for identity, measure in controls.items() if identity not in judged}
+
+
+def _unknown(name: str, metric: Metric) -> str:
+    return (
+        f"metrics.{name}: nobody can guess what {metric.namespace} {metric.name} measures; say it "
+        f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: latency}}}}` (path: "
+        f"{', '.join(Path)}; measure: {', '.join(Measure)})"
+    )

@@ -1,0 +1,93 @@
+"""How the parts of a simulated world behave, as a scenario file says it."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from controller.core.policy.base import Model
+from controller.simulation.scenario.fault_events import Duration, Share, Weight
+
+
+class Rhythm(Model):
+    """How many requests arrive, on both paths together."""
+
+    requests_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        description="Average number of requests a minute; the weight splits them."
+    )
+    daily_swing: Share = Field(
+        default=0.0, description="How far the busiest hour is above the average, like 30%."
+    )
+    busiest_hour: Annotated[int, Field(ge=0, le=23)] = Field(
+        default=14, description="Hour of the day, UTC, with most requests."
+    )
+
+
+class ColdStart(Model):
+    """Some requests are slower right after the weight changed."""
+
+    share: Share = Field(description="Share of requests that meet a cold start, like 2%.")
+    times: Annotated[float, Field(ge=1, le=1_000)] = Field(
+        description="What their latency is multiplied by."
+    )
+    lasting: Duration = Field(description="How long after the change.")
+
+
+class PathBehaviour(Model):
+    """How a path answers: lognormal latency, and shares of errors."""
+
+    median_ms: Annotated[float, Field(gt=0, le=900_000)] = Field(
+        description="Median latency in milliseconds."
+    )
+    sigma: Annotated[float, Field(gt=0, le=3)] = Field(
+        default=0.3,
+        description="Spread of the logarithm of latency; p95 = median x exp(1.645 sigma).",
+    )
+    client_errors: Share = Field(default=0.0, description="Share of requests answered 4xx.")
+    server_errors: Share = Field(default=0.0, description="Share of requests answered 5xx.")
+    integration: Annotated[float, Field(gt=0)] = Field(
+        default=0.97, le=1, description="Integration latency as a part of latency."
+    )
+    cold_start: ColdStart | None = Field(
+        default=None, description="Slower requests after each change of weight; none if left out."
+    )
+
+
+class FunctionBehaviour(Model):
+    """The function that holds the weight, and its control plane."""
+
+    weight: Weight = Field(default=0, description="Weight at the start.")
+    live_for: Duration = Field(
+        default=timedelta(hours=12),
+        description="In a rehearsal that adopts: for how long the canary has had all traffic.",
+    )
+    update_takes: Duration = Field(
+        default=timedelta(seconds=3), description="How long an update stays in progress."
+    )
+    variables: dict[str, str] = Field(
+        default_factory=lambda: {"LOG_LEVEL": "INFO"},
+        description="Other variables in its environment.",
+    )
+
+
+class Publication(Model):
+    """When the metrics of a minute can be read."""
+
+    delay: Duration = Field(
+        default=timedelta(seconds=60), description="Age at which a minute begins to be visible."
+    )
+    complete: Duration = Field(
+        default=timedelta(seconds=120), description="Age at which a minute no longer changes."
+    )
+    at_first: Share = Field(
+        default=0.8, description="Share of the values that are visible at first."
+    )
+
+    def visible(self, age_s: float) -> float:
+        """Return the share of a minute's values that can be read `age_s` after its end."""
+        delay, complete = self.delay.total_seconds(), self.complete.total_seconds()
+        if age_s >= max(delay, complete):
+            return 1.0
+        if age_s < delay:
+            return 0.0
+        return self.at_first + (1.0 - self.at_first) * (age_s - delay) / (complete - delay)

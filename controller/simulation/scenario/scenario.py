@@ -1,0 +1,131 @@
+"""Scenario files: how the world of a rehearsal behaves, and what happens in it.
+
+The shipped ones are meant to be copied and changed; every field has a description.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeGuard, get_args
+
+from pydantic import AwareDatetime, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from controller.core.policy.base import Model
+from controller.core.policy.check import wording
+from controller.core.policy.check.problem import Place, Problem
+from controller.errors import PolicyError
+from controller.simulation.scenario.fault_events import Event
+from controller.simulation.scenario.metric_roles import Role
+from controller.simulation.scenario.path_model import (
+    FunctionBehaviour,
+    PathBehaviour,
+    Publication,
+    Rhythm,
+)
+
+_SHIPPED = Path(__file__).parents[1] / "scenarios"
+
+
+class Scenario(Model):
+    """A world, and what happens in it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")] = Field(
+        description="Name of the scenario."
+    )
+    summary: Annotated[str, Field(min_length=1, max_length=300)] = Field(
+        description="What happens, and how a rollout is expected to end."
+    )
+    start: AwareDatetime | None = Field(
+        default=None, description="Moment at which the rehearsal starts, with a time zone."
+    )
+    traffic: Rhythm = Field(description="How many requests arrive.")
+    stable: PathBehaviour = Field(description="The old path.")
+    canary: PathBehaviour = Field(description="The new path.")
+    function: FunctionBehaviour = Field(
+        default=FunctionBehaviour(), description="The function that holds the weight."
+    )
+    publication: Publication = Field(
+        default=Publication(), description="When metrics become visible."
+    )
+    metrics: Mapping[str, Role] = Field(
+        default_factory=dict,
+        description="What metrics of the policy measure, by their names there; needed where "
+        "neither an AWS namespace nor use as a control tells.",
+    )
+    events: tuple[Event, ...] = Field(default=(), description="What happens.")
+
+
+def scenario_names() -> tuple[str, ...]:
+    """Return the names of the shipped scenarios, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """Return the shipped scenario of this name, or the one in the file at this path.
+
+    Raises PolicyError with one line for each mistake in the file, or with the names of the shipped
+    scenarios when there is neither.
+    """
+    if name_or_path in scenario_names():
+        return _read(_SHIPPED / f"{name_or_path}.yaml")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise PolicyError(
+            f"no scenario is called {name_or_path!r}, and no file either; shipped: "
+            f"{', '.join(scenario_names())}; copy one of {_SHIPPED.name}/*.yaml to write your own"
+        )
+    return _read(path)
+
+
+def _read(path: Path) -> Scenario:
+    from controller.policy_file import yaml  # a rehearsal reads one file; a tick reads none
+
+    source = yaml.read(path)
+    scenario: Scenario | None = None
+    problems: list[Problem] = []
+    try:
+        scenario = Scenario.model_validate(source.data)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors(include_url=False)]
+    flaws = source.flaws(problems)
+    if scenario is None or flaws:
+        raise PolicyError.of(*flaws)
+    return scenario
+
+
+EVENTS: dict[str, type[Model]] = {
+    kind: event
+    for event in get_args(get_args(Event)[0])
+    for kind in get_args(event.model_fields["kind"].annotation)
+}
+
+
+def _problem(item: ErrorDetails) -> Problem:
+    place: Place = item["loc"]
+    model: type[Model] = Scenario
+    match place:
+        case ("events", index, str(kind), *rest) if kind in EVENTS:
+            # Pydantic puts the kind of an event into its path; the file has no such level.
+            place, model = ("events", index, *rest), EVENTS[kind]
+        case ("events", _) if item["type"] == "union_tag_not_found":
+            return Problem((*place, "kind"), f"is required; one of {', '.join(EVENTS)}")
+        case ("events", _) if item["type"] == "union_tag_invalid":
+            kind = str(item["input"]["kind"])
+            hint = wording.suggestion(kind, EVENTS)
+            return Problem((*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}")
+    fields = _innermost(model, place).model_fields
+    return Problem(place, wording.message(item, fields), at_key=item["type"] == "extra_forbidden")
+
+
+def _innermost(model: type[Model], place: Place) -> type[Model]:
+    """Return the model that holds the last part of `place`, going down from `model`."""
+    for part in place[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            inner = (field.annotation, *get_args(field.annotation))
+            model = next((one for one in inner if _is_model(one)), model)
+    return model
+
+
+def _is_model(annotation: object) -> TypeGuard[type[Model]]:
+    return isinstance(annotation, type) and issubclass(annotation, Model)

@@ -1,5 +1,0 @@
-"""YAML files that people write: plain data, and the line and column of everything in it."""
-
-from controller.yaml_source.source import Source, parse, read
-
-__all__ = ["Source", "parse", "read"]

@@ -1,0 +1,441 @@
+"""Calls to AWS: each ends within one limit, and an answer that is none is asked for again."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from freezegun import freeze_time
+from moto import mock_aws
+
+from controller.adapters.aws import call_limits
+from controller.adapters.aws import clients as aws
+from controller.adapters.aws.call_limits import CallTimeoutError, Limits, within
+from controller.adapters.aws.clients import Clients, StrangeAnswerError
+from controller.process.signals import StoppedError
+from tests.support import aws_stub
+from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, says
+
+SHORT = Limits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
+LONG = Limits(attempts=3, connect_s=1, read_s=5, total_s=30)
+SERVICES = ("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns")
+
+
+def clients(limits: Limits, floor_s: float = 0.2) -> Clients:
+    """Return clients that hold every service to `limits`."""
+    every = dict.fromkeys((*SERVICES, "sts"), limits)
+    return Clients(every, floor_s=floor_s, pause_s=0.001)
+
+
+def read_function(made: Clients) -> Any:
+    return made.get("lambda").get_function_configuration(FunctionName="handler")
+
+
+def write_function(made: Clients) -> Any:
+    return made.get("lambda").update_function_configuration(
+        FunctionName="handler", Environment={"Variables": {"TOKEN": SECRET}}
+    )
+
+
+def new_worker(others: set[threading.Thread]) -> threading.Thread:
+    """Return the thread of the one call of Lambda that began beside `others`."""
+    began = set(threading.enumerate()) - others
+    (worker,) = (one for one in began if one.name == "lambda")
+    return worker
+
+
+# --- one limit ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(aws_stub.hangs, id="nothing comes"),
+        pytest.param(aws_stub.hangs_after_the_head, id="no body comes"),
+        pytest.param(aws_stub.drips(aws_stub.head(100), 0.05), id="the head drips"),
+        pytest.param(aws_stub.drips_its_body(0.05), id="the body drips"),
+    ],
+)
+def test_a_call_ends_within_its_limit_and_is_not_sent_again(
+    endpoint: Endpoint, answer: aws_stub.Answering
+) -> None:
+    endpoint.answers = [answer]
+    made = clients(SHORT)
+    with pytest.raises(CallTimeoutError) as caught:
+        read_function(made)
+    assert (len(endpoint.got), made.calls) == (1, {"lambda": 1})
+    assert isinstance(caught.value, aws.AWS_ERRORS)
+    assert aws.is_passing(caught.value)
+    assert aws.told("read", caught.value).endswith("run again")
+
+
+def test_a_call_that_was_given_up_sends_nothing_when_its_connection_breaks(
+    endpoint: Endpoint,
+) -> None:
+    """botocore would repeat it then, minutes later if need be."""
+    free, gone = threading.Event(), threading.Event()
+
+    def breaks_off(_endpoint: Endpoint, connection: Any) -> None:
+        free.wait(30)
+        connection.shutdown(2)
+        gone.set()
+
+    endpoint.answers = [breaks_off]
+    made = clients(SHORT)
+    others = set(threading.enumerate())
+    with pytest.raises(CallTimeoutError):
+        write_function(made)
+    worker = new_worker(others)
+    free.set()
+    assert gone.wait(30)
+    worker.join(30)
+    assert not worker.is_alive()
+    assert (len(endpoint.got), made.calls) == (1, {"lambda": 1})
+
+
+def test_the_thread_of_a_body_that_drips_ends_with_its_call(endpoint: Endpoint) -> None:
+    endpoint.answers = [aws_stub.drips_its_body(0.05)]
+    others = set(threading.enumerate())
+    with pytest.raises(CallTimeoutError):
+        read_function(clients(SHORT))
+    for worker in set(threading.enumerate()) - others:
+        if worker.name == "lambda":
+            worker.join(30)
+            assert not worker.is_alive()
+
+
+def test_a_body_without_an_end_is_not_kept(endpoint: Endpoint) -> None:
+    endpoint.answers = [aws_stub.floods]
+    with pytest.raises(StrangeAnswerError, match="longer than 16,777,216 bytes"):
+        read_function(clients(LONG))
+    assert len(endpoint.got) == LONG.attempts
+
+
+def test_what_a_function_answers_is_read_within_the_limit_and_in_part(endpoint: Endpoint) -> None:
+    endpoint.answers = [says(b"x" * 1_000_000), aws_stub.drips_its_body(0.05)]
+    made = clients(SHORT)
+    patient = made.patient("lambda", 5)
+    answer = patient.invoke(FunctionName="gate", InvocationType="RequestResponse")
+    assert answer["Payload"].read() == b"x" * call_limits.MOST_STREAMED
+    with pytest.raises(CallTimeoutError):
+        made.patient("lambda", 0.3).invoke(FunctionName="gate")
+
+
+def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint) -> None:
+    free, gone, main = threading.Event(), threading.Event(), threading.get_ident()
+
+    def rings_and_breaks_off(_endpoint: Endpoint, connection: Any) -> None:
+        signal.pthread_kill(main, signal.SIGALRM)  # where the system delivers what it sends
+        free.wait(30)
+        connection.shutdown(2)
+        gone.set()
+
+    def stop(*_: object) -> None:
+        raise StoppedError
+
+    endpoint.answers = [rings_and_breaks_off]
+    others = set(threading.enumerate())
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(StoppedError):
+            read_function(clients(LONG))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    worker = new_worker(others)
+    free.set()
+    assert gone.wait(30)
+    worker.join(30)
+    assert len(endpoint.got) == 1
+
+
+def test_a_process_ends_although_a_call_hangs(endpoint: Endpoint) -> None:
+    endpoint.answers = [aws_stub.hangs]
+    code = (
+        "from controller.adapters.aws.clients import Clients\n"
+        "from controller.adapters.aws.call_limits import Limits\n"
+        "made = Clients({'lambda': Limits(1, 1, 600, 0.3)})\n"
+        "try:\n"
+        "    made.get('lambda').get_function_configuration(FunctionName='handler')\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert (run.stdout.strip(), run.stderr) == ("CallTimeoutError", "")
+
+
+# --- a limit for many calls ---------------------------------------------------------------------
+
+
+def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its_own(
+    endpoint: Endpoint,
+) -> None:
+    limits: list[tuple[str, float]] = []
+    made = clients(LONG, floor_s=0.3)
+    made.end_in(timedelta(0))
+    endpoint.answers = [aws_stub.hangs]
+    calls: list[Callable[[], Any]] = [
+        lambda: made.get("dynamodb").get_item(TableName="t", Key={"pk": {"S": "a"}}),
+        lambda: made.patient("lambda", 20).invoke(FunctionName="gate"),
+    ]
+    for call in calls:
+        with pytest.raises(CallTimeoutError) as caught:
+            call()
+        limits.append((caught.value.kwargs["what"], caught.value.kwargs["limit_s"]))
+    assert limits == [("dynamodb", 0.3), ("lambda", 0.3)]
+
+    endpoint.answers = [says(FUNCTION)]
+    assert read_function(made)["FunctionArn"]
+    endpoint.answers = [aws_stub.drips(aws_stub.head(len(FUNCTION)) + FUNCTION, 0.004)]
+    assert read_function(made)["FunctionArn"]  # which takes longer than the least time
+
+
+def test_before_that_end_a_call_has_no_more_than_what_is_left(endpoint: Endpoint) -> None:
+    made = clients(LONG, floor_s=0.01)
+    made.end_in(timedelta(seconds=0.5))
+    endpoint.answers = [aws_stub.hangs]
+    with pytest.raises(CallTimeoutError) as caught:
+        made.get("logs").filter_log_events(logGroupName="group")
+    assert 0.01 <= caught.value.kwargs["limit_s"] <= 0.5
+
+
+# --- the thread ---------------------------------------------------------------------------------
+
+
+def test_context_and_errors_go_through_the_thread() -> None:
+    name: ContextVar[str] = ContextVar("name", default="")
+    name.set("checkout#1")
+    assert within(30, "work", name.get) == "checkout#1"
+    with pytest.raises(ZeroDivisionError):
+        within(30, "work", lambda: 1 // 0)
+
+
+def test_a_clock_that_stands_still_or_jumps_does_not_touch_the_limits(endpoint: Endpoint) -> None:
+    endpoint.answers = [aws_stub.hangs]
+    with freeze_time("2025-06-02 12:00:00") as clock:
+        made = clients(LONG, floor_s=0.2)
+        made.end_in(timedelta(seconds=0.3))
+        clock.move_to("2024-06-02 12:00:00")
+        with pytest.raises(CallTimeoutError) as caught:
+            made.get("logs").filter_log_events(logGroupName="group")
+        assert caught.value.kwargs["limit_s"] <= 0.3
+
+
+@mock_aws
+def test_moto_answers_through_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    made = Clients()
+    assert made.get("dynamodb").list_tables()["TableNames"] == []
+    assert made.get("sts").get_caller_identity()["Arn"].startswith("arn:aws:")
+    assert made.calls == {"dynamodb": 1, "sts": 1}
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_a_call_that_was_never_sent_is_no_strange_answer() -> None:
+    with pytest.raises(TypeError):
+        clients(LONG).get("lambda").get_function_configuration("handler")
+
+
+# --- answers that are none ----------------------------------------------------------------------
+
+FUNCTION = b'{"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:handler"}'
+QUERY = {
+    "Id": "q0",
+    "MetricStat": {
+        "Metric": {"Namespace": "AWS/Lambda", "MetricName": "Errors"},
+        "Period": 60,
+        "Stat": "Sum",
+    },
+}
+KEY = {"pk": {"S": "a"}}
+
+CALLS: Mapping[str, Callable[[Clients], Any]] = {
+    "lambda read": read_function,
+    "lambda write": write_function,
+    "lambda aliases": lambda made: made.get("lambda").list_aliases(FunctionName="handler"),
+    "metrics": lambda made: made.get("cloudwatch").get_metric_data(
+        MetricDataQueries=[QUERY], StartTime=0, EndTime=60
+    ),
+    "alarms": lambda made: made.get("cloudwatch").describe_alarms(AlarmNames=["a"]),
+    "logs": lambda made: made.get("logs").filter_log_events(logGroupName="group"),
+    "get item": lambda made: made.get("dynamodb").get_item(TableName="t", Key=KEY),
+    "query": lambda made: made.get("dynamodb").query(TableName="t", KeyConditionExpression="a"),
+    "update": lambda made: made.get("dynamodb").update_item(
+        TableName="t", Key=KEY, ReturnValues="ALL_NEW"
+    ),
+    "transaction": lambda made: made.get("dynamodb").transact_write_items(
+        TransactItems=[{"Delete": {"TableName": "t", "Key": KEY}}]
+    ),
+    "caller": lambda made: made.get("sts").get_caller_identity(),
+    "topic": lambda made: made.get("sns").publish(TopicArn="arn", Message="text"),
+    "bus": lambda made: made.get("events").put_events(Entries=[{"Source": "rolloutctl"}]),
+    "secret": lambda made: made.get("secretsmanager").get_secret_value(SecretId="name"),
+    "role": lambda made: made.get("iam").simulate_principal_policy(
+        PolicySourceArn="arn:aws:iam::123456789012:role/tick", ActionNames=["a:B"]
+    ),
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_no_answer_is_asked_for_again_and_then_is_a_named_error(
+    endpoint: Endpoint, call: str, content: str
+) -> None:
+    endpoint.answers = [GARBAGE[content]]
+    made = clients(LONG)
+    with pytest.raises(StrangeAnswerError) as caught:
+        CALLS[call](made)
+    assert len(endpoint.got) == made.calls.total() == LONG.attempts
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        assert SECRET not in str(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+MISFITS = {
+    "an environment of text": ("lambda read", b'{"FunctionArn": "a", "Environment": "x"}'),
+    "variables of text": (
+        "lambda read",
+        b'{"FunctionArn": "a", "Environment": {"Variables": ["x"]}}',
+    ),
+    "a variable that is null": (
+        "lambda read",
+        b'{"FunctionArn": "a", "Environment": {"Variables": {"A": null}}}',
+    ),
+    "a variable that is a number": (
+        "lambda write",
+        b'{"FunctionArn": "a", "Environment": {"Variables": {"A": 1}}}',
+    ),
+    "a name that is a number": ("lambda read", b'{"FunctionArn": 5}'),
+    "a reason that is a list": (
+        "lambda read",
+        b'{"FunctionArn": "a", "LastUpdateStatusReason": []}',
+    ),
+    "no name": ("lambda read", b"{}"),
+    "an alias without a name": ("lambda aliases", b'{"Aliases": [{}]}'),
+    "an alias that is null": ("lambda aliases", b'{"Aliases": [null]}'),
+    "no results": ("metrics", b"{}"),
+    "results of text": ("metrics", b'{"MetricDataResults": "x"}'),
+    "a result of null": ("metrics", b'{"MetricDataResults": [null]}'),
+    "a result without an Id": ("metrics", b'{"MetricDataResults": [{}]}'),
+    "an Id that was not requested": ("metrics", b'{"MetricDataResults": [{"Id": "q7"}]}'),
+    "a value that is null": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": [null]}]}'),
+    "a value that is text": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": ["1"]}]}'),
+    "a value that is true": ("metrics", b'{"MetricDataResults": [{"Id": "q0", "Values": [true]}]}'),
+    "a stamp that is null": (
+        "metrics",
+        b'{"MetricDataResults": [{"Id": "q0", "Timestamps": [null], "Values": [1]}]}',
+    ),
+    "a stamp that is text": (
+        "metrics",
+        b'{"MetricDataResults": [{"Id": "q0", "Timestamps": ["soon"], "Values": [1]}]}',
+    ),
+    "a stamp that is beyond all time": (
+        "metrics",
+        b'{"MetricDataResults": [{"Id": "q0", "Timestamps": [1e300], "Values": [1]}]}',
+    ),
+    "an alarm without a name": ("alarms", b'{"MetricAlarms": [{"StateValue": "OK"}]}'),
+    "a reason that is a number": (
+        "alarms",
+        b'{"MetricAlarms": [{"AlarmName": "a", "AlarmArn": "b", "StateReason": 5}]}',
+    ),
+    "no events": ("logs", b"{}"),
+    "events that are a map": ("logs", b'{"events": {"a": 1}}'),
+    "an event without a time": ("logs", b'{"events": [{"message": "m"}]}'),
+    "an event whose time is text": ("logs", b'{"events": [{"timestamp": "now"}]}'),
+    "an event beyond all time": ("logs", b'{"events": [{"timestamp": 1%s}]}' % (b"0" * 20)),
+    "an item that is a list": ("get item", b'{"Item": []}'),
+    "an item with a bare value": ("get item", b'{"Item": {"pk": "a"}}'),
+    "an item with a number of no text": ("get item", b'{"Item": {"pk": {"N": 1}}}'),
+    "an item whose bytes are none": ("get item", b'{"Item": {"pk": {"B": "a"}}}'),
+    "no items": ("query", b"{}"),
+    "items that are null": ("query", b'{"Items": null}'),
+    "an item of null": ("query", b'{"Items": [null]}'),
+    "a last key that is text": ("query", b'{"Items": [], "LastEvaluatedKey": "x"}'),
+    "no attributes": ("update", b"{}"),
+    "no message id": ("topic", b"<PublishResponse><PublishResult/></PublishResponse>"),
+    "no caller": ("caller", b"<GetCallerIdentityResponse/>"),
+    "no count": ("bus", b"{}"),
+    "a count that is text": ("bus", b'{"FailedEntryCount": "0"}'),
+    "no name of a secret": ("secret", b'{"SecretString": "hunter2-and-more"}'),
+    "a secret that is a number": ("secret", b'{"ARN": "a", "Name": "n", "SecretString": 5}'),
+    "reasons that are null": (
+        "transaction",
+        b'{"__type": "TransactionCanceledException", "CancellationReasons": [null]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_the_model_does_not_know_is_asked_for_again_and_then_is_a_named_error(
+    endpoint: Endpoint, name: str
+) -> None:
+    call, content = MISFITS[name]
+    status = 400 if b"__type" in content else 200
+    endpoint.answers = [says(content, status)]
+    made = clients(LONG)
+    with pytest.raises(StrangeAnswerError, match=r"^the answer is not one of AWS \(") as caught:
+        CALLS[call](made)
+    assert len(endpoint.got) == LONG.attempts
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert aws.is_passing(caught.value)
+
+
+SOUND = {
+    "lambda read": FUNCTION,
+    "lambda write": FUNCTION,
+    "metrics": b'{"MetricDataResults": [{"Id": "q0", "Timestamps": [60], "Values": [1, 2.5]}]}',
+    "logs": b'{"events": [{"timestamp": 1}], "unheard": [null]}',
+    "get item": b"{}",
+    "query": (
+        b'{"Items": [{"pk": {"S": "a"}, "sk": {"S": "b"}, "b": {"B": "YQ=="}, '
+        b'"n": {"NULL": true}}]}'
+    ),
+    "update": b'{"Attributes": {}}',
+    "transaction": b"{}",
+    "bus": b'{"FailedEntryCount": 0}',
+    "secret": b'{"ARN": "a", "Name": "n", "SecretString": "s"}',
+}
+
+
+@pytest.mark.parametrize("call", SOUND)
+def test_a_sound_answer_after_two_that_are_none_is_the_answer(
+    endpoint: Endpoint, call: str
+) -> None:
+    endpoint.answers = [says(b"null"), aws_stub.page, says(SOUND[call])]
+    made = clients(LONG)
+    assert CALLS[call](made)["ResponseMetadata"]["RequestId"]
+    assert (len(endpoint.got), made.calls.total()) == (3, 3)
+
+
+def test_all_attempts_of_a_transaction_have_one_token(endpoint: Endpoint) -> None:
+    endpoint.answers = [says(b"null"), says(b"{}")]
+    CALLS["transaction"](clients(LONG))
+    assert b'"ClientRequestToken"' in endpoint.got[0]
+    assert endpoint.got == [endpoint.got[0]] * 2
+
+
+def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
+    endpoint: Endpoint,
+) -> None:
+    """The first attempt may have written what makes the second one fail."""
+    refusal = b'{"__type": "ConditionalCheckFailedException", "message": "no"}'
+    endpoint.answers = [says(b"null"), says(refusal, 400)]
+    with pytest.raises(ClientError) as caught:
+        CALLS["update"](clients(LONG))
+    assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 1
+
+
+def test_no_signal_is_given_to_the_thread_of_a_call() -> None:
+    """Only the main thread acts on one, and it waits: no thread would wake it."""
+    blocked = within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    assert blocked >= {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGALRM}

@@ -1,0 +1,171 @@
+"""Clients and errors, at a real boto3 that must not find an account."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from controller.adapters.aws import clients as aws
+from controller.adapters.aws.clients import Clients
+from controller.adapters.clock import SystemClock
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.core.observation import Query, Span
+from controller.errors import MetricsError, TargetError, UsageError
+from tests.adapters.contracts.target import HANDLER
+
+ENVIRONMENT = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "somebody",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment as a task has it."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_region_of_aws_region_is_used() -> None:
+    assert Clients().get("lambda").meta.region_name == "eu-central-1"
+
+
+def test_a_region_of_the_profile_is_used_without_one_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "config").write_text("[profile shop]\nregion = eu-west-3\n")
+    (tmp_path / "credentials").write_text(
+        "[shop]\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "shop")
+    assert Clients().get("lambda").meta.region_name == "eu-west-3"
+
+
+@pytest.mark.usefixtures("environment")
+def test_another_endpoint_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert Clients().get("cloudwatch").meta.endpoint_url == "http://127.0.0.1:4566"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_service_has_one_client() -> None:
+    clients = Clients()
+    assert clients.get("lambda") is clients.get("lambda")
+    assert clients.get("lambda") is not clients.get("cloudwatch")
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        pytest.param("AWS_REGION", "", "no AWS region is named: set AWS_REGION", id="no region"),
+        pytest.param("AWS_REGION", "not a region", "not a region", id="no such region"),
+        pytest.param("AWS_ACCESS_KEY_ID", "", "no AWS credentials", id="no credentials"),
+        pytest.param("AWS_PROFILE", "nobody", r"nobody.*check the AWS_ variables", id="no profile"),
+        pytest.param("AWS_ENDPOINT_URL", "nowhere", r"nowhere.*check the AWS_", id="no endpoint"),
+    ],
+)
+def test_a_client_that_cannot_be_made_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    if name == "AWS_ACCESS_KEY_ID":
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(UsageError, match=problem):
+        Clients().get("lambda")
+
+
+def test_nothing_of_boto3_is_loaded_before_a_client_is_asked_for() -> None:
+    """It takes an eighth of a second, which a rehearsal and `--help` do not have."""
+    code = (
+        "import sys, controller.bootstrap.app;"
+        "print(*{'boto3', 'botocore.session', 'botocore.parsers'} & sys.modules.keys())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout.strip() == ""
+
+
+# --- over the wire ------------------------------------------------------------------------------
+
+
+class _Answer(BaseHTTPRequestHandler):
+    status, body, asked = 200, b"", 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Keep quiet."""
+
+
+@pytest.fixture
+def answer(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answer]]:
+    """A server that gives one answer to everything, as the endpoint of AWS."""
+    kind = type("Answer", (_Answer,), {})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        yield kind
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(("status", "asked"), [(500, 4), (409, 1), (412, 1), (403, 1)])
+def test_botocore_repeats_what_may_pass_and_leaves_conflicts_to_us(
+    answer: type[_Answer], status: int, asked: int
+) -> None:
+    answer.status, answer.body = status, b"{}"
+    with pytest.raises(ClientError) as caught:
+        Clients().get("lambda").get_function_configuration(FunctionName="handler")
+    assert answer.asked == asked
+    assert aws.is_passing(caught.value) is (status != 403)
+    assert aws.is_conflict(caught.value) is (status in (409, 412))
+
+
+def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
+    """botocore takes it for an answer without content."""
+    answer.body = b"<html>Please log in</html>"
+    clients = Clients()
+    target = LambdaEnvTarget(clients.get("lambda"), HANDLER, SystemClock())
+    told = r"the answer is not one of AWS \(it has no request id\); check AWS_ENDPOINT_URL"
+    with pytest.raises(TargetError, match=told):
+        target.read()
+    query = Query("AWS/Lambda", "Errors", "Sum", 60)
+    with pytest.raises(MetricsError, match=told):
+        CloudWatchMetrics(clients.get("cloudwatch")).read([query], Span(0, 60))
+
+
+def test_an_endpoint_that_is_not_there_is_told_with_what_to_check(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        client = Clients().get("lambda")
+        with pytest.raises(aws.AWS_ERRORS) as caught:
+            client.get_function_configuration(FunctionName="handler")
+    told = aws.told("handler could not be read", caught.value)
+    assert told.startswith("handler could not be read: EndpointConnectionError: Could not connect")
+    assert told.endswith("AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL")
+    assert aws.is_passing(caught.value)

@@ -1,0 +1,73 @@
+"""What every source of alarms promises. A test module subclasses it and says where it runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.core.observation import AlarmReading, AlarmState
+from controller.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsBench:
+    """A service of alarms.
+
+    put: makes metric alarms in these states. combine: makes a composite alarm that is OK.
+    """
+
+    client: Callable[[], Any]
+    clock: Clock
+    put: Callable[[Mapping[str, str]], None]
+    combine: Callable[[str], None]
+
+
+def read(bench: AlarmsBench, *alarms: str) -> Mapping[str, AlarmReading]:
+    return CloudWatchAlarms(bench.client).states(alarms)
+
+
+class AlarmsContract:
+    """Promises of an `AlarmSource` on CloudWatch.
+
+    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    """
+
+    CANNOT: ClassVar[Mapping[str, str]] = {}
+
+    @pytest.mark.parametrize("state", ["OK", "ALARM", "INSUFFICIENT_DATA"])
+    def test_an_alarm_is_in_one_of_three_states(self, bench: AlarmsBench, state: str) -> None:
+        bench.put({"errors": state, "other": "OK"})
+        assert read(bench, "errors")["errors"].state == AlarmState(state.lower())
+
+    def test_it_says_since_when_and_why(self, bench: AlarmsBench) -> None:
+        bench.put({"errors": "ALARM"})
+        found = read(bench, "errors")["errors"]
+        assert abs(found.since - bench.clock.now().timestamp()) < 60
+        assert found.reason
+
+    def test_an_alarm_that_nobody_made_is_missing(self, bench: AlarmsBench) -> None:
+        bench.put({"errors": "OK"})
+        found = read(bench, "errors", "erorrs")
+        assert found["errors"].state is AlarmState.OK
+        assert found["erorrs"] == AlarmReading(AlarmState.MISSING)
+
+    def test_an_alarm_is_found_by_its_arn_and_by_no_other(self, bench: AlarmsBench) -> None:
+        bench.put({"errors": "ALARM"})
+        (described,) = bench.client().describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
+        own = described["AlarmArn"]
+        other = own.replace(own.split(":")[4], "999999999999")
+        found = read(bench, own, other)
+        assert (found[own].state, found[other].state) == (AlarmState.ALARM, AlarmState.MISSING)
+
+    def test_a_composite_alarm_is_told_too(self, bench: AlarmsBench) -> None:
+        bench.combine("all")
+        assert read(bench, "all")["all"].state in (AlarmState.OK, AlarmState.INSUFFICIENT_DATA)
+
+    def test_more_alarms_than_a_call_or_a_page_takes_are_all_told(self, bench: AlarmsBench) -> None:
+        names = [f"alarm-{number}" for number in range(103)]
+        bench.put(dict.fromkeys(names, "OK"))
+        found = read(bench, *names)
+        assert {one.state for one in found.values()} == {AlarmState.OK}
+        assert list(found) == names

@@ -1,0 +1,263 @@
+"""The three places where contract suites run: the simulation, moto in process, and ministack.
+
+moto and ministack were written by others, so they also judge the simulation.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.clock import SystemClock
+from controller.core.units import at
+from controller.ports.clock import Clock
+from controller.simulation.world import World
+from tests.simulation.worlds import empty_world
+from tests.support.emulator import REGION, Emulator
+
+Dimensions = tuple[tuple[str, str], ...]
+
+
+class LambdaBench(Protocol):
+    """A Lambda service in which a test sets functions up."""
+
+    @property
+    def client(self) -> Any:
+        """Return a Lambda client."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which updates take their time."""
+        ...
+
+    def add_function(self, name: str, variables: Mapping[str, str]) -> None:
+        """Add a function that is ready for a change; without variables it has no environment."""
+
+    def add_alias(self, name: str, alias: str) -> None:
+        """Let callers reach a function by an alias."""
+
+    def provision(self, name: str) -> None:
+        """Give a function provisioned concurrency."""
+
+    def snap_start(self, name: str) -> None:
+        """Switch SnapStart on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedLambda:
+    """The simulation; every request and answer is held to botocore's model of the service."""
+
+    world: World
+
+    @property
+    def client(self) -> Any:
+        return self.world.client("lambda")
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
+
+    def add_function(self, name: str, variables: Mapping[str, str]) -> None:
+        self.world.add_function(name, variables)
+
+    def add_alias(self, name: str, alias: str) -> None:
+        self.world.function(name).aliases.append({"Name": alias, "FunctionVersion": "1"})
+
+    def provision(self, name: str) -> None:
+        self.world.function(name).provisioned.append(
+            {"RequestedProvisionedConcurrentExecutions": 1}
+        )
+
+    def snap_start(self, name: str) -> None:
+        self.world.function(name).snap_start = "PublishedVersions"
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedLambda:
+    """A real boto3 client on an emulator, in real time."""
+
+    client: Any
+    role: str
+    clock: Clock = field(default_factory=SystemClock)
+
+    def add_function(self, name: str, variables: Mapping[str, str]) -> None:
+        environment = {"Environment": {"Variables": dict(variables)}} if variables else {}
+        self.client.create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=self.role,
+            Handler="app.handler",
+            Code={"ZipFile": _package()},
+            **environment,
+        )
+        self._wait(name)
+
+    def add_alias(self, name: str, alias: str) -> None:
+        version = self.client.publish_version(FunctionName=name)["Version"]
+        self.client.create_alias(FunctionName=name, Name=alias, FunctionVersion=version)
+
+    def provision(self, name: str) -> None:
+        version = self.client.publish_version(FunctionName=name)["Version"]
+        self.client.put_provisioned_concurrency_config(
+            FunctionName=name, Qualifier=version, ProvisionedConcurrentExecutions=1
+        )
+
+    def snap_start(self, name: str) -> None:
+        self.client.update_function_configuration(
+            FunctionName=name, SnapStart={"ApplyOn": "PublishedVersions"}
+        )
+        self._wait(name)
+
+    def _wait(self, name: str) -> None:
+        waiter = self.client.get_waiter("function_updated")
+        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsBench:
+    """A CloudWatch service. start: a second half an hour ago that begins a period of 5 minutes."""
+
+    client: Any
+    start: int
+
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        dimensions: Dimensions,
+        second: int,
+        values: Sequence[float],
+    ) -> None:
+        """Publish one sample for each of `values` at `second`."""
+        self.client.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+                    "Timestamp": at(second),
+                    "Values": list(values),
+                    "Counts": [1.0] * len(values),
+                }
+            ],
+        )
+
+
+def simulated_lambda() -> LambdaBench:
+    """Return a simulated Lambda service without functions."""
+    return SimulatedLambda(empty_world())
+
+
+def ministack_lambda(ministack: Emulator, account: str) -> LambdaBench:
+    """Return ministack's Lambda service."""
+    return EmulatedLambda(ministack.client("lambda", account), f"arn:aws:iam::{account}:role/any")
+
+
+@contextmanager
+def moto_lambda() -> Iterator[LambdaBench]:
+    """Yield moto's Lambda service, which asks for a role that exists."""
+    with mock_aws():
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ],
+        }
+        session = Session(region_name=REGION)
+        role = session.client("iam").create_role(
+            RoleName="any", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        yield EmulatedLambda(session.client("lambda"), role["Role"]["Arn"])
+
+
+def simulated_metrics() -> MetricsBench:
+    """Return a simulated CloudWatch in which nothing was published."""
+    world = empty_world()
+    return MetricsBench(world.client("cloudwatch"), _half_an_hour_before(world.clock))
+
+
+def ministack_metrics(ministack: Emulator, account: str) -> MetricsBench:
+    """Return ministack's CloudWatch."""
+    client = ministack.client("cloudwatch", account)
+    return MetricsBench(client, _half_an_hour_before(SystemClock()))
+
+
+@contextmanager
+def moto_metrics() -> Iterator[MetricsBench]:
+    """Yield moto's CloudWatch."""
+    with mock_aws():
+        client = Session(region_name=REGION).client("cloudwatch")
+        yield MetricsBench(client, _half_an_hour_before(SystemClock()))
+
+
+@dataclass(frozen=True, slots=True)
+class LogsBench:
+    """A service of logs. start: a second half an hour ago that begins a period of 5 minutes.
+
+    put: logs texts into a group, each at unix milliseconds.
+    """
+
+    client: Any
+    clock: Clock
+    start: int
+    put: Callable[[str, Sequence[tuple[int, str]]], None]
+
+
+def simulated_logs() -> LogsBench:
+    """Return simulated logs without a group."""
+    world = empty_world()
+
+    def put(group: str, events: Sequence[tuple[int, str]]) -> None:
+        for stamp_ms, text in events:
+            world.add_log_event(group, at(0) + timedelta(milliseconds=stamp_ms), text)
+
+    start = _half_an_hour_before(world.clock)
+    return LogsBench(world.client("logs"), world.clock, start, put)
+
+
+def ministack_logs(ministack: Emulator, account: str) -> LogsBench:
+    """Return ministack's logs."""
+    return _emulated_logs(ministack.client("logs", account))
+
+
+@contextmanager
+def moto_logs() -> Iterator[LogsBench]:
+    """Yield moto's logs."""
+    with mock_aws():
+        yield _emulated_logs(Session(region_name=REGION).client("logs"))
+
+
+def _emulated_logs(client: Any) -> LogsBench:
+    def put(group: str, events: Sequence[tuple[int, str]]) -> None:
+        client.create_log_group(logGroupName=group)
+        client.create_log_stream(logGroupName=group, logStreamName="one")
+        client.put_log_events(
+            logGroupName=group,
+            logStreamName="one",
+            logEvents=[{"timestamp": stamp, "message": text} for stamp, text in events],
+        )
+
+    clock = SystemClock()
+    return LogsBench(client, clock, _half_an_hour_before(clock), put)
+
+
+def _half_an_hour_before(clock: Clock) -> int:
+    return int(clock.now().timestamp()) // 300 * 300 - 1_800
+
+
+def _package() -> bytes:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context):\n    return None\n")
+    return package.getvalue()

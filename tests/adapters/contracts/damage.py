@@ -1,0 +1,80 @@
+"""What every store does with a damaged record: it refuses that one by name, and no other one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from controller.core.history import broken_link
+from controller.errors import StoreError, UnknownRolloutError
+from controller.ports.store import Store
+from tests.adapters.contracts.store import LATER, LOCK, moved, started
+from tests.support.damage import HARMLESS, IN_HISTORY, SEEN_IN_LISTS, UNLISTED
+from tests.support.rollouts import NOON, a_rollout
+
+WRONG, SOUND = "checkout#1", "search#1"
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A store, and how to do a damage to `WRONG` in it."""
+
+    store: Store
+    damage: Callable[[str], None]
+
+
+class DamageContract:
+    """Tests of one store; a subclass names its damages and says how they are done."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    @pytest.fixture
+    def damaged(self) -> Damaged:
+        """Return an empty store."""
+        raise NotImplementedError
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "name" in metafunc.fixturenames:
+            metafunc.parametrize("name", self.names)
+
+    def test_a_damage_is_refused_by_name_and_hurts_no_other_rollout(
+        self, damaged: Damaged, name: str
+    ) -> None:
+        store = damaged.store
+        started(store, a_rollout(WRONG), LOCK)
+        sound = moved(store, started(store, a_rollout(SOUND, updated=LATER), "another"))
+        damaged.damage(name)
+
+        listed = {SOUND} if name in UNLISTED else {WRONG, SOUND}
+        assert set(store.active(NOON)) == listed
+        if name in SEEN_IN_LISTS:
+            assert store.active(NOON)[-1] == WRONG
+        assert set(store.all()) == listed
+        assert store.of_name("checkout") == (WRONG,)
+        assert store.of_name("search") == (SOUND,)
+
+        assert store.load(SOUND) == sound
+        assert broken_link(store.history(SOUND), sound.chain) is None
+        assert store.acquire(SOUND, NOON, LATER) == sound
+        assert moved(store, sound).version == sound.version + 1
+
+        readable = name in HARMLESS or name.startswith(IN_HISTORY)
+        _check(lambda: store.load(WRONG), fails=not readable)
+        _check(lambda: store.acquire(WRONG, NOON, LATER), fails=not readable)
+        _check(lambda: store.history(WRONG), fails=name.startswith(IN_HISTORY))
+        store.release(WRONG)
+        _check(lambda: store.load(WRONG), fails=not readable)
+
+
+def _check(act: Callable[[], object], *, fails: bool) -> None:
+    """Check that `act` works, or is refused by the name of the damaged rollout."""
+    if not fails:
+        act()
+        return
+    with pytest.raises(StoreError) as raised:
+        act()
+    assert not isinstance(raised.value, UnknownRolloutError)
+    assert WRONG in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.context["rollout"] == WRONG

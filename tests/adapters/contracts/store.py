@@ -1,0 +1,849 @@
+"""What every store promises. A test module subclasses `StoreContract` and says how to open one."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+
+from controller.core.history import Entry, append, broken_link
+from controller.core.message import Message
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import (
+    Exit,
+    LeaseHeldError,
+    RolloutError,
+    StateConflictError,
+    TargetTakenError,
+    UnknownRolloutError,
+)
+from controller.ports.store import Holder, Store
+from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, recorded, sound
+
+RACERS = 12
+RACE_LIMIT = timedelta(seconds=60)
+LOCK, BOOLEAN_LOCK = "eu-central-1/handler/PERCENTAGE", "eu-central-1/handler/BOOLEAN"
+LIVING = [Phase.PROGRESSING, Phase.PAUSED, Phase.ROLLING_BACK]
+FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
+
+LATER = NOON + 2 * MINUTE  # the end of a lease that was taken at noon
+UNTOLD = Message("key", NOON, "info", "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",))
+MOMENT = timedelta(microseconds=1)
+
+OpenStore = Callable[[], AbstractContextManager[Store]]
+
+
+def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
+    """Create `rollout` with one entry, and return it as the store has it."""
+    rollout, entry = recorded(sound(rollout))
+    store.create(rollout, [entry], locks)
+    return store.load(rollout.id)
+
+
+def moved(store: Store, rollout: Rollout, **facts: object) -> Rollout:
+    """Save `rollout` changed by `facts`, with one entry, and return what `save` returned."""
+    changed = replace(rollout, **facts)  # type: ignore[arg-type]
+    after, entry = recorded(sound(changed))
+    return store.save(after, [entry])
+
+
+def noticed(store: Store, rollout_id: str, **facts: object) -> Rollout:
+    """Let a tick visit a rollout, find that another one owns its target, and save it."""
+    rollout = store.acquire(rollout_id, NOON, LATER)
+    assert not store.owns(rollout_id)
+    return moved(store, rollout, **facts)
+
+
+def race(open_store: OpenStore, act: Callable[[Store, int], object]) -> list[RolloutError | None]:
+    """Let all racers `act` at once, each with a store of its own; return how each one ended."""
+    line = threading.Barrier(RACERS, timeout=RACE_LIMIT.total_seconds())
+    ends: list[RolloutError | BaseException | None] = [AssertionError("never ended")] * RACERS
+
+    def run(number: int) -> None:
+        try:
+            with open_store() as store:
+                line.wait()
+                act(store, number)
+            ends[number] = None
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the test's own thread
+            ends[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(RACERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(RACE_LIMIT.total_seconds())
+    strange = [end for end in ends if not (end is None or isinstance(end, RolloutError))]
+    if strange:
+        raise strange[0]
+    return [end for end in ends if end is None or isinstance(end, RolloutError)]
+
+
+def save_as(read: Rollout, store: Store, number: int) -> None:
+    """Save `read` with the racer's number."""
+    moved(store, read, sentence=f"Run {number}.")
+
+
+def start_on(lock: str, name: str, store: Store, number: int) -> None:
+    """Start a rollout of the racer's own on the target of all."""
+    started(store, a_rollout(f"{name}-{number}#1"), lock)
+
+
+def acquire_at_noon(wanted: str, store: Store, number: int) -> None:
+    """Acquire the rollout that all racers want."""
+    store.acquire(wanted, NOON, LATER)
+
+
+def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
+    """Return `rollout` after as many entries as said, one a minute, and these entries."""
+    history: list[Entry] = []
+    rollout = sound(rollout)
+    for minute in range(entries):
+        rollout, entry = recorded(replace(rollout, updated=NOON + minute * MINUTE))
+        history.append(entry)
+    return rollout, history
+
+
+def with_numbers(rollout: Rollout, numbers: int) -> tuple[Rollout, Entry]:
+    """Return `rollout` with an entry of so many measured values, which compress badly."""
+    draw = Random(1).random
+    seen = {"series": [draw() for _ in range(numbers)]}
+    return append(rollout, a_record(rollout), by="tester", seen=seen)
+
+
+class StoreContract:
+    """Tests of one store; `open_store` opens the same data anew each time it is called."""
+
+    rounds: ClassVar = 20  # of each race
+    long_history: ClassVar = 2_000  # entries
+
+    @pytest.fixture
+    def open_store(self) -> OpenStore:
+        """Return how to open the store under test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore) -> Store:
+        """Return a store that stays open for the test."""
+        raise NotImplementedError
+
+    # --- what is written is what is read --------------------------------------------------------
+
+    def test_a_created_rollout_is_loaded_as_it_was(self, store: Store) -> None:
+        rollout, entry = recorded(a_rollout())
+        store.create(rollout, [entry], [LOCK])
+        assert store.load("checkout#1") == rollout
+        assert store.history("checkout#1") == (entry,)
+
+    def test_a_saved_rollout_is_seen_by_every_other_run(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        saved = moved(store, rollout, reason=Reason.BAKING, settled=NOON)
+        with open_store() as other:
+            assert other.load("checkout#1") == saved
+            assert len(other.history("checkout#1")) == saved.entries == 2
+
+    def test_a_save_without_entries_leaves_the_history_alone(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        before = store.history("checkout#1")
+        store.save(replace(rollout, sentence="Baking."), [])
+        assert store.history("checkout#1") == before
+
+    def test_every_save_raises_the_version_by_one(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        versions = [rollout.version]
+        for _ in range(3):
+            rollout = moved(store, rollout)
+            versions.append(rollout.version)
+        assert versions == [0, 1, 2, 3]
+
+    def test_a_history_comes_in_order_and_its_chain_holds(self, store: Store) -> None:
+        """Eleven entries: as text, 10 would come before 9."""
+        rollout = started(store, a_rollout())
+        for minute in range(10):
+            rollout = moved(store, rollout, updated=NOON + minute * MINUTE)
+        history = store.history("checkout#1")
+        assert [entry.seq for entry in history] == list(range(1, 12))
+        assert broken_link(history, rollout.chain) is None
+
+    def test_histories_of_two_rollouts_do_not_mix(self, store: Store) -> None:
+        started(store, a_rollout("checkout#1"))
+        other = moved(store, started(store, a_rollout("search#1")))
+        assert [len(store.history(one)) for one in ("checkout#1", "search#1")] == [1, 2]
+        assert broken_link(store.history("search#1"), other.chain) is None
+
+    @pytest.mark.parametrize("read", ["load", "history"])
+    def test_an_unknown_id_is_named(self, store: Store, read: str) -> None:
+        with pytest.raises(UnknownRolloutError, match="checkout#9") as raised:
+            getattr(store, read)("checkout#9")
+        assert raised.value.exit_status == Exit.USAGE
+
+    def test_saving_what_was_never_created_is_refused(self, store: Store) -> None:
+        with pytest.raises(UnknownRolloutError, match="checkout#1"):
+            store.save(a_rollout(), [])
+
+    # --- one run wins ---------------------------------------------------------------------------
+
+    def test_a_stale_run_writes_nothing_and_hears_who_was_first(self, store: Store) -> None:
+        stale = started(store, a_rollout())
+        winner = moved(store, stale, reason=Reason.BAKING, updated=NOON + 5 * MINUTE)
+
+        with pytest.raises(StateConflictError) as raised:
+            moved(store, stale, sentence="I am late.")
+
+        assert store.load("checkout#1") == winner
+        assert len(store.history("checkout#1")) == 2
+        assert raised.value.exit_status == Exit.BUSY
+        for word in ("checkout#1", "baking", "12:05 UTC", "safe to run again"):
+            assert word in str(raised.value)
+
+    def test_of_twelve_runs_that_save_at_once_one_wins(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        for _ in range(self.rounds):
+            ends = race(open_store, partial(save_as, rollout))
+            assert ends.count(None) == 1
+            assert {type(end) for end in ends if end} == {StateConflictError}
+            winner = store.load("checkout#1")
+            assert winner.sentence == f"Run {ends.index(None)}."
+            assert winner.version == rollout.version + 1
+            rollout = winner
+        assert rollout.entries == len(store.history("checkout#1")) == self.rounds + 1
+        assert broken_link(store.history("checkout#1"), rollout.chain) is None
+
+    def test_of_twelve_starts_on_one_target_one_wins(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        """From the second turn on, the target has an owner that is closed."""
+        before = ""
+        for turn in range(self.rounds):
+            ends = race(open_store, partial(start_on, LOCK, f"turn-{turn}"))
+            winner = f"turn-{turn}-{ends.index(None)}#1"
+            assert ends.count(None) == 1
+            assert store.owner(LOCK) == winner
+            for end in ends:
+                assert end is None or (isinstance(end, TargetTakenError) and winner in str(end))
+            moved(store, store.load(winner), phase=Phase.SUCCEEDED, watch_until=LATER)
+            if before:
+                noticed(store, before)
+            assert store.active(NOON) == (winner,)
+            before = winner
+
+    def test_of_twelve_starts_of_one_id_one_wins(self, store: Store, open_store: OpenStore) -> None:
+        ends = race(open_store, lambda other, _: started(other, a_rollout(), LOCK))
+        assert ends.count(None) == 1
+        assert {type(end) for end in ends if end} == {StateConflictError}
+        assert len(store.history("checkout#1")) == 1
+
+    # --- one run at a time ----------------------------------------------------------------------
+
+    def test_acquiring_returns_the_rollout_as_the_last_save_left_it(self, store: Store) -> None:
+        saved = moved(store, started(store, a_rollout()), reason=Reason.BAKING)
+        assert store.acquire("checkout#1", NOON, LATER) == saved
+
+    def test_a_rollout_that_another_run_has_is_refused_and_it_is_said_until_when(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError) as raised:
+                other.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
+            assert other.load("checkout#1") == rollout
+        assert raised.value.exit_status == Exit.BUSY
+        for word in ("checkout#1", "12:02 UTC", "safe to run again"):
+            assert word in str(raised.value)
+
+    def test_a_refused_run_has_prolonged_nothing(self, store: Store, open_store: OpenStore) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError):
+                other.acquire("checkout#1", NOON, LATER + MINUTE)
+            assert other.acquire("checkout#1", LATER, LATER + MINUTE) == rollout
+
+    @pytest.mark.parametrize(
+        ("early", "free"),
+        [
+            pytest.param(MOMENT, False, id="a moment before the end"),
+            pytest.param(timedelta(0), True, id="at the end"),
+            pytest.param(-MINUTE, True, id="a minute after the end"),
+        ],
+    )
+    def test_a_lease_that_is_over_is_taken_and_no_other(
+        self, store: Store, open_store: OpenStore, early: timedelta, free: bool
+    ) -> None:
+        end = LATER + timedelta(milliseconds=500)
+        started(store, a_rollout())
+        store.acquire("checkout#1", NOON, end)
+        with open_store() as other:
+            if free:
+                other.acquire("checkout#1", end - early, end + MINUTE)
+            else:
+                with pytest.raises(LeaseHeldError):
+                    other.acquire("checkout#1", end - early, end + MINUTE)
+
+    @pytest.mark.parametrize(
+        ("late", "free"),
+        [
+            pytest.param(timedelta(0), False, id="twice as long"),
+            pytest.param(MOMENT, True, id="a moment more than twice as long"),
+            pytest.param(6 * 60 * MINUTE, True, id="hours longer"),
+        ],
+    )
+    def test_a_lease_of_a_clock_that_is_ahead_holds_up_to_twice_the_length_asked_for(
+        self, store: Store, open_store: OpenStore, late: timedelta, free: bool
+    ) -> None:
+        """Else one run on such a host keeps all others out for hours, when it is killed."""
+        started(store, a_rollout())
+        ahead = store.acquire("checkout#1", NOON + late, NOON + 4 * MINUTE + late)
+        with open_store() as other:
+            if not free:
+                with pytest.raises(LeaseHeldError):
+                    other.acquire("checkout#1", NOON, LATER)
+                return
+            other.acquire("checkout#1", NOON, LATER)
+            with pytest.raises(StateConflictError, match="took checkout#1 over"):
+                moved(store, ahead)
+
+    def test_a_run_may_acquire_again_what_it_has(self, store: Store, open_store: OpenStore) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        store.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
+        with open_store() as other, pytest.raises(LeaseHeldError, match="12:03 UTC"):
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+        assert moved(store, rollout).version == 1
+
+    def test_a_save_ends_the_lease(self, store: Store, open_store: OpenStore) -> None:
+        started(store, a_rollout())
+        saved = moved(store, store.acquire("checkout#1", NOON, LATER))
+        with open_store() as other:
+            assert other.acquire("checkout#1", NOON, LATER) == saved
+
+    def test_a_save_that_holds_on_prolongs_the_lease_until_the_next_one(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        started(store, a_rollout())
+        after, entry = recorded(store.acquire("checkout#1", NOON, LATER))
+        saved = store.save(after, [entry], hold=LATER + MINUTE)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                other.acquire("checkout#1", LATER, LATER + MINUTE)
+            last = moved(store, saved)
+            assert other.acquire("checkout#1", NOON, LATER) == last
+
+    def test_a_released_rollout_is_free_and_as_it_was(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        store.release("checkout#1")
+        with open_store() as other:
+            assert other.acquire("checkout#1", NOON, LATER) == rollout
+
+    @pytest.mark.parametrize("took", [False, True], ids=["never had it", "lost it"])
+    def test_releasing_what_another_run_has_does_nothing(
+        self, store: Store, open_store: OpenStore, took: bool
+    ) -> None:
+        started(store, a_rollout())
+        if took:
+            store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other, open_store() as third:
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+            store.release("checkout#1")
+            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                third.acquire("checkout#1", LATER, LATER + MINUTE)
+
+    def test_a_run_whose_lease_was_taken_over_saves_nothing_and_hears_why(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        """Also when the other run has not saved yet, or has gone without a word."""
+        started(store, a_rollout())
+        slow = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            quick = other.acquire("checkout#1", LATER, LATER + MINUTE)
+            with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to run"):
+                moved(store, slow, sentence="I am late.")
+            saved = moved(other, quick, reason=Reason.BAKING)
+            with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
+                moved(store, slow, sentence="I am late.")
+        assert store.load("checkout#1") == saved
+        assert len(store.history("checkout#1")) == 2
+
+    def test_a_run_that_released_what_it_took_over_has_shut_the_first_one_out(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        started(store, a_rollout())
+        slow = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            other.acquire("checkout#1", LATER, LATER + MINUTE)
+            other.release("checkout#1")
+        with pytest.raises(StateConflictError):
+            moved(store, slow)
+        assert moved(store, store.acquire("checkout#1", LATER, LATER + MINUTE)).version == 1
+
+    @pytest.mark.parametrize("hold", [None, LATER + MINUTE], ids=["and lets go", "and holds on"])
+    def test_a_run_that_never_acquired_saves_all_the_same_and_takes_the_lease(
+        self, store: Store, open_store: OpenStore, hold: datetime | None
+    ) -> None:
+        """A rollback by hand waits for nobody."""
+        started(store, a_rollout())
+        holder = store.acquire("checkout#1", NOON, LATER)
+        with open_store() as person:
+            after, entry = recorded(sound(replace(holder, phase=Phase.ROLLING_BACK)))
+            saved = person.save(after, [entry], hold=hold)
+            with pytest.raises(StateConflictError, match="saved checkout#1 first"):
+                moved(store, holder)
+            with pytest.raises(StateConflictError):
+                moved(store, store.load("checkout#1"), sentence="I still have it.")
+            if hold is None:
+                assert store.acquire("checkout#1", NOON, LATER) == saved
+            else:
+                with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                    store.acquire("checkout#1", NOON, LATER)
+                assert moved(person, saved).version == 2
+
+    def test_a_rollout_that_is_created_and_held_is_its_creators_alone(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout, entry = recorded(a_rollout())
+        store.create(rollout, [entry], [LOCK], hold=LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError, match="12:02 UTC"):
+                other.acquire("checkout#1", NOON, LATER)
+            saved = moved(store, rollout)
+            assert other.acquire("checkout#1", NOON, LATER) == saved
+            with pytest.raises(StateConflictError):
+                moved(store, saved)
+
+    def test_an_unknown_rollout_is_not_acquired(self, store: Store) -> None:
+        for unknown in ("checkout#9", "checkout#01", "checkout", "#1", ""):
+            with pytest.raises(UnknownRolloutError, match=f"id {unknown} in"):
+                store.acquire(unknown, NOON, LATER)
+            store.release(unknown)
+
+    def test_of_twelve_runs_that_acquire_at_once_one_has_it(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        for turn in range(self.rounds):
+            rollout = started(store, a_rollout(f"checkout#{turn + 1}"))
+            ends = race(open_store, partial(acquire_at_noon, rollout.id))
+            assert ends.count(None) == 1
+            assert {type(end) for end in ends if end} == {LeaseHeldError}
+            assert store.load(rollout.id) == rollout
+
+    # --- one owner per target -------------------------------------------------------------------
+
+    def test_a_lock_has_the_owner_that_took_it(self, store: Store) -> None:
+        started(store, a_rollout(), LOCK, BOOLEAN_LOCK, LOCK)
+        owners = [store.owner(lock) for lock in (LOCK, BOOLEAN_LOCK, "another/lock")]
+        assert owners == ["checkout#1", "checkout#1", None]
+
+    @pytest.mark.parametrize("phase", LIVING)
+    def test_a_second_owner_is_refused_by_the_name_of_the_first(
+        self, store: Store, phase: Phase
+    ) -> None:
+        moved(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+
+        with pytest.raises(TargetTakenError) as raised:
+            started(store, a_rollout("search#1"), BOOLEAN_LOCK, LOCK)
+
+        assert raised.value.exit_status == Exit.USAGE
+        for word in ("checkout#1", LOCK, "search#1 was not started"):
+            assert word in str(raised.value)
+        assert (store.owner(LOCK), store.owner(BOOLEAN_LOCK)) == ("checkout#1", None)
+        assert (store.of_name("search"), store.active(NOON)) == ((), ("checkout#1",))
+
+    @pytest.mark.parametrize("phase", FINAL)
+    def test_the_lock_of_a_final_rollout_is_taken_over(self, store: Store, phase: Phase) -> None:
+        moved(store, started(store, a_rollout("checkout#1"), LOCK), phase=phase)
+        started(store, a_rollout("checkout#2"), LOCK)
+        assert store.owner(LOCK) == "checkout#2"
+
+    def test_a_lock_is_taken_over_again_and_again(self, store: Store) -> None:
+        for attempt in (1, 2, 3):
+            rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
+            assert store.owner(BOOLEAN_LOCK) == rollout.id
+            moved(store, rollout, phase=Phase.SUCCEEDED, watch_until=LATER)
+        noticed(store, "checkout#1")
+        noticed(store, "checkout#2")
+        assert store.active(NOON) == ("checkout#3",)
+
+    def test_a_rollout_that_lost_its_locks_is_not_watched_again_when_it_is_saved(
+        self, store: Store
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        started(store, a_rollout("checkout#2"), LOCK)
+        first = noticed(store, first.id)
+        moved(store, first, watch_until=LATER + MINUTE)
+        assert store.active(NOON) == ("checkout#2",)
+
+    def test_a_rollout_that_lost_one_lock_has_lost_them_all(self, store: Store) -> None:
+        """Half an owner would watch the weight of somebody else, and call it drift."""
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        started(store, a_rollout("checkout#2"), LOCK)
+        assert store.owner(LOCK) == "checkout#2"
+        noticed(store, "checkout#1")
+        assert store.active(NOON) == ("checkout#2",)
+        started(store, a_rollout("search#1"), BOOLEAN_LOCK)
+        assert store.owner(BOOLEAN_LOCK) == "search#1"
+
+    def test_a_takeover_writes_nothing_of_the_rollout_it_takes_over_from(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        """A role that may start one rollout need not be allowed to write another one."""
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER, outbox=(UNTOLD,))
+        with open_store() as other:
+            held = other.acquire("checkout#1", NOON, LATER)
+            started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
+            assert store.load("checkout#1") == first == held
+            assert moved(other, held, sentence="Told somebody.").version == first.version + 1
+
+    @pytest.mark.parametrize("phase", LIVING)
+    def test_a_final_rollout_that_goes_on_before_another_one_starts_keeps_its_target(
+        self, store: Store, phase: Phase
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+        moved(store, first, phase=phase, watch_until=None)
+        with pytest.raises(TargetTakenError, match="checkout#1"):
+            started(store, a_rollout("search#1"), LOCK)
+        assert store.owner(LOCK) == "checkout#1"
+
+    def test_a_rollout_without_its_target_takes_no_lock_back_by_what_it_saves(
+        self, store: Store
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        first = moved(store, first, phase=Phase.SUCCEEDED, exposed_from=NOON)
+        started(store, a_rollout("search#1"), LOCK)
+        going = moved(store, first, phase=Phase.ROLLING_BACK)
+        moved(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
+        holder = store.holder(LOCK)
+        assert holder == Holder("search#1", final=False)
+
+    def test_who_ends_while_another_one_starts_ends_and_gives_way_or_stays_the_owner(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        for turn in range(self.rounds):
+            lock = f"{LOCK}-{turn}"
+            first = started(store, a_rollout(f"first-{turn}#1"), lock)
+
+            def act(
+                other: Store,
+                number: int,
+                turn: int = turn,
+                lock: str = lock,
+                first: Rollout = first,
+            ) -> None:
+                if number == 0:
+                    moved(other, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+                else:
+                    start_on(lock, f"next-{turn}", other, number)
+
+            ends = race(open_store, act)
+            assert ends[0] is None
+            winners = [number for number, end in enumerate(ends) if number and end is None]
+            assert len(winners) <= 1
+            assert {type(end) for end in ends if end} <= {TargetTakenError}
+            owner = f"next-{turn}-{winners[0]}#1" if winners else first.id
+            assert store.holder(lock) == Holder(owner, final=not winners)
+            assert store.load(first.id).phase is Phase.SUCCEEDED
+
+    @pytest.mark.parametrize(
+        ("phase", "final"),
+        [*((phase, False) for phase in LIVING), *((phase, True) for phase in FINAL)],
+    )
+    def test_a_lock_tells_whether_its_owner_is_final(
+        self, store: Store, phase: Phase, final: bool
+    ) -> None:
+        moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase)
+        for lock in (LOCK, BOOLEAN_LOCK):
+            assert store.holder(lock) == Holder("checkout#1", final)
+        assert store.holder("another/lock") is None
+
+    def test_an_id_is_used_once(self, store: Store) -> None:
+        first = started(store, a_rollout(), LOCK)
+        with pytest.raises(StateConflictError, match=r"checkout#1 exists already.*safe to run"):
+            started(store, a_rollout(sentence="Me too."), BOOLEAN_LOCK)
+        assert store.load("checkout#1") == first
+        assert store.owner(BOOLEAN_LOCK) is None
+
+    # --- finding rollouts -----------------------------------------------------------------------
+
+    def test_an_empty_store_has_nothing_to_do(self, store: Store) -> None:
+        exposures = store.exposures("x", [LOCK])
+        found = store.active(NOON), store.all(), store.of_name("checkout"), exposures
+        assert found == ((), (), (), ())
+
+    @pytest.mark.parametrize(
+        ("phase", "watched", "taken_over", "visited"),
+        [
+            *(pytest.param(phase, None, False, True, id=f"{phase}") for phase in LIVING),
+            *(pytest.param(phase, None, False, False, id=f"{phase}") for phase in FINAL),
+            *(
+                pytest.param(phase, *rest, id=f"{phase} and {what}")
+                for phase in FINAL
+                for what, *rest in [
+                    ("watched", MINUTE, False, True),
+                    ("watched for a moment more", timedelta(microseconds=1), False, True),
+                    ("the watch is just over", timedelta(0), False, False),
+                    ("the watch is long over", -MINUTE, False, False),
+                    ("watched, but there is a new owner", MINUTE, True, False),
+                ]
+            ),
+        ],
+    )
+    def test_a_tick_visits(
+        self,
+        store: Store,
+        phase: Phase,
+        watched: timedelta | None,
+        taken_over: bool,
+        visited: bool,
+    ) -> None:
+        until = None if watched is None else NOON + watched
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        moved(store, first, phase=phase, watch_until=until)
+        if taken_over:
+            started(store, a_rollout("checkout#2"), LOCK)
+            noticed(store, "checkout#1")
+        assert ("checkout#1" in store.active(NOON)) is visited
+
+    @pytest.mark.parametrize("phase", FINAL)
+    def test_what_was_replaced_is_visited_until_its_messages_are_told(
+        self, store: Store, phase: Phase
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        first = moved(store, first, phase=phase, watch_until=LATER, outbox=(UNTOLD,))
+        started(store, a_rollout("checkout#2"), LOCK)
+        assert store.active(NOON) == ("checkout#2", "checkout#1")
+        assert store.active(UNTOLD.at + 3 * 60 * MINUTE) == ("checkout#2",)  # given up by then
+        first = noticed(store, "checkout#1", sentence="Told somebody.")
+        assert "checkout#1" in store.active(NOON)
+        moved(store, first, outbox=())
+        assert store.active(NOON) == ("checkout#2",)
+
+    def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
+        moved(store, started(store, a_rollout()), phase=Phase.SUCCEEDED, watch_until=LATER)
+        assert store.active(NOON) == ()
+
+    def test_all_rollouts_are_found_oldest_first_whatever_became_of_them(
+        self, store: Store
+    ) -> None:
+        ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": MOMENT}
+        for rollout_id, age in ages.items():
+            started(store, a_rollout(rollout_id, created=NOON + age))
+        moved(store, store.load("old#1"), phase=Phase.SUCCEEDED)
+        assert store.all() == ("old#1", "middle#1", "young#1")
+
+    def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
+        self, store: Store
+    ) -> None:
+        """A person rolls an old success back, whoever owns the target by now."""
+        first = started(store, a_rollout("checkout#1"), LOCK)
+        moved(store, first, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
+        started(store, a_rollout("checkout#2", created=NOON + MINUTE), LOCK)
+        done = noticed(store, "checkout#1")
+        moved(store, done, phase=Phase.ROLLING_BACK, watch_until=None)
+        assert store.active(NOON) == ("checkout#1", "checkout#2")
+
+    def test_the_active_rollout_that_was_saved_longest_ago_comes_first(self, store: Store) -> None:
+        """To the microsecond, which text without fractions would sort wrongly."""
+        ages = {"middle#1": timedelta(0), "old#1": -MINUTE, "young#1": timedelta(microseconds=1)}
+        for rollout_id, age in ages.items():
+            started(store, a_rollout(rollout_id, updated=NOON + 2 * MINUTE + age))
+        assert store.active(NOON) == ("old#1", "middle#1", "young#1")
+        moved(store, store.acquire("old#1", NOON, LATER), updated=NOON + 3 * MINUTE)
+        assert store.active(NOON) == ("middle#1", "young#1", "old#1")
+        store.save(
+            replace(store.load("middle#1"), updated=NOON + 4 * MINUTE), []
+        )  # without an entry
+        assert store.active(NOON) == ("young#1", "old#1", "middle#1")
+
+    def test_of_some_names_only_their_rollouts_are_visited_and_rollbacks_first(
+        self, store: Store
+    ) -> None:
+        """A name that begins as another one is another name."""
+        for number, name in enumerate(("shop", "shop-2", "sho", "other")):
+            started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
+        done = started(store, a_rollout("shop#2"), "another")
+        moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER)
+        moved(store, store.load("other#1"), phase=Phase.ROLLING_BACK)
+        assert set(store.active(NOON, ["shop"])) == {"shop#1", "shop#2"}
+        assert store.active(LATER, ["shop"]) == ("shop#1",)
+        assert store.active(NOON, ["shop-2"]) == ("shop-2#1",)
+        some = store.active(NOON, ["shop", "other", "shop"])
+        assert (some[0], sorted(some)) == ("other#1", ["other#1", "shop#1", "shop#2"])
+        assert store.active(NOON, ["nobody"]) == ()
+
+    def test_rollbacks_come_first_and_what_is_over_comes_last(self, store: Store) -> None:
+        for number, name in enumerate(("done", "going", "paused", "back", "back-later")):
+            started(store, a_rollout(f"{name}#1", updated=NOON + number * MINUTE), name)
+        facts = {"phase": Phase.ROLLING_BACK}
+        moved(store, store.load("back-later#1"), **facts, updated=NOON + 9 * MINUTE)
+        moved(store, store.load("back#1"), **facts, updated=NOON + 8 * MINUTE)
+        moved(store, store.load("paused#1"), phase=Phase.PAUSED)
+        moved(store, store.load("done#1"), phase=Phase.SUCCEEDED, watch_until=LATER)
+        assert store.active(NOON) == ("back#1", "back-later#1", "going#1", "paused#1", "done#1")
+
+    def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
+        for attempt in (10, 2, 1):
+            started(store, a_rollout(f"checkout#{attempt}"))
+        started(store, a_rollout("check#3"))
+        assert store.of_name("checkout") == ("checkout#1", "checkout#2", "checkout#10")
+
+    def test_exposures_of_a_target_come_earliest_first(self, store: Store) -> None:
+        def exposed(rollout_id: str, lock: str = LOCK, **facts: object) -> None:
+            rollout = started(store, a_rollout(rollout_id, target=facts.pop("target", "fn")), lock)
+            moved(store, moved(store, rollout, **facts), phase=Phase.SUCCEEDED)
+
+        later, end = NOON + 9 * MINUTE, NOON + 5 * MINUTE
+        exposed("checkout#1", exposed_from=NOON, exposed_to=end)
+        exposed("checkout#2", exposed_from=later)
+        exposed("checkout#3")
+        exposed("search#1", "elsewhere", exposed_from=NOON, target="another")
+
+        known = (("checkout#1", NOON, end), ("checkout#2", later, None))
+        assert store.exposures("fn", [LOCK, BOOLEAN_LOCK]) == known
+
+    def test_an_exposure_is_known_while_it_goes_on_and_ends_when_it_ends(
+        self, store: Store
+    ) -> None:
+        rollout = started(store, a_rollout(target="fn"), LOCK, BOOLEAN_LOCK)
+        rollout = moved(store, rollout, exposed_from=NOON)
+        for locks in ([LOCK], [BOOLEAN_LOCK], [LOCK, BOOLEAN_LOCK]):
+            assert store.exposures("fn", locks) == (("checkout#1", NOON, None),)
+        rollout = moved(store, rollout, exposed_to=LATER)
+        assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, LATER),)
+        moved(store, rollout, exposed_to=None)
+        assert store.exposures("fn", [LOCK]) == (("checkout#1", NOON, None),)
+
+    def test_of_many_exposures_none_is_forgotten(self, store: Store) -> None:
+        """The oldest may count as one, of which each moment of theirs is a part."""
+        ends = []
+        for attempt in range(1, 16):
+            begin = NOON + attempt * MINUTE
+            ends.append((begin, begin + MINUTE / 2))
+            facts = {"exposed_from": begin, "exposed_to": begin + MINUTE / 2}
+            rollout = started(store, a_rollout(f"checkout#{attempt}", target="fn", **facts), LOCK)
+            moved(store, rollout, phase=Phase.ROLLED_BACK)
+        found = store.exposures("fn", [LOCK])
+        assert len(found) > 5
+        for begin, end in ends:
+            assert any(
+                one <= begin and other is not None and end <= other for _, one, other in found
+            )
+        assert found[-1] == ("checkout#15", *ends[-1])
+
+    def test_moments_come_back_with_their_time_zone(self, store: Store) -> None:
+        rollout = a_rollout(target="fn", exposed_from=NOON, exposed_to=NOON)
+        rollout = started(store, rollout, LOCK)
+        ((_, begin, end),) = store.exposures("fn", [LOCK])
+        moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
+        assert [getattr(moment, "tzinfo", None) is not None for moment in moments] == [True] * 4
+
+    # --- taking in what another store kept ------------------------------------------------------
+
+    def test_a_received_rollout_goes_on_as_if_it_had_always_been_here(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        rollout, entries = lived(a_rollout(version=41, exposed_from=NOON), 12)
+        store.receive(rollout, entries, [LOCK, BOOLEAN_LOCK])
+        with open_store() as other:
+            assert other.history("checkout#1") == tuple(entries)
+            assert (other.owner(LOCK), other.owner(BOOLEAN_LOCK)) == ("checkout#1", "checkout#1")
+            assert other.active(NOON) == other.all() == other.of_name("checkout") == ("checkout#1",)
+            exposures = other.exposures(rollout.target, [LOCK])
+            assert exposures == (("checkout#1", NOON, None),)
+            known = other.acquire("checkout#1", NOON, LATER)
+            assert replace(known, version=41) == rollout
+            saved = moved(other, known)
+            assert saved.version > known.version >= 41
+            assert broken_link(other.history("checkout#1"), saved.chain) is None
+
+    def test_a_history_of_thousands_of_entries_is_received_whole(self, store: Store) -> None:
+        rollout, entries = lived(a_rollout(), self.long_history)
+        store.receive(rollout, entries, [LOCK])
+        assert store.history("checkout#1") == tuple(entries)
+
+    @pytest.mark.parametrize(
+        ("facts", "visited"),
+        [
+            pytest.param({"phase": Phase.PAUSED}, True, id="living"),
+            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": LATER}, True, id="watched"),
+            pytest.param({"phase": Phase.SUCCEEDED, "watch_until": NOON}, False, id="watched out"),
+            pytest.param({"phase": Phase.ROLLED_BACK}, False, id="done"),
+            pytest.param(
+                {"phase": Phase.ROLLED_BACK, "watch_until": NOON, "outbox": (UNTOLD,)},
+                True,
+                id="watched out, with somebody to tell",
+            ),
+        ],
+    )
+    def test_a_received_rollout_is_visited_as_it_would_have_been(
+        self, store: Store, facts: dict[str, Any], visited: bool
+    ) -> None:
+        rollout, entries = lived(a_rollout(**facts), 1)
+        store.receive(rollout, entries, [LOCK])
+        assert ("checkout#1" in store.active(NOON)) is visited
+
+    def test_a_received_rollout_takes_the_locks_of_the_closed_and_of_nobody_else(
+        self, store: Store
+    ) -> None:
+        rollout, entries = lived(a_rollout("checkout#7"), 3)
+        owner = started(store, a_rollout("search#1"), LOCK, BOOLEAN_LOCK)
+        with pytest.raises(TargetTakenError, match="search#1 owns"):
+            store.receive(rollout, entries, [LOCK])
+        for read in (store.load, store.history):
+            with pytest.raises(UnknownRolloutError):
+                read("checkout#7")
+        moved(store, owner, phase=Phase.SUCCEEDED, watch_until=LATER)
+        store.receive(rollout, entries, [LOCK])
+        assert store.owner(LOCK) == "checkout#7"
+        noticed(store, "search#1")
+        assert store.active(NOON) == ("checkout#7",)
+
+    def test_receiving_the_same_rollout_twice_does_no_harm(self, store: Store) -> None:
+        rollout, entries = lived(a_rollout(), 3)
+        for _ in range(2):
+            store.receive(rollout, entries, [LOCK])
+        assert store.history("checkout#1") == tuple(entries)
+        assert store.all() == ("checkout#1",)
+
+    def test_a_rollout_that_went_its_own_way_here_is_not_received_again(self, store: Store) -> None:
+        rollout, entries = lived(a_rollout(), 3)
+        store.receive(rollout, entries, [LOCK])
+        here = moved(store, store.load("checkout#1"))
+        with pytest.raises(StateConflictError, match=r"checkout#1 is in this store already"):
+            store.receive(rollout, entries, [LOCK])
+        assert store.load("checkout#1") == here
+        assert len(store.history("checkout#1")) == 4
+
+    # --- large ones -----------------------------------------------------------------------------
+
+    def test_an_entry_of_three_megabytes_comes_back_as_it_was(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        after, entry = with_numbers(rollout, 150_000)
+        saved = store.save(after, [entry])
+        after, small = recorded(saved)
+        saved = store.save(after, [small])
+        history = store.history("checkout#1")
+        assert history[1:] == (entry, small)
+        assert broken_link(history, saved.chain) is None
+
+    def test_a_state_of_a_hundred_kilobytes_comes_back_as_it_was(self, store: Store) -> None:
+        saved = moved(store, started(store, a_rollout()), sentence="Why? " * 20_000)
+        assert store.load("checkout#1") == saved
+        assert store.acquire("checkout#1", NOON, LATER) == saved
+        with pytest.raises(StateConflictError, match="version 1 is stored"):
+            moved(store, a_rollout())

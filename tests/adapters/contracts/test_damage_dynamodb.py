@@ -1,0 +1,199 @@
+"""An item that is damaged is refused by name, and hurts no other item."""
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.stores.dynamodb import DynamoDbStore, items
+from controller.core.rollout import Phase
+from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
+from tests.adapters.contracts.damage import DamageContract, Damaged
+from tests.adapters.contracts.store import LATER, LOCK, moved, started
+from tests.adapters.stores.odd_dynamodb import TABLE, a_store
+from tests.support.damage import DYNAMODB_DAMAGES, bomb, key_of
+from tests.support.emulator import REGION, Emulator
+from tests.support.rollouts import NOON, a_rollout
+
+SESSION = Session("test", "test", region_name=REGION)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        yield SESSION.client("dynamodb")
+
+
+@pytest.fixture
+def store(client: Any) -> DynamoDbStore:
+    return a_store(client)
+
+
+# What moto cannot answer: it compares a number with text, and adds to what is not whole.
+NOT_ON_MOTO = ("lease: an end that is a number", "fence: infinite")
+
+
+class TestDamagedItems(DamageContract):
+    """Each damage to an item, and what becomes of it and of the other item."""
+
+    names = tuple(name for name in DYNAMODB_DAMAGES if name not in NOT_ON_MOTO)
+
+    @pytest.fixture
+    def damaged(self, store: DynamoDbStore, client: Any) -> Damaged:
+        return Damaged(store, lambda name: DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1"))
+
+
+class TestDamagedItemsOnMinistack(DamageContract):
+    """The same where conditions are evaluated by another program."""
+
+    names = (
+        *("fence: missing", "fence: infinite"),
+        *(one for one in DYNAMODB_DAMAGES if one.startswith("lease")),
+    )
+
+    @pytest.fixture
+    def damaged(self, ministack: Emulator, account: str) -> Damaged:
+        client = ministack.client("dynamodb", account)
+        store = a_store(client)
+        return Damaged(store, lambda name: DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1"))
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ({"sk": {"S": "x"}}, "checkout#x"),
+        ({"sk": {"S": "99999999999999999999999"}}, "checkout#9999999999"),
+        ({"sk": {"S": "1"}}, "checkout#1"),
+        ({"pk": {"S": "FOREIGN"}}, "FOREIGN#1"),
+        ({"pk": {"S": "ROLLOUT#"}}, "#1"),
+    ],
+)
+def test_an_item_with_a_foreign_key_is_listed_and_refused(
+    store: DynamoDbStore, client: Any, key: dict[str, Any], shown: str
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    sound = started(store, a_rollout("search#1"))
+    old = key_of("checkout#1")
+    item = client.get_item(TableName=TABLE, Key=old)["Item"]
+    client.delete_item(TableName=TABLE, Key=old)
+    client.put_item(TableName=TABLE, Item={**item, **key})
+    assert set(store.active(NOON)) == set(store.all()) == {shown, "search#1"}
+    assert store.active(NOON)[-1] == shown
+    for read in (store.load, store.history, lambda one: store.acquire(one, NOON, LATER)):
+        with pytest.raises(StoreError, match="is damaged") as raised:
+            read(shown)
+        assert not isinstance(raised.value, UnknownRolloutError)
+    assert store.load("search#1") == sound
+
+
+def test_a_text_that_expands_to_hundreds_of_megabytes_takes_no_memory(
+    store: DynamoDbStore, client: Any
+) -> None:
+    started(store, a_rollout())
+    item = client.get_item(TableName=TABLE, Key=key_of("checkout#1"))["Item"]
+    item["state"] = {"B": bomb(300_000_000)}
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match="expands to more than 16,777,216 bytes"):
+            items.rollout_of(item)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * items.MOST_TEXT_BYTES
+
+
+def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> None:
+    first = started(store, a_rollout())
+    with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
+        moved(store, first, sentence="x" * items.MOST_TEXT_BYTES)
+    assert store.load("checkout#1") == first
+
+
+@pytest.mark.parametrize("name", ["lock: without a rollout", "lock: its rollout is a number"])
+def test_a_lock_that_names_no_rollout_is_not_taken_over(
+    store: DynamoDbStore, client: Any, name: str
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
+    with pytest.raises(StoreError, match=f"the lock {LOCK} is damaged"):
+        started(store, a_rollout("search#1"), LOCK)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("final", None),
+        ("final", {"S": "true"}),
+        ("final", {"NULL": True}),
+        ("version", None),
+        ("past", {"S": "no JSON"}),
+        ("past", {"S": '[["search#1"]]'}),
+        ("past", {"S": '[["search#1","noon",null]]'}),
+        ("past", {"N": "1"}),
+        ("exposed_from", {"S": "noon"}),
+        ("exposed_to", {"S": "noon"}),
+    ],
+)
+def test_a_lock_that_does_not_say_how_its_owner_stands_is_not_taken_over(
+    store: DynamoDbStore, client: Any, attribute: str, value: Any
+) -> None:
+    first = started(store, a_rollout("checkout#1", exposed_from=NOON), LOCK)
+    first = moved(store, first, phase=Phase.SUCCEEDED)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    item = {**client.get_item(TableName=TABLE, Key=key)["Item"], attribute: value}
+    given = {name: one for name, one in item.items() if one is not None}
+    client.put_item(TableName=TABLE, Item=given)
+    with pytest.raises(StoreError, match=f"the lock {LOCK} is damaged") as raised:
+        started(store, a_rollout("search#1"), LOCK)
+    assert f"LOCK#{LOCK}" in str(raised.value)
+    assert store.owner(LOCK) == "checkout#1"
+    moved(store, first, phase=Phase.ROLLING_BACK)  # which mends what it says of itself
+    assert client.get_item(TableName=TABLE, Key=key)["Item"]["final"] == {"BOOL": False}
+
+
+@pytest.mark.parametrize("name", ["lock: without a rollout", "lock: of a rollout that is gone"])
+def test_a_rollout_is_saved_and_ends_whatever_became_of_its_lock(
+    store: DynamoDbStore, client: Any, name: str
+) -> None:
+    first = started(store, a_rollout("checkout#1"), LOCK)
+    DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
+    moved(store, first, phase=Phase.ROLLED_BACK)
+    assert store.load("checkout#1").phase is Phase.ROLLED_BACK
+
+
+def test_a_lock_of_an_attempt_that_is_gone_gives_way_to_the_next_attempt_alone(
+    store: DynamoDbStore, client: Any
+) -> None:
+    """Whether a rollout of another name is gone is not for a start to find out."""
+    started(store, a_rollout("checkout#1"), LOCK)
+    client.delete_item(TableName=TABLE, Key=key_of("checkout#1"))
+    with pytest.raises(TargetTakenError, match="checkout#1"):
+        started(store, a_rollout("search#1"), LOCK)
+    started(store, a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
+
+
+@pytest.mark.parametrize("name", ["closed: missing", "closed: text", "closed: null"])
+def test_a_living_rollout_keeps_its_target_whatever_stands_beside_its_state(
+    store: DynamoDbStore, client: Any, name: str
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
+    with pytest.raises(TargetTakenError, match="checkout#1"):
+        started(store, a_rollout("search#1"), LOCK)
+
+
+@pytest.mark.parametrize("name", [name for name in DYNAMODB_DAMAGES if "history" not in name])
+def test_a_save_that_meets_a_damage_ends_in_an_error_of_the_store(
+    store: DynamoDbStore, client: Any, name: str
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    held = store.acquire("checkout#1", NOON, LATER)
+    DYNAMODB_DAMAGES[name](client, TABLE, "checkout#1")
+    try:
+        moved(store, held)
+    except StoreError as error:
+        assert "checkout#1" in str(error)  # noqa: PT017 - most damages are written over

@@ -1,0 +1,310 @@
+"""Hooks behind HTTPS: what arrives, who signed it, what an answer means, how often one tries."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.adapters.hooks.answer import clean
+from controller.adapters.hooks.https import PAUSE, TRIES, HttpsHooks, signature
+from controller.core.hook_call import HookCall
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import HttpsHook, Kept
+from controller.errors import DeliveryError
+from controller.process.settings import Egress, read_egress
+from controller.simulation.clock import VirtualClock
+from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
+from tests.support.https_stub import Host, answers, breaks_off, certificate, drips, host, in_turn
+from tests.support.rollouts import NOON
+
+KEY = "hunter2"
+CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"weight": 50}')
+TEXT = (Path(__file__).parents[3] / "docs" / "hooks.md").read_text(encoding="utf-8")
+LOCAL = ("localhost",)
+EGRESS = Egress(private_names=frozenset(LOCAL))
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    signed = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    with host(signed) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(NOON)
+
+
+def hook(stub: Host, path: str = "/gate") -> HttpsHook:
+    secret = {"environment": "KEY"}
+    return HttpsHook.model_validate({"kind": "https", "url": stub.url(path), "secret": secret})
+
+
+def hooks(clock: VirtualClock) -> HttpsHooks:
+    return HttpsHooks(lambda _place: KEY, clock, EGRESS)
+
+
+def ask(stub: Host, clock: VirtualClock, within_s: float = 10, **how: Any) -> HookAnswer:
+    within = timedelta(seconds=within_s)
+    return hooks(clock).ask(hook(stub), CALL, within=within, **{"private": LOCAL, **how})
+
+
+def test_a_call_arrives_with_its_delivery_and_a_signature_over_time_and_body(
+    stub: Host, clock: VirtualClock
+) -> None:
+    stub.answer = answers(204, b"")
+    assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
+    (got,) = stub.got
+    assert (got.path, got.body) == ("/gate", CALL.body.encode())
+    assert got.headers["X-Rolloutctl-Delivery"] == CALL.delivery
+    stamp = got.headers["X-Rolloutctl-Timestamp"]
+    assert stamp == str(int(NOON.timestamp()))
+    digest = hmac.new(KEY.encode(), f"{stamp}.{CALL.body}".encode(), hashlib.sha256).hexdigest()
+    assert got.headers["X-Rolloutctl-Signature"] == f"v1={digest}"
+
+
+def recipe() -> Any:
+    """Return what the document lets a receiver do."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - it is our own document
+    return SimpleNamespace(**names)
+
+
+def headers(**changed: str | None) -> dict[str, str]:
+    """Return the headers of a call as a web framework has them; None: without that one."""
+    stamp = "1795521600"
+    sent = {"Timestamp": stamp, "Signature": signature(KEY, stamp, b'{"weight": 50}'), **changed}
+    return {f"X-Rolloutctl-{name}": value for name, value in sent.items() if value is not None}
+
+
+def test_the_recipe_of_the_document_verifies_what_is_sent_and_nothing_else() -> None:
+    body, stamp = b'{"weight": 50}', 1795521600
+    verified = recipe().verified
+    assert verified(KEY, headers(), body, now=stamp + 60)
+    assert not verified("another", headers(), body, now=stamp)
+    assert not verified(KEY, headers(), body + b" ", now=stamp)
+    assert not verified(KEY, headers(Timestamp="1795521601"), body, now=stamp)
+    assert not verified(KEY, headers(), body, now=stamp + 3600)  # somebody replays it
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Signature": None},
+        {"Timestamp": None},
+        {"Signature": None, "Timestamp": None},
+        {"Signature": ""},
+        {"Signature": "v1="},
+        {"Signature": "junk"},
+        {"Signature": "v1=" + "0" * 64},
+        {"Signature": "v1=" + "0" * 100_000},
+        {"Signature": "v1=gr\xfcn"},
+        {"Signature": "v1=\u0661"},
+        {"Signature": "\udcff\ud800"},
+        {"Timestamp": ""},
+        {"Timestamp": "now"},
+        {"Timestamp": "-1795521600"},
+        {"Timestamp": "1795521600.0"},
+        {"Timestamp": " 1795521600"},
+        {"Timestamp": "1795521600\n"},
+        {"Timestamp": "1_795_521_600"},
+        {"Timestamp": "\u0661\u0667"},
+        {"Timestamp": "\udcff"},
+        {"Timestamp": "9" * 10_000},
+    ],
+    ids=ascii,
+)
+def test_the_receiver_of_the_document_refuses_junk_without_an_error(
+    changed: dict[str, str | None],
+) -> None:
+    answer = recipe().receive(KEY, headers(**changed), b'{"weight": 50}', 1795521600, pytest.fail)
+    assert answer == (401, b"")
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", b"\xff\xfe", b"[]", b"null", b'{"a": '])
+def test_the_receiver_of_the_document_survives_a_body_that_is_no_call(body: bytes) -> None:
+    signed = headers(Signature=signature(KEY, "1795521600", body))
+    assert recipe().receive(KEY, signed, body, 1795521600, pytest.fail) == (400, b"")
+
+
+def test_the_receiver_of_the_document_compares_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(len(one))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    verified = recipe().verified
+    assert verified(KEY, headers(), b'{"weight": 50}', now=1795521600)
+    assert not verified(KEY, headers(Signature="v1=0"), b'{"weight": 50}', now=1795521600)
+    assert compared == [len("v1=") + 64] * 2
+
+
+@pytest.mark.parametrize(
+    ("against", "expected"),
+    [
+        (None, HookAnswer(Consent.GIVEN)),
+        ("a release is under way", HookAnswer(Consent.REFUSED, "a release is under way")),
+    ],
+)
+def test_the_receiver_of_the_document_and_what_it_answers_fit_what_asks(
+    stub: Host, clock: VirtualClock, against: str | None, expected: HookAnswer
+) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        now, body = NOON.timestamp(), stub.got[-1].body
+        answers(*recipe().receive(KEY, handler.headers, body, now, lambda _call: against))(handler)
+
+    stub.answer = answer
+    assert ask(stub, clock) == expected
+
+
+def test_who_has_another_key_is_refused_by_the_receiver_of_the_document(
+    stub: Host, clock: VirtualClock
+) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        now, body = NOON.timestamp(), stub.got[-1].body
+        answers(*recipe().receive("another", handler.headers, body, now, pytest.fail))(handler)
+
+    stub.answer = answer
+    assert ask(stub, clock) == HookAnswer(Consent.REFUSED, "the answer was 401")
+
+
+@pytest.mark.parametrize("row", BODIES, ids=lambda row: row.shown)
+def test_a_body_is_consent_a_refusal_or_no_answer(
+    stub: Host, clock: VirtualClock, row: Body
+) -> None:
+    stub.answer = answers(200, row.body)
+    assert ask(stub, clock) == HookAnswer(row.consent, row.said)
+    assert len(stub.got) == 1
+
+
+@pytest.mark.parametrize("row", SENT, ids=lambda row: row.shown)
+def test_what_a_host_sends_is_consent_a_refusal_or_no_answer(
+    stub: Host, clock: VirtualClock, row: Sent
+) -> None:
+    stub.answer = row.answer
+    assert ask(stub, clock) == HookAnswer(row.consent, row.said)
+    assert len(stub.got) == row.tries
+
+
+def test_a_consent_after_an_answer_that_broke_off_counts(stub: Host, clock: VirtualClock) -> None:
+    stub.answer = in_turn(breaks_off(b'{"allow": true}'), answers(200, b'{"allow": true}'))
+    assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
+
+
+def test_an_answer_without_consent_is_not_tried_again_until_one_comes(
+    stub: Host, clock: VirtualClock
+) -> None:
+    stub.answer = in_turn(answers(200, PAGE), answers(204, b""))
+    assert ask(stub, clock).consent is Consent.FAILED
+    assert len(stub.got) == 1
+
+
+def test_who_is_told_afterwards_has_taken_it_whatever_stands_in_the_body(
+    stub: Host, clock: VirtualClock
+) -> None:
+    """Told again, a host would act twice."""
+    for answer in (answers(200, PAGE), breaks_off(b"accepted")):
+        stub.answer = answer
+        hooks(clock).tell(hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL)
+    assert len(stub.got) == 2
+
+
+def test_what_may_pass_is_tried_again_with_the_same_delivery(
+    stub: Host, clock: VirtualClock
+) -> None:
+    stub.answer = in_turn(answers(503), answers(429), answers(204, b""))
+    assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
+    assert [one.headers["X-Rolloutctl-Delivery"] for one in stub.got] == [CALL.delivery] * TRIES
+    assert clock.now() - NOON == (TRIES - 1) * PAUSE
+
+
+def test_tries_have_an_end(stub: Host, clock: VirtualClock) -> None:
+    stub.answer = answers(500)
+    assert ask(stub, clock).consent is Consent.FAILED
+    assert len(stub.got) == TRIES
+
+
+def test_a_refusal_is_not_tried_again(stub: Host, clock: VirtualClock) -> None:
+    stub.answer = answers(403)
+    ask(stub, clock)
+    assert len(stub.got) == 1
+
+
+def test_a_slow_answer_is_none_when_the_time_is_over(stub: Host, clock: VirtualClock) -> None:
+    stub.answer = drips(0.02)
+    answer = ask(stub, clock, within_s=0.3)
+    assert answer.consent is Consent.FAILED
+    assert answer.said == "localhost gave no whole answer within 0.3 seconds"
+    assert len(stub.got) == 1
+
+
+def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
+    stub: Host, clock: VirtualClock
+) -> None:
+    answer = ask(stub, clock, private=())
+    assert answer.consent is Consent.FAILED
+    assert "127.0.0.1, which is not public" in answer.said
+    assert not stub.got
+    assert clock.now() == NOON  # it is not tried again
+
+
+def test_a_wrong_setting_is_said_and_is_no_consent(stub: Host, clock: VirtualClock) -> None:
+    egress = read_egress({"ROLLOUTCTL_EGRESS_PROXY": "proxy.example"})
+    answer = HttpsHooks(lambda _place: KEY, clock, egress).ask(
+        hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
+    )
+    assert (answer.consent, answer.said) == (Consent.FAILED, egress.problem)
+    assert "ROLLOUTCTL_EGRESS_PROXY" in answer.said
+
+
+def test_without_its_key_a_call_is_not_made(stub: Host, clock: VirtualClock) -> None:
+    def no_key(_place: Kept) -> str:
+        raise DeliveryError("the environment variable KEY is not set, or empty")
+
+    answer = HttpsHooks(no_key, clock, EGRESS).ask(
+        hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
+    )
+    assert answer == HookAnswer(Consent.FAILED, "the environment variable KEY is not set, or empty")
+    assert not stub.got
+
+
+def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: VirtualClock) -> None:
+    def slow(_place: Kept) -> str:
+        clock.sleep(timedelta(seconds=10))
+        return KEY
+
+    answer = HttpsHooks(slow, clock, EGRESS).ask(
+        hook(stub), CALL, within=timedelta(seconds=10), private=LOCAL
+    )
+    assert answer == HookAnswer(Consent.FAILED, "no time was left")
+    assert not stub.got
+
+
+def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: VirtualClock) -> None:
+    seconds = timedelta(seconds=5)
+    hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
+    stub.answer = answers(404)
+    with pytest.raises(DeliveryError, match="https localhost did not take it: the answer was 404"):
+        hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
+    with pytest.raises(DeliveryError, match="was not reached: localhost has the address"):
+        hooks(clock).tell(hook(stub), CALL, within=seconds, private=())
+
+
+def test_what_a_hook_says_is_one_short_line_that_no_terminal_obeys() -> None:
+    assert clean("a\x1b[2J\n\tb\u202e  c") == "a\\u001b[2J b\\u202e c"
+    assert len(clean("x" * 5_000)) == 400

@@ -1,0 +1,110 @@
+"""Reading alarms when CloudWatch is slow, strange, or says no: no tick fails by it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from controller.adapters.metrics.alarms import ALARMS_PER_CALL, PAGES_PER_CALL, CloudWatchAlarms
+from controller.core.observation import AlarmReading, AlarmState
+from controller.errors import UsageError
+from controller.simulation.fakes.errors import lost, refusal
+
+MOMENT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SECOND = int(MOMENT.timestamp())
+
+
+class Answering:
+    """A client that answers each call with `answer`, or raises it, and remembers the requests."""
+
+    def __init__(self, answer: Mapping[str, Any] | Exception) -> None:
+        self.requests: list[Mapping[str, Any]] = []
+        self._answer = answer
+
+    def describe_alarms(self, **request: Any) -> Mapping[str, Any]:
+        self.requests.append(dict(request))
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def reading(**alarm: Any) -> AlarmReading:
+    """Return what is told of the alarm `red` that CloudWatch describes like this."""
+    plain = {"AlarmName": "red", "StateValue": "OK", "StateTransitionedTimestamp": MOMENT}
+    client = Answering({"MetricAlarms": [{**plain, **alarm}], "CompositeAlarms": []})
+    return CloudWatchAlarms(lambda: client).states(["red"])["red"]
+
+
+def test_a_state_counts_from_when_it_changed_and_not_from_when_it_was_looked_at() -> None:
+    later = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+    assert reading(StateUpdatedTimestamp=later).since == SECOND
+    older = reading(StateTransitionedTimestamp=None, StateUpdatedTimestamp=later)
+    assert older.since == SECOND + 3_600
+    assert reading(StateTransitionedTimestamp=None).since == 0
+
+
+def test_a_reason_is_one_short_line() -> None:
+    assert reading(StateReason="above\n  10 ").reason == "above 10"
+    assert len(reading(StateReason="above " * 100).reason) == 203
+
+
+@pytest.mark.parametrize(
+    ("alarm", "state"),
+    [
+        pytest.param({"EvaluationState": "EVALUATION_ERROR"}, AlarmState.UNREAD, id="OK of old"),
+        pytest.param({"EvaluationState": "PARTIAL_DATA"}, AlarmState.OK, id="OK of a part"),
+        pytest.param(
+            {"EvaluationState": "EVALUATION_FAILURE", "StateValue": "ALARM"}, AlarmState.ALARM,
+            id="red stays red",
+        ),
+        pytest.param({"StateValue": "GREEN"}, AlarmState.UNREAD, id="a state of tomorrow"),
+    ],
+)  # fmt: skip
+def test_an_alarm_that_could_not_be_evaluated_is_not_ok(
+    alarm: dict[str, Any], state: AlarmState
+) -> None:
+    assert reading(**alarm).state is state
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            refusal("DescribeAlarms", "AccessDeniedException", "no"),
+            "alarms could not be read (cloudwatch:DescribeAlarms): AccessDeniedException: no; "
+            "grant the action to this role",
+        ),
+        (lost("monitoring"), "; run again"),
+    ],
+)
+def test_what_goes_wrong_is_said_of_each_alarm(error: Exception, why: str) -> None:
+    found = CloudWatchAlarms(lambda: Answering(error)).states(["a", "b"])
+    assert {one.state for one in found.values()} == {AlarmState.UNREAD}
+    assert all(one.reason.endswith(why) for one in found.values())
+
+
+def test_credentials_that_are_not_there_are_said_of_each_alarm() -> None:
+    def no_client() -> Any:
+        raise UsageError("there are no AWS credentials")
+
+    found = CloudWatchAlarms(no_client).states(["a"])
+    assert found["a"] == AlarmReading(AlarmState.UNREAD, reason="there are no AWS credentials")
+
+
+def test_alarms_are_asked_for_once_and_so_many_to_a_call() -> None:
+    client = Answering({"MetricAlarms": []})
+    names = [f"alarm-{number}" for number in range(ALARMS_PER_CALL + 1)]
+    CloudWatchAlarms(lambda: client).states([*names, *names])
+    assert [len(one["AlarmNames"]) for one in client.requests] == [ALARMS_PER_CALL, 1]
+    assert client.requests[0]["AlarmTypes"] == ["MetricAlarm", "CompositeAlarm"]
+
+
+def test_pages_without_an_end_are_read_to_a_limit() -> None:
+    client = Answering({"MetricAlarms": [], "NextToken": "more"})
+    assert CloudWatchAlarms(lambda: client).states(["a"])["a"].state is AlarmState.MISSING
+    assert len(client.requests) == PAGES_PER_CALL
+
+
+def test_no_client_is_made_for_no_alarm() -> None:
+    assert CloudWatchAlarms(lambda: pytest.fail("it was made")).states([]) == {}

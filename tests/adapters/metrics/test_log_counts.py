@@ -1,0 +1,193 @@
+"""Counting log events when CloudWatch Logs is slow, strange, or says no: no tick fails by it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.adapters.aws.clients import Clients
+from controller.adapters.metrics.log_counts import LOOK_FOR, PAGES_PER_QUERY, CloudWatchLogs
+from controller.core.observation import Answer, LogQuery, Series, Span
+from controller.errors import UsageError
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import broken
+from tests.simulation.worlds import START, empty_world
+
+GROUP = "/aws/lambda/handler"
+NOW = int(START.timestamp())
+QUERY = LogQuery(GROUP, "gateway", Span(NOW - 600, NOW), 1_000)
+
+
+class Pages:
+    """A client that answers with these pages, one after the other, and remembers the requests."""
+
+    def __init__(self, pages: Iterator[dict[str, Any]], each: Callable[[], object]) -> None:
+        self.requests: list[Mapping[str, Any]] = []
+        self._pages, self._each = pages, each
+
+    def filter_log_events(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        self._each()
+        return next(self._pages)
+
+
+def page(*seconds: int, more: bool = True) -> dict[str, Any]:
+    events = [{"timestamp": second * 1_000 + 999, "message": "gateway"} for second in seconds]
+    return {"events": events, **({"nextToken": "go on"} if more else {})}
+
+
+def count(
+    pages: Iterator[dict[str, Any]], query: LogQuery = QUERY, takes: timedelta = timedelta()
+) -> tuple[Series, list[Mapping[str, Any]]]:
+    """Return the answer to `query`, and what was asked; each page takes that long."""
+    clock = empty_world().clock
+    client = Pages(pages, lambda: clock.advance(takes))
+    return CloudWatchLogs(lambda: client, clock).count([query])[query], client.requests
+
+
+def test_an_empty_page_may_not_be_the_last() -> None:
+    series, requests = count(iter([page(), page(), page(NOW - 60, more=False)]))
+    assert series == Series({NOW - 60: 1.0})
+    assert [one.get("nextToken") for one in requests] == [None, "go on", "go on"]
+
+
+def test_what_is_asked_for_is_a_half_open_span_in_milliseconds() -> None:
+    _, (request,) = count(iter([page(more=False)]))
+    assert request == {
+        "logGroupName": GROUP,
+        "startTime": (NOW - 600) * 1_000,
+        "endTime": NOW * 1_000 - 1,
+        "limit": 1_000,
+        "filterPattern": "gateway",
+    }
+
+
+def test_no_page_is_read_behind_what_is_enough() -> None:
+    query = LogQuery(GROUP, "gateway", QUERY.span, 3)
+    series, requests = count(iter([page(*[NOW - 60] * 2), page(*[NOW - 30] * 9)]), query)
+    assert (series.answer, sum(series.points.values()), len(requests)) == (Answer.COMPLETE, 3, 2)
+
+
+def endless() -> Iterator[dict[str, Any]]:
+    while True:
+        yield page(NOW - 60)
+
+
+def test_a_search_without_an_end_ends() -> None:
+    series, requests = count(endless())
+    assert series.answer is Answer.PARTIAL
+    assert series.points == {NOW - 60: PAGES_PER_QUERY}
+    assert series.message == f"{GROUP} was searched in part: there were more than 50 pages"
+    assert len(requests) == PAGES_PER_QUERY
+
+
+def test_a_search_that_takes_long_ends() -> None:
+    series, requests = count(endless(), takes=LOOK_FOR / 4)
+    assert series.answer is Answer.PARTIAL
+    assert series.message == (
+        f"{GROUP} was searched in part: it took longer than its part of 20s for all searches of a "
+        "tick"
+    )
+    assert len(requests) == 4
+
+
+def test_all_queries_together_have_one_limit_of_time() -> None:
+    clock = empty_world().clock
+    client = Pages(endless(), lambda: clock.advance(LOOK_FOR / 2))
+    other = LogQuery(GROUP, "direct", QUERY.span, 1_000)
+    found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
+    assert {one.answer for one in found.values()} == {Answer.PARTIAL}
+    assert len(client.requests) == 2
+
+
+def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
+    clock = empty_world().clock
+    other = LogQuery("/aws/lambda/other", "direct", QUERY.span, 1_000)
+    last = {"events": [{"timestamp": (NOW - 60) * 1_000, "message": "direct"}]}
+
+    def read(**request: Any) -> dict[str, Any]:
+        clock.advance(LOOK_FOR / 10)
+        return last if request["logGroupName"] == other.group else page(NOW - 60)
+
+    client = SimpleNamespace(filter_log_events=read)
+    found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
+    assert found[QUERY].answer is Answer.PARTIAL
+    assert found[other] == Series({NOW - 60: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("how", "answer", "message"),
+    [
+        (
+            "throttle", Answer.ERROR,
+            "ThrottlingException: Rate exceeded; the account's limit for such calls is reached; "
+            "run again in a moment",
+        ),
+        (
+            "denied", Answer.FORBIDDEN,
+            "AccessDeniedException: not authorized to perform this action; grant the action to "
+            "this role",
+        ),
+        (
+            "timeout", Answer.ERROR,
+            'ReadTimeoutError: Read timeout on endpoint URL: "https://logs.example.invalid/"'
+            "; run again",
+        ),
+    ],
+)  # fmt: skip
+def test_why_a_log_could_not_be_searched_is_said_and_nothing_is_raised(
+    how: str, answer: Answer, message: str
+) -> None:
+    world = empty_world()
+    world.add_log_event(GROUP, START, "gateway")
+    world.layers.append(
+        lambda service, operation, request, proceed: broken(service, operation, how, proceed)
+    )
+    series = CloudWatchLogs(lambda: world.client("logs"), world.clock).count([QUERY])[QUERY]
+    told = f"{GROUP} could not be searched (logs:FilterLogEvents): {message}"
+    assert (series.answer, series.message, series.points) == (answer, told, {})
+
+
+def test_what_was_counted_before_it_failed_is_kept() -> None:
+    """One event that must be absent is enough to know."""
+
+    def pages() -> Iterator[dict[str, Any]]:
+        yield page(NOW - 60)
+        raise refusal("FilterLogEvents", "ThrottlingException", "Rate exceeded")
+
+    series, _ = count(pages())
+    assert (series.answer, series.points) == (Answer.ERROR, {NOW - 60: 1.0})
+
+
+def test_a_client_that_cannot_be_opened_is_said_too() -> None:
+    def none() -> Any:
+        raise UsageError("there is no AWS client for logs")
+
+    series = CloudWatchLogs(none, empty_world().clock).count([QUERY])[QUERY]
+    assert (series.answer, series.message) == (Answer.ERROR, "there is no AWS client for logs")
+
+
+def test_no_client_is_opened_before_something_is_counted() -> None:
+    opened = list[str]()
+
+    def open_client() -> Any:
+        opened.append("logs")
+        return Pages(iter([page(more=False)]), lambda: None)
+
+    source = CloudWatchLogs(open_client, empty_world().clock)
+    assert source.count([]) == {}
+    assert opened == []
+    source.count([QUERY])
+    assert opened == ["logs"]
+
+
+def test_a_client_of_logs_is_patient_for_a_few_seconds_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "eu-central-1")
+    config = Clients().get("logs").meta.config
+    assert (config.connect_timeout, config.read_timeout) == (3, 5)
+    assert config.retries["total_max_attempts"] == 2

@@ -1,0 +1,70 @@
+"""Which metrics there are: what a policy could have meant."""
+
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from controller.adapters.metrics.metric_list import MetricList
+from controller.core.policy import Metric
+from tests.support.emulator import REGION, Emulator
+
+LATENCY = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
+
+
+def published(client: Any) -> Any:
+    """Return `client`, after a latency of two paths, and of another namespace."""
+    for path in ("stable", "new"):
+        datum = {"MetricName": "Latency", "Value": 1.0}
+        client.put_metric_data(
+            Namespace="Shop",
+            MetricData=[{**datum, "Dimensions": [{"Name": "Path", "Value": path}]}],
+        )
+    client.put_metric_data(Namespace="Other", MetricData=[{"MetricName": "Count", "Value": 1.0}])
+    return client
+
+
+def check(client: Any) -> None:
+    listing = MetricList(published(client))
+    found = listing.like(LATENCY)
+    assert sorted(one["Path"] for one in found.dimensions) == ["new", "stable"]
+    assert (found.names, found.problem) == ([], "")
+    renamed = listing.like(LATENCY.model_copy(update={"name": "latency"}))
+    assert (renamed.dimensions, renamed.names) == ([], ["Latency"])
+
+
+def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is() -> None:
+    with mock_aws():
+        check(Session("test", "test", region_name=REGION).client("cloudwatch"))
+
+
+def test_on_ministack_it_is_listed_too(ministack: Emulator, account: str) -> None:
+    check(ministack.client("cloudwatch", account))
+
+
+class Pages:
+    """A client that gives a list in pages, the first one empty; or refuses."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def list_metrics(self, **request: str) -> dict[str, Any]:
+        if self._error is not None:
+            raise self._error
+        if "NextToken" not in request:
+            return {"Metrics": [], "NextToken": "more"}
+        pair = {"Name": "Path", "Value": "canary"}
+        return {"Metrics": [{"MetricName": "Latency", "Dimensions": [pair]}]}
+
+
+def test_every_page_is_read() -> None:
+    assert MetricList(Pages()).like(LATENCY).dimensions == [{"Path": "canary"}]
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
+def test_a_list_that_is_refused_says_why(code: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListMetrics")
+    problem = MetricList(Pages(error)).like(LATENCY).problem
+    assert problem.startswith(f"metrics could not be listed (cloudwatch:ListMetrics): {code}: no; ")

@@ -1,0 +1,36 @@
+"""Messages to send in tests, and the rollout that they are about."""
+
+from typing import Any
+
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.message import Message
+from controller.core.rollout import Phase, Rollout
+from tests.support.rollouts import NOON, a_rollout
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+FINDING = Finding(
+    "works", Verdict.FAIL, Label.REFUTED, 0.95, 0.999, 1_200, 0, 300, "works was below 99.9%."
+)
+
+
+def a_message(**changes: Any) -> Message:
+    """Return a message about `told`, changed as said."""
+    plain: dict[str, Any] = {
+        "key": f"checkout#1:rolled_back:{NOON.isoformat()}",
+        "at": NOON,
+        "severity": "warning",
+        "kind": "rolled_back",
+        "text": "checkout#1 is rolled back, 0 % is in force: works was below 99.9%.",
+        "phase": "rolled_back",
+        "weight": 0,
+        "step": 0,
+        "reason": "gate_failed",
+        "to": ("notify[0]",),
+        "run": "3f9c2a71d0e4",
+    }
+    return Message(**{**plain, **changes})
+
+
+def told(**changes: Any) -> Rollout:
+    """Return the rollout that `a_message` is about."""
+    return a_rollout(**{"phase": Phase.ROLLED_BACK, "findings": (FINDING,), **changes})

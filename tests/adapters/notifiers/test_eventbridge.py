@@ -1,0 +1,137 @@
+"""EventBridge: the event that docs/events.md shows is the one that is put."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from boto3.session import Session
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from controller.adapters.notifiers.eventbridge import (
+    DETAIL_TYPE,
+    SOURCE,
+    EventBridgeCourier,
+    detail,
+)
+from controller.core.policy import EventBridgeChannel
+from controller.errors import DeliveryError
+from tests.adapters.notifiers.channels import FINDING, a_message, told
+from tests.support.emulator import REGION, Emulator
+
+TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
+CHANNEL = EventBridgeChannel(kind="eventbridge")
+
+
+class Contract:
+    """A bus with a rule, and a queue behind it.
+
+    CANNOT: promises that this place cannot show, and why; each is expected to fail.
+    """
+
+    CANNOT: ClassVar[Mapping[str, str]] = {}
+
+    def test_an_event_is_taken(self, clients: tuple[Any, Any]) -> None:
+        EventBridgeCourier(lambda: clients[0]).deliver(CHANNEL, told(), a_message())
+
+    def test_a_rule_finds_the_event_by_what_is_in_it(self, clients: tuple[Any, Any]) -> None:
+        events, sqs = clients
+        queue = ruled(events, sqs)
+        courier = EventBridgeCourier(lambda: events)
+        courier.deliver(CHANNEL, told(), a_message(severity="info", kind="advanced"))
+        courier.deliver(CHANNEL, told(), a_message())
+        (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
+            "Messages"
+        ]
+        event = json.loads(got["Body"])
+        assert (event["source"], event["detail-type"]) == (SOURCE, DETAIL_TYPE)
+        assert event["resources"] == [told().target]
+        assert event["detail"] == json.loads(detail(told(), a_message()))
+
+
+def ruled(events: Any, sqs: Any) -> str:
+    queue: str = sqs.create_queue(QueueName="rollouts")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    pattern = {"source": [SOURCE], "detail": {"severity": ["warning", "critical"]}}
+    events.put_rule(Name="rollouts", EventPattern=json.dumps(pattern))
+    target = {"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="rollouts", Targets=[target])
+    return queue
+
+
+class TestOnMoto(Contract):
+    CANNOT: ClassVar = {
+        "test_a_rule_finds_the_event_by_what_is_in_it": "its rules need a library that is not here"
+    }
+
+    @pytest.fixture
+    def clients(self) -> Iterator[tuple[Any, Any]]:
+        with mock_aws():
+            session = Session(region_name=REGION)
+            yield session.client("events"), session.client("sqs")
+
+
+class TestOnMinistack(Contract):
+    @pytest.fixture
+    def clients(self, ministack: Emulator, account: str) -> tuple[Any, Any]:
+        return ministack.client("events", account), ministack.client("sqs", account)
+
+
+def test_the_example_in_the_text_is_what_is_sent() -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    event = json.loads(example)
+    assert event["source"] == SOURCE
+    assert event["detail-type"] == DETAIL_TYPE
+    rollout = told(revision=event["detail"]["revision"], label="refuted", next="")
+    assert event["resources"] == [rollout.target]
+    assert event["detail"] == json.loads(detail(rollout, a_message()))
+
+
+def test_every_field_of_the_detail_is_explained_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)
+    assert rows == list(json.loads(detail(told(), a_message())))
+
+
+class Bus:
+    """A bus that answers as it is told."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def put_events(self, Entries: list[Any]) -> Any:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def problem(answer: Any) -> str:
+    with pytest.raises(DeliveryError) as caught:
+        EventBridgeCourier(lambda: Bus(answer)).deliver(CHANNEL, told(), a_message())
+    return str(caught.value)
+
+
+def test_an_event_that_is_refused_in_a_good_answer_did_not_arrive() -> None:
+    """PutEvents succeeds as a call, and counts what it did not take."""
+    refused = {"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}
+    assert problem({"FailedEntryCount": 1, "Entries": [refused]}) == (
+        "the event bus default took no event (events:PutEvents): InternalFailure: try again"
+    )
+
+
+def test_a_denied_event_names_the_action() -> None:
+    refusal: Any = {
+        "Error": {"Code": "AccessDeniedException", "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    assert problem(ClientError(refusal, "PutEvents")) == (
+        "the event bus default took no event (events:PutEvents): AccessDeniedException: no; grant "
+        "the action to this role"
+    )
+
+
+def test_an_event_that_would_be_too_long_leaves_its_findings_out() -> None:
+    many = told(findings=(FINDING,) * 2_000)
+    assert json.loads(detail(many, a_message()))["findings"] == []

@@ -1,0 +1,132 @@
+"""Slack: what is shown, to whom it may go, and that nothing of a webhook is ever said."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.notifiers.slack import SlackCourier, blocks
+from controller.core.policy import Kept, SlackChannel
+from controller.errors import DeliveryError
+from controller.process.settings import Egress
+from tests.adapters.notifiers.channels import a_message, told
+from tests.support.https_stub import Answering, Host, answers, certificate, host
+
+SECRET = "T000-B000-hunter2"
+CHANNEL: dict[str, Any] = {"kind": "slack", "webhook": {"environment": "HOOK"}}
+LOCAL = SlackChannel.model_validate({**CHANNEL, "hosts": ["localhost"]})
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    signed = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    with host(signed) as running:
+        yield running
+
+
+ALLOWED = Egress(private_names=frozenset({"localhost"}))
+
+
+def deliver(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> None:
+    def read(place: Kept) -> str:
+        assert place == channel.webhook
+        return url
+
+    SlackCourier(read, egress).deliver(channel, told(), a_message())
+
+
+def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> str:
+    with pytest.raises(DeliveryError) as caught:
+        deliver(url, channel, egress)
+    assert SECRET not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
+    deliver(stub.url(f"/services/{SECRET}"))
+    (got,) = stub.got
+    assert got.path == f"/services/{SECRET}"
+    assert got.headers["Content-Type"] == "application/json; charset=utf-8"
+    data = json.loads(got.body)
+    assert [one["type"] for one in data["blocks"]] == ["header", "section", "section", "context"]
+    header, sentence, facts, key = data["blocks"]
+    assert header["text"]["text"] == "WARNING checkout#1: rolled_back"
+    assert sentence["text"]["text"] == a_message().text
+    assert [one["text"] for one in facts["fields"]] == [
+        "Phase: rolled_back", "Weight: 0 %", "Reason: gate_failed", "At: 2026-11-24 12:00 UTC",
+    ]  # fmt: skip
+    assert key["elements"][0]["text"] == a_message().key
+
+
+def test_nothing_in_a_message_calls_anybody_or_is_longer_than_slack_takes() -> None:
+    """Slack refuses the whole message for one block that is too long, and pages a whole channel
+    for a few characters.
+    """
+    data = blocks(told(), a_message(text=f"<!channel> & {'x' * 5_000}", kind="k" * 200))
+    shown = [data["blocks"][0]["text"], data["blocks"][1]["text"]]
+    assert {one["type"] for one in shown} == {"plain_text"}
+    assert [len(one["text"]) for one in shown] == [150, 3_000]
+    assert "<!channel>" not in data["text"]
+    assert "&lt;!channel&gt; &amp;" in data["text"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param(answers(404, b"no_service"), "404: no_service", id="Slack's own word"),
+        pytest.param(answers(500, b"<html>x</html>"), "500", id="somebody else's page"),
+        pytest.param(answers(500, SECRET.encode()), "500", id="an echo"),
+        pytest.param(
+            answers(302, b"", Location="/elsewhere"),
+            "302; redirects are not followed",
+            id="a redirect",
+        ),
+    ],
+)
+def test_what_is_not_200_did_not_arrive(stub: Host, answer: Answering, said: str) -> None:
+    stub.answer = answer
+    text = problem(stub.url(f"/{SECRET}"))
+    assert text == f"Slack took no message: the answer was {said}"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        pytest.param(
+            f"https://evil.example/{SECRET}",
+            "the environment variable HOOK names the host evil.example, and only hooks.slack.com "
+            "is allowed; another one has to stand in `hosts` of the channel",
+            id="another host",
+        ),
+        pytest.param(
+            f"https://hooks.slack.com.evil.example/{SECRET}",
+            "the environment variable HOOK names the host hooks.slack.com.evil.example, and only "
+            "hooks.slack.com is allowed; another one has to stand in `hosts` of the channel",
+            id="a host that begins like Slack's",
+        ),
+        pytest.param(
+            f"http://hooks.slack.com/{SECRET}",
+            "Slack took no message: only a URL that begins with https:// and names a host is asked",
+            id="in the clear",
+        ),
+        pytest.param(
+            SECRET,
+            "Slack took no message: only a URL that begins with https:// and names a host is asked",
+            id="no URL at all",
+        ),
+    ],
+)
+def test_a_webhook_elsewhere_is_not_asked(url: str, said: str) -> None:
+    assert problem(url, SlackChannel.model_validate(CHANNEL)) == said
+
+
+def test_a_webhook_on_a_private_host_needs_the_operator_as_well(stub: Host) -> None:
+    text = problem(stub.url(f"/{SECRET}"), LOCAL, Egress())
+    assert text == (
+        "Slack took no message: localhost has the address 127.0.0.1, which is not public; the "
+        "policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
+    )
+    assert not stub.got

@@ -1,0 +1,303 @@
+"""The DynamoDB store keeps the contract on two emulators."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.dynamodb.failures import UnansweredError
+from controller.adapters.stores.dynamodb.items import packed
+from controller.adapters.stores.dynamodb.table import create_table
+from controller.core.history import broken_link
+from controller.core.rollout import Phase
+from controller.core.snapshot import SnapshotChangedError
+from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
+from controller.ports.store import Holder, Store
+from tests.adapters.contracts.store import (
+    LATER,
+    LOCK,
+    UNTOLD,
+    OpenStore,
+    StoreContract,
+    lived,
+    moved,
+    started,
+    with_numbers,
+)
+from tests.adapters.stores.odd_dynamodb import (
+    TABLE,
+    Call,
+    OddClient,
+    OneAtATime,
+    a_store,
+    count_calls,
+    never_arrived,
+    page_by_page,
+)
+from tests.support.emulator import REGION, Emulator
+from tests.support.rollouts import MINUTE, NOON, a_rollout
+
+SESSION = Session("test", "test", region_name=REGION)  # it reads the model of the service once
+
+
+class DynamoDbContract(StoreContract):
+    """The contract on a table of DynamoDB; a subclass says of whose."""
+
+    rounds = 3
+
+    @pytest.fixture
+    def open_store(self, client: Any) -> OpenStore:
+        create_table(client, TABLE, SystemClock())
+        return lambda: nullcontext(DynamoDbStore(client, TABLE))
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore) -> Iterator[Store]:
+        with open_store() as store:
+            yield store
+
+
+class TestOnMoto(DynamoDbContract):
+    """The contract, kept on moto."""
+
+    long_history = 250  # moto copies the table for each transaction
+
+    @pytest.fixture
+    def client(self) -> Iterator[Any]:
+        with mock_aws():
+            yield OneAtATime(SESSION.client("dynamodb"))
+
+
+class TestOnMinistack(DynamoDbContract):
+    """The contract, kept on ministack."""
+
+    @pytest.fixture
+    def client(self, ministack: Emulator, account: str) -> Any:
+        return ministack.client("dynamodb", account)
+
+
+# --- beyond the contract ----------------------------------------------------------------------
+
+
+@pytest.fixture(params=["moto", "ministack"])
+def client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return a client of each emulator in turn."""
+    if request.param == "moto":
+        with mock_aws():
+            yield SESSION.client("dynamodb")
+    else:
+        ministack: Emulator = request.getfixturevalue("ministack")
+        yield ministack.client("dynamodb", request.getfixturevalue("account"))
+
+
+def test_an_idle_tick_asks_twice(client: Any) -> None:
+    store = a_store(client)
+    started(store, a_rollout(), LOCK)
+    calls = count_calls(client)
+    store.save(store.acquire("checkout#1", NOON, LATER), [])
+    store.release("checkout#1")
+    assert calls == ["UpdateItem", "UpdateItem"]
+
+
+def test_a_tick_that_records_something_asks_twice(client: Any) -> None:
+    store = a_store(client)
+    started(store, a_rollout(), LOCK)
+    calls = count_calls(client)
+    moved(store, store.acquire("checkout#1", NOON, LATER))
+    assert calls == ["UpdateItem", "TransactWriteItems"]
+
+
+def test_every_page_is_turned(client: Any) -> None:
+    store = a_store(client)
+    for attempt in (1, 2, 3):
+        facts = {"created": NOON + attempt * MINUTE, "exposed_from": NOON + attempt * MINUTE}
+        moved(store, started(store, a_rollout(f"checkout#{attempt}", target="fn"), f"{attempt}"))
+        moved(store, store.load(f"checkout#{attempt}"), **facts)
+    locks = ["1", "2", "3"]
+    page_by_page(client)
+    ids = ("checkout#1", "checkout#2", "checkout#3")
+    assert store.active(NOON) == store.active(NOON, ["checkout"]) == ids
+    assert sorted(store.all()) == sorted(store.of_name("checkout")) == list(ids)
+    assert tuple(one for one, _, _ in store.exposures("fn", locks)) == ids
+    assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]
+
+
+def test_the_policy_is_written_once(client: Any) -> None:
+    """A save by a version that spells the policy otherwise leaves the snapshot as it was."""
+    store = a_store(client)
+    rollout = started(store, a_rollout())
+    other = rollout.policy.model_copy(update={"summary": "Another."})
+    store.save(replace(rollout, policy=other), [])
+    assert store.load("checkout#1").policy == rollout.policy
+
+
+def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any) -> None:
+    a_store(client)
+    odd = OddClient(client)
+    store = DynamoDbStore(odd, TABLE)
+    rollout, entries = lived(a_rollout(), 150)
+    odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
+
+    with pytest.raises(UnansweredError):
+        store.receive(rollout, entries, [LOCK])
+
+    for read in (store.load, store.history):
+        with pytest.raises(UnknownRolloutError):
+            read("checkout#1")
+    assert (store.all(), store.owner(LOCK)) == ((), None)
+    store.receive(rollout, entries, [LOCK])
+    assert store.history("checkout#1") == tuple(entries)
+
+
+def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -> None:
+    store = a_store(OddClient(client))
+    odd = OddClient(client)
+    odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
+    rollout, entries = lived(a_rollout(), 150)
+    with pytest.raises(UnansweredError):
+        DynamoDbStore(odd, TABLE).receive(rollout, entries, [LOCK])
+    with pytest.raises(StoreError, match="copy from another store that was cut short") as raised:
+        started(store, a_rollout(), LOCK)
+    assert raised.value.exit_status == Exit.INTERNAL
+    assert store.owner(LOCK) is None
+
+
+def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(client: Any) -> None:
+    """Of another rollout of this id, perhaps: it would be in the way of the next entry."""
+    store = a_store(client)
+    odd = OddClient(client)
+    odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
+    longer, left = lived(a_rollout(sentence="Another."), 150)
+    with pytest.raises(UnansweredError):
+        DynamoDbStore(odd, TABLE).receive(longer, left, [LOCK])
+
+    rollout, entries = lived(a_rollout(), 2)
+    store.receive(rollout, entries, [LOCK])
+
+    assert store.history("checkout#1") == tuple(entries)
+    saved = moved(store, store.load("checkout#1"))
+    assert broken_link(store.history("checkout#1"), saved.chain) is None
+
+
+def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhile(
+    client: Any,
+) -> None:
+    store = a_store(client)
+    odd = OddClient(client)
+    rollout, entries = lived(a_rollout(), 3)
+    other = a_rollout(sentence="Started here.")
+
+    def started_meanwhile(call: Call) -> Any:
+        started(store, other, LOCK)
+        return call()
+
+    odd.faults["transact_write_items"] = [started_meanwhile]
+    with pytest.raises(StateConflictError):
+        DynamoDbStore(odd, TABLE).receive(rollout, entries, ["another lock"])
+    assert [one.body["sentence"] for one in store.history("checkout#1")] == ["Started here."]
+
+
+def test_a_rollout_that_is_too_large_is_refused_before_anything_is_written(client: Any) -> None:
+    store = a_store(client)
+    noise = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=600_000))
+    with pytest.raises(StoreError, match=r"checkout#1 is too large .* make the policy smaller"):
+        started(store, a_rollout(sentence=noise), LOCK)
+    assert (store.all(), store.owner(LOCK)) == ((), None)
+
+
+def test_an_entry_that_no_transaction_can_take_is_refused_in_one_sentence(client: Any) -> None:
+    store = a_store(client)
+    rollout = started(store, a_rollout())
+    after, entry = with_numbers(rollout, 500_000)
+    with pytest.raises(StoreError, match=r"cannot save checkout#1: .* do not fit in one trans"):
+        store.save(after, [entry])
+    assert store.load("checkout#1") == rollout
+
+
+def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
+    client: Any,
+) -> None:
+    store, odd = a_store(client), OddClient(client)
+    first = moved(
+        store, started(store, a_rollout(), LOCK), phase=Phase.SUCCEEDED, watch_until=LATER
+    )
+
+    def meanwhile(call: Call) -> Any:
+        moved(store, first, outbox=(UNTOLD,))
+        return call()
+
+    odd.faults["transact_write_items"] = [meanwhile]
+    started(DynamoDbStore(odd, TABLE), a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
+    assert store.active(NOON) == ("checkout#2", "checkout#1")
+
+
+def damage(client: Any) -> None:
+    client.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "ROLLOUT#checkout"}, "sk": {"S": "0000000001"}},
+        UpdateExpression="SET #state = :state",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":state": {"B": b"no zlib"}},
+    )
+
+
+def test_a_damaged_rollout_that_is_over_gives_way_to_a_newer_one(client: Any) -> None:
+    store = a_store(client)
+    first = started(store, a_rollout(), LOCK)
+    moved(store, first, phase=Phase.SUCCEEDED, watch_until=LATER)
+    damage(client)
+    started(store, a_rollout("checkout#2"), LOCK)
+    assert store.owner(LOCK) == "checkout#2"
+    assert store.active(NOON) == ("checkout#2", "checkout#1")  # its damage is told while it lasts
+
+
+def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client: Any) -> None:
+    store = a_store(client)
+    rollout = started(store, a_rollout(), LOCK)
+    other = rollout.policy.model_copy(update={"summary": "Another."})
+    client.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "ROLLOUT#checkout"}, "sk": {"S": "0000000001"}},
+        UpdateExpression="SET #policy = :policy",
+        ExpressionAttributeNames={"#policy": "policy"},
+        ExpressionAttributeValues={":policy": packed("checkout#1", other.snapshot())},
+    )
+    run = DynamoDbStore(client, TABLE)
+    with pytest.raises(SnapshotChangedError) as raised:
+        run.acquire("checkout#1", NOON, LATER)
+    moved(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
+    assert store.holder(LOCK) == Holder("checkout#1", final=True)
+    assert run.owns("checkout#1")
+    started(store, a_rollout("search#1"), LOCK)
+    assert not DynamoDbStore(client, TABLE).owns("checkout#1")
+
+
+def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:
+    store = a_store(client)
+    started(store, a_rollout())
+    other = started(store, a_rollout("search#1"))
+    damage(client)
+    for run in (store, DynamoDbStore(client, TABLE)):
+        with pytest.raises(StoreError, match="checkout#1 is damaged"):
+            run.acquire("checkout#1", NOON, LATER)
+    assert store.active(NOON) == ("checkout#1", "search#1")
+    assert store.load("search#1") == other
+
+
+def test_a_missing_piece_of_an_entry_is_called_damage(client: Any) -> None:
+    store = a_store(client)
+    after, entry = with_numbers(started(store, a_rollout()), 150_000)
+    store.save(after, [entry])
+    client.delete_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "HISTORY#checkout#1"}, "sk": {"S": "000000000002.001"}},
+    )
+    with pytest.raises(StoreError, match="a piece of entry 2 is missing"):
+        store.history("checkout#1")

@@ -1,0 +1,559 @@
+"""Answers that are lost, refused, strange or late: what was written is known, or said not to be."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.dynamodb import calls as dynamodb_calls
+from controller.adapters.stores.dynamodb.calls import TRIES
+from controller.adapters.stores.dynamodb.failures import UnansweredError
+from controller.core.history import broken_link
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import (
+    Exit,
+    LeaseHeldError,
+    NoStoreError,
+    StateConflictError,
+    StoreError,
+    TargetTakenError,
+)
+from controller.ports.store import Holder
+from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, moved, started
+from tests.adapters.stores import odd_dynamodb as odd
+from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
+from tests.support.emulator import REGION
+from tests.support.rollouts import MINUTE, NOON, a_rollout, recorded
+
+SESSION = Session("test", "test", region_name=REGION)
+DONE_UNHEARD = [odd.answer_lost, odd.done_then_500]
+WRITES = ["update_item", "transact_write_items"]
+
+
+@pytest.fixture
+def client() -> Iterator[OddClient]:
+    """Return a client of moto in which nothing goes wrong yet."""
+    with mock_aws():
+        yield OddClient(SESSION.client("dynamodb"))
+
+
+@pytest.fixture
+def store(client: OddClient) -> DynamoDbStore:
+    """Return a store of one run."""
+    return a_store(client)
+
+
+@pytest.fixture
+def other(client: OddClient, store: DynamoDbStore) -> DynamoDbStore:
+    """Return the store of another run."""
+    return DynamoDbStore(client, TABLE)
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tries of a write follow each other at once."""
+    monkeypatch.setattr(dynamodb_calls, "PAUSE_S", 0.001)
+
+
+def lose_every_read(client: OddClient) -> None:
+    """Let nobody find out what happened."""
+    client.faults["get_item"] = [odd.never_arrived] * 9
+
+
+def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
+    """Save `rollout` by the call that is meant: with an entry, or without."""
+    after, entry = recorded(replace(rollout, reason=Reason.BAKING))
+    if operation == "update_item":
+        return store.save(replace(rollout, reason=Reason.BAKING), [])
+    return store.save(after, [entry])
+
+
+# --- done, and not heard of -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_a_save_whose_answer_was_lost_counts(
+    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults[operation] = [fault]
+    saved = save(store, rollout, operation)
+    assert store.load("checkout#1") == saved
+    assert broken_link(store.history("checkout#1"), saved.chain) is None
+    assert moved(store, saved).version == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [("update_item", "UpdateItem"), ("transact_write_items", "TransactWriteItems")],
+)
+def test_a_save_that_botocore_sent_twice_counts_once(
+    client: OddClient, store: DynamoDbStore, operation: str, call: str
+) -> None:
+    rollout = started(store, a_rollout())
+    repeat_next(client, call)
+    saved = save(store, rollout, operation)
+    assert store.load("checkout#1") == saved
+    assert (saved.version, len(store.history("checkout#1"))) == (1, saved.entries)
+
+
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_a_lease_whose_answer_was_lost_is_had(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults["update_item"] = [fault]
+    assert store.acquire("checkout#1", NOON, LATER) == rollout
+    with pytest.raises(LeaseHeldError):
+        other.acquire("checkout#1", NOON, LATER)
+    assert moved(store, rollout).version == 1
+
+
+def test_a_lease_that_botocore_asked_for_twice_is_had(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    repeat_next(client, "UpdateItem")
+    assert store.acquire("checkout#1", NOON, LATER) == rollout
+    with pytest.raises(LeaseHeldError):
+        other.acquire("checkout#1", NOON, LATER)
+    assert moved(store, rollout).version == 1
+
+
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_a_release_whose_answer_was_lost_counts(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout())
+    store.acquire("checkout#1", NOON, LATER)
+    client.faults["update_item"] = [fault]
+    store.release("checkout#1")
+    assert other.acquire("checkout#1", NOON, LATER) == rollout
+
+
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_a_start_whose_answer_was_lost_counts(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+) -> None:
+    rollout, entry = recorded(a_rollout())
+    client.faults["transact_write_items"] = [fault]
+    store.create(rollout, [entry], [LOCK], hold=LATER)
+    assert other.owner(LOCK) == "checkout#1"
+    with pytest.raises(LeaseHeldError):
+        other.acquire("checkout#1", NOON, LATER)
+    assert moved(store, rollout).version == 1
+
+
+def test_a_start_that_botocore_sent_twice_counts_once(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout, entry = recorded(a_rollout())
+    repeat_next(client, "TransactWriteItems")
+    store.create(rollout, [entry], [LOCK])
+    assert store.load("checkout#1") == rollout
+    assert store.history("checkout#1") == (entry,)
+
+
+# --- not done, or not known -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("fault", [odd.never_arrived, odd.proxy_answers])
+def test_a_save_that_never_arrived_is_an_error_and_not_written(
+    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults[operation] = [fault]
+    with pytest.raises(UnansweredError, match="cannot save checkout#1") as raised:
+        save(store, rollout, operation)
+    assert raised.value.exit_status == Exit.INTERNAL
+    assert store.load("checkout#1") == rollout
+    assert save(store, rollout, operation).version == 1
+
+
+@pytest.mark.parametrize("fault", [odd.never_arrived, odd.proxy_answers])
+def test_a_lease_that_was_never_asked_for_is_not_had(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults["update_item"] = [fault]
+    with pytest.raises(UnansweredError, match="cannot acquire checkout#1"):
+        store.acquire("checkout#1", NOON, LATER)
+    assert other.acquire("checkout#1", NOON, LATER) == rollout
+
+
+def test_a_release_that_never_arrived_is_an_error(client: OddClient, store: DynamoDbStore) -> None:
+    started(store, a_rollout())
+    store.acquire("checkout#1", NOON, LATER)
+    client.faults["update_item"] = [odd.never_arrived]
+    with pytest.raises(UnansweredError, match="cannot release checkout#1"):
+        store.release("checkout#1")
+
+
+def test_a_start_that_never_arrived_is_an_error_and_not_written(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    client.faults["transact_write_items"] = [odd.never_arrived]
+    with pytest.raises(UnansweredError, match="cannot create checkout#1"):
+        started(store, a_rollout(), LOCK)
+    assert (store.all(), store.owner(LOCK)) == ((), None)
+    started(store, a_rollout(), LOCK)
+
+
+def test_what_cannot_be_found_out_is_said_to_be_unknown(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults["update_item"] = [odd.answer_lost]
+    lose_every_read(client)
+    with pytest.raises(StoreError, match=r"ReadTimeoutError.*whether it was written is not known"):
+        store.save(rollout, [])
+
+
+def test_a_lost_save_that_others_saved_over_is_said_to_be_unknown(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+
+    def lost_and_overtaken(call: Call) -> Any:
+        call()
+        moved(other, other.load("checkout#1"))
+        return odd.never_arrived(call)
+
+    client.faults["update_item"] = [lost_and_overtaken]
+    with pytest.raises(UnansweredError, match=r"version 1 of checkout#1 .*not known.*version 2"):
+        store.save(rollout, [])
+
+
+def test_a_save_that_botocore_sent_twice_with_another_between_is_said_to_be_unknown(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    repeat_next(client, "UpdateItem", lambda: moved(other, other.load("checkout#1")))
+    with pytest.raises(UnansweredError, match=r"version 1 of checkout#1 .*not known.*version 2"):
+        store.save(rollout, [])
+
+
+def test_a_save_that_was_lost_on_its_way_to_a_newer_version_hears_who_was_first(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    moved(other, rollout, reason=Reason.BAKING)
+    client.faults["update_item"] = [odd.never_arrived]
+    with pytest.raises(StateConflictError, match=r"checkout#1 first .baking"):
+        store.save(rollout, [])
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["written", "not written"])
+def test_a_transaction_that_is_still_on_its_way_is_looked_up(
+    client: OddClient, store: DynamoDbStore, done: bool
+) -> None:
+    """botocore sends a call again whose answer was lost, and the first try may still be at work."""
+    rollout = started(store, a_rollout())
+
+    def on_its_way(call: Call) -> Any:
+        if done:
+            call()
+        raise odd.an_error("TransactionInProgressException", 400)
+
+    client.faults["transact_write_items"] = [on_its_way]
+    if done:
+        assert save(store, rollout, "transact_write_items") == store.load("checkout#1")
+    else:
+        with pytest.raises(UnansweredError, match="whether it was written is not known"):
+            save(store, rollout, "transact_write_items")
+        assert store.load("checkout#1") == rollout
+
+
+# --- meeting others -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        ("update_item", odd.met_another),
+        ("transact_write_items", odd.transaction_met_another),
+    ],
+)
+@pytest.mark.usefixtures("in_a_hurry")
+class TestMeetingAnotherWrite:
+    """Two writes of the same item at the same moment: DynamoDB refuses, and the next try goes."""
+
+    def test_is_tried_again(
+        self, client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
+    ) -> None:
+        rollout = started(store, a_rollout())
+        client.faults[operation] = [fault] * (TRIES - 1)
+        saved = save(store, rollout, operation)
+        assert saved.version == 1
+        assert store.load("checkout#1") == saved
+
+    def test_is_not_tried_for_ever(
+        self, client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
+    ) -> None:
+        rollout = started(store, a_rollout())
+        client.faults[operation] = [fault] * TRIES
+        with pytest.raises(StateConflictError, match=r"save checkout#1.*safe to run again"):
+            save(store, rollout, operation)
+        assert store.load("checkout#1") == rollout
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+class TestATransactionThatIsThrottled:
+    """Inside a transaction botocore does not see it: it is tried again here, and then told."""
+
+    def test_is_tried_again(self, client: OddClient, store: DynamoDbStore) -> None:
+        rollout = started(store, a_rollout())
+        client.faults["transact_write_items"] = [odd.transaction_was_throttled] * (TRIES - 1)
+        assert save(store, rollout, "transact_write_items").version == 1
+
+    @pytest.mark.parametrize("others", [[], [odd.transaction_met_another] * (TRIES - 1)])
+    def test_is_an_error_in_the_end_and_does_not_pass_for_another_run(
+        self, client: OddClient, store: DynamoDbStore, others: list[Fault]
+    ) -> None:
+        rollout = started(store, a_rollout())
+        throttled = [odd.transaction_was_throttled] * (TRIES - len(others))
+        client.faults["transact_write_items"] = [*others, *throttled]
+        with pytest.raises(
+            StoreError, match=r"save checkout#1 .*ThrottlingError it was; .* limit for such calls"
+        ) as raised:
+            save(store, rollout, "transact_write_items")
+        assert raised.value.exit_status == Exit.INTERNAL
+        assert store.load("checkout#1") == rollout
+
+    def test_makes_no_error_of_another_run_that_was_met_last(
+        self, client: OddClient, store: DynamoDbStore
+    ) -> None:
+        rollout = started(store, a_rollout())
+        throttled = [odd.transaction_was_throttled] * (TRIES - 1)
+        client.faults["transact_write_items"] = [*throttled, odd.transaction_met_another]
+        with pytest.raises(StateConflictError):
+            save(store, rollout, "transact_write_items")
+
+
+def test_a_start_whose_target_got_an_owner_meanwhile_is_refused_by_its_name(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    def taken_meanwhile(call: Call) -> Any:
+        started(other, a_rollout("search#1"), BOOLEAN_LOCK)
+        return call()
+
+    client.faults["transact_write_items"] = [taken_meanwhile]
+    with pytest.raises(TargetTakenError, match="checkout#1 was not started: search#1 owns"):
+        started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
+    assert (store.owner(LOCK), store.all()) == (None, ("search#1",))
+
+
+def test_a_start_whose_target_changed_hands_meanwhile_takes_it_from_the_new_owner(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    moved(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+
+    def changed_hands(call: Call) -> Any:
+        moved(other, started(other, a_rollout("search#2"), LOCK), phase=Phase.SUCCEEDED)
+        return call()
+
+    client.faults["transact_write_items"] = [changed_hands]
+    started(store, a_rollout(), LOCK)
+    assert store.owner(LOCK) == "checkout#1"
+
+
+def test_a_start_whose_target_goes_on_again_meanwhile_is_refused(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    """A person rolls an old success back while the next one starts."""
+    done = moved(other, started(other, a_rollout("search#1"), LOCK), phase=Phase.SUCCEEDED)
+
+    def goes_on(call: Call) -> Any:
+        moved(other, done, phase=Phase.ROLLING_BACK)
+        return call()
+
+    client.faults["transact_write_items"] = [goes_on]
+    with pytest.raises(TargetTakenError, match="search#1 owns"):
+        started(store, a_rollout(), LOCK)
+    assert (store.owner(LOCK), store.of_name("checkout")) == ("search#1", ())
+
+
+def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    done = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
+    done = moved(store, done, phase=Phase.SUCCEEDED, watch_until=LATER, exposed_from=NOON)
+
+    def taken_meanwhile(call: Call) -> Any:
+        started(other, a_rollout("search#1"), LOCK)
+        return call()
+
+    client.faults["transact_write_items"] = [taken_meanwhile]
+    saved = moved(store, done, exposed_to=LATER)
+    assert store.load("checkout#1") == saved
+    assert store.holder(LOCK) == Holder("search#1", final=False)
+    assert other.active(NOON) == ("search#1",)
+    assert not store.owns("checkout#1")
+
+
+@pytest.mark.parametrize("fault", DONE_UNHEARD)
+def test_an_end_whose_answer_is_lost_is_told_by_the_lock_too(
+    client: OddClient, store: DynamoDbStore, fault: Fault
+) -> None:
+    rollout = started(store, a_rollout(), LOCK, BOOLEAN_LOCK)
+    client.faults["transact_write_items"] = [fault]
+    saved = moved(store, rollout, phase=Phase.SUCCEEDED)
+    assert store.load("checkout#1") == saved
+    for lock in (LOCK, BOOLEAN_LOCK):
+        assert store.holder(lock) == Holder("checkout#1", final=True)
+
+
+@pytest.mark.parametrize("after", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
+def test_an_end_that_was_not_saved_is_not_told_by_the_lock(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, after: Phase
+) -> None:
+    rollout = started(store, a_rollout(), LOCK)
+    client.faults["transact_write_items"] = [odd.never_arrived]
+    with pytest.raises(StoreError):
+        moved(store, rollout, phase=after)
+    assert store.load("checkout#1") == rollout
+    with pytest.raises(TargetTakenError, match="checkout#1 owns"):
+        started(other, a_rollout("search#1"), LOCK)
+    moved(store, rollout, phase=after)
+    started(other, a_rollout("search#1"), LOCK)
+
+
+def test_a_stale_run_tells_no_lock_that_its_rollout_has_ended(
+    store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    stale = started(store, a_rollout(), LOCK)
+    moved(other, stale, sentence="I was first.")
+    with pytest.raises(StateConflictError):
+        moved(store, stale, phase=Phase.SUCCEEDED)
+    assert store.holder(LOCK) == Holder("checkout#1", final=False)
+
+
+def test_a_save_that_changes_nothing_for_others_leaves_the_lock_alone(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout(), LOCK)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    before = client.get_item(TableName=TABLE, Key=key)["Item"]
+    for reason in (Reason.BAKING, Reason.STARTED):
+        rollout = moved(store, rollout, reason=reason)
+    store.save(rollout, [])
+    assert client.get_item(TableName=TABLE, Key=key)["Item"] == before
+
+
+def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    started(store, a_rollout(), LOCK)
+    stale: list[object] = []
+
+    def look(params: Mapping[str, Any], **_: Any) -> None:
+        if "IndexName" not in params and not params.get("ConsistentRead"):
+            stale.append(params)
+
+    for operation in ("GetItem", "Query", "Scan"):
+        client.meta.events.register(f"provide-client-params.dynamodb.{operation}", look)
+    store.load("checkout#1")
+    store.history("checkout#1")
+    store.of_name("checkout")
+    store.owner(LOCK)
+    store.all()
+    assert stale == []
+
+
+# --- plain refusals -------------------------------------------------------------------------------
+
+
+def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> None:
+    store = DynamoDbStore(client, "rollouts")
+    said = (
+        r"there is no table rollouts in us-east-1: check the name, or make it: "
+        r"rolloutctl store init --store dynamodb://rollouts$"
+    )
+    calls: list[Callable[[], object]] = [
+        lambda: store.load("checkout#1"),
+        lambda: store.acquire("checkout#1", NOON, LATER),
+        lambda: store.save(a_rollout(), []),
+        lambda: started(store, a_rollout(), LOCK),
+        lambda: started(store, a_rollout()),
+        lambda: store.active(NOON),
+        store.all,
+        lambda: store.of_name("checkout"),
+        lambda: store.exposures("fn", [LOCK]),
+        lambda: store.owner(LOCK),
+        lambda: store.holder(LOCK),
+        lambda: store.owns("checkout#1"),
+        lambda: store.active(NOON, ["checkout"]),
+        lambda: store.receive(a_rollout(), [], []),
+    ]
+    for call in calls:
+        with pytest.raises(NoStoreError, match=said) as raised:
+            call()
+        assert raised.value.exit_status == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "said"),
+    [
+        ("update_item", odd.refused, r"AccessDeniedException.*; grant the action to this role$"),
+        ("transact_write_items", odd.transaction_was_wrong, "ValidationError it was"),
+    ],
+)
+def test_what_aws_refuses_is_told_and_is_not_written(
+    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault, said: str
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults[operation] = [fault]
+    with pytest.raises(StoreError, match=said) as raised:
+        save(store, rollout, operation)
+    assert type(raised.value) is StoreError
+    assert "cannot save checkout#1 (dynamodb:" in str(raised.value)
+    assert store.load("checkout#1") == rollout
+
+
+@pytest.mark.parametrize("fault", [odd.never_arrived, odd.proxy_answers, odd.refused])
+def test_a_store_that_cannot_be_read_is_no_empty_store(
+    client: OddClient, store: DynamoDbStore, fault: Fault
+) -> None:
+    started(store, a_rollout(), LOCK)
+    for read in (lambda: store.load("checkout#1"), lambda: store.owner(LOCK)):
+        client.faults["get_item"] = [fault]
+        with pytest.raises(StoreError, match=r"\(dynamodb:GetItem, table rollouts\)") as raised:
+            read()
+        assert type(raised.value) is StoreError
+
+
+@pytest.mark.parametrize("operation", ["Query", "Scan"])
+def test_a_list_that_a_proxy_answered_is_no_empty_list(
+    client: OddClient, store: DynamoDbStore, operation: str
+) -> None:
+    started(store, a_rollout(), LOCK)
+    event = f"after-call.dynamodb.{operation}"
+    client.meta.events.register(event, lambda parsed, **_: parsed.clear())
+    with pytest.raises(StoreError, match="the answer is not one of AWS"):
+        store.all() if operation == "Scan" else store.active(NOON)
+
+
+@pytest.mark.parametrize("operation", ["query", "scan"])
+def test_a_list_that_leads_back_to_its_own_page_is_not_read_for_ever(
+    client: OddClient, store: DynamoDbStore, operation: str
+) -> None:
+    client.faults[operation] = [odd.led_back] * 2
+    with pytest.raises(StoreError, match="the answer is not one of AWS"):
+        store.all() if operation == "scan" else store.active(NOON)
+
+
+def test_a_run_that_lost_its_lease_while_an_answer_was_lost_hears_who_has_it(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    started(store, a_rollout())
+    rollout = store.acquire("checkout#1", NOON, LATER)
+    other.acquire("checkout#1", LATER, LATER + MINUTE)
+    client.faults["update_item"] = [odd.never_arrived]
+    with pytest.raises(StateConflictError, match="took checkout#1 over"):
+        store.save(rollout, [])

@@ -1,0 +1,441 @@
+"""The SQLite store keeps the contract, survives kills, and says in one line what is wrong."""
+
+import os
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import file as sqlite_file
+from controller.core.history import broken_link
+from controller.core.rollout import Rollout
+from controller.errors import Exit, StoreError
+from controller.ports.store import Store
+from tests.adapters.contracts.store import (
+    LATER,
+    LOCK,
+    OpenStore,
+    StoreContract,
+    moved,
+    started,
+)
+from tests.support.rollouts import NOON, a_rollout
+
+PROCESS_LIMIT_S = 60
+SAVES = 25
+NOBODY = 65_534
+
+# Saves one rollout for as long as it is let, and is never finished by itself.
+SAVE_FOREVER = """
+import sys
+from pathlib import Path
+from controller.adapters.stores.sqlite import SqliteStore
+from tests.adapters.contracts.store import moved
+
+with SqliteStore(Path(sys.argv[1])) as store:
+    rollout = store.load("checkout#1")
+    print("saving", flush=True)
+    while True:
+        rollout = moved(store, rollout)
+"""
+
+# Hangs between the state and the history of one save, with the write lock in its hands.
+SAVE_HALF = """
+import sys
+from pathlib import Path
+from controller.adapters.stores.sqlite import SqliteStore
+from tests.support.rollouts import recorded
+
+class Hanging(list):
+    def __iter__(self):
+        yield self[0]
+        print("saving", flush=True)
+        sys.stdin.read()
+
+with SqliteStore(Path(sys.argv[1])) as store:
+    rollout, entry = recorded(store.load("checkout#1"), sentence="Half.")
+    store.save(rollout, Hanging([entry, entry]))
+"""
+
+# Saves until it has won a number of times; losing is normal.
+SAVE_OFTEN = """
+import sys
+from pathlib import Path
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.errors import StateConflictError
+from tests.adapters.contracts.store import moved
+
+won = 0
+with SqliteStore(Path(sys.argv[1])) as store:
+    while won < int(sys.argv[2]):
+        try:
+            moved(store, store.load("checkout#1"))
+            won += 1
+        except StateConflictError:
+            pass
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the store shall be; its directory does not exist yet."""
+    return tmp_path / "not yet" / "state.db"
+
+
+class TestSqliteStore(StoreContract):
+    """The contract, kept by one file."""
+
+    @pytest.fixture
+    def open_store(self, path: Path) -> OpenStore:
+        return lambda: SqliteStore(path)
+
+    @pytest.fixture
+    def store(self, path: Path) -> Iterator[Store]:
+        with SqliteStore(path) as store:
+            yield store
+
+
+def python(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start `script` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+def killed_while(script: str, path: Path, after: Callable[[], object] = lambda: None) -> None:
+    """Kill a process in the middle of `script`: once it says that it saves, and `after` is over."""
+    with python(script, path) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "saving\n"
+            after()
+        finally:
+            process.kill()
+            process.wait(PROCESS_LIMIT_S)
+
+
+def assert_consistent(store: SqliteStore) -> Rollout:
+    """Assert that state and history tell the same story, and return the state."""
+    rollout, history = store.load("checkout#1"), store.history("checkout#1")
+    assert rollout.entries == len(history)
+    assert broken_link(history, rollout.chain) is None
+    return rollout
+
+
+# --- more than one process ------------------------------------------------------------------------
+
+
+def test_a_run_killed_at_any_moment_leaves_state_and_history_in_step(path: Path) -> None:
+    with SqliteStore(path) as store:
+        version = started(store, a_rollout(), LOCK).version
+        for wait_s in (0.0, 0.003, 0.01, 0.03):
+            killed_while(SAVE_FOREVER, path, partial(threading.Event().wait, wait_s))
+            rollout = assert_consistent(store)
+            assert rollout.version >= version
+            assert moved(store, rollout).version == rollout.version + 1
+            version = rollout.version + 1
+
+
+def test_a_save_cut_in_half_did_not_happen(path: Path) -> None:
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout(), LOCK)
+        killed_while(SAVE_HALF, path)
+        assert assert_consistent(store) == before
+        assert moved(store, before).version == 1
+
+
+def test_while_another_run_saves_reading_goes_on_and_saving_waits_for_a_limited_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=50))
+    waited_s = inf
+
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout(), LOCK)
+
+        def meanwhile() -> None:
+            nonlocal waited_s
+            assert store.load("checkout#1") == before
+            start = time.monotonic()
+            with pytest.raises(StoreError, match=r"cannot save checkout#1.*was locked") as raised:
+                moved(store, before)
+            waited_s = time.monotonic() - start
+            assert str(path) in str(raised.value)
+
+        killed_while(SAVE_HALF, path, meanwhile)
+    assert 0.04 < waited_s < 5
+
+
+def test_a_run_that_has_nothing_to_give_back_waits_for_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback by hand releases first, to be sure; traffic must not wait for the lock."""
+    monkeypatch.setattr(sqlite_file, "BUSY_LIMIT", timedelta(milliseconds=50))
+    with SqliteStore(path, durable=False) as store, closing(sqlite3.connect(path)) as other:
+        started(store, a_rollout())
+        other.execute("BEGIN IMMEDIATE")
+        store.release("checkout#1")
+        with pytest.raises(StoreError, match="was locked by another process"):
+            store.acquire("checkout#1", NOON, LATER)
+
+
+def test_two_processes_lose_no_save_of_each_other(path: Path) -> None:
+    with SqliteStore(path) as store:
+        started(store, a_rollout(), LOCK)
+        with python(SAVE_OFTEN, path, SAVES) as one, python(SAVE_OFTEN, path, SAVES) as other:
+            ends = one.wait(PROCESS_LIMIT_S), other.wait(PROCESS_LIMIT_S)
+        assert ends == (0, 0)
+        assert assert_consistent(store).version == 2 * SAVES
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) -> None:
+    """The files beside it too: they hold the newest saves."""
+    with SqliteStore(path) as store:
+        started(store, a_rollout())
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+    stays = {"state.db": 0o600, "state.db.targets.json": 0o600}
+    assert modes == {**stays, "state.db-wal": 0o600, "state.db-shm": 0o600}
+    assert {one.name for one in path.parent.iterdir()} == set(stays)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_store_is_there_again_after_it_was_closed(path: Path, durable: bool) -> None:
+    with SqliteStore(path, durable=durable) as store:
+        rollout = started(store, a_rollout(), LOCK)
+    with SqliteStore(path, durable=durable) as store:
+        assert (store.load("checkout#1"), store.owner(LOCK)) == (rollout, "checkout#1")
+
+
+@pytest.mark.parametrize("name", ["ä state#1?.db", "100%.db", ":memory:"])
+def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
+    with SqliteStore(tmp_path / name) as store:
+        started(store, a_rollout())
+    assert {one.name for one in tmp_path.iterdir()} == {name, f"{name}.targets.json"}
+
+
+def test_a_relative_path_is_meant_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    SqliteStore(Path("state.db")).close()
+    assert (tmp_path / "state.db").is_file()
+
+
+def test_nothing_stays_behind_when_a_store_cannot_be_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "TABLES", "CREATE NONSENSE")
+    with pytest.raises(StoreError, match="cannot open the store"):
+        SqliteStore(path)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("durable", "waits_for_disk"), [(True, 2), (False, 0)], ids=["durable", "rehearsal"]
+)
+def test_only_a_durable_store_waits_for_the_disk(
+    path: Path, durable: bool, waits_for_disk: int
+) -> None:
+    """2 is FULL: a commit survives a power cut."""
+    with closing(sqlite_file.open_file(path, durable=durable)) as connection:
+        pragmas = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("synchronous", "journal_mode")
+        ]
+    assert pragmas == [waits_for_disk, "wal"]
+
+
+# --- what goes wrong, said in one line ------------------------------------------------------------
+
+
+def no_database(path: Path) -> None:
+    path.write_text("version: 1\n" * 100)
+
+
+def empty_file(path: Path) -> None:
+    path.touch()
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_file_as_its_directory(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.touch()
+
+
+def a_dangling_link(path: Path) -> None:
+    path.symlink_to(path.parent / "nowhere" / "state.db")
+
+
+def database_of_another_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE rollouts (id)")
+
+
+def older_layout(path: Path) -> None:
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+
+def newer_layout(path: Path) -> None:
+    SqliteStore(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 3")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (no_database, "{} is not an SQLite database; check which store was meant"),
+        (empty_file, "{} is not a rolloutctl store; check which store was meant"),
+        (database_of_another_program, "{} is not a rolloutctl store; check which store was meant"),
+        (a_directory, "{} cannot be opened; check the path"),
+        (a_file_as_its_directory, "cannot open the store: {}: "),
+        (a_dangling_link, "{} cannot be opened; check the path"),
+        (older_layout, "{} has layout 1, and this version of rolloutctl reads layout 2; use the"),
+        (newer_layout, "{} has layout 3, and this version of rolloutctl reads layout 2; use the"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
+)
+def test_what_is_no_store_is_refused_and_left_alone(
+    path: Path, place: Callable[[Path], None], said: str
+) -> None:
+    path.parent.mkdir()
+    place(path)
+    before = {one: one.is_file() and one.read_bytes() for one in path.parent.parent.rglob("*")}
+
+    with pytest.raises(StoreError) as raised:
+        SqliteStore(path)
+
+    assert said.format(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert raised.value.exit_status == Exit.INTERNAL
+    after = {one: one.is_file() and one.read_bytes() for one in path.parent.parent.rglob("*")}
+    assert after == before
+
+
+def test_a_damaged_page_is_called_damage(path: Path) -> None:
+    with SqliteStore(path) as store:
+        started(store, a_rollout())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + os.urandom(len(whole) - 4096))
+    with (
+        SqliteStore(path) as store,
+        pytest.raises(StoreError, match=r"cannot load checkout#1: .*state.db is damaged; restore"),
+    ):
+        store.load("checkout#1")
+
+
+def test_a_full_disk_costs_the_save_and_nothing_else(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def on_a_small_disk(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA max_page_count = 20")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout())
+        with pytest.raises(StoreError, match=r"cannot save checkout#1.*no room.*free disk space"):
+            moved(store, before, sentence="x" * 100_000)
+        assert assert_consistent(store) == before
+        assert moved(store, before, sentence="Short.").version == 1
+
+
+def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
+    """A limit on the size of files fails a write with something else than a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout())
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            with pytest.raises(StoreError, match=r"cannot save checkout#1.*check the disk"):
+                moved(store, before, sentence="x" * 1_000_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert assert_consistent(store) == before
+
+
+def test_a_read_only_store_can_be_read_and_says_why_it_cannot_be_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout())
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    monkeypatch.setattr(  # file permissions do not stop the super-user, who may run the tests
+        sqlite3,
+        "connect",
+        lambda place, **options: connect(place.replace("mode=rw", "mode=ro"), **options),
+    )
+    with SqliteStore(path) as store:
+        assert store.load("checkout#1") == before
+        with pytest.raises(StoreError, match=r"cannot save checkout#1: .* is read-only; check"):
+            moved(store, before)
+
+
+@pytest.fixture
+def locked_directory(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory that this process may not write to, even if it is the super-user's."""
+    user = os.geteuid()
+    tmp_path.chmod(0o500)
+    if user == 0:
+        os.seteuid(NOBODY)
+    yield tmp_path
+    os.seteuid(user)
+
+
+def test_a_directory_that_may_not_be_written_is_named(locked_directory: Path) -> None:
+    with pytest.raises(StoreError, match=r"state.db: Permission denied; check the path"):
+        SqliteStore(locked_directory / "state.db")
+
+
+def test_an_old_sqlite_asks_for_a_newer_python(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreError, match="use a newer Python"):
+        SqliteStore(path)
+
+
+def test_damage_in_one_rollout_does_not_hide_the_others(path: Path) -> None:
+    with SqliteStore(path) as store:
+        started(store, a_rollout("checkout#1"))
+        other = started(store, a_rollout("search#1"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = '{' WHERE id = 'checkout#1'")
+    with SqliteStore(path) as store:
+        assert store.active(NOON) == ("search#1", "checkout#1")  # damaged ones come last
+        assert store.load("search#1") == other
+        with pytest.raises(StoreError, match="the state of checkout#1 is damaged"):
+            store.load("checkout#1")
+
+
+def test_using_a_closed_store_is_a_mistake_and_not_called_damage(path: Path) -> None:
+    store = SqliteStore(path)
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        store.load("checkout#1")

@@ -1,0 +1,76 @@
+"""`kill -9` at any moment: what a save has acknowledged is there, and nothing is half there."""
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.history import broken_link
+from tests.adapters.contracts.store import LOCK, started
+from tests.adapters.stores.test_sqlite import PROCESS_LIMIT_S, python
+from tests.support.rollouts import a_rollout
+
+KILLS = 20
+# A save takes a few milliseconds: some kills meet the opening, most of them a save.
+LONGEST_S = 0.25
+
+# Opens the store as a tick does, saves without end, and says each version once its save returned.
+SAVE_AND_SAY = """
+import sys
+from pathlib import Path
+from controller.adapters.stores.sqlite import SqliteStore
+from tests.adapters.contracts.store import moved
+
+sys.stdout.write("opening\\n")
+sys.stdout.flush()
+with SqliteStore(Path(sys.argv[1]), durable=True) as store:
+    rollout = store.load("checkout#1")
+    while True:
+        rollout = moved(store, rollout)
+        sys.stdout.write(f"{rollout.version}\\n")
+        sys.stdout.flush()
+"""
+
+
+def acknowledged(path: Path, wait_s: float) -> int | None:
+    """Kill a process that saves after `wait_s`; return the last version it said, if any.
+
+    A line that was cut off by the end was not said.
+    """
+    with python(SAVE_AND_SAY, path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "opening\n"
+        threading.Event().wait(wait_s)
+        process.kill()
+        said = process.stdout.read()
+        process.wait(PROCESS_LIMIT_S)
+    whole = said[: said.rfind("\n") + 1].split()
+    return int(whole[-1]) if whole else None
+
+
+def pragma(path: Path, name: str) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def test_killed_twenty_times_a_store_has_every_save_that_was_acknowledged(tmp_path: Path) -> None:
+    """Nobody else has the file open, so each opening recovers what a kill has left behind."""
+    path, draw = tmp_path / "state.db", Random(1)
+    with SqliteStore(path, durable=True) as store:
+        version = started(store, a_rollout(), LOCK).version
+    told = 0
+    for _ in range(KILLS):
+        said = acknowledged(path, draw.uniform(0, LONGEST_S))
+        told += said is not None
+        assert pragma(path, "integrity_check") == "ok"
+        with SqliteStore(path, durable=True) as store:
+            rollout, history = store.load("checkout#1"), store.history("checkout#1")
+            assert store.owner(LOCK) == "checkout#1"
+        least = version if said is None else said
+        assert least <= rollout.version <= least + 1  # one more may have been written, unsaid
+        assert rollout.entries == len(history) == rollout.version + 1
+        assert broken_link(history, rollout.chain) is None
+        version = rollout.version
+    assert told  # the kills did meet saves

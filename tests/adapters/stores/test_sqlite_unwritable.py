@@ -1,0 +1,121 @@
+"""A store on a disk that is read-only or full is read all the same, and never read stale."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from controller.adapters.stores.sqlite import SqliteStore, unwritable
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+from tests.adapters.contracts.store import LATER, moved, started
+from tests.adapters.stores.test_sqlite import NOBODY
+from tests.adapters.stores.unwritable import full_disk, read_only_disk
+from tests.support.rollouts import NOON, a_rollout
+
+Disk = Callable[[Path], AbstractContextManager[None]]
+READ_ONLY = "state.db is read-only: nothing can be written beside it; check the path"
+FULL = "state.db has no room to grow; nothing was written; free disk space, run again"
+DISKS = [pytest.param(read_only_disk, READ_ONLY, id="read-only"),
+         pytest.param(full_disk, FULL, id="full")]  # fmt: skip
+
+
+@pytest.fixture
+def file() -> Iterator[Path]:
+    """Where a store is; any user of the machine may look there."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "state.db"
+
+
+@pytest.fixture
+def before(file: Path) -> Rollout:
+    """A rollout that was saved while all was well."""
+    with SqliteStore(file) as store:
+        return moved(store, started(store, a_rollout()))
+
+
+@pytest.mark.parametrize(("disk", "said"), DISKS)
+def test_it_is_read_and_says_why_it_cannot_be_written(
+    file: Path, before: Rollout, disk: Disk, said: str
+) -> None:
+    content = file.read_bytes()
+    with disk(file), SqliteStore(file) as store:
+        assert (store.load("checkout#1"), len(store.history("checkout#1"))) == (before, 2)
+        writes: list[Callable[[], object]] = [
+            lambda: moved(store, before),
+            lambda: store.acquire("checkout#1", NOON, LATER),
+            lambda: started(store, a_rollout("search#1")),
+        ]
+        for write in writes:
+            with pytest.raises(StoreError, match="cannot ") as raised:
+                write()
+            assert said in str(raised.value)
+        store.release("checkout#1")  # it has nothing to give back
+        assert store.load("checkout#1") == before
+    assert file.read_bytes() == content
+    with SqliteStore(file) as store:
+        assert moved(store, before).version == 2
+
+
+def test_a_directory_that_may_only_be_read_is_enough_to_read(file: Path, before: Rollout) -> None:
+    """Not simulated: SQLite itself refuses to open such a store."""
+    user = os.geteuid()
+    file.chmod(0o444)
+    file.parent.chmod(0o555)
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        with pytest.raises(sqlite3.OperationalError), closing(sqlite3.connect(file)) as plain:
+            plain.execute("SELECT * FROM rollouts")
+        with SqliteStore(file) as store:
+            assert store.load("checkout#1") == before
+            with pytest.raises(StoreError, match="is read-only: nothing can be written beside it"):
+                moved(store, before)
+    finally:
+        os.seteuid(user)
+        file.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize(("disk", "said"), DISKS)
+def test_without_the_newest_saves_it_is_not_read(
+    file: Path, before: Rollout, disk: Disk, said: str
+) -> None:
+    """A run was killed, or is at it: the file alone would show an earlier state."""
+    with SqliteStore(file) as store:
+        moved(store, before)
+        beside = file.with_name("killed.db")
+        for end in ("", "-wal"):
+            shutil.copy(f"{file}{end}", f"{beside}{end}")
+    with disk(beside), pytest.raises(StoreError, match="cannot open the store"):
+        SqliteStore(beside)
+    with SqliteStore(beside) as store:
+        assert store.load("checkout#1").version == 2
+
+
+def test_a_run_that_saves_while_it_is_read_is_not_read_in_half(
+    file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_into = unwritable._read_into
+
+    def meanwhile(copy: sqlite3.Connection, path: Path) -> None:
+        read_into(copy, path)
+        os.utime(file, ns=(1, 1))
+
+    monkeypatch.setattr(unwritable, "_read_into", meanwhile)
+    with read_only_disk(file), pytest.raises(StoreError, match="cannot open the store"):
+        SqliteStore(file)
+
+
+def test_a_disk_that_fails_for_another_reason_is_not_called_full(
+    file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with full_disk(file):
+        monkeypatch.setattr(unwritable, "_ROOM", 0)
+        with pytest.raises(StoreError, match=r"cannot be read or written; check the disk"):
+            SqliteStore(file)

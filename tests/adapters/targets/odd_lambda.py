@@ -1,0 +1,88 @@
+"""Odd answers of Lambda, put in the way of a simulated function."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import Proceed
+from controller.simulation.world import World
+from tests.adapters.contracts.target import HANDLER, pair
+
+READ, UPDATE = "GetFunctionConfiguration", "UpdateFunctionConfiguration"
+SECRET = "hunter2-and-more"
+OTHERS = {"TOKEN": SECRET, "LOG_LEVEL": "info"}
+MINUTE = timedelta(minutes=1)
+DENIED = {"ErrorCode": "AccessDeniedException", "Message": "KMS access was denied."}
+
+Odd = Callable[[Proceed], dict[str, Any]]
+
+
+def a_world() -> World:
+    """Return a world whose handler is at 10 % and has a secret."""
+    made = World()
+    made.add_function("handler", {**OTHERS, **pair("10", "false")})
+    return made
+
+
+def opened(world: World) -> LambdaEnvTarget:
+    """Return the handler as a target."""
+    return LambdaEnvTarget(world.client("lambda"), HANDLER, world.clock)
+
+
+def variables(world: World) -> dict[str, str]:
+    """Return the handler's environment, also where the API would not show it."""
+    return world.function("handler").variables
+
+
+def meets(world: World, operation: str, odd: Odd, times: int | None = None) -> None:
+    """Let the next calls of `operation` (all, unless told how many) meet an odd answer."""
+    left = [times]
+
+    def layer(
+        service: str, called: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> dict[str, Any]:
+        if called != operation or left[0] == 0:
+            return proceed()
+        left[0] = None if left[0] is None else left[0] - 1
+        return odd(proceed)
+
+    world.layers.append(layer)
+
+
+def fails(error: Exception) -> Odd:
+    """The call is not carried out and raises `error`."""
+
+    def odd(proceed: Proceed) -> dict[str, Any]:
+        raise error
+
+    return odd
+
+
+def happens_but(error: Exception) -> Odd:
+    """The call is carried out and its answer is replaced by `error`."""
+
+    def odd(proceed: Proceed) -> dict[str, Any]:
+        proceed()
+        raise error
+
+    return odd
+
+
+def unreadable(proceed: Proceed) -> dict[str, Any]:
+    """The call is carried out, and answered without the environment."""
+    return {**proceed(), "Environment": {"Error": DENIED}}
+
+
+def answered(code: str, operation: str = UPDATE, message: str = "Odd.") -> Exception:
+    """Return the error that AWS answers with `code`."""
+    return refusal(operation, code, message)
+
+
+BROKEN = EndpointConnectionError(endpoint_url="https://lambda.invalid")
+CLOSED = ConnectionClosedError(endpoint_url="https://lambda.invalid")
+CONFLICT = "ResourceConflictException"
+PRECONDITION = "PreconditionFailedException"

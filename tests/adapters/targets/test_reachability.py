@@ -1,0 +1,89 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from controller.simulation.fakes.outages import Proceed
+from controller.simulation.world import World
+from tests.adapters.targets.odd_lambda import (
+    READ,
+    a_world,
+    answered,
+    fails,
+    meets,
+    opened,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    """A world whose handler is at 10 % and has a secret."""
+    return a_world()
+
+
+def test_managed_instances_are_fatal(world: World) -> None:
+    world.function("handler").capacity_provider = "arn:aws:lambda:us-east-1:1:capacity-provider:x"
+    worst = opened(world).obstacles()[0]
+    assert "managed instances" in worst.text
+    assert worst.fatal
+
+
+def test_the_certain_obstacles_come_first(world: World) -> None:
+    function = world.function("handler")
+    function.aliases.append({"Name": "live"})
+    function.snap_start = "PublishedVersions"
+    function.provisioned.append({})
+    assert [one.fatal for one in opened(world).obstacles()] == [True, True, False]
+
+
+@pytest.mark.parametrize("operation", [READ, "ListAliases", "ListProvisionedConcurrencyConfigs"])
+def test_what_may_not_be_checked_is_a_warning_with_the_missing_action(
+    world: World, operation: str
+) -> None:
+    meets(world, operation, fails(answered("AccessDeniedException", operation)))
+    (warning,) = opened(world).obstacles()
+    assert not warning.fatal
+    assert f"could not be checked (lambda:{operation})" in warning.text
+    assert warning.text.endswith("grant the action to this role")
+
+
+@pytest.mark.parametrize(
+    ("room", "fatal"), [(0, []), (-1, [True])], ids=["fits", "a byte too many"]
+)
+def test_an_environment_without_room_for_the_weight_is_fatal(
+    world: World, room: int, fatal: list[bool]
+) -> None:
+    variables = world.function("handler").variables
+    variables.clear()
+    largest = len("PERCENTAGE99ENABLEDfalse")
+    variables["X"] = "x" * (4_096 - largest - room - 1)
+    found = opened(world).obstacles()
+    assert [one.fatal for one in found] == fatal
+    assert all("4097 bytes" in one.text and "xxx" not in one.text for one in found)
+
+
+def test_a_long_list_of_aliases_is_cut(world: World) -> None:
+    world.function("handler").aliases.extend({"Name": f"v{number}"} for number in range(50))
+    (warning,) = opened(world).obstacles()
+    assert "(v0, v1, v2, v3, v4, ...)" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("operation", "key", "told"),
+    [
+        ("ListAliases", "Aliases", "aliases (live)"),
+        ("ListProvisionedConcurrencyConfigs", "ProvisionedConcurrencyConfigs", "provisioned"),
+    ],
+)
+def test_what_stands_on_a_later_page_is_found(
+    world: World, operation: str, key: str, told: str
+) -> None:
+    def paged(
+        service: str, called: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> dict[str, Any]:
+        if called != operation:
+            return proceed()
+        return {key: [{"Name": "live"}]} if request.get("Marker") else {key: [], "NextMarker": "2"}
+
+    world.layers.append(paged)
+    assert any(told in one.text for one in opened(world).obstacles())

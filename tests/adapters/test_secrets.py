@@ -1,0 +1,65 @@
+"""Secrets that a policy names: read from where they are, and never repeated."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from moto import mock_aws
+
+from controller.adapters.secrets import KeptSecrets
+from controller.core.policy import Kept
+from controller.errors import DeliveryError
+from tests.support.emulator import REGION, Emulator
+
+HIDDEN = "hunter2"
+
+
+class Contract:
+    def test_a_secret_is_read_by_its_name_and_by_its_arn(self, client: Any) -> None:
+        arn = client.create_secret(Name="rollouts/slack", SecretString=f"{HIDDEN}\n")["ARN"]
+        secrets = KeptSecrets(lambda: client, {})
+        assert secrets.read(Kept(secret="rollouts/slack")) == HIDDEN
+        assert secrets.read(Kept(secret=arn)) == HIDDEN
+
+    def test_a_secret_that_is_not_there_is_said(self, client: Any) -> None:
+        with pytest.raises(DeliveryError) as caught:
+            KeptSecrets(lambda: client, {}).read(Kept(secret="missing"))
+        assert str(caught.value).startswith(
+            "the secret missing could not be read (secretsmanager:GetSecretValue): "
+            "ResourceNotFoundException: "
+        )
+
+    def test_a_secret_that_is_no_text_is_none(self, client: Any) -> None:
+        client.create_secret(Name="binary", SecretBinary=b"\x00\x01")
+        with pytest.raises(DeliveryError, match="the secret binary is not set, or empty"):
+            KeptSecrets(lambda: client, {}).read(Kept(secret="binary"))
+
+
+class TestOnMoto(Contract):
+    @pytest.fixture
+    def client(self) -> Iterator[Any]:
+        with mock_aws():
+            yield Session(region_name=REGION).client("secretsmanager")
+
+
+class TestOnMinistack(Contract):
+    @pytest.fixture
+    def client(self, ministack: Emulator, account: str) -> Any:
+        return ministack.client("secretsmanager", account)
+
+
+def nobody() -> Any:
+    raise AssertionError("no client is needed")
+
+
+def test_a_variable_is_read_without_any_client() -> None:
+    secrets = KeptSecrets(nobody, {"HOOK": f" {HIDDEN} "})
+    assert secrets.read(Kept(environment="HOOK")) == HIDDEN
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOOK": " "}])
+def test_a_variable_that_is_not_set_is_said(environment: dict[str, str]) -> None:
+    with pytest.raises(DeliveryError) as caught:
+        KeptSecrets(nobody, environment).read(Kept(environment="HOOK"))
+    assert str(caught.value) == "the environment variable HOOK is not set, or empty"

@@ -1,0 +1,399 @@
+"""Who may drive the rollouts of one policy drives no other: every request, by IAM's rules.
+
+The emulators allow what `dynamodb:LeadingKeys` forbids, so our own evaluator stands before them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from controller.adapters.aws.clients import Clients
+from controller.adapters.clock import SystemClock
+from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.dynamodb.table import create_table
+from controller.bootstrap.iam import Job, declared
+from controller.core.policy import Policy
+from controller.core.rollout import Phase
+from controller.errors import Exit, StoreError
+from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import desk as desk
+from tests.cli.conftest import desk_in as desk_in
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.iam_evaluator import Document
+from tests.support.rollouts import NOON, recorded
+from tests.support.stage import SHORT, short
+from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, Guard, may, printed
+
+SECOND = {**SHORT["target"], "function": "second"}
+OWN = short(name="shop")
+NEXT = short(name="shop-next")  # of the same function and variables
+# A name that begins as the other one does, on a function of its own.
+FOREIGN = short(name="shop-2", target=SECOND)
+POLICIES = {policy.name: policy for policy in (OWN, NEXT, FOREIGN)}
+
+
+@dataclass
+class Tenants:
+    """A desk at which roles act, each with what `iam` prints for its job and its policy."""
+
+    desk: Desk
+    guard: Guard
+    folder: Path
+
+    def file(self, name: str) -> str:
+        """Return the file of a policy."""
+        path = self.folder / f"{name}.yaml"
+        path.write_text(json.dumps({**SHORT, "name": name, "target": _target(name)}))
+        return str(path)
+
+    def run(self, job: Job, name: str, *words: str) -> Ended:
+        """Run one command as the role of a job that is bound to the policy called `name`."""
+        with self.guard.acting(job, printed(job, POLICIES[name])):
+            return self.desk.run(*words)
+
+    def well(self, job: Job, name: str, *words: str, status: int = Exit.DONE) -> Ended:
+        """Run one command, of which nothing is denied, and which ends as it should."""
+        ended = self.run(job, name, *words)
+        assert self.guard.denied == []
+        assert ended.status == status, (words, ended.out, ended.err)
+        return ended
+
+    def ticks(self, name: str, phase: str, rollout: str) -> None:
+        """Tick as the schedule of a policy, once a minute, until a rollout is in this phase."""
+        for _ in range(40):
+            if self.phase(rollout) == phase:
+                return
+            self.desk.world.clock.advance(MINUTE)
+            self.well(Job.TICK, name, "tick", "--scheduled", "--policy", name)
+        pytest.fail(f"{rollout} is {self.phase(rollout)}")
+
+    def as_doctor(self, name: str) -> None:
+        """Read what `doctor` reads of a store; the rest of it asks services beside this one."""
+        store = DynamoDbStore(self.guard.client, TABLE)
+        with self.guard.acting(Job.DOCTOR, printed(Job.DOCTOR, POLICIES[name])):
+            assert [store.load(one).name for one in store.active(NOON, [name])] == [name]
+
+    def phase(self, rollout: str) -> str:
+        """Return the phase of a rollout, read without a role."""
+        return str(DynamoDbStore(self.guard.client, TABLE).load(rollout).phase)
+
+    def foreign(self) -> list[Mapping[str, Any]]:
+        """Return all items of the foreign policy."""
+        return self.guard.items("ROLLOUT#shop-2", "HISTORY#shop-2#", f"LOCK#{_arn('second')}#")
+
+
+def _target(name: str) -> Mapping[str, Any]:
+    return SECOND if name == FOREIGN.name else SHORT["target"]
+
+
+def _arn(function: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+
+
+@pytest.fixture
+def tenants(
+    desk_in: MakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Tenants]:
+    """A table with a rollout of the foreign policy that goes on at 10 %."""
+    desk = desk_in()
+    desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
+    monkeypatch.setenv("ROLLOUTCTL_STORE", URL)
+    with mock_aws():
+        guard = Guard.of_a_client()
+        world_client = desk.world.client
+
+        def client(_self: Clients, service: str) -> Any:
+            return guard.client if service == "dynamodb" else world_client(service)
+
+        monkeypatch.setattr(Clients, "get", client)
+        create_table(guard.client, TABLE, SystemClock())
+        found = Tenants(desk, guard, tmp_path)
+        found.well(Job.START, "shop-2", "start", found.file("shop-2"))
+        yield found
+
+
+def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
+    tenants: Tenants,
+) -> None:
+    """0 to 100 %, finished, back, the next attempt, another policy's takeover, every verb."""
+    foreign = tenants.foreign()
+    policy, well = tenants.file("shop"), tenants.well
+
+    well(Job.START, "shop", "plan", policy, "--live")
+    well(Job.START, "shop", "start", policy, "--dry-run")
+    well(Job.START, "shop", "start", policy)
+    well(Job.START, "shop", "start", policy)
+    tenants.ticks("shop", "succeeded", "shop#1")
+    assert tenants.desk.weight == 100
+    well(Job.PEOPLE, "shop", "rollback", "shop", "--reason", "a complaint")
+    tenants.ticks("shop", "rolled_back", "shop#1")
+    well(Job.TICK, "shop", "tick", "shop")
+
+    well(Job.START, "shop", "retry", policy, "--reason", "it was not us")
+    tenants.ticks("shop", "progressing", "shop#2")
+    for words in (
+        ("pause", "shop"),
+        ("resume", "shop"),
+        ("set-weight", "shop", "12", "--force", "--reason", "try it"),
+        ("resume", "shop", "--keep"),
+        ("ack", "shop"),
+        ("status", "shop"),
+        ("history", "shop"),
+        ("replay", "shop"),
+        ("promote", "shop", "--reason", "in a hurry"),
+    ):
+        ended = tenants.run(Job.PEOPLE, "shop", *words)
+        assert ended.status in (Exit.DONE, Exit.USAGE), (words, ended.err)
+    for job, *look in (
+        (Job.LOOK, "status", "shop"),
+        (Job.LOOK, "history", "shop"),
+        (Job.LOOK, "replay", "shop"),
+        (Job.INVESTIGATE, "metrics", "shop"),
+    ):
+        tenants.run(job, "shop", *look)
+    tenants.run(Job.INVESTIGATE, "shop", "verify", policy)
+    tenants.as_doctor("shop")
+    well(Job.PEOPLE, "shop", "rollback", "shop", "--reason", "enough")
+    tenants.ticks("shop", "rolled_back", "shop#2")
+
+    well(Job.START, "shop-next", "start", tenants.file("shop-next"))
+    owner = DynamoDbStore(tenants.guard.client, TABLE).owner(f"{_arn(FUNCTION)}#PERCENTAGE")
+    assert owner == "shop-next#1"
+    tenants.desk.world.clock.advance(MINUTE)
+    noticed = well(Job.TICK, "shop", "tick", "--policy", "shop", "--json")
+    quiet = well(Job.TICK, "shop", "tick", "--policy", "shop", "--json")
+    assert ("shop#2" in noticed.out, "shop#2" in quiet.out) == (True, False)
+    well(Job.PEOPLE, "shop-next", "rollback", "shop-next", "--reason", "enough")
+
+    assert tenants.guard.denied == []
+    assert {job for job, _, _ in tenants.guard.made} >= {
+        Job.START, Job.TICK, Job.PEOPLE, Job.LOOK, Job.INVESTIGATE, Job.DOCTOR,
+    }  # fmt: skip
+    assert tenants.foreign() == foreign
+
+
+def test_a_bound_role_is_denied_what_needs_every_rollout_and_it_is_said_what(
+    tenants: Tenants,
+) -> None:
+    tenants.well(Job.START, "shop", "start", tenants.file("shop"))
+    for job, words, action in (
+        (Job.TICK, ("tick",), "dynamodb:Query"),
+        (Job.PEOPLE, ("status", "--all"), "dynamodb:Scan"),
+        (Job.PEOPLE, ("status",), "dynamodb:GetItem"),  # ids are listed, and foreign ones not read
+        (Job.TICK, ("tick", "--policy", "shop-2"), "dynamodb:Query"),
+        (Job.TICK, ("tick", "shop-2#1"), "dynamodb:GetItem"),
+        (Job.PEOPLE, ("rollback", "shop-2#1", "--reason", "x"), "dynamodb:GetItem"),
+        (Job.PEOPLE, ("rollback", "shop-2", "--reason", "x"), "dynamodb:Query"),
+        (Job.PEOPLE, ("promote", "shop-2#1", "--reason", "x"), "dynamodb:"),
+    ):
+        ended = tenants.run(job, "shop", *words)
+        assert ended.status == Exit.INTERNAL, (words, ended.err)
+        said = ended.out + ended.err
+        assert action in said
+        assert "grant the action to this role" in said
+    assert tenants.guard.denied
+
+
+# --- attacks ------------------------------------------------------------------------------------
+
+BOUND = (Job.TICK, Job.START, Job.PEOPLE, Job.LOOK, Job.INVESTIGATE, Job.DOCTOR, Job.MONITORING)
+
+
+def _loads(store: DynamoDbStore) -> None:
+    store.load("shop-2#1")
+
+
+def _reads_the_history(store: DynamoDbStore) -> None:
+    store.history("shop-2#1")
+
+
+def _lists(store: DynamoDbStore) -> None:
+    store.of_name("shop-2")
+
+
+def _finds(store: DynamoDbStore) -> None:
+    store.active(NOON, ["shop-2"])
+
+
+def _finds_all(store: DynamoDbStore) -> None:
+    store.all()
+
+
+def _reads_the_lock(store: DynamoDbStore) -> None:
+    store.holder(f"{_arn('second')}#PERCENTAGE")
+
+
+def _acquires(store: DynamoDbStore) -> None:
+    store.acquire("shop-2#1", NOON, NOON + MINUTE)
+
+
+ATTACKS: Mapping[str, Callable[[DynamoDbStore], None]] = {
+    "loads the rollout": _loads,
+    "reads its history": _reads_the_history,
+    "lists its attempts": _lists,
+    "finds it among the active": _finds,
+    "lists all": _finds_all,
+    "reads its lock": _reads_the_lock,
+    "takes its lease": _acquires,
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_a_role_of_one_policy_cannot_reach_a_rollout_of_another(
+    tenants: Tenants, job: Job, attack: str
+) -> None:
+    before = tenants.foreign()
+    store = DynamoDbStore(tenants.guard.client, TABLE)
+    with tenants.guard.acting(job, printed(job, OWN)), pytest.raises(StoreError) as raised:
+        ATTACKS[attack](store)
+    assert raised.value.context["code"] == "AccessDeniedException"
+    assert tenants.foreign() == before
+
+
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
+    tenants: Tenants, job: Job
+) -> None:
+    """The attack as it was: 99.9 % were made 1 %, and the lock deleted."""
+    before = tenants.foreign()
+    reading = DynamoDbStore(tenants.guard.client, TABLE)
+    rollout = reading.load("shop-2#1")
+    going = replace(rollout, intent=replace(rollout.intent, weight=1))
+    changed, entry = recorded(going)
+    ended, last = recorded(replace(rollout, phase=Phase.ROLLED_BACK, exposed_to=rollout.updated))
+    with tenants.guard.acting(job, printed(job, OWN)):
+        for saved, entries in ((changed, [entry]), (going, []), (ended, [last])):
+            with pytest.raises(StoreError):
+                reading.save(saved, entries)
+        with pytest.raises(StoreError):
+            reading.create(replace(changed, id="shop-2#2", attempt=2), [entry], rollout.locks)
+        with pytest.raises(StoreError):
+            reading.receive(replace(changed, id="shop-2#2", attempt=2), [entry], rollout.locks)
+        with suppress(StoreError):
+            reading.release("shop-2#1")
+    assert tenants.guard.denied
+    assert tenants.foreign() == before
+
+
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_a_rollout_of_ones_own_takes_no_lock_of_another_target(tenants: Tenants, job: Job) -> None:
+    store = DynamoDbStore(tenants.guard.client, TABLE)
+    foreign = store.load("shop-2#1")
+    own, entry = recorded(replace(foreign, id="shop#1", name="shop", policy=OWN, version=0))
+    before = tenants.foreign()
+    with tenants.guard.acting(job, printed(job, OWN)), pytest.raises(StoreError):
+        store.create(own, [entry], foreign.locks)
+    assert tenants.foreign() == before
+    assert store.of_name("shop") == ()
+
+
+def _requests(pk: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every kind of request about the item with this partition key."""
+    key = {"pk": {"S": pk}, "sk": {"S": "0000000001"}}
+    table = {"TableName": TABLE}
+    yield "GetItem", {**table, "Key": key}
+    yield "PutItem", {**table, "Item": key}
+    yield "UpdateItem", {**table, "Key": key}
+    yield "DeleteItem", {**table, "Key": key}
+    names, values = {"#pk": "pk", "#active": "active"}, {":pk": {"S": pk}, ":a": {"S": "active"}}
+    spelt = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+    yield "Query", {**table, "KeyConditionExpression": "#pk = :pk", **spelt}
+    both = {"KeyConditionExpression": "#pk = :pk AND #active = :a", "IndexName": "active_of_name"}
+    yield "Query", {**table, **both, **spelt}
+    mine = {"pk": {"S": "ROLLOUT#shop"}, "sk": {"S": "0000000001"}}
+    for kind, part in (
+        ("Put", {"Item": key}),
+        ("Update", {"Key": key}),
+        ("Delete", {"Key": key}),
+        ("ConditionCheck", {"Key": key}),
+    ):
+        parts = [{"Put": {**table, "Item": mine}}, {kind: {**table, **part}}]
+        yield "TransactWriteItems", {"TransactItems": parts}
+        yield "TransactWriteItems", {"TransactItems": parts[::-1]}
+
+
+NOT_OWN = [
+    "ROLLOUT#shop-2",
+    "ROLLOUT#sho",
+    "ROLLOUT#shop#1",
+    "ROLLOUT#",
+    "ROLLOUT#*",
+    "HISTORY#shop-2#1",
+    "HISTORY#shop",
+    "HISTORY#sho#1",
+    "HISTORY#other#shop#1",
+    f"LOCK#{_arn('second')}#PERCENTAGE",
+    f"LOCK#{_arn(FUNCTION)}-2#PERCENTAGE",
+    f"LOCK#{_arn(FUNCTION)}#PERCENTAGE_2",
+    f"LOCK#{_arn(FUNCTION)}#",
+    f"LOCK#{_arn(FUNCTION).replace(ACCOUNT, '999999999999')}#PERCENTAGE",
+    f"LOCK#{_arn(FUNCTION).replace(REGION, 'us-east-2')}#PERCENTAGE",
+    "",
+]
+
+
+@pytest.mark.parametrize("pk", NOT_OWN)
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk: str) -> None:
+    document = printed(job, OWN)
+    allowed = [one for one, request in _requests(pk) if may(document, one, request)]
+    assert allowed == []
+
+
+@pytest.mark.parametrize(
+    "pk",
+    ["ROLLOUT#shop", "HISTORY#shop#1", "HISTORY#shop#12", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"],
+)
+@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.PEOPLE], ids=str)
+def test_the_keys_of_the_policy_are_its_own(job: Job, pk: str) -> None:
+    """So the requests that are denied above are not denied for another reason."""
+    document = printed(job, OWN)
+    allowed = {one for one, request in _requests(pk) if may(document, one, request)}
+    assert allowed == {"GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems"}
+
+
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_a_name_that_is_the_beginning_of_another_one_opens_neither(job: Job) -> None:
+    names = ("shop", "shop-2", "shop-", "s", "shop2")
+    for mine in names:
+        document: Document = printed(job, short(name=mine, target=SECOND))
+        for other in set(names) - {mine}:
+            for pk in (f"ROLLOUT#{other}", f"HISTORY#{other}#1"):
+                assert not any(may(document, one, request) for one, request in _requests(pk))
+
+
+def test_what_can_be_bound_to_keys_always_has_one() -> None:
+    """A request without a key would satisfy every condition on keys."""
+    keyed = [one for _, known in declared() for one in known if one.keyed]
+    assert keyed
+    assert {one.action for one in keyed} <= {
+        f"dynamodb:{name}Item" for name in ("Get", "Put", "Update", "Delete", "ConditionCheck")
+    } | {"dynamodb:Query"}
+    assert not [one for one in keyed if one.on.endswith(("/active", "/by_target"))]
+
+
+def test_policies_of_one_target_are_told_apart_but_for_its_locks() -> None:
+    """They share the lock, and may both set the variable that it is about."""
+    document = printed(Job.START, NEXT)
+    lock = f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"
+    reached = {
+        pk
+        for pk in ("ROLLOUT#shop", "HISTORY#shop#1", lock)
+        for one, request in _requests(pk)
+        if may(document, one, request)
+    }
+    assert reached == {lock}
+
+
+def test_unbound_a_role_reaches_all_of_them() -> None:
+    policy: Policy = OWN
+    document = printed(Job.TICK, policy, bound=False)
+    allowed = {one for one, request in _requests("ROLLOUT#shop-2") if may(document, one, request)}
+    assert {"GetItem", "UpdateItem"} <= allowed

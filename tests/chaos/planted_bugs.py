@@ -1,0 +1,37 @@
+"""Bugs, planted into the product: each breaks one invariant, and a story shows it.
+
+Each is a plausible mistake: a check that is left out, two lines in the wrong order, a retry too
+many. The table of docs/reliability.md is made from here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from tests.chaos import bugs_in_decisions, bugs_in_execution, bugs_in_stores, bugs_with_operators
+from tests.chaos.fault_plan import Plot
+from tests.chaos.invariants import Invariant
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One bug. words: what it does. where: the story that shows it, in words."""
+
+    words: str
+    invariant: type[Invariant]
+    where: str
+    plot: Callable[[], Plot]
+    plant: Callable[[pytest.MonkeyPatch], None]
+
+    @property
+    def name(self) -> str:
+        """What a test calls it."""
+        return f"{self.invariant.name}: {self.words}"
+
+
+PLANTED: Sequence[Planted] = tuple(
+    Planted(*facts)
+    for module in (bugs_in_execution, bugs_in_decisions, bugs_with_operators, bugs_in_stores)
+    for facts in module.PLANTS
+)

@@ -1,0 +1,162 @@
+"""A short policy and a world for it, drawn: at most half an hour from 0 to its end."""
+
+from random import Random
+from typing import Any, Final
+
+from controller.core.policy import Policy
+from controller.core.policy.check.parse import parse
+from controller.simulation.scenario.scenario import Scenario
+
+_API: Final = {"namespace": "AWS/ApiGateway", "dimensions": {"ApiName": "orders"}}
+_BACKEND: Final = {"namespace": "AWS/Lambda", "dimensions": {"FunctionName": "backend"}}
+_METRICS: Final[dict[str, Any]] = {
+    "requests": {**_API, "name": "Count", "statistic": "Sum"},
+    "client_errors": {**_API, "name": "4XXError", "statistic": "Sum"},
+    "server_errors": {**_API, "name": "5XXError", "statistic": "Sum"},
+    "latency": {**_API, "name": "Latency", "statistic": "p95"},
+    "direct_requests": {**_BACKEND, "name": "Invocations", "statistic": "Sum"},
+}
+_WORKS: Final[dict[str, Any]] = {
+    "kind": "success_rate",
+    "judge": "threshold",
+    "total": "requests",
+    "failures": ["client_errors", "server_errors"],
+    "min": "99%",
+    "over": "1m",
+    "min_samples": 50,
+}
+_FAST: Final[dict[str, Any]] = {
+    "kind": "latency_increase",
+    "judge": "threshold",
+    "metric": "latency",
+    "max_increase": "25%",
+    "baseline": {"fixed": 164.0},
+    "over": "1m",
+    "min_samples": 50,
+}
+_ARRIVES: Final[dict[str, Any]] = {
+    "kind": "traffic",
+    "judge": "threshold",
+    "metric": "requests",
+    "control": "direct_requests",
+}
+_LADDERS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
+
+
+def draw_policy(chance: Random, *, adds_up: bool = False) -> Policy:
+    """Return a policy that is done within half an hour when all goes well.
+
+    adds_up: its criteria are judged by evidence that adds up, and generously: steps are short.
+    """
+    patience = chance.choice((1, 1, 2))  # bad minutes in a row that fail
+    criteria = {"works": {**_WORKS, "failure_limit": patience}}
+    if chance.random() < 0.25:
+        criteria["fast"] = _FAST
+    if chance.random() < 0.4:
+        criteria["arrives"] = _ARRIVES
+    used = {"requests", "client_errors", "server_errors"}
+    used |= {"latency"} if "fast" in criteria else set()
+    used |= {"direct_requests"} if "arrives" in criteria else set()
+    said = {
+        "version": 1,
+        "name": "orders",
+        "target": _target(chance),
+        "metrics": {name: metric for name, metric in _METRICS.items() if name in used},
+        "criteria": criteria,
+        "steps": _steps(chance, patience),
+        "warmup": chance.choice(("0s", "0s", "1m")),
+        "settle": "2m",
+        "max_hold": chance.choice(("0s", "1m", "2m", "3m")),
+        "on_inconclusive": chance.choice(("pause", "rollback", "advance")),
+        "on_drift_up": chance.choice(("pause", "rollback")),
+        "shift_timeout": chance.choice(("1m", "2m", "4m")),
+        "rollback_timeout": chance.choice(("1m", "2m", "5m")),
+        **_freeze(chance),
+    }
+    return parse(_adding_up(said) if adds_up else said)
+
+
+def _adding_up(said: dict[str, Any]) -> dict[str, Any]:
+    criteria = {
+        name: one
+        if one["kind"] == "traffic"
+        else {key: one[key] for key in one if key not in ("over", "failure_limit")}
+        | {"judge": "sequential"}
+        for name, one in said["criteria"].items()
+    }
+    return {**said, "criteria": criteria, "false_rollback": "20%"}
+
+
+def _target(chance: Random) -> dict[str, str]:
+    boolean = {"boolean": "ENABLED"} if chance.random() < 0.7 else {}
+    return {"kind": "lambda-env", "function": "handler", "percentage": "PERCENTAGE", **boolean}
+
+
+def _steps(chance: Random, shortest: int) -> list[dict[str, Any]]:
+    ladder = chance.choice(_LADDERS)
+    steps: list[dict[str, Any]] = [
+        {"weight": weight, "bake": f"{chance.randint(shortest, 3)}m"} for weight in ladder
+    ]
+    if len(steps) > 1 and chance.random() < 0.15:
+        steps[-1]["approval"] = "required"
+    return steps
+
+
+def _freeze(chance: Random) -> dict[str, Any]:
+    """Return a freeze of some minutes, within the hour that a story takes, or none."""
+    if chance.random() > 0.15:
+        return {}
+    begin = chance.randint(1, 20)
+    window = {"from": f"09:{begin:02}", "to": f"09:{begin + chance.randint(2, 8):02}"}
+    return {"freeze": {"zone": "UTC", "daily": [window]}}
+
+
+# --- the world ------------------------------------------------------------------------------------
+
+
+def draw_world(chance: Random, steps: int) -> Scenario:
+    """Return a world for a policy of so many steps: well, sick, silent, slow to tell."""
+    step = chance.randint(1, steps)
+    at = {"step": step, "after": f"{chance.randint(0, 150)}s"}
+    events, rate, summary = _turn(chance, at)
+    return Scenario.model_validate(
+        {
+            "name": "chaos",
+            "summary": summary,
+            "traffic": {"requests_per_minute": rate},
+            "stable": {"median_ms": 100},
+            "canary": {"median_ms": 100},
+            "function": {
+                "update_takes": f"{chance.choice((0, 1, 3, 3, 12, 40, 90))}s",
+                "variables": {"LOG_LEVEL": "INFO", "API_KEY": "not for anybody"},
+            },
+            "publication": _publication(chance),
+            "events": events,
+        }
+    )
+
+
+_SICK: Final[dict[str, dict[str, Any]]] = {
+    "the canary fails": {"kind": "errors", "server_errors": "5%"},
+    "the canary is slow": {"kind": "latency", "times": 1.8},
+    "both paths fail": {"kind": "errors", "path": "both", "server_errors": "5%"},
+    "requests stop": {"kind": "traffic", "times": 0},
+    "nothing reaches the canary": {"kind": "alias_reset"},
+}
+
+
+def _turn(chance: Random, at: dict[str, Any]) -> tuple[list[dict[str, Any]], int, str]:
+    """Return what happens in a world, how many requests a minute it has, and that in words."""
+    names = ["all is well", "few requests", "no requests", *_SICK]
+    name = chance.choices(names, weights=(45, 5, 4, 18, 8, 5, 10, 5))[0]
+    rate = {"few requests": 8, "no requests": 0}.get(name, 600)
+    if name not in _SICK:
+        return [], rate, f"{name}."
+    what = f"{name} {at['after']} after step {at['step']} came into force."
+    return [{**_SICK[name], "at": at}], rate, what
+
+
+def _publication(chance: Random) -> dict[str, Any]:
+    delay = chance.choice((30, 60, 60, 110, 200))
+    complete = delay + chance.choice((0, 60, 120))
+    return {"delay": f"{delay}s", "complete": f"{complete}s", "at_first": "70%"}

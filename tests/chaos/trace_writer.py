@@ -1,0 +1,158 @@
+"""What might have happened, told by hand: for tests of what the invariants say to it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.core.decision import Notice, Severity
+from controller.core.history import Entry
+from controller.core.judge.findings import Verdict
+from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.simulation.operators import pair_of
+from tests.chaos.event_log import (
+    START,
+    TIME,
+    Answered,
+    Asked,
+    Began,
+    Ended,
+    InForce,
+    Judged,
+    Saved,
+    Told,
+    Wrote,
+    may_be_full,
+    meant_by,
+)
+from tests.chaos.invariants import Invariants
+from tests.support.rollouts import MINUTE, NOON, recorded
+from tests.support.three_steps import FIRST_RAISE, POLICY
+
+OTHERS: Mapping[str, str] = {"API_KEY": "hunter2"}
+
+
+class Telling:
+    """Tells happenings to all invariants, one after the other, a second apart."""
+
+    def __init__(self, weight: int = 0) -> None:
+        self.invariants = Invariants(POLICY, weight)
+        self.now: datetime = NOON
+        self.rollout: Rollout = FIRST_RAISE
+        self.shown: Mapping[str, str] = {**OTHERS, **pair_of(POLICY.target, weight)}
+        self.token = "token-1"
+        self._stored: dict[str, Rollout] = {}
+
+    @property
+    def violated(self) -> set[str]:
+        """The names of what did not hold."""
+        return {one.invariant for one in self.invariants.violations}
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def later(self, length: timedelta = MINUTE) -> None:
+        self.now += length
+
+    def begins(self, by: str, verb: str = "") -> None:
+        if verb:
+            self._tell(Asked(self.now, by, verb))
+        self._tell(Began(self.now, by))
+
+    def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
+        """Tell that `by` writes a weight, or variables as they are given."""
+        pair = {} if weight is None else pair_of(POLICY.target, weight)
+        before, after = self.shown, {**self.shown, **pair, **variables}
+        self._tell(
+            Wrote(
+                self.now,
+                by,
+                before,
+                after,
+                meant_by(POLICY.target, before),
+                meant_by(POLICY.target, after),
+                tuple(self._stored.values()),
+                self.token,
+                may_be_full(POLICY.target, before),
+            )
+        )
+        self.shown = after
+        self.token = f"token after {self.invariants.scene.number} happenings"
+
+    def serves(self, weight: int) -> None:
+        self._tell(InForce(self.now, TIME, weight))
+
+    def saves(self, by: str, kind: str = "", /, **facts: Any) -> None:
+        """Tell that `by` saves the rollout, changed by `facts`, with an entry of `kind` if any.
+
+        findings: what the entry says was measured.
+        """
+        before = self._stored.get(self.rollout.id)
+        facts = {"updated": self.now, "version": self.rollout.version + 1, **facts}
+        after = replace(self.rollout, **facts)
+        entries: list[Entry] = []
+        if kind:
+            after, entry = recorded(after, kind=kind, at=self.now, findings=after.findings)
+            entries = [entry]
+        self.stores(by, before, after, entries)
+
+    def stores(
+        self, by: str, before: Rollout | None, after: Rollout, entries: list[Entry], **facts: Any
+    ) -> None:
+        """Tell that `after` stands in the store instead of `before`."""
+        self._tell(Saved(self.now, by, before, after, entries, **facts))
+        self.rollout = self._stored[after.id] = after
+
+    def answers(self, by: str, *, sound: bool = True) -> None:
+        self._tell(Answered(self.now, by, "GetFunctionConfiguration", sound))
+
+    def judges(self, by: str, verdict: Verdict) -> None:
+        self._tell(Judged(self.now, by, self.rollout.id, verdict))
+
+    def tells(self, by: str, text: str, rollout: Rollout | None = None) -> None:
+        notice = Notice(Severity.INFO, text)
+        self._tell(Told(self.now, by, rollout or self.rollout, notice))
+
+    def ends(self, by: str, status: int | None = 0) -> None:
+        self._tell(Ended(self.now, by, status))
+
+    def finishes(self) -> None:
+        self.invariants.finish()
+
+    def _tell(self, happening: Any) -> None:
+        self.now += timedelta(seconds=1)
+        self.invariants.check(happening)
+
+    # --- how stories begin ----------------------------------------------------------------------
+
+    def starts(self, by: str = "start") -> None:
+        """The start is saved; its weight is not written yet."""
+        self.begins(by, START)
+        self.saves(by, "started", version=0, intent=Intent(10, 0, self.token, self.now))
+
+    def bakes(self) -> None:
+        """10 % is written, and in force."""
+        self.starts()
+        self.writes("start", 10)
+        self.serves(10)
+        self.saves("start", "settled", settled=self.now)
+        self.ends("start")
+
+    def advances(self, by: str, weight: int = 50, /, **facts: Any) -> None:
+        """The next weight is saved, and not written yet."""
+        known = self.rollout
+        step = [one.weight for one in POLICY.steps].index(weight)
+        intent = Intent(weight, known.weight, self.token, self.now)
+        facts = {"step": step, "intent": intent, "settled": None, "peak": weight, **facts}
+        self.saves(by, "advanced", **facts)
+
+    def pauses(self, by: str, reason: Reason = Reason.INCONCLUSIVE, text: str = "thin") -> None:
+        self.saves(by, "paused", phase=Phase.PAUSED, reason=reason, sentence=text, since=self.now)
+
+    def goes_back(
+        self, by: str, phase: Phase = Phase.ROLLED_BACK, reason: Reason = Reason.GATE_FAILED
+    ) -> None:
+        """It is saved that the rollout goes back to 0 %, or has."""
+        intent = Intent(0, self.rollout.weight, "", self.now)
+        watch = self.now + 15 * MINUTE
+        facts = {"sentence": "it fails", "intent": intent, "since": self.now, "watch_until": watch}
+        self.saves(by, str(phase), phase=phase, reason=reason, **facts)

@@ -1,0 +1,300 @@
+"""status --wait and --watch, history --follow: looking on while something else ticks."""
+
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from controller import cli
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.cli.follow import MISSES, quiet
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.exit_status import of_rollout, worst
+from controller.errors import Exit, StoreError
+from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.test_start_tick import DENIED, MEDDLING, SICK, SILENT
+from tests.support.rollouts import MINUTE, NOON, a_rollout
+
+DRAIN = Finding("drain", Verdict.PASS, Label.CONFIRMED, 0.0, 0.0, 0, 0, 300, "drain confirmed.")
+
+
+@pytest.fixture
+def started_in(desk_in: MakeDesk) -> Callable[..., Desk]:
+    """Return what makes a desk with a rollout that a schedule ticks once a minute from now on."""
+
+    def make(**played: Any) -> Desk:
+        desk = desk_in(**played)
+        desk.run("start", desk.policy)
+        for minute in range(1, 60):
+            desk.world.clock.at(desk.world.clock.now() + minute * MINUTE, silent_tick)
+        return desk
+
+    return make
+
+
+@pytest.fixture
+def started(started_in: Callable[..., Desk]) -> Desk:
+    """The same in a healthy world."""
+    return started_in()
+
+
+def silent_tick() -> None:
+    """Tick as a process of its own does: what it prints is not ours."""
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        cli.main(["tick"])
+
+
+# --- status --wait ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "phase"),
+    [
+        pytest.param([], Exit.DONE, "succeeded", id="healthy: 0"),
+        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", id="sick: 4"),
+        pytest.param(SILENT, Exit.UNDECIDED, "paused", id="silent: 3"),
+        pytest.param(MEDDLING, Exit.DRIFT, "paused", id="another hand: 6"),
+        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", id="denied: 5"),
+    ],
+)
+def test_wait_ends_when_the_rollout_rests_and_says_how(
+    started_in: Callable[..., Desk], events: list[Any], status: Exit, phase: str
+) -> None:
+    desk = started_in(events=events)
+    before = desk.world.clock.now()
+    ended = desk.run("status", "orders", "--wait", "--for", "50m", "--json")
+    assert (ended.status, ended.data["phase"], ended.data["schema"]) == (status, phase, "status/1")
+    at_the_limit = desk.world.clock.now() - before == 50 * MINUTE
+    assert at_the_limit is (phase == "rolling_back")
+
+
+def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
+    lines = started.run("status", "orders", "--wait").out.splitlines()
+    assert len(lines) == len(set(lines)) > 4
+    assert lines[0].startswith("orders#1  progressing  10 %  settled: 10 % is in force")
+    assert lines[-1].startswith("orders#1  succeeded  100 %  completed: ")
+
+
+def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
+    begin = started.world.clock.now()
+    ended = started.run("status", "orders", "--wait", "--for", "95s")
+    assert ended.status == Exit.UNDECIDED
+    assert ended.err == "rolloutctl: time is up; orders#1 is progressing\n"
+    assert started.world.clock.now() - begin == timedelta(seconds=95)
+
+
+def test_wait_touches_no_account(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    before = desk.world.calls.copy()
+    desk.run("status", "orders", "--wait", "--for", "10m")
+    assert desk.world.calls == before
+
+
+def test_wait_for_what_rests_already_ends_at_once(started: Desk) -> None:
+    started.run("rollback", "orders")
+    begin = started.world.clock.now()
+    assert started.run("status", "orders", "--wait").status == Exit.ROLLED_BACK
+    assert started.world.clock.now() == begin
+
+
+@pytest.fixture
+def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what leaves looks unanswered, by their numbers from 0 on."""
+    load = SqliteStore.load
+
+    def silent(*looks: int) -> None:
+        seen = iter(range(1_000))
+
+        def answer(store: SqliteStore, rollout_id: str) -> Rollout:
+            if next(seen) in looks:
+                raise StoreError("the disk does not answer")
+            return load(store, rollout_id)
+
+        monkeypatch.setattr(SqliteStore, "load", answer)
+
+    return silent
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        pytest.param(range(1, MISSES), id="for a moment"),
+        pytest.param([*range(1, MISSES), *range(MISSES + 1, 2 * MISSES)], id="for two moments"),
+        pytest.param(range(MISSES - 1), id="at first"),
+    ],
+)
+def test_wait_outlives_a_store_that_does_not_answer(
+    started: Desk, silence: Callable[..., None], looks: Iterable[int]
+) -> None:
+    unanswered = list(looks)
+    silence(*unanswered)
+    ended = started.run("status", "orders", "--wait", "--for", "2m")
+    assert ended.status == Exit.UNDECIDED
+    *told, over = ended.err.splitlines()
+    assert over.startswith("rolloutctl: time is up")
+    assert len(told) == len(unanswered)
+    assert told[-1] == f"rolloutctl: no answer (4 of {MISSES} in a row): the disk does not answer"
+
+
+def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
+    started: Desk, silence: Callable[..., None]
+) -> None:
+    silence(*range(1, MISSES + 1))
+    ended = started.run("status", "orders", "--wait")
+    assert ended.status == Exit.INTERNAL
+    assert ended.err.endswith("rolloutctl: the disk does not answer\n")
+
+
+def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
+    begin = started.world.clock.now()
+    assert started.run("status", "checkout#7", "--wait").status == Exit.USAGE
+    assert started.world.clock.now() == begin
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["status", "--wait"], "follow one rollout: say which", id="of all"),
+        pytest.param(["status", "--watch"], "follow one rollout: say which", id="a view of all"),
+        pytest.param(["status", "orders", "--all"], "leave ROLLOUT out", id="all of one"),
+        pytest.param(["status", "orders", "--for", "1h"], "--wait or --watch", id="no waiting"),
+        pytest.param(["history", "orders", "--every", "1m"], "with --follow", id="no following"),
+        pytest.param(
+            ["history", "orders", "--follow", "--json"], "--follow prints lines", id="lines as JSON"
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    started: Desk, arguments: list[str], words: str
+) -> None:
+    ended = started.run(*arguments)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert words in ended.err
+
+
+# --- status --watch without a terminal ----------------------------------------------------------
+
+
+def test_watch_goes_on_through_a_pause_and_prints_lines_where_there_is_no_terminal(
+    started_in: Callable[..., Desk],
+) -> None:
+    desk = started_in(events=SILENT)
+    begin = desk.world.clock.now()
+    ended = desk.run("status", "orders", "--watch", "--for", "50m")
+    assert ended.status == Exit.UNDECIDED
+    assert desk.world.clock.now() - begin == 50 * MINUTE
+    assert "orders#1  paused  10 %" in ended.out
+
+
+def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., Desk]) -> None:
+    desk = started_in(events=SICK)
+    ended = desk.run("status", "orders", "--watch", "--json")
+    assert ended.status == Exit.ROLLED_BACK
+    assert ended.data["drain"]["label"] == "confirmed"
+
+
+# --- history --follow ---------------------------------------------------------------------------
+
+
+def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started: Desk) -> None:
+    begin = started.world.clock.now()
+    printed: list[tuple[float, str]] = []
+
+    def looked() -> None:
+        out = started.capsys.readouterr().out
+        printed.extend(((started.world.clock.now() - begin) / MINUTE, x) for x in out.splitlines())
+
+    for minute in (1, 30):
+        started.world.clock.at(begin + minute * MINUTE, looked)
+    assert cli.main(["history", "orders", "--follow"]) == Exit.DONE
+    looked()
+    kinds = [line.split()[4] for _, line in printed if line.startswith("2026-")]
+    assert kinds == ["started", "settled", "advanced", "settled", "succeeded"]
+    assert [line.split()[4] for minute, line in printed if minute == 1] == ["started", "settled"]
+    assert started.world.clock.now() - begin < 15 * MINUTE
+
+
+def test_follow_stops_at_its_limit(started: Desk) -> None:
+    begin = started.world.clock.now()
+    ended = started.run("history", "orders", "--follow", "--for", "3m")
+    assert ended.status == Exit.DONE
+    assert started.world.clock.now() - begin == 3 * MINUTE
+    assert ended.out == started.run("history", "orders").out
+
+
+def test_follow_sees_a_rollback_through_to_its_drain(started_in: Callable[..., Desk]) -> None:
+    desk = started_in(events=SICK)
+    lines = desk.run("history", "orders", "--follow").out.splitlines()
+    assert "  drained  " in lines[-1]
+
+
+def test_ctrl_c_ends_following_with_130(started: Desk) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    started.world.clock.at(started.world.clock.now() + MINUTE / 2, interrupt)
+    ended = started.run("history", "orders", "--follow")
+    assert ended.status == 130
+    assert ended.out.startswith("2026-01-05 09:00   10 %  started")
+
+
+# --- where a rollout stands ---------------------------------------------------------------------
+
+
+def one(phase: Phase, reason: Reason = Reason.BAKING, **facts: Any) -> Rollout:
+    """Return a rollout in `phase`."""
+    return a_rollout(phase=phase, reason=reason, **facts)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "status"),
+    [
+        pytest.param(one(Phase.SUCCEEDED), Exit.DONE, id="succeeded"),
+        pytest.param(one(Phase.PROGRESSING), Exit.UNDECIDED, id="progressing"),
+        pytest.param(one(Phase.PAUSED), Exit.UNDECIDED, id="paused"),
+        pytest.param(one(Phase.PAUSED, Reason.DRIFTED), Exit.DRIFT, id="paused by drift"),
+        pytest.param(one(Phase.ROLLING_BACK), Exit.UNCONFIRMED, id="on its way back"),
+        pytest.param(
+            one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 %"
+        ),
+        pytest.param(one(Phase.ROLLED_BACK), Exit.ROLLED_BACK, id="rolled back"),
+        pytest.param(
+            one(Phase.ROLLED_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 % again"
+        ),
+    ],
+)  # fmt: skip
+def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit) -> None:
+    assert of_rollout(rollout) == status
+    assert worst([Exit.DONE, of_rollout(rollout)]) == status
+
+
+def test_the_exit_status_of_several_is_the_most_urgent() -> None:
+    several = [
+        one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),
+        one(Phase.PAUSED, Reason.DRIFTED), one(Phase.ROLLING_BACK, unconfirmed=True),
+    ]  # fmt: skip
+    found = [worst(map(of_rollout, several[: number + 1])) for number in range(len(several))]
+    assert found == [Exit.DONE, Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.DRIFT, Exit.UNCONFIRMED]
+    assert worst([]) == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("rollout", "over"),
+    [
+        pytest.param(one(Phase.PAUSED), False, id="a pause may end"),
+        pytest.param(one(Phase.SUCCEEDED, watch_until=NOON + MINUTE), True, id="success"),
+        pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False, id="draining"),
+        pytest.param(
+            replace(one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), drain=DRAIN), True,
+            id="drained",
+        ),
+        pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON), True, id="watched long enough"),
+    ],
+)  # fmt: skip
+def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, over: bool) -> None:
+    assert quiet(rollout, NOON) is over

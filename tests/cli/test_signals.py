@@ -1,0 +1,246 @@
+"""Signals: a run that is asked to end does so at a safe point; the next tick goes on from there."""
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.test_start_tick import SICK, ticks
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.stage import METRICS, READ, WRITE, Before, Broken
+
+SECOND = MINUTE / 60
+TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
+
+
+def signalled(desk: Desk, call: tuple[str, str], number: signal.Signals = TERM) -> None:
+    """Let a signal come just before the next `call`."""
+    desk.world.layers.append(Before(call, partial(signal.raise_signal, number)))
+
+
+def later(desk: Desk, seconds: float, number: signal.Signals = TERM) -> None:
+    """Let a signal come in so many seconds."""
+    at = desk.world.clock.now() + seconds * SECOND
+    desk.world.clock.at(at, partial(signal.raise_signal, number))
+
+
+def written(desk: Desk) -> int:
+    """Return the weight as the function shows it, which may not be in force yet."""
+    return int(desk.world.function(FUNCTION).variables["PERCENTAGE"])
+
+
+def kinds(desk: Desk) -> list[str]:
+    """Return the kinds of all entries of the history."""
+    history = desk.run("history", "orders", "--json").data
+    assert history["chain_valid"]
+    return [entry["kind"] for entry in history["entries"]]
+
+
+@pytest.fixture
+def rising(desk: Desk) -> Desk:
+    """A rollout that the next tick takes from 10 % to 100 %."""
+    desk.run("start", desk.policy)
+    ticks(desk, 3)
+    desk.world.clock.advance(2 * MINUTE)
+    return desk
+
+
+@pytest.fixture
+def falling(desk_in: MakeDesk) -> Desk:
+    """A rollout that the next tick takes from 10 % to 0 %."""
+    desk = desk_in(events=SICK)
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(4 * MINUTE)
+    return desk
+
+
+# --- a tick -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [TERM, KEYBOARD], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("call", "weight", "recorded"),
+    [
+        pytest.param(READ, 10, [], id="while it looks: nothing was begun"),
+        pytest.param(METRICS, 10, [], id="while it measures: nothing was begun"),
+        pytest.param(WRITE, 100, ["advanced"], id="while it raises: that is saved and written"),
+    ],
+)
+def test_a_tick_ends_at_a_safe_point(
+    rising: Desk,
+    number: signal.Signals,
+    call: tuple[str, str],
+    weight: int,
+    recorded: list[str],
+) -> None:
+    before = kinds(rising)
+    begin = rising.world.clock.now()
+    signalled(rising, call, number)
+
+    ended = rising.run("tick")
+
+    assert ended.status == 128 + number
+    assert f"rolloutctl: ended by {number.name} at a safe point" in ended.err
+    assert rising.world.clock.now() == begin  # it waited for nothing
+    assert kinds(rising) == [*before, *recorded]
+    later = ticks(rising, 1)  # nobody has the rollout
+    assert (later.status, written(rising)) == (Exit.DONE, 100)
+    assert kinds(rising) == [*before, "advanced", "settled"]
+
+
+def test_less_traffic_is_written_and_recorded_before_a_tick_ends(falling: Desk) -> None:
+    signalled(falling, WRITE)
+
+    assert falling.run("tick").status == 143
+
+    assert (written(falling), kinds(falling)[-1]) == (0, "rolling_back")
+    assert ticks(falling, 1).status == Exit.DONE
+    assert kinds(falling)[-1] == "rolled_back"
+
+
+def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk) -> None:
+    refused = Broken(WRITE)
+    falling.world.layers.append(refused)
+    signalled(falling, WRITE)
+    mended = falling.world.clock.now() + 8 * SECOND
+    falling.world.clock.at(mended, partial(falling.world.layers.remove, refused))
+
+    ended = falling.run("tick")
+
+    assert (ended.status, written(falling)) == (143, 0)
+    assert [one["event"] for one in ended.events].count("call_retried") < 10
+    assert kinds(falling)[-1] == "rolling_back"
+
+
+def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling: Desk) -> None:
+    refused = Broken(WRITE)
+    falling.world.layers.append(refused)
+    signalled(falling, WRITE)
+    begin = falling.world.clock.now()
+    later(falling, 10, ALARM)
+
+    ended = falling.run("tick")
+
+    (failed,) = [one for one in ended.events if one["event"] == "lower_failed"]
+    assert "was not set to 0 % before this run had to end; it shows" in failed["problem"]
+    assert falling.world.clock.now() - begin < 20 * SECOND
+    assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
+    falling.world.layers.remove(refused)
+    ticks(falling, 1)
+    assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param([TERM, TERM], id="a second signal"),
+        pytest.param([TERM, ALARM, ALARM], id="the time that a call may take is over"),
+    ],
+)
+def test_a_call_is_cut_off_after(rising: Desk, numbers: list[signal.Signals]) -> None:
+    for number in reversed(numbers):
+        signalled(rising, WRITE, number)
+
+    ended = rising.run("tick")
+
+    assert ended.status == 143
+    assert "rolloutctl: ended by SIGTERM in the middle of a call" in ended.err
+    assert (written(rising), kinds(rising)[-1]) == (10, "advanced")
+    assert ticks(rising, 1).status == Exit.DONE  # nobody has the rollout
+    assert (written(rising), kinds(rising)[-2:]) == (100, ["write_again", "settled"])
+
+
+def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> None:
+    rising.world.add_function("payments", {})
+    target = {"kind": "lambda-env", "function": "payments", "percentage": "PERCENTAGE"}
+    other = rising.another_policy("payments", target=target)
+    rising.run("start", other)
+    rising.world.clock.advance(4 * MINUTE)
+    signalled(rising, WRITE)
+
+    assert rising.run("tick").status == 143
+
+    assert written(rising) == 100
+    assert rising.run("status", "payments", "--json").data["weight"] == 10
+    ended = ticks(rising, 1, "--json")
+    assert [one["weight"] for one in ended.data["rollouts"]] == [100, 100]
+
+
+# --- verbs that wait ----------------------------------------------------------------------------
+
+
+def test_run_ends_between_two_ticks(desk: Desk) -> None:
+    later(desk, 150)
+    ended = desk.run("run", desk.policy)
+    assert ended.status == 143
+    assert [one["event"] for one in ended.events].count("tick_completed") == 2
+    assert "Traceback" not in ended.err
+    assert ticks(desk, 1).status == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(("status", "orders", "--wait"), id="status --wait"),
+        pytest.param(("status", "orders", "--watch"), id="status --watch"),
+        pytest.param(("history", "orders", "--follow"), id="history --follow"),
+    ],
+)
+def test_who_only_looks_ends_at_once_and_in_silence(desk: Desk, verb: tuple[str, ...]) -> None:
+    desk.run("start", desk.policy)
+    begin = desk.world.clock.now()
+    later(desk, 45)
+    ended = desk.run(*verb)
+    assert (ended.status, ended.err) == (143, "")
+    assert ended.out
+    assert desk.world.clock.now() - begin == 45 * SECOND
+
+
+# --- verbs of people ----------------------------------------------------------------------------
+
+
+def test_a_start_that_is_still_checking_touches_nothing(desk: Desk) -> None:
+    signalled(desk, READ, KEYBOARD)
+    assert desk.run("start", desk.policy).status == 130
+    assert (desk.weight, desk.world.calls[WRITE]) == (0, 0)
+    assert desk.run("status", "--all").out == "no rollout\n"
+
+
+def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: Desk) -> None:
+    signalled(rising, WRITE, KEYBOARD)
+    begin = rising.world.clock.now()
+
+    ended = rising.run("rollback", "orders", "--json")
+
+    assert ended.status == Exit.UNCONFIRMED  # which is worse than 130: nobody has seen 0 % yet
+    assert (ended.data["phase"], written(rising)) == ("rolling_back", 0)
+    assert rising.world.clock.now() == begin
+    ticks(rising, 1)
+    assert kinds(rising)[-1] == "rolled_back"
+
+
+def test_a_bare_rollback_is_finished_and_not_waited_for(rising: Desk) -> None:
+    signalled(rising, WRITE)
+    names = ("--function", "handler", "--percentage", "PERCENTAGE", "--boolean", "ENABLED")
+    ended = rising.run("rollback", *names)
+    assert (ended.status, written(rising)) == (Exit.UNCONFIRMED, 0)
+    assert ended.out.startswith("handler: NOT confirmed: PERCENTAGE=0")
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL], ids=["ignored", "default"])
+def test_a_command_leaves_the_signals_as_they_were(desk: Desk, handler: Any) -> None:
+    numbers: list[Callable[..., Any] | int | None] = []
+    before = {number: signal.signal(number, handler) for number in (TERM, KEYBOARD)}
+    try:
+        if handler is signal.SIG_IGN:
+            signalled(desk, READ)  # a process that ignores it goes on ignoring it
+        status = desk.run("start", desk.policy).status
+        numbers = [signal.getsignal(number) for number in before]
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+    assert (status, numbers) == (Exit.DONE, [handler, handler])

@@ -1,0 +1,400 @@
+"""start and tick: what they print, change, and end with."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller import cli
+from controller.engine.lease import LEASE
+from controller.errors import Exit
+from tests.cli.conftest import Desk, MakeDesk
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
+from tests.support.stage import METRICS, SECRET, SHORT, WRITE, Before
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]
+SILENT = [{"kind": "traffic", "times": 0}]
+DENIED = [{"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}]
+
+
+def ticks(desk: Desk, number: int, *arguments: str) -> Any:
+    """Tick once a minute and return how the last one ended."""
+    desk.world.clock.advance(MINUTE)
+    ended = desk.run("tick", *arguments)
+    return ended if number == 1 else ticks(desk, number - 1, *arguments)
+
+
+# --- start --------------------------------------------------------------------------------------
+
+
+def test_start_sets_the_first_weight_and_returns_at_once(desk: Desk) -> None:
+    begin = desk.world.clock.now()
+    ended = desk.run("start", desk.policy)
+    assert (ended.status, desk.weight) == (Exit.DONE, 10)
+    assert desk.world.clock.now() - begin < MINUTE
+    assert ended.out.startswith("orders#1  progressing  10 %\n")
+    assert "ladder    [10 % 2m] > 100 % 2m" in ended.out
+
+
+def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
+    first = desk.run("start", desk.policy, "--json").data
+    again = desk.run("start", desk.policy)
+    assert (first["schema"], first["new"], first["id"]) == ("start/1", True, "orders#1")
+    assert again.status == Exit.DONE
+    assert again.out.startswith("orders#1 is progressing already; nothing changed\n")
+    assert desk.world.calls[WRITE] == 1
+
+
+def test_start_prints_warnings_beside_the_result(desk: Desk) -> None:
+    desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
+    ended = desk.run("start", desk.policy, "--json")
+    assert ended.data["phase"] == "progressing"
+    (warning,) = ended.data["warnings"]
+    assert warning.startswith("handler has aliases (live)")
+
+
+def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
+    desk_in: MakeDesk,
+) -> None:
+    desk = desk_in(traffic={"requests_per_minute": 0})
+    fast = {**POLICY["criteria"]["fast"], "metric": "direct", "over": "1m"}
+    policy = desk.another_policy(
+        "frozen", metrics={"direct": POLICY["metrics"]["direct"]}, criteria={"fast": fast}
+    )
+    ended = desk.run("start", policy)
+    assert ended.status == Exit.USAGE
+    assert "has no data" in ended.err
+    assert "baseline: {fixed: ...}" in ended.err
+    assert desk.world.calls[WRITE] == 0
+
+
+def test_a_revision_that_was_rolled_back_ends_with_4_until_somebody_says_why(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.run("rollback", "orders", "--reason", "support is paged")
+    refused = desk.run("start", desk.policy)
+    assert refused.status == Exit.ROLLED_BACK
+    assert "support is paged" in refused.err
+    assert "to try it again: rolloutctl retry orders#1 --reason TEXT\n" in refused.err
+    again = desk.run("retry", "orders#1", "--reason", "the gateway was down")
+    assert (again.status, desk.weight) == (Exit.DONE, 10)
+    assert again.out.startswith("orders#2  progressing  10 %")
+
+
+# --- tick ---------------------------------------------------------------------------------------
+
+
+def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    Path(desk.policy).unlink()
+    seen = []
+    while (ended := ticks(desk, 1, "--json")).data["rollouts"][0]["phase"] != "succeeded":
+        assert ended.status == Exit.DONE
+        seen.append(ended.data["rollouts"][0]["weight"])
+    assert (sorted(set(seen)), desk.weight) == ([10, 100], 100)
+
+
+def test_a_tick_logs_one_event_that_tells_the_story(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    (story,) = [one for one in ticks(desk, 1).events if one["event"] == "tick_completed"]
+    assert (story["rollout"], story["phase"], story["weight_percent"]) == (
+        "orders#1", "progressing", 10,
+    )  # fmt: skip
+    assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
+    assert story["next"] == "100 % at 2026-01-05 09:05 UTC if every criterion passes"
+
+
+def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.run("rollback", "orders")
+    desk.world.clock.advance(timedelta(days=1))
+    assert desk.run("tick")[:2] == (Exit.DONE, "no active rollout\n")
+
+
+def test_ticks_may_name_a_rollout_by_id_name_or_policy_file(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    for name in ("orders#1", "orders", desk.policy):
+        assert ticks(desk, 1, name).out.startswith("orders#1  progressing")
+
+
+def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    ended = desk.run("tick", "checkout")
+    assert ended.status == Exit.USAGE
+    url = f"sqlite:///{Path(desk.policy).parent / 'rollouts.db'}"
+    assert ended.err == (
+        f"rolloutctl: no rollout is called 'checkout' in {url}, which has orders; if that is the "
+        "wrong store, name another one: --store or ROLLOUTCTL_STORE\n"
+    )
+
+
+def test_a_revision_is_one_word_that_histories_can_show(desk: Desk) -> None:
+    ended = desk.run("start", desk.policy, "--revision", "v1\nforged")
+    assert ended.status == Exit.USAGE
+    assert "must be one printable line" in ended.err
+    assert desk.weight == 0
+
+
+def test_a_message_lists_the_newest_names_of_a_store(desk: Desk) -> None:
+    for number in range(12):
+        desk.world.add_function(f"f{number}", {})
+        target = {**SHORT["target"], "function": f"f{number}"}
+        desk.run("start", desk.another_policy(f"name{number}", target=target))
+        desk.world.clock.advance(MINUTE)
+    names = ", ".join(f"name{number}" for number in range(11, 1, -1))
+    assert f"which has {names} and 2 more; if" in desk.run("status", "checkout").err
+
+
+@pytest.mark.parametrize("option", ["", "--scheduled", "--dry-run"])
+def test_a_tick_without_its_store_is_an_error_on_a_schedule_too(
+    desk: Desk, tmp_path: Path, option: str
+) -> None:
+    ended = desk.run("tick", *filter(None, [option]))
+    assert ended.status == Exit.USAGE
+    assert "there is no store at " in ended.err
+    assert not (tmp_path / "rollouts.db").exists()
+
+
+def test_a_dry_tick_shows_what_it_would_do_and_saves_nothing(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(5 * MINUTE)
+    before = desk.run("status", "orders", "--json").out
+    dry = desk.run("tick", "--dry-run")
+    assert "would: set handler to 100 %" in dry.out
+    assert "would: record advanced of orders#1: the gate at 10 % passed" in dry.out
+    assert all(event["dry_run"] for event in dry.events)
+    assert desk.run("status", "orders", "--json").out == before
+    assert (desk.weight, desk.world.calls[WRITE]) == (10, 1)
+    assert ticks(desk, 1).status == Exit.DONE
+    assert desk.weight == 100
+
+
+def drift(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+
+
+def a_rival(desk: Desk) -> None:
+    """A tick beside ours, which sleeps past the end of its lease, saves first."""
+    desk.run("start", desk.policy)
+
+    def tick_first() -> None:
+        desk.world.clock.advance(LEASE)
+        cli.main(["tick"])
+
+    desk.world.layers.append(Before(METRICS, tick_first))
+
+
+def a_damaged_rollout(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    damage(desk, "orders#1")
+
+
+def damage(desk: Desk, rollout_id: str) -> None:
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", (rollout_id,))
+
+
+def a_full_disk(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    store = Path(desk.policy).parent / "rollouts.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
+            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+
+
+@pytest.mark.parametrize(
+    ("events", "prepare", "status", "scheduled"),
+    [
+        pytest.param([], drift, Exit.DONE, Exit.DONE, id="all is well"),
+        pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="another hand moved the weight"),
+        pytest.param([], a_rival, Exit.BUSY, Exit.DONE, id="another run saved first"),
+        pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
+        pytest.param(
+            [], a_damaged_rollout, Exit.INTERNAL, Exit.INTERNAL, id="a rollout cannot be read"
+        ),
+    ],
+)
+def test_a_tick_ends_with(
+    desk_in: MakeDesk,
+    events: list[Any],
+    prepare: Callable[[Desk], None],
+    status: Exit,
+    scheduled: Exit,
+) -> None:
+    for options, expected in (([], status), (["--scheduled"], scheduled)):
+        desk = desk_in(events=events)
+        for file in Path(desk.policy).parent.glob("rollouts.db*"):
+            file.unlink()
+        prepare(desk)
+        assert ticks(desk, 1, *options).status == expected
+
+
+def test_a_rollback_that_cannot_be_confirmed_ends_with_5(desk_in: MakeDesk) -> None:
+    desk = desk_in(events=[*SICK, *DENIED])
+    desk.run("start", desk.policy)
+    ended = ticks(desk, 4, "--json")
+    assert ended.status == Exit.UNCONFIRMED
+    assert ended.data["rollouts"][0]["alerts"] == ["rollback_unconfirmed"]
+    assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
+    desk_in: MakeDesk,
+) -> None:
+    desk = desk_in(events=[*SICK, *DENIED])
+    desk.run("start", desk.policy)
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    desk.run("start", desk.another_policy("payments", target=target))
+    damage(desk, "payments#1")
+    ended = ticks(desk, 4, "--json")
+    assert ended.status == Exit.UNCONFIRMED
+    orders, payments = ended.data["rollouts"]
+    assert (orders["id"], orders["alerts"]) == ("orders#1", ["rollback_unconfirmed"])
+    assert (payments["id"], payments["phase"], payments["saved"]) == ("payments#1", None, False)
+    assert "the state of payments#1 is damaged" in payments["problem"]
+    lines = ticks(desk, 1).out.splitlines()
+    assert "orders#1  rolling_back" in lines[0]
+    assert lines[1].startswith("payments#1  was not visited: the state of payments#1 is damaged")
+
+
+def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:
+    desk = desk_in(events=MEDDLING)
+    desk.run("start", desk.policy)
+    assert ticks(desk, 1).status == Exit.DRIFT
+    assert [ticks(desk, 1).status for _ in range(20)] == [Exit.DONE] * 20
+    assert desk.weight == 75
+
+
+def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.add_function("payments", {})
+    target = {**SHORT["target"], "function": "payments"}
+    desk.run("start", desk.another_policy("payments", target=target))
+    ended = ticks(desk, 5, "--json")
+    assert [(one["id"], one["weight"]) for one in ended.data["rollouts"]] == [
+        ("orders#1", 100), ("payments#1", 100),
+    ]  # fmt: skip
+
+
+# --- what a tick tells of itself ----------------------------------------------------------------
+
+
+def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(timedelta(minutes=10))
+    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    assert (line["status"], line["rollouts"], line["errors"]) == (0, {"progressing": 1}, 0)
+    assert line["data_lag_s"] is not None
+    assert "_aws" not in line
+    assert not line["dry_run"]
+
+
+def test_a_tick_that_cannot_read_its_store_does_not_say_so(desk: Desk) -> None:
+    ended = desk.run("tick", "--store", "sqlite:////nowhere/rollouts.db")
+    assert ended.status == Exit.USAGE
+    assert not [one for one in ended.events if one["event"] == "tick_ended"]
+
+
+def test_where_a_namespace_is_named_that_line_is_metrics_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_METRICS", "rolloutctl/shop")
+    desk.run("start", desk.policy)
+    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    assert line["RolloutsProgressing"] == 1
+
+
+def test_a_wrong_namespace_is_refused_before_anything_is_touched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_METRICS", "AWS/Lambda")
+    ended = desk.run("tick")
+    assert ended.status == Exit.USAGE
+    assert "ROLLOUTCTL_METRICS" in ended.err
+    assert not desk.world.calls
+
+
+def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
+    started = desk.run("start", desk.policy)
+    (run,) = {line["run"] for line in started.events}
+    entries = desk.run("history", "orders", "--json").data["entries"]
+    assert {entry["run"] for entry in entries} == {run}
+    assert {line["run"] for line in desk.run("tick").events} != {run}
+
+
+# --- tick --policy ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(desk: Desk) -> Desk:
+    """A desk with a rollout of `orders` and one of `orders-2`, on functions of their own."""
+    desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
+    other = desk.another_policy("orders-2", target={**SHORT["target"], "function": "second"})
+    for policy in (desk.policy, other):
+        assert desk.run("start", policy).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    return desk
+
+
+def visited(desk: Desk, *words: str) -> list[str]:
+    """Return the ids that a tick has visited, which ended well."""
+    ended = desk.run("tick", "--json", *words)
+    assert ended.status == Exit.DONE, ended.err
+    return sorted(one["id"] for one in ended.data["rollouts"])
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ((), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders"), ["orders#1"]),
+        (("--policy", "orders-2"), ["orders-2#1"]),
+        (("--policy", "orders", "--policy", "orders-2"), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders,orders-2"), ["orders#1", "orders-2#1"]),
+        (("--policy", "orders", "--policy", "nobody"), ["orders#1"]),
+        (("--policy", "nobody"), []),
+        (("--policy", "order"), []),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_a_tick_of_some_policies_visits_their_rollouts_and_no_other(
+    two: Desk, words: tuple[str, ...], ids: list[str]
+) -> None:
+    assert visited(two, *words) == ids
+
+
+def test_a_policy_may_be_named_by_its_file(two: Desk) -> None:
+    assert visited(two, "--policy", str(two.policy)) == ["orders#1"]
+
+
+def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) -> None:
+    ended = two.run("tick", "--scheduled", "--policy", "nobody")
+    assert (ended.status, ended.out) == (Exit.DONE, "no active rollout\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--policy", "orders#1"), "--policy is the name of a policy, not 'orders#1'"),
+        (("--policy", "Orders"), "--policy is the name of a policy, not 'Orders'"),
+        (("--policy", ""), "--policy names no policy"),
+        (("--policy", ","), "--policy names no policy"),
+        (("orders", "--policy", "orders"), "leave ROLLOUT out"),
+    ],
+)
+def test_what_names_no_policy_is_refused_before_anything_is_visited(
+    two: Desk, words: tuple[str, ...], said: str
+) -> None:
+    calls = dict(two.world.calls)
+    ended = two.run("tick", "--scheduled", *words)
+    assert ended.status == Exit.USAGE
+    assert said in ended.err
+    assert two.world.calls == calls

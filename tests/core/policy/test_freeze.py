@@ -1,0 +1,469 @@
+"""When nothing advances: edges, joined windows, and clocks that jump."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from controller.core.policy import Freeze, Policy
+from controller.core.policy.check.parse import parse
+from tests.core.policy.test_policy import changed
+
+BERLIN = "Europe/Berlin"
+LORD_HOWE = "Australia/Lord_Howe"
+SECOND = timedelta(seconds=1)
+
+WEEKEND: dict[str, Any] = {"weekly": [{"from": "fri 16:00", "to": "mon 08:00"}]}
+NIGHTS: dict[str, Any] = {"daily": [{"from": "22:00", "to": "06:00"}]}
+HOLIDAYS: dict[str, Any] = {"dates": [{"from": "2026-12-23", "to": "2027-01-02"}]}
+
+
+def freeze(zone: str = BERLIN, **windows: Any) -> Freeze:
+    return Freeze.model_validate({"zone": zone, **windows})
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def until(frozen: Freeze, now: str) -> str:
+    """Return the end of the stretch that `now` lies in, as text; empty when it is free."""
+    stretch = frozen.at(moment(now))
+    return f"{stretch.until:%Y-%m-%d %H:%M:%S}" if stretch else ""
+
+
+@pytest.fixture
+def _far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own clock shows another day."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_away")
+def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
+    found = [until(freeze(**NIGHTS), f"2026-11-25T{hour}:30:00") for hour in ("02", "12", "21")]
+    assert found == ["2026-11-25 05:00:00", "", "2026-11-26 05:00:00"]
+    coming = freeze(**NIGHTS).coming(moment("2026-11-25T12:30:00"))
+    assert coming is not None
+    assert f"{coming[0]:%Y-%m-%d %H:%M:%S}" == "2026-11-25 21:00:00"
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "end"),
+    [
+        pytest.param(WEEKEND, "2026-11-27T14:59:59", "", id="before a window"),
+        pytest.param(WEEKEND, "2026-11-27T15:00:00", "2026-11-30 07:00:00", id="its begin"),
+        pytest.param(WEEKEND, "2026-11-30T06:59:59", "2026-11-30 07:00:00", id="its last second"),
+        pytest.param(WEEKEND, "2026-11-30T07:00:00", "", id="its end is free"),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-01T08:30:00",
+            "",
+            id="the free hour of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-01T09:00:00",
+            "2026-12-08 08:00:00",
+            id="the begin of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 10:00", "to": "tue 09:00"}]},
+            "2026-12-08T07:59:59",
+            "2026-12-08 08:00:00",
+            id="the last second of a window of almost a week",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "tue 09:00", "to": "tue 10:00"}]},
+            "2026-12-01T08:59:59",
+            "2026-12-01 09:00:00",
+            id="an hour of a day",
+        ),
+        pytest.param(NIGHTS, "2026-11-25T20:59:59", "", id="before a night"),
+        pytest.param(NIGHTS, "2026-11-25T21:00:00", "2026-11-26 05:00:00", id="before midnight"),
+        pytest.param(NIGHTS, "2026-11-26T04:59:59", "2026-11-26 05:00:00", id="after midnight"),
+        pytest.param(NIGHTS, "2026-11-26T05:00:00", "", id="the end of a night"),
+        pytest.param(
+            NIGHTS, "2026-12-31T23:30:00", "2027-01-01 05:00:00", id="a night in two years"
+        ),
+        pytest.param(
+            {"daily": [{"from": "11:00", "to": "13:00"}]},
+            "2026-11-26T11:59:00",
+            "2026-11-26 12:00:00",
+            id="within a day",
+        ),
+        pytest.param(HOLIDAYS, "2026-12-22T22:59:59", "", id="before the first day"),
+        pytest.param(HOLIDAYS, "2026-12-22T23:00:00", "2027-01-02 23:00:00", id="the first day"),
+        pytest.param(HOLIDAYS, "2027-01-02T22:59:59", "2027-01-02 23:00:00", id="the last day"),
+        pytest.param(HOLIDAYS, "2027-01-02T23:00:00", "", id="after the last day"),
+        pytest.param(
+            {"dates": [{"from": "2026-12-24", "to": "2026-12-24"}]},
+            "2026-12-24T22:59:59",
+            "2026-12-24 23:00:00",
+            id="a single day",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30T08:00"}]},
+            "2026-11-27T11:00:00",
+            "2026-11-30 07:00:00",
+            id="from one moment to another",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-11-27T12:00", "to": "2026-11-30"}]},
+            "2026-11-30T22:59:59",
+            "2026-11-30 23:00:00",
+            id="from a moment to the end of a day",
+        ),
+        pytest.param(
+            WEEKEND | HOLIDAYS,
+            "2026-12-25T12:00:00",
+            "2027-01-04 07:00:00",
+            id="holidays that end on a weekend end with it",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T16:00"}]} | WEEKEND,
+            "2026-12-07T12:00:00",
+            "2026-12-14 07:00:00",
+            id="windows that touch are one stretch",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-07", "to": "2026-12-11T15:59"}]} | WEEKEND,
+            "2026-12-07T12:00:00",
+            "2026-12-11 14:59:00",
+            id="a free minute parts two stretches",
+        ),
+        pytest.param(
+            WEEKEND | NIGHTS,
+            "2026-11-26T22:00:00",
+            "2026-11-27 05:00:00",
+            id="the night before a weekend",
+        ),
+        pytest.param(
+            WEEKEND | NIGHTS,
+            "2026-11-27T22:00:00",
+            "2026-11-30 07:00:00",
+            id="a night within a weekend",
+        ),
+    ],
+)  # fmt: skip
+def test_a_stretch_ends_where_the_last_of_its_windows_does(
+    windows: dict[str, Any], now: str, end: str
+) -> None:
+    assert until(freeze(**windows), now) == end
+
+
+SPRING, AUTUMN = "2027-03-28", "2026-10-25"  # the clock jumps, or is set back, at 01:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("day", "begin", "end", "stretches"),
+    [
+        pytest.param(SPRING, "02:30", "12:00", "01:00-10:00", id="whose begin is skipped"),
+        pytest.param(SPRING, "00:30", "02:30", "23:30-01:00", id="whose end is skipped"),
+        pytest.param(SPRING, "02:00", "03:00", "", id="that is the skipped hour"),
+        pytest.param(SPRING, "02:15", "02:45", "", id="within the skipped hour"),
+        pytest.param(SPRING, "01:59", "03:01", "00:59-01:01", id="around the skipped hour"),
+        pytest.param(SPRING, "03:00", "12:00", "01:00-10:00", id="that begins with the jump"),
+        pytest.param(SPRING, "22:00", "06:00", "22:00-04:00", id="of a night of 7 hours"),
+        pytest.param(
+            AUTUMN, "02:30", "12:00", "00:30-01:00 01:30-11:00", id="whose begin comes twice"
+        ),
+        pytest.param(
+            AUTUMN, "00:30", "02:30", "22:30-00:30 01:00-01:30", id="whose end comes twice"
+        ),
+        pytest.param(
+            AUTUMN, "02:15", "02:45", "00:15-00:45 01:15-01:45", id="within the repeated hour"
+        ),
+        pytest.param(AUTUMN, "02:00", "03:00", "00:00-02:00", id="that is the repeated hour"),
+        pytest.param(AUTUMN, "01:59", "03:01", "23:59-02:01", id="around the repeated hour"),
+        pytest.param(AUTUMN, "03:00", "12:00", "02:00-11:00", id="after the repeated hour"),
+        pytest.param(AUTUMN, "22:00", "06:00", "22:00-05:00", id="of a night of 9 hours"),
+    ],
+)  # fmt: skip
+def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
+    day: str, begin: str, end: str, stretches: str
+) -> None:
+    """Each minute from 22:00 UTC on the day before to 12:00 UTC."""
+    frozen = freeze(daily=[{"from": begin, "to": end}])
+    midnight = moment(day)
+    minutes = [midnight + timedelta(minutes=minute) for minute in range(-120, 12 * 60)]
+    found = ["-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_of(frozen, minutes)]
+    assert " ".join(found) == stretches
+
+
+def frozen_of(frozen: Freeze, minutes: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of the stretches of `minutes` that are frozen."""
+    for is_frozen, group in groupby(minutes, key=lambda one: frozen.at(one) is not None):
+        held = list(group)
+        if is_frozen:
+            yield held[0], held[-1] + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "end"),
+    [
+        pytest.param(
+            {"dates": [{"from": SPRING, "to": SPRING}]}, "2027-03-27T23:00:00",
+            "2027-03-28 22:00:00", id="a day of 23 hours",
+        ),
+        pytest.param(
+            {"dates": [{"from": AUTUMN, "to": AUTUMN}]}, "2026-10-24T22:00:00",
+            "2026-10-25 23:00:00", id="a day of 25 hours",
+        ),
+        pytest.param(
+            {"daily": [{"from": "00:30", "to": "02:30"}]}, "2027-03-28T00:45:00",
+            "2027-03-28 01:30:00", id="a skipped end is shown half an hour late",
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T00:20:00",
+            "2026-10-25 00:45:00", id="the first of two ends",
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:20:00",
+            "2026-10-25 01:45:00", id="the second of two ends",
+        ),
+        pytest.param(
+            NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00", id="summer is an hour earlier"
+        ),
+    ],
+)  # fmt: skip
+def test_the_end_that_is_shown_is_that_of_the_window_on_the_wall_clock(
+    windows: dict[str, Any], now: str, end: str
+) -> None:
+    assert until(freeze(**windows), now) == end
+
+
+def test_a_day_that_a_zone_skips_never_begins() -> None:
+    skipped = freeze("Pacific/Apia", dates=[{"from": "2011-12-30", "to": "2011-12-30"}])
+    assert skipped.coming(moment("2011-12-01")) is None
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "begin"),
+    [
+        pytest.param(NIGHTS, "2026-11-25T20:59:59", "2026-11-25T21:00", id="tonight"),
+        pytest.param(NIGHTS, "2026-11-25T21:00", "2026-11-26T21:00", id="not what begins now"),
+        pytest.param(WEEKEND, "2026-11-27T15:00", "2026-12-04T15:00", id="in a week"),
+        pytest.param(
+            WEEKEND | HOLIDAYS, "2026-12-20", "2026-12-22T23:00", id="the first of several"
+        ),
+        pytest.param(
+            {"daily": [{"from": "02:15", "to": "02:45"}]}, "2027-03-27T12:00", "2027-03-29T00:15",
+            id="not the day on which it is skipped",
+        ),
+        pytest.param(
+            {"weekly": [{"from": "sun 02:15", "to": "sun 02:45"}]}, "2027-03-21T12:00",
+            "2027-04-04T00:15",
+            id="not the week in which it is skipped",
+        ),
+    ],
+)  # fmt: skip
+def test_the_next_window_is_the_first_that_begins(
+    windows: dict[str, Any], now: str, begin: str
+) -> None:
+    coming = freeze(**windows).coming(moment(now))
+    assert coming is not None
+    assert coming[0] == moment(begin)
+
+
+def test_what_is_over_does_not_come_again() -> None:
+    assert freeze(**HOLIDAYS).coming(moment("2027-01-03")) is None
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "text"),
+    [
+        pytest.param(
+            WEEKEND, "2026-11-28",
+            "frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, Europe/Berlin)",
+            id="a window",
+        ),
+        pytest.param(
+            NIGHTS, "2026-11-25T23:00",
+            "frozen until 2026-11-26 05:00 UTC (daily 22:00 to 06:00, Europe/Berlin)",
+            id="a night",
+        ),
+        pytest.param(
+            WEEKEND | HOLIDAYS, "2026-12-25",
+            "frozen until 2027-01-04 07:00 UTC (2026-12-23 to 2027-01-02, then fri 16:00 to mon "
+            "08:00, Europe/Berlin)",
+            id="two windows that overlap",
+        ),
+        pytest.param(
+            {"dates": [{"from": "2026-12-01T12:00", "to": "2026-12-31"}]} | NIGHTS,
+            "2026-12-30T23:00",
+            "frozen until 2027-01-01 05:00 UTC (2026-12-01T12:00 to 2026-12-31, then daily 22:00 "
+            "to 06:00, Europe/Berlin)",
+            id="only the windows that lead to the end are named",
+        ),
+        pytest.param(
+            {
+                "dates": [
+                    {"from": f"2026-12-01T{hour:02}:00", "to": f"2026-12-01T{hour + 1:02}:00"}
+                    for hour in range(5)
+                ]
+            },
+            "2026-11-30T23:00",
+            "frozen until 2026-12-01 04:00 UTC (2026-12-01T00:00 to 2026-12-01T01:00, then "
+            "2026-12-01T01:00 to 2026-12-01T02:00, then 2026-12-01T02:00 to 2026-12-01T03:00, "
+            "then 2 more, Europe/Berlin)",
+            id="of many windows the first are named",
+        ),
+    ],
+)  # fmt: skip
+def test_why_it_is_frozen_is_said_in_one_line(windows: dict[str, Any], now: str, text: str) -> None:
+    frozen = freeze(**windows).at(moment(now))
+    assert frozen is not None
+    assert frozen.text == text
+
+
+def test_a_zone_that_the_machine_lost_freezes_and_spoils_no_stored_policy() -> None:
+    snapshot = parse(changed(freeze={"zone": BERLIN, **WEEKEND})).snapshot()
+    stored = Policy.model_validate_json(snapshot.replace(BERLIN, "Europe/Atlantis"))
+    now = moment("2026-11-25T12:00")
+    frozen = stored.frozen(now)
+    assert frozen is not None
+    assert frozen.until == now + timedelta(minutes=15)
+    assert frozen.text == (
+        "frozen, and nobody can say until when: this machine knows no time zone Europe/Atlantis; "
+        "install the tzdata package"
+    )
+
+
+def test_a_policy_without_a_freeze_is_never_frozen() -> None:
+    assert parse(changed()).frozen(moment("2026-12-24")) is None
+
+
+def test_a_policy_is_frozen_when_its_freeze_is() -> None:
+    policy = parse(changed(freeze={"zone": BERLIN, **WEEKEND}))
+    frozen = policy.frozen(moment("2026-11-28"))
+    assert frozen is not None
+    assert frozen.until == moment("2026-11-30T07:00")
+    assert policy.frozen(moment("2026-11-26")) is None
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+# By name: where the clock jumps by an hour, by half of one, at odd minutes, back for a month a
+# year, and never.
+ZONES = [BERLIN, LORD_HOWE, "Pacific/Chatham", "Africa/Casablanca", "Asia/Kathmandu"]
+BEGIN = moment("2026-09-01")
+MINUTES = 14 * 30 * 24 * 60
+CLOCKS = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 15, 30, 59]))
+WEEKDAYS = st.sampled_from(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
+DAYS = st.dates(BEGIN.date(), BEGIN.date() + timedelta(days=420)).map(str)
+PERIODS = {
+    "weekly": st.builds("{} {}".format, WEEKDAYS, CLOCKS),
+    "daily": CLOCKS,
+    "dates": DAYS | st.builds("{}T{}".format, DAYS, CLOCKS),
+}
+# Every change of a clock in that time lies within a day of one of these, for the zones above.
+CHANGES = [
+    moment(day)
+    for day in (
+        "2026-09-26", "2026-10-03", "2026-10-25", "2027-02-07", "2027-03-14", "2027-03-28",
+        "2027-04-03",
+    )
+]  # fmt: skip
+MOMENTS = st.one_of(
+    st.integers(0, MINUTES).map(lambda minutes: BEGIN + timedelta(minutes=minutes)),
+    st.builds(
+        lambda day, minutes: day + timedelta(minutes=minutes),
+        st.sampled_from(CHANGES),
+        st.integers(-24 * 60, 48 * 60),
+    ),
+)
+
+
+@st.composite
+def freezes(draw: st.DrawFn) -> Freeze:
+    windows: dict[str, Any] = {}
+    for period in draw(st.lists(st.sampled_from(list(PERIODS)), min_size=1, unique=True)):
+        ends = st.lists(PERIODS[period], min_size=2, max_size=2, unique=True)
+        if period == "dates":
+            ends = ends.map(sorted)
+        spans = draw(st.lists(ends, min_size=1, max_size=3))
+        windows[period] = [{"from": begin, "to": end} for begin, end in spans]
+    try:
+        return freeze(draw(st.sampled_from(ZONES)), **windows)
+    except ValidationError:  # together they leave no time of the week
+        assume(False)
+        raise
+
+
+def steady(frozen: Freeze, begin: datetime, end: datetime) -> bool:
+    """Tell whether the clock changes neither between two moments nor within a day of them."""
+    zone, days = ZoneInfo(frozen.zone), (end - begin).days + 2
+    looks = [begin + timedelta(days=day) for day in range(-1, days + 1)]
+    return len({look.astimezone(zone).utcoffset() for look in looks}) == 1
+
+
+@given(freezes(), MOMENTS)
+def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
+    frozen: Freeze, now: datetime
+) -> None:
+    stretch = frozen.at(now)
+    if stretch is None:
+        coming = frozen.coming(now)
+        assume(coming is not None)
+        assert coming is not None
+        now, stretch = coming
+    assert stretch.until > now
+    assume(steady(frozen, now, stretch.until))
+    assert frozen.at(stretch.until) is None
+    for inside in (stretch.until - SECOND, now + (stretch.until - now) / 2):
+        last = frozen.at(inside)
+        assert last is not None
+        assert last.until == stretch.until
+
+
+@given(freezes(), MOMENTS, st.floats(0, 0.999))
+def test_nothing_is_frozen_before_the_stretch_that_comes(
+    frozen: Freeze, now: datetime, part: float
+) -> None:
+    stands = frozen.at(now)
+    now = stands.until if stands else now
+    coming = frozen.coming(now)
+    assume(coming is not None)
+    assert coming is not None
+    begin, stretch = coming
+    assert now < begin < stretch.until
+    assert frozen.at(begin) == stretch
+    assume(steady(frozen, now, begin))
+    assert frozen.at(now + (begin - now) * part) is None
+
+
+@given(freezes(), MOMENTS)
+def test_it_is_frozen_exactly_when_the_clock_on_the_wall_shows_a_time_of_a_window(
+    frozen: Freeze, now: datetime
+) -> None:
+    wall = now.astimezone(ZoneInfo(frozen.zone))
+    assert (frozen.at(now) is not None) == any(holds(wall, frozen))
+
+
+def holds(wall: datetime, frozen: Freeze) -> Iterator[bool]:
+    """Yield for each window whether it holds this reading of the clock, by the text it has."""
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    clock, day = f"{wall:%H:%M}", str(wall.date())
+    now: tuple[Any, ...]
+    for window in frozen.windows:
+        begin, end = window.text.removeprefix("daily ").split(" to ")
+        if window.text[:3] in days:
+            now = (wall.weekday(), clock)
+            ends = [(days.index(one[:3]), one[4:]) for one in (begin, end)]
+            yield ends[0] <= now < ends[1] if ends[0] < ends[1] else now >= ends[0] or now < ends[1]
+        elif window.text.startswith("daily"):
+            yield begin <= clock < end if begin < end else clock >= begin or clock < end
+        else:
+            last = f"{end}~" if "T" not in end else end  # a whole day ends after all its times
+            yield begin <= f"{day}T{clock}" < last

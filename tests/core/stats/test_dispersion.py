@@ -1,0 +1,104 @@
+"""How far counts are from independent requests."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from controller.core.judge.evidence import FrozenValue
+from controller.core.stats.dispersion import dispersion, local_dispersion, scaled, thinned
+
+
+def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:
+    """Return 400 blocks of 500 requests each, whose share of hits `share_of` says."""
+    draw = Random(7)
+    shares = [share_of(index, draw) for index in range(400)]
+    return [(500, sum(draw.random() < share for _ in range(500))) for share in shares]
+
+
+def test_independent_requests_have_a_dispersion_near_one() -> None:
+    seen = blocks(lambda _index, _draw: 0.05)
+    assert dispersion(seen) == pytest.approx(1.0, abs=0.25)
+    assert local_dispersion(seen) == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_share_that_changes_from_block_to_block_has_more() -> None:
+    seen = blocks(lambda _index, draw: draw.choice((0.02, 0.08)))
+    assert dispersion(seen) > 5
+    assert local_dispersion(seen) > 5
+
+
+def test_slow_changes_have_more_than_the_same_ones_shuffled() -> None:
+    slow = blocks(lambda index, _draw: 0.02 if index % 40 < 20 else 0.08)
+    shuffled = list(slow)
+    Random(1).shuffle(shuffled)
+    assert dispersion(slow) > 1.5 * dispersion(shuffled)
+
+
+def test_what_changes_slowly_is_no_difference_between_neighbours() -> None:
+    """A control of the same minute has the time of day, too."""
+    slow = blocks(lambda index, _draw: 0.02 + 0.06 * index / 400)
+    assert dispersion(slow) > 2
+    assert local_dispersion(slow) == pytest.approx(1.0, abs=0.25)
+
+
+def test_neighbours_that_differ_all_the_time_by_number() -> None:
+    """Ten and thirty of a hundred, where twenty are usual: each is 2.5 deviations off."""
+    seen = [(100.0, count) for count in [10.0, 30.0] * 20]
+    assert local_dispersion(seen) == pytest.approx(2 * 100 / 16)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param([10, 30] * 4, 50 / 7, id="neighbours that make up for each other"),
+        pytest.param([10] * 4 + [30] * 4, 50 / 7 + 2 * 31.25 / 7, id="what is bad stays bad"),
+        pytest.param([10, 30] * 3 + [20], 1.0, id="of seven blocks nothing is learned"),
+    ],
+)
+def test_eight_blocks_by_number(counts: list[float], expected: float) -> None:
+    """Eight squares of 2.5 deviations are 50, and seven degrees of freedom are left."""
+    seen = [(100.0, count) for count in counts]
+    assert dispersion(seen) == pytest.approx(expected)
+    assert dispersion([(0.0, 0.0), *seen, (0.0, 0.0)]) == pytest.approx(expected)
+
+
+def test_blocks_of_one_request_count_too() -> None:
+    assert dispersion([(1.0, 0.0), (1.0, 1.0)] * 4) == pytest.approx(8 / 7)
+
+
+def test_what_varies_by_itself_is_the_same_share_of_however_many_requests() -> None:
+    """Blocks of 100 requests a minute vary three times as much as chance."""
+    known = FrozenValue(400.0, 1_000, 600, 1_200, 0.05, 3.0)
+    assert [scaled(known, requests) for requests in (0, 50, 100, 200)] == [1, 2, 3, 5]
+
+
+def test_where_nobody_knows_how_long_a_baseline_is_it_is_taken_as_it_is() -> None:
+    assert scaled(FrozenValue(400.0, 1_000, 600, 600, 0.05, 3.0), 50) == 3.0
+    assert scaled(FrozenValue(400.0, 0, 600, 1_200, 0.05, 3.0), 50) == 3.0
+
+
+def test_fewer_differences_than_by_chance_are_no_less_than_chance() -> None:
+    assert local_dispersion([(100.0, 20.0)] * 19 + [(100.0, 21.0)]) == 1.0
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([(100.0, 50.0), (100.0, 1.0)], id="two blocks"),
+        pytest.param([(100.0, 0.0)] * 20, id="no hit at all"),
+        pytest.param([(100.0, 100.0)] * 20, id="nothing but hits"),
+        pytest.param([(0.0, 0.0)] * 20, id="no request"),
+    ],
+)
+def test_where_nothing_can_be_learned_requests_count_as_independent(
+    seen: list[tuple[float, float]],
+) -> None:
+    assert dispersion(seen) == 1.0
+    assert local_dispersion(seen) == 1.0
+
+
+def test_a_minute_counts_as_no_more_than_a_few_hundred_requests() -> None:
+    assert thinned(1.2, 100, 300) == 1.2
+    assert thinned(1.2, 6_000, 300) == 20.0

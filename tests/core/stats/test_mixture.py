@@ -1,0 +1,156 @@
+"""All tests of a rollout under one budget: what adds up, what is kept, and who carried it."""
+
+from collections.abc import Mapping, Sequence
+from math import exp, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.stats import mixture
+from controller.core.stats.eprocess import Capital, cap_for
+from controller.core.stats.mixture import Bet, Control, Fold, folded
+from controller.core.stats.prior import Onsets
+
+BUDGET = 0.01
+TESTS = (
+    mixture.Test("a", 0.5, 100.0),
+    mixture.Test("b", 0.3, 100.0),
+    mixture.Test("c", 0.2, 100.0),
+)
+
+RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
+MINUTES = st.lists(RATIOS, max_size=15)
+
+
+def minute_of(fold: Fold, ratios: Mapping[str, float], onset: float = 0.05) -> Fold:
+    bets = [Bet(name, (ratio,), onset, 100.0) for name, ratio in ratios.items()]
+    return folded(fold, fold.through + 60, bets, {}, TESTS)
+
+
+def evidence(fold: Fold) -> float:
+    """Return the weighted mean of what all tests hold now."""
+    capitals = fold.capitals
+    return sum(one.weight * (capitals[one.name].e if one.name in capitals else 1) for one in TESTS)
+
+
+def rejected_by(minutes: Sequence[Mapping[str, float]], looks: Sequence[int]) -> bool:
+    """Tell whether somebody who looks after so many minutes each time rolls back by the last."""
+    fold, rejected, at = Fold(), False, 0
+    for look in looks:
+        for ratios in minutes[at:look]:
+            fold = minute_of(fold, ratios)
+        at, rejected = look, rejected or fold.rejects(BUDGET)
+    return rejected
+
+
+@given(MINUTES)
+def test_it_makes_no_difference_how_often_anybody_looks(
+    minutes: list[Mapping[str, float]],
+) -> None:
+    end = len(minutes)
+    every_minute, every_five = range(1, end + 1), [*range(5, end, 5), end]
+    assert rejected_by(minutes, every_minute) == rejected_by(minutes, [end])
+    assert rejected_by(minutes, every_five) == rejected_by(minutes, [end])
+
+
+def test_evidence_that_faded_again_was_evidence() -> None:
+    fold = minute_of(Fold(), {"a": log(2_000)}, onset=1.0)
+    peak = fold.peak
+    assert fold.rejects(BUDGET)
+    for _ in range(50):
+        fold = minute_of(fold, {"a": -3.0})
+    assert evidence(fold) < 1
+    assert (fold.peak, fold.peak_at, fold.carried) == (peak, 60, "a")
+    assert fold.rejects(BUDGET)
+
+
+@given(MINUTES)
+def test_the_peak_is_the_highest_weighted_mean_that_any_minute_saw(
+    minutes: list[Mapping[str, float]],
+) -> None:
+    fold, highest = Fold(), 1.0
+    for ratios in minutes:
+        fold = minute_of(fold, ratios)
+        highest = max(highest, evidence(fold))
+    assert fold.peak == pytest.approx(highest)
+
+
+@given(MINUTES, st.sampled_from("abc"))
+def test_a_test_without_a_bet_keeps_its_capital(
+    minutes: list[Mapping[str, float]], silent: str
+) -> None:
+    fold = Fold()
+    for ratios in minutes:
+        fold = minute_of(fold, ratios)
+    after = minute_of(fold, {name: 1.0 for name in "abc" if name != silent})
+    assert after.capitals.get(silent) == fold.capitals.get(silent)
+
+
+@given(MINUTES, RATIOS, st.floats(0.01, 0.99))
+def test_bets_that_are_fair_one_by_one_are_fair_together(
+    minutes: list[Mapping[str, float]], bettors: Mapping[str, float], chance: float
+) -> None:
+    """One coin decides all bets at once: no independence is asked for."""
+    fold = Fold()
+    for ratios in minutes:
+        fold = minute_of(fold, ratios)
+    won = minute_of(fold, dict.fromkeys(bettors, log(0.5 / chance)))
+    lost = minute_of(fold, dict.fromkeys(bettors, log(0.5 / (1 - chance))))
+    mean = chance * evidence(won) + (1 - chance) * evidence(lost)
+    assert mean == pytest.approx(evidence(fold), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "carried"),
+    [
+        pytest.param({"a": 3.0, "b": 3.0}, "a", id="the one with the larger weight"),
+        pytest.param({"a": 3.0, "b": 5.0}, "b", id="the one with more evidence"),
+        pytest.param({"a": -9.0, "c": 6.0}, "c", id="the one that speaks for a change at all"),
+        pytest.param({"a": -3.0, "b": -3.0}, "", id="nobody, where nothing speaks for it"),
+    ],
+)
+def test_the_peak_names_the_test_with_the_largest_part(
+    ratios: Mapping[str, float], carried: str
+) -> None:
+    assert minute_of(Fold(), ratios, onset=0.5).carried == carried
+
+
+def test_little_of_each_is_enough_together() -> None:
+    """No test alone would roll back at its own part of the budget."""
+    fold = minute_of(Fold(), {name: log(110) for name in "abc"}, onset=1.0)
+    assert all(fold.capitals[one.name].e < 1 / (BUDGET * one.weight) for one in TESTS)
+    assert fold.rejects(BUDGET)
+
+
+@pytest.mark.parametrize("datapoints", [2, 3, 5])
+def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
+    weight, onsets = 0.25, Onsets(steps=1, minutes=60)
+    test = mixture.Test("a", weight, cap_for(BUDGET * weight, datapoints))
+    others = mixture.Test("b", 1 - weight, 1.0)
+    fold, rejected = Fold(), []
+    for minute in range(datapoints):
+        onset = onsets.share(fold.capitals.get("a", Capital()), 0)
+        bets = [Bet("a", (1e6,), onset, test.cap)]
+        fold = folded(fold, (minute + 1) * 60, bets, {}, (test, others))
+        rejected.append(fold.rejects(BUDGET))
+    assert rejected == [False] * (datapoints - 1) + [True]
+
+
+def test_dispersion_tempers_a_bet() -> None:
+    plain = folded(Fold(), 60, [Bet("a", (4.0,), 1.0, 100.0)], {}, TESTS)
+    tempered = folded(Fold(), 60, [Bet("a", (4.0,), 1.0, 100.0, 2.0)], {}, TESTS)
+    assert plain.capitals["a"].e == pytest.approx(exp(4))
+    assert tempered.capitals["a"].e == pytest.approx(exp(2))
+
+
+def test_what_is_known_of_other_controls_is_kept() -> None:
+    first = folded(Fold(), 60, [], {"x": Control(10, 1), "y": Control(20, 2)}, TESTS)
+    second = folded(first, 120, [], {"x": Control(11, 1)}, TESTS)
+    assert second.controls == {"x": Control(11, 1), "y": Control(20, 2)}
+    assert second.through == 120
+
+
+def test_nothing_folded_is_no_evidence() -> None:
+    assert Fold().peak == 1.0
+    assert not Fold().rejects(BUDGET)

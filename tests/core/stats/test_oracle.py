@@ -1,0 +1,143 @@
+"""The judge's formulas beside scipy's, which nobody here wrote."""
+
+from math import log
+from typing import Any
+
+import pytest
+from scipy import special, stats
+
+from controller.core.stats import binomial, poisson, two_sample
+from controller.core.stats.two_sample import ODDS, Pair
+
+REQUESTS_AND_FAILED = [
+    (1, 0), (1, 1), (6, 6), (20, 1), (60, 12), (288, 0), (288, 3), (999, 999), (1_000, 17),
+    (1_001, 17), (20_000, 15), (20_000, 8_000), (1_000_000, 0), (1_000_000, 1_100),
+]  # fmt: skip
+ALLOWED = [0.001, 0.01, 0.05, 0.3]
+# Above a thousand requests `at_most` adds up logarithms: as many as there are failures.
+REQUESTS = [1, 7, 60, 288, 999, 1_000, 1_001, 20_000, 1_000_000]
+SHARES = [0.0, 1e-6, 0.0005, 0.001, 0.01, 0.05, 0.3, 0.5, 0.95, 1.0]
+CHANCES = [(many, share) for many in REQUESTS for share in SHARES if many * share <= 20_000]
+
+each_count = pytest.mark.parametrize(("requests", "failed"), REQUESTS_AND_FAILED)
+each_bound = pytest.mark.parametrize("allowed", ALLOWED)
+
+
+def near(logs: Any) -> Any:
+    """Return what equals `logs` but for rounding: scipy's are differences of ln(1,000,000!)."""
+    return pytest.approx(logs, rel=1e-9, abs=1e-7)
+
+
+@pytest.mark.parametrize(("requests", "share"), CHANCES)
+def test_the_chance_of_at_most_so_many_is_the_binomial_one(requests: int, share: float) -> None:
+    middle, spread = requests * share, (requests * share * (1 - share)) ** 0.5
+    around = {round(middle + many * spread) for many in (-5, -2, -1, 0, 1, 2, 5)}
+    for failed in sorted(one for one in {0, 1} | around if 0 <= one <= requests):
+        chance = stats.binom.cdf(failed, requests, share)
+        assert binomial.at_most(failed, requests, share) == pytest.approx(chance, rel=1e-8)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+@each_count
+def test_the_share_that_stays_possible_is_clopper_and_pearsons(
+    requests: int, failed: int, confidence: float
+) -> None:
+    """Exactly so for up to a thousand failures, and to three digits for more."""
+    bound = binomial.upper_bound(requests, failed, confidence)
+    test = stats.binomtest(failed, requests, alternative="less")
+    off = 2e-12 if failed <= 1_000 else 5e-4 * bound
+    assert bound == pytest.approx(test.proportion_ci(confidence, "exact").high, abs=off)
+    if failed < requests:
+        quantile = stats.beta.ppf(confidence, failed + 1, requests - failed)
+        assert bound == pytest.approx(quantile, abs=off)
+
+
+@each_bound
+@each_count
+def test_a_bet_on_a_share_is_a_ratio_of_binomial_chances(
+    requests: int, failed: int, allowed: float
+) -> None:
+    shares = binomial.effects(allowed)
+    held = stats.binom.logpmf(failed, requests, allowed)
+    ratios = [stats.binom.logpmf(failed, requests, one) - held for one in shares]
+    assert binomial.log_ratios(requests, failed, allowed, shares) == near(ratios)
+
+
+@each_bound
+@each_count
+def test_a_proof_is_the_mean_of_such_ratios_over_shares_below_the_bound(
+    requests: int, failed: int, allowed: float
+) -> None:
+    below = [part * allowed for part in (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)]
+    mixture = special.logsumexp(stats.binom.logpmf(failed, requests, below), b=1 / len(below))
+    ratio = mixture - stats.binom.logpmf(failed, requests, allowed)
+    assert binomial.log_proof(requests, failed, allowed) == near(ratio)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 10, 300, 100_000])
+@pytest.mark.parametrize("allowed", [0.01, 2.0, 10.0, 5_000.0])
+def test_a_bet_on_a_count_is_a_ratio_of_poisson_chances(count: int, allowed: float) -> None:
+    held = stats.poisson.logpmf(count, allowed)
+    ratios = [stats.poisson.logpmf(count, one * allowed) - held for one in poisson.MULTIPLES]
+    assert poisson.log_ratios(count, allowed) == near(ratios)
+
+
+@pytest.mark.parametrize("theta", [0.001, 0.05, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(Pair(6, 5, 54, 3), id="a tenth of few requests"),
+        pytest.param(Pair(300, 0, 300, 0), id="none was slow"),
+        pytest.param(Pair(300, 300, 300, 300), id="all were"),
+        pytest.param(Pair(300, 20, 300, 15), id="two halves"),
+        pytest.param(Pair(950_000, 60_000, 50_000, 2_500), id="a small rest of a million"),
+    ],
+)
+def test_a_bet_on_two_paths_is_a_ratio_of_their_chances_together(seen: Pair, theta: float) -> None:
+    def both(canary: float, control: float) -> float:
+        return float(
+            stats.binom.logpmf(seen.slow, seen.requests, canary)
+            + stats.binom.logpmf(seen.control_slow, seen.control, control)
+        )
+
+    worse = [special.expit(special.logit(theta) + log(one)) for one in ODDS]
+    total = seen.requests + seen.control
+    mixed = [(seen.requests * one + seen.control * theta) / total for one in worse]
+    ratios = [both(a, theta) - both(b, b) for a, b in zip(worse, mixed, strict=True)]
+    assert two_sample.log_ratios(seen, theta) == near(ratios)
+
+
+# A window's p95 against a limit, and the count of its requests above the limit: one event.
+
+LATENCY = stats.lognorm(0.5, scale=200)  # milliseconds
+LIMITS = [180.0, 400.0, 455.0, 456.0, 600.0]
+
+
+@pytest.mark.parametrize("requests", [1, 19, 20, 21, 60, 1_000])
+def test_the_p95_is_above_a_limit_iff_more_than_5_percent_are(requests: int) -> None:
+    latencies = [float(one) for one in LATENCY.rvs(requests, random_state=7)]
+    p95 = stats.quantile(latencies, 0.95, method="inverted_cdf")
+    for limit in (*latencies, *LIMITS):
+        above = sum(one > limit for one in latencies)
+        assert (p95 > limit) == (above > requests / 20)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("requests", [20, 60, 1_000, 20_000])
+def test_the_chance_that_the_p95_is_above_a_limit_is_that_of_more_than_5_percent(
+    requests: int, limit: float
+) -> None:
+    """The p95 is the value of rank 0.95 n, whose share has a beta distribution."""
+    rank = requests * 19 // 20
+    over = stats.beta.sf(LATENCY.cdf(limit), rank, requests - rank + 1)
+    fewer = binomial.at_most(requests // 20, requests, float(LATENCY.sf(limit)))
+    assert 1 - fewer == pytest.approx(over, abs=1e-9)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_share_read_between_percentiles_is_above_5_percent_iff_the_p95_is(limit: float) -> None:
+    known = {share: float(LATENCY.ppf(share)) for share in (0.5, 0.9, 0.95, 0.99)}
+    share = two_sample.above(limit, known)
+    assert share is not None
+    assert (share > 0.05) == (known[0.95] > limit)
+    assert share == pytest.approx(float(LATENCY.sf(limit)), rel=0.1)

@@ -1,0 +1,112 @@
+"""A count against a bound: fair bets, and how soon too many are noticed."""
+
+from collections.abc import Callable
+from math import comb, exp, inf, lgamma, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.stats.eprocess import Capital, bet, cap_for
+from controller.core.stats.poisson import MULTIPLES, log_ratios
+
+# "More than 10 in 5 minutes", by the minute.
+ALLOWED = 2.0
+# Far above every mean below, even after the largest multiple has tilted it.
+ENOUGH = 1_000
+MEANS = st.floats(0.01, 20)
+COUNTS = st.integers(0, 500)
+
+
+def log_poisson(count: int, mean: float) -> float:
+    if mean == 0:
+        return 0.0 if count == 0 else -inf
+    return count * log(mean) - mean - lgamma(count + 1)
+
+
+def expected(log_chance: Callable[[int], float], most: int, allowed: float) -> list[float]:
+    """Return the mean of each e-value, by enumeration over counts up to `most`."""
+    means = [0.0] * len(MULTIPLES)
+    for count in range(most + 1):
+        chance, ratios = log_chance(count), log_ratios(count, allowed)
+        means = [mean + exp(chance + one) for mean, one in zip(means, ratios, strict=True)]
+    return means
+
+
+@pytest.mark.parametrize("allowed", [0.01, 0.5, ALLOWED, 20.0])
+def test_at_the_bound_a_bet_is_worth_exactly_its_stake_on_average(allowed: float) -> None:
+    means = expected(lambda count: log_poisson(count, allowed), ENOUGH, allowed)
+    assert means == pytest.approx([1.0] * len(MULTIPLES))
+
+
+@given(MEANS, st.floats(0, 1))
+def test_below_the_bound_no_bet_gains_on_average(allowed: float, part: float) -> None:
+    means = expected(lambda count: log_poisson(count, part * allowed), ENOUGH, allowed)
+    assert max(means) <= 1 + 1e-9
+
+
+@given(st.integers(1, 60), st.floats(0, 1), st.floats(1, 2))
+def test_rejections_of_few_requests_make_no_bet_gain_either(
+    requests: int, share: float, room: float
+) -> None:
+    """A count that cannot exceed the requests is binomial, and no Poisson count."""
+
+    def log_binomial(count: int) -> float:
+        chance = comb(requests, count) * share**count * (1 - share) ** (requests - count)
+        return log(chance) if chance else -inf
+
+    means = expected(log_binomial, requests, room * requests * share)
+    assert max(means) <= 1 + 1e-9
+
+
+@given(COUNTS, COUNTS, MEANS, MEANS)
+def test_a_minute_in_two_parts_is_worth_as_much_as_in_one(
+    count: int, later: int, allowed: float, allowed_later: float
+) -> None:
+    parts = zip(log_ratios(count, allowed), log_ratios(later, allowed_later), strict=True)
+    whole = log_ratios(count + later, allowed + allowed_later)
+    assert whole == pytest.approx([one + other for one, other in parts], rel=1e-9, abs=1e-9)
+
+
+@given(COUNTS, MEANS)
+def test_one_more_is_never_better_news(count: int, allowed: float) -> None:
+    better, worse = log_ratios(count, allowed), log_ratios(count + 1, allowed)
+    assert all(one < other for one, other in zip(better, worse, strict=True))
+
+
+@given(MEANS)
+def test_a_minute_without_any_speaks_against_every_excess(allowed: float) -> None:
+    found = log_ratios(0, allowed)
+    assert found == tuple(-allowed * (one - 1) for one in MULTIPLES)
+    assert max(found) < 0
+
+
+def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
+    assert log_ratios(0, 0) == (0.0,) * len(MULTIPLES)
+    assert min(log_ratios(1, 0)) > 0
+
+
+def minutes_to_reject(count: int, limit: int = 600) -> float:
+    """Return after how many minutes of `count` each the bound is rejected at 1 %; inf: never."""
+    capital = Capital()
+    for minute in range(limit):
+        onset = 0.5 if minute == 0 else 0.2 / limit
+        capital = bet(capital, log_ratios(count, ALLOWED), onset, cap=cap_for(0.01, 2))
+        if capital.e >= 100:
+            return minute + 1
+    return inf
+
+
+@pytest.mark.parametrize(
+    ("count", "minutes"),
+    [
+        pytest.param(0, inf, id="none"),
+        pytest.param(2, inf, id="exactly what is allowed"),
+        pytest.param(4, 9, id="twice as many"),
+        pytest.param(6, 3, id="three times as many"),
+        pytest.param(20, 2, id="ten times as many"),
+        pytest.param(2_000, 2, id="a flood, which one minute alone does not prove"),
+    ],
+)
+def test_more_than_ten_in_five_minutes_are_noticed_within(count: int, minutes: float) -> None:
+    assert minutes_to_reject(count) == minutes

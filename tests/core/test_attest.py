@@ -1,0 +1,200 @@
+"""A person attests: when, to what, what is kept of it, and what becomes of the rollout."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.core.commands import FITS, Ask, Verb, asked
+from controller.core.decide import decide
+from controller.core.decision import Decision, Lower, Notice, Severity
+from controller.core.judge.evidence import Signature
+from controller.core.judge.findings import Label, Verdict
+from controller.core.observation import Observation, Reading
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import UsageError
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.three_steps import AT_10, FIRST_RAISE, HEALTHY, MOVING, ON_HOLD, POLICY, RAISING
+
+STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
+SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
+TWICE_SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT, "SC-006": STATEMENT})
+WARMING = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
+AT_NOON = replace(AT_10, policy=SIGNED)
+ASK = Ask(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
+
+
+def said(rollout: Rollout, ask: Ask = ASK, minute: int = 5) -> Decision:
+    return asked(rollout, ask, Observation(reads(10)), NOON + minute * MINUTE)
+
+
+def tick(rollout: Rollout, minute: int) -> Decision:
+    return decide(rollout, Observation(reads(10), HEALTHY), NOON + minute * MINUTE)
+
+
+def test_a_signature_is_kept_with_who_and_when() -> None:
+    decision = said(AT_NOON)
+    at = int((NOON + 5 * MINUTE).timestamp())
+    assert decision.rollout.signed == {"SC-005": Signature("ada", at, "no tickets today")}
+    entry = decision.record
+    assert entry is not None
+    assert (entry.kind, entry.reason) == ("attested", Reason.ATTESTED)
+    assert entry.sentence == "SC-005 is attested by ada: no tickets today"
+    assert entry.because == {
+        "verb": "attest", "reason": "no tickets today", "way": "", "criterion": "SC-005",
+        "refuse": False, "by": "ada",
+    }  # fmt: skip
+    assert (entry.at, entry.weight_from, entry.weight_to) == (NOON + 5 * MINUTE, 10, 10)
+    assert decision.notices == (Notice(Severity.INFO, f"checkout#1: {entry.sentence}"),)
+    assert decision.rollout.sentence == AT_NOON.sentence  # the rollout stands where it stood
+    assert decision.move is None
+
+
+def test_unsigned_it_holds_and_signed_it_passes() -> None:
+    held = tick(AT_NOON, 15).rollout
+    assert (held.reason, held.blocked) == (Reason.HOLDING, "inconclusive: SC-005")
+    assert "rolloutctl attest checkout#1 SC-005 --note TEXT" in held.sentence
+    on = tick(said(AT_NOON).rollout, 15).rollout
+    assert (on.reason, on.weight, on.label) == (Reason.GATE_PASSED, 50, "not refuted")
+
+
+def test_a_refusal_rolls_back_with_the_next_tick() -> None:
+    no = said(AT_NOON, replace(ASK, refuse=True))
+    assert no.record is not None
+    assert (no.record.kind, no.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
+    assert [one.severity for one in no.notices] == [Severity.WARNING]
+    assert no.record.sentence == (
+        "SC-005 is refused by ada: no tickets today; the next tick rolls back"
+    )
+    back = tick(no.rollout, 6).rollout
+    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
+    assert back.sentence.startswith("SC-005 fails: refused by ada at 2026-11-24 12:05 UTC")
+
+
+def test_the_findings_say_at_once_what_was_signed_and_nothing_else_of_the_rest() -> None:
+    before = tick(AT_NOON, 4).rollout
+    after = said(before).rollout
+    measured, open_one = before.findings
+    assert open_one.label is Label.NOT_ATTESTED
+    kept, signed = after.findings
+    assert kept == measured
+    assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
+    assert (signed.start, signed.end) == (open_one.start, open_one.end)
+    assert signed.sentence == (
+        "SC-005 holds: attested by ada at 2026-11-24 12:05 UTC: no tickets today."
+    )
+
+
+def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    no = said(replace(AT_NOON, policy=policy), replace(ASK, refuse=True))
+    assert no.record is not None
+    assert no.record.sentence == "SC-005 is refused by ada: no tickets today"
+    on = tick(no.rollout, 15).rollout
+    assert (on.reason, on.label) == (Reason.GATE_PASSED, "not refuted")
+
+
+NO = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "void"),
+    [
+        pytest.param(replace(RAISING, policy=SIGNED), reads(10, token="token-1"), "",
+                     id="a raise that was not written is not written any more"),
+        pytest.param(replace(RAISING, policy=SIGNED), reads(50, MOVING), "", id="one on its way"),
+        pytest.param(replace(FIRST_RAISE, policy=SIGNED), reads(0), "token-1",
+                     id="a first raise fits no more"),
+        pytest.param(replace(AT_10, policy=WARMING), reads(10), "", id="in the warm-up"),
+        pytest.param(replace(ON_HOLD, policy=WARMING), reads(10), "", id="paused in the warm-up"),
+    ],
+)  # fmt: skip
+def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, void: str) -> None:
+    decision = decide(replace(rollout, signed=NO), Observation(target), NOON + MINUTE)
+    assert (decision.rollout.phase, decision.rollout.reason) == (
+        Phase.ROLLING_BACK, Reason.GATE_FAILED,
+    )  # fmt: skip
+    assert decision.move == Lower(MINUTE, void=void)
+    assert decision.rollout.sentence == "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no."
+    assert decision.record is not None
+    assert decision.record.weight_from == target.weight
+    assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]
+
+
+def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    raising = replace(RAISING, policy=policy, signed=NO)
+    after = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
+
+
+def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
+    both = {**NO, "SC-006": replace(NO["SC-005"], note="never")}
+    raising = replace(RAISING, policy=TWICE_SIGNED, signed=both)
+    back = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    assert back.sentence == (
+        "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
+        "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."
+    )
+
+
+def test_nobody_promotes_over_a_refusal_in_the_warm_up() -> None:
+    rollout = replace(AT_10, policy=WARMING, signed=NO)
+    with pytest.raises(UsageError, match="nobody promotes a fail"):
+        asked(rollout, Ask(Verb.PROMOTE, "now"), Observation(reads(10)), NOON + MINUTE)
+
+
+def test_a_word_on_what_only_reports_does_not_make_it_gate() -> None:
+    policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
+    judged = tick(replace(AT_NOON, policy=policy), 4).rollout
+    for refuse in (False, True):
+        found = said(judged, replace(ASK, refuse=refuse)).rollout.findings
+        assert [one.gates for one in found if one.criterion == "SC-005"] == [False]
+
+
+def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
+    steps = [
+        {**step, "criteria": ["works"] if step["weight"] < 100 else None}
+        for step in LADDER["steps"]
+    ]
+    late = replace(AT_NOON, policy=a_policy(criteria=SIGNED.model_dump(mode="json",
+        exclude_none=True)["criteria"], steps=steps))  # fmt: skip
+    assert tick(late, 15).rollout.weight == 50
+    assert tick(said(late, replace(ASK, refuse=True)).rollout, 6).rollout.weight == 0
+
+
+def test_the_same_word_again_changes_nothing_and_the_other_one_replaces_it() -> None:
+    once = said(AT_NOON).rollout
+    again = said(once, replace(ASK, by="bob"), minute=6)
+    assert again.record is None
+    assert again.rollout.signed == once.signed
+    other = said(once, replace(ASK, refuse=True, by="bob"), minute=6)
+    assert other.rollout.signed["SC-005"].refused
+    assert other.rollout.signed["SC-005"].by == "bob"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "facts", "why"),
+    [
+        pytest.param(AT_NOON, {"criterion": "SC-05"},
+                     "nobody attests 'SC-05' there; its attestations: SC-005", id="unknown"),
+        pytest.param(replace(AT_10, policy=TWICE_SIGNED), {"criterion": "SC-05"},
+                     "nobody attests 'SC-05' there; its attestations: SC-005, SC-006", id="of two"),
+        pytest.param(AT_NOON, {"criterion": "works"},
+                     "nobody attests 'works' there; its attestations: SC-005", id="measured"),
+        pytest.param(replace(AT_10, policy=POLICY), {},
+                     "nobody attests 'SC-005' there; its attestations: none", id="none at all"),
+        pytest.param(AT_NOON, {"reason": ""},
+                     "say what was seen (--note): it is written into the history", id="no note"),
+    ],
+)  # fmt: skip
+def test_what_nobody_attests_is_refused(rollout: Rollout, facts: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match="changed nothing") as caught:
+        said(rollout, replace(ASK, **facts))
+    assert str(caught.value) == f"attest changed nothing of checkout#1: {why}"
+
+
+def test_a_pause_keeps_nobody_from_signing() -> None:
+    paused = replace(ON_HOLD, policy=SIGNED)
+    assert said(paused).rollout.phase is Phase.PAUSED
+    assert FITS[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}

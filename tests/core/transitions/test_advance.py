@@ -1,0 +1,149 @@
+"""A step starts clean, follows its index, and carries its label to the end."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core import transitions
+from controller.core.decide import decide
+from controller.core.decision import Shift
+from controller.core.observation import Observation, Series
+from controller.core.policy import Policy
+from controller.core.rollout import Intent, Reason, Rollout
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.support.three_steps import (
+    AT_10,
+    AT_50,
+    AT_100,
+    POLICY,
+    PROGRESSING,
+    RAISING,
+    ROLLING_BACK,
+    SICK,
+    SUCCEEDED,
+    THIN,
+    tick,
+)
+
+
+def test_the_clock_of_a_step_starts_when_its_weight_is_seen() -> None:
+    assert tick(RAISING, reads(50), 3).rollout.settled == NOON + 3 * MINUTE
+
+
+def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
+    before = replace(AT_10, sealed_at=NOON, hold_from=NOON, barrier="frozen")
+    after = tick(before, reads(10), 15).rollout
+    assert (after.settled, after.tallies, after.sealed_at, after.findings) == (None, {}, None, ())
+    assert (after.hold_from, after.barrier) == (None, "")
+
+
+def test_a_step_leaves_behind_what_the_next_one_does_not_ask_for() -> None:
+    first, *rest = LADDER["steps"]
+    steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
+    works = LADDER["criteria"]["works"]
+    policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
+    after = tick(replace(AT_10, policy=policy), reads(10), 15).rollout
+    assert after.weight == 50
+    assert [(one.criterion, one.sentence) for one in after.earlier] == [("works", "")]
+
+
+def test_what_held_a_raise_up_is_forgotten_once_it_is_in_force() -> None:
+    after = tick(replace(RAISING, barrier="frozen", blocked="frozen"), reads(50), 3).rollout
+    assert (after.barrier, after.blocked) == ("", "")
+
+
+def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:
+    after = tick(AT_10, reads(10, token="token-2"), 15).rollout
+    assert after.intent == Intent(50, 10, "token-2", NOON + 15 * MINUTE)
+
+
+def test_zero_is_guarded_against_the_last_weight_that_was_asked_for() -> None:
+    assert tick(AT_10, reads(10), 15).rollout.peak == 50
+
+
+@pytest.mark.parametrize(
+    ("retry_reason", "sentence"),
+    [
+        (None, "started with revision code-1; going to 10 %"),
+        ("new index", "started with revision code-1; going to 10 %; tried again: new index"),
+    ],
+)
+def test_a_start_says_what_and_why_again(retry_reason: str | None, sentence: str) -> None:
+    assert created(POLICY, retry_reason).sentence == sentence
+
+
+def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
+    after = tick(replace(AT_100, blocked="the bake"), reads(100), 35).rollout
+    assert (after.phase, after.reason, after.since, after.label, after.blocked) == (
+        SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, "not refuted", "",
+    )  # fmt: skip
+    assert after.watch_until == NOON + 35 * MINUTE + timedelta(days=7)
+
+
+def test_the_next_weight_follows_the_step_and_not_the_weight() -> None:
+    out_of_line = replace(AT_50, intent=replace(AT_50.intent, weight=10))
+    decision = tick(out_of_line, reads(10), 15)
+    assert (decision.rollout.step, decision.move) == (2, Shift(100, "token-1"))
+
+
+def test_a_step_is_judged_by_its_own_criteria() -> None:
+    works = LADDER["criteria"]["works"]
+    policy = a_policy(
+        criteria={"works": works, "lenient": {**works, "min": "10%"}},
+        steps=[
+            {"weight": 10, "bake": "10m", "criteria": ["lenient"]},
+            {"weight": 100, "bake": "10m", "criteria": ["works"]},
+        ],
+    )
+    lenient, strict = replace(AT_10, policy=policy), replace(AT_10, policy=policy, step=1)
+    assert tick(lenient, reads(10), 7, SICK).rollout.phase is PROGRESSING
+    assert tick(strict, reads(10), 7, SICK).rollout.phase is ROLLING_BACK
+
+
+def test_an_unproven_advance_is_labelled_to_the_end() -> None:
+    policy = a_policy(on_inconclusive="advance")
+    after = tick(replace(AT_10, policy=policy), reads(10), 32, THIN).rollout
+    assert after.label == "too few samples"
+    last = replace(AT_100, policy=policy, label=after.label)
+    assert tick(last, reads(100), 35).rollout.label == "too few samples"
+
+
+def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
+    policy = a_policy(
+        steps=[
+            {"weight": 10, "bake": "10m"},
+            {"weight": 50, "bake": "10m"},
+            {"weight": 100, "bake": "3h"},
+        ]
+    )
+    rollout, weight, told = created(policy), 10, []
+    for minute in range(1, 260):
+        seen = Observation(reads(weight), healthy_until(minute))
+        decision = decide(rollout, seen, NOON + minute * MINUTE)
+        if isinstance(decision.move, Shift):
+            weight = decision.move.weight
+        if decision.record:
+            told.append((minute, decision.record.kind, weight))
+        rollout = decision.rollout
+    assert told == [
+        (1, "settled", 10),
+        (16, "advanced", 50),
+        (17, "settled", 50),
+        (32, "advanced", 100),
+        (33, "settled", 100),
+        (95, "evidence", 100),
+        (155, "evidence", 100),
+        (215, "evidence", 100),
+        (218, "succeeded", 100),
+    ]
+
+
+def created(policy: Policy, retry_reason: str | None = None) -> Rollout:
+    decision = transitions.created(policy, "code-1", reads(0), 1, {}, retry_reason, NOON)
+    assert decision.move == Shift(10, "token-1")
+    return decision.rollout
+
+
+def healthy_until(minute: int) -> dict[str, Series]:
+    return {"requests:Sum@60": points([100] * minute), "errors:Sum@60": points([0] * minute)}

@@ -1,0 +1,327 @@
+"""What is told beside transitions: a hold when it begins, a long bake, and what is critical."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.commands import Ask, Verb, asked
+from controller.core.decide import refused
+from controller.core.decision import Decision, Notice, Severity
+from controller.core.message import Page
+from controller.core.observation import Observation, Unreadable
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.transitions.announce import REPEAT_EVERY, REPEAT_FOR
+from controller.core.transitions.rollback import GUARD_ZERO
+from controller.errors import UsageError
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.three_steps import (
+    AT_10,
+    BACK,
+    GOING_BACK,
+    GONE,
+    HEALTHY,
+    SICK,
+    SILENT,
+    THIN,
+    at_weight,
+    tick,
+)
+
+TOLD = [{"kind": "eventbridge"}]
+HOUR = timedelta(hours=1)
+
+
+def telling(rollout: Rollout, **parts: object) -> Rollout:
+    """Return `rollout` with a policy that tells somebody."""
+    return replace(rollout, policy=a_policy(notify=TOLD, **parts))
+
+
+def kinds(decision: Decision) -> list[str]:
+    return [one.kind for one in decision.notices]
+
+
+def critical(decision: Decision) -> list[Notice]:
+    return [one for one in decision.notices if one.severity is Severity.CRITICAL]
+
+
+# --- holds --------------------------------------------------------------------------------------
+
+
+def test_a_hold_is_told_when_it_begins_and_not_again() -> None:
+    first = tick(AT_10, reads(10), 16, THIN)
+    assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "holding")]
+    assert first.notices[0].text.startswith("checkout#1 is holding at 10 %: ")
+    assert ". Next: 50 % as soon as every criterion passes; pauses at" in first.notices[0].text
+    assert ".." not in first.notices[0].text
+    assert tick(first.rollout, reads(10), 17, THIN).notices == ()
+
+
+def test_a_hold_that_begins_anew_is_told_anew() -> None:
+    held = tick(AT_10, reads(10), 16, THIN).rollout
+    seen = Observation(reads(10), THIN)
+    stopped = asked(held, Ask(Verb.PAUSE), seen, NOON + 17 * MINUTE).rollout
+    again = asked(stopped, Ask(Verb.RESUME), seen, NOON + 18 * MINUTE).rollout
+    assert kinds(tick(again, reads(10), 19, THIN)) == ["holding"]
+
+
+def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
+    assert "holding" not in kinds(tick(AT_10, reads(10), 16, SICK))
+
+
+# --- summaries ----------------------------------------------------------------------------------
+
+LONG = [
+    {"weight": 10, "bake": "10m"},
+    {"weight": 50, "bake": "10m"},
+    {"weight": 100, "bake": "24h"},
+]
+
+
+def summaries(policy: Policy, minutes: range) -> list[int]:
+    """Return the minutes of ticks at 100 % that say how it goes."""
+    rollout, found = at_weight(100, policy=policy), []
+    for minute in minutes:
+        decision = tick(rollout, reads(100), minute, HEALTHY)
+        rollout = decision.rollout
+        if "summary" in kinds(decision):
+            found.append(minute)
+    return found
+
+
+def test_a_long_bake_at_100_says_how_it_goes_once_an_hour() -> None:
+    policy = a_policy(notify=TOLD, steps=LONG)
+    assert summaries(policy, range(1, 110)) == [60]
+    assert summaries(policy, range(1, 110, 7)) == [64]
+
+
+def test_hours_without_a_tick_are_summed_up_once() -> None:
+    assert summaries(a_policy(notify=TOLD, steps=LONG), range(1, 118, 116)) == [117]
+
+
+@pytest.mark.parametrize(
+    ("parts", "minutes"),
+    [
+        pytest.param({}, [], id="nobody is there to be told"),
+        pytest.param({"notify": TOLD, "summary_every": "0s"}, [], id="nobody wants it"),
+        pytest.param({"notify": TOLD, "summary_every": "30m"}, [30, 60, 90], id="more often"),
+    ],
+)
+def test_a_policy_says_how_often(parts: dict[str, object], minutes: list[int]) -> None:
+    assert summaries(a_policy(steps=LONG, **parts), range(1, 110)) == minutes
+
+
+def test_below_100_nothing_is_summed_up() -> None:
+    steps = [{"weight": 10, "bake": "24h"}, {"weight": 100, "bake": "24h"}]
+    rollout = at_weight(10, policy=a_policy(notify=TOLD, steps=steps))
+    assert tick(rollout, reads(10), 61, HEALTHY).notices == ()
+
+
+def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
+    rollout = at_weight(100, policy=a_policy(notify=TOLD, steps=LONG), updated=NOON)
+    (notice,) = tick(rollout, reads(100), 61, HEALTHY).notices
+    assert notice.severity is Severity.INFO
+    assert notice.text.startswith(
+        "checkout#1 has been at 100 % for 1h 01m: baking at 100 % until 2026-11-25 12:02 UTC. "
+    )
+
+
+def test_a_summary_says_what_each_criterion_found_and_nothing_where_none_has() -> None:
+    works = LADDER["criteria"]["works"]
+    both = a_policy(notify=TOLD, steps=LONG, criteria={"works": works, "steady": works})
+    after = tick(at_weight(100, policy=both, updated=NOON), reads(100), 61, HEALTHY)
+    (notice,) = after.notices
+    first, second = (one.sentence for one in after.rollout.findings)
+    assert notice.text.endswith(f" UTC. {first} {second}")
+    warming = a_policy(notify=TOLD, steps=LONG, warmup="2h")
+    (notice,) = tick(at_weight(100, policy=warming, updated=NOON), reads(100), 61, HEALTHY).notices
+    assert notice.text.endswith(" UTC.")
+
+
+# --- what is critical ---------------------------------------------------------------------------
+
+
+def drifted() -> Decision:
+    """Return a rollout that another hand has raised, a minute after noon."""
+    decision = tick(telling(AT_10), reads(70), 1)
+    assert critical(decision)
+    return decision
+
+
+def later(rollout: Rollout, minutes: float, weight: int = 70) -> Decision:
+    after = (rollout.updated - NOON) / MINUTE + minutes
+    return tick(rollout, reads(weight), after)
+
+
+def ack(rollout: Rollout, note: str = "") -> Decision:
+    seen = Observation(reads(70))
+    return asked(rollout, Ask(Verb.ACK, note), seen, rollout.updated + MINUTE)
+
+
+def test_what_is_critical_is_told_again_until_somebody_acknowledges_it() -> None:
+    rollout = drifted().rollout
+    told = []
+    for minute in range(1, 46):
+        decision = later(rollout, 1)
+        rollout = decision.rollout
+        told += [(minute, one.kind) for one in critical(decision)]
+    assert told == [(15, "repeated"), (30, "repeated"), (45, "repeated")]
+    rollout = ack(rollout).rollout
+    assert not [minute for minute in range(60) if critical(later(rollout, minute))]
+
+
+def test_what_a_person_does_meanwhile_delays_no_repeat() -> None:
+    asking = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
+    rollout = tick(telling(AT_10, steps=[*asking, LADDER["steps"][2]]), reads(70), 1).rollout
+    approve, seen = Ask(Verb.APPROVE), Observation(reads(70))
+    assert not critical(asked(rollout, approve, seen, NOON + 15 * MINUTE))
+    assert critical(asked(rollout, approve, seen, NOON + 16 * MINUTE))
+
+
+def test_a_repeat_says_what_since_when_and_how_to_end_it() -> None:
+    (notice,) = critical(later(drifted().rollout, 15))
+    assert notice.text.startswith("checkout#1 is paused: another hand moved the weight: ")
+    assert notice.text.endswith(
+        "Critical since 2026-11-24 12:01 UTC and not acknowledged: rolloutctl ack checkout#1"
+    )
+
+
+def test_a_gap_between_ticks_delays_a_repeat_and_adds_none() -> None:
+    rollout = later(drifted().rollout, 5 * REPEAT_EVERY / MINUTE).rollout
+    assert not critical(later(rollout, 14))
+    assert critical(later(rollout, 15))
+
+
+def test_who_acknowledges_is_recorded_with_a_note() -> None:
+    decision = ack(drifted().rollout, "Anna is on it")
+    assert decision.record is not None
+    assert (decision.record.kind, decision.record.phase_to) == ("acknowledged", Phase.PAUSED)
+    assert decision.record.sentence == (
+        "acknowledged what was critical since 2026-11-24 12:01 UTC (paused): Anna is on it"
+    )
+    assert decision.record.because == {"verb": "ack", "reason": "Anna is on it", "way": ""}
+    assert [one.text for one in decision.notices] == [f"checkout#1: {decision.record.sentence}"]
+    assert decision.move is None
+
+
+def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which_weight() -> None:
+    rollout = drifted().rollout
+    decision = ack(rollout)
+    entry = decision.record
+    assert entry is not None
+    assert entry.sentence == "acknowledged what was critical since 2026-11-24 12:01 UTC (paused)"
+    assert (entry.at, entry.weight_from) == (rollout.updated + MINUTE, 10)
+    assert [one.severity for one in decision.notices] == [Severity.INFO]
+
+
+@pytest.mark.parametrize(
+    "rollout",
+    [
+        pytest.param(telling(AT_10), id="nothing is critical"),
+        pytest.param(ack(drifted().rollout).rollout, id="it was acknowledged"),
+        pytest.param(tick(AT_10, reads(70), 1).rollout, id="the policy tells nobody"),
+    ],
+)
+def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
+    with pytest.raises(UsageError) as caught:
+        ack(rollout)
+    assert str(caught.value) == (
+        "ack changed nothing of checkout#1: nothing that is critical waits for an answer"
+    )
+
+
+def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
+    seen = Observation(reads(70), HEALTHY)
+    rollout = asked(
+        drifted().rollout, Ask(Verb.RESUME, way="keep"), seen, NOON + 5 * MINUTE
+    ).rollout
+    assert rollout.phase is Phase.PROGRESSING
+    assert later(rollout, 1).rollout.page is None
+    assert not [minute for minute in (1, 20, 40) if critical(later(rollout, minute))]
+
+
+def stuck() -> Rollout:
+    """Return a rollback that its target has refused for too long, and that has paged."""
+    decision = tick(telling(GOING_BACK), GONE, 6)
+    assert kinds(decision) == ["rollback_unconfirmed"]
+    return decision.rollout
+
+
+def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() -> None:
+    rollout = stuck()
+    assert critical(tick(rollout, GONE, 21))
+    quiet = ack(rollout).rollout
+    decision = tick(quiet, GONE, 22)
+    assert not critical(decision)
+    assert decision.alert is not None  # the tick's exit status is another matter
+
+
+def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
+    first = stuck()
+    decision = tick(first, Unreadable("the function is gone"), 21)
+    (notice,) = critical(decision)
+    before, page = first.page, decision.rollout.page
+    assert before is not None
+    assert notice.text != before.text
+    assert page == replace(before, text=notice.text, told=NOON + 21 * MINUTE)
+
+
+def test_something_else_that_is_critical_is_told_after_an_acknowledgement() -> None:
+    refuted = telling(BACK)
+    page = drifted().rollout.page
+    assert page is not None
+    quiet = replace(refuted, page=replace(page, since=refuted.since, acknowledged=True))
+    one = tick(quiet, reads(10), 20)
+    assert not critical(one)
+    loud = refused(tick(quiet, reads(10), 3), "access denied", NOON + 3 * MINUTE)
+    assert [one.kind for one in critical(loud)] == ["rollback_unconfirmed"]
+
+
+def test_a_rollback_that_is_confirmed_after_all_is_told_no_more() -> None:
+    rollout = tick(stuck(), reads(0), 7).rollout
+    assert rollout.phase is Phase.ROLLED_BACK
+    assert not critical(tick(rollout, reads(0), 20, SILENT))
+    assert rollout.watch_until == NOON + 7 * MINUTE + GUARD_ZERO
+
+
+def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_longer() -> None:
+    rollout = telling(BACK)
+    loud = refused(tick(rollout, reads(10), 3), "access denied", NOON + 3 * MINUTE).rollout
+    assert loud.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
+    assert loud.next == "told again until somebody says rolloutctl ack checkout#1"
+    assert loud.next_at == loud.watch_until
+    end = GUARD_ZERO / MINUTE
+    assert tick(loud, reads(10), end - 1).move is not None
+    assert tick(loud, reads(10), end).move is None
+    late = tick(loud, reads(10), 40)
+    assert late.move is None
+    assert [one.kind for one in critical(late)] == ["repeated"]
+    assert ack(late.rollout).rollout.watch_until == NOON + GUARD_ZERO
+
+
+def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
+    page = Page("rollback_unconfirmed", "access denied", NOON, NOON)
+    after = tick(replace(telling(BACK), page=page, since=NOON), GONE, 1).rollout
+    assert (after.drain, after.watch_until) == (None, NOON + GUARD_ZERO)
+
+
+def test_requests_that_go_on_after_a_rollback_are_told_for_a_day() -> None:
+    loud = tick(telling(BACK), reads(0), 6, HEALTHY).rollout
+    assert loud.drain is not None
+    assert loud.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
+
+
+def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
+    """Otherwise a channel that is down for good would be told, and visited for, for good."""
+    loud = tick(telling(BACK), reads(0), 6, HEALTHY).rollout
+    last = REPEAT_FOR / MINUTE + 6
+    assert [one.kind for one in critical(tick(loud, reads(0), last - 1))] == ["repeated"]
+    assert not critical(tick(loud, reads(0), last))
+
+
+def test_without_channels_a_page_is_as_before() -> None:
+    rollout = tick(AT_10, reads(70), 1).rollout
+    assert rollout.page is None
+    assert rollout.reason is Reason.DRIFTED
+    assert not critical(later(rollout, 30))

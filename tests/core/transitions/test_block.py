@@ -1,0 +1,473 @@
+"""A freeze and a missing approval delay advances, and nothing else; people hear of it once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from controller.core.commands import Verb
+from controller.core.decision import Decision, Severity, Shift
+from controller.core.observation import Reading, Series, Unreadable
+from controller.core.policy import Policy
+from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.core.transitions import held_back
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.support.three_steps import (
+    AT_10,
+    AT_100,
+    FIRST_RAISE,
+    GONE,
+    HEALTHY,
+    LOWER,
+    MOVING,
+    ON_HOLD,
+    OUTAGE,
+    PAUSED,
+    PROGRESSING,
+    RAISING,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    SICK,
+    SILENT,
+    SUCCEEDED,
+    THIN,
+    ask,
+    tick,
+)
+
+FIRST, SECOND, THIRD = LADDER["steps"]
+APPROVAL: dict[str, Any] = {"steps": [FIRST, {**SECOND, "approval": "required"}, THIRD]}
+# From 12:10 to 18:00; the bake at 10 % ends in it, at 12:12.
+FREEZE: dict[str, Any] = {
+    "freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]},
+}
+OVER = 360
+# A person wants it back at 10 %.
+RESTORING = replace(FIRST_RAISE, intent=Intent(10, 100, "token-1", NOON))
+WHY_FROZEN = "frozen until 2026-11-24 18:00 UTC (daily 12:10 to 18:00, UTC)"
+WHY_ASKED = "50 % needs an approval: rolloutctl approve checkout#1"
+
+
+def at_10(*parts: Mapping[str, Any], **facts: Any) -> Rollout:
+    """Return a rollout at 10 % since noon, by a policy with `parts` of it replaced."""
+    policy: Policy = a_policy(**{key: value for part in parts for key, value in part.items()})
+    return replace(AT_10, policy=policy, **facts)
+
+
+FROZEN, UNAPPROVED, BOTH = at_10(FREEZE), at_10(APPROVAL), at_10(FREEZE, APPROVAL)
+
+
+UP_IN_A_FREEZE = replace(RAISING, policy=FROZEN.policy, updated=NOON)
+
+
+def clock(minute: float) -> datetime:
+    return NOON + minute * MINUTE
+
+
+def well(rollout: Rollout, minute: int) -> Decision:
+    """Decide on a healthy canary at 10 %, measured from noon until then."""
+    measured = {
+        "requests:Sum@60": points([100] * minute),
+        "errors:Sum@60": points([0] * minute),
+    }
+    return tick(rollout, reads(10), minute, measured)
+
+
+ALL_DAY = {"requests:Sum@60": points([100] * 600), "errors:Sum@60": points([0] * 600)}
+
+
+# --- what is delayed, and what is not -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rollout", "reason", "why"),
+    [
+        pytest.param(FROZEN, Reason.FROZEN, WHY_FROZEN, id="frozen"),
+        pytest.param(UNAPPROVED, Reason.AWAITING_APPROVAL, WHY_ASKED, id="not approved"),
+        pytest.param(
+            BOTH, Reason.AWAITING_APPROVAL, f"{WHY_FROZEN}; {WHY_ASKED}", id="frozen, not approved"
+        ),
+    ],
+)
+def test_a_gate_that_passes_waits_and_says_for_what(
+    rollout: Rollout, reason: Reason, why: str
+) -> None:
+    decision = tick(rollout, reads(10), 15)
+    after = decision.rollout
+    assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
+    assert after.sentence == f"the gate at 10 % passed; {why}"
+    assert after.blocked == why
+
+
+@pytest.mark.parametrize(
+    ("rollout", "weight", "minute", "held"),
+    [
+        pytest.param(UP_IN_A_FREEZE, 50, 10, True, id="in the freeze"),
+        pytest.param(UP_IN_A_FREEZE, 50, 9, False, id="before it"),
+        pytest.param(UP_IN_A_FREEZE, 50, OVER, False, id="after it"),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, updated=NOON + 10 * MINUTE), 50, 9, True,
+            id="a clock that is behind the decision",
+        ),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, intent=Intent(10, 100, "token-1", NOON)), 10, 10, False,
+            id="what is taken back is not a raise",
+        ),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, intent=Intent(50, 50, "token-1", NOON)), 50, 10, False,
+            id="nor is the weight that is live",
+        ),
+        pytest.param(UP_IN_A_FREEZE, 70, 10, False, id="nor what nobody decided"),
+        pytest.param(
+            replace(UP_IN_A_FREEZE, phase=PAUSED), 50, 10, False, id="what a person sets is theirs",
+        ),
+    ],
+)  # fmt: skip
+def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
+    rollout: Rollout, weight: int, minute: int, held: bool
+) -> None:
+    move = Shift(weight, "token-1")
+    assert held_back(rollout, move, NOON + minute * MINUTE) is held
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "minute", "measured", "phase", "move"),
+    [
+        pytest.param(
+            BOTH, reads(10), 15, SICK, ROLLING_BACK, LOWER, id="a criterion that fails goes back"
+        ),
+        pytest.param(BOTH, reads(0), 15, HEALTHY, ROLLED_BACK, None, id="0 % ends it"),
+        pytest.param(BOTH, reads(30), 15, HEALTHY, PAUSED, None, id="drift pauses"),
+        pytest.param(
+            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), reads(10), 32, THIN,
+            ROLLING_BACK, LOWER, id="an inconclusive gate goes back where the policy says so",
+        ),
+        pytest.param(
+            BOTH, reads(10), 32, THIN, PAUSED, None, id="an inconclusive gate pauses",
+        ),
+        pytest.param(
+            replace(AT_100, policy=BOTH.policy), reads(100), 35, HEALTHY, SUCCEEDED, None,
+            id="the last gate that passes is a success",
+        ),
+        pytest.param(
+            replace(RESTORING, policy=BOTH.policy), reads(100), 15, HEALTHY, PROGRESSING,
+            Shift(10, "token-1"), id="a weight that is taken back is written",
+        ),
+        pytest.param(
+            replace(ON_HOLD, policy=BOTH.policy), reads(10), 20, SICK, ROLLING_BACK, LOWER,
+            id="a pause whose gate fails goes back",
+        ),
+    ],
+)  # fmt: skip
+def test_nothing_but_an_advance_is_delayed(
+    rollout: Rollout,
+    target: Reading,
+    minute: float,
+    measured: Mapping[str, Series],
+    phase: Phase,
+    move: object,
+) -> None:
+    decision = tick(rollout, target, minute, measured)
+    assert (decision.rollout.phase, decision.move) == (phase, move)
+
+
+def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None:
+    rollout, told = replace(RAISING, policy=FROZEN.policy), []
+    for minute in (15, 16, 100, OVER - 1):
+        decision = tick(rollout, reads(10), minute, SILENT)
+        rollout = decision.rollout
+        assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
+        told += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
+    assert told == [(15, "held_up")]
+    meanwhile = "meanwhile the 10 % that are live are judged on"
+    assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}; {meanwhile}"
+    assert (rollout.next, rollout.next_at) == ("50 % at 2026-11-24 18:00 UTC", clock(OVER))
+    thawed = tick(rollout, reads(10), OVER, SILENT)
+    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
+
+
+def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
+    looked = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
+    frozen = tick(looked, reads(10), 15, SILENT).rollout
+    thawed = tick(frozen, reads(10), OVER, SILENT).rollout
+    assert tick(thawed, reads(10), OVER + 10, SILENT).rollout.reason is Reason.WRITE_AGAIN
+    assert tick(thawed, reads(10), OVER + 10.1, SILENT).rollout.reason is Reason.SHIFT_TIMED_OUT
+
+
+def test_the_next_freeze_is_told_anew_once_the_weight_is_in_force() -> None:
+    waiting = tick(replace(RAISING, policy=FROZEN.policy), reads(10), 15, SILENT).rollout
+    assert waiting.barrier == Reason.FROZEN
+    assert tick(waiting, reads(50), 16, SILENT).rollout.barrier == ""
+
+
+def test_a_freeze_ends_by_itself() -> None:
+    waiting = tick(FROZEN, reads(10), 15).rollout
+    assert well(waiting, OVER - 1).move is None
+    assert well(waiting, OVER).move == Shift(50, "token-1")
+
+
+def test_an_approval_is_still_needed_after_the_freeze() -> None:
+    waiting = tick(BOTH, reads(10), 15).rollout
+    assert well(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL
+
+
+def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
+    approved = replace(BOTH, approved=1)
+    assert tick(approved, reads(10), 15).rollout.blocked == WHY_FROZEN
+    assert well(approved, OVER).move == Shift(50, "token-1")
+
+
+def test_an_approval_of_another_step_opens_nothing() -> None:
+    assert tick(replace(UNAPPROVED, approved=2), reads(10), 15).move is None
+
+
+# --- an unproven advance ------------------------------------------------------------------------
+
+ADVANCE = {"on_inconclusive": "advance"}
+UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
+
+
+@pytest.mark.parametrize(
+    ("rollout", "why"),
+    [
+        pytest.param(at_10(FREEZE, ADVANCE), WHY_FROZEN, id="frozen"),
+        pytest.param(at_10(APPROVAL, ADVANCE), WHY_ASKED, id="not approved"),
+    ],
+)
+def test_an_unproven_advance_waits_too(rollout: Rollout, why: str) -> None:
+    decision = tick(rollout, reads(10), 32, THIN)
+    assert (decision.rollout.sentence, decision.move) == (f"{UNPROVEN}; {why}", None)
+    assert "every criterion passes" not in decision.rollout.next
+
+
+def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> None:
+    """Its hold is over: waiting for the freeze does not begin another."""
+    rollout = at_10(FREEZE, ADVANCE)
+    for minute in range(32, OVER):
+        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+        assert rollout.reason is Reason.FROZEN
+    after = tick(rollout, reads(10), OVER, SILENT)
+    assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
+
+
+@pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "busy"])
+def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
+    target: Reading | Unreadable,
+) -> None:
+    waiting = well(at_10(FREEZE, ADVANCE), 15).rollout
+    for minute in range(16, 100):
+        waiting = tick(waiting, target, minute, ALL_DAY).rollout
+        assert waiting.reason is Reason.FROZEN
+
+
+# --- a gate that loses its verdict while it waits -----------------------------------------------
+
+
+LOST = pytest.mark.parametrize(
+    ("target", "measured"),
+    [
+        pytest.param(reads(10), SILENT, id="the canary falls silent"),
+        pytest.param(reads(10), OUTAGE, id="no metric is answered"),
+        pytest.param(reads(10, MOVING), ALL_DAY, id="the target is busy"),
+        pytest.param(GONE, ALL_DAY, id="the target cannot be read"),
+    ],
+)
+NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
+
+
+@LOST
+@NO_ADVANCE
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        pytest.param([FREEZE], Reason.FROZEN, id="frozen"),
+        pytest.param([APPROVAL], Reason.AWAITING_APPROVAL, id="not approved"),
+    ],
+)
+def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_anyway(
+    parts: list[Mapping[str, Any]],
+    reason: Reason,
+    then: str,
+    target: Reading | Unreadable,
+    measured: Mapping[str, Series],
+) -> None:
+    rollout = well(at_10(*parts, {"on_inconclusive": then}), 15).rollout
+    for minute in range(16, OVER):
+        decision = tick(rollout, target, minute, measured)
+        rollout = decision.rollout
+        assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, reason, None)
+
+
+@LOST
+def test_its_hold_begins_with_the_first_tick_after_the_freeze(
+    target: Reading | Unreadable, measured: Mapping[str, Series]
+) -> None:
+    lost = tick(well(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
+    held = tick(lost, target, OVER + 30, measured).rollout
+    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(OVER + 50))
+    assert tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
+    assert tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advances_after_it() -> (
+    None
+):
+    rollout = well(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
+    passed = tick(rollout, reads(10), OVER - 1, ALL_DAY).rollout
+    assert passed.reason is Reason.FROZEN
+    assert tick(passed, reads(10), OVER + 1, SILENT).rollout.reason is Reason.HOLDING
+    late = tick(passed, reads(10), OVER + 19, SILENT).rollout
+    assert late.reason is Reason.ADVANCED_UNPROVEN
+
+
+def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
+    waiting = tick(UNAPPROVED, reads(10), 15).rollout
+    assert tick(waiting, reads(10), 100).rollout.next_at == clock(15 + 24 * 60)
+
+
+def test_its_hold_begins_once_somebody_approves() -> None:
+    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 200, SILENT).rollout
+    approved = ask(lost, Verb.APPROVE, reads(10), minute=201).rollout
+    held = tick(approved, reads(10), 202, SILENT).rollout
+    assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(222))
+
+
+def test_an_approval_in_a_freeze_begins_no_hold() -> None:
+    lost = tick(well(BOTH, 15).rollout, reads(10), 16, SILENT).rollout
+    approved = ask(lost, Verb.APPROVE, reads(10), minute=17).rollout
+    assert tick(approved, reads(10), 100, SILENT).rollout.reason is Reason.FROZEN
+
+
+def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
+    """A service that fell silent for good is not waited for night after night."""
+    rollout = well(at_10(FREEZE, {"max_hold": "24h"}), 15).rollout
+    for minute in range(OVER - 1, OVER + 24 * 60 + 30, 30):
+        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+    assert rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_a_hold_that_is_not_allowed_at_all_ends_when_the_freeze_does() -> None:
+    lost = tick(well(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, reads(10), 20, SILENT).rollout
+    assert lost.reason is Reason.FROZEN
+    assert tick(lost, reads(10), OVER, SILENT).rollout.reason is Reason.INCONCLUSIVE
+
+
+def test_a_gate_that_fails_while_it_waits_goes_back_at_once() -> None:
+    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
+    assert tick(lost, reads(10), 17, SICK).move == LOWER
+
+
+def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() -> None:
+    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 100, SILENT)
+    assert lost.notices == ()
+    assert lost.rollout.sentence.startswith(f"{WHY_ASKED}; meanwhile: works has no data")
+    assert lost.rollout.next == (
+        "50 % once it is approved and every criterion passes; reminds once a day"
+    )
+    (notice,) = tick(lost.rollout, reads(10), 15 + 24 * 60, SILENT).notices
+    assert WHY_ASKED in notice.text
+
+
+def test_a_gate_that_lost_its_verdict_in_a_freeze_promises_nothing_for_its_end() -> None:
+    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
+    assert lost.next == "50 % at 2026-11-24 18:00 UTC if every criterion passes"
+
+
+def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
+    waiting = tick(UNAPPROVED, reads(10), 15).rollout
+    held = tick(waiting, reads(10, MOVING), 16).rollout
+    again = tick(held, reads(10), 17)
+    assert (again.rollout.reason, again.notices) == (Reason.AWAITING_APPROVAL, ())
+
+
+# --- what people see and hear -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rollout", "minute", "following", "at"),
+    [
+        pytest.param(
+            FROZEN, 5, f"50 % at 2026-11-24 18:00 UTC if every criterion passes; {WHY_FROZEN}",
+            OVER, id="baking towards a freeze",
+        ),
+        pytest.param(
+            UNAPPROVED, 5, "50 % at 2026-11-24 12:15 UTC if every criterion passes and it is "
+            "approved (rolloutctl approve checkout#1)", 15, id="baking towards an approval",
+        ),
+        pytest.param(
+            replace(UNAPPROVED, approved=1), 5,
+            "50 % at 2026-11-24 12:15 UTC if every criterion passes", 15, id="approved ahead",
+        ),
+        pytest.param(
+            BOTH, 5, "50 % at 2026-11-24 18:00 UTC if every criterion passes and it is approved "
+            f"(rolloutctl approve checkout#1); {WHY_FROZEN}", OVER, id="baking towards both",
+        ),
+        pytest.param(FROZEN, 15, "50 % at 2026-11-24 18:00 UTC", OVER, id="frozen"),
+        pytest.param(
+            BOTH, 15, "50 % once it is approved, not before 2026-11-24 18:00 UTC; reminds once a "
+            "day", 15 + 24 * 60, id="frozen, not approved",
+        ),
+        pytest.param(
+            UNAPPROVED, 15, "50 % once it is approved; reminds once a day", 15 + 24 * 60,
+            id="not approved",
+        ),
+    ],
+)  # fmt: skip
+def test_what_comes_next_says_what_is_waited_for(
+    rollout: Rollout, minute: float, following: str, at: float
+) -> None:
+    after = tick(rollout, reads(10), minute).rollout
+    assert (after.next, after.next_at) == (following, clock(at))
+
+
+def heard(rollout: Rollout, *minutes: int) -> list[tuple[int, str, Severity]]:
+    """Return when people were told something, what is recorded of it, and how loud it was."""
+    told = []
+    for minute in minutes:
+        decision = well(rollout, minute)
+        kind = decision.record.kind if decision.record else ""
+        told += [(minute, kind, one.severity) for one in decision.notices]
+        rollout = decision.rollout
+    return told
+
+
+def test_a_freeze_is_told_once() -> None:
+    assert heard(FROZEN, 15, 16, 100, 359) == [(15, "held_up", Severity.INFO)]
+
+
+def test_a_missing_approval_is_told_at_once_and_reminded_of_once_a_day() -> None:
+    day = 24 * 60
+    assert heard(UNAPPROVED, *range(15, 3 * day, 30)) == [
+        (15, "held_up", Severity.WARNING),
+        (15 + day, "reminded", Severity.WARNING),
+        (15 + 2 * day, "reminded", Severity.WARNING),
+    ]
+
+
+def test_an_approval_that_is_missing_is_told_once_whatever_freezes_come_and_go() -> None:
+    day = 24 * 60
+    assert heard(BOTH, *range(15, 3 * day, 30)) == [
+        (15, "held_up", Severity.WARNING),
+        (15 + day, "reminded", Severity.WARNING),
+        (15 + 2 * day, "reminded", Severity.WARNING),
+    ]
+
+
+def test_every_step_that_waits_says_so_anew() -> None:
+    steps = [FIRST, *({**one, "approval": "required"} for one in (SECOND, THIRD))]
+    rollout = at_10({"steps": steps}, approved=1)
+    up = tick(rollout, reads(10), 15).rollout
+    at_50 = tick(up, reads(50), 16, SILENT).rollout
+    assert [one.text for one in tick(at_50, reads(50), 31).notices] == [
+        "checkout#1: the gate at 50 % passed; 100 % needs an approval: rolloutctl approve "
+        "checkout#1"
+    ]
+
+
+def test_evidence_is_sealed_while_a_step_waits() -> None:
+    waiting = tick(UNAPPROVED, reads(10), 15).rollout
+    later = tick(waiting, reads(10), 63)
+    assert later.record is not None
+    assert (later.record.kind, later.rollout.sealed_at) == ("evidence", clock(63))

@@ -1,0 +1,267 @@
+"""deploy/github: a pull request played through the action, and what its README shows."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli import main
+from controller.errors import Exit
+from controller.render.markdown import MOST_CHARACTERS
+from tests.support.action import ACTION, COMMIT, HERE, VERSION, Played, play, yaml
+
+TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M)
+BLOCKS = {match["info"]: match["body"] for match in _BLOCK.finditer(TEXT)}
+WORKFLOWS = {
+    info.partition("=")[2]: yaml(body)
+    for info, body in BLOCKS.items()
+    if info.startswith("yaml workflow=")
+}
+SOUND, WRONG = "policies/checkout.yaml", "policies/search.yaml"
+
+
+def steps(workflow: str) -> list[dict[str, Any]]:
+    """Return the steps of the one job of a workflow."""
+    (job,) = WORKFLOWS[workflow]["jobs"].values()
+    found: list[dict[str, Any]] = job["steps"]
+    return found
+
+
+def inputs(workflow: str) -> dict[str, str]:
+    """Return what a workflow gives to this action."""
+    (given,) = [step["with"] for step in steps(workflow) if "rolloutctl" in step["uses"]]
+    return {name.replace("-", "_"): str(value) for name, value in given.items()}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with the policies of the README."""
+    folder = tmp_path / "checkout"
+    (folder / "policies").mkdir(parents=True)
+    for policy in (SOUND, WRONG):
+        (folder / policy).write_text(BLOCKS[f"yaml policy={policy}"], encoding="utf-8")
+    return folder
+
+
+def scripts() -> list[dict[str, Any]]:
+    """Return the steps of the action that run a script of it; the others are of actions/cache."""
+    return [step for step in ACTION["runs"]["steps"] if "run" in step]
+
+
+def annotations(played: Played) -> str:
+    return "".join(f"{command}\n" for command in played.commands)
+
+
+# --- pull requests ------------------------------------------------------------------------------
+
+
+def test_a_pull_request_is_told_what_the_readme_shows(checkout: Path) -> None:
+    played = play(checkout, {}, **inputs("policies.yml"))
+    assert (played.status, annotations(played)) == (1, BLOCKS["text annotations"])
+    assert played.summary.rstrip() + "\n" == BLOCKS["markdown summary"]
+    assert sorted(one.name for one in (checkout / "reports").iterdir()) == [
+        "policies-checkout-yaml-error-burst.xml", "policies-checkout-yaml-healthy.xml",
+    ]  # fmt: skip
+
+
+def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Path) -> None:
+    ends = "[ $1 != rehearse ] || { echo 'expected otherwise, 5 % of it' >&2; exit 7; }"
+    played = play(checkout, {}, ends, policies=SOUND, scenarios="a, b")
+    assert (played.status, played.commands) == (
+        1,
+        [f"::error file={SOUND},line=1,title=rehearsal of a%2C b::expected otherwise, 5 %25 of it"],
+    )
+
+
+def test_the_summary_says_what_the_gates_can_decide_in_the_given_traffic(checkout: Path) -> None:
+    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="600")
+    assert (played.status, played.commands) == (0, [])
+    assert "<details><summary>Gates</summary>" in played.summary
+    assert "gates at 600 requests a minute (given): " in played.summary
+
+
+def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) -> None:
+    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="many")
+    (command,) = played.commands
+    assert played.status == 1
+    assert command.startswith(f"::error file={SOUND},line=1,title=validate::")
+    assert "--requests-per-minute" in command
+
+
+def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path) -> None:
+    played = play(checkout, {}, policies="\nnone/*.yaml\n")
+    (missing,) = played.commands
+    assert played.status == 1
+    assert missing.startswith("::error file=none/*.yaml,title=rolloutctl::cannot be read: ")
+
+
+WRITES_DOWN = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; exit 3; }"""
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        pytest.param("$(touch hacked)", id="a substitution"),
+        pytest.param("`touch hacked`", id="backticks"),
+        pytest.param("'; touch hacked; '", id="a quote"),
+        pytest.param('"; touch hacked; "', id="two quotes"),
+        pytest.param("--store=hacked", id="an option"),
+        pytest.param("${{ github.sha }} && touch hacked", id="an expression"),
+    ],
+)
+def test_no_input_is_part_of_a_script(checkout: Path, evil: str) -> None:
+    """It reaches rolloutctl as one word, behind what ends the options."""
+    given = dict.fromkeys(("policies", "scenarios", "every", "requests_per_minute", "junit"), evil)
+    check = play(checkout, {}, WRITES_DOWN, **given)
+    given = dict.fromkeys(("rollout", "reason", "revision", "for", "store", "junit", "adopt"), evil)
+    rollback = play(checkout, {}, WRITES_DOWN, command="rollback", **given)
+    said = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
+    word = evil.replace("${{ github.sha }}", COMMIT)
+    assert (check.status, rollback.status) == (1, 3)
+    traffic = f"--requests-per-minute={word}"
+    assert said[:5] == ["validate", "--format=github", traffic, "--", word]
+    assert said[5:9] == ["rollback", f"--reason={word}", "--", word]
+    assert not list(checkout.rglob("hacked*"))
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 3, 4, 5, 6, 75])
+def test_the_job_ends_as_rolloutctl_does(checkout: Path, status: int) -> None:
+    ends = f"case $1 in start) exit {status};; status) echo '### checkout';; esac"
+    played = play(checkout, {}, ends, command="start", rollout=SOUND)
+    assert (played.status, played.outputs) == (status, f"status={status}\n")
+    assert played.summary == "### checkout\n\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param({"command": "start"}, "the input rollout says which", id="no rollout"),
+        pytest.param({"command": "stop", "rollout": SOUND}, "not 'stop'", id="no such command"),
+    ],
+)
+def test_what_is_no_command_is_refused(checkout: Path, given: dict[str, str], words: str) -> None:
+    played = play(checkout, {}, ":", **given)
+    (command,) = played.commands
+    assert (played.status, words in command) == (2, True)
+
+
+def summed_up(checkout: Path, summary: str) -> Played:
+    """Let the action check the policy with this summary."""
+    text = BLOCKS[f"yaml policy={SOUND}"]
+    said = f"summary: '{summary}'\nversion: 1\n"
+    (checkout / SOUND).write_text(text.replace("version: 1\n", said), encoding="utf-8")
+    return play(checkout, {}, policies=SOUND, scenarios="")
+
+
+def test_nothing_that_a_policy_says_is_a_command(checkout: Path) -> None:
+    played = summed_up(checkout, "hacked ::error::hacked </pre>")
+    assert (played.status, played.commands) == (0, [])
+    assert played.summary.count("</pre>") == 1
+
+
+@pytest.mark.parametrize("summary", ["::error::hacked", "hacked ##[error]hacked"])
+def test_a_policy_that_says_a_command_is_refused_at_its_line(checkout: Path, summary: str) -> None:
+    played = summed_up(checkout, summary)
+    (command,) = played.commands
+    assert played.status == 1
+    assert command.startswith(f"::error file={SOUND},line=")
+    assert "hacked" not in command
+
+
+def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
+    script = (HERE / "telling.sh").read_text(encoding="utf-8")
+    (limit,) = re.findall(r"^readonly most_bytes=(\d+)$", script, re.MULTILINE)
+    assert MOST_CHARACTERS * 4 < int(limit) < 1 << 20
+    full = f'head -c {limit} /dev/zero | tr "\\0" x >"$GITHUB_STEP_SUMMARY"'
+    plans = "[ $1 != plan ] || echo checkout"
+    played = play(checkout, {}, plans, policies=f"{SOUND}\n{SOUND}", scenarios="", also=full)
+    assert len(played.summary) == int(limit)
+    assert "::warning title=rolloutctl::the summary is full; the log has everything" in played.log
+
+
+# --- what GitHub reads --------------------------------------------------------------------------
+
+
+def test_no_script_of_the_action_has_an_expression() -> None:
+    for step in scripts():
+        assert step["shell"] == "bash"
+        assert "${{" not in step["run"]
+
+
+def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() -> None:
+    told = [step.get("env", {}) for step in scripts()]
+    reached = {value for env in told for value in env.values()}
+    assert {f"${{{{ inputs.{name} }}}}" for name in ACTION["inputs"]} == reached | {
+        "${{ inputs.command }}"
+    }
+    named = ("install.sh", "check.sh", "rollout.sh")
+    for env, script in zip(told[1:], named, strict=True):  # the first one only looks
+        (said,) = re.findall(r"^# ([A-Z_ ]+): as action", (HERE / script).read_text(), re.MULTILINE)
+        assert said.split() == list(env)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_asks_for_the_least_and_names_actions_by_version(name: str) -> None:
+    (job,) = WORKFLOWS[name]["jobs"].values()
+    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
+    signs = any("aws-actions" in step["uses"] for step in job["steps"])
+    assert (job.get("permissions", {}).get("id-token") == "write") == signs
+    assert ("environment" in job) == signs
+    assert all(re.fullmatch(r"[\w/-]+@v\d+", step["uses"]) for step in job["steps"])
+    assert {one.replace("_", "-") for one in inputs(name)} <= ACTION["inputs"].keys()
+
+
+@pytest.mark.parametrize("name", ["rollback.yml", "rollback-in-image.yml"])
+def test_starts_queue_and_a_rollback_does_not_wait(name: str) -> None:
+    (start,) = WORKFLOWS["rollout.yml"]["jobs"].values()
+    (back,) = WORKFLOWS[name]["jobs"].values()
+    assert start["concurrency"] == {"group": "rollout-checkout", "cancel-in-progress": False}
+    assert "concurrency" not in back
+    assert "needs" not in back
+    assert back["environment"] != start["environment"]  # whose reviewers may be asleep
+    assert back["timeout-minutes"] <= 5
+
+
+def test_the_image_of_the_button_has_the_version_of_the_action() -> None:
+    (back,) = WORKFLOWS["rollback-in-image.yml"]["jobs"].values()
+    assert back["container"]["image"].endswith(f":{VERSION}")
+
+
+# --- the role, and other CI ---------------------------------------------------------------------
+
+
+def test_the_role_is_lent_to_one_repository_and_one_environment() -> None:
+    (statement,) = yaml(BLOCKS["json trust"])["Statement"]
+    issuer = "token.actions.githubusercontent.com"
+    assert statement["Principal"]["Federated"].endswith(f":oidc-provider/{issuer}")
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    (condition,) = statement["Condition"].items()
+    operator, asked = condition
+    (job,) = WORKFLOWS["rollout.yml"]["jobs"].values()
+    assert operator == "StringEquals"  # in which a * is a *
+    assert asked == {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": f"repo:ORG/REPO:environment:{job['environment']}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("info", "verbs"),
+    [("sh check", ["validate", "plan", "rehearse"]), ("sh role", ["iam", "iam"])],
+)
+def test_the_commands_of_the_readme_run(
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    info: str,
+    verbs: list[str],
+) -> None:
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", "sqlite:///rollouts.db")
+    commands = [shlex.split(line)[1:] for line in BLOCKS[info].splitlines()]
+    assert [command[0] for command in commands] == verbs
+    for command in commands:
+        assert main(command) == Exit.DONE, capsys.readouterr()

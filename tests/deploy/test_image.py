@@ -1,0 +1,96 @@
+"""The image: what goes into it, and how it is started. It takes a registry to build it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from botocore.loaders import create_loader
+
+from controller.adapters.aws.clients import Service
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def instructions(name: str) -> list[str]:
+    """Return what follows each instruction `name`, its lines joined."""
+    joined = DOCKERFILE.replace("\\\n", " ")
+    return re.findall(rf"^{name} (.*)$", joined, re.MULTILINE)
+
+
+def copied() -> list[str]:
+    """Return what the build takes from the checkout."""
+    own = [line for line in instructions("COPY") if not line.startswith("--from")]
+    return [name for line in own for name in line.split()[:-1]]
+
+
+def test_all_that_is_copied_is_there_and_all_else_is_ignored() -> None:
+    ignored, *exceptions = [
+        line
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    assert ignored == "*"
+    assert {name.removeprefix("!") for name in exceptions} == {*copied(), "**/__pycache__"}
+    assert all((ROOT / name).exists() for name in copied())
+
+
+def test_it_runs_the_program_itself_as_nobody_in_particular() -> None:
+    *_, user = instructions("USER")
+    (entrypoint,) = instructions("ENTRYPOINT")
+    assert user == "10001:10001"
+    assert json.loads(entrypoint) == ["rolloutctl"]  # no shell, which would keep SIGTERM to itself
+
+
+def test_nothing_is_installed_without_its_hash() -> None:
+    installs = re.findall(r"pip[^&]*? install ([^&]*)", " ".join(instructions("RUN")))
+    assert len(installs) == 4
+    assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+def test_it_has_the_models_of_every_service_that_is_asked() -> None:
+    (command,) = [run for run in instructions("RUN") if "botocore/data" in run]
+    kept = set(re.findall(r"! -name ([a-z-]+)", command))
+    assert kept == {*get_args(Service), "signin", "sso", "sso-oidc"}  # boto3 asks the last three
+    assert kept <= set(create_loader().list_available_services("service-2"))
+
+
+def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:
+    (command,) = [run for run in instructions("RUN") if "cyclonedx-py" in run]
+    told = command.split()[-1]
+    installed = [run for run in instructions("RUN") if f"-r {told}" in run]
+    assert (told, len(installed)) == ("requirements.lock", 1)
+    written = re.findall(r"--output-file (\S+)", command)
+    assert instructions("COPY")[-1].split()[1].endswith(f"/{written[0]}")
+
+
+def test_it_says_what_it_is_by_the_labels_of_oci() -> None:
+    (labels,) = instructions("LABEL")
+    told = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', labels))
+    given = {value[2:-1] for value in told.values() if value.startswith("${")}
+    assert set(told) == {
+        "title", "description", "licenses", "version", "revision", "created", "base.name",
+    }  # fmt: skip
+    assert given == {"VERSION", "REVISION", "CREATED", "BASE"}
+    assert given <= {one.partition("=")[0] for one in instructions("ARG")}
+
+
+def test_the_check_gives_each_label_and_looks_at_it() -> None:
+    script = (ROOT / ".ci" / "image-check").read_text(encoding="utf-8")
+    for argument in ("VERSION", "REVISION", "CREATED", "BASE"):
+        assert f'--build-arg "{argument}=' in script
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "image-check"], check=False).returncode == 0
+
+
+LOCKS = [*ROOT.glob("requirements*.lock"), ROOT / "tests" / "e2e" / "ministack.lock"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: Path) -> None:
+    line = re.compile(r"[a-z0-9.-]+==[^ ]+( ; .*?)?( --hash=sha256:[0-9a-f]{64})+")
+    text = re.sub(r" \\\n +", " ", lock.read_text(encoding="utf-8"))
+    assert all(line.fullmatch(one) for one in text.splitlines())
+    assert "//" not in text

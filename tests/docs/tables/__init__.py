@@ -1,0 +1,63 @@
+"""Tables of the documents, made by running the code.
+
+`python -m tests.docs.tables` writes them into the documents; a test says whether they are current.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from tests.docs.tables import crashes, hook_answers
+from tests.docs.tables.addresses import addresses
+from tests.docs.tables.exit_statuses import commands, statuses
+from tests.docs.tables.observations import observations
+from tests.docs.tables.reliability import invariants, planted_bugs
+from tests.docs.tables.tenants import foreign
+from tests.docs.tables.verbs import verbs
+from tests.docs.tables.wording import markdown
+
+_DOCS = Path(__file__).parents[3] / "docs"
+
+Table: TypeAlias = Callable[[], list[list[str]]]
+
+# "Phases and verbs" of docs/policy.md: each has a column for every phase.
+PHASES: Mapping[str, Table] = {
+    "what a tick does": observations,
+    "what a verb does": verbs,
+}
+TABLES: Mapping[Path, Mapping[str, Table]] = {
+    _DOCS.parent / "README.md": {"exit statuses": statuses},
+    _DOCS / "policy.md": {**PHASES, "what a command ends with": commands},
+    _DOCS / "hooks.md": {
+        "bodies": hook_answers.bodies,
+        "what a host sends": hook_answers.sent,
+        "addresses": addresses,
+    },
+    _DOCS / "security.md": {"foreign": foreign},
+    _DOCS / "reliability.md": {
+        "what must hold": invariants,
+        "planted bugs": planted_bugs,
+        "a tick that advances": crashes.advancing,
+        "a tick that rolls back": crashes.rolling_back,
+        "a start": crashes.starting,
+        "a rollback by hand": crashes.by_hand,
+    },
+}
+
+
+def marked(name: str) -> re.Pattern[str]:
+    """Return what finds the table called `name` in the document."""
+    begin, end = re.escape(f"<!-- {name}: python -m tests.docs.tables -->\n"), "\n<!-- end -->"
+    return re.compile(f"(?<={begin}).*?(?={end})", re.DOTALL)
+
+
+def renewed(document: Path) -> str:
+    """Return the text of `document` with its tables as the code makes them now."""
+    text = document.read_text(encoding="utf-8")
+    for name, table in TABLES[document].items():
+        place = marked(name).search(text)
+        if place is None:
+            raise LookupError(f"{document.name} has no place for {name}")
+        text = text[: place.start()] + markdown(table()) + text[place.end() :]
+    return text

@@ -1,0 +1,18 @@
+"""What must hold after every step, and the planted bugs that show that somebody looks."""
+
+from tests.chaos.invariants import ALL
+from tests.chaos.planted_bugs import PLANTED
+
+
+def invariants() -> list[list[str]]:
+    """Return the table of invariants, row by row, its head first."""
+    rows = [[f"`{one.name}`", one.text, one.allows] for one in ALL]
+    return [["invariant", "what holds", "what it allows all the same"], *rows]
+
+
+def planted_bugs() -> list[list[str]]:
+    """Return the table of planted bugs, in the order of the invariants that find them."""
+    names = [one.name for one in ALL]
+    found = sorted(PLANTED, key=lambda one: names.index(one.invariant.name))
+    rows = [[one.words, f"`{one.invariant.name}`", one.where] for one in found]
+    return [["the bug", "found by", "in the story in which"], *rows]

@@ -1,0 +1,67 @@
+"""What each printed role can do to a policy that is not its own: rows for docs/security.md."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from controller.bootstrap.iam import Job
+from controller.core.policy import Policy
+from tests.support.stage import short
+from tests.support.tenants import ACCOUNT, REGION, TABLE, may, printed
+
+_OWN: Final = short(name="shop")
+_FUNCTION: Final = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:second"
+_KEYS: Final = {
+    "its state": "ROLLOUT#shop-2",
+    "its history": "HISTORY#shop-2#1",
+    "its lock": f"LOCK#{_FUNCTION}#PERCENTAGE",
+}
+_READS: Final = ("GetItem", "Query")
+_WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem")
+_UNBOUND: Final = (Job.COPY_FROM, Job.COPY_TO)
+
+
+def foreign() -> list[list[str]]:
+    """Return what the evaluator of IAM's rules says of each role, for `shop` and for `shop-2`."""
+    head = ["printed for `shop`", *(f"reads {key}" for key in _KEYS)]
+    head += [f"writes {key}" for key in _KEYS]
+    head += ["lists ids of active rollouts", "lists all ids"]
+    jobs = [job for job in Job if job is not Job.STORE_INIT]
+    rows = [(f"`{job}`", job, True) for job in jobs]
+    rows += [(f"`{job}`, `--unbound`", job, False) for job in jobs if job not in _UNBOUND]
+    return [head, *([name, *_row(_OWN, job, bound=bound)] for name, job, bound in rows)]
+
+
+def _row(own: Policy, job: Job, *, bound: bool) -> list[str]:
+    document = printed(job, own, bound=bound)
+
+    def said(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+        return "yes" if any(may(document, *one) for one in requests) else "no"
+
+    return [
+        *(said([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),
+        *(said([_request(one, pk) for one in _WRITES]) for pk in _KEYS.values()),
+        said([_listing("active", "active", "active")]),
+        said([("Scan", {"TableName": TABLE, "IndexName": "by_target"})]),
+    ]
+
+
+def _request(operation: str, pk: str) -> tuple[str, Mapping[str, Any]]:
+    key = {"pk": {"S": pk}, "sk": {"S": "0000000001"}}
+    match operation:
+        case "Query":
+            return _listing("", "pk", pk)
+        case "PutItem":
+            return operation, {"TableName": TABLE, "Item": key}
+        case _:
+            return operation, {"TableName": TABLE, "Key": key}
+
+
+def _listing(index: str, key: str, value: str) -> tuple[str, Mapping[str, Any]]:
+    where = {"IndexName": index} if index else {}
+    return "Query", {
+        "TableName": TABLE,
+        **where,
+        "KeyConditionExpression": "#key = :value",
+        "ExpressionAttributeNames": {"#key": key},
+        "ExpressionAttributeValues": {":value": {"S": value}},
+    }

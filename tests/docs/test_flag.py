@@ -1,0 +1,101 @@
+"""docs/flag.md: its handler runs beside the one file, and logs the line that is shown."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.flag import Flag
+from controller.policy_file.loader import load, loads
+from controller.simulation.fakes.log_pattern import LogPattern
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "flag.md").read_text(encoding="utf-8")
+BLOCKS = dict(re.findall(r"^```(\w+)[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
+SHOWN: dict[str, Any] = json.loads(BLOCKS["json"])
+
+BACKEND = """\
+def call_directly(event): return "stable"
+def call_gateway(event): return "canary"
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A function's package, made as the text says, and a backend."""
+    _, source, _ = BLOCKS["sh"].split()
+    copy(ROOT / source, tmp_path)
+    (tmp_path / "handler.py").write_text(BLOCKS["python"], encoding="utf-8")
+    (tmp_path / "backend.py").write_text(BACKEND, encoding="utf-8")
+    return tmp_path
+
+
+def logged(package: Path, percentage: int) -> tuple[str, dict[str, Any]]:
+    """Return the answer of the handler at `percentage`, and the line that it logged."""
+    code = "import handler, sys; sys.stderr.write(handler.handler({}, None))"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=package,
+        env={"USE_API_GATEWAY_PERCENTAGE": str(percentage), "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    line: dict[str, Any] = json.loads(ran.stdout)
+    return ran.stderr, line
+
+
+def test_the_handler_logs_the_line_that_is_shown(package: Path) -> None:
+    answer, line = logged(package, 100)
+    assert answer == "canary"
+    measured = {"Timestamp": SHOWN["_aws"]["Timestamp"]}
+    line = {**line, "_aws": {**line["_aws"], **measured}, "Duration": SHOWN["Duration"]}
+    assert line == SHOWN
+
+
+def test_at_0_it_takes_the_stable_path(package: Path) -> None:
+    answer, line = logged(package, 0)
+    assert (answer, line["Path"]) == ("stable", "stable")
+
+
+def test_a_line_has_as_many_bytes_as_is_said() -> None:
+    (said,) = re.findall(r"About (\d+) bytes of log for each request", TEXT)
+    assert len(BLOCKS["json"]) == pytest.approx(int(said), abs=20)
+
+
+def test_the_table_has_every_metric_and_no_other() -> None:
+    (directive,) = SHOWN["_aws"]["CloudWatchMetrics"]
+    names = [metric["Name"] for metric in directive["Metrics"]]
+    assert re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE) == names
+
+
+def test_the_policy_that_is_named_judges_by_these_metrics() -> None:
+    (path,) = re.findall(r"\]\(\.\./(policies/[a-z-]+\.yaml)\)", TEXT)
+    (directive,) = SHOWN["_aws"]["CloudWatchMetrics"]
+    read = [one for one in load(ROOT / path).metrics.values() if one.namespace == "rolloutctl"]
+    assert {one.namespace for one in read} == {directive["Namespace"]}
+    assert {one.name for one in read} == {one["Name"] for one in directive["Metrics"]}
+    assert {one.dimensions["Path"] for one in read} == {"canary", "stable"}
+
+
+@pytest.mark.parametrize(("percentage", "event"), [(100, "absent"), (0, "present")])
+def test_a_rollback_is_verified_by_the_lines_of_the_flag(percentage: int, event: str) -> None:
+    shipped = (ROOT / "policies" / "execution-api.yaml").read_text(encoding="utf-8")
+    policy: Policy = loads(f"{shipped}\n{BLOCKS['yaml']}", "docs/flag.md")
+    lines: list[str] = []
+    environ = {"USE_API_GATEWAY_PERCENTAGE": str(percentage)}
+    with Flag(environ=environ, log=lines.append).request():
+        pass
+    assert policy.verify_rollback is not None
+    patterns = {
+        name: LogPattern(getattr(policy.verify_rollback, name)) for name in ("absent", "present")
+    }
+    assert [name for name, one in patterns.items() if one.matches(lines[0])] == [event]

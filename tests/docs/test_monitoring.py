@@ -1,0 +1,70 @@
+"""docs/monitoring.md and docs/permanent.md are executed: what they show is what commands print."""
+
+import re
+import shlex
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.aws.clients import Clients
+from controller.adapters.cloudformation import stack
+from controller.cli import main
+from controller.operations.monitoring.desired import wanted
+from controller.policy_file.loader import load
+from controller.ports.monitoring import TAG
+from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
+
+ROOT = Path(__file__).parents[2]
+TEXT, AFTER = (
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("monitoring.md", "permanent.md")
+)
+SHIPPED = load(ROOT / "policies" / "execution-api.yaml")
+
+_CONSOLE = re.compile(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def on_an_empty_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root of the repository, before an account in which nothing is."""
+    aws = FakeCloudFormation(0, 0)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Clients, "get", lambda _self, service: {"cloudformation": aws}[service])
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"), [pytest.param(*one, id=one[0]) for one in _CONSOLE.findall(TEXT + AFTER)]
+)
+def test_what_is_shown_is_what_is_printed(
+    on_an_empty_account: None, capsys: pytest.CaptureFixture[str], command: str, shown: str
+) -> None:
+    assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_a_template_is_printed_as_the_text_says(
+    on_an_empty_account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = _SHELL.findall(TEXT)
+    command, _, file = line.strip().partition(" > ")
+    assert main(shlex.split(command)[1:]) == 0
+    assert "AWS::CloudWatch::Dashboard" in capsys.readouterr().out
+    assert file == "monitoring.yaml"
+
+
+def test_the_longest_wait_is_told_as_it_is() -> None:
+    minutes = stack.DONE_WITHIN // timedelta(minutes=1)
+    assert f"waits for {minutes} minutes at most" in TEXT
+    assert f"| {minutes} minutes are over |" in TEXT
+
+
+def test_names_and_tags_are_told_as_they_are() -> None:
+    found = wanted(SHIPPED)
+    assert f"`{TAG} = POLICY`" in TEXT
+    assert found.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
+    assert {one.name for one in found.alarms} <= {
+        "rolloutctl-POLICY-CRITERION".replace("POLICY", SHIPPED.name).replace("CRITERION", name)
+        for name in SHIPPED.criteria
+    }

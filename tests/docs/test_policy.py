@@ -1,0 +1,228 @@
+"""docs/policy.md: its policies load, its tables are the models', its numbers are right."""
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from math import ceil, exp, log
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.policy.base import Model
+from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.check.parse import parse
+from controller.core.policy.criteria import (
+    Alarm,
+    Attestation,
+    BurnRate,
+    LatencyIncrease,
+    LogEvents,
+    Share,
+    SuccessRate,
+    Threshold,
+    Traffic,
+)
+from controller.core.policy.drain import VerifyRollback
+from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
+from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
+from controller.core.policy.judging import Rule
+from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
+from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
+from controller.core.units import format_duration, format_percent
+from controller.errors import PolicyError
+from controller.policy_file import yaml
+from controller.policy_file.loader import loads
+
+TEXT = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+YAML = [body for language, body in FENCES if language == "yaml"]
+WHOLE = [body for body in YAML if body.startswith("version:")]
+FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
+
+# What every criterion may have, or most do; it is explained once.
+EVERYWHERE = {"kind", "gates", "judge", "over"}
+MODELS: dict[str, type[Model]] = {
+    "policy": Policy,
+    "target": LambdaEnv,
+    "metric": Metric,
+    "step": Step,
+    "verify_rollback": VerifyRollback,
+    "freeze": Freeze,
+    "weekly": WeeklyWindow,
+    "daily": DailyWindow,
+    "dates": DateWindow,
+    "sns": SnsChannel,
+    "slack": SlackChannel,
+    "eventbridge": EventBridgeChannel,
+    "kept": Kept,
+    "hooks": Hooks,
+    "lambda": LambdaHook,
+    "https": HttpsHook,
+    "success_rate": SuccessRate,
+    "latency_increase": LatencyIncrease,
+    "threshold": Threshold,
+    "traffic": Traffic,
+    "share": Share,
+    "burn_rate": BurnRate,
+    "alarm": Alarm,
+    "log_events": LogEvents,
+    "attestation": Attestation,
+    "fixed": FixedBaseline,
+    "frozen": FrozenBaseline,
+    "concurrent": ConcurrentBaseline,
+}
+
+
+def defaults() -> Iterator[tuple[str, str]]:
+    """Yield each field that may be left out, and its default as the table writes it."""
+    for name, model in MODELS.items():
+        for field, facts in model.model_fields.items():
+            if facts.is_required():
+                continue
+            value = facts.get_default(call_default_factory=True)
+            if isinstance(value, timedelta):
+                value = format_duration(value)
+            if isinstance(value, float):
+                value = format_percent(value)
+            if isinstance(value, tuple):
+                value = ", ".join(one.text for one in value)
+            shown = "none" if value is None or value in ("", {}) else f"`{value}`"
+            yield f"{name}.{facts.alias or field}", shown
+
+
+def section(title: str) -> str:
+    """Return the text from a heading to the next of its level or above."""
+    level, start = next(
+        (len(match[1]), match.end())
+        for match in re.finditer(r"^(#+) (.*)$", TEXT, re.MULTILINE)
+        if match[2] == title
+    )
+    end = re.search(rf"^#{{1,{level}}} ", TEXT[start:], re.MULTILINE)
+    return TEXT[start : start + end.start()] if end else TEXT[start:]
+
+
+def test_a_policy_is_shown_in_whole() -> None:
+    assert WHOLE
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_policy_in_the_text_loads(text: str) -> None:
+    assert loads(text, "docs/policy.md").steps[-1].weight == 100
+
+
+@pytest.mark.parametrize("text", FRAGMENTS, ids=lambda text: text.split(":")[1].strip()[:20])
+def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
+    data: Any = deepcopy(yaml.parse(WHOLE[0], "docs/policy.md").data)
+    fragment: Any = yaml.parse(text, "docs/policy.md").data
+    for key, value in fragment.items():
+        data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
+    assert parse(data).name == data["name"]
+
+
+def test_the_error_lines_are_those_of_the_file_above() -> None:
+    wrong = next(body for body in YAML if body.startswith("# wrong.yaml\n"))
+    told = next(body for language, body in FENCES if language == "text")
+    with pytest.raises(PolicyError) as caught:
+        loads(wrong, "wrong.yaml")
+    assert str(caught.value) == told.strip()
+
+
+def test_the_table_of_defaults_is_the_models() -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$",
+        section("Every default and its reason"),
+        re.MULTILINE,
+    )
+    assert {field: default for field, default, _ in rows} == dict(defaults())
+    assert len(rows) == len(list(defaults()))
+    assert all(reason.endswith(".") for _, _, reason in rows)
+
+
+@pytest.mark.parametrize(
+    ("title", "model"),
+    [
+        ("policy", Policy),
+        ("target", LambdaEnv),
+        ("metrics", Metric),
+        ("steps", Step),
+        ("Freeze windows and approvals", Freeze),
+        ("success_rate", SuccessRate),
+        ("latency_increase", LatencyIncrease),
+        ("threshold", Threshold),
+        ("traffic", Traffic),
+        ("share", Share),
+        ("burn_rate", BurnRate),
+        ("alarm", Alarm),
+        ("log_events", LogEvents),
+        ("attestation", Attestation),
+        ("Log events after a rollback", VerifyRollback),
+        ("lambda", LambdaHook),
+        ("https", HttpsHook),
+        ("sns", SnsChannel),
+        ("slack", SlackChannel),
+        ("eventbridge", EventBridgeChannel),
+    ],
+)
+def test_every_field_is_explained(title: str, model: type[Model]) -> None:
+    everywhere = EVERYWHERE if issubclass(model, Rule) else set()
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", section(title), re.MULTILINE))
+    assert rows - everywhere == set(model.model_fields) - everywhere
+
+
+def test_what_all_criteria_have_is_explained_once() -> None:
+    shared = section("Criteria").split("### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", shared, re.MULTILINE)) == EVERYWHERE
+
+
+@pytest.mark.parametrize("model", [FixedBaseline, FrozenBaseline, ConcurrentBaseline])
+def test_every_field_of_a_baseline_is_shown(model: type[Model]) -> None:
+    shown = section("latency_increase")
+    assert all(f"`{field.alias or name}`" in shown for name, field in model.model_fields.items())
+
+
+def test_the_stretch_that_is_told_is_that_of_the_windows_above() -> None:
+    text = section("Freeze windows and approvals")
+    windows = next(body for body in YAML if body.startswith("freeze:"))
+    freeze = loads(f"{WHOLE[0].partition('steps:')[0]}{windows}", "docs/policy.md").freeze
+    assert freeze is not None
+    frozen = freeze.at(datetime(2026, 12, 24, 12, tzinfo=UTC))
+    assert frozen is not None
+    assert f"`{frozen.text}`" in text
+
+
+@pytest.mark.parametrize("day", ["2027-03-28", "2026-10-25"])
+def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day: str) -> None:
+    row = re.search(rf"^\| {day} \|.*$", TEXT, re.MULTILINE)
+    assert row is not None
+    times = re.findall(r"from (\d\d:\d\d) to (\d\d:\d\d) UTC", row[0])
+    window = {"from": "02:15", "to": "02:45"}
+    freeze = Freeze.model_validate({"zone": "Europe/Berlin", "daily": [window]})
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    minutes = [midnight + timedelta(minutes=minute) for minute in range(12 * 60)]
+    frozen = [f"{one:%H:%M}" for one in minutes if freeze.at(one)]
+    assert frozen == [
+        text for one in minutes if any(a <= (text := f"{one:%H:%M}") < b for a, b in times)
+    ]
+    assert len(times) == (2 if day == "2026-10-25" else 0)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(f"{1 - 5 / 4_000:.3%}", id="a breach"),
+        pytest.param(f"{1 - 3 / 4_000:.3%}", id="no breach"),
+        pytest.param(f"{(300 * 1_000 + 330 * 3_000) / 4_000:g} ms", id="weighted mean"),
+        pytest.param(f"+{322.5 / 310 - 1:.0%}", id="within the bound"),
+        pytest.param(f"+{322.5 / 305 - 1:.1%}", id="above the bound"),
+        pytest.param(f"e⁻⁵ = {exp(-5):.1%}", id="silence that may be chance"),
+        pytest.param(f"e⁻⁷ = {exp(-7):.2%}", id="silence that is none"),
+        pytest.param(f"{1 - 1 / 142:.1%}", id="one failure in a small window"),
+        pytest.param(f"{1 - 0.05 ** (1 / 20):.1%}", id="no failure in 20"),
+        pytest.param(f"{1 - 0.05 ** (1 / 300):.2%}", id="no failure in 300"),
+        pytest.param(f"{ceil(log(0.05) / log(0.999)):,} requests", id="proof"),
+    ],
+)  # fmt: skip
+def test_a_worked_number_is_right(number: str) -> None:
+    assert number.replace("%", " %") in TEXT

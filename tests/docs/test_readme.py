@@ -1,0 +1,178 @@
+"""The README is executed: its policies are loaded, its commands run, its outputs compared."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.cli import VERBS, main
+from controller.core.policy import Policy
+from controller.errors import Exit
+from controller.policy_file.loader import load
+from tests.support.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Yield what follows the language, and the text, of each fenced block."""
+    for match in _BLOCK.finditer(README):
+        word, _, rest = match["info"].partition(" ")
+        if word == language:
+            yield rest, match["body"]
+
+
+def shell_commands(info: str = "") -> list[list[str]]:
+    """Return the rolloutctl command lines of the README's shell blocks with this `info`."""
+    lines = [line for rest, body in blocks("sh") if rest == info for line in body.splitlines()]
+    return [
+        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("rolloutctl ")
+    ]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README's own policies, and the repository's."""
+    for info, body in blocks("yaml"):
+        name = info.removeprefix("policy=")
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+    return tmp_path
+
+
+def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
+    """The first thing a reader copies works as it stands."""
+    ((_, body),) = blocks("yaml")
+    assert len(body.splitlines()) == 12
+    assert load(desk / "checkout.yaml").ladder() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
+
+
+@pytest.mark.parametrize(
+    ("info", "body"), [pytest.param(*one, id="rehearse") for one in blocks("console")]
+)
+def test_what_the_readme_shows_is_what_the_command_prints(
+    desk: Path, capsys: pytest.CaptureFixture[str], info: str, body: str
+) -> None:
+    """The timeline in the README is the timeline of today's code."""
+    prompt, _, shown = body.partition("\n")
+    main(shlex.split(prompt.removeprefix("$ "))[1:])
+    assert capsys.readouterr().out == shown
+
+
+def test_the_tables_name_every_verb_and_every_exit_status() -> None:
+    """Nobody has to read the code to learn what there is."""
+    verbs = set(re.findall(r"^\| `([a-z-]+)[ `]", README, re.MULTILINE))
+    rows = re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE)
+    assert verbs == set(VERBS)
+    assert {int(status) for row in rows for status in row.split(", ")} == {*Exit, 130, 143}
+
+
+def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operations_shows() -> None:
+    """That document is executed, so these lines are what is printed today."""
+    walk = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
+    _, _, table = README.partition("## From the manual procedure")
+    rows = re.findall(r"^\| .* \| (.*) \| `(.*)` \|$", table.partition("\n## ")[0], re.MULTILINE)
+    assert len(rows) == 12
+    for how, printed in rows:
+        assert " ".join(printed.split()) in walk, how
+        verb, *_ = re.findall(r"`([a-z-]+)", how)
+        assert f"$ rolloutctl {verb} " in walk
+
+
+def test_the_commands_run_in_the_order_of_the_readme(
+    desk: Path,
+    ministack: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A reader who types what stands there starts a rollout, ticks it and rolls it back."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    policy = load(ROOT / "policies" / "execution-api.yaml")
+    _a_function(ministack, account, policy)
+    _a_day_of_direct_traffic(ministack, account, policy)
+    commands = shell_commands()
+    assert [command[0] for command in commands] == [
+        "validate", "plan", "start", "tick", "status", "rollback",
+    ]  # fmt: skip
+    for command in commands:
+        status = main(command)
+        assert status == Exit.DONE, f"{command}: {capsys.readouterr()}"
+    assert _environment(ministack, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
+
+
+def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
+    tmp_path: Path,
+    ministack: Emulator,
+    account: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The first user's case: the boolean alone is on, and a number stands for the days of old."""
+    for name, value in ministack.environment(account).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
+    monkeypatch.chdir(tmp_path)
+    shipped = (ROOT / "policies" / "quiet-service.yaml").read_text(encoding="utf-8")
+    mine = re.sub(r"\{frozen: direct, [^}]*\}", "{fixed: 240}", shipped)
+    mine = re.sub(r"^  direct: .*\n", "", mine, flags=re.MULTILINE)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "quiet-service.yaml").write_text(mine, encoding="utf-8")
+    policy = load(tmp_path / "policies" / "quiet-service.yaml")
+    _a_function(ministack, account, policy, USE_API_GATEWAY="true")
+    commands = shell_commands("adopt")
+    assert [command[0] for command in commands] == ["rehearse", "start"]
+    for command in commands:
+        assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
+    assert "\nquiet-service#1  progressing  100 %\n" in capsys.readouterr().out
+    left = _environment(ministack, account, policy)
+    assert left == {"OTHER": "kept", "USE_API_GATEWAY": "true"}
+
+
+def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) -> None:
+    client = ministack.client("lambda", account)
+    client.create_function(
+        FunctionName=policy.target.function,
+        Runtime="python3.12",
+        Role=f"arn:aws:iam::{account}:role/caller",
+        Handler="app.handler",
+        Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
+        Environment={"Variables": {"OTHER": "kept", **pair}},
+    )
+    client.get_waiter("function_updated").wait(
+        FunctionName=policy.target.function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+
+
+def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str, str]:
+    found: dict[str, str] = ministack.client("lambda", account).get_function_configuration(
+        FunctionName=policy.target.function
+    )["Environment"]["Variables"]
+    return found
+
+
+def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
+    metric = policy.metrics["direct_duration"]
+    newest = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
+    ministack.client("cloudwatch", account).put_metric_data(
+        Namespace=metric.namespace,
+        MetricData=[
+            {
+                "MetricName": metric.name,
+                "Dimensions": [{"Name": k, "Value": v} for k, v in metric.dimensions.items()],
+                "Timestamp": newest - timedelta(hours=hour),
+                "Values": [200.0, 240.0],
+                "Counts": [90.0, 10.0],
+            }
+            for hour in range(20)
+        ],
+    )

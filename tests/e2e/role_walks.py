@@ -1,0 +1,236 @@
+"""What each kind of role is for, walked through once at the desk."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from controller.bootstrap.iam import Job
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
+from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.stored_items import URL
+
+OTHER_URL: Final = "dynamodb://elsewhere"  # where rollouts are copied to
+
+# Each command, and whether it did what the role is for.
+Taken: TypeAlias = Iterator[tuple[Answer, bool]]
+
+_VERIFIED: Final = """\
+verify_rollback:
+  absent: '{ $.event = "gateway_called" }'
+  present: '{ $.event = "direct_call" }'
+
+steps:
+"""
+# The shipped policy without a day to look back at, and with a log to look into.
+FIXED: Final = {
+    "{frozen: direct_duration, over: 24h}": "{fixed: 240}",
+    "steps:\n": _VERIFIED,
+}
+_SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """prepare: what somebody else has done before. take: what the role does.
+
+    store: which one it does it in, where rollouts are kept in tables.
+    """
+
+    prepare: Callable[[Desk], object]
+    take: Callable[[Desk], Taken]
+    store: str = URL
+
+
+def _started(desk: Desk) -> None:
+    desk.account.client("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
+    assert desk.run("store", "init").status == 0
+    desk.start(desk.another_policy(**FIXED))
+
+
+def _ended(desk: Desk, store: str) -> None:
+    """A rollout of another name that was rolled back, and still holds both variables."""
+    older = desk.another_policy(**FIXED, **{"name: execution-api": "name: older"})
+    assert desk.run("store", "init", "--store", store).status == 0
+    desk.start(older, "--store", store)
+    assert desk.run("rollback", "older", "--store", store).status == 0
+    desk.move_clock(MINUTE)
+
+
+def _finished(desk: Desk) -> None:
+    """Roll the rollout back, and let its guard of 0 % end."""
+    assert desk.run("rollback", ROLLOUT).status == 0
+    desk.move_clock(16 * MINUTE)
+
+
+def _tick(desk: Desk, *which: str) -> Taken:
+    """A raise, a rollback, what its drain shows, and another hand that undoes it."""
+    tick = ("tick", "--json", *which)
+    desk.serve(72 * MINUTE)
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "50"
+    desk.serve(30 * MINUTE, failing=3)
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "0"
+    desk.serve_directly(12 * MINUTE)
+    answer = desk.run("tick", ROLLOUT, "--json")
+    yield answer, answer.status == 0 and "AccessDenied" not in answer.out
+    desk.account.change(**{PERCENTAGE: "50"})
+    desk.move_clock(MINUTE)
+    yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair() == ("0", "false")
+
+
+def _tick_of_the_policy(desk: Desk) -> Taken:
+    yield from _tick(desk, "--policy", ROLLOUT)
+
+
+def _start(desk: Desk) -> Taken:
+    """A start that takes the target over from an older rollout, which held one variable more.
+
+    And a run, which ticks what was started.
+    """
+    hour = [desk.now - hours * HOUR for hours in (3, 2)]
+    desk.account.call_directly(*hour)
+    window = "from: {:%Y-%m-%dT%H:%M:00Z}, to: {:%Y-%m-%dT%H:%M:00Z}".format(*hour)
+    policy = desk.another_policy(**{"over: 24h": window}, **_SMALLER)
+    answer = desk.run("start", policy)
+    went = answer.status == 0 and "AccessDenied" not in answer.out
+    yield answer, went and desk.account.pair()[0] == "10"
+    yield (answer := desk.run("run", policy, "--for", "1s")), answer.status == 3
+
+
+def _people(desk: Desk) -> Taken:
+    """All that a person asks for, and a promotion that is refused because the gate fails."""
+    for words in (
+        ["pause", ROLLOUT],
+        ["resume", ROLLOUT],
+        ["set-weight", ROLLOUT, "12", "--force"],
+        ["resume", ROLLOUT, "--keep"],
+    ):
+        yield (answer := desk.run(*words)), answer.status == 0
+    yield from _look(desk)
+    desk.serve(30 * MINUTE, failing=3)
+    answer = desk.run("promote", ROLLOUT, "--reason", "in a hurry")
+    yield answer, desk.account.pair()[0] != "50"
+    yield (answer := desk.run("rollback", ROLLOUT)), answer.status == 0
+
+
+def _look(desk: Desk) -> Taken:
+    looks = [["status"], *([verb, ROLLOUT] for verb in ("status", "history", "replay"))]
+    for words in looks:
+        yield (answer := desk.run(*words)), answer.status == 0
+
+
+def _look_at_all(desk: Desk) -> Taken:
+    yield from _look(desk)
+    yield (answer := desk.run("status", "--all")), answer.status == 0
+
+
+def _people_of_all(desk: Desk) -> Taken:
+    yield (answer := desk.run("status", "--all")), answer.status == 0
+    yield from _people(desk)
+
+
+def _investigate(desk: Desk) -> Taken:
+    """A look at everything that a policy is about; what is denied costs a line and no more."""
+    policy = desk.another_policy(**FIXED)
+    desk.serve(20 * MINUTE)
+    for words in (["metrics", ROLLOUT], ["logs", ROLLOUT], ["verify", policy]):
+        answer = desk.run(*words)
+        read = "AccessDenied" not in answer.out + answer.err
+        yield answer, answer.status in (0, 7) and read  # 7: as many calls go directly
+
+
+def _init(desk: Desk) -> Taken:
+    yield (answer := desk.run("store", "init")), answer.status == 0
+
+
+def _leaving(desk: Desk) -> None:
+    _started(desk)
+    _finished(desk)
+    assert desk.run("store", "init", "--store", OTHER_URL).status == 0
+
+
+def _arriving(desk: Desk) -> None:
+    """Another table has an older rollout of the same target, which held one variable more.
+
+    And what an interrupted copy has left there.
+    """
+    _ended(desk, OTHER_URL)
+    left = {"pk": {"S": f"HISTORY#{ROLLOUT}#1"}, "sk": {"S": "000000000999.000"}}
+    table = OTHER_URL.removeprefix("dynamodb://")
+    desk.account.client("dynamodb").put_item(TableName=table, Item=left)
+    assert desk.run("store", "init").status == 0
+    desk.start(desk.another_policy(**FIXED, **_SMALLER))
+    _finished(desk)
+
+
+def _copy(desk: Desk) -> Taken:
+    yield (answer := desk.run("store", "copy", URL, OTHER_URL)), answer.status == 0
+
+
+_TO: Final = ("--email", "oncall@example.com")
+
+
+# The emulator's CloudFormation makes no alarm of an expression.
+_PLAIN: Final = f"""\
+version: 1
+name: execution-api
+target: {{kind: lambda-env, function: {FUNCTION}, percentage: {PERCENTAGE}}}
+metrics:
+  latency: {{namespace: AWS/ApiGateway, name: Latency, statistic: p95, dimensions: {{ApiName: a}}}}
+criteria:
+  p95-latency: {{kind: threshold, judge: threshold, metric: latency, max: 500}}
+steps: [{{weight: 100, bake: 1h}}]
+"""
+
+
+def plain_policy(desk: Desk, limit: int) -> Path:
+    """Write a policy of the same name whose one alarm has this limit."""
+    path = desk.folder / f"plain-{limit}.yaml"
+    path.write_text(_PLAIN.replace("max: 500", f"max: {limit}"))
+    return path
+
+
+def _watched(desk: Desk) -> None:
+    """A stack that was deployed before, with another limit."""
+    _started(desk)
+    assert desk.run("monitoring", "deploy", plain_policy(desk, 400), *_TO).status == 0
+
+
+def _watch(desk: Desk) -> Taken:
+    """A stack whose update fails, that is changed, removed, planned, and made again."""
+    answer = desk.run("monitoring", "deploy", desk.another_policy(**FIXED))
+    yield answer, "(metric math) is not supported" in answer.err
+    for verb, *options in (
+        ("deploy",), ("plan",), ("remove", "--yes"), ("plan",), ("deploy", *_TO),
+    ):  # fmt: skip
+        answer = desk.run("monitoring", verb, plain_policy(desk, 500), *options)
+        yield answer, answer.status == 0 and not answer.err
+
+
+def _doctor(desk: Desk) -> Taken:
+    answer = desk.run("doctor", desk.another_policy(**FIXED), "--json")
+    yield answer, answer.status in (0, 7) and "not authorized" not in answer.out
+
+
+WALKS: Final[Mapping[Job, Walk]] = {
+    Job.TICK: Walk(_started, _tick_of_the_policy),
+    Job.START: Walk(lambda desk: _ended(desk, URL), _start),
+    Job.PEOPLE: Walk(_started, _people),
+    Job.INVESTIGATE: Walk(_started, _investigate),
+    Job.LOOK: Walk(_started, _look),
+    Job.STORE_INIT: Walk(lambda _: None, _init),
+    Job.COPY_FROM: Walk(_leaving, _copy),
+    Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
+}
+# Of roles that are not bound to a policy.
+UNBOUND: Final[Mapping[Job, Walk]] = {
+    Job.TICK: Walk(_started, _tick),
+    Job.PEOPLE: Walk(_started, _people_of_all),
+    Job.LOOK: Walk(_started, _look_at_all),
+}
+# Walked with everything that is granted; what each of these says without an action, the tests of
+# the adapters show.
+BESIDE: Final[Mapping[Job, Walk]] = {
+    Job.MONITORING: Walk(_watched, _watch),
+    Job.DOCTOR: Walk(_watched, _doctor),
+}

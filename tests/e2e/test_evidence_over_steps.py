@@ -1,0 +1,61 @@
+"""The shipped policy as it is, but read between percentiles: the emulator counts above no limit."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.account import SHIPPED
+from tests.e2e.on_call import HOUR, MINUTE, Desk
+
+pytestmark = pytest.mark.ministack
+
+_BETWEEN = "exceedance: percentiles"
+
+
+@pytest.fixture
+def policy(desk: Desk) -> Path:
+    """The shipped policy, which asks for no count above a limit."""
+    return desk.another_policy(
+        SHIPPED,
+        **{
+            "metric: duration,": f"metric: duration, {_BETWEEN},",
+            "metric: latency,": f"metric: latency, {_BETWEEN},",
+            "metric: integration,": f"metric: integration, {_BETWEEN},",
+        },
+    )
+
+
+def test_a_healthy_release_climbs_and_each_step_says_what_it_showed(
+    desk: Desk, policy: Path
+) -> None:
+    desk.start(policy)
+    assert {one.status for one in desk.ticks(2 * HOUR + 40 * MINUTE, every=5 * MINUTE)} == {0}
+    assert desk.account.pair() == ("100", "true")
+    first, second = (one for one in desk.history() if one["kind"] == "advanced")
+    for step in (first, second):
+        told = {one["criterion"]: one["sentence"] for one in step["findings"]}
+        assert told["SC-004"].startswith("SC-004 proven: 0 failures in 3 ")
+        assert "of canary requests were slower than 1.05 × the stable path's p95" in told["SC-003"]
+        assert "read between percentiles" in told["SC-003"]
+    assert desk.run("replay", "execution-api").status == 0
+
+
+@pytest.mark.parametrize(
+    ("failing", "slow", "criterion"), [(12, False, "SC-004"), (0, True, "SC-003")]
+)
+def test_a_release_that_is_worse_than_its_control_goes_back(
+    desk: Desk, policy: Path, failing: int, slow: bool, criterion: str
+) -> None:
+    desk.start(policy)
+    desk.serve(72 * MINUTE)
+    assert desk.tick().status == 0
+    assert desk.account.pair() == ("50", "false")
+    for answer in desk.ticks(40 * MINUTE, every=4 * MINUTE, failing=failing, slow=slow):
+        assert answer.status == 0
+        if desk.account.pair() == ("0", "false"):
+            break
+    status = desk.status()
+    assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
+    assert status["sentence"].startswith(f"{criterion} fails: from ")
+    assert status["sentence"].endswith("100 to 1 rolls back.")
+    assert desk.run("replay", "execution-api").status == 0

@@ -1,0 +1,124 @@
+"""Whom a policy tells and asks, on the emulator: under exactly the role that `iam` prints."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import role as roles
+from tests.e2e.account import Account
+from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
+from tests.e2e.role import Grant, Role
+from tests.e2e.role_walks import FIXED
+from tests.e2e.test_role import _really_now
+from tests.support import emulator
+from tests.support.emulator import Emulator
+
+pytestmark = pytest.mark.ministack
+
+OUTSIDE = """\
+notify:
+  - {{kind: sns, topic: "{topic}"}}
+  - {{kind: slack, webhook: {{secret: webhook}}}}
+hooks:
+  before_advance: [{{kind: lambda, function: gate}}]
+steps:
+"""
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator in which a role may do what its policy allows, and nothing else."""
+    with emulator.running(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(ministack: Emulator, account: str) -> Account:
+    """An account with the function at 0 %, a gate, a topic with a queue, and a webhook."""
+    found = Account.of(ministack, account)
+    roles.make_role(found.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
+    found.create()
+    found.create("gate", {})
+    found.client("secretsmanager").create_secret(
+        Name="webhook", SecretString="https://elsewhere.example/hunter2"
+    )
+    return found
+
+
+@pytest.fixture
+def queue(shop: Account) -> tuple[Any, str, str]:
+    """Return the client of a queue, its URL, and the topic that fills it."""
+    sns, sqs = shop.client("sns"), shop.client("sqs")
+    topic = sns.create_topic(Name="rollouts")["TopicArn"]
+    url = sqs.create_queue(QueueName="rollouts")["QueueUrl"]
+    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = asked["Attributes"]["QueueArn"]
+    anybody = {
+        "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn,
+    }  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return sqs, url, topic
+
+
+def told(queue: tuple[Any, str, str]) -> list[str]:
+    """Take what arrived, by kind."""
+    sqs, url, _ = queue
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for one in found:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+    bodies = [json.loads(one["Body"]) for one in found]
+    return [body["MessageAttributes"]["kind"]["Value"] for body in bodies]
+
+
+def raised(desk: Desk, role: Role, queue: tuple[Any, str, str], without: str = "") -> Answer:
+    """Start, and tick as a role that lacks one action, once the gate at 10 % has passed."""
+    policy = desk.another_policy(**{**FIXED, "steps:\n": OUTSIDE.format(topic=queue[2])})
+    desk.start(policy)
+    where = ("--account", role.account.number, "--region", emulator.REGION)
+    document = json.loads(desk.run("iam", policy, *where).out)
+    granted: list[Grant] = [one for one in roles.grants(document) if one[0] != without]
+    role.may(roles.of(granted))
+    desk.serve(72 * MINUTE)
+    return desk.tick()
+
+
+@pytest.fixture
+def role(shop: Account, monkeypatch: pytest.MonkeyPatch) -> Role:
+    monkeypatch.setattr("botocore.auth.get_current_datetime", _really_now)
+    return Role(shop, monkeypatch)
+
+
+def test_a_step_asks_its_hook_and_tells_the_topic_and_no_webhook_elsewhere(
+    desk: Desk, role: Role, queue: tuple[Any, str, str]
+) -> None:
+    answer = raised(desk, role, queue)
+    assert desk.account.pair() == ("50", "false"), answer.err
+    assert sorted(told(queue)) == ["advanced", "started"]
+    (failed,) = {one["problem"] for one in answer.events if one["event"] == "message_failed"}
+    assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in failed
+    assert "hunter2" not in answer.out + answer.err
+    (advanced,) = [one for one in desk.history() if one["kind"] == "advanced"]
+    assert advanced["seen"]["hooks"] == {"before_advance[0]": {"consent": "given", "said": ""}}
+    assert desk.run("replay", ROLLOUT).status == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "weight"),
+    [
+        ("sns:Publish", "50"),
+        ("secretsmanager:GetSecretValue", "50"),
+        ("lambda:InvokeFunction", "10"),
+    ],
+)
+def test_what_a_role_lacks_is_named_and_costs_no_tick(
+    desk: Desk, role: Role, queue: tuple[Any, str, str], action: str, weight: str
+) -> None:
+    answer = raised(desk, role, queue, without=action)
+    assert answer.status == 0
+    assert desk.account.pair() == (weight, "false")
+    (line, *_) = [one for one in answer.err.splitlines() if f"({action}): " in one]
+    assert "grant the action to this role" in line

@@ -1,0 +1,478 @@
+"""Criteria of every further kind on the real adapters: judged, shown, kept, and derived again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.commands import Ask, Verb
+from controller.core.decision import Severity
+from controller.core.judge.findings import Label, Verdict
+from controller.core.judge.scorecard import rows
+from controller.core.policy import Policy
+from controller.core.replay.replay import replay
+from controller.core.rollout import Phase, Reason
+from controller.errors import UsageError
+from controller.operations.rehearse import Outcome, rehearse
+from controller.operations.start.start import Request, start
+from controller.process import logging
+from controller.render.rehearsal import outcome_data, outcome_text
+from controller.render.replay import replay_lines
+from controller.render.status import rollout_data, rollout_text
+from controller.simulation.fakes.outages import broken
+from tests.simulation.service_model import hold_to_model
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.stage import SHORT, on_stage, short, variables
+
+CHECK = '{ $.event = "check" }'
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "share": {"kind": "share", "metric": "requests", "control": "direct_requests"},
+    "budget": {
+        "kind": "burn_rate", "total": "requests", "failures": ["server_errors"], "slo": "99%",
+        "over": "1m", "min_samples": 50, "windows": [{"factor": 5, "long": "10m", "short": "1m"}],
+    },
+    "red": {"kind": "alarm", "alarm": "auth-failures"},
+    "fallback": {"kind": "log_events", "absent": "fallback", "control": CHECK},
+    "signed": {"kind": "attestation", "statement": "It looks right."},
+}  # fmt: skip
+ALARMS = ("cloudwatch", "DescribeAlarms")
+SEARCH = ("logs", "FilterLogEvents")
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+def policy_with(*kinds: str, **others: Mapping[str, Any]) -> Policy:
+    """Return the short policy with criteria of these kinds beside its own, and `others`."""
+    metrics = {**SHORT["metrics"], "direct_requests": POLICY["metrics"]["direct_requests"]}
+    if "share" not in kinds:
+        metrics = SHORT["metrics"]
+    more = {name: KINDS[name] for name in kinds}
+    return short(metrics=metrics, criteria={**SHORT["criteria"], **more, **others})
+
+
+def world_of(*happens: Mapping[str, Any]) -> Any:
+    return scenario(function=variables(), events=list(happens))
+
+
+def played(tmp_path: Path, policy: Policy, *happens: Mapping[str, Any]) -> Outcome:
+    """Return how a rehearsal ends; its history derives again."""
+    with on_stage(tmp_path, world_of(*happens), policy) as stage:
+        stage.world.layers.append(hold_to_model)
+        outcome = rehearse(
+            stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
+        )
+    again = replay(outcome.rollout, outcome.entries)
+    assert again.same, "\n".join(replay_lines(again))
+    return outcome
+
+
+SIGN = {"kind": "attestation", "at": {"step": 1}, "note": "no tickets"}
+
+
+def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
+    outcome = played(tmp_path, policy_with(*KINDS), SIGN)
+    rollout = outcome.rollout
+    assert (outcome.status, outcome.final_weight, rollout.label) == (
+        "succeeded",
+        100,
+        "not refuted",
+    )
+    assert {one.criterion: one.label for one in rollout.findings} == {
+        "works": Label.NOT_REFUTED, "share": Label.NOT_REFUTED, "budget": Label.NOT_REFUTED,
+        "red": Label.NOT_REFUTED, "fallback": Label.NOT_REFUTED, "signed": Label.ATTESTED,
+    }  # fmt: skip
+    kinds = [entry.kind for entry in outcome.entries]
+    assert kinds.count("attested") == 1
+    (attested,) = [entry for entry in outcome.entries if entry.kind == "attested"]
+    assert attested.body["because"]["by"] == "tester"
+
+
+IN_STEP_2 = {"step": 2, "after": "1m"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "happens", "told"),
+    [
+        pytest.param(
+            "red", {"kind": "alarm", "at": IN_STEP_2},
+            "red fails: auth-failures is in ALARM since", id="an alarm turns red",
+        ),
+        pytest.param(
+            "fallback", {"kind": "log_event", "at": IN_STEP_2, "message": "fallback to direct"},
+            "fallback fails: fallback was logged at least 1 time in /aws/lambda/handler since",
+            id="an event is logged that must not be",
+        ),
+        pytest.param(
+            "signed", {"kind": "attestation", "at": IN_STEP_2, "refuse": True, "note": "tickets"},
+            "signed fails: refused by tester", id="a person says no",
+        ),
+        pytest.param(
+            "budget", {"kind": "errors", "at": IN_STEP_2, "server_errors": "80%"},
+            "budget fails: the budget of 1% burnt", id="a budget burns",
+        ),
+    ],
+)  # fmt: skip
+def test_each_kind_that_fails_rolls_back(
+    tmp_path: Path, kind: str, happens: Mapping[str, Any], told: str
+) -> None:
+    criteria = {"criteria": {**SHORT["criteria"], kind: KINDS[kind]}}
+    if kind == "budget":  # what else sees the failures would be first
+        criteria = {"criteria": {kind: KINDS[kind]}}
+    policy = short(
+        **criteria,
+        metrics={
+            name: SHORT["metrics"][name]
+            for name in SHORT["metrics"]
+            if kind != "budget" or name != "client_errors"
+        },
+        steps=[SHORT["steps"][0], {"weight": 100, "bake": "10m"}],
+    )
+    outcome = played(tmp_path, policy, *([SIGN] if kind == "signed" else []), happens)
+    assert (outcome.status, outcome.final_weight) == ("rolled_back", 0)
+    assert outcome.rollout.reason is Reason.GATE_FAILED
+    assert told in outcome.rollout.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "happens", "label"),
+    [
+        pytest.param("signed", None, Label.NOT_ATTESTED, id="nobody signs"),
+        pytest.param(
+            "red", {"kind": "alarm", "at": {"step": 1}, "state": "insufficient_data"},
+            Label.NO_DATA, id="an alarm without data",
+        ),
+        pytest.param(
+            "red", {"kind": "alarm", "at": {"step": 1}, "state": "missing"}, Label.NO_DATA,
+            id="an alarm that somebody has deleted",
+        ),
+        pytest.param(
+            "fallback", {"kind": "logs_outage", "how": "denied"}, Label.QUERY_FAILED,
+            id="a log that may not be read",
+        ),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_holds_and_then_pauses(
+    tmp_path: Path, kind: str, happens: Mapping[str, Any] | None, label: Label
+) -> None:
+    outcome = played(tmp_path, policy_with(kind), *([happens] if happens else []))
+    assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
+    (finding,) = [one for one in outcome.rollout.findings if one.criterion == kind]
+    assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
+
+
+def test_what_only_reports_is_shown_failing_and_changes_nothing(tmp_path: Path) -> None:
+    policy = policy_with(red={**KINDS["red"], "gates": False})
+    outcome = played(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
+    assert (outcome.status, outcome.rollout.label) == ("succeeded", "not refuted")
+    row, _ = rows(outcome.rollout)
+    assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
+    advanced = next(entry for entry in outcome.entries if entry.kind == "advanced")
+    assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
+
+
+def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
+    """The budget looks back over what is sealed, and the log is not read again from the begin."""
+    budget = {**KINDS["budget"], "windows": [{"factor": 5, "long": "2h", "short": "10m"}]}
+    policy = policy_with("fallback", budget=budget)
+    long = Policy.model_validate(
+        {**policy.model_dump(mode="json", exclude_none=True),
+         "steps": [{"weight": 10, "bake": "3h"}, {"weight": 100, "bake": "2m"}]}
+    )  # fmt: skip
+    spans: list[int] = []
+
+    def watched(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        if operation == "FilterLogEvents":
+            spans.append((request["endTime"] - request["startTime"]) // 60_000)
+        return proceed()
+
+    with on_stage(tmp_path, world_of(), long) as stage:
+        stage.world.layers.append(watched)
+        outcome = rehearse(
+            stage.runner, stage.world, long, every=5 * MINUTE, on_tick=lambda rollout: None
+        )
+    assert outcome.status == "succeeded"
+    kinds = [entry.kind for entry in outcome.entries]
+    assert kinds.count("evidence") >= 2
+    sealed = next(entry for entry in outcome.entries if entry.kind == "evidence")
+    assert len(sealed.body["tallies"]["budget"]["recent"]) > 30
+    assert "recent" not in sealed.body["tallies"]["works"]
+    assert max(spans) < 80
+    again = replay(outcome.rollout, outcome.entries)
+    assert again.same, "\n".join(replay_lines(again))
+
+
+# --- before a start -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("alarm", "red: auth-failures is in ALARM already since 2026-01-05 09:00 UTC"),
+        ("missing", "red: there is no alarm auth-failures in the account and region"),
+    ],
+)
+def test_nothing_starts_under_an_alarm_that_is_red_or_not_there(
+    tmp_path: Path, state: str, told: str
+) -> None:
+    with on_stage(tmp_path, world_of({"kind": "alarm", "state": state}), policy_with("red")) as one:
+        with pytest.raises(UsageError, match="was not started; nothing was touched") as caught:
+            one.start()
+        assert told in str(caught.value)
+        assert one.writes == 0
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_live(
+    tmp_path: Path, adopt: bool
+) -> None:
+    live = variables(PERCENTAGE="10", ENABLED="false") if adopt else variables()
+    world = scenario(function=live, events=[{"kind": "alarm", "state": "alarm"}])
+    with on_stage(tmp_path, world, policy_with("red")) as stage:
+        with pytest.raises(UsageError) as caught:
+            start(stage.runner, Request(stage.policy, adopt=adopt))
+        (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
+        assert ("before any traffic moved" in line) is not adopt
+
+
+def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> None:
+    """A search of more than two hours takes too long, so it is not asked for."""
+    policy = policy_with("fallback")
+    steps = [{"weight": 10, "bake": "8h"}, {"weight": 100, "bake": "2m"}]
+    policy = policy.model_copy(update={"steps": short(steps=steps).steps})
+    until, spans = START + 4 * 60 * MINUTE, list[float]()
+
+    with on_stage(tmp_path, world_of(), policy) as stage:
+
+        def slow(service: str, operation: str, request: Any, proceed: Any) -> Any:
+            if (service, operation) != SEARCH:
+                return proceed()
+            if stage.world.clock.now() < until:
+                return broken(service, operation, "throttle", proceed)
+            spans.append((request["endTime"] + 1 - request["startTime"]) / 60_000)
+            return proceed()
+
+        stage.start()
+        stage.world.layers.append(slow)
+        while stage.world.clock.now() + 10 * MINUTE < until:
+            stage.tick(after=10 * MINUTE)
+        labels = list[Label]()
+        for _ in range(90):
+            found = {one.criterion: one for one in stage.tick().rollout.findings}
+            labels.append(found["fallback"].label)
+        first = labels.index(Label.NOT_YET)
+        assert {*labels[:first]} <= {Label.QUERY_FAILED}
+        assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
+        assert max(spans) <= 120
+        assert max(spans[10:]) <= 75
+        assert replay(stage.rollout, stage.store.history("orders#1")).same
+
+
+def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
+    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
+        stage.world.layers.append(
+            lambda service, operation, request, proceed: (
+                broken(service, operation, "denied", proceed)
+                if operation == "DescribeAlarms"
+                else proceed()
+            )
+        )
+        with pytest.raises(UsageError, match=r"cloudwatch:DescribeAlarms.*grant the action"):
+            stage.start()
+
+
+def test_an_alarm_without_data_is_a_warning_and_so_is_a_red_one_that_only_reports(
+    tmp_path: Path,
+) -> None:
+    report = policy_with(red={**KINDS["red"], "gates": False})
+    for number, (policy, state) in enumerate(
+        [(policy_with("red"), "insufficient_data"), (report, "alarm")]
+    ):
+        place = tmp_path / str(number)
+        place.mkdir()
+        world = world_of({"kind": "alarm", "state": state})
+        with on_stage(place, world, policy) as stage:
+            (warning,) = start(stage.runner, Request(policy)).warnings
+            assert warning.startswith("red: auth-failures ")
+
+
+def test_an_alarm_that_was_red_when_the_rollout_began_blames_nobody(tmp_path: Path) -> None:
+    """Between the check and the first entry an alarm may turn red: that is before the rollout."""
+    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
+        rollout = stage.start()
+        stage.ticks(1)
+
+        def red(service: str, operation: str, request: Any, proceed: Any) -> Any:
+            answer = proceed()
+            for alarm in answer.get("MetricAlarms", ()):
+                alarm["StateValue"] = "ALARM"
+                alarm["StateTransitionedTimestamp"] = rollout.created
+            return answer
+
+        stage.world.layers.append(red)
+        shown = stage.tick().rollout
+        (finding,) = [one for one in shown.findings if one.criterion == "red"]
+        assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.RED_BEFORE)
+        assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
+        stage.world.layers.remove(red)
+        stage.runner.ask(stage.rollout.id, Ask(Verb.RESUME, "it is OK again"))
+        assert stage.ticks(12)[-1].rollout.phase is Phase.SUCCEEDED
+
+
+# --- what a tick reads --------------------------------------------------------------------------
+
+
+def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None:
+    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
+        stage.start()
+        stage.ticks(1)
+        before = stage.world.calls[ALARMS]
+        second = stage.policy.model_copy(
+            update={
+                "name": "second",
+                "target": stage.policy.target.model_copy(update={"function": "second"}),
+            }
+        )
+        stage.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
+        start(stage.runner, Request(second))
+        stage.tick("orders#1", "second#1")
+        started = stage.world.calls[ALARMS] - before - 1
+        stage.tick("orders#1", "second#1")
+        assert stage.world.calls[ALARMS] - before == started + 2
+
+
+def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
+    """Bad news of one rollout is not delayed by the search that another one needs."""
+    with on_stage(tmp_path, world_of(), policy_with("fallback")) as stage:
+        stage.start()
+        order: list[str] = []
+        plain = short(name="plain", target={**SHORT["target"], "function": "plain"})
+        stage.world.add_function("plain", {"PERCENTAGE": "0", "ENABLED": "false"})
+        start(stage.runner, Request(plain))
+        stage.ticks(3)
+        save = stage.store.save
+
+        def seen(service: str, operation: str, request: Any, proceed: Any) -> Any:
+            if operation == "FilterLogEvents":
+                order.append("search")
+            return proceed()
+
+        class Saving:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(stage.store, name)
+
+            def save(self, rollout: Any, *rest: Any, **more: Any) -> Any:
+                order.append(rollout.id)
+                return save(rollout, *rest, **more)
+
+        stage.world.layers.append(seen)
+        stage.saves_into(Saving())
+        stage.tick("orders#1", "plain#1")
+        assert order == ["plain#1", "search", "search", "orders#1"]
+
+
+def test_a_policy_without_them_asks_for_neither_alarms_nor_logs(tmp_path: Path) -> None:
+    with on_stage(tmp_path, world_of()) as stage:
+        stage.start()
+        stage.ticks(12)
+        assert stage.rollout.phase is Phase.SUCCEEDED
+        assert stage.world.calls[ALARMS] == stage.world.calls[SEARCH] == 0
+
+
+def test_promote_meets_an_alarm_that_is_red(tmp_path: Path) -> None:
+    happens = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
+    with on_stage(tmp_path, world_of(happens), policy_with("red")) as stage:
+        rollout = stage.start()
+        stage.tick()
+        stage.world.clock.advance(MINUTE)
+        with pytest.raises(UsageError, match=r"nobody promotes a fail.*auth-failures is in ALARM"):
+            stage.runner.ask(rollout.id, Ask(Verb.PROMOTE, "it is late"))
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+TABLE = [
+    "criterion  target      measured  samples  shown         role",
+    "budget     ≤ 5x",
+    "fallback   ≤ 0 events",
+    "red        OK",
+    "share      100% ± 2%",
+    "signed     signed",
+    "works      ≥ 99%",
+]
+
+
+def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: Path) -> None:
+    policy = policy_with(*{**KINDS, "signed": 0}, signed={**KINDS["signed"], "gates": False})
+    with on_stage(tmp_path, world_of(), policy) as stage:
+        outcome = rehearse(
+            stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
+        )
+        texts = {
+            "status": rollout_text(outcome.rollout),
+            "rehearsal": outcome_text(outcome, "healthy", 1),
+            "notice": stage.told[-1].text,
+        }
+    assert stage.told[-1].severity is Severity.INFO
+    for where, text in texts.items():
+        lines = [line.strip() for line in text.splitlines()]
+        begin = next(n for n, line in enumerate(lines) if line.startswith("criterion  target"))
+        for number, row in enumerate(TABLE):
+            shown = lines[begin + number].removeprefix("pass  ").removeprefix("open  ")
+            assert shown.startswith(row), where
+    data = rollout_data(outcome.rollout)["criteria"]
+    assert data == outcome_data(outcome, "healthy", 1)["criteria"]
+    assert [one["criterion"] for one in data] == sorted(policy.criteria)
+    assert data[-2] == {
+        "criterion": "signed", "kind": "attestation", "role": "report", "target": "signed",
+        "measured": "–", "samples": 0, "verdict": "inconclusive", "label": "not attested",
+    }  # fmt: skip
+
+
+def test_what_an_earlier_step_has_judged_stays_in_the_table(tmp_path: Path) -> None:
+    steps = [
+        {**SHORT["steps"][0], "criteria": ["works", "share"]},
+        {**SHORT["steps"][1], "criteria": ["works"]},
+    ]
+    policy = Policy.model_validate(
+        {**policy_with("share").model_dump(mode="json", exclude_none=True), "steps": steps}
+    )
+    outcome = played(tmp_path, policy)
+    assert [one.criterion for one in outcome.rollout.findings] == ["works"]
+    share = next(one for one in rows(outcome.rollout) if one.criterion == "share")
+    assert (share.target, share.verdict) == ("10% ± 2%", Verdict.PASS)
+
+
+def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path: Path) -> None:
+    steps = [
+        {**SHORT["steps"][0], "criteria": ["works"]},
+        {**SHORT["steps"][1]},
+    ]
+    policy = Policy.model_validate(
+        {**policy_with(*KINDS).model_dump(mode="json", exclude_none=True), "steps": steps}
+    )
+    with on_stage(tmp_path, world_of(), policy) as stage:
+        stage.start()
+        stage.ticks(2)
+        shown = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
+    assert shown == {
+        "works": ("≥ 99%", "not judged yet"),
+        "share": ("weight ± 2%", "not judged yet"),
+        "budget": ("≤ 5x", "not judged yet"),
+        "red": ("OK", "not judged yet"),
+        "fallback": ("≤ 0 events", "not judged yet"),
+        "signed": ("signed", "not judged yet"),
+    }
+
+
+def test_a_store_keeps_what_people_said(tmp_path: Path) -> None:
+    with on_stage(tmp_path, world_of(), policy_with("signed")) as stage:
+        rollout = stage.start()
+        stage.runner.ask(rollout.id, Ask(Verb.ATTEST, "fine", criterion="signed"))
+        assert stage.rollout.signed["signed"].by == "tester"
+        history = stage.store.history(rollout.id)
+        stage.runner.ask(rollout.id, Ask(Verb.ATTEST, "fine", criterion="signed"))
+        assert len(stage.store.history(rollout.id)) == len(history)

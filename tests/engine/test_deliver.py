@@ -1,0 +1,362 @@
+"""Posting: messages reach those outside, whatever fails, and what did not arrive is tried again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
+
+from controller.core.commands import Ask, Verb
+from controller.core.history import Entry
+from controller.core.judge.findings import Label
+from controller.core.message import Message
+from controller.core.outbox import TRY_FOR
+from controller.core.policy import Channel
+from controller.core.replay.replay import replay
+from controller.core.rollout import Phase, Rollout
+from controller.engine.deliver import WITHIN
+from controller.errors import DeliveryError, StoreError
+from controller.operations.start.start import Request, start
+from controller.simulation.fakes.inbox import ScriptedHooks
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.stage import SHORT, ReadOnlyStore, Stage, on_stage, short, variables
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
+CHANNELS = [{"kind": "sns", "topic": TOPIC}, {"kind": "eventbridge"}]
+
+
+class DiedError(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Post:
+    """A courier that remembers what it brought. failing: kinds of channels that take nothing."""
+
+    failing: set[str] = field(default_factory=set)
+    brought: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+    slow: Callable[[Channel], object] = lambda _: None
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        self.meanwhile()
+        self.slow(channel)
+        if channel.kind in self.failing:
+            raise DeliveryError(f"{channel.shown} is down")
+        self.brought.append((channel.kind, message.kind))
+        self.keys.append(message.key)
+        self.runs.append(message.run)
+
+    def kinds(self, channel: str) -> list[str]:
+        """What arrived at one kind of channel."""
+        return [kind for where, kind in self.brought if where == channel]
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, post: Post) -> Iterator[Stage]:
+    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        yield stage
+
+
+def sick(folder: Path, post: Post) -> Any:
+    """Return a stage whose canary fails from the start."""
+    played = scenario(function=variables(), events=[{"kind": "errors", "server_errors": "50%"}])
+    return on_stage(folder, played, short(notify=CHANNELS))
+
+
+def completed(logs: list[Any]) -> list[tuple[int, int]]:
+    """Return how many messages each tick sent, and how many failed."""
+    done = [one for one in logs if one["event"] == "tick_completed"]
+    return [(one["messages_sent"], one["messages_failed"]) for one in done]
+
+
+def test_every_channel_hears_of_every_transition_once(stage: Stage, post: Post) -> None:
+    stage.start()
+    stage.ticks(15)
+    assert stage.rollout.phase is Phase.SUCCEEDED
+    for channel in ("sns", "eventbridge"):
+        assert post.kinds(channel) == ["started", "advanced", "succeeded"]
+    assert stage.rollout.outbox == ()
+
+
+def test_a_rollback_is_told_from_its_begin_to_its_drain(tmp_path: Path, post: Post) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        stage.ticks(30)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+    assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
+
+
+def test_a_channel_that_fails_hides_no_other_and_hears_it_later(stage: Stage, post: Post) -> None:
+    post.failing.add("sns")
+    with capture_logs() as logs:
+        stage.start()
+        stage.tick()
+        post.failing.clear()
+        stage.tick()
+    assert post.brought == [("eventbridge", "started"), ("sns", "started")]
+    assert completed(logs) == [(0, 1), (1, 0)]
+    failed = [one for one in logs if one["event"] == "message_failed"]
+    assert [one["problem"] for one in failed] == ["sns rollouts is down"] * 2
+    assert stage.rollout.outbox == ()
+
+
+def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
+    stage: Stage, post: Post
+) -> None:
+    post.failing |= {"sns", "eventbridge"}
+    with bound_contextvars(run="first"):
+        stage.start()
+    post.failing.clear()
+    with bound_contextvars(run="second"):
+        stage.tick()
+    assert post.runs == ["first", "first"]
+    (entry, *_) = stage.store.history(stage.rollout.id)
+    assert entry.body["run"] == "first"
+
+
+def test_a_run_that_dies_before_it_tells_leaves_that_to_the_next(stage: Stage, post: Post) -> None:
+    def die() -> None:
+        raise DiedError
+
+    post.meanwhile = die
+    with pytest.raises(DiedError):
+        stage.start()
+    assert [one.kind for one in stage.rollout.outbox] == ["started"]
+    post.meanwhile = lambda: None
+    stage.tick(after=3 * MINUTE)  # its lease has to be over
+    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+
+
+class NoCrossingOff:
+    """A store that saves every decision, and loses what comes after it."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.losing = True
+
+    def save(self, rollout: Rollout, entries: Sequence[Entry], **how: Any) -> Rollout:
+        if self.losing and not rollout.outbox:
+            raise StoreError("the disk is full")
+        saved: Rollout = self._store.save(rollout, entries, **how)
+        return saved
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_what_could_not_be_crossed_off_comes_again_under_the_same_key(
+    stage: Stage, post: Post
+) -> None:
+    store = NoCrossingOff(stage.store)
+    stage.saves_into(store)
+    with capture_logs() as logs:
+        stage.start()
+    assert "outbox_kept" in [one["event"] for one in logs]
+    store.losing = False
+    stage.tick()
+    assert post.kinds("sns") == ["started", "started"]
+    assert len(set(post.keys)) == 1
+
+
+def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, post: Post) -> None:
+    post.failing.add("sns")
+    with capture_logs() as logs:
+        stage.start()
+        stage.tick(after=TRY_FOR - MINUTE)
+        started = [one for one in stage.rollout.outbox if one.kind == "started"]
+        assert [one.to for one in started] == [("notify[0]",)]
+        stage.tick(after=2 * MINUTE)
+    given_up = [one for one in logs if one["event"] == "message_given_up"]
+    assert [(one["message"], one["missed"]) for one in given_up] == [
+        (started[0].key, ["notify[0]"])
+    ]
+    assert started[0].key not in [one.key for one in stage.rollout.outbox]
+
+
+def test_a_message_that_no_run_has_tried_yet_is_never_too_old(stage: Stage, post: Post) -> None:
+    runner = stage.runner
+    stage.runner = replace(runner, courier=None)
+    stage.start()
+    stage.runner = runner
+    stage.tick(after=3 * TRY_FOR)
+    assert post.kinds("sns")[0] == "started"
+
+
+def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, post: Post) -> None:
+    def wait() -> None:
+        stage.world.clock.sleep(WITHIN)
+
+    post.meanwhile = wait
+    begin = stage.world.clock.now()
+    stage.start()
+    assert stage.world.clock.now() - begin < WITHIN + timedelta(seconds=15)
+    assert post.brought == [("sns", "started")]
+    post.meanwhile = lambda: None
+    stage.tick()
+    assert post.brought == [("sns", "started"), ("eventbridge", "started")]
+
+
+def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
+    stage: Stage, post: Post
+) -> None:
+    silent = replace(stage.runner, courier=None)
+    stage.runner, talking = silent, stage.runner
+    stage.start()
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    bus = {"kind": "eventbridge"}
+    start(silent, Request(short(name="payments", target=target, notify=[bus])))
+
+    def hang(channel: Channel) -> None:
+        if channel.kind == "sns":
+            stage.world.clock.sleep(WITHIN)
+
+    post.failing.add("sns")
+    post.slow = hang
+    for _ in range(2):
+        stage.world.clock.advance(MINUTE)
+        talking.tick(["orders#1", "payments#1"])
+    assert any(key.startswith("payments#1:started") for key in post.keys)
+
+
+def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, post: Post) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.start()
+        stage.tick()
+        stage.runner = replace(stage.runner, courier=post)
+        stage.saves_into(ReadOnlyStore(stage.store))
+        for _ in range(20):
+            if not stage.tick().saved and "rolling_back" in post.kinds("sns"):
+                break
+        assert stage.variables["PERCENTAGE"] == "0"
+    assert "rolling_back" in post.kinds("sns")
+
+
+def test_a_process_that_is_asked_to_end_tells_nobody_any_more(
+    stage: Stage, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.process.signals.asked", lambda: True)
+    stage.start()
+    assert post.brought == []
+    assert [one.kind for one in stage.rollout.outbox] == ["started"]
+
+
+def test_a_run_that_only_calls_hooks_leaves_messages_to_another(tmp_path: Path, post: Post) -> None:
+    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
+        stage.start()
+        assert [one.to for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
+        stage.runner = replace(stage.runner, courier=post)
+        stage.tick()
+    assert post.kinds("sns") == ["started"]
+
+
+def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> None:
+    with on_stage(tmp_path) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        version = stage.rollout.version
+        stage.tick()
+        assert stage.rollout.version == version + 1
+    assert post.brought == []
+
+
+def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_until_answered(
+    tmp_path: Path, post: Post
+) -> None:
+    """The watch of a rollback is over after 15 minutes; a page nobody has answered is not."""
+    gateway = {**SHORT["metrics"]["requests"], "namespace": "Custom"}
+    policy = short(metrics={**SHORT["metrics"], "requests": gateway}, notify=CHANNELS)
+    played = scenario(
+        function=variables(),
+        events=[{"kind": "errors", "server_errors": "50%"}],
+        metrics={"requests": {"path": "stable", "measure": "requests"}},
+    )
+    with on_stage(tmp_path, played, policy) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        stage.ticks(30)
+        drain = stage.rollout.drain
+        assert drain is not None
+        assert drain.label is Label.REFUTED
+        begin = stage.world.clock.now()
+        while stage.world.clock.now() - begin < timedelta(hours=1):
+            stage.world.clock.advance(5 * MINUTE)
+            stage.runner.tick_active()
+        assert post.kinds("sns").count("repeated") >= 4
+        assert stage.variables["PERCENTAGE"] == "0"
+        stage.runner.ask("orders#1", Ask(Verb.ACK, "I know"))
+        assert stage.store.active(stage.world.clock.now()) == ()
+        assert replay(stage.rollout, stage.store.history("orders#1")).same
+
+
+def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_hour(
+    tmp_path: Path, post: Post
+) -> None:
+    """The watch of a rollback is over after 15 minutes; what it still has to tell is not."""
+    with sick(tmp_path, post) as stage, capture_logs() as logs:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        for _ in range(8):
+            stage.world.clock.advance(5 * MINUTE)
+            stage.runner.tick_active()
+        post.failing.clear()
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick_active()
+        assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
+        assert stage.store.active(stage.world.clock.now()) == ()
+        assert "message_given_up" not in [one["event"] for one in logs]
+
+
+def test_a_newer_rollout_of_the_target_keeps_nobody_from_what_the_old_one_has_to_tell(
+    tmp_path: Path, post: Post
+) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        start(stage.runner, Request(stage.policy, retry_reason="mended"))
+        assert stage.rollout.id == "orders#2"
+        post.failing.clear()
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick_active()
+        told = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
+        assert told == {"started", "rolling_back", "rolled_back", "drained"}
+        assert (stage.store.load("orders#1").outbox, stage.variables["PERCENTAGE"]) == ((), "10")
+        assert stage.store.active(stage.world.clock.now()) == ("orders#2",)
+
+
+def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_said(
+    tmp_path: Path, post: Post
+) -> None:
+    with sick(tmp_path, post) as stage, capture_logs() as logs:
+        stage.runner = replace(stage.runner, courier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        for _ in range(8):
+            stage.world.clock.advance(10 * MINUTE)
+            stage.runner.tick_active()
+        given_up = [one["message"] for one in logs if one["event"] == "message_given_up"]
+        assert any(":rolled_back:" in key for key in given_up)
+        assert stage.rollout.outbox == ()
+        assert stage.store.active(stage.world.clock.now()) == ()

@@ -1,0 +1,118 @@
+"""After a rollback, on the real adapters: ticks look where the requests went, and say it once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.decision import Alert, Severity
+from controller.core.judge.findings import Label
+from controller.core.rollout import Phase
+from controller.engine.execute import Visit
+from controller.operations.rehearse import rehearse
+from controller.process import logging
+from controller.simulation.fakes.outages import broken
+from controller.simulation.scenario.scenario import Scenario
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.stage import METRICS, SHORT, WRITE, Broken, Stage, on_stage, short, variables
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+# The canary's metric also counts what the stable path serves: callers that the weight cannot lower.
+LEAKING = {"requests": {"path": "stable", "measure": "requests"}}
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+def sick(**parts: Any) -> Scenario:
+    return scenario(function=variables(), **{"events": SICK, **parts})
+
+
+def after_the_rollback(stage: Stage) -> list[Visit]:
+    """Start, tick until 0 % is in force, and a quarter of an hour more."""
+    stage.start()
+    for _ in range(10):
+        if stage.tick().rollout.phase is Phase.ROLLED_BACK:
+            stage.told.clear()
+            return stage.ticks(15)
+    raise AssertionError(stage.rollout.sentence)
+
+
+def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_read(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, sick()) as stage:
+        visits = after_the_rollback(stage)
+        drain = stage.rollout.drain
+        assert drain is not None
+        assert (drain.label, drain.measured) == (Label.CONFIRMED, 0)
+        assert [one.severity for one in stage.told] == [Severity.INFO]
+        assert {visit.alerts for visit in visits} == {()}
+        assert [one.kind for one in stage.store.history(stage.rollout.id)][-2:] == [
+            "rolled_back", "drained",
+        ]  # fmt: skip
+        reads = stage.world.calls[METRICS]
+        stage.tick()
+        assert stage.world.calls[METRICS] == reads
+
+
+def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
+    tmp_path: Path,
+) -> None:
+    gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom"}
+    policy = short(metrics={**SHORT["metrics"], "requests": gateway})
+    with on_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
+        visits = after_the_rollback(stage)
+        assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
+        (page,) = stage.told
+        assert page.severity is Severity.CRITICAL
+        assert "drain refuted: requests counted " in page.text
+        entry = stage.store.history(stage.rollout.id)[-1]
+        assert (entry.kind, entry.body["weight_to"]) == ("drained", 0)
+        assert [one["label"] for one in entry.body["findings"]] == ["refuted"]
+        assert entry.body["seen"]["series"]["requests:Sum@60"]["points"]
+
+
+def test_without_an_answer_of_cloudwatch_the_watch_ends_and_nothing_is_claimed(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, sick()) as stage:
+        stage.start()
+        while stage.tick().rollout.phase is not Phase.ROLLED_BACK:
+            pass
+        stage.world.layers.append(_no_metrics)
+        visits = stage.ticks(15)
+        drain = stage.rollout.drain
+        assert drain is not None
+        assert drain.label is Label.UNOBSERVABLE
+        assert {visit.alerts for visit in visits} == {()}
+
+
+def _no_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
+    if service == "cloudwatch":
+        return broken(service, operation, "internal_error", proceed)
+    return proceed()
+
+
+def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
+    with on_stage(tmp_path, sick()) as stage:
+        outcome = rehearse(
+            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
+        )
+        assert outcome.status == "rolled_back"
+        assert outcome.entries[-1].kind == "drained"
+        assert outcome.ended == outcome.entries[-1].at
+
+
+def test_a_rehearsal_whose_weight_was_never_in_force_ends_with_the_watch(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables())) as stage:
+        stage.world.layers.append(Broken(WRITE))
+        outcome = rehearse(
+            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
+        )
+        assert (outcome.status, outcome.rollout.drain) == ("rolled_back", None)
+        watch = outcome.rollout.watch_until
+        assert watch is not None
+        assert watch <= outcome.ended < watch + MINUTE

@@ -1,0 +1,162 @@
+"""Log events after a rollback, on the real adapters: counted, judged, recorded, derived again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.decision import Alert, Severity
+from controller.core.judge.findings import Finding, Label
+from controller.core.replay.replay import replay
+from controller.core.rollout import Phase
+from controller.engine.execute import Visit
+from controller.operations.rehearse import rehearse
+from controller.process import logging
+from controller.render.rehearsal import outcome_text
+from controller.simulation.fakes.outages import broken
+from tests.simulation.service_model import hold_to_model
+from tests.simulation.worlds import MINUTE, scenario
+from tests.support.stage import SHORT, Stage, on_stage, short, variables
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'
+GROUP = "/aws/lambda/handler"
+SEARCH = ("logs", "FilterLogEvents")
+VERIFIED = short(verify_rollback={"absent": GATEWAY, "present": DIRECT})
+# Only its log tells whether requests left the canary: no criterion counts them.
+BY_LOG = short(
+    metrics={"server_errors": SHORT["metrics"]["server_errors"]},
+    criteria={
+        "few": {
+            "kind": "threshold", "judge": "threshold", "metric": "server_errors", "max": 5,
+            "over": "1m", "failure_limit": 1, "min_samples": 50,
+        },
+    },
+    verify_rollback={"absent": GATEWAY, "present": DIRECT},
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+def rolled_back(stage: Stage) -> None:
+    """Start, and tick until 0 % is in force."""
+    stage.world.layers.append(hold_to_model)
+    stage.start()
+    for _ in range(10):
+        if stage.tick().rollout.phase is Phase.ROLLED_BACK:
+            stage.told.clear()
+            return
+    raise AssertionError(stage.rollout.sentence)
+
+
+def drain(stage: Stage) -> Finding:
+    found = stage.rollout.drain
+    assert found is not None
+    return found
+
+
+def sick(**parts: Any) -> Any:
+    return scenario(function=variables(), **{"events": SICK, **parts})
+
+
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["beside requests", "alone"])
+def test_a_verified_rollback_is_confirmed_and_derived_again_from_what_was_counted(
+    tmp_path: Path, policy: Any
+) -> None:
+    with on_stage(tmp_path, sick(), policy) as stage:
+        rolled_back(stage)
+        visits = stage.ticks(15)
+        assert drain(stage).label is Label.CONFIRMED
+        assert f"{DIRECT} was logged at least 1 000 times" in drain(stage).sentence
+        assert {visit.alerts for visit in visits} == {()}
+        history = stage.store.history(stage.rollout.id)
+        assert history[-1].kind == "drained"
+        seen = history[-1].body["seen"]["series"]
+        assert seen["log:absent"] == {"points": [], "answer": "complete"}
+        assert sum(number for _, number in seen["log:present"]["points"]) == 1_000
+        assert replay(stage.rollout, history).same
+        searches = stage.world.calls[SEARCH]
+        stage.tick()
+        assert stage.world.calls[SEARCH] == searches  # the drain is known
+
+
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["beside requests", "alone"])
+def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
+    tmp_path: Path, policy: Any
+) -> None:
+    """Requests all went back as metrics see it; the log knows of a caller who goes around."""
+    with on_stage(tmp_path, sick(), policy) as stage:
+        rolled_back(stage)
+        for minute in range(3, 6):
+            moment = stage.world.clock.now() + minute * MINUTE
+            stage.world.add_log_event(GROUP, moment, '{"event": "gateway_call"}')
+        visits: list[Visit] = stage.ticks(15)
+        assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
+        (page,) = stage.told
+        assert page.severity is Severity.CRITICAL
+        assert f"drain refuted: {GATEWAY} was logged once in {GROUP}" in page.text
+        history = stage.store.history(stage.rollout.id)
+        assert [one["label"] for one in history[-1].body["findings"]] == ["refuted"]
+        assert replay(stage.rollout, history).same
+
+
+@pytest.mark.parametrize("how", ["denied", "throttle", "timeout"])
+def test_logs_that_cannot_be_read_stop_no_tick_and_are_said(tmp_path: Path, how: str) -> None:
+    def refuse(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        return broken(service, operation, how, proceed) if service == "logs" else proceed()
+
+    with on_stage(tmp_path, sick(), BY_LOG) as stage:
+        rolled_back(stage)
+        stage.world.layers.append(refuse)
+        visits = stage.ticks(15)
+        assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
+        assert drain(stage).label is Label.UNOBSERVABLE
+        assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in drain(stage).sentence
+        assert replay(stage.rollout, stage.store.history(stage.rollout.id)).same
+
+
+def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> None:
+    """Nobody calls at all from the rollback on."""
+    quiet = [*SICK, {"kind": "traffic", "at": {"step": 1, "after": "4m"}, "times": 0}]
+    with on_stage(tmp_path, sick(events=quiet), BY_LOG) as stage:
+        rolled_back(stage)
+        stage.ticks(15)
+        assert drain(stage).label is Label.UNOBSERVABLE
+        assert f"no log event at all in {GROUP} since " in drain(stage).sentence
+        assert "that proves nothing" in drain(stage).sentence
+
+
+def test_a_policy_without_log_events_never_asks_for_logs(tmp_path: Path) -> None:
+    with on_stage(tmp_path, sick()) as stage:
+        rolled_back(stage)
+        stage.ticks(15)
+        assert drain(stage).label is Label.CONFIRMED
+        assert stage.world.calls[SEARCH] == 0
+
+
+def test_logs_are_asked_for_after_a_rollback_and_never_before(tmp_path: Path) -> None:
+    with on_stage(tmp_path, sick(), VERIFIED) as stage:
+        rolled_back(stage)
+        assert stage.world.calls[SEARCH] == 0
+        stage.ticks(2)
+        assert stage.world.calls[SEARCH] == 0
+        stage.tick()
+        assert stage.world.calls[SEARCH] == 1
+    with on_stage(tmp_path / "..", scenario(function=variables()), VERIFIED) as stage:
+        stage.start()
+        stage.ticks(12)
+        assert stage.rollout.phase is Phase.SUCCEEDED
+        assert stage.world.calls[SEARCH] == 0
+
+
+def test_a_rehearsal_shows_what_the_log_said(tmp_path: Path) -> None:
+    with on_stage(tmp_path, sick(), BY_LOG) as stage:
+        outcome = rehearse(
+            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
+        )
+        told = outcome_text(outcome, "sick", 1)
+        assert "drained       drain confirmed: { $.event = " in told
+        assert outcome.calls["logs:FilterLogEvents"] > 0

@@ -1,0 +1,434 @@
+"""One rollout's trouble is its own: what is raised in a tick, and what takes too long in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.decision import Decision
+from controller.core.observation import AlarmReading, AlarmState
+from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import write_failed
+from controller.engine.lease import LEASE, TICK
+from controller.engine.tick import Ticked
+from controller.errors import Exit, MetricsRefusedError, StoreError
+from controller.operations.start.start import Request, start
+from controller.ports.store import Store
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import Answer, Proceed
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.rollouts import a_rollout
+from tests.support.stage import READ, SHORT, WRITE, Broken, Stage, on_stage, short, variables
+
+SECOND = timedelta(seconds=1)
+SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
+
+
+class FaultError(Exception):
+    """An unforeseen exception."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A stage whose canary fails, with `orders` at 10 %."""
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as made:
+        made.start()
+        yield made
+
+
+def add(stage: Stage, name: str, **parts: Any) -> Rollout:
+    """Start a rollout of a function of its own."""
+    stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
+    policy = short(name=name, target={**POLICY["target"], "function": name}, **parts)
+    return start(stage.runner, Request(policy)).rollout
+
+
+def tick(stage: Stage, after: timedelta = MINUTE) -> Ticked:
+    stage.world.clock.advance(after)
+    return stage.runner.tick_active()
+
+
+def weight_of(stage: Stage, function: str) -> str:
+    return stage.world.function(function).variables["PERCENTAGE"]
+
+
+# --- what is raised -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """A layer of the world: calls of one kind for one function raise the unforeseen."""
+
+    call: tuple[str, str]
+    function: str
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and request.get("FunctionName") == self.function:
+            raise FaultError(self.function)
+        return proceed()
+
+
+class Odd:
+    """A store in which one method raises for one rollout."""
+
+    def __init__(self, store: Store, method: str, rollout_id: str) -> None:
+        self._store, self._method, self._rollout_id = store, method, rollout_id
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._store, name)
+        if name != self._method:
+            return real
+
+        def odd(first: Any, *others: Any, **named: Any) -> Any:
+            if getattr(first, "id", first) == self._rollout_id:
+                raise FaultError(self._rollout_id)
+            return real(first, *others, **named)
+
+        return odd
+
+
+class Courier:
+    """Delivers for every rollout but one."""
+
+    def __init__(self, rollout_id: str) -> None:
+        self._rollout_id = rollout_id
+        self.got: list[str] = []
+
+    def deliver(self, channel: object, rollout: Rollout, message: object) -> None:
+        if rollout.id == self._rollout_id:
+            raise FaultError(rollout.id)
+        self.got.append(rollout.id)
+
+
+@pytest.mark.parametrize("seam", ["acquire", "release", "save", "read", "write", "decide"])
+def test_whatever_is_raised_for_one_rollout_the_failing_one_goes_back(
+    stage: Stage, seam: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = add(stage, "odd")
+    if seam in ("acquire", "release", "save"):
+        stage.saves_into(Odd(stage.store, seam, odd.id))
+    elif seam in ("read", "write"):
+        stage.world.layers.append(Raising(READ if seam == "read" else WRITE, "odd"))
+    else:
+        _decides_oddly(monkeypatch, odd.id)
+    ended = [tick(stage) for _ in range(6)]
+    assert weight_of(stage, "handler") == "0"
+    assert stage.rollout.phase is Phase.ROLLED_BACK
+    assert {one.status for one in ended} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
+    expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
+    assert expected in {one.status for one in ended}  # a lease that is kept ends by itself
+
+
+def _decides_oddly(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
+    from controller.core.decide import decide as real
+
+    def decide(rollout: Rollout, *others: Any) -> Any:
+        if rollout.id == rollout_id:
+            raise FaultError(rollout_id)
+        return real(rollout, *others)
+
+    patch.setattr("controller.engine.tick.decide", decide)
+
+
+def test_a_channel_that_raises_keeps_no_other_rollout_from_its_messages(stage: Stage) -> None:
+    channel = {"kind": "sns", "topic": "arn:aws:sns:us-east-1:123456789012:t"}
+    odd, heard = add(stage, "odd", notify=[channel]), add(stage, "heard", notify=[channel])
+    courier = Courier(odd.id)
+    stage.runner = replace(stage.runner, courier=courier)
+    for _ in range(6):
+        tick(stage)
+    assert heard.id in courier.got
+    assert {weight_of(stage, name) for name in ("handler", "odd", "heard")} == {"0"}
+
+
+def test_an_unexpected_error_is_named_by_its_kind_and_place_and_quotes_nothing(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = add(stage, "odd")
+    stage.world.layers.append(Raising(READ, "odd"))
+    (problem,) = [one.problem for one in tick(stage).visits if one.rollout.id == odd.id]
+    assert "unexpected FaultError while looking at odd#1, at test_isolation.py:" in problem
+    assert "rolloutctl rollback" in problem
+
+
+@dataclass(slots=True)
+class Refusing:
+    """A source of metrics that refuses whatever has to do with one namespace."""
+
+    real: Any
+    namespace: str
+    calls: int = 0
+
+    def read(self, queries: Any, span: Any) -> Any:
+        self.calls += 1
+        wanted = list(queries)
+        if any(one.namespace == self.namespace for one in wanted):
+            raise MetricsRefusedError("CloudWatch does not take this")
+        return self.real.read(wanted, span)
+
+
+def test_a_query_that_cloudwatch_refuses_blinds_its_own_rollout_alone(stage: Stage) -> None:
+    strange = {**POLICY["metrics"]}
+    strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
+    odd = add(stage, "odd", metrics=strange)
+    source = Refusing(stage.runner.looking.metrics, "Strange")
+    stage.runner = replace(stage.runner, looking=replace(stage.runner.looking, metrics=source))
+    for _ in range(6):
+        tick(stage)
+    assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
+    findings = stage.store.load(odd.id).findings
+    assert all("CloudWatch does not take this" in one.sentence for one in findings)
+
+
+# --- what takes too long ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A layer of the world: calls of one kind for some functions take so long."""
+
+    stage: Stage
+    call: tuple[str, str]
+    functions: Sequence[str]
+    length: timedelta
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and request.get("FunctionName") in self.functions:
+            self.stage.world.clock.advance(self.length)
+        return proceed()
+
+
+def test_what_a_tick_does_not_reach_is_named_and_is_first_in_the_next_one(tmp_path: Path) -> None:
+    with on_stage(tmp_path) as stage:
+        names = [f"slow-{index}" for index in range(5)]
+        ids = [add(stage, name).id for name in names]
+        tick(stage)
+        slow = Slow(stage, READ, names, 20 * SECOND)
+        stage.world.layers.append(slow)
+        first = tick(stage)
+        reached = {one.rollout.id for one in first.visits}
+        missed = {one.rollout_id for one in first.missed}
+        assert reached | missed == set(ids)
+        assert reached
+        assert missed
+        assert first.status == Exit.INTERNAL
+        second = {one.rollout.id for one in tick(stage).visits}
+        assert second
+        assert second <= missed
+        third = {one.rollout.id for one in tick(stage).visits}
+        assert reached | second | third == set(ids)
+
+
+def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        names = [f"slow-{index}" for index in range(6)]
+        for name in names:
+            add(stage, name, criteria={"works": {**POLICY["criteria"]["works"], "min": "1%"}})
+        stage.start()
+        refusing = Broken(WRITE, "denied")
+        stage.world.layers.append(refusing)
+        for _ in range(8):
+            tick(stage)
+        assert str(stage.rollout.phase) == "rolling_back"
+        stage.world.layers.remove(refusing)
+        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        begun = stage.world.clock.now() + MINUTE
+        tick(stage)
+        assert weight_of(stage, "handler") == "0"
+        assert str(stage.rollout.phase) == "rolled_back"
+        assert stage.rollout.updated - begun < 20 * SECOND
+
+
+def test_a_lease_that_may_end_during_a_late_move_is_renewed_before_it(stage: Stage) -> None:
+    """Another run cannot take the rollout while this one still lowers it."""
+    other = stage.another_run()
+    stage.world.layers.append(Slow(stage, READ, ["handler"], TICK - 40 * SECOND))
+    tried: list[bool] = []
+
+    def while_it_is_written(
+        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == WRITE and not tried:
+            stage.world.clock.advance(LEASE - TICK + 6 * SECOND)  # the first lease is over
+            tried.append(other.visit(stage.rollout.id).busy)
+        return proceed()
+
+    stage.world.layers.append(while_it_is_written)
+    for _ in range(6):
+        tick(stage)
+    assert tried[:1] == [True]
+    assert weight_of(stage, "handler") == "0"
+
+
+class Vanished:
+    """A store that lists a rollout and has nothing of it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def active(self, now: Any, names: Any = ()) -> list[str]:
+        return [*self._store.active(now, names), "gone#1"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_rollout_that_is_listed_and_not_there_is_a_problem_and_no_quiet_day(
+    stage: Stage,
+) -> None:
+    stage.saves_into(Vanished(stage.store))
+    ended = tick(stage)
+    assert [one.rollout_id for one in ended.missed] == ["gone#1"]
+    assert (ended.status, len(ended.visits)) == (Exit.INTERNAL, 1)
+
+
+def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> None:
+    class Listless(Vanished):
+        def active(self, now: Any, names: Any = ()) -> list[str]:
+            raise KeyError("pk")
+
+    stage.saves_into(Listless(stage.store))
+    with pytest.raises(Exception, match="unexpected KeyError while listing"):
+        tick(stage)
+
+
+def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
+    class Down(Vanished):
+        def active(self, now: Any, names: Any = ()) -> list[str]:
+            raise StoreError("the table does not answer")
+
+    stage.saves_into(Down(stage.store))
+    with pytest.raises(StoreError, match="does not answer"):
+        tick(stage)
+
+
+# --- who waits for whom -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A layer of the world: Lambda fails at every write of some functions, and may mend."""
+
+    functions: Sequence[str]
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == WRITE and request.get("FunctionName") in self.functions:
+            raise refusal(operation, "ServiceException", "it is us", status=500)
+        return proceed()
+
+
+def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own(
+    tmp_path: Path,
+) -> None:
+    late = {"kind": "errors", "server_errors": "20%", "at": {"after": "9m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[late])) as stage:
+        bad = add(stage, "bad")
+        stage.start()
+        stage.world.layers.append(Stuck(["bad"]))
+        stage.runner.roll_back(bad.id, "it looks bad")
+        for _ in range(20):
+            tick(stage)
+        assert str(stage.store.load(bad.id).phase) == "rolling_back"
+        assert weight_of(stage, "bad") == "10"
+        assert weight_of(stage, "handler") == "0"
+
+
+def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        names = ["ended-0", "ended-1"]
+        for name in names:
+            done = add(stage, name)
+            ended = replace(
+                stage.store.load(done.id),
+                phase=Phase.SUCCEEDED,
+                step=1,
+                watch_until=stage.world.clock.now() + timedelta(days=7),
+            )
+            ended = replace(ended, intent=replace(ended.intent, weight=100))
+            stage.store.save(ended, [])
+        stage.start()
+        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        for _ in range(8):
+            tick(stage)
+        assert weight_of(stage, "handler") == "0"
+
+
+class Locked:
+    """A store that takes no writes, and says so after ten seconds each time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._store = stage, stage.store
+
+    def acquire(self, *_: Any) -> Rollout:
+        self._stage.world.clock.advance(10 * SECOND)
+        raise StoreError("it is locked")
+
+    def save(self, *_: Any, **__: Any) -> Rollout:
+        self._stage.world.clock.advance(10 * SECOND)
+        raise StoreError("it is locked")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
+    for index in range(8):
+        add(stage, f"other-{index}")
+    stage.saves_into(Locked(stage))
+    for _ in range(6):
+        tick(stage)
+    assert weight_of(stage, "handler") == "0"
+
+
+def test_an_alarm_is_heard_where_the_metrics_are_refused(tmp_path: Path) -> None:
+    criteria = {**SHORT["criteria"], "alarm": {"kind": "alarm", "alarm": "red"}}
+    with on_stage(tmp_path, policy=short(criteria=criteria)) as stage:
+        stage.start()
+        source = Refusing(stage.runner.looking.metrics, "AWS/ApiGateway")
+        looking = replace(stage.runner.looking, metrics=source, alarms=Red())
+        stage.runner = replace(stage.runner, looking=looking)
+        visits = [one for _ in range(4) for one in tick(stage).visits]
+        assert not any("unexpected" in one.problem for one in visits)
+        assert weight_of(stage, "handler") == "0"
+
+
+class Red:
+    """Every alarm went red a moment ago."""
+
+    def states(self, alarms: Any) -> dict[str, AlarmReading]:
+        return {one: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for one in alarms}
+
+
+def test_a_lowering_that_raises_the_unforeseen_is_recorded_and_sent(stage: Stage) -> None:
+    stage.world.layers.append(Raising(WRITE, "handler"))
+    ended = [tick(stage) for _ in range(6)]
+    assert str(stage.rollout.phase) == "rolling_back"
+    assert "unexpected FaultError" in stage.rollout.write_error
+    assert ended[-1].status == Exit.UNCONFIRMED
+    assert any("is rolling back to 0 %" in one.text for one in stage.told)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("KMS says no; Request ID: 1f0d2c3e-12ab-4cde-9f01-aabbccddeeff",
+         "KMS says no; Request ID: 9a8b7c6d-beef-4abc-8def-012345678901"),
+        ("waited 12 s", "waited 7 s"),
+    ],
+)  # fmt: skip
+def test_a_write_error_that_differs_in_its_ids_alone_is_no_new_one(texts: tuple[str, str]) -> None:
+    first, second = texts
+    rollout = replace(a_rollout(), write_error=first)
+    after = write_failed(Decision(rollout), second, rollout.updated)
+    assert (after.record, after.notices) == (None, ())

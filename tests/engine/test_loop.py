@@ -1,0 +1,76 @@
+"""Ticks in a row, in time."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.core.rollout import Phase
+from controller.engine.loop import resting, walk
+from tests.simulation.worlds import MINUTE
+from tests.support.rollouts import a_rollout
+from tests.support.stage import METRICS, Before, Stage, on_stage
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+def moments(stage: Stage, limit: timedelta) -> list[datetime]:
+    """Return when each tick of a walk was over."""
+    rollout = stage.start()
+    until = stage.world.clock.now() + limit
+    visits = walk(stage.runner, rollout, every=MINUTE, until=until, done=resting)
+    return [stage.world.clock.now() for _ in visits]
+
+
+def test_ticks_come_at_their_times_until_time_is_up(stage: Stage) -> None:
+    begin = stage.world.clock.now() + timedelta(seconds=3)  # the start's own write
+    assert moments(stage, 3 * MINUTE) == [begin + number * MINUTE for number in (1, 2, 3)]
+
+
+def test_a_slow_tick_is_followed_at_once_but_its_delay_is_not_caught_up(stage: Stage) -> None:
+    slow = Before(METRICS, lambda: stage.world.clock.advance(2 * MINUTE + MINUTE / 2))
+    stage.world.clock.advance(MINUTE)
+    begin = stage.world.clock.now() + timedelta(seconds=3)
+    slow.done = True  # the start reads metrics as well
+    stage.world.layers.append(slow)
+    rollout = stage.start()
+    slow.done = False
+    visits = walk(stage.runner, rollout, every=MINUTE, until=begin + 5 * MINUTE, done=resting)
+    over = [(stage.world.clock.now() - begin) / MINUTE for _ in visits]
+    a_write = 3 / 60
+    assert over == [1 + 2.5, 3.5, 4.5, 5 + a_write]
+
+
+@pytest.mark.parametrize(
+    ("limit", "over"),
+    [
+        pytest.param(90, [60, 90], id="between two ticks"),
+        pytest.param(30, [30], id="before the first"),
+        pytest.param(0, [], id="over already"),
+    ],
+)
+def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: list[int]) -> None:
+    rollout = stage.start()
+    begin, second = stage.world.clock.now(), timedelta(seconds=1)
+    until = begin + limit * second
+    visits = walk(stage.runner, rollout, every=MINUTE, until=until, done=resting)
+    assert [(stage.world.clock.now() - begin) / second for _ in visits] == over
+
+
+@pytest.mark.parametrize(
+    ("phase", "rests"),
+    [
+        (Phase.PROGRESSING, False),
+        (Phase.ROLLING_BACK, False),
+        (Phase.PAUSED, True),
+        (Phase.ROLLED_BACK, True),
+        (Phase.SUCCEEDED, True),
+    ],
+)
+def test_a_rollout_rests_where_ticks_take_it_no_further(phase: Phase, rests: bool) -> None:
+    assert resting(a_rollout(phase=phase)) is rests

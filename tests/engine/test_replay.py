@@ -1,0 +1,82 @@
+"""Whatever happens to a rollout, its history derives again, decision by decision.
+
+That of every shipped policy in every scenario: tests/operations/test_shipped_policies.py.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.core.commands import Ask, Verb
+from controller.core.replay.replay import Replay, replay
+from controller.errors import RolloutError
+from controller.ports.store import Store
+from controller.process import logging
+from controller.render.replay import replay_lines
+from tests.support.random_rollout import wandered
+from tests.support.stage import on_stage, short
+
+ROOT = Path(__file__).parents[2]
+POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
+SCENARIOS = sorted((ROOT / "controller" / "simulation" / "scenarios").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+def of_all(store: Store) -> Iterator[Replay]:
+    """Yield the replay of every rollout in `store`."""
+    for rollout_id in store.all():
+        yield replay(store.load(rollout_id), store.history(rollout_id))
+
+
+def assert_same(store: Store) -> list[Replay]:
+    """Return the replays of all rollouts in `store`, each the same as it was."""
+    replays = list(of_all(store))
+    assert replays
+    told = ["\n".join(replay_lines(one)) for one in replays if not one.same]
+    assert not told, told[0]
+    return replays
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_a_rollout_went_through_derives_again(tmp_path: Path, seed: int) -> None:
+    with wandered(tmp_path, seed) as stage:
+        if stage.store.all():  # a world may refuse the start
+            assert_same(stage.store)
+
+
+def test_what_people_asked_derives_again(tmp_path: Path) -> None:
+    steps = [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m", "approval": "required"}]
+    with on_stage(tmp_path, policy=short(steps=steps)) as stage:
+        rollout = stage.start()
+        asked = [
+            Ask(Verb.PAUSE, "lunch"),
+            Ask(Verb.RESUME, "back"),
+            Ask(Verb.APPROVE, "seen by two"),
+            Ask(Verb.PROMOTE, "it is late"),
+            Ask(Verb.ROLLBACK, "enough"),
+        ]
+        for ask in asked:
+            stage.tick()
+            stage.runner.ask(rollout.id, ask)
+        stage.ticks(3)
+        (replayed,) = assert_same(stage.store)
+        verbs = [
+            one.body["because"]["verb"]
+            for one in stage.store.history(rollout.id)
+            if "because" in one.body
+        ]
+        assert verbs == ["start", "pause", "resume", "approve", "promote", "rollback"]
+        assert replayed.decisions == replayed.entries
+
+
+def test_a_verb_that_was_refused_leaves_nothing_to_derive(tmp_path: Path) -> None:
+    with on_stage(tmp_path) as stage:
+        rollout = stage.start()
+        with pytest.raises(RolloutError):
+            stage.runner.ask(rollout.id, Ask(Verb.RESUME))
+        assert [one.entries for one in assert_same(stage.store)] == [2]

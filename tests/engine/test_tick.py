@@ -1,0 +1,838 @@
+"""The tick, on the real adapters and a real SQLite file: what is saved and done, in which order."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.commands import Ask, Verb
+from controller.core.decision import Alert, Severity
+from controller.core.judge.findings import Label
+from controller.core.observation import Query, Series, Span
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.direct_write import lower_and_confirm
+from controller.engine.execute import FOLLOW, Visit
+from controller.engine.lease import LEASE
+from controller.engine.tick import Runner, Ticked
+from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
+from controller.operations.start.start import Request, start
+from controller.ports.store import Store
+from controller.process import logging
+from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.outages import Answer, Proceed
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.stage import (
+    METRICS,
+    READ,
+    SECRET,
+    SHORT,
+    WRITE,
+    Before,
+    RacingStore,
+    ReadOnlyStore,
+    Stage,
+    on_stage,
+    short,
+    variables,
+)
+
+SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+# --- the order of save and act ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [10, 100])
+def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -> None:
+    stored: list[int] = []
+    if weight == 100:
+        stage.start()
+    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
+    if weight == 10:
+        stage.start()
+    else:
+        stage.tick_until(100)
+    assert stored == [weight]
+
+
+def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_write(
+    stage: Stage,
+) -> None:
+    def crash() -> None:
+        raise Crash
+
+    stage.start()
+    stage.world.layers.append(Before(WRITE, crash))
+    with pytest.raises(Crash):
+        stage.tick_until(100)
+    assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
+    before = stage.writes
+    assert stage.tick().rollout.reason is Reason.SETTLED
+    stage.tick()
+    assert (stage.writes - before, stage.world.weight_now()) == (1, 100)
+    assert [entry.kind for entry in stage.store.history("orders#1")][-3:] == [
+        "advanced", "write_again", "settled",
+    ]  # fmt: skip
+
+
+def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.saves_into(ReadOnlyStore(stage.store))
+        visit = stage.ticks(5)[-1]
+        assert stage.world.weight_now() == 0
+        assert stage.rollout.phase is Phase.PROGRESSING
+        assert visit.problem == "the disk is full"
+        assert any("is rolling back to 0 %: works fails" in one.text for one in stage.told)
+
+
+def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
+    stage.start()
+    stage.saves_into(ReadOnlyStore(stage.store))
+    visits = stage.ticks(8)
+    assert {visit.problem for visit in visits} == {"the disk is full"}
+    assert stage.world.weight_now() == 10
+    assert not any("going to 100 %" in notice.text for notice in stage.told)
+
+
+def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        other = a_second(stage)
+        first = stage.start()
+        stage.saves_into(ReadOnlyStore(stage.store, only=other.id))
+        for _ in range(5):
+            stage.tick(other.id, first.id)
+        assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
+
+
+def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Path) -> None:
+    stage.start()
+    calls = stage.world.calls.copy()
+    with closing(sqlite3.connect(tmp_path / "rollouts.db")) as connection, connection:
+        connection.execute("UPDATE rollouts SET state = 'no JSON'")
+    with pytest.raises(StoreError):
+        stage.tick("orders#1")
+    assert stage.world.calls == calls
+
+
+class Ownerless:
+    """A store that does not tell who owns a target."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def owns(self, rollout_id: str) -> bool:
+        raise StoreError("the owner cannot be looked up", problem="throttled")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        done = a_second(stage)
+        stage.runner.roll_back(done.id, "enough")
+        first = stage.start()
+        stage.saves_into(Ownerless(stage.store))
+        ticked = stage.runner.tick([done.id, first.id])
+        while stage.world.weight_now() > 0:
+            assert stage.world.clock.now() < first.created + 10 * MINUTE
+            stage.world.clock.advance(MINUTE)
+            ticked = stage.runner.tick([done.id, first.id])
+        problems = {one.rollout.id: one.problem for one in ticked.visits}
+        assert problems[done.id] == "the owner cannot be looked up"
+        assert (stage.world.weight_now(), ticked.missed) == (0, [])
+        assert stage.store.load(first.id).reason is Reason.GATE_FAILED
+
+
+def test_a_rollback_by_hand_asks_for_no_owner(stage: Stage) -> None:
+    stage.start()
+    while stage.rollout.phase is not Phase.SUCCEEDED:
+        stage.tick()
+    stage.saves_into(Ownerless(stage.store))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
+        Phase.ROLLED_BACK, True, 0,
+    )  # fmt: skip
+
+
+def test_a_tick_of_a_rollout_that_nobody_started_is_an_error(stage: Stage) -> None:
+    with pytest.raises(UnknownRolloutError, match="orders#7"):
+        stage.tick("orders#7")
+
+
+# --- a raise is one shot ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(timedelta(seconds=10), id="412: another write came first and is done"),
+        pytest.param(timedelta(), id="409: another write is still in progress"),
+    ],
+)
+def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
+    stage: Stage, later: timedelta
+) -> None:
+    def somebody_writes() -> None:
+        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        stage.world.clock.advance(later)
+
+    stage.start()
+    stage.world.layers.append(Before(WRITE, somebody_writes))
+    stage.tick_until(100)
+    attempts = stage.writes
+    visit = stage.tick()
+    assert (visit.rollout.phase, visit.rollout.reason) == (Phase.PAUSED, Reason.RAISE_UNCERTAIN)
+    stage.ticks(10)
+    assert (stage.writes, stage.world.weight_now()) == (attempts, 10)
+    assert stage.variables["LOG_LEVEL"] == "DEBUG"
+
+
+def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> None:
+    lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[lost])) as stage:
+        rollout = stage.start()
+        assert (rollout.reason, stage.world.weight_now()) == (Reason.SETTLED, 10)
+        assert stage.writes == 1
+
+
+# --- following a move ---------------------------------------------------------------------------
+
+
+def test_a_move_that_is_in_force_within_the_tick_is_recorded_by_it(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
+        begin = stage.world.clock.now()
+        rollout = stage.start()
+        assert rollout.settled == stage.world.clock.now() == begin + timedelta(seconds=20)
+
+
+def test_a_slow_move_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+        begin = stage.world.clock.now()
+        rollout = stage.start()
+        assert rollout.settled is None
+        assert stage.world.clock.now() - begin == FOLLOW == timedelta(seconds=30)
+        seen = [visit.rollout.reason for visit in stage.ticks(4)]
+        assert seen == [Reason.WAITING] * 3 + [Reason.SETTLED]
+        assert stage.writes == 1
+
+
+def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
+    policy = short(shift_timeout="3m")
+    with on_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
+        stage.start()
+        reasons = [visit.rollout.reason for visit in stage.ticks(5)]
+        assert reasons == [Reason.WAITING] * 4 + [Reason.SHIFT_TIMED_OUT]
+        assert stage.rollout.phase is Phase.ROLLING_BACK
+
+
+# --- measurements -------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Path) -> None:
+    outage = {
+        "kind": "metrics_outage",
+        "at": {"step": 1, "after": "3m"},
+        "lasting": "4m",
+        "how": "error",
+    }
+    with on_stage(tmp_path, scenario(function=variables(), events=[outage])) as stage:
+        stage.start()
+        seen = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)]
+        (finding,) = seen[-1].findings
+        assert (seen[-1].weight, finding.label) == (10, Label.QUERY_FAILED)
+        assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+
+
+def a_second(stage: Stage, name: str = "payments") -> Rollout:
+    """Start a rollout beside that of the stage: other name, other function, same metrics."""
+    stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": name}
+    return start(stage.runner, Request(short(name=name, target=target))).rollout
+
+
+def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
+    ids = [stage.start().id, a_second(stage).id]
+    before = stage.world.calls.copy()
+    stage.world.clock.advance(3 * MINUTE)
+    visits = stage.runner.tick(ids).visits
+    assert [visit.rollout.id for visit in visits] == ids
+    assert all(visit.rollout.findings for visit in visits)
+    assert stage.world.calls - before == {READ: 2, METRICS: 1}
+
+
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "beside one of other windows"])
+def test_a_sick_rollout_is_rolled_back_as_fast(tmp_path: Path, company: bool) -> None:
+    sick = {"kind": "errors", "server_errors": "20%", "at": {"after": "12m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[sick])) as stage:
+        target = {**POLICY["target"], "function": "payments"}
+        patient = {**SHORT["criteria"]["works"], "over": "1m", "failure_limit": 20}
+        quick = {**SHORT["criteria"]["works"], "over": "5m"}
+        hour = [{"weight": 10, "bake": "1h"}]
+        stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+        stage.world.clock.advance(2 * MINUTE)
+        ids = []
+        if company:
+            criteria = {"works": patient}
+            other = short(name="payments", target=target, criteria=criteria, steps=hour)
+            ids.append(start(stage.runner, Request(other)).rollout.id)
+        stage.world.clock.advance(5 * MINUTE)
+        stage.policy = short(criteria={"works": quick}, steps=hour)
+        ids.insert(0, stage.start().id)
+        while (rollout := stage.tick(*ids).rollout).phase is Phase.PROGRESSING:
+            assert rollout.updated - rollout.created < timedelta(minutes=30)
+        assert (rollout.reason, f"{rollout.since:%H:%M}") == (Reason.GATE_FAILED, "09:17")
+
+
+def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stage: Stage) -> None:
+    stage.start()
+    before = stage.world.calls.copy()
+    assert stage.tick(after=2 * MINUTE).rollout.reason is Reason.BAKING
+    assert stage.world.calls - before == {READ: 1, METRICS: 1}
+
+
+def test_a_tick_without_rollouts_calls_nobody(stage: Stage) -> None:
+    assert stage.runner.tick([]) == Ticked([])
+    assert not stage.world.calls
+
+
+# --- telling people -----------------------------------------------------------------------------
+
+
+class BrokenNotifier:
+    def notify(self, rollout: Rollout, notice: object) -> None:
+        raise ConnectionError("the chat is down")
+
+
+def test_a_notifier_that_raises_does_not_stop_a_tick(stage: Stage) -> None:
+    stage.runner = replace(stage.runner, notifier=BrokenNotifier())
+    assert stage.start().reason is Reason.SETTLED
+    assert stage.tick_until(100).rollout.reason is Reason.SETTLED
+    assert stage.world.weight_now() == 100
+
+
+# --- runs beside each other ---------------------------------------------------------------------
+
+
+def late_to(stage: Stage, rival: Runner) -> Callable[[], object]:
+    """Return what happens while the lease of a slow run runs out: a rival ticks."""
+
+    def act() -> None:
+        stage.world.clock.advance(LEASE)
+        rival.tick(["orders#1"])
+
+    return act
+
+
+def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.start()
+    stage.world.clock.advance(5 * MINUTE)
+    stage.world.layers.append(Before(METRICS, late_to(stage, stage.another_run())))
+    visit = stage.runner.visit("orders#1")
+    assert visit.busy
+    assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+
+
+def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> None:
+    """The start is done; only what it saw afterwards was written down by a tick beside it."""
+
+    follow = Before(READ, late_to(stage, stage.another_run()))
+    stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
+    rollout = stage.start()
+    assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
+
+
+# --- a rollback that another run overtakes ------------------------------------------------------
+
+
+def until_it_lowers(stage: Stage) -> Visit:
+    """Tick until traffic is taken back; return that visit."""
+    for _ in range(5):
+        visit = stage.tick()
+        if stage.world.weight_now() == 0:
+            return visit
+    raise AssertionError("traffic was never taken back")
+
+
+def back_to_zero(stage: Stage) -> list[str]:
+    """Return what people were told of a rollback for its gate."""
+    return [one.text for one in stage.told if "is rolling back to 0 %: works fails" in one.text]
+
+
+def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        rival = stage.another_run()
+        rival = replace(rival, looking=replace(rival.looking, metrics=NoMetrics()))
+        stage.saves_into(RacingStore(stage.store, late_to(stage, rival)))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.problem, visit.saved) == (False, "", True)
+        assert (stage.rollout.phase, stage.rollout.reason) == (
+            Phase.ROLLED_BACK,
+            Reason.GATE_FAILED,
+        )
+        assert stage.rollout.sentence.startswith("works fails")
+        assert len(back_to_zero(stage)) == 1
+
+
+class NoMetrics:
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        raise MetricsError("nobody answers")
+
+
+def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.world.layers.append(Before(WRITE, late_to(stage, stage.another_run())))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+        kinds = [entry.kind for entry in stage.store.history("orders#1")]
+        assert kinds == ["started", "settled", "rolling_back", "rolled_back"]
+        assert len(back_to_zero(stage)) == 1
+
+
+def test_people_hear_of_a_rollback_that_others_keep_from_being_recorded(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+
+        def meanwhile() -> None:
+            stage.store.save(stage.rollout, [])
+
+        stage.saves_into(RacingStore(stage.store, meanwhile, times=100))
+        visit = until_it_lowers(stage)
+        assert (visit.busy, visit.saved) == (False, False)
+        assert "another run saved orders#1 first" in visit.problem
+        assert len(back_to_zero(stage)) == 1
+
+
+# --- rolling back -------------------------------------------------------------------------------
+
+
+def test_a_rollback_by_hand_that_cannot_be_recorded_is_done_read_back_and_told_once(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.saves_into(ReadOnlyStore(stage.store))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.saved, visit.problem) == (False, "the disk is full")
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+    assert stage.rollout.phase is Phase.PROGRESSING
+    assert [one.text for one in stage.told if "orders#1 is rolling back" in one.text] == [
+        "orders#1 is rolling back to 0 %: support is paged"
+    ]
+
+
+def test_a_rollback_whose_end_cannot_be_recorded_is_told_once(stage: Stage) -> None:
+    stage.start()
+    told = len(stage.told)
+    stage.saves_into(ReadOnlyStore(stage.store, after=1))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.saved, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+    assert stage.rollout.phase is Phase.ROLLING_BACK
+    assert len(stage.told) - told == 1
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["a slow update", "an update in progress"])
+def test_a_rollback_by_hand_waits_as_long_as_the_policy_gives_it(
+    tmp_path: Path, busy: bool
+) -> None:
+    slow = {"kind": "slow_updates", "at": {"step": 1}, "takes": "3m"}
+    policy = short(rollback_timeout="4m")
+    with on_stage(tmp_path, scenario(function=variables(), events=[slow]), policy) as stage:
+        stage.start()
+        stage.world.clock.advance(MINUTE)
+        if busy:
+            stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
+
+
+def test_a_rollback_that_lambda_refuses_pages_now_and_then_and_alerts_always(
+    tmp_path: Path,
+) -> None:
+    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        if (service, operation) == WRITE:
+            raise refusal(operation, "AccessDeniedException", "not authorized")
+        return proceed()
+
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.world.layers.append(deny)
+        visits = [one for one in stage.ticks(40) if one.rollout.phase is Phase.ROLLING_BACK]
+        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
+        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        assert 2 <= len(paged) <= 3
+        assert all("orders#1 is NOT rolled back" in text for text in paged)
+        kinds = [entry.kind for entry in stage.store.history("orders#1")]
+        assert kinds.count("rollback_unconfirmed") == 1
+
+
+def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.tick(after=14 * MINUTE)
+    assert stage.world.weight_now() == 0
+    assert stage.told[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
+
+
+def test_the_guard_of_zero_leaves_alone_what_a_person_sets_while_it_is_at_work(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    by_hand = {"PERCENTAGE": "5"}
+    stage.world.layers.append(Before(WRITE, lambda: stage.world.set_variables("handler", by_hand)))
+    stage.tick(after=14 * MINUTE)
+    assert stage.variables["PERCENTAGE"] == "5"
+
+
+def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.clock.advance(14 * MINUTE)
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.tick(after=2 * MINUTE)
+    assert stage.world.weight_now() == 10
+
+
+def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        before = stage.world.calls[METRICS]
+        visit = stage.runner.roll_back("orders#1", "support is paged")
+        assert visit.rollout.phase is Phase.ROLLED_BACK
+        assert visit.rollout.sentence == "support is paged"
+        assert stage.world.weight_now() == 0
+        assert stage.world.calls[METRICS] == before
+
+
+def test_a_rollback_by_hand_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
+    stage.start()
+    rival = stage.another_run()
+    stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
+    stage.world.clock.advance(2 * MINUTE)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+    assert stage.rollout.phase is Phase.ROLLED_BACK
+
+
+def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
+    tmp_path: Path,
+) -> None:
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
+    with on_stage(tmp_path, scenario(function=variables(), events=[denied, *SICK])) as stage:
+        stage.start()
+        kept, writes = dict(stage.variables), stage.writes
+        first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
+        assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+        assert (stage.writes, stage.variables) == (writes, kept)
+        paged = [notice.text for notice in stage.told if notice.severity is Severity.CRITICAL]
+        assert any("orders#1 is NOT rolled back" in text for text in paged)
+        assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+
+
+def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage) -> None:
+    stage.start()
+    target = stage.runner.looking.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    assert stage.world.weight_now() == 0
+
+
+def test_a_bare_rollback_at_0_calls_back_a_first_raise_that_is_decided_and_not_written(
+    stage: Stage,
+) -> None:
+    """Without it, the next tick would write the raise after a person was told that 0 % stands."""
+
+    def crash() -> None:
+        raise Crash
+
+    stage.world.layers.append(Before(WRITE, crash))
+    with pytest.raises(Crash):
+        stage.start()
+    target = stage.runner.looking.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    stage.ticks(5)
+    assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+
+
+# --- what the function keeps, and what nobody is told -------------------------------------------
+
+
+def test_variables_of_others_survive_and_are_told_to_nobody(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logging.configure()
+    stage.start()
+    stage.tick_until(100)
+    stage.world.set_variables("handler", {"PERCENTAGE": "40"})
+    stage.tick()
+    stage.runner.roll_back("orders#1", "enough")
+    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
+    printed = capsys.readouterr()
+    assert "weight_lowered" in printed.err
+    told = [*printed, *(notice.text for notice in stage.told)]
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert not any(SECRET in text for text in told)
+    assert not any(SECRET.encode() in content for content in files)
+
+
+def test_the_clock_of_a_host_that_runs_behind_does_not_turn_a_rollout_back(stage: Stage) -> None:
+    rollout = stage.start()
+    ahead = replace(rollout, updated=rollout.updated + 30 * MINUTE)
+    stage.store.save(ahead, [])
+    assert stage.tick().rollout.updated == ahead.updated
+
+
+def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: Path) -> None:
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}, "lasting": "1m"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[denied])) as stage:
+        stage.start()
+        problems = [visit.problem for visit in stage.ticks(3)]
+        assert "cannot be read" in problems[0]
+        assert problems[-1] == ""
+
+
+def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        other = a_second(stage)
+        first = stage.start()
+        calls: list[str] = []
+
+        def listen(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+            calls.append(operation)
+            return proceed()
+
+        stage.world.layers.append(listen)
+        stage.runner.roll_back(first.id, "a person says so")
+        stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+        stage.world.clock.advance(MINUTE)
+        calls.clear()
+        stage.runner.tick([other.id, first.id])
+        assert calls.index("UpdateFunctionConfiguration") < calls.index("GetMetricData")
+
+
+# --- the right target ---------------------------------------------------------------------------
+
+ELSEWHERE = "arn:aws:lambda:eu-central-1:999999999999:function:handler"
+
+
+def with_the_credentials_of_another_account(stage: Stage) -> None:
+    """From now on a function of the same name answers from another account."""
+    stage.world.function("handler").arn = ELSEWHERE
+
+
+def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Stage) -> None:
+    home = stage.start().target
+    with_the_credentials_of_another_account(stage)
+    visits = stage.ticks(6)
+    assert (stage.writes, stage.world.weight_now()) == (1, 10)
+    assert {one.problem for one in visits} == {
+        f"{ELSEWHERE} answers where the rollout runs on {home}; nothing is written: check the "
+        "account and the region of these credentials"
+    }
+    assert {one.rollout.phase for one in visits} == {Phase.PROGRESSING}
+
+
+def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_somebody_is_paged(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        with_the_credentials_of_another_account(stage)
+        visits = [one for one in stage.ticks(8) if one.rollout.phase is Phase.ROLLING_BACK]
+        assert len(visits) > 1
+        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
+        assert (stage.writes, stage.variables["PERCENTAGE"]) == (1, "10")
+        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        assert len(paged) == 1
+        assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
+
+
+def test_a_rollback_by_hand_with_the_credentials_of_another_account_writes_nothing(
+    stage: Stage,
+) -> None:
+    stage.start()
+    with_the_credentials_of_another_account(stage)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+    assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
+
+
+def test_a_function_of_another_account_is_not_lowered_where_the_first_read_fails_in_passing(
+    stage: Stage,
+) -> None:
+    """Lowering reads again and again, and looks each time whose function that is."""
+    stage.start()
+    with_the_credentials_of_another_account(stage)
+    reads: list[str] = []
+
+    def fail_twice(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        if (service, operation) == READ and len(reads) < 2:
+            reads.append(operation)
+            raise refusal(operation, "TooManyRequestsException", "slow down")
+        return proceed()
+
+    stage.world.layers.append(fail_twice)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+    assert (stage.writes, stage.world.weight_now()) == (1, 10)
+
+
+def test_a_rollback_in_the_right_account_again_is_carried_out(stage: Stage) -> None:
+    home = stage.start().target
+    with_the_credentials_of_another_account(stage)
+    stage.runner.roll_back("orders#1", "support is paged")
+    stage.world.function("handler").arn = home
+    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
+    assert stage.world.weight_now() == 0
+
+
+# --- what people ask ----------------------------------------------------------------------------
+
+BY_EYE = Ask(Verb.PROMOTE, "seen by eye")
+
+
+def test_a_promotion_is_saved_before_it_is_written_and_followed(stage: Stage) -> None:
+    stage.start()
+    stored: list[int] = []
+    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
+    visit = stage.runner.ask("orders#1", BY_EYE)
+    assert (stored, stage.world.weight_now()) == ([100], 100)
+    assert (visit.rollout.reason, visit.rollout.label) == (Reason.SETTLED, "not judged yet")
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "settled", "advanced", "settled"]
+    assert stage.store.history("orders#1")[2].body["because"] == BY_EYE.data()
+
+
+def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
+    stage.start()
+    stage.saves_into(ReadOnlyStore(stage.store))
+    with pytest.raises(StoreError, match="the disk is full"):
+        stage.runner.ask("orders#1", BY_EYE)
+    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
+
+
+def test_a_promotion_that_another_hand_meets_on_its_way_is_not_raised(stage: Stage) -> None:
+    """Its write is refused; the next tick sees a target that others changed, and asks people."""
+    stage.start()
+
+    def somebody_writes() -> None:
+        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        stage.world.clock.advance(timedelta(seconds=10))
+
+    stage.world.layers.append(Before(WRITE, somebody_writes))
+    stage.runner.ask("orders#1", BY_EYE)
+    assert stage.world.weight_now() == 10
+    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
+
+
+def test_a_promotion_looks_at_the_metrics_and_a_failing_canary_is_not_promoted(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.world.clock.advance(5 * MINUTE)
+        with pytest.raises(UsageError, match="nobody promotes a fail"):
+            stage.runner.ask("orders#1", BY_EYE)
+        assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
+
+
+def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        stage.world.clock.advance(5 * MINUTE)
+        visit = stage.runner.ask("orders#1", BY_EYE)
+        assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
+
+
+def test_a_resume_looks_at_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.world.clock.advance(5 * MINUTE)
+        with pytest.raises(UsageError, match="nobody resumes a fail, the next tick rolls back"):
+            stage.runner.ask("orders#1", Ask(Verb.RESUME))
+        assert stage.tick().rollout.reason is Reason.GATE_FAILED
+
+
+def test_metrics_that_do_not_answer_keep_nobody_from_a_resume(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.world.clock.advance(5 * MINUTE)
+        assert stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout.reason is Reason.RESUMED
+
+
+@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
+def test_other_verbs_read_no_metrics(stage: Stage, verb: Verb) -> None:
+    steps = [SHORT["steps"][0], {**SHORT["steps"][1], "approval": "required"}]
+    stage.policy = short(steps=steps)
+    stage.start()
+    before = stage.world.calls[METRICS]
+    stage.world.clock.advance(5 * MINUTE)
+    stage.runner.ask("orders#1", Ask(verb))
+    assert stage.world.calls[METRICS] == before
+
+
+def test_a_pause_while_a_raise_is_on_its_way_leaves_it_to_arrive_and_goes_on_from_there(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+        stage.start()
+        stage.runner.ask("orders#1", Ask(Verb.PAUSE, "wait"))
+        visits = stage.ticks(6)
+        assert {one.rollout.reason for one in visits} == {Reason.PAUSED_BY_HAND}
+        assert not any(one.alerts for one in visits)
+        assert stage.world.weight_now() == 10
+        resumed = stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout
+        assert (resumed.step, resumed.settled) == (0, stage.world.clock.now())
+        assert stage.tick_until(100).rollout.step == 1
+
+
+def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask("orders#1", Ask(Verb.PAUSE, "for today"))
+    visits = [stage.tick(after=30 * MINUTE) for _ in range(100)]
+    assert {one.rollout.phase for one in visits} == {Phase.PAUSED}
+    reminders = [one.text for one in stage.told if "has been paused for" in one.text]
+    assert [text.split(": ")[0] for text in reminders] == [
+        "orders#1 has been paused for 24h",
+        "orders#1 has been paused for 48h",
+    ]
+
+
+def test_a_rollback_that_a_person_asks_for_is_one_of_the_verbs(stage: Stage) -> None:
+    stage.start()
+    stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+    visit = stage.runner.ask("orders#1", Ask(Verb.ROLLBACK, "support is paged"))
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

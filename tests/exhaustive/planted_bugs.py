@@ -1,0 +1,124 @@
+"""Bugs that are planted in the product, to see that the search through small worlds finds them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+import pytest
+
+from controller.adapters.aws.clients import AWS_ERRORS
+from controller.adapters.stores.sqlite import queries
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.adapters.targets.lambda_lowering import Lowering
+from controller.core import decide, transitions
+from controller.core.decision import Decision, Shift
+from controller.core.observation import Observation, Reading
+from controller.core.rollout import Rollout
+from controller.engine.execute import Carrying, Visit
+
+Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A bug, the small world in which it shows, and an invariant that it breaks."""
+
+    plant: Plant
+    start: str
+    world: str
+    invariant: str
+
+
+def _save_ignores_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(queries, "UPDATE", queries.UPDATE.replace("version = :read AND ", "", 1))
+
+
+def _save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
+    left, _, _ = queries.UPDATE.partition("WHERE")
+    patch.setattr(queries, "UPDATE", f"{left} WHERE id = :id")
+
+
+def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
+    def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
+        found = self._function.read()
+        try:
+            self._function.write(found, weight)
+        except AWS_ERRORS as error:
+            self._resolve(found, weight, error)
+
+    patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
+
+
+def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
+    carried = Carrying.out
+
+    def out(
+        self: Carrying,
+        before: Rollout,
+        seen: Observation,
+        decision: Decision,
+        patience: timedelta = timedelta(seconds=30),
+    ) -> Visit:
+        if isinstance(decision.move, Shift):
+            self.acting.shift_once(decision.rollout, decision.move)
+        return carried(self, before, seen, decision, patience)
+
+    patch.setattr(Carrying, "out", out)
+
+
+def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
+    def shift(self: Carrying, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
+        if self.acting.shift_once(rollout, move):
+            return self.follow(rollout, move.weight, patience)
+        return Visit(rollout)
+
+    def is_done(self: Lowering, reading: Reading) -> bool:
+        return reading.weight == 0
+
+    patch.setattr(Carrying, "_shift", shift)
+    patch.setattr(Lowering, "_is_done", is_done)
+
+
+def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
+    def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+        return transitions.unwritten(
+            replace(rollout, intent=replace(rollout.intent, token=target.token)), target, now
+        )
+
+    patch.setattr(transitions, "untraced", untraced)
+
+
+def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decide, "_paused", decide._climbing)
+
+
+PLANTED: Final[Mapping[str, Planted]] = {
+    "a save ignores the version": Planted(
+        _save_ignores_version, "just started", "a tick and a rollback", "versions-rise"
+    ),
+    "a save ignores the version and who has the lease": Planted(
+        _save_ignores_version_and_fence, "just started", "two ticks", "versions-rise"
+    ),
+    "a raise ignores the token that it was decided under": Planted(
+        _raise_ignores_token, "a pass due", "a tick and a person sets 5 %", "no-stale-raise"
+    ),
+    "more traffic is written before it is saved": Planted(
+        _acts_before_it_saves, "a pass due", "two ticks", "recorded-raise"
+    ),
+    "a rollback at 0 % writes nothing, and nobody takes back a raise that comes late": Planted(
+        _a_late_raise_stays,
+        "the first raise saved, not written",
+        "a tick and a rollback",
+        "no-stale-raise",
+    ),
+    "a raise that left no trace is written again": Planted(
+        _a_raise_without_trace_is_written_again,
+        "a raise saved, not written",
+        "a tick and a person sets 10 %",
+        "nobody-fought",
+    ),
+    "a pause ends by itself when the gate passes": Planted(
+        _a_pause_ends_by_itself, "paused", "two ticks", "pause-holds"
+    ),
+}

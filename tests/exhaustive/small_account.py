@@ -1,0 +1,183 @@
+"""The function of a small world, its metrics and its clock, which can be put back."""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from controller.core.policy import LambdaEnv
+from controller.simulation.clock import VirtualClock
+from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
+from controller.simulation.operators import pair_of, weight_of
+from controller.simulation.scenario.script import UpdateRules
+from tests.simulation.worlds import FUNCTION, START
+from tests.support.stage import SECRET
+
+Canary: TypeAlias = Literal["healthy", "sick", "silent"]
+
+REQUESTS_PER_MINUTE: Final = 600
+# What of a function changes; its variables are kept as pairs.
+_PLAIN: Final = ("revision", "code_sha256", "modified", "status", "reason", "reason_code")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What the clock fires at a moment: the end of an update, of which there is one at a time.
+
+    So two that are due at one moment, for a function that shows the same, do the same.
+    """
+
+    at: datetime
+    number: int = field(compare=False)
+    action: Callable[[], None] = field(compare=False)
+
+
+class Sky(NamedTuple):
+    """How the function stands, and what time it is.
+
+    shown, served: its variables, in the configuration and to requests. plain: its other fields.
+    updates: how many it has had. weights: since which second which weight is served. due: what the
+    clock has still to fire.
+    """
+
+    now: datetime
+    shown: tuple[tuple[str, str], ...]
+    served: tuple[tuple[str, str], ...]
+    plain: tuple[str, ...]
+    updates: int
+    weights: tuple[tuple[float, int], ...]
+    due: tuple[Due, ...]
+
+    @property
+    def revision(self) -> str:
+        """The RevisionId of the function."""
+        return self.plain[_PLAIN.index("revision")]
+
+    @property
+    def status(self) -> str:
+        """What became of its last update."""
+        return self.plain[_PLAIN.index("status")]
+
+
+class _Clock(VirtualClock):
+    def keep(self) -> tuple[datetime, tuple[Due, ...]]:
+        return self._now, tuple(Due(*planned) for planned in sorted(self._due))
+
+    def put_back(self, now: datetime, due: tuple[Due, ...]) -> None:
+        self._now, self._due = now, [(one.at, one.number, one.action) for one in due]
+        heapq.heapify(self._due)
+
+
+class _Lambda(FakeLambda):
+    """Revisions are numbered by the updates, so they have the same names on every way."""
+
+    updates = 0
+
+    def _revision(self) -> str:
+        self.updates += 1
+        return f"revision-{self.updates}"
+
+
+class Cloud:
+    """One function, its metrics, and a clock.
+
+    canary: how requests are answered. takes: how long an update of the function takes; one that
+    takes no time is over with its answer.
+    """
+
+    def __init__(self, target: LambdaEnv, canary: Canary, takes: timedelta) -> None:
+        self.target, self.canary, self.takes = target, canary, takes
+        self.clock = _Clock(START)
+        self._weights: list[tuple[float, int]] = [(float("-inf"), 0)]
+        self._lambda = _Lambda(self.clock, self._rules, self._serve, seed=0)
+        self._template = {"API_KEY": SECRET, **pair_of(target, 0)}
+        self._function = self._lambda.add(FUNCTION, self._template)
+
+    def call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one call of Lambda or CloudWatch as AWS would."""
+        if method == "get_metric_data":
+            return self._metrics(request)
+        answer: dict[str, Any] = getattr(self._lambda, method)(request)
+        if method.startswith("update_"):
+            self.clock.advance(timedelta())
+        return answer
+
+    # --- other hands ----------------------------------------------------------------------------
+
+    def set_weight(self, weight: int) -> None:
+        """Set the pair of variables as a person does. Raises ClientError during an update."""
+        self._set(pair_of(self.target, weight))
+
+    def deploy(self) -> None:
+        """Put the environment back to that of the template. Raises ClientError during an update."""
+        self._set(self._template)
+        self._function.code_sha256 = code_digest(f"stack {self._lambda.updates}")
+
+    def _set(self, variables: Mapping[str, str]) -> None:
+        environment = {"Variables": {**self._function.variables, **variables}}
+        request = {"FunctionName": FUNCTION, "Environment": environment}
+        self.call("update_function_configuration", request)
+
+    # --- keeping and putting back ---------------------------------------------------------------
+
+    def keep(self) -> Sky:
+        """Return everything as it stands."""
+        now, due = self.clock.keep()
+        function = self._function
+        return Sky(
+            now,
+            tuple(sorted(function.variables.items())),
+            tuple(sorted(function.served.items())),
+            tuple(getattr(function, name) for name in _PLAIN),
+            self._lambda.updates,
+            tuple(self._weights),
+            due,
+        )
+
+    def put_back(self, sky: Sky) -> None:
+        """Make everything as it was."""
+        for name, value in zip(_PLAIN, sky.plain, strict=True):
+            setattr(self._function, name, value)
+        self._function.variables, self._function.served = dict(sky.shown), dict(sky.served)
+        self._lambda.updates = sky.updates
+        self._weights[:] = sky.weights
+        self.clock.put_back(sky.now, sky.due)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _rules(self) -> UpdateRules:
+        return UpdateRules(takes=self.takes)
+
+    def _serve(self, function: Function) -> None:
+        weight = weight_of(self.target, function.in_force)
+        if weight != self._weights[-1][1]:
+            self._weights.append((self.clock.now().timestamp(), weight))
+
+    def _metrics(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Every minute that is over has the weight's share of the requests from its begin on."""
+        first, end = int(request["StartTime"].timestamp()), request["EndTime"].timestamp()
+        seconds = range(first, int(min(end, self.clock.now().timestamp() - 59)), 60)
+        results = []
+        for query in request["MetricDataQueries"]:
+            name = query["MetricStat"]["Metric"]["MetricName"]
+            values = {second: self._measured(name, second) for second in seconds}
+            points = {second: value for second, value in values.items() if value is not None}
+            results.append(
+                {
+                    "Id": query["Id"],
+                    "Timestamps": [datetime.fromtimestamp(one, START.tzinfo) for one in points],
+                    "Values": [*points.values()],
+                    "StatusCode": "Complete",
+                }
+            )
+        return {"MetricDataResults": results, "Messages": []}
+
+    def _measured(self, name: str, second: int) -> float | None:
+        weight = next(weight for since, weight in reversed(self._weights) if since <= second)
+        if not weight or self.canary == "silent":
+            return None
+        requests = REQUESTS_PER_MINUTE * weight / 100
+        if name == "5XXError":
+            return requests / 5 if self.canary == "sick" else 0.0
+        return requests if name == "Count" else 0.0

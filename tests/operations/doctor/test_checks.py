@@ -1,0 +1,203 @@
+"""What doctor says of clocks, schedules, targets, alarms and roles."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.core.checks import Level
+from controller.core.observation import AlarmReading, AlarmState, Reading, Update
+from controller.operations.doctor.monitoring import alarms_check, heard_checks, stack_check
+from controller.operations.doctor.permissions import (
+    permissions_check,
+    principal_of,
+    unknown_check,
+)
+from controller.operations.doctor.store import clock_check, schedule_check
+from controller.operations.doctor.target import reach_checks, reading_check
+from controller.ports.monitoring import Deployed, Subscription
+from tests.support.rollouts import NOON, a_rollout
+
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level", "told"),
+    [
+        pytest.param(0, OK, "agrees with", id="the same"),
+        pytest.param(-5, OK, "agrees with", id="as far as a header tells"),
+        pytest.param(12, WARN, "12 s ahead of that of AWS", id="a little ahead"),
+        pytest.param(-31, FAIL, "31 s behind that of AWS", id="half a minute behind"),
+        pytest.param(3_600, FAIL, "3600 s ahead of", id="a wrong time zone"),
+        pytest.param(None, WARN, "not checked", id="an answer without a date"),
+    ],
+)
+def test_a_clock_that_is_off(seconds: int | None, level: Level, told: str) -> None:
+    theirs = None if seconds is None else NOON - timedelta(seconds=seconds)
+    found = clock_check(NOON, theirs)
+    assert (found.level, told in found.seen) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "level"),
+    [
+        pytest.param(1, OK, id="a minute ago"),
+        pytest.param(15, OK, id="the slowest schedule there may be"),
+        pytest.param(16, FAIL, id="later than that"),
+        pytest.param(-3, OK, id="a clock that went back"),
+    ],
+)
+def test_the_newest_tick_was(minutes: int, level: Level) -> None:
+    older = replace(a_rollout("a#1"), updated=NOON - timedelta(hours=9))
+    newest = replace(a_rollout("b#1"), updated=NOON - timedelta(minutes=minutes))
+    found = schedule_check([newest, older], NOON)
+    assert (found.level, "(b#1)" in found.seen) == (level, True)
+
+
+def test_without_an_active_rollout_nobody_can_tell_whether_anything_ticks() -> None:
+    assert schedule_check([], NOON).level is WARN
+
+
+# --- the target ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weight", "update", "level"),
+    [
+        pytest.param(10, Update.SUCCESSFUL, OK, id="in force"),
+        pytest.param(10, Update.IN_PROGRESS, WARN, id="on its way"),
+        pytest.param(10, Update.FAILED, FAIL, id="an update that failed"),
+        pytest.param(None, Update.SUCCESSFUL, FAIL, id="two weights at once"),
+    ],
+)
+def test_a_target_shows(weight: int | None, update: Update, level: Level) -> None:
+    reading = Reading("arn", weight, "A=10, B=false", "token", update)
+    found = reading_check(reading)
+    assert (found.level, "A=10, B=false" in found.seen) == (level, True)
+
+
+def test_what_certainly_keeps_callers_from_a_change_fails_and_what_may_is_a_warning() -> None:
+    found = reach_checks([(True, "SnapStart"), (False, "an alias")])
+    assert [(one.level, one.seen) for one in found] == [(FAIL, "SnapStart"), (WARN, "an alias")]
+    assert [one.level for one in reach_checks([])] == [OK]
+
+
+# --- what watches it ----------------------------------------------------------------------------
+
+DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutctl-shop")
+
+
+@pytest.mark.parametrize(
+    ("deployed", "level", "seen"),
+    [
+        pytest.param(DEPLOYED, OK, "its stack is CREATE_COMPLETE, and as", id="as it should be"),
+        pytest.param(
+            replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "as the policy asks", id="updated"
+        ),
+        pytest.param(None, WARN, "no alarms are installed", id="no stack"),
+        pytest.param(
+            replace(DEPLOYED, status="UPDATE_ROLLBACK_COMPLETE"),
+            WARN, "its stack is UPDATE_ROLLBACK_COMPLETE", id="an update that failed",
+        ),
+        pytest.param(
+            replace(DEPLOYED, differing=("AlarmSC004", "Dashboard")),
+            WARN, "differs from the policy in AlarmSC004, Dashboard", id="something differs",
+        ),
+    ],
+)  # fmt: skip
+def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, seen: str) -> None:
+    found = stack_check(deployed)
+    assert (found.what, found.level, seen in found.seen) == ("monitoring", level, True)
+    assert ("rolloutctl monitoring deploy POLICY" in found.remedy) is (level is WARN)
+
+
+@pytest.mark.parametrize(
+    ("states", "level", "seen"),
+    [
+        pytest.param([AlarmState.OK] * 2, OK, "none of 2 is in ALARM", id="quiet"),
+        pytest.param(
+            [AlarmState.OK, AlarmState.INSUFFICIENT_DATA],
+            OK, "none of 2 is in ALARM, 1 of them without data", id="without data",
+        ),
+        pytest.param([AlarmState.ALARM, AlarmState.OK], WARN, "in ALARM: alarm-0", id="red"),
+        pytest.param(
+            [AlarmState.OK, AlarmState.MISSING],
+            WARN, "deleted outside the stack: alarm-1", id="deleted by hand",
+        ),
+        pytest.param([AlarmState.UNREAD] * 2, WARN, "not checked: denied", id="not readable"),
+    ],
+)  # fmt: skip
+def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, seen: str) -> None:
+    readings = {
+        f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
+    }
+    found = alarms_check(readings)
+    assert (found.what, found.level, found.seen) == ("alarms", level, seen)
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "told"),
+    [
+        ([True], [(OK, "1 confirmed subscription")]),
+        ([True, True], [(OK, "2 confirmed subscriptions")]),
+        ([], [(WARN, "it has no subscription")]),
+        ([False], [(WARN, "not confirmed: a0@example.com")]),
+        (
+            [True, False],
+            [(WARN, "not confirmed: a1@example.com"), (OK, "1 confirmed subscription")],
+        ),
+    ],
+)
+def test_who_hears_a_topic(confirmed: list[bool], told: list[tuple[Level, str]]) -> None:
+    found = [Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)]
+    assert [(one.level, one.seen) for one in heard_checks("topic", found, "")] == told
+
+
+# --- roles --------------------------------------------------------------------------------------
+
+ROLE = "arn:aws:iam::123456789012:role/tick"
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/tick/session-1", ROLE),
+        ("arn:aws-cn:sts::123456789012:assumed-role/a.b/c@d",
+         "arn:aws-cn:iam::123456789012:role/a.b"),
+        ("arn:aws:iam::123456789012:user/jo", "arn:aws:iam::123456789012:user/jo"),
+        ("arn:aws:iam::123456789012:root", ""),
+    ],
+)  # fmt: skip
+def test_whose_policies_count(caller: str, principal: str) -> None:
+    assert principal_of(caller) == principal
+
+
+@pytest.mark.parametrize(
+    ("decisions", "level", "told"),
+    [
+        (
+            {("lambda:A", "f"): "allowed", ("lambda:B", "f"): "allowed"},
+            OK, f"{ROLE} may do all 2 actions of a tick",
+        ),
+        (
+            {
+                ("lambda:A", "f"): "allowed",
+                ("lambda:A", "g"): "implicitDeny",
+                ("s3:B", "*"): "explicitDeny",
+            },
+            FAIL, f"{ROLE} may not do lambda:A, s3:B",
+        ),
+    ],
+)  # fmt: skip
+def test_a_role_that_is_simulated(
+    decisions: Mapping[tuple[str, str], str], level: Level, told: str
+) -> None:
+    found = permissions_check(ROLE, decisions)
+    assert (found.level, told in found.seen) == (level, True)
+
+
+def test_what_cannot_be_simulated_is_said_to_be_unknown() -> None:
+    found = unknown_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
+    assert found.level is WARN
+    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in found.seen

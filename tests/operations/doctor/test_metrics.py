@@ -1,0 +1,148 @@
+"""What it means that a metric has data, or has none."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.core.checks import Check, Level
+from controller.core.observation import Answer, Series
+from controller.core.policy import Metric
+from controller.operations.doctor.metrics import data_check, queries_of, silent_check, span_until
+from controller.ports.metrics import Listed
+from tests.operations.monitoring.watched import a_watched
+from tests.support.rollouts import NOON
+
+NOON_S = int(NOON.timestamp())
+POLICY = a_watched("beside")
+LATENCY = POLICY.metrics["latency"]
+
+API, STAGE = {"ApiName": "shop"}, {"ApiName": "shop", "Stage": "prod"}
+
+
+def series(*counts: float, answer: Answer = Answer.COMPLETE, message: str = "") -> Series:
+    """Return so many samples in the periods before noon, the last one ten minutes old."""
+    first = NOON_S - 600 - 300 * (len(counts) - 1)
+    points = {first + 300 * number: count for number, count in enumerate(counts)}
+    return Series(points, answer, message)
+
+
+def with_data(samples: Series, values: Series | None = None) -> Check | None:
+    return data_check("latency", LATENCY, samples, samples if values is None else values, NOON)
+
+
+def silent(**listed: Any) -> Check:
+    return silent_check("latency", POLICY, Listed(**listed))
+
+
+def test_a_metric_with_data_says_how_much_and_how_old() -> None:
+    found = with_data(series(20, 0, 30))
+    assert found == Check(
+        "metric latency", Level.OK, "50 samples in the last 24h, the newest 10m ago"
+    )
+
+
+def test_a_metric_without_data_needs_another_look() -> None:
+    assert with_data(series()) is None
+    assert with_data(series(0, 0)) is None
+
+
+@pytest.mark.parametrize("answer", [Answer.FORBIDDEN, Answer.ERROR])
+def test_a_metric_that_cannot_be_read_fails(answer: Answer) -> None:
+    found = with_data(series(20), series(answer=answer, message="not you"))
+    assert found is not None
+    assert (found.level, found.seen) == (Level.FAIL, "cannot be read: not you")
+    assert "cloudwatch:GetMetricData" in found.remedy
+
+
+def test_samples_without_their_percentile_are_published_wrongly() -> None:
+    found = with_data(series(20), series())
+    assert found is not None
+    assert found.level is Level.FAIL
+    assert "no p95: what publishes it sends statistic sets" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("listed", "level", "told"),
+    [
+        pytest.param(
+            {"dimensions": [API]}, Level.WARN, "it had some in the last two weeks",
+            id="a quiet day",
+        ),
+        pytest.param(
+            {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.FAIL,
+            "it has {ApiName: shop, Stage: prod} or {ApiName: other}: correct the policy",
+            id="other dimensions, the nearest first",
+        ),
+        pytest.param(
+            {"names": ["latency", "Count"]}, Level.FAIL, "it has latency: correct the policy",
+            id="a name in another case",
+        ),
+        pytest.param(
+            {"names": ["Latencies"]}, Level.FAIL, "it has Latencies", id="a slip of the hand"
+        ),
+        pytest.param(
+            {"names": ["Count"]}, Level.WARN, "fine before the first request on that path",
+            id="nothing like it",
+        ),
+        pytest.param({}, Level.WARN, "fine before the first request", id="an empty namespace"),
+        pytest.param(
+            {"problem": "denied (cloudwatch:ListMetrics)"}, Level.WARN, "(cloudwatch:ListMetrics)",
+            id="a list that is denied",
+        ),
+    ],
+)  # fmt: skip
+def test_a_silent_metric(listed: dict[str, Any], level: Level, told: str) -> None:
+    found = silent(**listed)
+    assert found.level is level
+    assert told in f"{found.seen}; {found.remedy}"
+
+
+def test_a_path_that_nobody_took_yet_is_no_mistake_because_the_other_path_is_there() -> None:
+    """Before the first start, the canary's metric is listed under the stable path alone."""
+    path = {"namespace": "Shop", "name": "Calls", "statistic": "Sum"}
+    metrics = {
+        "requests": {**path, "dimensions": {"Path": "canary"}},
+        "direct": {**path, "dimensions": {"Path": "stable"}},
+    }
+    traffic = {"kind": "traffic", "judge": "threshold", "metric": "requests", "control": "direct"}
+    policy = a_watched("traffic", metrics=metrics, criteria={"traffic": traffic})
+    quiet = silent_check("requests", policy, Listed([{"Path": "stable"}]))
+    assert quiet.level is Level.WARN
+    mistyped = silent_check("requests", policy, Listed([{"Path": "stable"}, {"Path": "new"}]))
+    assert (mistyped.level, mistyped.remedy) == (
+        Level.FAIL,
+        "it has {Path: new}: correct the policy",
+    )
+
+
+def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
+    """What only one metric has for dimensions is mistyped rather than a path of its own."""
+    names = {"calls": "Calls", "duration": "Duration", "failures": "Failures"}
+    path = {"namespace": "Shop", "statistic": "Sum"}
+    canary = {
+        one: {**path, "name": name, "dimensions": {"Path": "canary"}} for one, name in names.items()
+    }
+    metrics = {**canary, "direct": {**path, "name": "Calls", "dimensions": {"Path": "stable"}}}
+    rate = {
+        "kind": "success_rate",
+        "total": "calls",
+        "failures": ["failures", "duration"],
+        "min": "99%",
+    }
+    traffic = {"kind": "traffic", "metric": "calls", "control": "direct"}
+    criteria = {"a": {**rate, "judge": "threshold"}, "b": {**traffic, "judge": "threshold"}}
+    there = Listed([{"Path": "stable"}])
+    policy = a_watched("traffic", metrics=metrics, criteria=criteria)
+    assert silent_check("failures", policy, there).level is Level.WARN
+    metrics["failures"]["dimensions"] = {"Path": "canry"}
+    policy = a_watched("traffic", metrics=metrics, criteria=criteria)
+    assert silent_check("failures", policy, there).level is Level.FAIL
+
+
+def test_the_statistic_is_asked_for_beside_its_samples_over_a_whole_day() -> None:
+    samples, values = queries_of(Metric.model_validate(LATENCY.model_dump()))
+    assert (samples.statistic, values.statistic) == ("SampleCount", "p95")
+    span = span_until(NOON + timedelta(minutes=7))
+    assert (span.end - span.start, span.end) == (86_400, NOON_S + 600)
+    assert span.start % samples.period_s == 0

@@ -1,0 +1,43 @@
+"""What `doctor` says of the store, when it is about one rollout and when about all of them."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.checks import Check
+from controller.errors import StoreError
+from controller.operations.doctor.doctor import Doctor
+from controller.ports.store import Store
+from tests.adapters.contracts.store import started
+from tests.support.damage import SQLITE_DAMAGES
+from tests.support.rollouts import POLICY, a_rollout
+
+
+def checks_of(store: Store | StoreError) -> Sequence[Check]:
+    """Return the checks of the store alone."""
+    nothing = cast(Any, None)
+    parts = ("target", "metrics", "catalogue", "alarms", "logs", "hearers", "deployed")
+    others = dict.fromkeys((*parts, "permissions"), nothing)
+    doctor = Doctor(policy=POLICY, clock=SystemClock(), store=store, who=lambda: iter(()), **others)
+    return list(doctor._store())
+
+
+def test_a_damaged_rollout_is_named_beside_those_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with SqliteStore(path) as store:
+        started(store, a_rollout("checkout#1"))
+        started(store, a_rollout("checkout#2"))
+        with closing(sqlite3.connect(path)) as connection, connection:
+            SQLITE_DAMAGES["step beyond the last one"](connection, "checkout#1")
+        texts = {str(one) for one in checks_of(store)}
+    assert any("active rollouts: checkout#2" in text for text in texts)
+    assert any("the state of checkout#1 is damaged" in text for text in texts)
+
+
+def test_a_store_that_cannot_be_opened_is_one_finding() -> None:
+    (only,) = checks_of(StoreError("it is gone"))
+    assert "it is gone" in str(only)

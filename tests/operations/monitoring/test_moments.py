@@ -1,0 +1,50 @@
+"""What is drawn of a history."""
+
+from datetime import timedelta
+
+import pytest
+
+from controller.core.history import Entry
+from controller.operations.monitoring.desired import moments
+from tests.support.rollouts import NOON
+
+HOUR = timedelta(hours=1)
+
+
+def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
+    """Return an entry of a history, so many hours after noon."""
+    return Entry(1, NOON + hours * HOUR, kind, {"weight_to": weight, **body})
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        (entry("settled", 10), "10 %"),
+        (entry("rolled_back", 0), "0 %: rolled back"),
+        (entry("succeeded", 100), "100 %: succeeded"),
+        (entry("started", 100, because={"adopted": 2}), "100 %: adopted"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_weight_is_drawn_from_when_it_was_in_force(said: Entry, label: str) -> None:
+    assert [(one.at, one.label) for one in moments([said])] == [(NOON, label)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        entry("started", 10, because={"adopted": None}),
+        entry("started", 10),
+        entry("advanced", 50),
+        entry("evidence", 10),
+        entry("paused", 10),
+    ],
+    ids=lambda one: one.kind,
+)
+def test_what_was_only_decided_is_not_drawn(said: Entry) -> None:
+    assert moments([said]) == ()
+
+
+def test_of_very_many_moments_the_newest_are_drawn() -> None:
+    found = moments(entry("settled", hour, hour) for hour in range(50))
+    assert [one.label for one in found] == [f"{hour} %" for hour in range(30, 50)]

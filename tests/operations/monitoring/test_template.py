@@ -1,0 +1,203 @@
+"""CloudFormation would take the template, which keeps what only the stack knows."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.session import Session
+from cfnlint.api import ManualArgs, lint
+from moto import mock_aws
+from ruamel.yaml import YAML
+
+from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
+from controller.operations.monitoring.desired import wanted
+from controller.operations.monitoring.resources import Moment, Monitoring
+from controller.operations.monitoring.template import differing, document
+from controller.policy_file.loader import load
+from tests.operations.monitoring.watched import FROZEN, a_watched, metric
+from tests.support.emulator import REGION
+from tests.support.rollouts import NOON
+
+SHIPPED = sorted((Path(__file__).parents[3] / "policies").glob("*.yaml"))
+EMAILS = ("a@example.com", "b@example.com")
+
+
+def everything() -> Monitoring:
+    """Return monitoring with one alarm of each kind, and two addresses."""
+    return wanted(a_watched(), EMAILS, {"frozen": FROZEN})
+
+
+def template(monitoring: Monitoring) -> str:
+    """Return the template as text."""
+    return as_yaml(document(monitoring))
+
+
+def resources(text: str, kind: str) -> list[dict[str, Any]]:
+    """Return the properties of every resource of a kind."""
+    found: dict[str, Any] = YAML(typ="safe").load(text)["Resources"]
+    return [one["Properties"] for one in found.values() if one["Type"] == f"AWS::{kind}"]
+
+
+def test_cloudwatch_takes_the_alarms_and_the_dashboard_of_the_template() -> None:
+    """moto's CloudFormation makes no alarms; its CloudWatch checks and keeps what it is given."""
+    text = template(everything())
+    alarms = [{**one, "AlarmActions": []} for one in resources(text, "CloudWatch::Alarm")]
+    (dashboard,) = resources(text, "CloudWatch::Dashboard")
+    drawn = dashboard["DashboardBody"]["Fn::Sub"].replace("${AWS::Region}", REGION)
+    assert "${" not in drawn
+    with mock_aws():
+        client = Session("test", "test", region_name=REGION).client("cloudwatch")
+        for one in alarms:
+            client.put_metric_alarm(**one)
+        client.put_dashboard(DashboardName=dashboard["DashboardName"], DashboardBody=drawn)
+        kept = client.describe_alarms()["MetricAlarms"]
+    by_name = {one["AlarmName"]: one for one in kept}
+    for one in alarms:
+        there = by_name[one["AlarmName"]]
+        plain = {key: value for key, value in one.items() if key not in ("Metrics", "Dimensions")}
+        assert plain.items() <= there.items()
+        ids = [line["Id"] for line in one.get("Metrics", ())]
+        assert [line["Id"] for line in there.get("Metrics", ())] == ids
+    assert len(alarms) == len(everything().alarms) > 8
+
+
+def test_an_alarm_tells_the_topic_which_every_address_hears() -> None:
+    text = template(everything())
+    for one in resources(text, "CloudWatch::Alarm"):
+        assert one["AlarmActions"] == [{"Ref": "Topic"}]
+    assert resources(text, "SNS::Topic") == [{"TopicName": "rolloutctl-shop"}]
+    assert resources(text, "SNS::Subscription") == [
+        {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": one} for one in EMAILS
+    ]
+
+
+def test_without_an_address_there_is_no_topic_and_nobody_is_told() -> None:
+    text = template(wanted(a_watched("p95-latency")))
+    assert resources(text, "SNS::Topic") == []
+    assert [one["AlarmActions"] for one in resources(text, "CloudWatch::Alarm")] == [[]]
+
+
+@pytest.mark.parametrize("policy", SHIPPED, ids=lambda path: path.stem)
+def test_cloudformation_would_take_the_template_of_a_shipped_policy(policy: Path) -> None:
+    assert complaints(template(wanted(load(policy), EMAILS))) == []
+
+
+def test_cloudformation_would_take_every_kind_of_alarm() -> None:
+    assert complaints(template(everything())) == []
+
+
+def test_a_mistake_in_a_template_would_be_seen() -> None:
+    wrong = template(everything()).replace("EvaluationPeriods", "EvaluationPeriod")
+    assert any("EvaluationPeriod" in one for one in complaints(wrong))
+
+
+def complaints(text: str) -> list[str]:
+    """Return what cfn-lint has to say."""
+    return [str(one) for one in lint(text, config=ManualArgs(regions=["eu-central-1"]))]
+
+
+def test_what_looks_like_a_variable_of_the_template_is_left_alone() -> None:
+    odd = {**metric("Count", "Sum"), "dimensions": {"ApiName": "${AWS::Region} ${x}"}}
+    found = wanted(a_watched("traffic", metrics={"requests": odd}))
+    (properties,) = resources(template(found), "CloudWatch::Dashboard")
+    assert '"${!AWS::Region} ${!x}"' in properties["DashboardBody"]["Fn::Sub"]
+
+
+def test_criteria_that_are_spelt_alike_have_resources_of_their_own() -> None:
+    policy = a_watched("p95-latency", "auth-failures")
+    alike = {"p95-latency": "a-b", "auth-failures": "a.b"}
+    criteria = {alike[name]: one for name, one in policy.criteria.items()}
+    found = wanted(policy.model_copy(update={"criteria": criteria}))
+    assert len(resources(template(found), "CloudWatch::Alarm")) == 2
+
+
+def test_a_moment_is_drawn_in_every_graph() -> None:
+    found = everything()
+    page = replace(found.dashboard, moments=(Moment(NOON, "10 %"),))
+    drawn = replace(found, dashboard=page)
+    (properties,) = resources(template(drawn), "CloudWatch::Dashboard")
+    text, *graphs = json.loads(properties["DashboardBody"]["Fn::Sub"])["widgets"]
+    vertical = [one["properties"]["annotations"]["vertical"] for one in graphs]
+    assert vertical == [[{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]] * len(graphs)
+    assert text["type"] == "text"
+
+
+# --- beside a stack that is there ---------------------------------------------------------------
+
+
+def after(then: Monitoring, before: Monitoring) -> Any:
+    """Return the resources that `then` makes of the stack that `before` has made."""
+    return document(then, parsed(template(before)))["Resources"]
+
+
+def test_without_an_address_those_of_the_stack_stay() -> None:
+    policy = a_watched("p95-latency")
+    assert (
+        after(wanted(policy), wanted(policy, EMAILS))
+        == document(wanted(policy, EMAILS))["Resources"]
+    )
+
+
+def test_an_address_replaces_those_of_the_stack() -> None:
+    policy = a_watched("p95-latency")
+    found = after(wanted(policy, ["c@example.com"]), wanted(policy, EMAILS))
+    assert [name for name in found if name.startswith("Subscription")] == ["Subscription1"]
+    assert found["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
+
+
+def test_an_alarm_whose_baseline_is_not_known_here_stays_and_hears_of_a_new_topic() -> None:
+    policy = a_watched("frozen", "p95-latency")
+    known, unknown = wanted(policy, (), {"frozen": FROZEN}), wanted(policy, EMAILS)
+    found = after(unknown, known)["AlarmFrozen"]["Properties"]
+    assert found == {
+        **document(known)["Resources"]["AlarmFrozen"]["Properties"],
+        "AlarmActions": [{"Ref": "Topic"}],
+    }
+    assert "AlarmFrozen" not in document(unknown)["Resources"]
+    assert "AlarmFrozen" not in after(wanted(a_watched("p95-latency")), known)
+
+
+def test_a_kept_alarm_and_one_that_is_spelt_alike_have_resources_of_their_own() -> None:
+    policy = a_watched("frozen", "p95-latency")
+    alike = {"frozen": "a-b", "p95-latency": "a.b"}
+    criteria = {alike[name]: one for name, one in policy.criteria.items()}
+    policy = policy.model_copy(update={"criteria": criteria})
+    known = wanted(policy, (), {"a-b": FROZEN})
+    found, made = after(wanted(policy), known), document(known)["Resources"]
+    assert found.keys() == made.keys() == {"AlarmAB", "AlarmABX", "Dashboard"}
+    assert [found[name] == made[name] for name in ("AlarmAB", "AlarmABX")] == [True, True]
+
+
+def test_what_differs_is_told_by_resource() -> None:
+    before = parsed(template(wanted(a_watched("p95-latency", "roomy"), EMAILS)))
+    assert differing(document(wanted(a_watched("p95-latency", "roomy")), before), before) == ()
+    now = document(wanted(a_watched("p95-latency", "busy")), before)
+    assert set(differing(now, before)) == {"AlarmBusy", "AlarmRoomy", "Dashboard"}
+
+
+@pytest.mark.parametrize("names", [("p95-latency",), ("traffic",)])
+def test_the_steps_of_a_rollout_do_not_differ(names: tuple[str, ...]) -> None:
+    """With bounds in a graph, and without any."""
+    policy = wanted(a_watched(*names))
+    steps = (Moment(NOON, "10 %"), Moment(NOON, "0 %: rolled back"))
+    drawn = replace(policy, dashboard=replace(policy.dashboard, moments=steps))
+    assert document(drawn) != document(policy)
+    for one, other in ((drawn, policy), (policy, drawn)):
+        assert differing(document(one), parsed(template(other))) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{Resources: {Topic: {Type: AWS::SNS::Topic}}}",
+        '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
+        "Resources: {Topic: {Type: AWS::SNS::Topic, Properties: {TopicName: !Ref Name}}}",
+    ],
+)
+def test_a_template_that_people_wrote_is_one_that_differs(text: str) -> None:
+    wants = wanted(a_watched("p95-latency"))
+    found = document(wants, parsed(text))
+    assert found == document(wants)
+    assert set(differing(found, parsed(text))) >= {"AlarmP95Latency", "Dashboard"}

@@ -1,0 +1,42 @@
+"""A baseline that teaches too little is refused before anything moves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.operations.start.start import look
+from tests.simulation.worlds import POLICY
+from tests.support.stage import SHORT, on_stage, short
+
+
+def refusals(folder: Path, judge: str, over: str) -> tuple[str, ...]:
+    """Return what stands in the way of a start that reads its latency `over` so long before."""
+    fast = {**POLICY["criteria"]["fast"], "judge": judge, "over": "1m"}
+    fast["baseline"] = {"frozen": "direct", "over": over}
+    metrics = {name: POLICY["metrics"][name] for name in ("latency", "direct")}
+    said: dict[str, Any] = {
+        "metrics": {**SHORT["metrics"], **metrics},
+        "criteria": {**SHORT["criteria"], "fast": fast},
+    }
+    with on_stage(folder, policy=short(**said)) as stage:
+        return look(stage.runner, stage.policy).refusals
+
+
+def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_path: Path) -> None:
+    assert refusals(tmp_path, "sequential", "30m") == (
+        "fast: direct (p95) has data of fewer than 8 stretches of 5 minutes from 2026-01-05 08:25 "
+        "UTC to 2026-01-05 08:55 UTC; take more of the stable path, or give a known value: "
+        "baseline: {fixed: ...}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("judge", "over"),
+    [
+        pytest.param("sequential", "45m", id="nine of them are enough"),
+        pytest.param("threshold", "30m", id="and who asks for no more than the value needs none"),
+    ],
+)
+def test_what_teaches_enough_is_no_obstacle(tmp_path: Path, judge: str, over: str) -> None:
+    assert refusals(tmp_path, judge, over) == ()

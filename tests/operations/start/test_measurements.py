@@ -1,0 +1,46 @@
+"""What fails already is not started, whichever step would find it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.operations.start.start import look
+from tests.simulation.worlds import POLICY
+from tests.support.stage import SHORT, on_stage, short
+
+# Nobody answers within a millisecond.
+QUICK = {"kind": "threshold", "metric": "direct", "max": 1}
+
+
+def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...]:
+    """Return what stands in the way of a start with such gates at 10 and at 100 %."""
+    said: dict[str, Any] = {
+        "metrics": {**SHORT["metrics"], "direct": POLICY["metrics"]["direct"]},
+        "criteria": {
+            **SHORT["criteria"],
+            "quick": {**QUICK, "judge": judge, **({"over": "1m"} if judge == "threshold" else {})},
+        },
+        "steps": [
+            {"weight": weight, "bake": "3m", "criteria": gate}
+            for weight, gate in zip((10, 100), gates, strict=True)
+        ],
+    }
+    with on_stage(folder, policy=short(**said)) as stage:
+        return look(stage.runner, stage.policy).refusals
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [
+        pytest.param([["works", "quick"], ["works", "quick"]], id="of both steps"),
+        pytest.param([["works", "quick"], ["works"]], id="of the first step"),
+        pytest.param([["works"], ["works", "quick"]], id="of the last step"),
+    ],
+)
+@pytest.mark.parametrize("judge", ["sequential", "threshold"])
+def test_a_criterion_that_fails_already_is_an_obstacle(
+    tmp_path: Path, judge: str, gates: list[list[str]]
+) -> None:
+    (refusal,) = refusals(tmp_path, judge, gates)
+    assert refusal.startswith("fails already, before any traffic moved: quick fails: ")

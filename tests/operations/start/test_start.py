@@ -1,0 +1,819 @@
+"""What is checked once, before the first percent of traffic moves."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.engine.direct_write import lower_and_confirm
+from controller.errors import (
+    RolledBackError,
+    StateConflictError,
+    TargetTakenError,
+    UsageError,
+)
+from controller.operations.start.start import Request, look, retry, start
+from controller.simulation.fakes.lambda_ import code_digest
+from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
+from tests.support.stage import (
+    READ,
+    SECRET,
+    SHORT,
+    WRITE,
+    Before,
+    Broken,
+    ReadOnlyStore,
+    Stage,
+    on_stage,
+    short,
+    variables,
+)
+
+# The short policy with a latency beside it, held against the stable path of the last hour.
+FROZEN: dict[str, Any] = {
+    "metrics": {
+        **SHORT["metrics"],
+        **{name: POLICY["metrics"][name] for name in ("latency", "direct")},
+    },
+    "criteria": {
+        **SHORT["criteria"],
+        "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "over": "1h"}},
+    },
+}
+# One that the stable path fails all the time: nobody answers within a millisecond.
+HOPELESS: dict[str, Any] = {
+    "metrics": {"direct": POLICY["metrics"]["direct"]},
+    "criteria": {
+        "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1}
+    },
+}
+
+
+def frozen_window(begin: str, end: str) -> dict[str, Any]:
+    """Return the criteria of FROZEN with a baseline of another window."""
+    baseline = {"frozen": "direct", "from": begin, "to": end}
+    return {**FROZEN["criteria"], "fast": {**POLICY["criteria"]["fast"], "baseline": baseline}}
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+def function_says(**values: str) -> Callable[[Stage], None]:
+    def prepare(stage: Stage) -> None:
+        function = stage.world.function(FUNCTION)
+        for name, value in values.items():
+            if name.isupper():
+                function.variables[name] = value
+            else:
+                setattr(function, name, value)
+
+    return prepare
+
+
+def somebody_writes(stage: Stage) -> None:
+    stage.world.set_variables(FUNCTION, {"LOG_LEVEL": "DEBUG"})
+
+
+def a_version_serves(stage: Stage) -> None:
+    stage.world.function(FUNCTION).provisioned.append(
+        {"FunctionArn": f"{stage.world.function(FUNCTION).arn}:7", "Status": "READY"}
+    )
+
+
+NOTHING = function_says()
+SILENT = [{"kind": "traffic", "times": 0}]
+BLIND = [{"kind": "metrics_outage", "how": "error"}]
+FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said", "played", "refusal"),
+    [
+        pytest.param(
+            function_says(PERCENTAGE="50"), {}, {},
+            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts from 0: "
+            "roll back by hand (rolloutctl rollback --function handler --percentage PERCENTAGE "
+            "--boolean ENABLED), or",
+            id="the canary has traffic already",
+        ),
+        pytest.param(
+            function_says(ENABLED="true"), {}, {},
+            "the variables contradict each other: PERCENTAGE=0, ENABLED=true",
+            id="the two variables contradict each other",
+        ),
+        pytest.param(
+            somebody_writes, {}, {}, "the last update of the target is in_progress",
+            id="an update is in progress",
+        ),
+        pytest.param(
+            function_says(status="Failed", reason="no such subnet"), {}, {},
+            "the last update of the target is failed: no such subnet",
+            id="the last update failed",
+        ),
+        pytest.param(
+            function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart",
+            id="callers use a snapshot",
+        ),
+        pytest.param(
+            a_version_serves, {}, {}, "handler has provisioned concurrency",
+            id="callers use a published version",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 0}},
+            "fast: direct (p95) has no data from 2026-01-05 07:55 UTC to 2026-01-05 08:55 UTC; "
+            "measure the stable path, or give a known value: baseline: {fixed: ...}",
+            id="the baseline is empty",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 1}},
+            "200 needed; take a longer window, or give a known value: baseline: {fixed: ...}",
+            id="the baseline has too few samples",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:",
+            id="the metrics do not answer",
+        ),
+        pytest.param(
+            NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")},
+            {}, "fast: direct (p95): its window ends at 2026-01-05 09:00 UTC, and measurements are "
+            "settled only until 2026-01-05 08:58 UTC; name an earlier `to`, or a known value",
+            id="the window of the baseline is not settled",
+        ),
+        pytest.param(
+            NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden",
+            id="a metric may not be read",
+        ),
+        pytest.param(
+            NOTHING, {}, {"function": variables(LONG="x" * 4_060)},
+            "bytes with the weight in it, and Lambda takes 4096: make room",
+            id="the environment has no room for the weight",
+        ),
+        pytest.param(
+            NOTHING, HOPELESS, {}, "fails already, before any traffic moved: quick fails:",
+            id="a criterion fails before the start",
+        ),
+    ],
+)  # fmt: skip
+def test_a_start_is_refused_and_touches_nothing_when(
+    tmp_path: Path,
+    prepare: Callable[[Stage], None],
+    said: dict[str, Any],
+    played: dict[str, Any],
+    refusal: str,
+) -> None:
+    world = scenario(**{"function": variables(), **played})
+    with on_stage(tmp_path, world, short(**said)) as stage:
+        prepare(stage)
+        with pytest.raises(UsageError) as refused:
+            stage.start()
+        assert refusal in str(refused.value)
+        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert stage.world.calls[WRITE] == 0
+        assert stage.store.of_name("orders") == ()
+        assert look(stage.runner, stage.policy).refusals == tuple(
+            line.strip() for line in str(refused.value).splitlines()[1:]
+        )
+
+
+def test_every_refusal_is_told_at_once(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(events=BLIND)) as stage:
+        function_says(PERCENTAGE="50", snap_start="PublishedVersions")(stage)
+        checked = look(stage.runner, stage.policy)
+        assert len(checked.refusals) == 3
+
+
+def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
+    policy = short(target={**POLICY["target"], "function": "nobody"})
+    with pytest.raises(UsageError, match=r"nothing was touched: nobody could not be read .*"):
+        start(stage.runner, Request(policy))
+
+
+def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> None:
+    denied = [{"kind": "kms_denied"}]
+    with (
+        on_stage(tmp_path, scenario(function=variables(), events=denied)) as stage,
+        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+    ):
+        stage.start()
+
+
+def test_an_alias_is_a_warning_and_no_refusal(stage: Stage) -> None:
+    stage.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
+    started = start(stage.runner, Request(stage.policy))
+    assert started.created
+    (warning,) = started.warnings
+    assert warning.startswith("handler has aliases (live)")
+
+
+def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
+    tmp_path: Path,
+) -> None:
+    bad = {"kind": "latency", "path": "stable", "times": 50, "lasting": "1h"}
+    criteria = {"quick": {**HOPELESS["criteria"]["quick"], "max": 1_000}}
+    with on_stage(tmp_path, scenario(events=[bad]), short(**HOPELESS | {"criteria": criteria})) as (
+        stage
+    ):
+        stage.world.clock.advance(HOUR)
+        assert look(stage.runner, stage.policy).refusals
+        stage.world.clock.advance(HOUR + 5 * MINUTE)
+        assert stage.start().phase is Phase.PROGRESSING
+
+
+def test_a_threshold_of_long_windows_is_looked_at_until_it_could_fail(tmp_path: Path) -> None:
+    quick = {**HOPELESS["criteria"]["quick"], "over": "1h", "failure_limit": 2}
+    steps = [{"weight": 10, "bake": "3h"}]
+    policy = short(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
+    with on_stage(tmp_path, policy=policy) as stage:
+        (refusal,) = look(stage.runner, stage.policy).refusals
+        assert refusal.startswith("fails already, before any traffic moved: quick fails:")
+
+
+def test_a_zero_that_nobody_saw_happen_leaves_all_time_since_the_start_in_doubt(
+    tmp_path: Path,
+) -> None:
+    loose = {**FROZEN["criteria"]["fast"], "max_increase": "90%"}
+    said = {**FROZEN, "criteria": {"fast": loose}, "steps": [{"weight": 100, "bake": "20m"}]}
+    with on_stage(tmp_path, policy=short(**said)) as stage:
+        succeeded(stage)
+        stage.world.clock.advance(timedelta(days=20))
+        stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+        stage.world.clock.advance(HOUR)
+        with pytest.raises(UsageError) as refused:
+            start(stage.runner, Request(stage.policy, "two"))
+        assert (
+            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
+            "2026-01-05 09:00 UTC on, and nobody saw when that ended; name a window before that "
+            "with `from` and `to`, or a known value: baseline: {fixed: ...}"
+        ) in str(refused.value)
+        criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
+        named = short(**{**said, "criteria": {"fast": criteria["fast"]}})
+        assert start(stage.runner, Request(named, "two")).created
+
+
+def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        stage.start()
+        frozen = stage.rollout.baselines["fast"]
+        assert frozen.value == pytest.approx(100 * 1.638, rel=0.02)  # p95 of 100 ms and sigma 0.3
+        assert frozen.samples == pytest.approx(600 * 60, rel=0.01)
+
+
+# --- starting again -----------------------------------------------------------------------------
+
+
+def test_starting_the_same_revision_again_changes_nothing(stage: Stage) -> None:
+    first = stage.start()
+    again = start(stage.runner, Request(stage.policy))
+    assert (again.created, again.rollout) == (False, first)
+    assert stage.writes == 1
+
+
+def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage) -> None:
+    assert stage.start().revision == stage.world.function(FUNCTION).code_sha256
+    named = short(name="named", target={**POLICY["target"], "function": "other"})
+    stage.world.add_function("other", {})
+    assert start(stage.runner, Request(named, "v1.4.2")).rollout.revision == "v1.4.2"
+
+
+@pytest.mark.parametrize(
+    ("request_", "refusal"),
+    [
+        pytest.param(
+            Request(short(), "another"), "orders#1 is progressing with revision one",
+            id="another revision",
+        ),
+        pytest.param(
+            Request(short(warmup="1m"), "one"), "runs revision one with another version of the",
+            id="another version of the policy",
+        ),
+    ],
+)  # fmt: skip
+def test_a_running_rollout_is_not_replaced_by(
+    stage: Stage, request_: Request, refusal: str
+) -> None:
+    start(stage.runner, Request(stage.policy, "one"))
+    with pytest.raises(UsageError, match=refusal):
+        start(stage.runner, request_)
+    assert stage.store.of_name("orders") == ("orders#1",)
+
+
+def rolled_back(stage: Stage, policy: Policy | None = None) -> None:
+    start(stage.runner, Request(policy or stage.policy, "one"))
+    stage.runner.roll_back("orders#1", "support is paged")
+
+
+def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(stage: Stage) -> None:
+    rolled_back(stage)
+    with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
+        start(stage.runner, Request(stage.policy, "one"))
+    assert stage.world.weight_now() == 0
+
+
+def test_a_start_that_looked_before_a_rollback_does_not_bring_the_revision_back(
+    stage: Stage,
+) -> None:
+    late = stage.another_run()
+    stage.world.layers.append(Before(("lambda", "ListAliases"), lambda: rolled_back(stage)))
+    with pytest.raises(StateConflictError):
+        start(late, Request(stage.policy, "one"))
+    assert stage.store.all() == ("orders#1",)
+
+
+def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: Stage) -> None:
+    rolled_back(stage)
+    start(stage.runner, Request(stage.policy, "two"))
+    stage.runner.roll_back("orders#2", "that one, too")
+    with pytest.raises(RolledBackError, match="orders#1"):
+        start(stage.runner, Request(stage.policy, "one"))
+
+
+def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
+    stage: Stage,
+) -> None:
+    rolled_back(stage)
+    again = retry(stage.runner, "orders#1", "the gateway was down").rollout
+    assert again.id == "orders#2"
+    started = stage.store.history("orders#2")[0]
+    assert started.body["sentence"].endswith("going to 10 %; tried again: the gateway was down")
+
+
+def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
+    rolled_back(stage)
+    assert start(stage.runner, Request(stage.policy, "two")).rollout.id == "orders#2"
+    assert stage.world.weight_now() == 10
+
+
+def succeeded(stage: Stage) -> None:
+    start(stage.runner, Request(stage.policy, "one"))
+    for _ in range(60):
+        if stage.tick().rollout.phase is Phase.SUCCEEDED:
+            return
+    raise AssertionError(f"no success: {stage.rollout.sentence}")
+
+
+def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(
+    stage: Stage,
+) -> None:
+    succeeded(stage)
+    again = start(stage.runner, Request(stage.policy, "one"))
+    assert (again.created, again.rollout.id) == (False, "orders#1")
+
+
+def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stage) -> None:
+    succeeded(stage)
+    with pytest.raises(UsageError, match="orders#1 brought revision one to 100 % with another"):
+        start(stage.runner, Request(short(warmup="1m"), "one"))
+
+
+def taken_back(stage: Stage) -> None:
+    """Let a success be taken back by somebody who does not know its name."""
+    succeeded(stage)
+    lower_and_confirm(stage.runner.looking.targets(stage.policy.target), stage.world.clock)
+
+
+@pytest.mark.parametrize("seen", [0, 1], ids=["before any tick", "after a tick"])
+def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start(
+    stage: Stage, seen: int
+) -> None:
+    taken_back(stage)
+    stage.ticks(seen)
+    for adopt in (False, True):
+        with pytest.raises(RolledBackError) as refused:
+            start(stage.runner, Request(stage.policy, "one", adopt=adopt))
+        assert str(refused.value) == (
+            "revision one succeeded with orders#1, and its weight was taken back to 0 % after that "
+            "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
+            f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT"
+        )
+    assert stage.world.weight_now() == 0
+
+
+def test_a_success_that_somebody_took_back_is_started_again_when_a_person_says_why(
+    stage: Stage,
+) -> None:
+    taken_back(stage)
+    assert retry(stage.runner, "orders#1", "it was not us").rollout.id == "orders#2"
+
+
+def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:
+    taken_back(stage)
+    assert start(stage.runner, Request(stage.policy, "two")).created
+
+
+# --- other rollouts -----------------------------------------------------------------------------
+
+
+def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage: Stage) -> None:
+    stage.start()
+    with pytest.raises(
+        UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"
+    ):
+        start(stage.runner, Request(short(name="rival")))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_a_running_owner_keeps_its_target_while_somebody_has_set_0(stage: Stage) -> None:
+    stage.start()
+    stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
+    stage.world.clock.advance(MINUTE)
+    with pytest.raises(TargetTakenError, match="orders#1"):
+        start(stage.runner, Request(short(name="rival")))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(UsageError) as refused:
+            start(stage.runner, Request(stage.policy, "two"))
+        assert (
+            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
+            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; name a window with `from` and `to`"
+        ) in str(refused.value)
+
+
+def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(HOUR + 10 * MINUTE)
+        assert start(stage.runner, Request(stage.policy, "two")).created
+
+
+# --- adopting the live weight -------------------------------------------------------------------
+
+DAY = short(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "24h"}])
+TWO_STEPS = "10 % for 2m, 100 % for 2m"
+
+
+def live(stage: Stage, **values: str | None) -> None:
+    """Let the function have carried these variables for a good while; None is one it has not."""
+    kept = stage.world.function(FUNCTION).variables
+    for name in [name for name, value in values.items() if value is None]:
+        del kept[name]
+    stage.world.set_variables(FUNCTION, {name: one for name, one in values.items() if one})
+    stage.world.clock.advance(HOUR)
+
+
+def adopt(stage: Stage, **said: Any) -> Rollout:
+    return start(stage.runner, Request(stage.policy, **{"adopt": True, **said})).rollout
+
+
+def at_live(**values: str | None) -> Callable[[Stage], None]:
+    return lambda stage: live(stage, **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        pytest.param({"PERCENTAGE": "10", "ENABLED": "false"}, 0, id="at a middle step"),
+        pytest.param({"PERCENTAGE": "10", "ENABLED": None}, 0, id="without the boolean"),
+        pytest.param({"PERCENTAGE": "100", "ENABLED": "true"}, 1, id="at the last step"),
+        pytest.param({"PERCENTAGE": None, "ENABLED": "true"}, 1, id="100 by the boolean alone"),
+    ],
+)
+def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
+    stage: Stage, values: dict[str, str | None], step: int
+) -> None:
+    live(stage, **values)
+    now, variables_before = stage.world.clock.now(), dict(stage.variables)
+    rollout = adopt(stage)
+    assert (rollout.step, rollout.reason, rollout.settled) == (step, Reason.ADOPTED, now)
+    assert rollout.next.endswith("if every criterion passes")
+    assert (stage.writes, stage.variables) == (0, variables_before)
+    assert (rollout.exposed_from, rollout.peak) == (now, rollout.weight)
+    started = stage.store.history("orders#1")[0].body
+    assert started["because"]["adopted"] == step
+    assert started["weight_from"] == started["weight_to"] == rollout.weight
+    assert f"adopting the {rollout.weight} % that are live" in stage.told[0].text
+
+
+def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
+    live(stage, PERCENTAGE="10")
+    adopt(stage)
+    assert stage.tick_until(100).rollout.step == 1
+    assert stage.world.weight_now() == 100
+
+
+def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=DAY) as stage:
+        live(stage, PERCENTAGE=None, ENABLED="true")
+        begin = stage.world.clock.now()
+        adopt(stage)
+        while stage.rollout.phase is Phase.PROGRESSING:
+            assert stage.tick(after=5 * MINUTE).problem == ""
+        ended = stage.rollout
+        assert (ended.phase, ended.label) == (Phase.SUCCEEDED, "not refuted")
+        assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
+        assert stage.writes == 0
+
+
+def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        visits = [stage.tick(after=HOUR) for _ in range(80)]
+        assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("percentage", [None, "100"], ids=["by the boolean alone", "by both"])
+def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
+    stage: Stage, percentage: str | None
+) -> None:
+    live(stage, PERCENTAGE=percentage, ENABLED="true")
+    adopt(stage)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
+
+
+def test_an_adopted_rollout_is_judged_and_goes_back_by_itself(tmp_path: Path) -> None:
+    sick = [{"kind": "errors", "server_errors": "20%", "at": {"after": "1h"}}]
+    with on_stage(tmp_path, scenario(function=variables(), events=sick)) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        stage.ticks(6)
+        assert (stage.rollout.reason, stage.world.weight_now()) == (Reason.GATE_FAILED, 0)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said", "played", "refusal"),
+    [
+        pytest.param(
+            NOTHING, {}, {}, "there is nothing to adopt: the canary has 0 % (PERCENTAGE=0",
+            id="nothing is live",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="50"), {}, {},
+            "the canary has 50 % (PERCENTAGE=50, ENABLED=false), and no step of the policy has: "
+            f"{TWO_STEPS}",
+            id="no step has the live weight",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
+            "the variables contradict each other: PERCENTAGE=10, ENABLED=true",
+            id="the variables contradict each other",
+        ),
+        pytest.param(
+            lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
+            "the last update of the target is in_progress",
+            id="the live weight is not in force yet",
+        ),
+        pytest.param(
+            function_says(PERCENTAGE="10", status="Failed", reason="no such subnet"), {}, {},
+            "the last update of the target is failed: no such subnet",
+            id="the last update failed",
+        ),
+        pytest.param(
+            function_says(PERCENTAGE="10", snap_start="PublishedVersions"), {}, {},
+            "handler has SnapStart", id="callers use a snapshot",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), FROZEN, {},
+            "fast: a baseline `over` 1h before the start would be measured while the canary has "
+            "traffic; name a window before that with `from` and `to`, or a known value",
+            id="a baseline of the time just before",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), {}, {"events": FORBIDDEN},
+            "requests:Sum@60 cannot be read: Forbidden", id="a metric may not be read",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="10"), {}, {"events": BLIND}, "measurements cannot be read:",
+            id="the metrics do not answer",
+        ),
+        pytest.param(
+            at_live(PERCENTAGE="100", ENABLED="true"), {},
+            {"events": [{"kind": "errors", "server_errors": "20%"}]},
+            "fails already, so roll back the 100 % that are live (rolloutctl rollback POLICY): "
+            "works fails",
+            id="a criterion fails already",
+        ),
+    ],
+)  # fmt: skip
+def test_an_adoption_is_refused_and_touches_nothing_when(
+    tmp_path: Path,
+    prepare: Callable[[Stage], None],
+    said: dict[str, Any],
+    played: dict[str, Any],
+    refusal: str,
+) -> None:
+    world = scenario(**{"function": variables(), **played})
+    with on_stage(tmp_path, world, short(**said)) as stage:
+        prepare(stage)
+        with pytest.raises(UsageError) as refused:
+            adopt(stage)
+        assert refusal in str(refused.value)
+        assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
+        assert (stage.writes, stage.store.of_name("orders")) == (0, ())
+        assert look(stage.runner, stage.policy, adopt=True).refusals == tuple(
+            line.strip() for line in str(refused.value).splitlines()[1:]
+        )
+
+
+def test_an_environment_that_cannot_be_decrypted_is_not_adopted(tmp_path: Path) -> None:
+    with (
+        on_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
+        pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
+    ):
+        adopt(stage)
+
+
+def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_with(
+    tmp_path: Path,
+) -> None:
+    criteria = frozen_window("2026-01-05T08:00Z", "2026-01-05T08:50Z")
+    with on_stage(tmp_path, policy=short(**FROZEN | {"criteria": criteria})) as stage:
+        live(stage, PERCENTAGE="10")
+        assert adopt(stage).baselines["fast"].samples > 200
+
+
+def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
+    """Nothing was moved, so there is nothing to take back while nobody can look."""
+    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        stage.world.layers.append(Broken(READ))
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.TARGET_UNREADABLE, 0)
+
+
+@pytest.mark.parametrize("status", ["Failed", "InProgress"])
+def test_an_adopted_weight_survives_a_deployment_right_after_it(
+    tmp_path: Path, status: str
+) -> None:
+    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+        live(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        function_says(status=status, reason="no such subnet")(stage)
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.BAKING, 0)
+
+
+def test_adopting_twice_changes_nothing(stage: Stage) -> None:
+    live(stage, PERCENTAGE="10")
+    first = adopt(stage)
+    again = start(stage.runner, Request(stage.policy, adopt=True))
+    assert (again.created, again.rollout) == (False, first)
+
+
+def test_a_revision_that_was_rolled_back_is_not_adopted_by_itself(stage: Stage) -> None:
+    rolled_back(stage)
+    stage.world.clock.advance(HOUR)
+    live(stage, PERCENTAGE="10")
+    with pytest.raises(RolledBackError, match="was rolled back by orders#1"):
+        adopt(stage, revision="one")
+    assert adopt(stage, revision="one", retry_reason="it was the network").id == "orders#2"
+
+
+def test_what_another_rollout_owns_is_not_adopted(stage: Stage) -> None:
+    stage.start()
+    with pytest.raises(TargetTakenError, match="orders#1"):
+        start(stage.runner, Request(short(name="rival"), adopt=True))
+    assert stage.store.of_name("rival") == ()
+
+
+def test_what_another_rollout_has_brought_to_100_is_taken_over(stage: Stage) -> None:
+    succeeded(stage)
+    adopted = adopt(stage, revision="two")
+    assert (adopted.id, adopted.step) == ("orders#2", 1)
+    assert stage.store.owner(adopted.locks[0]) == "orders#2"
+
+
+# --- freezes ------------------------------------------------------------------------------------
+
+FREEZE: dict[str, Any] = {"freeze": {"zone": "UTC", "daily": [{"from": "08:00", "to": "18:00"}]}}
+
+
+def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) -> None:
+    with on_stage(tmp_path, policy=short(**FREEZE)) as stage:
+        with pytest.raises(UsageError) as refused:
+            stage.start()
+        assert (
+            "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start it after that"
+        ) in str(refused.value)
+        live(stage, PERCENTAGE="10")
+        assert adopt(stage).phase is Phase.PROGRESSING
+
+
+def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
+    soon = {"freeze": {"zone": "UTC", "daily": [{"from": "09:03", "to": "10:00"}]}}
+    with on_stage(tmp_path, policy=short(**soon)) as stage:
+        stage.start()
+        stage.ticks(59)
+        assert (stage.rollout.reason, stage.rollout.next) == (
+            Reason.FROZEN,
+            "100 % at 2026-01-05 10:00 UTC",
+        )
+        assert len([one for one in stage.told if "frozen until" in one.text]) == 1
+        stage.tick()
+        assert stage.world.weight_now() == 100
+
+
+# --- trying again -------------------------------------------------------------------------------
+
+
+def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> None:
+    rolled_back(stage, short(warmup="1m"))
+    again = retry(stage.runner, "orders#1", "the gateway was down")
+    assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
+    assert again.rollout.policy == short(warmup="1m")
+    assert stage.world.weight_now() == 10
+
+
+def test_a_retry_of_a_success_that_was_taken_back_is_started(stage: Stage) -> None:
+    taken_back(stage)
+    again = retry(stage.runner, "orders#1", "it was not us")
+    assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
+
+
+def test_a_retry_of_the_same_code_is_started(stage: Stage) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    assert retry(stage.runner, "orders#1", "it was the network").created
+
+
+def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
+    tmp_path: Path,
+) -> None:
+    sick = {"kind": "errors", "server_errors": "20%", "lasting": "9m"}
+    with on_stage(tmp_path, scenario(events=[sick])) as stage:
+        start(stage.runner, Request(stage.policy, "one"))
+        while stage.rollout.phase is not Phase.ROLLED_BACK:
+            stage.world.clock.advance(MINUTE)
+            stage.tick()
+        stage.world.clock.advance(5 * MINUTE)
+        assert look(stage.runner, stage.policy).refusals == ()
+        assert retry(stage.runner, "orders#1", "the gateway was down").created
+
+
+def test_a_retry_is_not_of_code_that_has_gone(stage: Stage) -> None:
+    first = stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    function = stage.world.function(FUNCTION)
+    function.code_sha256 = code_digest("the next release")
+    with pytest.raises(UsageError) as refused:
+        retry(stage.runner, "orders#1", "it was the network")
+    assert str(refused.value) == (
+        f"retry changed nothing of orders#1: its revision was the code {first.revision}, and the "
+        f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
+    )
+
+
+def rolled_back_and_raised(stage: Stage) -> None:
+    rolled_back(stage)
+    live(stage, PERCENTAGE="10")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why", "refusal"),
+    [
+        pytest.param(
+            lambda stage: stage.start(), "try", "it is progressing, and only what was rolled back",
+            id="it runs",
+        ),
+        pytest.param(
+            lambda stage: succeeded(stage), "try",
+            "it is succeeded, and only what was rolled back, or taken back to 0 % after its "
+            "success, is tried again",
+            id="it succeeded and is live",
+        ),
+        pytest.param(rolled_back, "", "say why, it is written into the history", id="no reason"),
+        pytest.param(
+            rolled_back_and_raised, "try",
+            "the canary has 10 % already", id="the checks of a start",
+        ),
+    ],
+)  # fmt: skip
+def test_a_retry_changes_nothing_where(
+    stage: Stage, prepare: Callable[[Stage], object], why: str, refusal: str
+) -> None:
+    prepare(stage)
+    with pytest.raises(UsageError, match=refusal):
+        retry(stage.runner, "orders#1", why)
+    assert stage.store.of_name("orders") == ("orders#1",)
+
+
+def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -> None:
+    rolled_back(stage)
+    second = retry(stage.runner, "orders#1", "once").rollout
+    again = retry(stage.runner, "orders#1", "twice")
+    assert (again.created, again.rollout) == (False, second)
+
+
+def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
+    """A role that may create and not update would else be noticed by nobody but the next tick."""
+    with on_stage(tmp_path) as stage:
+        stage.saves_into(ReadOnlyStore(stage.store))
+        started = start(stage.runner, Request(stage.policy))
+        assert "created, and then could not be saved: the disk is full" in started.warnings[-1]
+        assert stage.variables[stage.policy.target.percentage] == "10"

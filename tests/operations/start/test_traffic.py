@@ -1,0 +1,110 @@
+"""How much traffic there is, from the metrics that a policy has anyway."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from controller.core.observation import Answer, Query, Series, Span
+from controller.core.policy import Policy
+from controller.operations.start.traffic import counted
+from tests.simulation.worlds import POLICY
+
+NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
+HOUR_S = 3_600
+
+
+@dataclass(slots=True)
+class Source:
+    """Answers each metric with as many requests in every hour; asked: each span that was read."""
+
+    hourly: Mapping[str, float]
+    answer: Answer = Answer.COMPLETE
+    asked: list[Span] = field(default_factory=list)
+
+    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+        self.asked.append(span)
+        return {one: self._series(one, span) for one in queries}
+
+    def _series(self, query: Query, span: Span) -> Series:
+        each = self.hourly.get(f"{query.name}:{query.statistic}")
+        hours = range(span.start, span.end, query.period_s)
+        return Series({} if each is None else dict.fromkeys(hours, each), self.answer)
+
+
+def a_policy(**criteria: Any) -> Policy:
+    return Policy.model_validate({**POLICY, "criteria": criteria})
+
+
+RATE = {**POLICY["criteria"]["works"], "judge": "sequential"}
+BESIDE = {"total": "direct_requests", "failures": ["server_errors"]}
+TRAFFIC = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+SHARE = {
+    "kind": "threshold", "judge": "threshold", "metric": "client_errors", "per": "requests",
+    "max": "1%",
+}  # fmt: skip
+FAST = {**POLICY["criteria"]["fast"], "baseline": {"concurrent": "direct"}}
+
+CANARY, STABLE, SAMPLES = "Count:Sum", "Invocations:Sum", "Duration:SampleCount"
+
+
+@pytest.mark.parametrize(
+    ("criteria", "hourly", "per_minute", "metrics"),
+    [
+        pytest.param(
+            {"works": {**RATE, "control": BESIDE}}, {CANARY: 60, STABLE: 540},
+            10, ("requests", "direct_requests"), id="both paths of a success rate",
+        ),
+        pytest.param(
+            {"traffic": {**TRAFFIC, "control": "direct_requests"}}, {STABLE: 600},
+            10, ("direct_requests",), id="the control of the traffic, before a start",
+        ),
+        pytest.param(
+            {"works": RATE, "fast": FAST}, {CANARY: 60, SAMPLES: 540},
+            10, ("requests", "direct"), id="samples of a latency, where nothing else counts",
+        ),
+        pytest.param(
+            {"works": {**RATE, "control": BESIDE}, "fast": FAST}, {CANARY: 60, SAMPLES: 540},
+            10, ("requests", "direct"), id="the first that has data",
+        ),
+        pytest.param(
+            {"works": {**RATE, "control": BESIDE}, "fast": FAST}, {STABLE: 600, SAMPLES: 540},
+            10, ("direct_requests",), id="and no path twice",
+        ),
+        pytest.param({"share": SHARE}, {CANARY: 60}, 1, ("requests",), id="what a share is of"),
+        pytest.param({"works": RATE}, {}, 0, (), id="nothing, where nobody calls"),
+    ],
+)  # fmt: skip
+def test_the_traffic_is_that_of_both_paths(
+    criteria: dict[str, Any], hourly: dict[str, float], per_minute: float, metrics: tuple[str, ...]
+) -> None:
+    found = counted(Source(hourly), a_policy(**criteria), NOW)
+    assert (found.per_minute, found.metrics) == (per_minute, metrics)
+
+
+@pytest.mark.parametrize(
+    ("criteria", "stable"),
+    [
+        pytest.param({"works": RATE}, False, id="nothing counts it"),
+        pytest.param({"works": RATE, "fast": FAST}, True, id="a latency does"),
+    ],
+)
+def test_a_policy_that_counts_the_canary_alone_is_told_apart(
+    criteria: dict[str, Any], stable: bool
+) -> None:
+    assert counted(Source({CANARY: 60}), a_policy(**criteria), NOW).stable is stable
+
+
+def test_it_takes_one_read_of_the_last_settled_day() -> None:
+    source = Source({CANARY: 60})
+    counted(source, a_policy(works=RATE, fast=FAST), NOW)
+    (span,) = source.asked
+    assert span.end - span.start == 24 * HOUR_S
+    assert NOW.timestamp() - HOUR_S < span.end <= NOW.timestamp() - 180
+
+
+def test_what_was_answered_in_part_is_no_count() -> None:
+    found = counted(Source({CANARY: 60}, Answer.PARTIAL), a_policy(works=RATE), NOW)
+    assert (found.per_minute, found.metrics) == (0, ())

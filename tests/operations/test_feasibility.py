@@ -1,0 +1,334 @@
+"""What a gate can decide: as soon as the judge itself, never where it never does."""
+
+from functools import cache
+from itertools import pairwise
+from math import exp, inf, log
+from random import Random
+from statistics import NormalDist, median
+from typing import Any
+
+import pytest
+
+from controller.core.judge import sequential_tests
+from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.sequential_tests import Bettor
+from controller.core.judge.series import Window
+from controller.core.policy import Policy
+from controller.core.policy.check.parse import parse
+from controller.core.stats.binomial import requests_to_prove
+from controller.core.stats.mixture import Fold, folded
+from controller.core.units import MINUTE_S
+from controller.operations.feasibility import (
+    SIGMA,
+    Flow,
+    Found,
+    Lack,
+    Power,
+    StepPower,
+    power_of,
+    trials,
+)
+from controller.simulation.traffic.random_draws import binomial, poisson
+
+COUNT = {"namespace": "Shop", "statistic": "Sum"}
+LATENCY = {"namespace": "Shop", "statistic": "p95", "unit": "ms"}
+METRICS = {
+    "calls": {**COUNT, "name": "Calls"},
+    "failures": {**COUNT, "name": "Failures"},
+    "rejected": {**COUNT, "name": "Rejected"},
+    "duration": {**LATENCY, "name": "Duration"},
+    "direct": {**LATENCY, "name": "Direct"},
+}
+CRITERIA: dict[str, dict[str, Any]] = {
+    "works": {"kind": "success_rate", "total": "calls", "failures": ["failures"], "min": "99.9%"},
+    "fast": {
+        "kind": "latency_increase", "metric": "duration", "max_increase": "5%",
+        "baseline": {"concurrent": "direct"},
+    },
+    "as-before": {
+        "kind": "latency_increase", "metric": "duration", "max_increase": "5%",
+        "baseline": {"frozen": "direct", "over": "24h"},
+    },
+    "in-time": {"kind": "threshold", "metric": "duration", "max": 500, "min_samples": 200},
+    "share": {"kind": "threshold", "metric": "rejected", "per": "calls", "max": "1%"},
+    "limit": {"kind": "threshold", "metric": "rejected", "max": 10, "over": "5m"},
+}  # fmt: skip
+# The last step has no control to be compared with.
+GATES = [[*CRITERIA], [name for name in CRITERIA if name != "fast"]]
+
+
+def a_policy(judge: str = "sequential", bake: str = "1h", **changes: Any) -> Policy:
+    """Return a policy of two steps, 50 % and 100 %, with a criterion of each kind.
+
+    changes: fields of the criterion `works`.
+    """
+    criteria = {name: {**one, "judge": judge} for name, one in CRITERIA.items()}
+    criteria["works"] |= changes
+    steps = zip((50, 100), GATES, strict=True)
+    return parse(
+        {
+            "version": 1,
+            "name": "checkout",
+            "target": {"kind": "lambda-env", "function": "handler", "percentage": "PERCENT"},
+            "metrics": METRICS,
+            "criteria": criteria,
+            "steps": [{"weight": weight, "bake": bake, "criteria": gate} for weight, gate in steps],
+        }
+    )
+
+
+POLICY = a_policy()
+TESTS = sequential_tests.tests_of(POLICY)
+SEQUENTIAL = [*CRITERIA]
+SLOW = 0.05  # share of requests above a p95
+WARM = 2
+
+
+@cache
+def of_the_policy(per_minute: float) -> StepPower:
+    return power_of(POLICY, per_minute)[0]
+
+
+def power(name: str, per_minute: float, policy: Policy = POLICY) -> Power:
+    """Return what criterion `name` can decide in the first step."""
+    plain = policy is POLICY
+    found = of_the_policy(per_minute) if plain else power_of(policy, per_minute)[0]
+    return next(one for one in found.criteria if one.criterion == name)
+
+
+def delays(name: str, per_minute: float) -> list[float]:
+    """Return how long each fault takes, the smallest first; inf: never."""
+    return [one.minutes or inf for one in power(name, per_minute).found]
+
+
+# --- as soon as the judge -----------------------------------------------------------------------
+
+
+def drawn(bettor: Bettor, flow: Flow, hit: float, rng: Random, within: int) -> int:
+    """Return when a rollout with random minutes fails; `within` when it does not."""
+    stretch, fold = Stretch(0, 0, WARM * MINUTE_S), Fold()
+    paired, slow_share = bettor.name == "fast", SLOW if bettor.percentile else 0.0
+    for minute in range(0, within * MINUTE_S, MINUTE_S):
+        own, other = poisson(rng, flow.canary), poisson(rng, flow.control)
+        bad, slow = binomial(rng, own, hit), binomial(rng, other, slow_share)
+        if not own or (paired and not other):
+            continue
+        seen = Window(own, bad, bad, False, other, slow, beyond=bad)
+        placed, control = bettor.bets(seen, fold, stretch, minute)
+        fold = folded(fold, minute + MINUTE_S, placed, {bettor.name: control}, TESTS)
+        if fold.rejects(POLICY.budget):
+            return minute // MINUTE_S + 1
+    return within
+
+
+def slower(increase: float, room: float) -> float:
+    """Return the share of requests above `room` times the p95 of before, `increase` later."""
+    p95 = exp(SIGMA * NormalDist().inv_cdf(1 - SLOW))
+    return 1 - NormalDist(log(1 + increase), SIGMA).cdf(log(room * p95))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "effect", "hit"),
+    [
+        pytest.param("works", 0.2, 0.5, 0.5, id="one request in five minutes, half of them fail"),
+        pytest.param("works", 1, 0.2, 0.2, id="a request a minute, 20 % fail"),
+        pytest.param("works", 10, 0.01, 0.01, id="10 a minute, 1 % fail"),
+        pytest.param("works", 60, 0.005, 0.005, id="60 a minute, 0.5 % fail"),
+        pytest.param("works", 60, 0.2, 0.2, id="60 a minute, 20 % fail"),
+        pytest.param("works", 3_000, 0.002, 0.002, id="3 000 a minute, 0.2 % fail"),
+        pytest.param("fast", 0.5, 2, slower(2, 1.05), id="two thin paths that seldom meet, x 3"),
+        pytest.param("fast", 10, 0.5, slower(0.5, 1.05), id="beside a control, +50 %"),
+        pytest.param("fast", 300, 0.1, slower(0.1, 1.05), id="beside a busy control, +10 %"),
+        pytest.param("as-before", 10, 0.5, slower(0.5, 1.05**2), id="against yesterday, +50 %"),
+        pytest.param("as-before", 60, 0.2, slower(0.2, 1.05**2), id="against yesterday, +20 %"),
+        pytest.param("in-time", 20, 0.1, slower(0.1, 1), id="10 % above a limit"),
+        pytest.param("share", 60, 0.02, 0.02, id="2 % where 1 % is allowed"),
+        pytest.param("limit", 20, 0.2, 0.2, id="20 in 5 minutes where 10 are allowed"),
+    ],
+)
+def test_the_judge_takes_as_long_as_was_said(
+    name: str, rate: float, effect: float, hit: float
+) -> None:
+    """The median of 200 rollouts whose minutes are drawn, within a factor of 1.5."""
+    trial, flow, rng = trials(POLICY, 0, {})[name], Flow(rate, rate), Random(1)
+    told = trial.delay(flow, effect, 600)
+    assert told is not None
+    seen = median(drawn(trial.bettor, flow, hit, rng, 4 * told) for _ in range(200))
+    assert seen / 1.5 <= told <= seen * 1.5
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_what_is_allowed_is_never_rolled_back_for(name: str) -> None:
+    allowed = {"works": 0.001, "share": 0.01, "limit": 0.0066, "in-time": 0.0}.get(name, 0.05)
+    trial = trials(POLICY, 0, {})[name]
+    assert trial.delay(Flow(300, 300), allowed, 2_000) is None
+
+
+def test_what_is_never_found_is_found_by_no_drawn_rollout_either() -> None:
+    trial, rng = trials(POLICY, 0, {})["works"], Random(1)
+    assert power("works", 2).found[2] == Found(0.01, None)
+    within = WARM + 3 * 60
+    found = [drawn(trial.bettor, Flow(1, 1), 0.01, rng, within) < within for _ in range(200)]
+    assert sum(found) < 10
+
+
+# --- more traffic, larger faults ----------------------------------------------------------------
+
+TRAFFIC = (0.2, 2, 12, 60, 600, 6_000)
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_a_larger_fault_is_found_no_later(name: str) -> None:
+    for per_minute in TRAFFIC:
+        found = delays(name, per_minute)
+        assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_more_traffic_finds_every_fault_no_later(name: str) -> None:
+    by_traffic = [delays(name, per_minute) for per_minute in TRAFFIC]
+    for thin, thick in pairwise(by_traffic):
+        # A count that is allowed in little traffic is a fault in more: it comes in front.
+        assert all(more <= less for less, more in zip(thin[::-1], thick[::-1], strict=False))
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_more_traffic_finds_smaller_faults_within_the_bake(name: str) -> None:
+    found = [power(name, per_minute).smallest or inf for per_minute in TRAFFIC]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < 0.2
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_the_smallest_is_found_within_the_bake_and_one_a_tenth_smaller_is_not(name: str) -> None:
+    smallest = power(name, 120).smallest
+    assert smallest is not None
+    trial, flow = trials(POLICY, 0, {})[name], Flow(60, 60)
+    assert trial.delay(flow, smallest, WARM + 60) is not None
+    assert trial.delay(flow, 0.9 * smallest, WARM + 60) is None
+
+
+def test_a_baseline_that_varied_makes_every_fault_harder_to_see() -> None:
+    def of(dispersion: float) -> float:
+        value = FrozenValue(300, 10_000, 0, 86_400, share=SLOW, dispersion=dispersion)
+        (first, *_) = power_of(POLICY, 600, {"as-before": value})
+        return next(one.smallest or inf for one in first.criteria if one.criterion == "as-before")
+
+    assert of(1) < of(5) < of(50)
+
+
+# --- enough to pass -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "least", "after"),
+    [
+        pytest.param("works", 360, 300, 50, id="requests of the canary"),
+        pytest.param("fast", 359, 200, 33.4, id="requests in minutes that both paths have"),
+        pytest.param("as-before", 360, 200, 33.3, id="beside what was stored"),
+        pytest.param("limit", 360, 1, 1 / 6, id="whatever is counted"),
+    ],
+)
+def test_samples_are_those_that_a_pass_counts(
+    name: str, samples: float, least: int, after: float
+) -> None:
+    found = power(name, 12)
+    assert found.samples == pytest.approx(samples, abs=0.9)
+    assert found.least == least
+    assert found.least_after == pytest.approx(after, rel=0.01)
+
+
+def test_a_proof_takes_as_many_requests_as_the_judge_asks_for() -> None:
+    found = power("works", 12)
+    assert found.proof == requests_to_prove(0.001) == 3_807
+    assert found.proof_per_minute == pytest.approx(2 * 3_807 / 60)
+    assert all(power(name, 12).proof is None for name in SEQUENTIAL[1:])
+
+
+def test_literal_windows_say_in_how_few_requests_one_failure_is_a_breach() -> None:
+    found = power("works", 12, a_policy("threshold"))
+    assert found.window == 30
+    assert found.telling == pytest.approx(1_000)
+    assert (found.found, found.smallest, found.proof) == ((), None, None)
+
+
+# --- what cannot decide -------------------------------------------------------------------------
+
+
+def lacks(name: str, per_minute: float, policy: Policy = POLICY) -> list[Lack]:
+    return [one.what for one in power(name, per_minute, policy).lacking]
+
+
+@pytest.mark.parametrize(
+    ("name", "per_minute", "changes", "lacking"),
+    [
+        pytest.param("works", 60, {}, [], id="nothing"),
+        pytest.param("works", 2, {}, [Lack.SAMPLES], id="samples"),
+        pytest.param("works", 0.2, {}, [Lack.FAULTS, Lack.SAMPLES], id="faults are overlooked"),
+        pytest.param("works", 60, {"assurance": "proven"}, [Lack.PROOF], id="a proof"),
+        pytest.param("works", 600, {"assurance": "proven"}, [], id="no proof any more"),
+        pytest.param("limit", 2, {}, [Lack.FAULTS], id="too few to exceed a count"),
+        pytest.param("works", 2, {"judge": "threshold"}, [Lack.SAMPLES], id="literal samples"),
+    ],
+)
+def test_a_criterion_cannot_decide_for_want_of(
+    name: str, per_minute: float, changes: dict[str, Any], lacking: list[Lack]
+) -> None:
+    assert lacks(name, per_minute, a_policy(**{"judge": "sequential", **changes})) == lacking
+
+
+WANTING = [
+    pytest.param("works", 6, {}, id="samples"),
+    pytest.param("works", 0.5, {}, id="faults"),
+    pytest.param("works", 60, {"assurance": "proven"}, id="a proof"),
+    pytest.param("fast", 2, {}, id="two thin paths"),
+    pytest.param("limit", 2, {}, id="a count"),
+]
+
+
+@pytest.mark.parametrize(("name", "per_minute", "changes"), WANTING)
+def test_so_much_traffic_helps_indeed(
+    name: str, per_minute: float, changes: dict[str, Any]
+) -> None:
+    policy = a_policy(**changes)
+    wanted = [one.per_minute for one in power(name, per_minute, policy).lacking]
+    assert wanted
+    enough = max(one or inf for one in wanted)
+    assert not lacks(name, 1.05 * enough, policy)
+    assert lacks(name, 0.5 * enough, policy)
+
+
+@pytest.mark.parametrize(("name", "per_minute", "changes"), WANTING[:4])
+def test_so_long_a_bake_helps_indeed(name: str, per_minute: float, changes: dict[str, Any]) -> None:
+    found = power(name, per_minute, a_policy(**changes)).lacking
+    for one in found:
+        if one.bake is not None:
+            longer = a_policy(bake=f"{one.bake}m", **changes)
+            assert one.what not in lacks(name, per_minute, longer)
+    assert any(one.bake for one in found)
+
+
+def test_probes_of_one_path_help_no_comparison_of_two() -> None:
+    overlooked, few = power("fast", 2).lacking
+    assert (overlooked.what, overlooked.probes) == (Lack.FAULTS, None)
+    assert (few.what, few.probes) == (Lack.SAMPLES, None)  # the control has too few as well
+
+
+def test_what_comes_while_the_gate_holds_is_told_apart() -> None:
+    (soon,), (_, never) = power("works", 6).lacking, power("works", 0.5).lacking
+    assert (soon.what, soon.held) == (Lack.SAMPLES, True)
+    assert (never.what, never.held) == (Lack.SAMPLES, False)
+
+
+def test_no_longer_bake_is_advised_than_a_policy_may_have() -> None:
+    assert [one.bake for one in power("works", 0.01).lacking] == [None, None]
+
+
+def test_where_two_paths_seldom_meet_more_of_one_alone_does_not_help() -> None:
+    """288 requests in a day are enough, were each in a minute with one of the other path."""
+    day = a_policy(bake="1d")
+    few = power("fast", 0.4, day).lacking[-1]
+    assert (few.what, few.needed, few.probes) == (Lack.SAMPLES, 200, None)
+    assert few.per_minute is not None
+    assert few.per_minute > 0.4
+    assert Lack.SAMPLES not in lacks("fast", few.per_minute, day)

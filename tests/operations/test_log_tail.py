@@ -1,0 +1,186 @@
+"""Reading a log once and following it: what is shown, what is not shown twice, when it ends."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+
+from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.errors import LogsError
+from controller.operations.log_tail import LOOK_FOR, MISSES, MOST_EVENTS, MOST_PAGES, OVERLAP, Tail
+from controller.ports.logs import LogEvent
+from controller.simulation.clock import VirtualClock
+from controller.simulation.world import World
+from tests.simulation.worlds import HOUR, MINUTE, START, empty_world
+from tests.support.stage import Broken
+
+GROUP = "/aws/lambda/handler"
+SECOND = timedelta(seconds=1)
+LOGS = ("logs", "FilterLogEvents")
+
+
+@pytest.fixture
+def world() -> World:
+    """A world whose log group is there; its answers are held to the service models."""
+    found = empty_world()
+    found.add_log_event(GROUP, START - 10 * HOUR, "long ago")
+    return found
+
+
+def tail(world: World, page: int = 10_000, pattern: str = "") -> Tail:
+    reader = CloudWatchLogEvents(lambda: _Pages(world, page))
+    return Tail(reader, world.clock, GROUP, pattern)
+
+
+class _Pages:
+    """A client of the world's log whose pages have so many events."""
+
+    def __init__(self, world: World, size: int) -> None:
+        self._client, self._size = world.client("logs"), size
+
+    def filter_log_events(self, **request: object) -> object:
+        return self._client.filter_log_events(**{**request, "limit": self._size})
+
+
+def at(world: World, moment: datetime, *texts: str, stamp: datetime | None = None) -> None:
+    """Let the log receive `texts` at `moment`, which say that they are of `stamp`."""
+    for text in texts:
+        world.clock.at(moment, partial(world.add_log_event, GROUP, stamp or moment, text))
+
+
+def texts(events: Sequence[LogEvent] | Iterator[LogEvent]) -> list[str]:
+    return [one.text for one in events]
+
+
+# --- once ---------------------------------------------------------------------------------------
+
+
+def test_what_lies_in_a_span_is_read_oldest_first(world: World) -> None:
+    for second in (3, 1, 2):
+        world.add_log_event(GROUP, START + second * SECOND, f"{second}")
+    world.clock.advance(HOUR)
+    found = tail(world, page=2).once(START, world.clock.now())
+    assert (texts(found.events), found.cut) == (["1", "2", "3"], "")
+
+
+def test_a_pattern_is_left_to_the_log(world: World) -> None:
+    world.add_log_event(GROUP, START, "gateway call")
+    world.add_log_event(GROUP, START, "direct call")
+    found = tail(world, pattern='"gateway call"').once(START, world.clock.now())
+    assert texts(found.events) == ["gateway call"]
+
+
+class Endless:
+    """A reader whose pages never end; each has so many events and takes so long."""
+
+    def __init__(self, clock: VirtualClock, size: int, takes: timedelta = timedelta()) -> None:
+        self.clock, self.size, self.takes = clock, size, takes
+
+    def pages(
+        self, group: str, pattern: str, start: datetime, end: datetime
+    ) -> Iterator[Sequence[LogEvent]]:
+        number = 0
+        while True:
+            self.clock.advance(self.takes)
+            stamp = int(START.timestamp() * 1_000) + number
+            yield [LogEvent(f"{number}-{one}", stamp, "call") for one in range(self.size)]
+            number += 1
+
+
+@pytest.mark.parametrize(
+    ("size", "takes", "cut", "events"),
+    [
+        pytest.param(
+            4_000, timedelta(), "after 12 000 events, at 2026-01-05 09:00 UTC", 12_000,
+            id="more events than anybody reads",
+        ),
+        pytest.param(0, timedelta(), "after 100 pages", 0, id="empty pages without end"),
+        pytest.param(
+            1, 7 * SECOND, "after 1m, at 2026-01-05 09:00 UTC", 8, id="a log that is slow"
+        ),
+    ],
+)  # fmt: skip
+def test_a_look_has_limits_and_says_where_it_stopped(
+    size: int, takes: timedelta, cut: str, events: int
+) -> None:
+    clock = VirtualClock(START)
+    found = Tail(Endless(clock, size, takes), clock, GROUP).once(START, START + HOUR)
+    assert (len(found.events), found.cut) == (events, f"reading stopped {cut}")
+    assert (MOST_EVENTS, MOST_PAGES, LOOK_FOR) == (10_000, 100, 60 * SECOND)
+
+
+def test_a_group_that_is_not_there_is_said(world: World) -> None:
+    reader = CloudWatchLogEvents(lambda: world.client("logs"))
+    with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped: "):
+        Tail(reader, world.clock, "/aws/lambda/mistyped").once(START, START + HOUR)
+
+
+def test_a_denied_log_names_its_action(world: World) -> None:
+    world.layers.append(Broken(LOGS, "denied"))
+    with pytest.raises(LogsError, match=r"could not be read \(logs:FilterLogEvents\)"):
+        tail(world).once(START, START + HOUR)
+
+
+# --- follow -------------------------------------------------------------------------------------
+
+
+def test_what_was_there_and_what_comes_is_shown_once(world: World) -> None:
+    for minute in range(1, 10):
+        at(world, START + minute * MINUTE, f"{minute}")
+    world.clock.advance(3 * MINUTE)
+    followed = tail(world, page=2).follow(START, START + 20 * MINUTE, 5 * SECOND)
+    assert texts(followed) == [str(minute) for minute in range(1, 10)]
+
+
+def test_what_comes_late_is_shown_too_as_long_as_it_is_not_too_late(world: World) -> None:
+    late = START + 10 * MINUTE
+    at(world, late, "in time", stamp=late - OVERLAP + 10 * SECOND)
+    at(world, late, "too late", stamp=late - OVERLAP - 10 * SECOND)
+    followed = tail(world).follow(START, START + 20 * MINUTE, 5 * SECOND)
+    assert texts(followed) == ["in time"]
+
+
+def test_events_that_say_the_same_are_not_taken_for_one(world: World) -> None:
+    at(world, START + MINUTE, "same", "same")
+    assert texts(tail(world).follow(START, START + 5 * MINUTE, 5 * SECOND)) == ["same", "same"]
+
+
+def test_memory_does_not_grow_with_the_log(world: World) -> None:
+    for minute in range(1, 60):
+        at(world, START + minute * MINUTE, f"{minute}")
+    following = tail(world)
+    assert len(texts(following.follow(START, START + HOUR, 5 * SECOND))) == 59
+    assert len(following._told) <= OVERLAP / MINUTE + 1
+
+
+def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
+    for second in range(500):
+        world.add_log_event(GROUP, START + second * SECOND, f"{second}")
+    world.clock.advance(HOUR)
+    followed = tail(world, page=2).follow(START, world.clock.now(), 5 * SECOND)
+    assert texts(followed) == [f"{second}" for second in range(500)]
+
+
+def test_a_log_that_does_not_answer_for_a_while_leaves_no_gap(world: World) -> None:
+    broken = Broken(LOGS, "denied")
+    for minute in range(1, 10):
+        at(world, START + minute * MINUTE, f"{minute}")
+    world.clock.at(START + 4 * MINUTE, lambda: world.layers.append(broken))
+    world.clock.at(START + 7 * MINUTE, lambda: world.layers.remove(broken))
+    followed = tail(world).follow(START, START + 20 * MINUTE, MINUTE)
+    assert texts(followed) == [f"{minute}" for minute in range(1, 10)]
+
+
+def test_a_log_that_never_answers_again_is_given_up(world: World) -> None:
+    world.clock.at(START + 4 * MINUTE, lambda: world.layers.append(Broken(LOGS, "denied")))
+    with pytest.raises(LogsError):
+        list(tail(world).follow(START, START + HOUR, MINUTE))
+    assert world.clock.now() == START + (3 + MISSES) * MINUTE
+
+
+def test_a_first_look_that_is_denied_is_the_last(world: World) -> None:
+    world.layers.append(Broken(LOGS, "denied"))
+    with pytest.raises(LogsError):
+        list(tail(world).follow(START, START + HOUR, MINUTE))
+    assert world.calls[LOGS] == 1

@@ -1,0 +1,261 @@
+"""Gauges: what is asked, and what a row says of values, of bounds, and of silence."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.core.judge.evidence import FrozenValue
+from controller.core.observation import Answer, Query, Series
+from controller.core.policy import Policy
+from controller.operations.metrics_view import Gauge, Standing, gauges, shown_of, span_of
+from tests.simulation.worlds import API
+from tests.simulation.worlds import POLICY as ORDERS
+from tests.support.rollouts import LADDER, NOON
+
+METRICS: Mapping[str, Any] = {
+    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
+    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
+}
+THRESHOLD = {"kind": "threshold", "judge": "threshold"}
+
+
+def policy(**criteria: Any) -> Policy:
+    """Return a policy with these criteria, and of the metrics those that they name."""
+    metrics = {name: one for name, one in METRICS.items() if name in str(criteria)}
+    return Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
+
+
+def rows(
+    of: Policy,
+    points: Mapping[str, Any],
+    minutes: int = 5,
+    baselines: Mapping[str, FrozenValue] | None = None,
+) -> dict[str, Gauge]:
+    """Return the rows at noon, by title; of each metric its newest minutes are given.
+
+    None is a minute without data; what is no list is an answer that is no series.
+    """
+    span, series = span_of(of, minutes, NOON), dict[Query, Series]()
+    for one in shown_of(of):
+        said = points.get(one.name, [])
+        if isinstance(said, Answer):
+            series[one.query] = Series({}, said, f"{one.name} was denied")
+            continue
+        begin = span.end - 60 * len(said)
+        stamped = {begin + 60 * index: value for index, value in enumerate(said)}
+        series[one.query] = Series(
+            {at: value for at, value in stamped.items() if value is not None}
+        )
+    return {one.title: one for one in gauges(of, series, span, minutes, baselines or {})}
+
+
+# --- what is asked ------------------------------------------------------------------------------
+
+
+def test_of_an_api_everything_that_a_person_looks_at_first_is_asked() -> None:
+    shown = shown_of(Policy.model_validate(ORDERS))
+    of_api = [one.title for one in shown if dict(one.query.dimensions) == API]
+    assert of_api == [
+        "requests Sum", "client_errors Sum", "server_errors Sum", "latency p50", "latency p95",
+        "latency p99", "integration p95",
+    ]  # fmt: skip
+
+
+def test_an_http_api_spells_its_errors_otherwise() -> None:
+    metric = {"namespace": "AWS/ApiGateway", "name": "Count", "statistic": "Sum"}
+    of = Policy.model_validate(
+        {
+            **LADDER,
+            "metrics": {"calls": {**metric, "dimensions": {"ApiId": "a1b2"}}},
+            "criteria": {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "calls"}},
+        }
+    )
+    assert [one.query.name for one in shown_of(of)][:3] == ["Count", "4xx", "5xx"]
+
+
+def test_no_series_is_asked_twice() -> None:
+    queries = [one.query for one in shown_of(Policy.model_validate(ORDERS))]
+    assert len(queries) == len(set(queries))
+
+
+def test_the_minutes_that_are_shown_are_closed() -> None:
+    span = span_of(policy(slow={**THRESHOLD, "metric": "latency", "max": 500}), 30, NOON)
+    assert span.end == NOON.timestamp()
+    later = NOON + timedelta(seconds=59)
+    assert span_of(Policy.model_validate(ORDERS), 30, later).end == NOON.timestamp()
+
+
+# --- one metric ---------------------------------------------------------------------------------
+
+SLOW = policy(slow={**THRESHOLD, "metric": "latency", "max": 500})
+REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "over": "5m"})
+
+
+@pytest.mark.parametrize(
+    ("of", "title", "points", "value", "standing"),
+    [
+        pytest.param(
+            SLOW, "latency p95", [400, 410, 450, 420, 430], 450, Standing.HOLDS,
+            id="a latency is its highest minute",
+        ),
+        pytest.param(
+            SLOW, "latency p95", [400, 501, 450, 420, 430], 501, Standing.BREAKS,
+            id="one minute above a bound is above it",
+        ),
+        pytest.param(
+            SLOW, "latency p95", [None] * 5, None, Standing.SILENT, id="silence is no latency of 0"
+        ),
+        pytest.param(
+            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, Standing.HOLDS, id="a count is a sum"
+        ),
+        pytest.param(
+            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, Standing.BREAKS, id="a sum above its bound"
+        ),
+        pytest.param(
+            REJECTED, "errors Sum", [None] * 5, None, Standing.SILENT, id="silence is no 0"
+        ),
+        pytest.param(REJECTED, "errors Sum", [0] * 5, 0, Standing.HOLDS, id="0 that was counted"),
+    ],
+)  # fmt: skip
+def test_a_metric_beside_its_bound(
+    of: Policy, title: str, points: Any, value: Any, standing: Standing
+) -> None:
+    row = rows(of, {title.split()[0]: points})[title]
+    assert (row.value, row.standing) == (value, standing)
+
+
+def test_a_bound_on_a_count_is_held_against_its_own_minutes_whatever_is_shown() -> None:
+    row = rows(REJECTED, {"errors": [6, 2, 2, 2, 0]}, minutes=2)["errors Sum"]
+    assert (row.value, row.standing) == (2, Standing.BREAKS)
+    row = rows(REJECTED, {"errors": [9, 2, 0, 0, 0, 0]}, minutes=60)["errors Sum"]
+    assert (row.value, row.standing) == (11, Standing.HOLDS)
+
+
+def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None:
+    arrives = {"kind": "traffic", "judge": "threshold", "metric": "requests", "min": 3}
+    of = policy(arrives={**arrives, "over": "1m"})
+    for points, standing in (
+        ([9, 3, 0, 0, None], Standing.HOLDS),
+        ([9, 2, 9, 9, 9], Standing.BREAKS),
+    ):
+        assert rows(of, {"requests": points})["requests Sum"].standing is standing
+
+
+def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
+    zero = {**METRICS, "errors": {**METRICS["errors"], "missing": "zero"}}
+    said = {**THRESHOLD, "metric": "errors", "max": 10, "over": "5m"}
+    works = {"kind": "success_rate", "judge": "threshold", "total": "requests"}
+    of = Policy.model_validate(
+        {
+            **LADDER,
+            "metrics": {name: zero[name] for name in ("requests", "errors")},
+            "criteria": {
+                "rejected": said,
+                "works": {**works, "failures": ["errors"], "min": "99%"},
+            },
+        }
+    )
+    assert rows(of, {"requests": [1] * 5})["errors Sum"].value == 0
+    assert rows(of, {})["errors Sum"].standing is Standing.SILENT
+
+
+def test_no_data_beside_requests_is_not_called_no_traffic() -> None:
+    row = rows(WORKS, {"requests": [5] * 5})["errors Sum"]
+    assert (row.value, row.standing) == (None, Standing.NO_DATA)
+    assert rows(WORKS, {})["errors Sum"].standing is Standing.SILENT
+
+
+def test_a_stored_value_of_a_concurrent_control_is_no_bound() -> None:
+    stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
+    row = rows(increase({"concurrent": "direct"}), {"latency": [900] * 3}, 3, stored)["latency p95"]
+    assert (row.expected, row.standing) == ((), Standing.FREE)
+
+
+def test_what_was_not_read_has_no_value_and_says_why() -> None:
+    row = rows(SLOW, {"latency": Answer.FORBIDDEN})["latency p95"]
+    assert (row.value, row.standing, row.note) == (None, Standing.UNREAD, "latency was denied")
+
+
+# --- several ------------------------------------------------------------------------------------
+
+WORKS = policy(
+    works={
+        "kind": "success_rate", "judge": "threshold", "total": "requests", "failures": ["errors"],
+        "min": "99.9%",
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "value", "standing", "note"),
+    [
+        pytest.param(
+            [500] * 4, [0, 1, 0, 0], 0.9995, Standing.HOLDS, "1 failure in 2 000 requests",
+            id="a share of all minutes together",
+        ),
+        pytest.param(
+            [500] * 4, [0, 9, 0, 0], 0.9955, Standing.BREAKS, "9 failures in 2 000 requests",
+            id="too many failures",
+        ),
+        pytest.param(
+            [None] * 4, [None] * 4, None, Standing.SILENT, "0 failures in 0 requests",
+            id="no traffic is no success",
+        ),
+        pytest.param(
+            [500] * 4, [None] * 4, None, Standing.NO_DATA, "errors: no data",
+            id="failures that nobody counts are not 0",
+        ),
+        pytest.param(
+            [500] * 4, Answer.ERROR, None, Standing.UNREAD, "errors was denied",
+            id="failures that were not read are not 0",
+        ),
+    ],
+)  # fmt: skip
+def test_a_success_rate(
+    requests: Any, errors: Any, value: Any, standing: Standing, note: str
+) -> None:
+    row = rows(WORKS, {"requests": requests, "errors": errors}, 4)["works"]
+    assert row.value == (value if value is None else pytest.approx(value))
+    assert (row.standing, row.note) == (standing, note)
+
+
+def test_a_ratio_with_a_highest_value() -> None:
+    of = policy(errors={**THRESHOLD, "metric": "errors", "per": "requests", "max": "1%"})
+    row = rows(of, {"requests": [100] * 5, "errors": [1, 2, 0, 1, 2]})["errors"]
+    assert row.value == pytest.approx(0.012)
+    assert (row.standing, row.expected[0].text) == (Standing.BREAKS, "≤ 1%")
+
+
+def increase(baseline: Any) -> Policy:
+    said = {"kind": "latency_increase", "judge": "threshold", "metric": "latency"}
+    return policy(**{"SC-003": {**said, "max_increase": "5%", "baseline": baseline}})
+
+
+def test_an_increase_is_taken_between_typical_minutes() -> None:
+    of = increase({"concurrent": "direct"})
+    found = rows(of, {"latency": [104, 900, 104], "direct": [100, 100, 1]}, 3)["SC-003"]
+    assert (found.value == pytest.approx(0.04), found.standing) == (True, Standing.HOLDS)
+    found = rows(of, {"latency": [106] * 3, "direct": [100] * 3}, 3)["SC-003"]
+    assert (found.value == pytest.approx(0.06), found.standing) == (True, Standing.BREAKS)
+    assert found.expected[0].text == "≤ +5% of direct"
+
+
+def test_an_increase_over_nothing_is_none() -> None:
+    of = increase({"concurrent": "direct"})
+    one = rows(of, {"latency": [104] * 3}, 3)["SC-003"]
+    assert (one.value, one.standing, one.note) == (None, Standing.NO_DATA, "direct: no data")
+    assert rows(of, {}, 3)["SC-003"].standing is Standing.SILENT
+
+
+def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> None:
+    fixed = rows(increase({"fixed": 200.0}), {"latency": [211] * 3}, 3)["latency p95"]
+    assert (fixed.expected[0].text, fixed.standing) == ("≤ 210 ms", Standing.BREAKS)
+    frozen = increase({"frozen": "direct", "over": "24h"})
+    assert rows(frozen, {"latency": [211] * 3}, 3)["latency p95"].standing is Standing.FREE
+    stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
+    known = rows(frozen, {"latency": [209] * 3}, 3, stored)["latency p95"]
+    assert (known.expected[0].text, known.standing) == ("≤ 210 ms", Standing.HOLDS)

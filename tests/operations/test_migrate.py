@@ -1,0 +1,343 @@
+"""Copying finished rollouts between two stores: at no moment do both drive the same one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.history import broken_link
+from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import GUARD_ZERO
+from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
+from controller.operations.migrate import End, Item, Transfer
+from controller.ports.store import Store
+from controller.simulation.clock import VirtualClock
+from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, recorded, sound
+
+OLD, NEW = "sqlite:////old.db", "dynamodb://new"
+OTHER_ARN = ARN.replace("handler", "other")
+LOCKS = a_rollout().locks
+UNFINISHED = [phase for phase in Phase if phase not in (Phase.SUCCEEDED, Phase.ROLLED_BACK)]
+
+
+class Fragile:
+    """A store that is away for the next `failures` calls of one method."""
+
+    def __init__(self, store: Store, method: str, failures: int = 1) -> None:
+        self._store, self._method, self._failures = store, method, failures
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and self._failures:
+            self._failures -= 1
+            raise StoreError("the network is gone")
+        return getattr(self._store, name)
+
+
+class Meanwhile:
+    """A store before whose next call of one method something else happens."""
+
+    def __init__(self, store: Store, method: str, act: Callable[[], object]) -> None:
+        self._store, self._method, self._acts = store, method, [act]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and self._acts:
+            self._acts.pop()()
+        return getattr(self._store, name)
+
+
+class Both:
+    """Two stores and what copies rollouts between them. old: where they are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._opened = folder, list[SqliteStore]()
+        self.old, self.new = self.store("old"), self.store("new")
+        self.clock = VirtualClock(NOON + GUARD_ZERO)
+
+    def store(self, name: str) -> SqliteStore:
+        """Open a store once more, as another process does."""
+        store = SqliteStore(self._folder / f"{name}.db", durable=False)
+        self._opened.append(store)
+        return store
+
+    def close(self) -> None:
+        """Close whatever was opened."""
+        for store in self._opened:
+            store.close()
+
+    def transfer(self, **ends: Any) -> Transfer:
+        source, destination = ends.get("old", self.old), ends.get("new", self.new)
+        return Transfer(End(source, OLD), End(destination, NEW), self.clock)
+
+    def copy(self, *names: str, **ends: Any) -> list[tuple[str, str]]:
+        """Copy rollouts; return each with what became of it."""
+        transfer = self.transfer(**ends)
+        return told(list(transfer.carry_out(transfer.survey(names))))
+
+
+def told(items: list[Item]) -> list[tuple[str, str]]:
+    return [(item.rollout_id, str(item.outcome)) for item in items]
+
+
+def kept(
+    store: Store, rollout_id: str = "checkout#1", phase: Phase = Phase.SUCCEEDED, **facts: Any
+) -> Rollout:
+    """Keep a rollout with its locks and two entries in `store`."""
+    rollout, first = recorded(sound(a_rollout(rollout_id, phase=phase, **facts)))
+    rollout, second = recorded(rollout)
+    store.create(rollout, [first, second], rollout.locks)
+    return store.load(rollout_id)
+
+
+def gone_on(store: Store, **facts: Any) -> Rollout:
+    """Save `checkout#1` with one more entry."""
+    after, entry = recorded(sound(replace(store.load("checkout#1"), **facts)), sentence="More.")
+    return store.save(after, [entry])
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    stores = Both(tmp_path)
+    yield stores
+    stores.close()
+
+
+# --- a copy -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
+def test_a_copied_rollout_is_in_the_new_store_as_it_is_in_the_old(both: Both, phase: Phase) -> None:
+    was, history = kept(both.old, phase=phase), both.old.history("checkout#1")
+    assert both.copy() == [("checkout#1", "copied")]
+    assert both.new.load("checkout#1") == was
+    assert both.new.history("checkout#1") == history
+    assert broken_link(history, was.chain) is None
+    both.new.save(was, [])
+
+
+def test_the_old_store_is_only_read(both: Both) -> None:
+    was, history = kept(both.old), both.old.history("checkout#1")
+    both.copy()
+    assert (both.old.load("checkout#1"), both.old.history("checkout#1")) == (was, history)
+    assert [both.old.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
+
+
+def test_a_copied_rollout_takes_along_only_the_locks_that_it_holds(both: Both) -> None:
+    kept(both.old, "checkout#1", Phase.ROLLED_BACK)
+    kept(both.old, "checkout#2", created=NOON + MINUTE)
+    assert both.copy() == [("checkout#1", "copied"), ("checkout#2", "copied")]
+    assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#2", "checkout#2"]
+    assert both.new.of_name("checkout") == ("checkout#1", "checkout#2")
+
+
+def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: Both) -> None:
+    kept(both.old, "checkout#1", Phase.ROLLED_BACK)
+    kept(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
+    kept(both.old, "checkout#2", created=NOON + 2 * MINUTE)
+    assert both.copy("checkout") == [("checkout#1", "copied"), ("checkout#2", "copied")]
+    assert both.new.all() == ("checkout#1", "checkout#2")
+
+
+def test_a_survey_changes_nothing(both: Both) -> None:
+    was = kept(both.old)
+    assert told(both.transfer().survey()) == [("checkout#1", "copied")]
+    assert (both.old.load("checkout#1"), both.new.all()) == (was, ())
+
+
+# --- again --------------------------------------------------------------------------------------
+
+
+def test_what_is_there_already_is_skipped_however_far_it_has_gone_since(both: Both) -> None:
+    kept(both.old)
+    both.copy()
+    after = gone_on(both.new)
+    assert both.copy() == [("checkout#1", "there")]
+    assert both.new.load("checkout#1") == after
+
+
+def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: Both) -> None:
+    kept(both.old, "checkout#1")
+    kept(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
+    transfer = both.transfer()
+    steps = transfer.carry_out(transfer.survey())
+    assert next(steps).rollout_id == "checkout#1"
+    with pytest.raises(StoreError, match="the network is gone"):
+        both.copy(new=Fragile(both.new, "receive"))
+    assert both.new.all() == ("checkout#1",)
+    assert both.copy() == [("checkout#1", "there"), ("search#1", "copied")]
+
+
+def test_of_two_copies_at_once_the_slower_one_finds_that_it_is_done(both: Both) -> None:
+    kept(both.old)
+    transfer = both.transfer()
+    planned = transfer.survey()
+    both.copy()
+    after = gone_on(both.new)
+    assert told(list(transfer.carry_out(planned))) == [("checkout#1", "there")]
+    assert both.new.load("checkout#1") == after
+
+
+def test_a_rollout_of_this_id_that_came_at_the_last_moment_is_not_overwritten(both: Both) -> None:
+    kept(both.old)
+    slower = Meanwhile(both.new, "receive", lambda: another_of_this_id(both))
+    with pytest.raises(StateConflictError, match="is in this store already, with another history"):
+        both.copy(new=slower)
+    assert both.new.load("checkout#1").target == OTHER_ARN
+
+
+def test_what_is_added_to_a_history_while_it_is_copied_is_left_for_the_next_copy(
+    both: Both,
+) -> None:
+    was = kept(both.old)
+    slower = Meanwhile(both.old, "history", lambda: gone_on(both.store("old")))
+    transfer = both.transfer()
+    planned = transfer.survey()
+    assert told(list(both.transfer(old=slower).carry_out(planned))) == [("checkout#1", "copied")]
+    assert both.new.load("checkout#1") == was
+    assert len(both.new.history("checkout#1")) == was.entries
+
+
+# --- refused ------------------------------------------------------------------------------------
+
+
+def refusals(both: Both) -> list[str]:
+    """Return what a copy is refused for, of which nothing is written."""
+    before = both.new.all()
+    with pytest.raises(UsageError) as raised:
+        both.copy()
+    assert raised.value.exit_status == Exit.USAGE
+    assert both.new.all() == before
+    first, *lines = str(raised.value).splitlines()
+    assert first == "nothing was copied:"
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize("phase", UNFINISHED)
+def test_nothing_is_copied_while_a_rollout_is_not_finished_and_each_is_named(
+    both: Both, phase: Phase
+) -> None:
+    kept(both.old, "checkout#1")
+    for number, name in enumerate(("search#1", "orders#1"), 1):
+        kept(both.old, name, phase, target=f"{ARN}-{number}", created=NOON + number * MINUTE)
+    weight = both.old.load("search#1").weight
+    why = f"it is {phase} at {weight} %; let it end or roll it back first, then copy"
+    assert refusals(both) == [f"search#1: {why}", f"orders#1: {why}"]
+
+
+def test_an_unfinished_rollout_hinders_no_name_that_is_asked_for(both: Both) -> None:
+    kept(both.old, "checkout#1")
+    kept(both.old, "search#1", Phase.PROGRESSING, target=OTHER_ARN)
+    assert both.copy("checkout") == [("checkout#1", "copied")]
+
+
+def test_nothing_is_copied_while_a_rollback_guards_0(both: Both) -> None:
+    """A tick of the old store could write 0 % over a rollout of the new one."""
+    kept(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
+    assert refusals(both) == ["checkout#1: it guards 0 % until 2026-11-24 12:16 UTC; copy it then"]
+    both.clock.advance(MINUTE)
+    assert both.copy() == [("checkout#1", "copied")]
+
+
+def test_a_success_that_is_still_watched_is_copied(both: Both) -> None:
+    """Its watch writes no weight."""
+    kept(both.old, watch_until=NOON + 60 * MINUTE)
+    assert both.copy() == [("checkout#1", "copied")]
+    assert both.new.active(both.clock.now()) == ("checkout#1",)
+
+
+def test_a_rollout_that_goes_back_between_survey_and_copy_is_not_copied(both: Both) -> None:
+    kept(both.old)
+    transfer = both.transfer()
+    planned = transfer.survey()
+    gone_on(both.old, phase=Phase.ROLLING_BACK)
+    with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0 %"):
+        list(transfer.carry_out(planned))
+    assert both.new.all() == ()
+
+
+def another_of_this_id(both: Both) -> None:
+    kept(both.new, "checkout#1", Phase.PROGRESSING, target=OTHER_ARN)
+
+
+def an_older_copy(both: Both) -> None:
+    both.copy()
+    gone_on(both.old)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "phase"),
+    [
+        pytest.param(another_of_this_id, Phase.PROGRESSING, id="another rollout"),
+        pytest.param(an_older_copy, Phase.SUCCEEDED, id="a copy from before its last entry"),
+    ],
+)
+def test_another_history_under_an_id_is_refused_before_anything_is_touched(
+    both: Both, arrange: Callable[[Both], None], phase: Phase
+) -> None:
+    kept(both.old)
+    arrange(both)
+    was = both.new.load("checkout#1")
+    assert refusals(both) == [
+        f"checkout#1: {NEW} has another history of this id, {phase} since 2026-11-24 12:00 UTC; "
+        "copy to a store that does not have it"
+    ]
+    assert both.new.load("checkout#1") == was
+
+
+def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: Both) -> None:
+    for number, name in enumerate(("checkout#1", "search#1", "orders#1")):
+        arn = f"{ARN}-{number}"
+        kept(both.old, name, target=arn, created=NOON + number * MINUTE)
+        if name != "orders#1":
+            kept(both.new, name, target=arn, created=NOON, sentence="Another.")
+    kept(both.old, "basket#1", Phase.PAUSED, target=f"{ARN}-3", created=NOON + 3 * MINUTE)
+    named = [line.split(": ")[0] for line in refusals(both)]
+    assert named == ["checkout#1", "search#1", "basket#1"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "there", "created", "owner"),
+    [
+        pytest.param(
+            Phase.SUCCEEDED, Phase.SUCCEEDED, NOON - MINUTE, "checkout#1",
+            id="of two finished ones the older",
+        ),
+        pytest.param(
+            Phase.SUCCEEDED, Phase.SUCCEEDED, NOON + MINUTE, "search#1",
+            id="of two finished ones the older, the one that is copied too",
+        ),
+        pytest.param(
+            Phase.ROLLED_BACK, Phase.PROGRESSING, NOON - MINUTE, "search#1",
+            id="the one that is copied to one that is not finished",
+        ),
+    ],
+)  # fmt: skip
+def test_a_target_has_one_owner_in_the_new_store_and_who_gives_way_is(
+    both: Both, phase: Phase, there: Phase, created: datetime, owner: str
+) -> None:
+    kept(both.new, "search#1", there, created=created)
+    kept(both.old, phase=phase)
+    assert both.copy() == [("checkout#1", "copied")]
+    assert [both.new.owner(lock) for lock in LOCKS] == [owner, owner]
+
+
+def test_a_name_that_nobody_has_is_unknown(both: Both) -> None:
+    kept(both.old)
+    with pytest.raises(
+        UnknownRolloutError, match="no rollout is called 'orders' in sqlite:////old"
+    ):
+        both.copy("checkout", "orders")
+    assert both.new.all() == ()
+
+
+def test_a_history_that_was_changed_is_not_copied(both: Both) -> None:
+    kept(both.old)
+    both.old._connection.execute("DELETE FROM history WHERE seq = 1")
+    with pytest.raises(
+        StoreError, match="its history was changed or is incomplete from entry 1 on"
+    ):
+        both.copy()
+    assert both.new.all() == ()

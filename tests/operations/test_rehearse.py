@@ -1,0 +1,229 @@
+"""A rehearsal: how long it plays, what people do in it, and what it hands back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.adapters.notifiers.log import LogNotifier
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.history import broken_link
+from controller.core.policy import Policy
+from controller.core.rollout import Rollout
+from controller.errors import UsageError
+from controller.operations.rehearse import AFTER_PAUSE, MOST_FROZEN, SPARE, Outcome, rehearse
+from controller.process import logging
+from controller.simulation.world import World
+from tests.simulation.worlds import HOUR, MINUTE, START, scenario
+from tests.support.stage import (
+    METRICS,
+    READ,
+    SHORT,
+    WRITE,
+    Stage,
+    a_runner,
+    on_stage,
+    short,
+    variables,
+)
+
+SILENT = [{"kind": "traffic", "times": 0}]
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with on_stage(tmp_path) as made:
+        yield made
+
+
+def played(
+    stage: Stage, every: timedelta = MINUTE, *, adopt: bool = False, approve: bool = False
+) -> tuple[Outcome, list[Rollout]]:
+    seen: list[Rollout] = []
+    outcome = rehearse(
+        stage.runner,
+        stage.world,
+        stage.policy,
+        every=every,
+        on_tick=seen.append,
+        adopt=adopt,
+        approve=approve,
+    )
+    return outcome, seen
+
+
+def approved_at_100() -> Policy:
+    """Return the short policy whose second step needs an approval."""
+    first, last = SHORT["steps"]
+    return short(steps=[first, {**last, "approval": "required"}])
+
+
+def frozen_for(length: timedelta) -> Policy:
+    """Return the short policy, frozen from a minute after the start on."""
+    begin, end = (f"{START + after:%Y-%m-%dT%H:%M}" for after in (MINUTE, MINUTE + length))
+    return short(freeze={"zone": "UTC", "dates": [{"from": begin, "to": end}]})
+
+
+def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
+    outcome, seen = played(stage)
+    assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (10, 100), 100)
+    assert outcome.ticks == len(seen)
+    assert seen[-1] == outcome.rollout
+    assert (outcome.started, outcome.ended) == (START, stage.world.clock.now())
+    assert [entry.kind for entry in outcome.entries] == [
+        "started", "settled", "advanced", "settled", "succeeded",
+    ]  # fmt: skip
+    assert broken_link(outcome.entries, outcome.rollout.chain) is None
+
+
+def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: Stage) -> None:
+    outcome, _ = played(stage)
+    assert outcome.calls == {
+        f"{service}:{operation}": number
+        for (service, operation), number in stage.world.calls.items()
+    }
+    assert {"lambda:UpdateFunctionConfiguration", "cloudwatch:GetMetricData"} <= set(outcome.calls)
+    assert stage.world.calls[WRITE] == 2
+    assert stage.world.calls[METRICS] < stage.world.calls[READ]
+
+
+def test_a_pause_is_looked_at_for_an_hour_more(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(function=variables(), events=SILENT)) as stage:
+        outcome, _ = played(stage)
+        assert outcome.status == "paused"
+        assert outcome.ended - outcome.rollout.since == AFTER_PAUSE == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "why"),
+    [
+        pytest.param(
+            {}, "works has no data: no ", id="one criterion is open: it says all itself"
+        ),
+        pytest.param(
+            {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "requests"}},
+            "no data (traffic, works).", id="several: what they lack, and their names",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pause_says_shortly_what_it_waited_for(
+    tmp_path: Path, traffic: dict[str, Any], why: str
+) -> None:
+    policy = short(criteria={**SHORT["criteria"], **traffic})
+    with on_stage(tmp_path, scenario(events=SILENT), policy) as stage:
+        sentence = played(stage)[0].rollout.sentence
+        assert sentence.startswith(f"still held at 10 % 4m after the bake: {why}")
+
+
+def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: Path) -> None:
+    """A rollback that nobody may write goes on for ever; its rehearsal does not."""
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
+    sick = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
+    with on_stage(tmp_path, scenario(function=variables(), events=[denied, sick])) as stage:
+        outcome, _ = played(stage, timedelta(minutes=30))
+        assert (outcome.status, outcome.final_weight) == ("rolling_back", 10)
+        assert timedelta() <= outcome.ended - START - SPARE < timedelta(hours=1)
+
+
+def test_a_world_in_which_nothing_can_start_says_why(tmp_path: Path) -> None:
+    with (
+        on_stage(tmp_path, scenario(function={"weight": 50}), short()) as stage,
+        pytest.raises(UsageError, match="the canary has 50 % already"),
+    ):
+        played(stage)
+
+
+# --- what people do -----------------------------------------------------------------------------
+
+
+def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
+    played_in = scenario(function=variables())
+    world = World.for_policy(short(), played_in, seed=1, start=START, adopt=True)
+    with SqliteStore(tmp_path / "rollouts.db", durable=False) as store:
+        runner = a_runner(world, store, LogNotifier())
+        outcome = rehearse(
+            runner, world, short(), every=MINUTE, on_tick=lambda rollout: None, adopt=True
+        )
+    assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (100,), 100)
+    assert world.calls[WRITE] == 0
+
+
+def test_nobody_adopts_where_the_canary_has_nothing(stage: Stage) -> None:
+    with pytest.raises(UsageError, match="nothing to adopt"):
+        played(stage, adopt=True)
+
+
+def test_a_person_who_approves_is_asked_once_and_lets_it_go_on(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(), approved_at_100()) as stage:
+        outcome, _ = played(stage, approve=True)
+    kinds = [entry.kind for entry in outcome.entries if entry.kind != "evidence"]
+    assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
+    assert kinds[2:5] == ["held_up", "approved", "advanced"]
+
+
+def test_an_approval_that_nobody_gives_is_waited_for_until_its_first_reminder(
+    tmp_path: Path,
+) -> None:
+    with on_stage(tmp_path, scenario(), approved_at_100()) as stage:
+        outcome, _ = played(stage, 10 * MINUTE)
+    asked = next(entry.at for entry in outcome.entries if entry.kind == "held_up")
+    assert (outcome.status, outcome.final_weight) == ("progressing", 10)
+    assert outcome.ended - asked == timedelta(days=1)
+    assert outcome.entries[-1].kind == "reminded"
+
+
+def test_a_freeze_is_sat_out(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(), frozen_for(timedelta(days=3))) as stage:
+        outcome, _ = played(stage, 30 * MINUTE)
+    assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
+    assert timedelta(days=3) < outcome.ended - START < timedelta(days=3) + 2 * HOUR
+
+
+def test_a_freeze_that_is_too_long_is_left_as_it_stands(tmp_path: Path) -> None:
+    with on_stage(tmp_path, scenario(), frozen_for(timedelta(days=60))) as stage:
+        outcome, _ = played(stage, 6 * HOUR)
+    assert (outcome.status, outcome.rollout.reason, outcome.final_weight) == (
+        "progressing", "frozen", 10,
+    )  # fmt: skip
+    assert timedelta() <= outcome.ended - START - SPARE - MOST_FROZEN < timedelta(days=1)
+
+
+# --- second starts ------------------------------------------------------------------------------
+
+
+def test_a_second_start_beside_the_rollout_is_refused_and_disturbs_nothing(
+    tmp_path: Path,
+) -> None:
+    second = {"kind": "second_start", "at": {"step": 1, "after": "1m"}}
+    with on_stage(tmp_path, scenario(events=[second])) as stage:
+        outcome, _ = played(stage)
+        assert list(stage.store.all()) == [outcome.rollout.id]
+    (refusal,) = outcome.refused
+    assert "orders-beside was not started" in refusal
+    assert "by orders#1" in refusal
+    assert (outcome.status, outcome.weights, outcome.accepted) == ("succeeded", (10, 100), ())
+    assert outcome.calls["lambda:UpdateFunctionConfiguration"] == 2
+
+
+def test_a_second_start_where_the_first_has_ended_is_accepted_and_named(tmp_path: Path) -> None:
+    ended = {"kind": "person", "at": {"after": "1m"}, "weight": 0}
+    second = {"kind": "second_start", "at": {"after": "3m"}}
+    with on_stage(tmp_path, scenario(events=[ended, second])) as stage:
+        outcome, _ = played(stage)
+    assert (outcome.status, outcome.accepted) == ("rolled_back", ("orders-beside#1",))
+    assert outcome.refused == ()
+
+
+def test_a_long_name_has_room_for_the_second_one(tmp_path: Path) -> None:
+    second = {"kind": "second_start", "at": {"step": 1}}
+    policy = short(name=f"o{'-' * 62}")
+    with on_stage(tmp_path, scenario(events=[second]), policy) as stage:
+        (refusal,) = played(stage)[0].refused
+    assert refusal.startswith(f"o{'-' * 55}-beside was not started")

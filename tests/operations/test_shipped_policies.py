@@ -1,0 +1,265 @@
+"""Shipped policies, proven: how each ends in every shipped scenario, and what it writes."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from controller.bootstrap.stage import rehearsal
+from controller.core.decision import Notice, Severity
+from controller.core.judge.findings import Label
+from controller.core.policy import Policy
+from controller.core.replay.replay import replay
+from controller.core.rollout import Rollout
+from controller.operations.rehearse import Outcome, rehearse
+from controller.policy_file.loader import load
+from controller.process import logging
+from controller.render.replay import replay_lines
+from controller.simulation.scenario.scenario import load_scenario, scenario_names
+from controller.simulation.traffic import traffic
+from controller.simulation.world import World
+
+POLICIES = {path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")}
+# Fewer ticks: a day of bake in a second or two, and no gate is judged differently.
+EVERY = {
+    "execution-api": timedelta(minutes=10),
+    "gateway-metrics-only": timedelta(minutes=10),
+    "quiet-service": timedelta(minutes=15),
+}
+
+
+class End(NamedTuple):
+    """How a rehearsal ends. writes: how often the controller wrote the environment."""
+
+    status: str
+    reason: str
+    final_weight: int
+    weights: tuple[int, ...]
+    writes: int
+
+
+PROVEN = End("succeeded", "completed", 100, (10, 50, 100), 3)
+SICK = End("rolled_back", "gate_failed", 0, (10, 50), 3)
+DRIFTED = End("paused", "drifted", 10, (10,), 1)
+WAITS = End("paused", "inconclusive", 10, (10,), 1)
+
+ENDS: Mapping[str, End] = {
+    "alias-reset": WAITS._replace(final_weight=0),
+    "cdk-reset": End("rolled_back", "found_at_zero", 0, (10, 50), 2),
+    "console-up": DRIFTED._replace(final_weight=100),
+    "contradiction": DRIFTED,
+    "error-burst": SICK,
+    "healthy": PROVEN,
+    "latency-creep": SICK,
+    "meddling-human": DRIFTED._replace(final_weight=75),
+    "metrics-outage": PROVEN,
+    "quiet": WAITS,
+    "second-owner": PROVEN,
+    "silent": WAITS,
+    "slow-lambda": PROVEN,
+}
+# Where a policy differs, it does so on purpose.
+EXPECTED: Mapping[str, Mapping[str, End]] = {
+    # While calls go directly, a silent gateway is no pause of everybody.
+    "execution-api": {**ENDS, "alias-reset": SICK._replace(weights=(10,), writes=2)},
+    "gateway-metrics-only": ENDS,
+    "quiet-service": {**ENDS, "quiet": PROVEN},
+}
+
+
+# The week before the start is 10,000 minutes long; nothing that a scenario lets happen is in it.
+DRAWN = lru_cache(maxsize=20_000)(traffic.drawn.__wrapped__)
+BEFORE: dict[Hashable, dict[Hashable, dict[int, object]]] = {}
+
+
+def usual(scenario: str) -> str:
+    """Return what a scenario says of the days on which nothing happens."""
+    return load_scenario(scenario).model_dump_json(exclude={"name", "summary", "events"})
+
+
+@contextmanager
+def measured_before(world: World, alike: Hashable) -> Iterator[None]:
+    """Let worlds that are `alike` share what was measured before they begin."""
+    final = vars(vars(world)["_cloudwatch"])["_final"]
+    begin = world.clock.now().timestamp()
+    for series, points in BEFORE.get(alike, {}).items():
+        final[series].update(points)
+    yield
+    BEFORE[alike] = {
+        series: {start: point for start, point in points.items() if start + series[2] <= begin}
+        for series, points in final.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> None:
+    logging.silence()
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "drawn", DRAWN)
+
+
+def played(
+    policy: str | Policy,
+    scenario: str,
+    seed: int = 1,
+    *,
+    adopt: bool = False,
+    told: list[Notice] | None = None,
+    every: timedelta | None = None,
+) -> Outcome:
+    """Return how a rehearsal ends; its notices go to `told`, and its history derives again."""
+
+    class Listener:
+        def notify(self, rollout: Rollout, notice: Notice) -> None:
+            if told is not None:
+                told.append(notice)
+
+    loaded = load(POLICIES[policy]) if isinstance(policy, str) else policy
+    with (
+        rehearsal(loaded, scenario, seed, adopt=adopt) as stage,
+        measured_before(stage.world, (loaded.name, seed, adopt, usual(scenario))),
+    ):
+        runner = replace(stage.runner, notifier=Listener())
+        outcome = rehearse(
+            runner,
+            stage.world,
+            loaded,
+            every=every or EVERY[loaded.name],
+            on_tick=lambda rollout: None,
+            adopt=adopt,
+        )
+    again = replay(outcome.rollout, outcome.entries)
+    assert again.same, "\n".join(replay_lines(again))
+    return outcome
+
+
+def end_of(outcome: Outcome) -> End:
+    return End(
+        outcome.status,
+        str(outcome.rollout.reason),
+        outcome.final_weight,
+        outcome.weights,
+        outcome.calls.get("lambda:UpdateFunctionConfiguration", 0),
+    )
+
+
+def test_every_policy_is_proven_in_every_scenario() -> None:
+    assert set(POLICIES) == set(EXPECTED)
+    assert all(set(ends) == set(scenario_names()) for ends in EXPECTED.values())
+
+
+@pytest.mark.parametrize(
+    ("policy", "scenario"),
+    [
+        pytest.param(policy, scenario, id=f"{policy}, {scenario}")
+        for policy, ends in EXPECTED.items()
+        for scenario in ends
+    ],
+)
+def test_a_policy_ends_as_expected_in_a_scenario(policy: str, scenario: str) -> None:
+    outcome = played(policy, scenario)
+    assert end_of(outcome) == EXPECTED[policy][scenario]
+    if outcome.status == "succeeded":
+        assert outcome.rollout.label == "not refuted"
+
+
+def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> None:
+    often = played("gateway-metrics-only", "healthy", every=timedelta(minutes=1))
+    assert end_of(often) == PROVEN
+    assert often.ticks > 24 * 60
+
+
+# --- drift --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "shown"),
+    [
+        ("console-up", "USE_API_GATEWAY_PERCENTAGE=100, USE_API_GATEWAY=true"),
+        ("contradiction", "USE_API_GATEWAY_PERCENTAGE=10, USE_API_GATEWAY=true"),
+    ],
+)
+def test_more_traffic_by_another_hand_pages_and_says_what_was_found(
+    scenario: str, shown: str
+) -> None:
+    told: list[Notice] = []
+    played("execution-api", scenario, told=told)
+    (page,) = [one.text for one in told if one.severity is Severity.CRITICAL]
+    assert f"{shown} where 10 % was asked for" in page
+
+
+def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
+    outcome = played("gateway-metrics-only", "second-owner")
+    (refusal,) = outcome.refused
+    assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was touched:")
+    assert "already by gateway-metrics-only#1" in refusal
+    assert outcome.accepted == ()
+
+
+# --- an alias in the way ------------------------------------------------------------------------
+
+
+def test_callers_of_an_alias_are_silence_and_never_health() -> None:
+    rollout = played("gateway-metrics-only", "alias-reset").rollout
+    assert {one.label for one in rollout.findings} == {Label.NO_DATA}
+    assert "no data (SC-002, SC-003, SC-004," in rollout.sentence
+
+
+def test_a_control_tells_callers_of_an_alias_from_a_pause_of_everybody() -> None:
+    rollout = played("execution-api", "alias-reset").rollout
+    assert rollout.sentence.startswith("traffic fails: no request reached the canary")
+
+
+# --- the quiet service --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_quiet_service_adopts_100_and_is_watched_for_a_day(seed: int) -> None:
+    outcome = played("quiet-service", "quiet", seed, adopt=True)
+    assert end_of(outcome) == End("succeeded", "completed", 100, (100,), 0)
+    assert timedelta(hours=24) < outcome.ended - outcome.started < timedelta(hours=28)
+    assert outcome.rollout.label == "not refuted"
+
+
+def broken(folder: Path, share: str, lasting: str) -> str:
+    """Return a scenario of one request in five minutes of which, 10 hours in, some fail."""
+    path = folder / "broken.yaml"
+    path.write_text(
+        "name: broken\nsummary: Some requests fail.\ntraffic: {requests_per_minute: 0.2}\n"
+        "stable: {median_ms: 150}\ncanary: {median_ms: 144}\nevents:\n"
+        f"  - {{kind: errors, at: {{step: 3, after: 10h}}, server_errors: {share}{lasting}}}\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 5])  # in these, one request comes in these six minutes
+def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path, seed: int) -> None:
+    outcome = played("quiet-service", broken(tmp_path, "100%", ", lasting: 6m"), seed, adopt=True)
+    (rate,) = [one for one in outcome.rollout.findings if one.criterion == "SC-004"]
+    assert (outcome.status, outcome.final_weight) == ("succeeded", 100)
+    assert "; 1 failure in 2" in rate.sentence
+
+
+@pytest.mark.parametrize(
+    ("share", "within"),
+    [
+        pytest.param("100%", timedelta(hours=1), id="broken: three requests in a row"),
+        pytest.param("10%", timedelta(hours=24), id="sick: failures in three windows in a row"),
+    ],
+)
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_quiet_canary_that_fails_goes_back(
+    tmp_path: Path, share: str, within: timedelta, seed: int
+) -> None:
+    outcome = played("quiet-service", broken(tmp_path, share, ""), seed, adopt=True)
+    back = next(entry.at for entry in outcome.entries if entry.kind == "rolling_back")
+    assert end_of(outcome) == End("rolled_back", "gate_failed", 0, (100,), 1)
+    assert back - outcome.started - timedelta(hours=10) < within

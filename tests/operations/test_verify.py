@@ -1,0 +1,280 @@
+"""What a verification says of minutes, of shares, and of a target beside its rollout."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.core.checks import Check, Level
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.observation import Answer, Query, Reading, Series, Unreadable
+from controller.core.policy import Policy
+from controller.core.rollout import Intent, Reason, Rollout
+from controller.operations.verify import (
+    Stretch,
+    counts_of,
+    of_drain,
+    of_events,
+    of_metrics,
+    of_target,
+    stretch_of,
+)
+from controller.ports.logs import CHECK, LogEvent
+from tests.simulation.worlds import POLICY
+from tests.support.rollouts import LADDER, MINUTE, NOON, reads
+from tests.support.three_steps import (
+    AT_10,
+    AT_100,
+    BACK,
+    DONE,
+    FAILED,
+    GOING_BACK,
+    MOVING,
+    RAISING,
+    paused,
+)
+
+BEGIN = int(NOON.timestamp())
+HALF_AN_HOUR = Stretch(10, BEGIN, BEGIN + 1_800, known=True)
+ORDERS = Policy.model_validate(POLICY)
+
+
+# --- which minutes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rollout", "live", "begin", "known"),
+    [
+        pytest.param(AT_10, 10, 2, True, id="from the end of the warm-up"),
+        pytest.param(AT_100, 100, 2, True, id="the same at 100"),
+        pytest.param(DONE, 100, 2, True, id="the same after a success"),
+        pytest.param(BACK, 0, 2, True, id="after a rollback, from the end of the drain"),
+        pytest.param(
+            paused(Reason.DRIFTED, seen_weight=40), 40, 17, True, id="what a person has set"
+        ),
+        pytest.param(AT_10, 60, 0, False, id="nobody knows since when another weight is live"),
+        pytest.param(GOING_BACK, 10, 0, False, id="nor what a rollback has not lowered yet"),
+        pytest.param(None, 40, 0, False, id="nor without a rollout"),
+    ],
+)
+def test_only_minutes_with_the_live_weight_in_force_count(
+    rollout: Rollout | None, live: int, begin: int, known: bool
+) -> None:
+    policy = AT_10.policy
+    found = stretch_of(policy, rollout, reads(live), 30, NOON + 33 * MINUTE)
+    assert found == Stretch(live, BEGIN + begin * 60, BEGIN + 1_800, known)
+
+
+def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
+    assert stretch_of(AT_10.policy, AT_10, reads(10), 30, NOON + 3 * MINUTE).empty
+
+
+# --- shares by metrics --------------------------------------------------------------------------
+
+
+def counted(canary: Any, stable: Any, stretch: Stretch = HALF_AN_HOUR) -> Check:
+    """Return the check of so many requests on either path, all in the first minute."""
+    counts = counts_of(ORDERS)
+    assert counts is not None
+    said = {counts.canary: canary, counts.control: stable}
+    series: dict[Query, Series] = {
+        query: said[name] if isinstance(said[name], Series) else Series({BEGIN: float(said[name])})
+        for name, query in counts.queries.items()
+    }
+    return of_metrics(counts, series, stretch)
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "level"),
+    [
+        pytest.param(100, 900, Level.OK, id="the weight itself"),
+        pytest.param(70, 930, Level.OK, id="what chance makes of it"),
+        pytest.param(50, 950, Level.FAIL, id="too few"),
+        pytest.param(150, 850, Level.FAIL, id="too many"),
+        pytest.param(1, 2, Level.WARN, id="three requests tell nothing"),
+        pytest.param(0, 1, Level.WARN, id="one request tells nothing"),
+        pytest.param(0, 0, Level.WARN, id="no traffic"),
+        pytest.param(0, 1_000, Level.FAIL, id="a flag that reached nobody"),
+    ],
+)
+def test_a_share_is_held_against_what_chance_leaves_likely(
+    canary: int, stable: int, level: Level
+) -> None:
+    assert counted(canary, stable).level is level
+
+
+@pytest.mark.parametrize(
+    ("weight", "canary", "stable", "level"),
+    [
+        pytest.param(0, 0, 500, Level.OK, id="nobody at 0"),
+        pytest.param(0, 1, 500, Level.FAIL, id="one at 0"),
+        pytest.param(100, 500, 0, Level.OK, id="everybody at 100"),
+        pytest.param(100, 500, 1, Level.FAIL, id="one beside at 100"),
+    ],
+)
+def test_at_both_ends_chance_is_no_excuse(
+    weight: int, canary: int, stable: int, level: Level
+) -> None:
+    assert counted(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
+
+
+def test_minutes_outside_the_stretch_do_not_count() -> None:
+    early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
+    assert counted(early, 900).seen.startswith("100 of 1 000 requests (10%)")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(Answer.FORBIDDEN, "not allowed"), (Answer.PARTIAL, "in part"), (Answer.ERROR, "broken")],
+)
+def test_counts_that_were_not_read_to_their_end_are_compared_with_nothing(
+    answer: Answer, message: str
+) -> None:
+    check = counted(Series({BEGIN: 500.0}, answer, message), 900)
+    assert (check.level, check.seen) == (Level.UNREAD, f"the counts were not read: {message}")
+
+
+ARRIVES = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
+BESIDE = {**ARRIVES, "control": "direct_requests"}
+SHARE = {"kind": "share", "metric": "integration", "control": "direct_requests"}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "canary"),
+    [
+        pytest.param({"arrives": ARRIVES}, None, id="no criterion counts both paths"),
+        pytest.param({"arrives": BESIDE}, "requests", id="traffic"),
+        pytest.param({"arrives": BESIDE, "share": SHARE}, "integration", id="a share goes first"),
+    ],
+)
+def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str | None) -> None:
+    named = {name for one in criteria.values() for name in one.values()}
+    metrics = {name: {**one, "statistic": "Sum"} for name, one in POLICY["metrics"].items()
+               if name in named}  # fmt: skip
+    policy = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
+    counts = counts_of(policy)
+    assert (counts.canary if counts else None) == canary
+    if counts is None:
+        assert of_metrics(counts, {}, HALF_AN_HOUR).level is Level.WARN
+
+
+# --- shares by events ---------------------------------------------------------------------------
+
+
+def logged(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
+    """Return so many events of the flag on either path."""
+    flags = [True] * canary + [False] * stable
+    texts = [json.dumps({"event": CHECK, "use_api_gateway": one, **fields}) for one in flags]
+    return [LogEvent(str(number), BEGIN * 1_000, text) for number, text in enumerate(texts)]
+
+
+def events(found: list[LogEvent], stretch: Stretch = HALF_AN_HOUR, cut: str = "") -> Any:
+    return {one.what: one for one in of_events(found, "/aws/lambda/handler", stretch, cut)}
+
+
+def test_other_events_and_those_that_name_no_path_do_not_count() -> None:
+    others = [LogEvent("a", 0, '{"event": "other"}'), LogEvent("b", 0, f'{{"event": "{CHECK}"}}')]
+    found = events([*logged(10, 90), *others])["share (events)"]
+    assert (found.level, found.seen[:34]) == (
+        Level.OK,
+        "10 of 100 requests (10%) took the canary"[:34],
+    )
+    assert events(others)["share (events)"].level is Level.WARN
+
+
+def test_an_application_that_does_not_say_what_it_read_is_not_asked() -> None:
+    assert set(events(logged(10, 90))) == {"share (events)"}
+    assert set(events(logged(10, 90, percentage=10))) == {"share (events)", "application"}
+
+
+def test_events_that_were_read_in_part_say_so() -> None:
+    cut = "reading stopped after 100 pages"
+    assert events(logged(10, 90), cut=cut)["share (events)"].seen.endswith(f"; {cut}")
+
+
+# --- the target ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rollout", "target", "what", "level", "words"),
+    [
+        pytest.param(AT_10, reads(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"),
+        pytest.param(
+            AT_10, reads(30), "variables", Level.FAIL, "asks for 10 %", id="another hand"
+        ),
+        pytest.param(
+            RAISING, reads(10), "variables", Level.WARN, "which is on its way", id="on its way"
+        ),
+        pytest.param(
+            GOING_BACK, reads(10), "variables", Level.FAIL, "rolls back to 0 %", id="going back"
+        ),
+        pytest.param(
+            DONE, reads(50), "variables", Level.FAIL, "asks for 100 %", id="after a success"
+        ),
+        pytest.param(
+            AT_10, reads(10, MOVING), "update", Level.WARN, "in progress", id="an update"
+        ),
+        pytest.param(
+            AT_10, reads(10, FAILED, detail="no room"), "update", Level.FAIL,
+            "the last update failed: no room", id="an update that failed",
+        ),
+        pytest.param(
+            AT_10, reads(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
+        ),
+        pytest.param(
+            AT_10, Unreadable("denied"), "variables", Level.UNREAD, "denied", id="not readable"
+        ),
+        pytest.param(
+            AT_10, Unreadable("no key", hopeless=True), "variables", Level.FAIL, "no key",
+            id="never readable",
+        ),
+    ],
+)  # fmt: skip
+def test_the_target_beside_its_rollout(
+    rollout: Rollout, target: Reading | Unreadable, what: str, level: Level, words: str
+) -> None:
+    found = {one.what: one for one in of_target(rollout.policy, rollout, target, NOON + MINUTE)}
+    assert found[what].level is level
+    assert words in found[what].seen
+
+
+# --- the drain ----------------------------------------------------------------------------------
+
+
+def drained(verdict: Verdict | None, minute: int = 20) -> list[Check]:
+    finding = None
+    if verdict is not None:
+        sentence = "drain as it was seen."
+        finding = Finding("drain", verdict, Label.REFUTED, 1.0, 0.0, 1, 0, 60, sentence)
+    return list(of_drain(replace(BACK, drain=finding), NOON + minute * MINUTE))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level"),
+    [
+        (Verdict.PASS, Level.OK),
+        (Verdict.FAIL, Level.FAIL),
+        (Verdict.INCONCLUSIVE, Level.WARN),
+        (None, Level.WARN),
+    ],
+)
+def test_what_became_of_the_requests_after_a_rollback(
+    verdict: Verdict | None, level: Level
+) -> None:
+    (check,) = drained(verdict)
+    assert check.level is level
+
+
+def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
+    (check,) = drained(None, minute=5)
+    assert check.seen == "not known yet; ticks look until 2026-11-24 12:15 UTC"
+
+
+def test_where_nothing_was_raised_nothing_drains() -> None:
+    never = replace(BACK, intent=Intent(0, 0, "", NOON))
+    assert list(of_drain(never, NOON + timedelta(hours=1))) == []
+    assert list(of_drain(AT_10, NOON)) == []
+    assert list(of_drain(None, NOON)) == []

@@ -1,0 +1,335 @@
+"""Policy files: every mistake in one run, each at its line and column, and no file that harms."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.errors import Exit, PolicyError
+from controller.policy_file.loader import load, loads
+
+SHIPPED = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
+
+PLAIN = """\
+version: 1
+name: checkout
+target: {kind: lambda-env, function: handler, percentage: PERCENT}
+metrics:
+  requests: {namespace: Shop, name: Count, statistic: Sum}
+  errors: {namespace: Shop, name: Errors, statistic: Sum}
+  latency: {namespace: Shop, name: Latency, statistic: p95}
+criteria:
+  SC-003:
+    {kind: latency_increase, judge: threshold, metric: latency, max_increase: 5%,
+     baseline: {fixed: 300}}
+  SC-004: {kind: success_rate, judge: threshold, total: requests, failures: [errors], min: 99.9%}
+steps:
+  - {weight: 10, bake: 1h}
+  - {weight: 50, bake: 1h}
+  - weight: 100
+    bake: 24h
+"""
+
+
+def lines(text: str) -> list[str]:
+    """Return what `loads` says about `text`, one item for each mistake."""
+    with pytest.raises(PolicyError) as caught:
+        loads(text, "p.yaml")
+    return str(caught.value).split("\n")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_policy_has_no_mistakes(path: Path) -> None:
+    assert load(path).steps[-1].weight == 100
+
+
+def test_policies_are_shipped() -> None:
+    assert SHIPPED
+
+
+def test_a_date_stays_what_was_written() -> None:
+    window = "{frozen: latency, from: 2026-11-20T00:00:00Z, to: 2026-11-21T00:00:00Z}"
+    policy = loads(PLAIN.replace("{fixed: 300}", window), "p.yaml")
+    assert '"from":"2026-11-20T00:00:00Z"' in policy.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        pytest.param("version: 1", "version: 2", "1:10: version: expected 1, not 2", id="version"),
+        pytest.param(
+            "version: 1\n", "", "1:1: version: is required", id="a missing key is told at the top"
+        ),
+        pytest.param(
+            "name: checkout",
+            "name: Check Out",
+            "2:7: name: expected a name (a small letter, then small letters, digits, -; at most "
+            "63), not 'Check Out'",
+            id="name",
+        ),
+        pytest.param(
+            "name: checkout",
+            "name: checkout\nnames: x",
+            "3:1: names: unknown key; did you mean 'name'?",
+            id="an unknown key is told at the key",
+        ),
+        pytest.param(
+            "name: checkout",
+            "name: checkout\nverify_rollback: {absent: gateway, present: direct, group: x}",
+            "3:53: verify_rollback.group: unknown key; did you mean 'log_group'?",
+            id="an unknown key inside is told at that key",
+        ),
+        pytest.param(
+            ", percentage: PERCENT",
+            "",
+            "3:9: target.percentage: is required",
+            id="a missing key is told at the mapping around it",
+        ),
+        pytest.param(
+            "statistic: p95",
+            "statistic: P95",
+            "7:56: metrics.latency.statistic: expected Sum, Average, Minimum, Maximum, "
+            "SampleCount or a percentile like p95, not 'P95'",
+            id="statistic",
+        ),
+        pytest.param(
+            "  latency: {",
+            "  requests: {",
+            [
+                "7:3: metrics.requests: duplicate key, first on line 5",
+                "10:56: criteria.SC-003.metric: no metric is called 'latency'; "
+                "known: requests, errors",
+            ],
+            id="a duplicate key is told at the second",
+        ),
+        pytest.param(
+            "metrics:\n",
+            "metrics:\n  5xx: {namespace: Shop, name: X, statistic: Sum}\n",
+            [
+                "5:3: metrics.'5xx': expected a name (a letter, then letters, digits, _ . -; at "
+                "most 63), not '5xx'"
+            ],
+            id="a name that is none is told at the name",
+        ),
+        pytest.param(
+            "max_increase: 5%",
+            "max_increase: 5",
+            "10:79: criteria.SC-003.max_increase: expected a percent with its sign, like 99.9%, "
+            "not 5",
+            id="a bare number where a percent is meant",
+        ),
+        pytest.param(
+            "{fixed: 300}",
+            "{frozn: latency, over: 24h}",
+            [
+                "11:16: criteria.SC-003.baseline.frozen: is required",
+                "11:17: criteria.SC-003.baseline.frozn: unknown key; did you mean 'frozen'?",
+            ],
+            id="baseline",
+        ),
+        pytest.param(
+            "metric: latency",
+            "metric: latncy",
+            [
+                "7:3: metrics.latency: no criterion uses this metric",
+                "10:56: criteria.SC-003.metric: no metric is called 'latncy'; "
+                "did you mean 'latency'?",
+            ],
+            id="a reference",
+        ),
+        pytest.param(
+            "kind: success_rate",
+            "kind: sucess_rate",
+            "12:18: criteria.SC-004.kind: no kind of criterion is called 'sucess_rate'; "
+            "did you mean 'success_rate'?",
+            id="kind",
+        ),
+        pytest.param(
+            "failures: [errors]",
+            "failures: [errors, 5xx]",
+            "12:86: criteria.SC-004.failures[1]: expected a name (a letter, then letters, digits, "
+            "_ . -; at most 63), not '5xx'",
+            id="an item of a list",
+        ),
+        pytest.param(
+            "bake: 24h",
+            "bake: 24 hours",
+            "17:11: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
+            "not '24 hours'",
+            id="duration",
+        ),
+        pytest.param(
+            "    bake: 24h\n",
+            "    bake:\n\n\n",
+            "17:5: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
+            "not nothing",
+            id="an empty value is told at its key",
+        ),
+        pytest.param(
+            "weight: 50",
+            "weight: 10",
+            "15:14: steps[1].weight: weights must climb, but 10 follows 10",
+            id="ladder",
+        ),
+        pytest.param(
+            "weight: 100",
+            "weight: 99",
+            "16:13: steps[2].weight: the last step must have weight 100, not 99",
+            id="the last step",
+        ),
+        pytest.param(
+            "weight: 50",
+            "weight: !!python/object:os.system 50",
+            "15:14: steps[1].weight: the tag !!python/object:os.system is not allowed here: only "
+            "the core tags of YAML are read, like !!str",
+            id="a tag that would construct",
+        ),
+        pytest.param(
+            "{kind: lambda-env, function: handler, percentage: PERCENT}",
+            "!include target.yaml",
+            "3:9: target: the tag !include is not allowed here: only the core tags of YAML are "
+            "read, like !!str",
+            id="a tag that would read",
+        ),
+        pytest.param(
+            "target: {",
+            "target: !target {",
+            "3:9: target: the tag !target is not allowed: only plain data is read",
+            id="a tag on a mapping",
+        ),
+        pytest.param(
+            "  - weight: 100\n",
+            "  - <<: {weight: 100}\n",
+            "16:5: steps[2]: merge keys are not part of YAML 1.2: write the keys out",
+            id="a merge key",
+        ),
+        pytest.param(
+            "  - weight: 100\n",
+            "  - weight: 100\n    1: x\n",
+            "17:5: steps[2]: a key must be text: put it in quotes",
+            id="a key that is no text",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_at_its_position(old: str, new: str, told: str | list[str]) -> None:
+    assert old in PLAIN
+    expected = [told] if isinstance(told, str) else told
+    assert lines(PLAIN.replace(old, new, 1)) == [f"p.yaml:{line}" for line in expected]
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_and_in_order() -> None:
+    """Shape, references, duplicates, tags and unknown keys, in one run."""
+    assert lines(
+        """\
+version: 1
+name: Bad
+sumary: many mistakes
+target:
+  kind: lambda-env
+  function: handler
+  percentage: AWS_PERCENT
+metrics:
+  requests: {namespace: Shop, name: Count, statistic: Sum, dimensions: {A: 5}}
+  requests: {namespace: Shop, name: Count, statistic: Sum}
+  secret: !vault abc
+  errors: {namespace: Shop, name: Errors, statistic: Average}
+  spare: {namespace: Shop, name: Spare, statistic: Sum}
+criteria:
+  SC-004: {kind: success_rate, judge: threshold, total: request, failures: [errors], min: 99.9%}
+  traffic: {kind: traffic, judge: threshold, metric: requests, min: 1, max: 2}
+  fast: {kind: latency, judge: threshold}
+steps:
+  - {weight: 50, bake: 1h, criteria: [SC-04]}
+  - {weight: 20, bake: soon}
+  - {bake: 1h}
+  - {weight: 30, bake: 1h}
+  - {weight: 25, bake: 1h}
+settle: 1m
+"""
+    ) == [
+        "p.yaml:2:7: name: expected a name (a small letter, then small letters, digits, -; at most "
+        "63), not 'Bad'",
+        "p.yaml:3:1: sumary: unknown key; did you mean 'summary'?",
+        "p.yaml:7:15: target.percentage: AWS_PERCENT is reserved by AWS Lambda",
+        "p.yaml:9:76: metrics.requests.dimensions.A: expected text, not 5",
+        "p.yaml:10:3: metrics.requests: duplicate key, first on line 9",
+        "p.yaml:11:11: metrics.secret: the tag !vault is not allowed here: only the core tags of "
+        "YAML are read, like !!str",
+        "p.yaml:15:57: criteria.SC-004.total: no metric is called 'request'; "
+        "did you mean 'requests'?",
+        "p.yaml:15:77: criteria.SC-004.failures[0]: needs a count (Sum), but errors has statistic "
+        "Average",
+        "p.yaml:16:72: criteria.traffic.max: unknown key; known: gates, judge, over, kind, metric, "
+        "min, control",
+        "p.yaml:17:16: criteria.fast.kind: no kind of criterion is called 'latency'; "
+        "did you mean 'latency_increase'?",
+        "p.yaml:19:39: steps[0].criteria[0]: no criterion is called 'SC-04'; "
+        "did you mean 'SC-004'?",
+        "p.yaml:20:14: steps[1].weight: weights must climb, but 20 follows 50",
+        "p.yaml:20:24: steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
+        "not 'soon'",
+        "p.yaml:21:5: steps[2].weight: is required",
+        "p.yaml:23:14: steps[4].weight: weights must climb, but 25 follows 30",
+        "p.yaml:23:14: steps[4].weight: the last step must have weight 100, not 25",
+        "p.yaml:24:9: settle: must be from 2m to 1h, not 1m",
+    ]
+
+
+def test_a_mistake_behind_an_alias_is_told_at_the_alias_too() -> None:
+    text = PLAIN.replace("{namespace: Shop, name: Count,", "&m {namespace: '', name: Count,")
+    told = lines(text.replace("{namespace: Shop, name: Errors, statistic: Sum}", "*m"))
+    assert told == [
+        "p.yaml:5:28: metrics.requests.namespace: must not be empty",
+        "p.yaml:6:11: metrics.errors.namespace: must not be empty",
+    ]
+
+
+def test_a_policy_error_ends_with_the_status_of_a_wrong_policy() -> None:
+    with pytest.raises(PolicyError) as caught:
+        loads(PLAIN.replace("weight: 100", "weight: 99").replace("5%", "5"), "p.yaml")
+    assert caught.value.exit_status is Exit.USAGE
+    assert caught.value.context == {"file": "p.yaml", "mistakes": 2}
+
+
+def test_a_running_rollout_needs_no_yaml() -> None:
+    """A tick follows the snapshot in its state; the YAML parser would double its start-up."""
+    code = (
+        "import sys, controller.engine.tick; print([one for one in sys.modules if 'ruamel' in one])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
+    assert all(line.startswith("p.yaml:") for line in lines(text))
+
+
+_TOKENS = st.sampled_from(
+    [
+        *("&a ", "*a", "!x ", "!!int ", "!<", "? ", ": ", "- ", "[", "]", "{", "}", "|", ">-", "#"),
+        *("'", '"', "\\", '"\\UFFFFFFFF"', "%YAML 1.1\n", "---\n", "...\n", "\t", "\n", "\r"),
+        *("\u2028", "\x85", "\ufeff", "\x00", "<<: ", "0x", "1e999", ".nan", "9" * 5_000, "~", "@"),
+        *("a", "steps: ", "metrics: ", "criteria: ", "kind: traffic", "%TAG ! x\n", "\ud800"),
+    ]
+)
+
+
+@given(st.lists(_TOKENS, max_size=15).map("".join))
+def test_any_yaml_is_a_policy_or_a_policy_error(text: str) -> None:
+    assert all(line.startswith("p.yaml:") for line in lines(text))
+
+
+@given(st.data())
+def test_a_policy_with_a_piece_replaced_is_a_policy_or_a_policy_error(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(PLAIN)))
+    end = data.draw(st.integers(start, len(PLAIN)))
+    text = PLAIN[:start] + data.draw(_TOKENS) + PLAIN[end:]
+    try:
+        told = loads(text, "p.yaml").ladder().split("\n")
+    except PolicyError as error:
+        told = str(error).split("\n")
+    assert all(line.startswith(("p.yaml:", "10 % for 1h, ")) for line in told)

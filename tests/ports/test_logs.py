@@ -1,0 +1,131 @@
+"""What a log event is about, however it was logged."""
+
+import json
+
+import pytest
+
+from controller.flag import Flag
+from controller.ports.logs import (
+    CHECK,
+    JSON,
+    TEXT,
+    LogEvent,
+    Told,
+    about,
+    counted,
+    shown,
+    told,
+)
+
+ID = "6f2c1c5e-0000-4000-8000-000000000000"
+FLAG = {"event": CHECK, "percentage": 10, "use_api_gateway": True}
+LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "path", "percentage"),
+    [
+        pytest.param(json.dumps(FLAG), CHECK, "canary", 10, id="JSON of the application"),
+        pytest.param(
+            json.dumps({**FLAG, "use_api_gateway": False}), CHECK, "stable", 10, id="the other path"
+        ),
+        pytest.param(
+            f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n", CHECK, "canary", 10,
+            id="a line that Lambda has put words in front of",
+        ),
+        pytest.param(
+            json.dumps({**LAMBDA, "message": FLAG}), CHECK, "canary", 10,
+            id="an object inside Lambda's own JSON",
+        ),
+        pytest.param(
+            json.dumps({**LAMBDA, "message": json.dumps(FLAG)}), CHECK, "canary", 10,
+            id="text inside Lambda's own JSON",
+        ),
+        pytest.param(
+            f"[INFO]\t2026\t{ID}\t{CHECK} percentage=10 use_api_gateway=True", CHECK, "canary", 10,
+            id="a plain line that says the name",
+        ),
+        pytest.param(
+            f"2026-01-05 09:00:00 event={CHECK} use_api_gateway=False percentage=50",
+            CHECK, "stable", 50, id="a plain line of keys and values",
+        ),
+        pytest.param('{"event": "shop", "Path": "stable"}', "shop", "stable", None, id="a path"),
+        pytest.param('{"event": "shop", "Path": "/api"}', "shop", "", None, id="another path"),
+        pytest.param('{"event": "shop", "percentage": "25"}', "shop", "", 25, id="a numeral"),
+        pytest.param('{"event": "shop", "percentage": 101}', "shop", "", None, id="no percentage"),
+        pytest.param('{"event": "shop", "percentage": true}', "shop", "", None, id="no number"),
+        pytest.param('{"level": "INFO"}', JSON, "", None, id="JSON that names no event"),
+        pytest.param('{"event": ["a"]}', JSON, "", None, id="a name that is none"),
+        pytest.param("[1, 2]", TEXT, "", None, id="JSON that is no object"),
+        pytest.param('{"event": "cut', "cut", "", None, id="JSON that was cut off"),
+        pytest.param("{" * 50_000 + "}", TEXT, "", None, id="JSON without a bottom"),
+        pytest.param("Task timed out after 3.00 seconds", TEXT, "", None, id="plain text"),
+        pytest.param(f"START RequestId: {ID} Version: $LATEST", "START", "", None, id="a start"),
+        pytest.param(f"REPORT RequestId: {ID}\tDuration: 3 ms", "REPORT", "", None, id="a report"),
+        pytest.param("STARTED the shop", TEXT, "", None, id="no start"),
+        pytest.param(
+            '{"time": "2026", "type": "platform.report", "record": {}}', "platform.report", "",
+            None, id="Lambda's own event in JSON",
+        ),
+        pytest.param("", TEXT, "", None, id="nothing"),
+    ],
+)  # fmt: skip
+def test_an_event_is_called_as_it_says(
+    text: str, name: str, path: str, percentage: int | None
+) -> None:
+    assert told(text) == Told(name, path, percentage)
+
+
+@pytest.mark.parametrize(("weight", "path"), [(100, "canary"), (0, "stable")])
+def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: str) -> None:
+    lines: list[str] = []
+    with Flag(environ={"USE_API_GATEWAY_PERCENTAGE": str(weight)}, log=lines.append).request():
+        pass
+    assert told(lines[0]) == Told(CHECK, path, weight)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "found"),
+    [
+        pytest.param('{"event": "call"}', "call", True, id="its name"),
+        pytest.param('{"event": "call", "after": "check"}', "check", False, id="a word in JSON"),
+        pytest.param("a call took 3 ms", "call", True, id="a word of plain text"),
+        pytest.param("a call-back took 3 ms", "call", False, id="a part of a word"),
+        pytest.param("recall", "call", False, id="the end of a word"),
+        pytest.param('{"level": "INFO", "message": "the call"}', "call", True, id="a message"),
+    ],
+)
+def test_an_event_is_found_by_its_name_and_plain_text_by_a_word(
+    text: str, wanted: str, found: bool
+) -> None:
+    assert about(LogEvent("1", 0, text), wanted) is found
+
+
+def test_events_are_counted_by_name_and_path() -> None:
+    texts = [json.dumps(FLAG)] * 3 + [json.dumps({**FLAG, "use_api_gateway": False}), "done"]
+    events = [LogEvent(str(number), number, text) for number, text in enumerate(texts)]
+    assert counted(events) == {(CHECK, "canary"): 3, (CHECK, "stable"): 1, (TEXT, ""): 1}
+
+
+AWS = {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": "Shop"}]}
+REQUEST = {"event": "request", "Path": "canary", "note": "größer"}
+
+
+@pytest.mark.parametrize(
+    ("logged", "read"),
+    [
+        pytest.param("plain {text}", "plain {text}", id="plain text stays"),
+        pytest.param('{"a":1}', '{"a":1}', id="other JSON stays to the letter"),
+        pytest.param(json.dumps({"_aws": AWS, **REQUEST}),
+                     json.dumps(REQUEST, ensure_ascii=False), id="a line of metrics"),
+        pytest.param("2026-01-05 INFO " + json.dumps({**REQUEST, "_aws": AWS}),
+                     "2026-01-05 INFO " + json.dumps(REQUEST, ensure_ascii=False),
+                     id="what Lambda puts in front stays"),
+        pytest.param(json.dumps({"level": "INFO", "message": {"_aws": AWS, "a": 1}}),
+                     '{"level": "INFO", "message": {"a": 1}}', id="within a message"),
+        pytest.param(json.dumps({"message": json.dumps({"_aws": AWS, "a": 1})}),
+                     json.dumps({"message": '{"a": 1}'}), id="within a message that is text"),
+    ],
+)  # fmt: skip
+def test_people_read_a_line_without_what_only_tells_of_metrics(logged: str, read: str) -> None:
+    assert shown(logged) == read

@@ -1,0 +1,151 @@
+"""The log: every event is in the catalogue, and every line says the same kind of things."""
+
+import ast
+import errno
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.process import logging
+
+PACKAGE = Path(logging.__file__).parents[1]
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
+
+
+def logged(tree: ast.AST) -> Iterator[str]:
+    """Yield the first argument of each call of a level, on whatever object: `log.info("...")`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Constant(value=str(name)), *_]):
+                if attr in LEVELS:
+                    yield name
+            case ast.Call(func=ast.Name(id="write"), args=[ast.Constant(value=str(name)), *_]):
+                yield name  # a notifier picks the level first
+            case _:
+                pass
+
+
+def test_the_catalogue_and_the_code_name_the_same_events() -> None:
+    used = {
+        name
+        for file in PACKAGE.rglob("*.py")
+        for name in logged(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    assert used == set(logging.CATALOGUE)
+
+
+def test_events_are_a_noun_and_what_became_of_it() -> None:
+    assert all(name.replace("_", "").islower() and "_" in name for name in logging.CATALOGUE)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(stream: io.StringIO) -> list[Any]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_collector_gets_one_json_object_per_line() -> None:
+    stream = io.StringIO()
+    logging.configure(stream)
+    logging.logger().warning("tick_lost", rollout="orders#1")
+    ((line),) = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "tick_lost", "level": "warning", "rollout": "orders#1"}
+
+
+def test_a_person_gets_text() -> None:
+    stream = Terminal()
+    logging.configure(stream)
+    logging.logger().warning("tick_lost", rollout="orders#1", _aws={"Timestamp": 1})
+    assert "[warning  ] tick_lost" in stream.getvalue()
+    assert "rollout=orders#1" in stream.getvalue()
+    assert "_aws" not in stream.getvalue()
+
+
+def test_facts_of_the_process_stand_in_every_line_and_do_not_outlive_it() -> None:
+    dry, wet = io.StringIO(), io.StringIO()
+    logging.configure(dry, dry_run=True)
+    logging.logger().info("tick_lost")
+    logging.configure(wet)
+    logging.logger().info("tick_lost")
+    assert [line.get("dry_run") for line in (*lines(dry), *lines(wet))] == [True, None]
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        pytest.param(None, id="the process has none"),
+        pytest.param(closed(), id="it is closed"),
+        pytest.param(Full(), id="it is full"),
+    ],
+)
+def test_a_log_that_takes_nothing_stops_nothing(
+    stderr: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", stderr)
+    logging.configure()
+    logging.logger().critical("lower_failed")
+    with logging.warnings_only(sys.stderr):
+        logging.logger().warning("tick_lost")
+    logging.logger().info("weight_lowered")
+
+
+def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
+    stream = logging.Unfailing(Full())
+    assert (stream.write("line"), stream.isatty()) == (4, False)
+    stream.flush()
+    assert str(stream.problem) == "[Errno 28] No space left on device"
+    with pytest.raises(TypeError):  # Click asks like this
+        stream.write(b"line")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))
+def test_silence_is_silent(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logging.silence()
+    getattr(logging.logger(), level)("tick_lost")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_details_below_info_are_not_logged() -> None:
+    stream = io.StringIO()
+    logging.configure(stream)
+    logging.logger().debug("tick_lost")
+    assert stream.getvalue() == ""
+
+
+def test_beside_a_live_view_only_warnings_are_logged_and_all_again_afterwards() -> None:
+    collector, view = io.StringIO(), io.StringIO()
+    logging.configure(collector, dry_run=False)
+    with logging.warnings_only(view):
+        logging.logger().info("tick_completed")
+        logging.logger().warning("tick_lost")
+    logging.logger().info("tick_completed")
+    told = [(line["event"], line["dry_run"]) for line in lines(view)]
+    assert told == [("tick_lost", False)]
+    assert [line["event"] for line in lines(collector)] == ["tick_completed"]
+
+
+def test_what_is_imported_late_is_the_module_itself() -> None:
+    late = logging._Late("json")
+    assert late.dumps is json.dumps

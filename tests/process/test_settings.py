@@ -1,0 +1,276 @@
+"""What the environment says: where rollouts are kept, and who acts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from controller.errors import UsageError
+from controller.process import settings
+from controller.process.settings import DynamoDbPlace, Egress, Place, Proxy, SqlitePlace
+
+HOME = {"HOME": "/home/me"}
+ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
+
+
+@pytest.fixture(autouse=True)
+def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests may themselves run in a container."""
+    monkeypatch.setattr(settings, "_CONTAINER_FILES", ())
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "place"),
+    [
+        pytest.param(
+            HOME, None, SqlitePlace(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
+            id="a file of the user",
+        ),
+        pytest.param(
+            {**HOME, "XDG_STATE_HOME": "/state"}, None,
+            SqlitePlace(Path("/state/rolloutctl/rollouts.db")), id="where the user keeps state",
+        ),
+        pytest.param(
+            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None,
+            SqlitePlace(Path("/data/r.db")), id="the variable: absolute with four slashes",
+        ),
+        pytest.param(
+            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, "sqlite:///mine/r.db",
+            SqlitePlace(Path("mine/r.db")), id="the option goes first: relative with three",
+        ),
+        pytest.param(
+            ECS, "sqlite:////mnt/r.db", SqlitePlace(Path("/mnt/r.db")),
+            id="a container that names a file",
+        ),
+        pytest.param(
+            {**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbPlace("rollouts"),
+            id="a container that names a table",
+        ),
+        pytest.param(
+            HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbPlace("Team-A_rollouts.v2"),
+            id="every character that a table's name may have",
+        ),
+        pytest.param(HOME, "dynamodb://" + "t" * 255, DynamoDbPlace("t" * 255), id="255 of them"),
+    ],
+)  # fmt: skip
+def test_rollouts_are_kept_in(
+    environment: Mapping[str, str], url: str | None, place: Place
+) -> None:
+    assert settings.read(environment, url).store == place
+
+
+NO_STORE = [
+    pytest.param("redis://host/0", id="redis"),
+    pytest.param("sqlite://host/r.db", id="a host"),
+    pytest.param("sqlite:///", id="no file"),
+    pytest.param("sqlite:////", id="the root"),
+    pytest.param("sqlite:///r.db?mode=ro", id="a parameter, which would become part of a name"),
+    pytest.param("sqlite:///r.db#1", id="a fragment"),
+    pytest.param("rollouts.db", id="a bare file"),
+    pytest.param("dynamodb://", id="no table"),
+    pytest.param("dynamodb://ab", id="a table's name too short"),
+    pytest.param("dynamodb://" + "t" * 256, id="a table's name too long"),
+    pytest.param("dynamodb://a/b", id="no name of a table"),
+    pytest.param("dynamodb:///rollouts", id="three slashes before a table"),
+    pytest.param("dynamodb://rollouts\n", id="a line end"),
+]
+
+
+@pytest.mark.parametrize("url", NO_STORE)
+def test_what_names_no_store_is_told_how_both_kinds_are_written(url: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        settings.read(HOME, url)
+    assert str(raised.value).startswith(f"no store is called {url!r}; write sqlite:///rollouts.db ")
+    assert "or dynamodb://TABLE" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        pytest.param(ECS, "in a container, say where", id="a container without a store"),
+        pytest.param({}, "no home directory", id="nobody's home"),
+    ],
+)
+def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        settings.read(environment)
+
+
+def test_a_file_has_one_url_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in a moved rollout, and is read from another directory."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "sub")
+    monkeypatch.chdir(tmp_path)
+    urls = [f"sqlite:///{tmp_path}/sub/r.db", "sqlite:///sub/../linked/r.db"]
+    assert {settings.parse_place(url).url for url in urls} == {f"sqlite:///{tmp_path}/sub/r.db"}
+
+
+@pytest.mark.parametrize("url", ["sqlite:////data/r.db", "dynamodb://rollouts"])
+def test_a_place_reads_its_own_url(url: str) -> None:
+    assert settings.parse_place(url).url == url
+
+
+def test_a_container_is_known_by_its_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not settings.in_container(HOME)
+    marker = tmp_path / ".dockerenv"
+    marker.touch()
+    monkeypatch.setattr(settings, "_CONTAINER_FILES", (marker,))
+    assert settings.in_container(HOME)
+
+
+CI = {"GITHUB_ACTOR": "octo", "USER": "runner"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "option", "by"),
+    [
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "jo", "jo", id="who the option names"),
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, None, "me", id="who the variable names"),
+        pytest.param({**CI, "ROLLOUTCTL_BY": "me"}, "", "me", id="an empty option names nobody"),
+        pytest.param(CI, None, "octo", id="who started the workflow"),
+        pytest.param(
+            {**CI, "GITHUB_TRIGGERING_ACTOR": "again"}, None, "again",
+            id="who ran the workflow again",
+        ),
+        pytest.param(
+            {"BUILDKITE_BUILD_CREATOR": "author", "BUILDKITE_UNBLOCKER": "operator"}, None,
+            "operator", id="who pressed the button, and not who wrote the commit",
+        ),
+        pytest.param(
+            {"ROLLOUTCTL_BY": " \x1b[2Jjo\nhn "}, None, r"\u001b[2Jjo hn", id="in one line"
+        ),
+        *(
+            pytest.param({name: "jo", "USER": "runner"}, None, "jo", id=name)
+            for name in (
+                "GITLAB_USER_LOGIN", "CIRCLE_USERNAME", "BUILDKITE_BUILD_CREATOR",
+                "BITBUCKET_STEP_TRIGGERER_UUID", "BUILD_REQUESTEDFOR", "BUILD_USER_ID",
+                "CODEBUILD_INITIATOR",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_the_history_says_who_acted(
+    environment: Mapping[str, str], option: str | None, by: str
+) -> None:
+    read = settings.read({**HOME, **environment}, by=option)
+    assert (read.by, read.by_login) == (by, False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "by"),
+    [
+        pytest.param({"USER": "me", "LOGNAME": "other"}, "me", id="the user"),
+        pytest.param({"USER": "", "LOGNAME": "me"}, "me", id="the login"),
+        pytest.param({"ROLLOUTCTL_BY": " \n", "USER": "me"}, "me", id="instead of a blank name"),
+        pytest.param({}, "unknown", id="nobody that is known"),
+    ],
+)
+def test_a_login_is_no_name_that_anybody_gave(environment: Mapping[str, str], by: str) -> None:
+    read = settings.read({**HOME, **environment})
+    assert (read.by, read.by_login) == (by, True)
+
+
+# --- hooks and webhooks -------------------------------------------------------------------------
+
+PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "networks"),
+    [
+        ("", [], []),
+        (" , ", [], []),
+        ("ci.internal", ["ci.internal"], []),
+        ("CI.internal, gate", ["ci.internal", "gate"], []),
+        ("10.0.0.0/8\tfd00::/8", [], ["10.0.0.0/8", "fd00::/8"]),
+        ("10.1.2.3,::1", [], ["10.1.2.3/32", "::1/128"]),
+        ("gate 10.0.0.0/8", ["gate"], ["10.0.0.0/8"]),
+    ],
+)
+def test_private_hosts_are_names_and_ranges(
+    text: str, names: list[str], networks: list[str]
+) -> None:
+    egress = settings.read({**HOME, PRIVATE: text}).egress
+    assert not egress.problem
+    assert egress.private_names == {*names}
+    assert [str(one) for one in egress.private_networks] == networks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.5/8",
+        "10.0.0.0/33",
+        "10.0.0",
+        "*.internal",
+        "https://ci",
+        "ci:443",
+        "a/b",
+        "-",
+        "::g",
+    ],
+)
+def test_a_wrong_private_host_is_a_problem_that_names_the_variable(text: str) -> None:
+    egress = settings.read({**HOME, PRIVATE: f"gate,{text}"}).egress
+    assert egress.problem.startswith(f"{PRIVATE} has names of hosts and ranges of addresses")
+    assert repr(text) in egress.problem
+    assert not egress.private_names
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("", None),
+        ("  ", None),
+        ("http://proxy.internal:3128", Proxy("proxy.internal", 3128)),
+        ("http://Proxy:3128/", Proxy("proxy", 3128)),
+        ("http://10.0.0.7:80", Proxy("10.0.0.7", 80)),
+        ("http://[fd00::7]:3128", Proxy("fd00::7", 3128)),
+        ("http://me:hunter2@proxy:3128", Proxy("proxy", 3128, "me:hunter2")),
+        ("http://me@proxy:3128", Proxy("proxy", 3128, "me:")),
+        ("http://me:a%40b%3A@proxy:3128", Proxy("proxy", 3128, "me:a@b:")),
+    ],
+)
+def test_an_egress_proxy_is_a_host_and_a_port(text: str, proxy: Proxy | None) -> None:
+    egress = settings.read({**HOME, PROXY: text}).egress
+    assert (egress.proxy, egress.problem) == (proxy, "")
+    assert "hunter2" not in repr(egress)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "proxy",
+        "proxy:3128",
+        "me:hunter2@proxy:3128",
+        "http://proxy",
+        "http://me:hunter2@proxy",
+        "http://me:hunter2@proxy:port",
+        "http://me:hunter2@proxy:99999",
+        "http://me:hunter2@:3128",
+        "http://me:hunter2@[proxy:3128",
+        "http://me:hunter2@pro xy:3128",
+        "https://me:hunter2@proxy:3128",
+        "socks5://me:hunter2@proxy:3128",
+        "http://me:hunter2@proxy:3128/path",
+        "http://me:hunter2@proxy:3128?a=1",
+        "http://me:hunter2@proxy:3128#a",
+        "http://me:hunter2%0D%0AEvil@proxy:3128",
+        "http://m%3Ae:hunter2@proxy:3128",
+        "http://me:hunter2\r\n@proxy:3128",
+    ],
+)
+def test_a_wrong_proxy_is_a_problem_that_names_the_variable_and_repeats_nothing(text: str) -> None:
+    egress = settings.read({**HOME, PROXY: text}).egress
+    assert egress.problem.startswith(PROXY)
+    assert egress.proxy is None
+    assert "hunter2" not in repr(egress)
+
+
+def test_the_proxy_of_other_programs_is_not_used() -> None:
+    others = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://proxy:3128")
+    assert settings.read({**HOME, **others}).egress == Egress()

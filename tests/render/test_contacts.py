@@ -1,0 +1,42 @@
+"""Whom a plan says that a policy asks, calls and tells."""
+
+from controller.render.contacts import outside_data
+from controller.render.plan import plan_data, plan_text
+from tests.support.rollouts import NOON, a_policy
+
+HTTPS = {"kind": "https", "url": "https://ci.example.com/gate?x=1", "secret": {"environment": "K"}}
+POLICY = a_policy(
+    hooks={
+        "before_start": [{"kind": "lambda", "function": "calendar"}],
+        "before_advance": [HTTPS, {"kind": "lambda", "function": "gate:live"}],
+        "after_rollback": [{"kind": "lambda", "function": "incident"}],
+    },
+    notify=[
+        {"kind": "sns", "topic": "arn:aws:sns:eu-central-1:123456789012:rollouts"},
+        {"kind": "slack", "webhook": {"secret": "hook"}, "least": "warning"},
+        {"kind": "eventbridge"},
+    ],
+)
+
+
+def test_a_plan_shows_who_is_asked_called_and_told() -> None:
+    lines = plan_text(POLICY, NOON).splitlines()
+    assert [line for line in lines if line.split()[:1][:1] in (["asks"], ["calls"], ["tells"])] == [
+        "  asks      before_start: lambda calendar; before_advance: https ci.example.com, lambda "
+        "gate:live",
+        "  calls     after_rollback: lambda incident",
+        "  tells     sns rollouts, slack by the secret hook (warning and worse), eventbridge "
+        "default",
+    ]
+    assert "without waits for hook" in plan_text(POLICY, NOON)
+
+
+def test_a_plan_has_it_as_data() -> None:
+    data = plan_data(POLICY, NOON)
+    assert data["hooks"]["before_advance"] == ["https ci.example.com", "lambda gate:live"]
+    assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
+
+
+def test_a_plan_of_a_policy_that_tells_nobody_says_nothing_of_it() -> None:
+    assert outside_data(a_policy()) == {}
+    assert "tells" not in plan_text(a_policy(), NOON)

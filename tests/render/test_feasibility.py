@@ -1,0 +1,200 @@
+"""What the gates can decide, as a person and as a program read it."""
+
+import re
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.core.policy.check.parse import parse
+from controller.operations.feasibility import Found, Lack, Lacking, Power, StepPower
+from controller.policy_file import yaml
+from controller.render.feasibility import gates, power_data, power_text
+from tests.core.policy.test_policy import changed
+
+POLICY = parse(
+    changed(
+        criteria={
+            "works": {
+                "kind": "success_rate", "judge": "sequential", "total": "requests",
+                "failures": ["errors"], "min": "99.9%",
+            },
+            "fast": {
+                "kind": "latency_increase", "judge": "sequential", "metric": "latency",
+                "max_increase": "5%", "baseline": {"frozen": "direct", "over": "24h"},
+            },
+            "count": {
+                "kind": "threshold", "judge": "sequential", "metric": "errors", "max": 10,
+            },
+            "literal": {
+                "kind": "success_rate", "judge": "threshold", "total": "requests",
+                "failures": ["errors"], "min": "99%",
+            },
+        }
+    )
+)  # fmt: skip
+ERRORS = (Found(0.01, None), Found(0.05, 80), Found(0.2, 7))
+WORKS = Power("works", 360.0, 300, 49.2, ERRORS, 0.0551, proof=3_807, proof_per_minute=634.5)
+FAST = Power("fast", 360.0, 200, 70.0, (Found(0.1, None), Found(0.5, 20)), 0.313)
+COUNT = Power("count", 360.0, 0, 0.0)
+LITERAL = Power("literal", 360.0, 300, inf, window=30.0, telling=100.0)
+
+
+def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
+    """Return the page about one step, without the heading."""
+    steps = [StepPower(step, 360.0, 3_240.0, criteria)]
+    return power_text(policy, 60.0, "given", steps).splitlines()[3:]
+
+
+def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
+    text = power_text(POLICY, 60.4, "calls of the last 24h", [])
+    assert text.startswith("  gates at 60 requests a minute (calls of the last 24h): how long ")
+    assert "(lognormal, sigma 0.5); 3m to settle come on top" in text
+
+
+def test_a_step_is_a_table() -> None:
+    told = page(WORKS, FAST, COUNT, LITERAL)
+    assert told[0] == "   10 %  360 requests on the canary in 1h, 3 240 beside it"
+    assert [line.strip() for line in told[1:6]] == [
+        "criterion     1%      5%  20%   +10%  +50%  smallest in the bake    enough to pass",
+        "works      never  1h 20m   7m      –     –                  5.6%     300 after 50m",
+        "fast           –       –    –  never   20m                  +32%  200 after 1h 10m",
+        "count          –       –    –      –     –                 never                 –",
+        "literal        –       –    –      –     –                     –         300 never",
+    ]
+
+
+def test_where_all_is_judged_literally_there_are_no_faults_in_it() -> None:
+    assert page(LITERAL)[1:3] == [
+        "         criterion  enough to pass",
+        "         literal         300 never",
+    ]
+
+
+def test_a_step_of_all_traffic_has_nothing_beside_it() -> None:
+    assert page(step=1)[0] == "  100 %  360 requests on the canary in 24h"
+
+
+def lacking(what: Lack, needed: float, **helps: Any) -> Power:
+    """Return a criterion that cannot decide."""
+    known = {"bake": None, "per_minute": None, "probes": None, "held": False, **helps}
+    criterion, found = ("works", ERRORS) if what is not Lack.FAULTS else ("fast", ())
+    return Power(criterion, 120.7, 300, inf, found, lacking=(Lacking(what, needed, **known),))
+
+
+CANNOT = "cannot decide in this step: it"
+
+
+@pytest.mark.parametrize(
+    ("power", "line"),
+    [
+        pytest.param(
+            WORKS,
+            "works: proven by 3 807 requests without a failure, in the bake from 635 requests a "
+            "minute on",
+            id="what a proof takes",
+        ),
+        pytest.param(
+            LITERAL,
+            "literal: 30 requests in a window of 5m; below 100, one failure is a breach",
+            id="windows in which one failure decides",
+        ),
+        pytest.param(
+            Power("literal", 360.0, 300, 5.0, window=300.0, telling=100.0),
+            "literal: 300 requests in a window of 5m",
+            id="windows in which it does not",
+        ),
+        pytest.param(
+            Power("literal", 60.0, 300, 5.0, window=1.0, telling=100.0),
+            "literal: 1 request in a window of 5m; below 100, one failure is a breach",
+            id="windows of one request",
+        ),
+        pytest.param(
+            lacking(Lack.FAULTS, 0.5),
+            f"warning: fast {CANNOT} overlooks +50%",
+            id="nothing that anybody has would help",
+        ),
+        pytest.param(
+            lacking(Lack.FAULTS, 0.5, bake=95, held=True, per_minute=121.3),
+            f"warning: fast {CANNOT} overlooks +50% in the bake; what helps: a bake of 1h 35m, or "
+            "122 requests a minute",
+            id="a fault that is found while the gate holds",
+        ),
+        pytest.param(
+            lacking(Lack.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
+            f"warning: works {CANNOT} has 120 of 300 samples at the end of the bake and 362 at "
+            "that of `max_hold`; what helps: a bake of 2h 30m, or 51 requests a minute, or 0.44 "
+            "probes a minute on the canary, or a smaller `min_samples`",
+            id="samples",
+        ),
+        pytest.param(
+            lacking(Lack.PROOF, 3_807, bake=635, held=True),
+            f"warning: works {CANNOT} has 120 of 3 807 requests for a proof at the end of the "
+            "bake; what helps: a bake of 10h 35m, or `assurance: not_refuted`",
+            id="a proof",
+        ),
+    ],
+)
+def test_below_the_table_it_says(power: Power, line: str) -> None:
+    assert page(power)[-1].strip() == line
+
+
+def test_a_program_reads_the_same() -> None:
+    few = Lacking(Lack.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, held=True)
+    power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, lacking=(few,))
+    data = power_data(POLICY, 60.0, "given", [StepPower(0, 360.0, 3_240.0, (power,))])
+    assert (data["requests_per_minute"], data["source"]) == (60.0, "given")
+    (step,) = data["steps"]
+    criteria = step.pop("criteria")
+    assert step == {"step": 0, "weight": 10, "requests": 360.0, "control_requests": 3_240.0}
+    assert criteria["works"] == {
+        "samples": 360.0,
+        "min_samples": 300,
+        "min_samples_after_minutes": 50,
+        "finds": [
+            {"effect": 0.01, "minutes": None},
+            {"effect": 0.05, "minutes": 80},
+            {"effect": 0.2, "minutes": 7},
+        ],
+        "smallest": 0.056,
+        "requests_to_prove": 3_807,
+        "proven_from_requests_per_minute": 635,
+        "window_samples": None,
+        "one_failure_breaches_below": None,
+        "cannot_decide": [
+            {
+                "lacks": "samples",
+                "needed": 300,
+                "decides_after_the_bake": True,
+                "bake_minutes": 150,
+                "requests_per_minute": 51.0,
+                "probes_per_minute": 0.44,
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_never_is_null_and_a_whole_policy_is_told() -> None:
+    data, text = gates(POLICY, 0.2, "given")
+    first, last = data["steps"]
+    assert first["criteria"]["works"]["min_samples_after_minutes"] == 15_000
+    assert first["criteria"]["works"]["smallest"] is None
+    assert first["criteria"]["literal"]["finds"] == []
+    assert {one["minutes"] for one in last["criteria"]["fast"]["finds"]} >= {None}
+    assert text.count("\n  100 %  ") == 1
+
+
+def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
+    """Of the whole policy of docs/policy.md, with the criteria of the sequential judge in it."""
+    text = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    bodies = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    whole = next(body for body in bodies if body.startswith("version:"))
+    part = next(body for body in bodies if "judge: sequential" in body)
+    data: Any = yaml.parse(whole, "docs/policy.md").data
+    changes: Any = yaml.parse(part, "docs/policy.md").data
+    policy = parse({**data, **changes})
+    lines = gates(policy, 60.0, "given")[1].splitlines()
+    first = lines[3 : lines.index("", 3)]
+    assert "\n".join(first) in text

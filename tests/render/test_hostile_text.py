@@ -1,0 +1,303 @@
+"""Texts from outside against every place where they are printed: nothing in them is obeyed there.
+
+A row of the table is a text, a column an output; each output shows the text in every place that it
+has for one.
+"""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from xml.parsers.expat import ParserCreate
+
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from controller.adapters.aws import clients
+from controller.adapters.hooks import answer
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.notifiers import slack, sns
+from controller.cli.streams import Printed
+from controller.core.checks import Check, Level
+from controller.core.history import Entry
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.message import Message
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.errors import Flaw, PolicyError, StoreError
+from controller.ports.logs import LogEvent
+from controller.process import logging
+from controller.render.checks import check_lines
+from controller.render.github import annotation
+from controller.render.history import history_lines
+from controller.render.junit import junit_text
+from controller.render.log_events import count_lines, event_line
+from controller.render.markdown import rollout_markdown
+from controller.render.plan import plan_text
+from controller.render.status import overview_lines, rollout_line, rollout_text
+from controller.render.terminal.plain import Filtered
+from controller.render.terminal.status import live_view
+from controller.text import page, printable
+from tests.adapters.notifiers.channels import a_message
+from tests.support.hostile import HOSTILE, obeyed
+from tests.support.rollouts import LADDER, NOON, a_rollout
+
+ROOT: Final = Path(__file__).parents[2]
+HARMLESS: Final = "harmless"
+
+
+def a_policy(text: str) -> Policy:
+    """Return a policy as a store may hold it: no file is read with such texts."""
+    metrics = {
+        name: {**one, "namespace": text[:255], "name": text[:255], "dimensions": {text: text}}
+        for name, one in LADDER["metrics"].items()
+    }
+    return Policy.model_validate(
+        {
+            **LADDER,
+            "summary": text,
+            "metrics": {name: {**one, "unit": text[:20]} for name, one in metrics.items()},
+            "criteria": {
+                **LADDER["criteria"],
+                "signed": {"kind": "attestation", "statement": text},
+                "quiet": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 9},
+            },
+        }
+    )
+
+
+def a_finding(text: str, criterion: str) -> Finding:
+    return Finding(criterion, Verdict.FAIL, Label.REFUTED, 1, 9, 5, 0, 60, text)
+
+
+def stands(text: str) -> Rollout:
+    """Return a rollout with `text` in whatever words it has."""
+    policy = Policy.model_construct(**{**dict(a_policy(HARMLESS)), **dict(kept(text))})
+    return a_rollout(
+        policy=policy, phase=Phase.PAUSED, reason=Reason.INCONCLUSIVE, sentence=text, next=text,
+        blocked=text, label=text, target=text, revision=text,
+        findings=(a_finding(text, "works"), a_finding(text, "quiet"), a_finding(text, "signed")),
+        drain=a_finding(text, "drain"),
+    )  # fmt: skip
+
+
+def kept(text: str) -> Policy:
+    """Return the policy; halves of characters, which pydantic reads nowhere, are put in by hand."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        plain = a_policy(HARMLESS)
+        metrics = {
+            name: one.model_copy(update={"namespace": text, "name": text, "unit": text})
+            for name, one in plain.metrics.items()
+        }
+        return plain.model_copy(update={"summary": text, "metrics": metrics})
+    return a_policy(text)
+
+
+def entries(text: str) -> list[Entry]:
+    body = {
+        "by": text, "step": 0, "weight_to": 10, "reason": "inconclusive", "sentence": text,
+        "findings": [{"criterion": "works", "verdict": "fail", "sentence": text}],
+    }  # fmt: skip
+    return [Entry(1, NOON, "paused", body, "before", "after")]
+
+
+def message(text: str) -> Message:
+    """Return a message; what it says may have lines, of which a line of a text is none."""
+    said = " ".join(text.split("\n"))
+    return a_message(text=said, reason=text, kind=text, key=text, run=text, phase=text)
+
+
+def strings(data: Any) -> Iterator[str]:
+    """Yield every text in plain data."""
+    match data:
+        case str():
+            yield data
+        case dict():
+            for one in data.values():
+                yield from strings(one)
+        case list():
+            for one in data:
+                yield from strings(one)
+        case _:
+            pass
+
+
+def drawn(text: str) -> str:
+    console = Console(width=200, file=io.StringIO(), color_system=None, record=True)
+    console.print(live_view(stands(text), NOON))
+    return console.export_text()
+
+
+def logged(text: str) -> str:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    logging.configure(stream)
+    logging.logger().warning("hook_answered", said=text, many=[text], exc_info=ValueError(text))
+    logging.configure()
+    return stream.getvalue()
+
+
+def printed(text: str) -> str:
+    """Return what a stream gets of it where only breaks and tabs were taken away."""
+    stream = io.StringIO()
+    print(re.sub("[\n\t]", " ", text), file=Printed(stream))
+    return stream.getvalue()
+
+
+def refused(text: str) -> str:
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetFunction")
+    return clients.told("the function could not be read", error)
+
+
+class Alarms:
+    """CloudWatch with one alarm, whose state has a reason."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def describe_alarms(self, **_: Any) -> Any:
+        alarm = {"AlarmName": "slow", "StateValue": "OK", "StateReason": self._reason}
+        return {"MetricAlarms": [{**alarm, "EvaluationState": "EVALUATION_FAILURE"}]}
+
+
+def log_rows(text: str) -> str:
+    said = [LogEvent("1", 0, text), LogEvent("2", 1, json.dumps({"event": text, "said": text}))]
+    return page([*map(event_line, said), *count_lines(said)])
+
+
+# What each output is called, and what it shows where a text stands in all of its places.
+OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
+    "status, a page": lambda text: rollout_text(stands(text), NOON),
+    "status, many": lambda text: page(overview_lines([stands(text)], NOON)),
+    "status, a line": lambda text: printable(rollout_line(stands(text))),
+    "history": lambda text: page(history_lines(entries(text))),
+    "plan": lambda text: plan_text(stands(text).policy, NOON),
+    "doctor and verify": lambda text: page(check_lines([Check(text, Level.FAIL, text, text)])),
+    "logs": log_rows,
+    "the live view": drawn,
+    "the log on a terminal": logged,
+    "a stream": printed,
+    "Markdown": lambda text: rollout_markdown(stands(text), entries(text), NOON),
+    "JUnit": lambda text: junit_text(stands(text), entries(text)),
+    "an error": lambda text: str(StoreError(text)),
+    "a mistake in a file": lambda text: str(PolicyError.of(Flaw(text, text, 1, 2))),
+    "AWS's words": refused,
+    "an alarm's reason": lambda text: (
+        CloudWatchAlarms(lambda: Alarms(text)).states(["slow"])["slow"].reason
+    ),
+    "a hook's refusal": lambda text: (
+        answer.consent(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).said
+    ),
+    "Slack": lambda text: "\n".join(strings(slack.blocks(stands(text), message(text)))),
+    "SNS": lambda text: sns.text(message(text), stands(text)),
+    "the subject of SNS": lambda text: sns.subject(message(text), stands(text)),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_no_output_obeys_a_text_from_outside(output: str, text: str) -> None:
+    shown, plain = OUTPUTS[output](text), OUTPUTS[output](HARMLESS)
+    assert list(obeyed(shown)) == []
+    assert "pwned" in shown or "\\u" in shown or "?" in shown
+    if output not in ("the live view", "the log on a terminal"):  # a column there may wrap
+        assert shown.count("\n") == plain.count("\n")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_an_annotation_is_one_command_and_no_other(text: str) -> None:
+    shown = annotation(Flaw(text, text, 1, 2))
+    head, _, rest = shown.removeprefix("::").partition("::")
+    assert head.startswith("error file=")
+    assert list(obeyed(f"{head} {rest}")) == []
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_report_is_xml_with_as_many_cases(text: str) -> None:
+    assert tags(junit_text(stands(text), entries(text))) == tags(
+        junit_text(stands(HARMLESS), entries(HARMLESS))
+    )
+
+
+def tags(document: str) -> list[str]:
+    """Return the elements of `document`, as a strict parser finds them."""
+    found: list[str] = []
+    parser = ParserCreate()
+    parser.StartElementHandler = lambda name, _: found.append(name)
+    parser.Parse(document.encode(), True)
+    return found
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_attributes_of_sns_are_what_sns_takes(text: str) -> None:
+    sent: dict[str, Any] = {}
+
+    class Topic:
+        def publish(self, **request: Any) -> None:
+            sent.update(request)
+
+    policy = Policy.model_validate(
+        {**LADDER, "notify": [{"kind": "sns", "topic": "arn:aws:sns:eu-west-1:123456789012:t"}]}
+    )
+    (channel,) = policy.notify or ()
+    sns.SnsCourier(Topic).deliver(channel, stands(text), message(text))  # type: ignore[arg-type]
+    assert list(obeyed("\n".join(strings(sent["MessageAttributes"])))) == []
+
+
+MARKUP: Final = "[red]pwned[/red] [link=http://x]y[/link] :boom:"
+
+
+def test_markup_in_a_text_is_drawn_as_text() -> None:
+    assert MARKUP in drawn(MARKUP)
+    unit = MARKUP[:20]
+    policy = a_policy(unit)
+    assert unit in drawn(MARKUP) or policy.metrics["errors"].unit == unit
+
+
+def test_what_was_forgotten_is_marked_where_it_is_drawn() -> None:
+    console = Console(width=80, file=io.StringIO(), color_system=None, record=True)
+    console.print(Filtered("a\x1b[2Jb\u202ec"))
+    assert list(obeyed(console.export_text())) == []
+
+
+LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c"
+
+
+def test_in_markdown_a_text_is_no_link_no_image_no_mention_and_no_cell() -> None:
+    head, _, _ = rollout_markdown(stands(LINKS), entries(LINKS), NOON).partition("```text")
+    assert [one for one in ("<img", "](http:", "@octocat", " www.x") if one in head] == []
+    rows = [line for line in head.splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
+
+
+def test_in_slack_a_text_mentions_no_one() -> None:
+    data = slack.blocks(stands("x"), message("<!channel> <@U123> & <http://x|y>"))
+    assert "<" not in data["text"]
+    kinds = {one["text"]["type"] for one in data["blocks"] if "text" in one}
+    assert kinds == {"plain_text"}
+
+
+def test_an_uncaught_failure_is_printable() -> None:
+    program = """
+import sys
+from controller import cli
+from controller.__main__ import main
+def failing():
+    raise ValueError("x\\n::error::pwned\\x1b[2J")
+cli.main = failing
+sys.exit(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "ValueError: x" in ended.stderr
+    assert [line for line in ended.stderr.split("\n") if line.startswith("::")] == []
+    assert "\x1b" not in ended.stderr

@@ -1,0 +1,74 @@
+"""The table of gauges: one row each, and words where there is no number."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from controller.operations.metrics_view import Expected, Gauge, Standing, Unit
+from controller.render.metrics_view import gauge_lines, gauges_data
+from controller.render.sparkline import sparkline
+from controller.render.terminal.metrics_view import gauge_table
+from tests.support.rollouts import NOON
+
+AT_MOST = Expected("p95", "≤ 500 ms", high=500)
+ROWS = [
+    Gauge("requests Sum", Unit.COUNT, "", 2_202, (), Standing.FREE, (700, 900, 602)),
+    Gauge("latency p95", Unit.LEVEL, "ms", 512.4, (AT_MOST,), Standing.BREAKS, (400, 512.4, None)),
+    Gauge(
+        "SC-004", Unit.SHARE, "", 0.9995, (Expected("SC-004", "≥ 99.9%", low=0.999),),
+        Standing.HOLDS, (1.0, 0.999, 1.0), "1 failure in 2 202 requests",
+    ),
+    Gauge("SC-003", Unit.INCREASE, "", 0.031, (), Standing.HOLDS, (0.03, 0.031, 0.05)),
+    Gauge("4XXError Sum", Unit.COUNT, "", None, (), Standing.SILENT, (None, None, None)),
+    Gauge("direct p95", Unit.LEVEL, "", None, (), Standing.UNREAD, (None,) * 3, "AccessDenied"),
+]  # fmt: skip
+
+
+def test_a_table_of_gauges() -> None:
+    assert gauge_lines("orders", ROWS, 3, NOON) == [
+        "orders, 3 minutes until 2026-11-24 12:00 UTC",
+        "",
+        "                   value  expected                   by minute",
+        "requests Sum       2 202                             ▃█▁",
+        "latency p95     512.4 ms  ≤ 500 ms  NOT as expected  ▁█·",
+        "SC-004            99.95%  ≥ 99.9%   as expected      █▁█",
+        "SC-003             +3.1%            as expected      ▁▁█",
+        "4XXError Sum  no traffic                             ···",
+        "direct p95      not read                             ···",
+        "",
+        "A count is the sum of these minutes, a latency its highest minute; the newest three "
+        "minutes may still grow.",
+        "not read: AccessDenied",
+    ]
+
+
+def test_what_nobody_measured_is_null_in_data_and_never_0() -> None:
+    data = gauges_data("orders", ROWS, 3, NOON)
+    silent = data["gauges"][4]
+    assert (silent["value"], silent["standing"], silent["points"]) == (
+        None, "no traffic", [None, None, None],
+    )  # fmt: skip
+    assert data["gauges"][0]["standing"] is None
+    assert data["end"] == "2026-11-24T12:00:00+00:00"
+
+
+def test_the_drawn_table_says_the_same() -> None:
+    console = Console(width=100, file=StringIO(), record=True)
+    console.print(gauge_table("orders", ROWS, 3, NOON))
+    drawn = console.export_text()
+    words = [word for line in gauge_lines("orders", ROWS, 3, NOON) for word in line.split()]
+    assert [word for word in words if word not in drawn] == []
+
+
+@pytest.mark.parametrize(
+    ("points", "line"),
+    [
+        pytest.param([1, 2, 3, 4, 5, 6, 7, 8], "▁▂▃▄▅▆▇█", id="from the lowest to the highest"),
+        pytest.param([5, 5, 5], "▁▁▁", id="all alike is no height"),
+        pytest.param([0, None, 9], "▁·█", id="nothing is no 0"),
+        pytest.param([], "", id="no minute"),
+    ],
+)
+def test_a_sparkline(points: list[float | None], line: str) -> None:
+    assert sparkline(points) == line

@@ -1,0 +1,231 @@
+"""The live view of a rollout: what it says, at any width; no colours are asserted."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.policy import Policy
+from controller.core.rollout import Intent, Phase, Reason, Rollout
+from controller.render.terminal.status import Screen, live_view
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout
+
+HOUR = timedelta(hours=1)
+
+
+def a_finding(criterion: str = "works", **facts: Any) -> Finding:
+    """Return a finding that passes, changed by `facts`."""
+    plain: dict[str, Any] = {
+        "criterion": criterion,
+        "verdict": Verdict.PASS,
+        "label": Label.NOT_REFUTED,
+        "measured": 0.99954,
+        "bound": 0.999,
+        "samples": 2_000,
+        "start": 0,
+        "end": 300,
+        "sentence": f"{criterion} was told.",
+    }
+    return Finding(**{**plain, **facts})
+
+
+@pytest.fixture
+def baking() -> Rollout:
+    """A rollout that bakes at 10 % since noon; its step is judged from 12:02 on."""
+    return a_rollout(
+        policy=a_policy(), settled=NOON, seen_weight=10, sentence="baking at 10 %",
+        next="50 % at 12:15", next_at=NOON + 15 * MINUTE, blocked="the bake",
+        findings=(a_finding(),),
+    )  # fmt: skip
+
+
+def lines(rollout: Rollout, now: Any = NOON, width: int = 80) -> list[str]:
+    """Return what somebody reads, without colours and without spaces at the ends of lines."""
+    console = Console(width=width, file=StringIO(), record=True)
+    console.print(live_view(rollout, now))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def fact(rollout: Rollout, name: str, now: Any = NOON) -> str | None:
+    """Return what stands beside `name`; None when it is not there."""
+    found = [one for one in lines(rollout, now, width=120) if one.startswith(f"{name} ")]
+    return found[0].removeprefix(name).strip() if found else None
+
+
+def step(rollout: Rollout, weight: str, now: Any = NOON) -> str:
+    """Return the row of the step with `weight`."""
+    (row,) = [one for one in lines(rollout, now) if one[1:].lstrip().startswith(weight)]
+    return row
+
+
+def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
+    assert lines(baking, NOON + 3 * MINUTE) == [
+        "checkout#1  progressing  10 %",
+        "",
+        f"▶   10 %  10m  {'━' * 6:<24} 9m left",
+        "·   50 %  10m",
+        "·  100 %  30m",
+        "",
+        "weight      10 % asked for, 10 % seen",
+        "because     baking at 10 %",
+        "blocked by  the bake",
+        "next        50 % at 12:15 (in 12m)",
+        "updated     2026-11-24 12:00 UTC",
+        "",
+        "      criterion  measured  bound    shown",
+        "pass  works       99.954%  ≥ 99.9%  not refuted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "left"),
+    [
+        pytest.param(0, "12m left", id="it has just begun"),
+        pytest.param(9, "3m left", id="it goes on"),
+        pytest.param(13, "baked; its last data settle", id="its data are not settled"),
+        pytest.param(15, "baked", id="it is over"),
+        pytest.param(-5, "17m left", id="a clock that is behind"),
+    ],
+)
+def test_the_current_step_says_how_much_of_its_bake_is_left(
+    baking: Rollout, minutes: int, left: str
+) -> None:
+    row = step(baking, "10 %", NOON + minutes * MINUTE)
+    assert row.startswith("▶   10 %  10m")
+    assert row.endswith(f" {left}")
+
+
+def test_the_bar_grows_with_the_bake(baking: Rollout) -> None:
+    rows = [step(baking, "10 %", NOON + minutes * MINUTE) for minutes in (0, 4, 8, 12, 60)]
+    assert [row.count("━") for row in rows] == [0, 8, 16, 24, 24]
+
+
+def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
+    moving = replace(baking, settled=None, seen_weight=None)
+    assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is in force"
+    assert fact(moving, "weight") == "10 % asked for, not seen"
+
+
+@pytest.mark.parametrize(
+    ("phase", "rows"),
+    [
+        (Phase.PROGRESSING, ["✓", "▶", "·"]),
+        (Phase.PAUSED, ["✓", "▶", "·"]),
+        (Phase.ROLLING_BACK, ["✓", "✗", "·"]),
+        (Phase.ROLLED_BACK, ["✓", "✗", "·"]),
+    ],
+)
+def test_the_ladder_shows_behind_here_and_ahead(
+    baking: Rollout, phase: Phase, rows: list[str]
+) -> None:
+    at_50 = replace(baking, phase=phase, step=1, intent=Intent(50, 10, "token", NOON))
+    assert [step(at_50, weight)[0] for weight in ("10 %", "50 %", "100 %")] == rows
+
+
+def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
+    by_hand = replace(baking, phase=Phase.PAUSED, reason=Reason.PAUSED_BY_HAND)
+    assert step(by_hand, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
+
+
+def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
+    complete = replace(baking, phase=Phase.SUCCEEDED, step=2)
+    assert [step(complete, weight)[0] for weight in ("10 %", "50 %", "100 %")] == ["✓"] * 3
+
+
+def test_a_weight_of_another_hand_is_beside_the_one_asked_for(baking: Rollout) -> None:
+    assert fact(replace(baking, seen_weight=75), "weight") == "10 % asked for, 75 % seen"
+
+
+def test_what_comes_next_says_in_how_long_unless_only_a_person_knows(baking: Rollout) -> None:
+    assert fact(baking, "next", NOON + 5 * MINUTE) == "50 % at 12:15 (in 10m)"
+    assert fact(baking, "next", NOON + 20 * MINUTE) == "50 % at 12:15"
+    assert fact(replace(baking, phase=Phase.PAUSED), "next") == "50 % at 12:15"
+
+
+def test_ticks_that_stay_away_are_told(baking: Rollout) -> None:
+    assert fact(baking, "updated", NOON + 19 * MINUTE) == "2026-11-24 12:00 UTC"
+    late = "2026-11-24 12:00 UTC, 2h 00m ago: does anything tick it?"
+    assert fact(baking, "updated", NOON + 2 * HOUR) == late
+
+
+def test_the_drain_and_the_label_are_told_once_they_are_known(baking: Rollout) -> None:
+    assert fact(baking, "drain") is None
+    assert fact(baking, "shown") is None
+    drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain refuted: 3 requests.")
+    assert fact(replace(baking, drain=drain), "drain") == "drain refuted: 3 requests."
+    assert fact(replace(baking, label="not refuted"), "shown") == "not refuted"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label", "told"),
+    [
+        (Verdict.PASS, Label.NOT_REFUTED, False),
+        (Verdict.INCONCLUSIVE, Label.NOT_YET, False),
+        (Verdict.INCONCLUSIVE, Label.TOO_FEW, True),
+        (Verdict.INCONCLUSIVE, Label.QUERY_FAILED, True),
+        (Verdict.FAIL, Label.REFUTED, True),
+    ],
+)
+def test_a_sentence_stands_below_where_a_criterion_keeps_somebody_waiting(
+    baking: Rollout, verdict: Verdict, label: Label, told: bool
+) -> None:
+    one = replace(baking, findings=(a_finding(verdict=verdict, label=label),))
+    assert ("works was told." in lines(one)) is told
+    assert "works was told." not in lines(replace(one, sentence="works was told. And more."))[8:]
+
+
+NAMES = [f"a-criterion-with-a-very-long-name-{number}" for number in range(6)]
+MANY = Policy.model_validate(
+    {
+        **LADDER,
+        "name": "a-checkout-service-with-quite-a-long-name",
+        "criteria": {
+            **LADDER["criteria"],
+            **{name: {**LADDER["criteria"]["works"]} for name in NAMES},
+        },
+    }
+)
+
+
+def test_what_only_reports_says_so_and_keeps_nobody_waiting(baking: Rollout) -> None:
+    facts: dict[str, Any] = {
+        "verdict": Verdict.INCONCLUSIVE,
+        "label": Label.NO_DATA,
+        "gates": False,
+    }
+    shown = "\n".join(lines(replace(baking, findings=(a_finding(**facts),)), width=120))
+    assert "no data (report)" in shown
+    assert "works was told." not in shown
+    failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REFUTED})
+    shown = "\n".join(lines(replace(baking, findings=(failing,)), width=120))
+    assert "refuted (report)" in shown
+    assert "works was told." in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width: int) -> None:
+    findings = tuple(a_finding(name) for name in ("works", *NAMES))
+    rollout = a_rollout(f"{MANY.name}#12", policy=MANY, settled=NOON, findings=findings)
+    shown = lines(rollout, width=width)
+    text = "\n".join(shown)
+    assert all(name in text for name in (rollout.id, *NAMES))
+    assert text.count("99.954%") == text.count("≥ 99.9%") == text.count("not refuted") == 7
+    assert max(map(len, shown)) <= width
+    assert "…" not in text
+
+
+def test_a_screen_draws_the_newest_of_what_it_is_shown(baking: Rollout) -> None:
+    out = StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=40, color_system=None)
+    draw = partial(live_view, now=NOON)
+    with Screen(draw, takes_stderr=False, console=console) as screen:
+        assert "checkout" not in out.getvalue()
+        screen.show(baking)
+        assert "baking at 10 %" in out.getvalue()
+        screen.show(replace(baking, sentence="the gate at 10 % passed"))
+    assert out.getvalue().rfind("the gate at 10 % passed") > out.getvalue().rfind("baking at 10 %")

@@ -1,0 +1,176 @@
+"""What each metric of a policy measures, by what the policy says of it."""
+
+from typing import Any
+
+import pytest
+
+from controller.core.policy import Policy
+from controller.errors import PolicyError
+from controller.simulation.scenario.metric_roles import Identity, Measure, Path, Role, roles_of
+from tests.simulation.worlds import FUNCTION, POLICY
+
+CANARY_LATENCY = Role(path=Path.CANARY, measure=Measure.LATENCY)
+
+
+def policy(baseline: dict[str, Any], **metrics: dict[str, Any]) -> Policy:
+    """A policy that compares `latency` with a baseline and bounds every other metric."""
+    others = [name for name in metrics if name not in ("latency", *map(str, baseline.values()))]
+    bounded = {
+        name: {"kind": "threshold", "judge": "threshold", "metric": name, "max": 1}
+        for name in others
+    }
+    compared = {
+        "kind": "latency_increase",
+        "judge": "threshold",
+        "metric": "latency",
+        "max_increase": "5%",
+        "baseline": baseline,
+    }
+    return Policy.model_validate(
+        {
+            **POLICY,
+            "metrics": metrics,
+            "criteria": {"fast": compared, **bounded},
+            "steps": [{"weight": 100, "bake": "1h"}],
+        }
+    )
+
+
+def metric(namespace: str, name: str, statistic: str = "p95", **dimensions: str) -> dict[str, Any]:
+    return {
+        "namespace": namespace,
+        "name": name,
+        "statistic": statistic,
+        "dimensions": dimensions,
+    }
+
+
+def caller(name: str, **dimensions: str) -> dict[str, Any]:
+    return metric("rolloutctl", name, **dimensions)
+
+
+def role(of: Policy, name: str, **named: Role) -> tuple[Path, Measure]:
+    found = roles_of(of, named)[Identity.of(of.metrics[name])]
+    return found.path, found.measure
+
+
+GATEWAY = metric("AWS/ApiGateway", "Latency", ApiName="orders")
+FIXED = {"fixed": 100}
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (metric("AWS/ApiGateway", "Count"), (Path.CANARY, Measure.REQUESTS)),
+        (metric("AWS/ApiGateway", "4XXError"), (Path.CANARY, Measure.CLIENT_ERRORS)),
+        (metric("AWS/ApiGateway", "5xx"), (Path.CANARY, Measure.SERVER_ERRORS)),
+        (
+            metric("AWS/ApiGateway", "IntegrationLatency"),
+            (Path.CANARY, Measure.INTEGRATION_LATENCY),
+        ),
+        (
+            metric("AWS/Lambda", "Errors", FunctionName="backend"),
+            (Path.STABLE, Measure.SERVER_ERRORS),
+        ),
+        (metric("AWS/Lambda", "Duration", FunctionName=FUNCTION), (Path.BOTH, Measure.LATENCY)),
+    ],
+    ids=[
+        "gateway requests",
+        "gateway 4xx",
+        "HTTP API 5xx",
+        "gateway integration",
+        "other function",
+        "the target itself",
+    ],
+)
+def test_an_aws_namespace_tells(measured: dict[str, Any], expected: tuple[Path, Measure]) -> None:
+    assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        pytest.param(
+            caller("Requests", Path="canary"), (Path.CANARY, Measure.REQUESTS), id="canary"
+        ),
+        pytest.param(
+            caller("Failures", Path="canary"), (Path.CANARY, Measure.FAILURES), id="failures"
+        ),
+        pytest.param(
+            caller("Duration", Path="stable"), (Path.STABLE, Measure.LATENCY), id="stable"
+        ),
+        pytest.param(
+            caller("Requests", Path="stable", Flag="checkout"),
+            (Path.STABLE, Measure.REQUESTS),
+            id="a flag with a name",
+        ),
+    ],
+)
+def test_what_the_flag_measures_names_its_path(
+    measured: dict[str, Any], expected: tuple[Path, Measure]
+) -> None:
+    assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
+
+
+def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
+    compared = policy(
+        {"concurrent": "other"}, latency=GATEWAY, other=caller("Duration", Path="canary")
+    )
+    assert role(compared, "other") == (Path.CANARY, Measure.LATENCY)
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        pytest.param(caller("Requests"), id="without a path"),
+        pytest.param(caller("Requests", Path="both"), id="of another path"),
+        pytest.param(caller("Requests", Path="canary", Stage="prod"), id="by more than that"),
+        pytest.param(caller("Errors", Path="canary"), id="of another name"),
+    ],
+)
+def test_what_no_flag_publishes_is_not_guessed(measured: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError, match=r"metrics\.measured: nobody can guess"):
+        roles_of(policy(FIXED, latency=GATEWAY, measured=measured), {})
+
+
+@pytest.mark.parametrize("kind", ["frozen", "concurrent"])
+def test_what_is_only_compared_with_is_the_stable_path(kind: str) -> None:
+    baseline = {kind: "direct", **({"over": "24h"} if kind == "frozen" else {})}
+    direct = metric("Shop", "DirectLatency")
+    compared = policy(baseline, latency=GATEWAY, direct=direct)
+    assert role(compared, "direct") == (Path.STABLE, Measure.LATENCY)
+
+
+def test_a_metric_compared_with_its_own_past_is_still_the_canary() -> None:
+    compared = policy({"frozen": "latency", "over": "24h"}, latency=GATEWAY)
+    assert role(compared, "latency") == (Path.CANARY, Measure.LATENCY)
+
+
+def test_the_scenario_goes_before_every_guess() -> None:
+    said = Role(path=Path.STABLE, measure=Measure.REQUESTS)
+    measured = policy(FIXED, latency=GATEWAY)
+    assert role(measured, "latency", latency=said) == (Path.STABLE, Measure.REQUESTS)
+
+
+def test_a_metric_that_nobody_can_guess_is_named_with_what_to_write() -> None:
+    unknown = policy(FIXED, latency=metric("Shop", "Latency"), carts=metric("Shop", "CartsLost"))
+    with pytest.raises(PolicyError) as error:
+        roles_of(unknown, {})
+    lines = str(error.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["metrics.latency", "metrics.carts"]
+    assert "metrics: {carts: {path: canary, measure: latency}}" in lines[1]
+    assert role(unknown, "carts", latency=CANARY_LATENCY, carts=CANARY_LATENCY)
+
+
+def test_a_role_for_a_metric_that_the_policy_does_not_have_is_a_mistake() -> None:
+    with pytest.raises(PolicyError, match=r"metrics\.latencies: the policy has no such metric"):
+        roles_of(policy(FIXED, latency=GATEWAY), {"latencies": CANARY_LATENCY})
+
+
+def test_two_roles_for_one_cloudwatch_metric_are_a_mistake() -> None:
+    twice = policy(FIXED, latency=GATEWAY, again={**GATEWAY, "statistic": "p50"})
+    said = Role(path=Path.STABLE, measure=Measure.LATENCY)
+    with pytest.raises(
+        PolicyError, match=r"metrics\.again: the same CloudWatch metric measures latency of canary"
+    ):
+        roles_of(twice, {"again": said})

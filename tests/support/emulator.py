@@ -1,0 +1,143 @@
+"""ministack, an AWS emulator that nobody here wrote, as a process of its own on a free port.
+
+It tells accounts apart by the access key id: twelve digits are an account that nobody else sees.
+"""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, Final
+
+from boto3.session import Session
+from botocore.config import Config
+
+PROGRAM: Final = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "ministack"
+REGION: Final = "us-east-1"
+
+# An update of a function takes half a second; to look at it meanwhile shows nothing.
+UPDATE_S: Final = 0.55
+
+_HOST: Final = "127.0.0.1"
+_START_LIMIT_S: Final = 30.0
+_STOP_LIMIT_S: Final = 10.0
+_LOG_SHOWN: Final = 4_000  # characters
+
+# A person's own profiles and credentials must neither help a test nor meet an emulator.
+NOBODY: Final = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class EmulatorError(Exception):
+    """The emulator is not there, or did not start."""
+
+
+@dataclass(slots=True)
+class Emulator:
+    """A running emulator. endpoint: its URL; log_file: everything that it printed."""
+
+    endpoint: str
+    log_file: Path
+    _session: Session = field(default_factory=lambda: Session(region_name=REGION))
+
+    def client(self, service: str, account: str) -> Any:
+        """Return a boto3 client of `service` that acts in `account` (twelve digits)."""
+        return self._session.client(
+            service,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=account,
+            aws_secret_access_key="test",
+            config=Config(connect_timeout=3, read_timeout=10),
+        )
+
+    def environment(self, account: str) -> dict[str, str]:
+        """Return the variables that make a process act in `account` of this emulator."""
+        return {
+            **NOBODY,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def log(self) -> str:
+        """Return the end of what the emulator printed."""
+        return self.log_file.read_text(errors="replace")[-_LOG_SHOWN:]
+
+
+@contextmanager
+def running(folder: Path, *, enforcing: bool = False) -> Iterator[Emulator]:
+    """Yield an emulator that keeps its log and its files in `folder`, and stop it afterwards.
+
+    enforcing: a role may do what its policies allow, and nothing else; an account may do all.
+    Raises EmulatorError when it is not installed, or does not answer within the limit.
+    """
+    if not PROGRAM.exists():
+        raise EmulatorError(f"there is no emulator at {PROGRAM}; set it up: make e2e-venv")
+    port = _free_port()
+    log_file = folder / "ministack.log"
+    environment = {
+        **NOBODY,
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "BIND_HOST": _HOST,
+        "MINISTACK_HOST": _HOST,
+        "GATEWAY_PORT": str(port),
+        "AUTH": str(enforcing).lower(),
+    }
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [PROGRAM], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        )
+    emulator = Emulator(f"http://{_HOST}:{port}", log_file)
+    try:
+        _wait_until_healthy(process, port, emulator)
+        yield emulator
+    finally:
+        _stop(process)
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, emulator: Emulator) -> None:
+    deadline = time.monotonic() + _START_LIMIT_S
+    while not _healthy(port):
+        if process.poll() is not None:
+            raise EmulatorError(f"ministack ended with {process.returncode}:\n{emulator.log()}")
+        if time.monotonic() > deadline:
+            raise EmulatorError(f"no ministack after {_START_LIMIT_S:.0f} s:\n{emulator.log()}")
+        time.sleep(0.05)
+
+
+def _healthy(port: int) -> bool:
+    connection = HTTPConnection(_HOST, port, timeout=1)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_LIMIT_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,184 @@
+"""What IAM's rules make of a document, for the requests of a store: allowed or not.
+
+Written by AWS's guides (policy evaluation logic; fine-grained access control of DynamoDB), for the
+operators that our documents have. What it does not know it refuses to judge.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from controller.adapters.stores.dynamodb.table import SHAPE
+
+Document: TypeAlias = Mapping[str, Any]
+
+LEADING_KEYS: Final = "dynamodb:LeadingKeys"
+
+
+class UnknownRuleError(Exception):
+    """A document or a request has something that this evaluator does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What IAM is asked for one action: the context has a key, or has it not."""
+
+    action: str
+    resource: str
+    context: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def allows(document: Document, asked: Iterable[Asked]) -> bool:
+    """Tell whether a role that has this document alone may do all that is asked."""
+    return all(_decide(document, one) for one in asked)
+
+
+def _decide(document: Document, asked: Asked) -> bool:
+    """An explicit Deny wins; what nothing allows is denied."""
+    effects = {one["Effect"] for one in _list(document["Statement"]) if _applies(one, asked)}
+    if unknown := effects - {"Allow", "Deny"}:
+        raise UnknownRuleError(f"effects {unknown}")
+    return effects == {"Allow"}
+
+
+_ELEMENTS: Final = frozenset(
+    {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+)
+
+
+def _applies(statement: Mapping[str, Any], asked: Asked) -> bool:
+    if unknown := set(statement) - _ELEMENTS:
+        raise UnknownRuleError(f"elements {unknown}")
+    return (
+        _named(statement, "Action", asked.action.lower(), str.lower)
+        and _named(statement, "Resource", asked.resource, str)
+        and all(
+            _holds(operator, values, asked.context.get(key))
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, values in keys.items()
+        )
+    )
+
+
+def _named(
+    statement: Mapping[str, Any], element: str, value: str, spelt: Callable[[str], str]
+) -> bool:
+    """Tell whether an element, or what its opposite leaves, has `value` among its patterns."""
+    given, opposite = statement.get(element), statement.get(f"Not{element}")
+    if (given is None) == (opposite is None):
+        raise UnknownRuleError(f"a statement has {element}, or Not{element}")
+    patterns = _list(opposite if given is None else given)
+    found = any(_like(spelt(pattern), value) for pattern in patterns)
+    return found if opposite is None else not found
+
+
+# --- conditions ---------------------------------------------------------------------------------
+
+
+def _equal(pattern: str, value: str) -> bool:
+    _check_filled_in(pattern)
+    return pattern == value
+
+
+def _like(pattern: str, value: str) -> bool:
+    """Compare with a pattern: `*` is any text and `?` one character; nothing else is special."""
+    _check_filled_in(pattern)
+    parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
+    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
+
+
+def _check_filled_in(pattern: str) -> None:
+    if "${" in pattern:
+        raise UnknownRuleError(f"{pattern} is not filled in")
+
+
+# Each with whether it is a negation: of several values, none may then compare.
+_OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
+    "StringEquals": (_equal, False),
+    "StringNotEquals": (_equal, True),
+    "StringLike": (_like, False),
+    "StringNotLike": (_like, True),
+}
+
+
+def _holds(operator: str, expected: Any, values: Sequence[str] | None) -> bool:
+    """Tell whether a condition on one key holds; `values` is None where the request has no such."""
+    patterns = [str(one).lower() if operator == "Null" else one for one in _list(expected)]
+    if operator == "Null":
+        return ("true" if not values else "false") in patterns
+    many, colon, name = operator.rpartition(":")
+    base = name.removesuffix("IfExists")
+    if base not in _OPERATORS or many not in ("", "ForAllValues", "ForAnyValue"):
+        raise UnknownRuleError(f"operator {operator}")
+    compare, negated = _OPERATORS[base]
+
+    def one_holds(value: str) -> bool:
+        return any(compare(pattern, value) for pattern in patterns) is not negated
+
+    if not values:  # of nothing, all values compare, and none does
+        return many == "ForAllValues" or base != name or (not colon and negated)
+    if many == "ForAllValues":
+        return all(map(one_holds, values))
+    if many == "ForAnyValue":
+        return any(map(one_holds, values))
+    if len(values) > 1:
+        raise UnknownRuleError(f"{operator} on more than one value")
+    return one_holds(values[0])
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+# --- what a request to DynamoDB asks for --------------------------------------------------------
+
+
+def asked_of_dynamodb(
+    operation: str, request: Mapping[str, Any], *, region: str, account: str
+) -> list[Asked]:
+    """Return what IAM is asked for one request: of a transaction, each part by itself."""
+    if operation == "TransactWriteItems":
+        parts = [pair for one in request["TransactItems"] for pair in one.items()]
+        return [_item(f"{kind}Item", part, region, account) for kind, part in parts]
+    if operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
+        return [_item(operation, request, region, account)]
+    if operation == "Query":
+        keys = {LEADING_KEYS: (_queried(request),)}
+        return [Asked("dynamodb:Query", _table(request, region, account), keys)]
+    if operation == "Scan":  # it has no key, and a condition on all its keys holds
+        return [Asked("dynamodb:Scan", _table(request, region, account))]
+    raise UnknownRuleError(f"dynamodb:{operation}")
+
+
+def _item(operation: str, request: Mapping[str, Any], region: str, account: str) -> Asked:
+    key = request.get("Key") or request["Item"]
+    keys = {LEADING_KEYS: (str(key["pk"]["S"]),)}
+    return Asked(f"dynamodb:{operation}", _table(request, region, account), keys)
+
+
+def _table(request: Mapping[str, Any], region: str, account: str) -> str:
+    index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+    return f"arn:aws:dynamodb:{region}:{account}:table/{request['TableName']}{index}"
+
+
+def _partition_keys() -> Iterator[tuple[str, str]]:
+    """Yield the partition key of the table, whose name is empty here, and of each index."""
+    indexes = [*SHAPE["GlobalSecondaryIndexes"], *SHAPE["LocalSecondaryIndexes"]]
+    for name, shape in [("", SHAPE), *((one["IndexName"], one) for one in indexes)]:
+        (key,) = [one["AttributeName"] for one in shape["KeySchema"] if one["KeyType"] == "HASH"]
+        yield name, key
+
+
+_PARTITION_KEYS: Final = dict(_partition_keys())
+
+
+def _queried(request: Mapping[str, Any]) -> str:
+    """Return the partition key that a Query asks for, of the table or of its index."""
+    wanted = _PARTITION_KEYS[request.get("IndexName", "")]
+    names = request.get("ExpressionAttributeNames", {})
+    for term in re.split(r"\s+AND\s+", request["KeyConditionExpression"]):
+        name, equals, value = term.partition(" = ")
+        if equals and names.get(name, name) == wanted:
+            return str(request["ExpressionAttributeValues"][value]["S"])
+    raise UnknownRuleError(f"a Query without {wanted}: {request['KeyConditionExpression']}")

@@ -1,0 +1,114 @@
+"""A rollout to which everything happens: trouble of AWS, other hands, people, a second run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from controller.core.commands import Ask, Verb, Way
+from controller.core.policy import Policy
+from controller.errors import RolloutError
+from controller.operations.start.start import Request, start
+from controller.simulation.operators import pair_of
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
+from tests.support.stage import WRITE, Before, Stage, a_runner, on_stage, variables
+
+TROUBLE: tuple[Mapping[str, Any], ...] = (
+    {"kind": "errors", "server_errors": "3%"},
+    {"kind": "errors", "server_errors": "0.2%"},
+    {"kind": "latency", "times": 1.2},
+    {"kind": "traffic", "times": 0},
+    {"kind": "traffic", "times": 0.002},
+    *({"kind": "metrics_outage", "how": how} for how in ("error", "partial", "forbidden")),
+    *({"kind": "lambda_outage", "how": how} for how in ("error", "timeout", "lost_response")),
+    {"kind": "slow_updates", "takes": "4m"},
+    {"kind": "failed_updates"},
+    {"kind": "kms_denied"},
+)
+LENGTHS = ("2m", "20m", "2h")
+WAYS: tuple[Way, ...] = ("", "restore", "keep")
+
+
+@contextmanager
+def wandered(folder: Path, seed: int, ticks: int = 120) -> Iterator[Stage]:
+    """Yield a stage on which one rollout, chosen by `seed`, was visited so many times."""
+    chance = Random(seed)
+    played = scenario(function=variables(), events=_events(chance))
+    with on_stage(folder, played, _policy(chance)) as stage:
+        _started(stage, chance)
+        for _ in range(ticks if stage.store.all() else 0):
+            _something_happens(stage, chance)
+            stage.tick(after=chance.choice((1, 1, 3, 5, 14)) * MINUTE)
+        yield stage
+
+
+def _events(chance: Random) -> list[dict[str, Any]]:
+    return [
+        {
+            **chance.choice(TROUBLE),
+            "at": {"step": chance.randint(1, 3), "after": f"{chance.randint(0, 90)}m"},
+            "lasting": chance.choice(LENGTHS),
+        }
+        for _ in range(chance.randint(1, 4))
+    ]
+
+
+def _policy(chance: Random) -> Policy:
+    approval = chance.choice(({}, {"approval": "required"}))
+    return Policy.model_validate(
+        {
+            **POLICY,
+            "steps": [
+                {"weight": 10, "bake": "20m"},
+                {"weight": 50, "bake": "90m", **approval},
+                {"weight": 100, "bake": "1h"},
+            ],
+            "on_inconclusive": chance.choice(("pause", "rollback", "advance")),
+            "on_drift_up": chance.choice(("pause", "rollback")),
+            "freeze": {"zone": "UTC", "daily": [{"from": "11:00", "to": "11:40"}]},
+        }
+    )
+
+
+def _started(stage: Stage, chance: Random) -> None:
+    adopt = chance.random() < 0.2
+    if adopt:
+        _set_weight(stage, chance.choice((10, 50, 100)))
+        stage.world.clock.advance(timedelta(minutes=5))
+    try:
+        start(stage.runner, Request(stage.policy, adopt=adopt))
+    except RolloutError:
+        assert not stage.store.all()
+
+
+def _set_weight(stage: Stage, weight: int) -> None:
+    stage.world.set_variables(FUNCTION, pair_of(stage.policy.target, weight))
+
+
+def _something_happens(stage: Stage, chance: Random) -> None:
+    """Let a person ask for something, a hand move the weight, or another run come first."""
+    match chance.randrange(20):
+        case 0:
+            _ask(stage, Ask(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
+        case 1 | 2:
+            _ask(stage, Ask(Verb.RESUME, chance.choice(("", "so")), chance.choice(WAYS)))
+            _ask(stage, Ask(Verb.APPROVE))
+        case 3 if chance.random() < 0.1:
+            _ask(stage, Ask(Verb.ROLLBACK, "enough"))
+        case 4 if chance.random() < 0.2:
+            _set_weight(stage, chance.choice((0, 5, 10, 50, 70, 100)))
+        case 5 if chance.random() < 0.1:
+            contradiction = {"PERCENTAGE": "10", "ENABLED": "true"}
+            stage.world.set_variables(FUNCTION, contradiction)
+        case 6 if chance.random() < 0.05:
+            rival, found = a_runner(stage.world, stage.store, stage), stage.rollout.id
+            stage.world.layers.append(Before(WRITE, lambda: rival.roll_back(found, "at once")))
+        case _:
+            pass
+
+
+def _ask(stage: Stage, ask: Ask) -> None:
+    with suppress(RolloutError):  # it does not fit, and changed nothing
+        stage.runner.ask(stage.rollout.id, ask)

@@ -1,0 +1,113 @@
+"""A small policy of the sequential judge, and whole rollouts of minutes under it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Any
+
+from controller.core.judge import sequential_tests
+from controller.core.judge.evidence import FrozenValue, Stretch
+from controller.core.judge.sequential_tests import bettors
+from controller.core.judge.series import Window
+from controller.core.policy import Policy
+from controller.core.stats.mixture import Bet, Control, Fold, folded
+from controller.core.units import MINUTE_S
+from tests.support.rollouts import a_policy
+
+BUDGET, ALLOWED = 0.01, 0.001
+
+METRICS: Mapping[str, Any] = {
+    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum"},
+    "latency": {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": "ms"},
+    "stable": {"namespace": "Shop", "name": "Stable", "statistic": "Sum"},
+    "stable_errors": {"namespace": "Shop", "name": "StableErrors", "statistic": "Sum"},
+    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
+    "rejects": {"namespace": "Shop", "name": "4XX", "statistic": "Sum"},
+}
+_SLOWER: Mapping[str, Any] = {
+    "kind": "latency_increase", "metric": "latency", "max_increase": "5%", "min_samples": 20,
+}  # fmt: skip
+CRITERIA: Mapping[str, Mapping[str, Any]] = {
+    "rate": {
+        "kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%",
+        "control": {"total": "stable", "failures": ["stable_errors"]},
+    },
+    "beside": {**_SLOWER, "baseline": {"concurrent": "direct"}},
+    "stored": {**_SLOWER, "baseline": {"frozen": "direct", "over": "24h"}},
+    "limit": {"kind": "threshold", "metric": "latency", "max": 500},
+    "share": {"kind": "threshold", "metric": "rejects", "per": "requests", "max": "1%"},
+    "count": {"kind": "threshold", "metric": "rejects", "max": 10},
+}  # fmt: skip
+# 5 % of a day of requests were slower than 400 ms.
+BASELINE = FrozenValue(400.0, 100_000, 0, 86_400, 0.05, 1.0)
+BASELINES = {"beside": BASELINE, "stored": BASELINE}
+
+
+def a_judged_policy(*criteria: str, **parts: Any) -> Policy:
+    """Return a policy of some of the criteria, all of them judged by their evidence."""
+    weighed = {name: {**CRITERIA[name], "judge": "sequential"} for name in criteria or CRITERIA}
+    return a_policy(metrics=METRICS, criteria=weighed, **parts)
+
+
+ONE_STEP = {"steps": [{"weight": 100, "bake": "24h"}], "warmup": "0s"}
+RATE = a_judged_policy("rate", **ONE_STEP)
+
+
+def failing(
+    requests: float, failed: float, control: float = 0, control_failed: float = 0
+) -> Window:
+    """Return a minute of requests and failures, of the canary and of its control."""
+    return Window(requests, failed, 0.0, False, control, control_failed)
+
+
+def slow(requests: float, share: float, control: float = 0, control_share: float = 0) -> Window:
+    """Return a minute of requests and shares of slow ones, of the canary and of its control."""
+    amount, beside = share * requests, control_share * control
+    return Window(requests, amount, share, False, control, beside, True, amount)
+
+
+def placed(
+    policy: Policy, name: str, window: Window, *, minute: int = 0, control: Control | None = None
+) -> list[Bet]:
+    """Return what criterion `name` bets in a minute of the first step."""
+    stretch = Stretch(0, 0, int(policy.warmup.total_seconds()))
+    fold = Fold(controls={} if control is None else {name: control})
+    return bettors(policy, 0, BASELINES)[name].bets(window, fold, stretch, minute * MINUTE_S)[0]
+
+
+def after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
+    """Return the fold over `minutes` of the first step, each with what some criteria saw."""
+    fold = Fold()
+    for fold in _folds(policy, minutes, warmup_s):  # noqa: B007
+        pass
+    return fold
+
+
+def minutes_to_fail(
+    policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0
+) -> float:
+    """Return after how many minutes of the first step the rollout is rolled back; inf: never."""
+    for minute, fold in enumerate(_folds(policy, minutes, warmup_s), start=1):
+        if fold.rejects(policy.budget):
+            return minute
+    return inf
+
+
+def _folds(
+    policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int
+) -> Iterable[Fold]:
+    fold, tests = Fold(), sequential_tests.tests_of(policy)
+    players, stretch = bettors(policy, 0, BASELINES), Stretch(0, 0, warmup_s)
+    for minute, windows in enumerate(minutes):
+        all_bets: list[Bet] = []
+        controls: dict[str, Control] = {}
+        for name, window in windows.items():
+            one, controls[name] = players[name].bets(window, fold, stretch, minute * MINUTE_S)
+            all_bets += one
+        fold = folded(fold, (minute + 1) * MINUTE_S, all_bets, controls, tests)
+        yield fold
+
+
+def rates(counts: Sequence[tuple[float, ...]]) -> list[Mapping[str, Window]]:
+    """Return minutes of the success rate: requests and failures, then those of the control."""
+    return [{"rate": failing(*one)} for one in counts]

@@ -1,0 +1,243 @@
+"""A runner on a stage: the real adapters and a real SQLite file, in a small simulated world."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.metrics.alarms import CloudWatchAlarms
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.core.decision import Notice
+from controller.core.history import Entry
+from controller.core.policy import LambdaEnv, Policy
+from controller.core.rollout import Rollout
+from controller.engine.execute import Visit
+from controller.engine.observe import Looking
+from controller.engine.tick import Runner
+from controller.errors import StoreError
+from controller.operations.start.start import Request, start
+from controller.ports.store import Store
+from controller.ports.target import OpenTarget
+from controller.simulation.fakes.outages import Answer, Proceed, broken
+from controller.simulation.scenario.scenario import Scenario
+from controller.simulation.world import World
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+
+SECRET = "hunter2"
+WRITE = ("lambda", "UpdateFunctionConfiguration")
+READ = ("lambda", "GetFunctionConfiguration")
+METRICS = ("cloudwatch", "GetMetricData")
+
+# Ten minutes from 0 to success: a settled step is judged at once, bakes for two minutes, and its
+# data settle within two more. One bad minute fails, and a pass needs 50 requests.
+SHORT: Mapping[str, Any] = {
+    **POLICY,
+    "metrics": {
+        name: POLICY["metrics"][name] for name in ("requests", "client_errors", "server_errors")
+    },
+    "criteria": {
+        "works": {
+            **POLICY["criteria"]["works"],
+            "min": "99%",
+            "over": "1m",
+            "failure_limit": 1,
+            "min_samples": 50,
+        },
+    },
+    "steps": [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m"}],
+    "warmup": "0s",
+    "settle": "2m",
+}
+
+
+def short(**parts: Any) -> Policy:
+    """Return the short policy, with whole `parts` of it replaced."""
+    return Policy.model_validate({**SHORT, **parts})
+
+
+def variables(**others: str) -> dict[str, Any]:
+    """Return a function of a scenario that has `others` beside the weight."""
+    return {"variables": {"API_KEY": SECRET, **others}}
+
+
+@dataclass(slots=True)
+class Stage:
+    """A world, a store in a file, and a runner between them.
+
+    file: where the store is; told: every notice, in order.
+    """
+
+    policy: Policy
+    world: World
+    file: Path
+    store: SqliteStore
+    runner: Runner
+    told: list[Notice] = field(default_factory=list)
+    _others: ExitStack = field(default_factory=ExitStack)
+
+    def notify(self, rollout: Rollout, notice: Notice) -> None:
+        """Remember `notice`: the stage is its runner's notifier."""
+        self.told.append(notice)
+
+    def start(self) -> Rollout:
+        """Start the policy."""
+        return start(self.runner, Request(self.policy)).rollout
+
+    def another_run(self) -> Runner:
+        """Return what another process is: a runner with the same world, file and notifier."""
+        store = self._others.enter_context(SqliteStore(self.file, durable=False))
+        return a_runner(self.world, store, self)
+
+    def saves_into(self, store: Store) -> None:
+        """From now on the runner keeps rollouts in `store`."""
+        self.runner = replace(self.runner, looking=replace(self.runner.looking, store=store))
+
+    def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
+        """Let time pass and visit the newest rollout of the policy, or those named."""
+        self.world.clock.advance(after)
+        first, *others = ids or self.store.of_name(self.policy.name)[-1:]
+        if others:
+            return self.runner.tick(ids).visits[0]
+        return self.runner.visit(first)
+
+    def tick_until(self, weight: int) -> Visit:
+        """Tick until the rollout asks for `weight`, for twenty minutes at most."""
+        for _ in range(20):
+            if (visit := self.tick()).rollout.weight == weight:
+                return visit
+        raise AssertionError(f"{weight} % was never asked for: {self.rollout.sentence}")
+
+    def ticks(self, number: int) -> list[Visit]:
+        """Tick once a minute."""
+        return [self.tick() for _ in range(number)]
+
+    @property
+    def rollout(self) -> Rollout:
+        """The newest rollout of the policy, as it is stored."""
+        return self.store.load(self.store.of_name(self.policy.name)[-1])
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of the function, as it is shown."""
+        return self.world.function(self.policy.target.function).variables
+
+    @property
+    def writes(self) -> int:
+        """How often the environment was written, or tried to be."""
+        return self.world.calls[WRITE]
+
+
+def a_runner(world: World, store: Store, notifier: Any) -> Runner:
+    """Return a runner on the real adapters."""
+
+    def open_target(target: LambdaEnv) -> OpenTarget:
+        return LambdaEnvTarget(world.client("lambda"), target, world.clock)
+
+    metrics = CloudWatchMetrics(world.client("cloudwatch"))
+    logs = CloudWatchLogs(lambda: world.client("logs"), world.clock)
+    alarms = CloudWatchAlarms(lambda: world.client("cloudwatch"))
+    looking = Looking(store, open_target, metrics, world.clock, logs, alarms)
+    return Runner(looking, notifier, by="tester")
+
+
+@contextmanager
+def on_stage(
+    folder: Path, played: Scenario | None = None, policy: Policy | None = None
+) -> Iterator[Stage]:
+    """Yield a stage whose function has a secret beside the weight."""
+    policy = policy or short()
+    played = played or scenario(function=variables())
+    world = World.for_policy(policy, played, seed=1, start=START)
+    file = folder / "rollouts.db"
+    with SqliteStore(file, durable=False) as store, ExitStack() as others:
+        stage = Stage(policy, world, file, store, a_runner(world, store, None), _others=others)
+        stage.runner = replace(stage.runner, notifier=stage)
+        yield stage
+
+
+@dataclass(slots=True)
+class Before:
+    """A layer of the world: does something once, just before the next call of one kind."""
+
+    call: tuple[str, str]
+    act: Any
+    done: bool = False
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call and not self.done:
+            self.done = True
+            self.act()
+        return proceed()
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A layer of the world: no call of one kind is answered any more, in the way of `how`."""
+
+    call: tuple[str, str]
+    how: str = "error"
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> Answer:
+        if (service, operation) == self.call:
+            return broken(service, operation, self.how, proceed)
+        return proceed()
+
+
+class ReadOnlyStore:
+    """A store on a full disk: it is read, and refuses every write of one rollout, or of all.
+
+    after: how many writes still find room.
+    """
+
+    def __init__(self, store: Store, only: str | None = None, after: int = 0) -> None:
+        self._store, self._only, self._room = store, only, after
+
+    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        self._write(rollout_id)
+        return self._store.acquire(rollout_id, now, until)
+
+    def release(self, rollout_id: str) -> None:
+        self._write(rollout_id, room=0)  # it may have nothing to give back
+        self._store.release(rollout_id)
+
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
+        self._write(rollout.id)
+        return self._store.save(rollout, entries, hold=hold)
+
+    def _write(self, rollout_id: str, room: int = 1) -> None:
+        if self._only in (None, rollout_id):
+            if self._room < 1:
+                raise StoreError("the disk is full", rollout=rollout_id, problem="ENOSPC")
+            self._room -= room
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class RacingStore:
+    """A store in which another run saves first, `times` in a row: `act` is what it does."""
+
+    def __init__(self, store: Store, act: Callable[[], object], times: int = 1) -> None:
+        self._store, self._act, self._left = store, act, times
+
+    def save(
+        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+    ) -> Rollout:
+        if self._left:
+            self._left -= 1
+            self._act()
+        return self._store.save(rollout, entries, hold=hold)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

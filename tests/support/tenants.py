@@ -1,0 +1,85 @@
+"""Two policies in one table, and roles that IAM's rules keep apart, as our evaluator knows them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from boto3.session import Session
+from botocore.exceptions import ClientError
+
+from controller.bootstrap import iam
+from controller.bootstrap.iam import Job, Where
+from controller.core.policy import Policy
+from controller.process import settings
+from tests.support.iam_evaluator import Document, allows, asked_of_dynamodb
+
+REGION: Final = "us-east-1"  # of the simulated Lambda
+ACCOUNT: Final = "123456789012"
+TABLE: Final = "rollouts"
+URL: Final = f"dynamodb://{TABLE}"
+
+
+def printed(job: Job, *policies: Policy, bound: bool = True) -> Document:
+    """Return the document that `rolloutctl iam` prints for a role."""
+    where = Where.of(ACCOUNT, REGION)
+    return iam.document(policies, settings.parse_place(URL), [job], where, bound=bound)
+
+
+def may(document: Document, operation: str, request: Mapping[str, Any]) -> bool:
+    """Tell whether a role with this document may make a request to DynamoDB."""
+    asked = asked_of_dynamodb(operation, request, region=REGION, account=ACCOUNT)
+    return allows(document, asked)
+
+
+@dataclass(slots=True)
+class Guard:
+    """Stands before a client of DynamoDB, and denies what the role of the moment may not do.
+
+    made, denied: the requests of roles, in order: the job, the operation, and what was asked.
+    """
+
+    client: Any
+    made: list[tuple[Job, str, Mapping[str, Any]]] = field(default_factory=list)
+    denied: list[tuple[Job, str, Mapping[str, Any]]] = field(default_factory=list)
+    _role: tuple[Job, Document] | None = None
+
+    @classmethod
+    def of_a_client(cls) -> "Guard":
+        """Return one before a new client, which does all that is asked until a role acts."""
+        found = cls(Session("test", "test", region_name=REGION).client("dynamodb"))
+        events = found.client.meta.events
+        events.register("before-parameter-build.dynamodb", found._check)
+        return found
+
+    @contextmanager
+    def acting(self, job: Job, document: Document) -> Iterator[None]:
+        """Let a role act that has this document alone."""
+        self._role = job, document
+        try:
+            yield
+        finally:
+            self._role = None
+
+    def _check(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        if self._role is None:
+            return
+        job, document = self._role
+        made = (job, model.name, dict(params))
+        self.made.append(made)
+        if not may(document, model.name, params):
+            self.denied.append(made)
+            raise ClientError(
+                {
+                    "Error": {"Code": "AccessDeniedException", "Message": "not authorized"},
+                    "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "1"},
+                },
+                model.name,
+            )
+
+    def items(self, *beginnings: str) -> list[Mapping[str, Any]]:
+        """Return all items whose partition key begins with one of these."""
+        pages = self.client.get_paginator("scan").paginate(TableName=TABLE)
+        found = [item for page in pages for item in page["Items"]]
+        mine = [one for one in found if one["pk"]["S"].startswith(beginnings)]
+        return sorted(mine, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
