@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.process import logging
-from tests.chaos.chaos import chaos, told
 from tests.chaos.fault_plan import StoreKind
-from tests.chaos.shrink import shrunk
-from tests.chaos.trace import Story
-from tests.chaos.trace_text import story_text
+from tests.chaos.run import run_plan, run_seed
+from tests.chaos.shrink import shrink
+from tests.chaos.trace import Trace
+from tests.chaos.trace_text import format_trace
 
 CHUNK: Final = 20
 
@@ -44,16 +44,16 @@ class Figures:
     violations: Counter[str] = field(default_factory=Counter)
     failing: dict[str, str] = field(default_factory=dict)
 
-    def add(self, story: Story, smallest: Story) -> None:
+    def add(self, story: Trace, smallest: Trace) -> None:
         """Add one story."""
         self.rollouts += 1
         self.steps += story.steps
         self.ticks += story.ticks
-        self.faults.update(story.struck)
+        self.faults.update(story.fault_counts)
         self.ends[story.end] += 1
         self.violations.update({one.invariant: 1 for one in story.violations})
         if story.violations:
-            self.failing[f"{story.plot.store} {story.plot.seed}"] = story_text(smallest)
+            self.failing[f"{story.plan.store} {story.plan.seed}"] = format_trace(smallest)
 
     def merge(self, other: "Figures") -> None:
         """Add what came of other seeds."""
@@ -71,8 +71,8 @@ def figures(work: tuple[StoreKind, Sequence[int]]) -> Figures:
     store, seeds = work
     found = Figures()
     for seed in seeds:
-        story = told(seed, store)
-        found.add(story, shrunk(story, chaos))
+        story = run_seed(seed, store)
+        found.add(story, shrink(story, run_plan))
     return found
 
 
@@ -80,7 +80,7 @@ def _alone() -> None:
     """Make a worker quiet, and leave signals to the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    logging.silence()
+    logging.disable()
 
 
 def main() -> int:

@@ -112,7 +112,10 @@ def _imports(environment: Mapping[str, str]) -> Iterator[str]:
 @contextmanager
 def _with_a_rollout() -> Iterator[Mapping[str, str]]:
     """Yield the variables with which a tick finds one rollout in a table, and has it judged."""
-    with tempfile.TemporaryDirectory() as folder, emulator.running(Path(folder)) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        emulator.running_emulator(Path(folder)) as running,
+    ):
         account, now = Account.of(running, "100000000001"), datetime.now(UTC)
         account.create()
         account.call_directly(now - timedelta(hours=27), now)

@@ -29,10 +29,10 @@ from moto import mock_aws
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
-from controller.adapters.stores.dynamodb.table import SHAPE, create_table
-from controller.bootstrap.stage import Stage, rehearsal
-from controller.engine.loop import walk
-from controller.operations.start.start import Request, start
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION, create_table
+from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.engine.loop import run_ticks
+from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
 
@@ -48,7 +48,7 @@ _TRIES = 3  # of an idle tick: once an hour one adds evidence to the history, an
 _TABLE = "rollouts"
 _INDEXED: Final = (
     *("pk", "sk", "active", "created"),
-    *SHAPE["GlobalSecondaryIndexes"][0]["Projection"]["NonKeyAttributes"],
+    *TABLE_DEFINITION["GlobalSecondaryIndexes"][0]["Projection"]["NonKeyAttributes"],
 )
 _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 
@@ -78,7 +78,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    logging.silence()
+    logging.disable()
     ticks = [asdict(tick) for store in (on_a_table, on_a_file) for tick in store(EARLY, LATE)]
     if options.json:
         print(json.dumps(ticks, indent=2))
@@ -97,8 +97,8 @@ def on_a_table(*moments: timedelta) -> Iterator[Idle]:
     with mock_aws(), rehearsal(load(POLICY), "healthy", 1) as stage:
         counted, uncounted = _client(), _client()
         create_table(uncounted, _TABLE, SystemClock())
-        looking = replace(stage.runner.looking, store=DynamoDbStore(counted, _TABLE))
-        on_table = replace(stage, runner=replace(stage.runner, looking=looking))
+        looking = replace(stage.runner.observer, store=DynamoDbStore(counted, _TABLE))
+        on_table = replace(stage, runner=replace(stage.runner, observer=looking))
         meter = _Meter(uncounted)
         counted.meta.events.register("after-call.dynamodb", meter.count)
         yield from _idle_ticks("table", on_table, meter, moments)
@@ -119,20 +119,20 @@ def _client() -> Any:
 
 
 def _idle_ticks(
-    store: str, stage: Stage, meter: "_Meter", moments: Sequence[timedelta]
+    store: str, stage: RehearsalSetup, meter: "_Meter", moments: Sequence[timedelta]
 ) -> Iterator[Idle]:
     runner, begun = stage.runner, stage.runner.clock.now()
-    rollout = start(runner, Request(stage.policy)).rollout
+    rollout = start(runner, StartRequest(stage.policy)).rollout
     for moment in moments:
         until = begun + moment
-        for visit in walk(runner, rollout, every=_EVERY, until=until, done=lambda _: False):
+        for visit in run_ticks(runner, rollout, every=_EVERY, until=until, done=lambda _: False):
             rollout = visit.rollout
         for ticked in (BY_ID, BY_SCHEDULE):
             tick = Idle(store, ticked, moment / timedelta(hours=1))
             yield _measured(tick, stage, meter, rollout.id)
 
 
-def _measured(tick: Idle, stage: Stage, meter: "_Meter", rollout_id: str) -> Idle:
+def _measured(tick: Idle, stage: RehearsalSetup, meter: "_Meter", rollout_id: str) -> Idle:
     """Tick until nothing was worth an entry in the history, and return what that tick took."""
     runner, world = stage.runner, stage.world
     asked = list[int]()
@@ -144,7 +144,7 @@ def _measured(tick: Idle, stage: Stage, meter: "_Meter", rollout_id: str) -> Idl
             asked.append(len(request["MetricDataQueries"]))
         return proceed()
 
-    world.layers.append(count_metrics)
+    world.interceptors.append(count_metrics)
     for _ in range(_TRIES):
         runner.clock.sleep(_EVERY)
         entries = runner.store.history(rollout_id)

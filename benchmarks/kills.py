@@ -33,7 +33,7 @@ def main() -> int:
     options = parser.parse_args()
     numbers = count(200_000_000_001)
     begun = time.monotonic()
-    with TemporaryDirectory() as folder, emulator.running(Path(folder)) as running:
+    with TemporaryDirectory() as folder, emulator.running_emulator(Path(folder)) as running:
         figures = play(
             running,
             Path(folder),

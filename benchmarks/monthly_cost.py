@@ -84,7 +84,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    logging.silence()
+    logging.disable()
     if options.json:
         tick = counted()
         print(json.dumps({minutes: costs(minutes, tick) for minutes in (1, 5, 15)}, indent=2))

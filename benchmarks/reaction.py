@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from controller.bootstrap.stage import Stage, rehearsal
-from controller.operations.start.start import Request, start
+from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import loads
 from controller.process import logging
 
@@ -112,9 +112,9 @@ def _reaction(way: Way, offset: timedelta) -> timedelta:
             return _played(stage, way, offset)
 
 
-def _played(stage: Stage, way: Way, offset: timedelta) -> timedelta:
+def _played(stage: RehearsalSetup, way: Way, offset: timedelta) -> timedelta:
     clock = stage.runner.clock
-    rollout = start(stage.runner, Request(stage.policy)).rollout
+    rollout = start(stage.runner, StartRequest(stage.policy)).rollout
     in_force = rollout.settled or clock.now()
     bad = (in_force + SICK_AFTER).replace(second=0, microsecond=0)
     shown = bad + timedelta(minutes=1) + PUBLISHED_AFTER
@@ -146,7 +146,7 @@ def _text(length: timedelta) -> str:
 
 def main() -> int:
     """Print the table."""
-    logging.silence()
+    logging.disable()
     print("\n".join(table()))
     return 0
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from controller.bootstrap.stage import rehearsal
+from controller.bootstrap.rehearse import rehearsal
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    logging.silence()
+    logging.disable()
     found = {name: _figures(name, options.runs) for name in BUDGETS_S}
     if options.json:
         print(json.dumps(found, indent=2))

@@ -31,7 +31,11 @@ def _print_failure(
     """Print an uncaught exception as Python does, but for what a terminal would obey in it."""
     from traceback import format_exception
 
-    print("".join(format_exception(kind, error, trace)), end="", file=streams.Printed(sys.stderr))
+    print(
+        "".join(format_exception(kind, error, trace)),
+        end="",
+        file=streams.PrintableStream(sys.stderr),
+    )
 
 
 if __name__ == "__main__":

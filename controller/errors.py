@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Self
 
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 
 class Exit(IntEnum):
@@ -44,7 +44,7 @@ class Exit(IntEnum):
     ROLLED_BACK = 4
     UNCONFIRMED = 5
     DRIFT = 6
-    CHECK_SAID_NO = 7
+    CHECK_FAILED = 7
     BUSY = 75
 
 
@@ -56,8 +56,8 @@ class RolloutError(Exception):
 
     exit_status: ClassVar[Exit] = Exit.INTERNAL
 
-    def __init__(self, message: str, *below: str, **context: object) -> None:
-        super().__init__(page([message, *below]))
+    def __init__(self, message: str, *details: str, **context: object) -> None:
+        super().__init__(printable_block([message, *details]))
         self.context = context
 
 
@@ -87,9 +87,9 @@ class PolicyError(RolloutError):
     exit_status = Exit.USAGE
 
     def __init__(
-        self, message: str, *below: str, flaws: Sequence[Flaw] = (), **context: object
+        self, message: str, *details: str, flaws: Sequence[Flaw] = (), **context: object
     ) -> None:
-        super().__init__(message, *below, **context)
+        super().__init__(message, *details, **context)
         self.flaws = tuple(flaws)
 
     @classmethod
@@ -155,7 +155,7 @@ class StoreError(RolloutError):
     """Rollouts could not be read or saved."""
 
 
-def is_of_one_record(error: StoreError) -> bool:
+def is_record_error(error: StoreError) -> bool:
     """Tell whether `error` is about the record of one rollout, and not about the whole store.
 
     That record is damaged, or has another schema.
@@ -193,7 +193,7 @@ class NoStoreError(StoreError):
     exit_status = Exit.USAGE
 
 
-class NotReachedError(RolloutError):
+class TickDeadlineError(RolloutError):
     """The time of a tick was over before this rollout's turn; the next tick begins with it."""
 
 

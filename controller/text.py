@@ -15,12 +15,12 @@ _SPACES: Final = frozenset("\xa0\u1680\u202f\u205f\u3000") | {
 }
 # Letters and marks for Python, and nothing on a screen (Unicode's Default_Ignorable_Code_Point).
 # U+FE0F stays: keyboards put it behind many an emoji.
-_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
-    chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
-}
+_INVISIBLE: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+) | {chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))}
 # What a runner of GitHub Actions takes for a command: `::name::` where a line begins, `##[name]`
 # anywhere. It compares as a language does, so U+FE0F in between does not count.
-_COMMAND: Final = re.compile(
+_WORKFLOW_COMMAND: Final = re.compile(
     "(?P<start>^[\\s\ufe0f]*):(?=\ufe0f*:)|(?P<hashes>#\ufe0f*#\ufe0f*)\\["
 )
 
@@ -32,7 +32,7 @@ def printable(text: str) -> str:
     text around, half a character, and one that is private or unassigned is written as JSON writes
     it: `\\u001b`. So is what would make a line a command of GitHub Actions.
     """
-    if _plain(text):
+    if _is_plain(text):
         return text
     return escaped(_BREAKS.sub(" ", text))
 
@@ -42,19 +42,19 @@ def escaped(text: str) -> str:
 
     What stands in a string of JSON remains the same string.
     """
-    if _plain(text):
+    if _is_plain(text):
         return text
     if not text.isprintable() or not text.isascii():
         text = "".join(one if is_printable(one) else _escape(one) for one in text)
-    return _COMMAND.sub(_broken, text)
+    return _WORKFLOW_COMMAND.sub(_break_command, text)
 
 
-def page(lines: Iterable[str]) -> str:
+def printable_block(lines: Iterable[str]) -> str:
     """Return `lines` below each other, each as `printable` returns it."""
     return "\n".join(map(printable, lines))
 
 
-def cut(line: str, columns: int) -> str:
+def truncate(line: str, columns: int) -> str:
     """Return the one printable `line` in so many columns of a terminal, with an ellipsis if cut."""
     if len(line) <= columns and line.isascii():
         return line
@@ -69,9 +69,9 @@ def cut(line: str, columns: int) -> str:
     return line[: sum(end < columns for end in ends)] + "…"
 
 
-def is_printable(one: str) -> bool:
-    """Tell whether the character `one` is shown, or is a space."""
-    return one in _SPACES if not one.isprintable() else one not in _UNSEEN
+def is_printable(character: str) -> bool:
+    """Tell whether the character `character` is shown, or is a space."""
+    return character in _SPACES if not character.isprintable() else character not in _INVISIBLE
 
 
 def first_unprintable(text: str) -> str:
@@ -81,25 +81,25 @@ def first_unprintable(text: str) -> str:
     return next((one for one in text if not is_printable(one)), "")
 
 
-def has_command(text: str) -> bool:
+def has_workflow_command(text: str) -> bool:
     """Tell whether GitHub Actions would obey the line `text`."""
-    return _COMMAND.search(text) is not None
+    return _WORKFLOW_COMMAND.search(text) is not None
 
 
-def _plain(text: str) -> bool:
+def _is_plain(text: str) -> bool:
     """Tell whether nothing in `text` has to change, where that is quickly seen."""
     return text.isascii() and text.isprintable() and "::" not in text and "##[" not in text
 
 
-def _escape(one: str) -> str:
-    code = ord(one)
+def _escape(character: str) -> str:
+    code = ord(character)
     if code < 0x10000:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
-def _broken(found: re.Match[str]) -> str:
-    if found["hashes"] is not None:
-        return f"{found['hashes']}\\u005b"
-    return f"{found['start']}\\u003a"
+def _break_command(match: re.Match[str]) -> str:
+    if match["hashes"] is not None:
+        return f"{match['hashes']}\\u005b"
+    return f"{match['start']}\\u003a"

@@ -27,7 +27,7 @@ _accounts = count(100_000_000_001)
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An AWS emulator, started with the first test that asks for it."""
-    with emulator.running(tmp_path_factory.mktemp("ministack")) as running:
+    with emulator.running_emulator(tmp_path_factory.mktemp("ministack")) as running:
         yield running
 
 
@@ -42,7 +42,7 @@ def _nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a person's own profiles, credentials and endpoints out of every test."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in emulator.NOBODY.items():
+    for name, value in emulator.NO_CREDENTIALS.items():
         monkeypatch.setenv(name, value)
 
 

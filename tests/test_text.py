@@ -5,20 +5,22 @@ import sys
 
 import pytest
 
-from controller.text import cut, escaped, first_unprintable, page, printable
-from tests.support.hostile import HARMLESS, HOSTILE, obeyed
+from controller.text import escaped, first_unprintable, printable, printable_block, truncate
+from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS, unsafe_parts
 
 EVERY = "".join(map(chr, range(sys.maxunicode + 1)))
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_no_terminal_obeys_what_is_printable(text: str) -> None:
     shown = printable(text)
-    assert list(obeyed(shown)) == []
+    assert list(unsafe_parts(shown)) == []
     assert "pwned" in shown
 
 
-@pytest.mark.parametrize("text", [*HOSTILE.values(), EVERY], ids=[*HOSTILE, "every character"])
+@pytest.mark.parametrize(
+    "text", [*HOSTILE_TEXTS.values(), EVERY], ids=[*HOSTILE_TEXTS, "every character"]
+)
 def test_what_is_printable_stays_as_it_is(text: str) -> None:
     shown = printable(text)
     assert printable(shown) == escaped(shown) == shown
@@ -26,10 +28,10 @@ def test_what_is_printable_stays_as_it_is(text: str) -> None:
 
 
 def test_no_character_of_unicode_is_obeyed() -> None:
-    assert list(obeyed(printable(EVERY))) == []
+    assert list(unsafe_parts(printable(EVERY))) == []
 
 
-@pytest.mark.parametrize("text", HARMLESS)
+@pytest.mark.parametrize("text", HARMLESS_TEXTS)
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
     assert first_unprintable(text) == ""
@@ -52,15 +54,15 @@ def test_an_escape_is_visible_and_short(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_a_string_of_json_stays_the_same_string(text: str) -> None:
     written = escaped(json.dumps(text, ensure_ascii=False))
-    assert list(obeyed(written)) == []
+    assert list(unsafe_parts(written)) == []
     assert json.loads(written) == text
 
 
 def test_a_page_has_as_many_lines_as_it_was_given() -> None:
-    assert page(HOSTILE.values()).count("\n") == len(HOSTILE) - 1
+    assert printable_block(HOSTILE_TEXTS.values()).count("\n") == len(HOSTILE_TEXTS) - 1
 
 
 @pytest.mark.parametrize(
@@ -75,4 +77,4 @@ def test_a_page_has_as_many_lines_as_it_was_given() -> None:
     ],
 )
 def test_a_row_is_cut_where_a_terminal_ends(line: str, columns: int, shown: str) -> None:
-    assert cut(line, columns) == shown
+    assert truncate(line, columns) == shown

@@ -156,7 +156,7 @@ def windows_of(seen: Minute) -> dict[str, Window | None]:
     """Return what each criterion sees of a minute; None without requests."""
     requests, control = seen.requests, seen.control
     if not requests:
-        return dict.fromkeys(POLICY.sequential())
+        return dict.fromkeys(POLICY.sequential_criteria())
 
     def share(part: int) -> float:
         return part / requests

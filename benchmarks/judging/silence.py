@@ -14,7 +14,7 @@ from controller.core.judge.evidence import FrozenValue, Stretch
 from controller.core.judge.findings import Verdict, gate
 from controller.core.judge.gate import Evidence, judge, queries_for
 from controller.core.observation import Span
-from controller.core.units import MINUTE_S, at
+from controller.core.units import MINUTE_S, from_unix
 
 _BASELINE = FrozenValue(341.0, 864_000, -86_400, 0, 0.05, 1.0)
 _BASELINES = {BESIDE: _BASELINE, STORED: _BASELINE}
@@ -65,7 +65,7 @@ class _Client:
                 {
                     "Id": query["Id"],
                     "StatusCode": "Complete",
-                    "Timestamps": [at(start) for start in starts],
+                    "Timestamps": [from_unix(start) for start in starts],
                     "Values": [value] * len(starts),
                 }
             )

@@ -16,7 +16,7 @@ from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential_fold import Minutes
 from controller.core.judge.sequential_tests import bettors
-from controller.core.observation import Query, Series
+from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.eprocess import Capital, bet
 from controller.core.stats.mixture import Fold
@@ -84,7 +84,7 @@ def fold_ms() -> float:
     return 1e3 * median(took)
 
 
-def _series(query: Query, seen: list[Minute], limits: Limits) -> Series:
+def _series(query: MetricQuery, seen: list[Minute], limits: Limits) -> Series:
     """Return what CloudWatch shows of `seen`: nothing of a minute without requests."""
     stable = ("Path", "stable") in query.dimensions
     points = {}
@@ -94,7 +94,7 @@ def _series(query: Query, seen: list[Minute], limits: Limits) -> Series:
     return Series(points)
 
 
-def _value(query: Query, one: Minute, limits: Limits, *, stable: bool) -> int:
+def _value(query: MetricQuery, one: Minute, limits: Limits, *, stable: bool) -> int:
     if query.statistic.startswith("TC"):
         if stable:
             return one.control_slow

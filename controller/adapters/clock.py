@@ -15,4 +15,4 @@ class SystemClock:
 
     def sleep(self, length: timedelta) -> None:
         """Block for `length`, or until the process is asked to end; a negative length is none."""
-        signals.cut_short(time.sleep, max(0.0, length.total_seconds()))
+        signals.interruptible_sleep(time.sleep, max(0.0, length.total_seconds()))

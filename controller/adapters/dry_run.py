@@ -13,12 +13,12 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
-from controller.core.observation import Consent, HookAnswer, Reading
+from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
-from controller.ports.store import Exposure, Holder, Store
-from controller.ports.target import OpenTarget
+from controller.ports.store import Exposure, LockHolder, Store
+from controller.ports.target import InspectableTarget
 
 
 @dataclass(slots=True)
@@ -35,10 +35,10 @@ class Journal:
 class DryRunTarget:
     """A target that is read, and never written. name: what people call it."""
 
-    def __init__(self, target: OpenTarget, name: str, journal: Journal) -> None:
+    def __init__(self, target: InspectableTarget, name: str, journal: Journal) -> None:
         self._target, self._name, self._journal = target, name, journal
 
-    def read(self) -> Reading:
+    def read(self) -> TargetReading:
         """Return the weight as it stands."""
         return self._target.read()
 
@@ -51,7 +51,7 @@ class DryRunTarget:
         within: timedelta,
         *,
         void: str = "",
-        check: Callable[[Reading], object] | None = None,
+        check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Note the rollback."""
         if check is not None:
@@ -84,7 +84,7 @@ class DryRunStore:
         """Note the new rollout. Raises TargetTakenError as the real store would."""
         self._check_free(rollout, locks)
         self._journal.note(f"create {rollout.id}: {rollout.sentence}")
-        self._keep(rollout, entries, locks)
+        self._remember(rollout, entries, locks)
 
     def receive(
         self,
@@ -96,7 +96,7 @@ class DryRunStore:
         """Note what would be taken in. Raises TargetTakenError as the real store would."""
         self._check_free(rollout, locks)
         self._journal.note(f"take in {rollout.id} and its history ({len(entries)} entries)")
-        self._keep(rollout, entries, locks)
+        self._remember(rollout, entries, locks)
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, whoever has it: what is not written disturbs nobody."""
@@ -149,12 +149,12 @@ class DryRunStore:
         """Return the id of the rollout that holds `lock`."""
         return self._locks.get(lock) or self._store.owner(lock)
 
-    def holder(self, lock: str) -> Holder | None:
+    def holder(self, lock: str) -> LockHolder | None:
         """Return who holds `lock`, and whether it gives way."""
         if lock not in self._locks:
             return self._store.holder(lock)
         own = self._saved[self._locks[lock]]
-        return Holder(own.id, own.final)
+        return LockHolder(own.id, own.final)
 
     def owns(self, rollout_id: str) -> bool:
         """Tell whether a rollout holds all its locks, as far as this process took none of them."""
@@ -170,9 +170,9 @@ class DryRunStore:
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:
             if (holder := self.holder(lock)) is not None:
-                refusals.check_gives_way(rollout.id, holder, lock)
+                refusals.check_takeover(rollout.id, holder, lock)
 
-    def _keep(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
+    def _remember(self, rollout: Rollout, entries: Sequence[Entry], locks: Sequence[str]) -> None:
         self._saved[rollout.id] = rollout
         self._created.append(rollout.id)
         self._entries[rollout.id] = list(entries)
@@ -190,7 +190,7 @@ class DryRunNotifier:
         self._journal.note(f"tell people ({notice.severity}): {notice.text}")
 
 
-class DryRunCourier:
+class DryRunChannelNotifier:
     """A courier that brings nothing anywhere."""
 
     def __init__(self, journal: Journal) -> None:
@@ -198,7 +198,7 @@ class DryRunCourier:
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         """Note what would be sent, and where to."""
-        self._journal.note(f"send {message.kind} ({message.severity}) to {channel.shown}")
+        self._journal.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
 
 
 class DryRunHooks:
@@ -211,11 +211,11 @@ class DryRunHooks:
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
         """Note the question, and go on as if it were allowed."""
-        self._journal.note(f"ask {hook.shown} ({call.moment}), and go on if it allows that")
+        self._journal.note(f"ask {hook.display_name} ({call.trigger}), and go on if it allows that")
         return HookAnswer(Consent.GIVEN)
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
         """Note the call."""
-        self._journal.note(f"call {hook.shown} ({call.moment})")
+        self._journal.note(f"call {hook.display_name} ({call.trigger})")

@@ -9,18 +9,18 @@ No message says more of a secret than where it is kept.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
-from controller.adapters.iam.permission import KEPT, KEPT_KEY, MOVING, Permission
-from controller.core.policy import Kept
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.iam.permission import SECRETS, SECRETS_KEY, TRAFFIC_JOBS, Permission
+from controller.core.policy import SecretReference
 from controller.errors import DeliveryError, UsageError
 
 IAM: Final = (
-    Permission("secretsmanager:GetSecretValue", KEPT, MOVING),
-    Permission("kms:Decrypt", KEPT_KEY, MOVING, via="secretsmanager"),
+    Permission("secretsmanager:GetSecretValue", SECRETS, TRAFFIC_JOBS),
+    Permission("kms:Decrypt", SECRETS_KEY, TRAFFIC_JOBS, via="secretsmanager"),
 )
 
 
-class KeptSecrets:
+class SecretReader:
     """Reads secrets from Secrets Manager, and from the environment of this process.
 
     open_client: gives the client; called when a secret is read there, and not before.
@@ -30,17 +30,17 @@ class KeptSecrets:
         self._open_client = open_client
         self._environment = environment
 
-    def read(self, place: Kept) -> str:
+    def read(self, reference: SecretReference) -> str:
         """Return the secret that is kept there, without white space around it.
 
         Raises DeliveryError when there is none, or Secrets Manager does not give it.
         """
-        if place.secret is not None:
-            text = self._from_manager(place.secret)
+        if reference.secret is not None:
+            text = self._from_manager(reference.secret)
         else:
-            text = self._environment.get(place.environment or "", "")
+            text = self._environment.get(reference.environment or "", "")
         if not text.strip():
-            raise DeliveryError(f"{place.shown} is not set, or empty")
+            raise DeliveryError(f"{reference.display_name} is not set, or empty")
         return text.strip()
 
     def _from_manager(self, name: str) -> str:
@@ -50,5 +50,5 @@ class KeptSecrets:
             raise DeliveryError(str(error)) from error
         except AWS_ERRORS as error:
             what = f"the secret {name} could not be read (secretsmanager:GetSecretValue)"
-            raise DeliveryError(told(what, error)) from error
+            raise DeliveryError(error_text(what, error)) from error
         return str(answer.get("SecretString") or "")

@@ -12,28 +12,28 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.data_age import MeteredMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.data_age import LagTrackingMetrics
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.notifiers.log import LogNotifier
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.bootstrap.hooks import HookCallers
-from controller.bootstrap.notifiers import Couriers
-from controller.bootstrap.stores import make, opened, template
+from controller.bootstrap.notifiers import ChannelNotifiers
+from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
 from controller.core.policy import LambdaEnv
-from controller.engine.observe import Looking
+from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.ports.target import OpenTarget
-from controller.process.settings import Place, Settings, SqlitePlace
+from controller.ports.target import InspectableTarget
+from controller.process.settings import Settings, SqliteLocation, StoreLocation
 
 if TYPE_CHECKING:
     from controller.adapters.dry_run import Journal
 
 __all__ = [
     "App",
-    "live",
+    "live_app",
     "make_store",
     "open_store",
     "template",
@@ -51,45 +51,45 @@ class App:
 
     runner: Runner
     clients: Clients
-    metrics: MeteredMetrics
+    metrics: LagTrackingMetrics
     namespace: str = ""
     journal: "Journal | None" = None
 
 
 @contextmanager
-def live(
-    settings: Settings, *, dry_run: bool = False, create: bool = False, person: bool = False
+def live_app(
+    settings: Settings, *, dry_run: bool = False, create: bool = False, ask_caller: bool = False
 ) -> Iterator[App]:
     """Yield the application on the real account; a dry run is the same with other adapters.
 
     create: a file that is not there is made, or is an empty store to a dry run; else NoStoreError.
-    person: somebody does this, and AWS is asked who that is, once something is recorded. A tick has
+    ask_caller: somebody does this, and AWS is asked who that is, once something is recorded. A tick has
     no such call to spare: its name is that of its environment.
     """
     clients = Clients()
     clock = SystemClock()
 
-    def open_target(target: LambdaEnv) -> OpenTarget:
+    def open_target(target: LambdaEnv) -> InspectableTarget:
         return LambdaEnvTarget(clients.get("lambda"), target, clock)
 
-    with opened(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
-        if isinstance(settings.store, SqlitePlace):
+    with store_at(settings.store, clients, must_exist=not create, writes=not dry_run) as store:
+        if isinstance(settings.store, SqliteLocation):
             clients.get("cloudwatch")  # who has no account hears it before anything is touched
-        metrics = MeteredMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
-        logs = CloudWatchLogs(partial(clients.get, "logs"), clock)
+        metrics = LagTrackingMetrics(lambda: CloudWatchMetrics(clients.get("cloudwatch")), clock)
+        logs = CloudWatchLogCounts(partial(clients.get, "logs"), clock)
         alarms = CloudWatchAlarms(partial(clients.get, "cloudwatch"))
-        looking = Looking(store, open_target, metrics, clock, logs, alarms)
-        couriers = Couriers(clients.get, os.environ, settings.egress)
-        hooks = HookCallers(clients.patient, couriers.read_secret, clock, settings.egress)
-        who = author(settings, clients) if person else Author
+        looking = Observer(store, open_target, metrics, clock, logs, alarms)
+        couriers = ChannelNotifiers(clients.get, os.environ, settings.egress)
+        hooks = HookCallers(clients.single_try, couriers.read_secret, clock, settings.egress)
+        who = author(settings, clients) if ask_caller else Author
         runner = Runner(
-            looking, LogNotifier(), settings.by, couriers, hooks, clients.end_in, author=who
+            looking, LogNotifier(), settings.by, couriers, hooks, clients.limit_calls, author=who
         )
         app = App(runner, clients, metrics, settings.metrics)
         if dry_run:
-            from controller.bootstrap.dry_run import dry
+            from controller.bootstrap.dry_run import as_dry_run
 
-            app = dry(app)
+            app = as_dry_run(app)
         yield app
 
 
@@ -102,7 +102,7 @@ def open_store(
     Raises NoStoreError when there is no store; a file that may be missing is an empty one then.
     """
     must_exist = not may_be_missing
-    with opened(settings.store, Clients(), must_exist=must_exist, writes=False) as store:
+    with store_at(settings.store, Clients(), must_exist=must_exist, writes=False) as store:
         yield store, SystemClock().now()
 
 
@@ -116,9 +116,9 @@ def wall_clock() -> Clock:
     return SystemClock()
 
 
-def make_store(place: Place) -> bool:
+def make_store(place: StoreLocation) -> bool:
     """Make the store at `place`; False when it was there already. Raises StoreError."""
-    return make(place, Clients(), SystemClock())
+    return create(place, Clients(), SystemClock())
 
 
 def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
@@ -129,9 +129,9 @@ def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:
 
     @cache
     def asked(by: str) -> Author:
-        from controller.adapters.iam.caller import caller
+        from controller.adapters.iam.caller import caller_arn
 
-        arn = caller(clients)
+        arn = caller_arn(clients)
         return Author(arn if arn and settings.by_login else by, arn)
 
     return asked

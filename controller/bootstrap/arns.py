@@ -19,11 +19,11 @@ from controller.core.policy import (
     SnsChannel,
 )
 from controller.ports.monitoring import name_of
-from controller.process.settings import DynamoDbPlace, Place
+from controller.process.settings import DynamoDbLocation, StoreLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class AwsLocation:
     """Where a role acts. What is not known is left to CloudFormation's `Fn::Sub`."""
 
     account: str = "${AWS::AccountId}"
@@ -31,7 +31,7 @@ class Where:
     partition: str = "${AWS::Partition}"
 
     @classmethod
-    def of(cls, account: str | None, region: str | None) -> "Where":
+    def of(cls, account: str | None, region: str | None) -> "AwsLocation":
         """Return what is known from an account and a region; the AWS variables may name that.
 
         Raises UsageError when no partition has such a region.
@@ -51,24 +51,24 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeyArns:
     """ARNs of customer keys: on the functions' environments, and on the secrets of policies."""
 
     functions: Collection[str] = ()
     secrets: Collection[str] = ()
 
 
-NO_KEYS: Final = Keys()
+NO_KEYS: Final = KeyArns()
 
 
-def named(
-    policies: Iterable[Policy], store: Place | None, where: Where, keys: Keys
+def resource_arns(
+    policies: Iterable[Policy], store: StoreLocation | None, where: AwsLocation, keys: KeyArns
 ) -> dict[str, Sequence[str]]:
     """Return the ARNs behind each name that a permission may have in braces."""
     policies = list(policies)
     gates = {group for policy in policies for group in _gate_groups(policy)}
     verified = {
-        verify.group_of(policy.target.function)
+        verify.log_group_of(policy.target.function)
         for policy in policies
         if (verify := policy.verify_rollback) is not None
     }
@@ -78,16 +78,16 @@ def named(
         for policy in policies
     }
     alarms = any(isinstance(one, Alarm) for policy in policies for one in policy.criteria.values())
-    arns = (_function(policy, where) for policy in policies)
+    arns = (_function_arn(policy, where) for policy in policies)
     watched = sorted({name_of(policy.name) for policy in policies})
-    table = store.table if isinstance(store, DynamoDbPlace) else None
+    table = store.table if isinstance(store, DynamoDbLocation) else None
     return {
         "alarms": [ANY] if alarms else [],
         "function": sorted(set(arns)),
         "gate_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates)],
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(gates | verified)],
         "function_logs": [where.arn("logs", f"log-group:{group}:*") for group in sorted(own)],
-        **_outside(policies, where),
+        **_external_arns(policies, where),
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
@@ -98,7 +98,7 @@ def named(
     }
 
 
-def leading_keys(policies: Iterable[Policy], where: Where) -> list[str]:
+def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     """Return the partition keys of these policies in a table, as patterns of IAM.
 
     Those of their rollouts, of the histories of these, and of the locks of their targets. No name
@@ -107,16 +107,16 @@ def leading_keys(policies: Iterable[Policy], where: Where) -> list[str]:
     found: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         found += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
-        locks = policy.target.locks(_function(policy, where))
+        locks = policy.target.locks(_function_arn(policy, where))
         found += [items.lock_key(lock)["pk"]["S"] for lock in locks]
     return list(dict.fromkeys(found))
 
 
-def _function(policy: Policy, where: Where) -> str:
-    return _full(policy.target.function, where, "lambda", "function:{}")
+def _function_arn(policy: Policy, where: AwsLocation) -> str:
+    return _full_arn(policy.target.function, where, "lambda", "function:{}")
 
 
-def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str]]:
+def _external_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
     """Return the ARNs of what policies tell and call, and of the secrets that this takes."""
     channels = [channel for policy in policies for channel in policy.notify or ()]
     hooks = [hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()]
@@ -125,18 +125,18 @@ def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str
     named = {
         "topic": (one.topic for one in channels if isinstance(one, SnsChannel)),
         "bus": (
-            _full(one.bus, where, "events", "event-bus/{}")
+            _full_arn(one.bus, where, "events", "event-bus/{}")
             for one in channels
             if isinstance(one, EventBridgeChannel)
         ),
         "hook": (
-            _full(one.function, where, "lambda", "function:{}")
+            _full_arn(one.function, where, "lambda", "function:{}")
             for one in hooks
             if isinstance(one, LambdaHook)
         ),
         # Secrets Manager adds six characters to the name of a secret.
         "secret": (
-            _full(one.secret, where, "secretsmanager", "secret:{}-??????")
+            _full_arn(one.secret, where, "secretsmanager", "secret:{}-??????")
             for one in keepers
             if one.secret
         ),
@@ -144,7 +144,7 @@ def _outside(policies: Sequence[Policy], where: Where) -> dict[str, Sequence[str
     return {name: sorted(set(arns)) for name, arns in named.items()}
 
 
-def _full(name: str, where: Where, service: str, resource: str) -> str:
+def _full_arn(name: str, where: AwsLocation, service: str, resource: str) -> str:
     return name if name.startswith("arn:") else where.arn(service, resource.format(name))
 
 
@@ -152,4 +152,4 @@ def _gate_groups(policy: Policy) -> Iterator[str]:
     """Yield the log group of each criterion of `policy` that counts events."""
     for one in policy.criteria.values():
         if isinstance(one, LogEvents):
-            yield one.group_of(policy.target.function)
+            yield one.log_group_of(policy.target.function)

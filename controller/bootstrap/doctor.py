@@ -6,17 +6,17 @@ from functools import partial
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.iam.caller import Caller, asked
+from controller.adapters.iam.caller import CallerIdentity, caller_identity
 from controller.adapters.iam.simulator import NotSimulatedError, decisions
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.subscribers import Subscribers
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.bootstrap.iam import Job, Where, document
+from controller.bootstrap.iam import AwsLocation, Job, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack
-from controller.bootstrap.stores import opened
+from controller.bootstrap.stores import store_at
 from controller.core.checks import Check, ok, warn
 from controller.core.policy import Policy
 from controller.errors import StoreError
@@ -25,20 +25,20 @@ from controller.operations.doctor.permissions import (
     permissions_check,
     principal_of,
     root_check,
-    unknown_check,
+    undetermined_check,
 )
 from controller.operations.doctor.store import clock_check
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process.settings import Settings
 
-__all__ = ["examination"]
+__all__ = ["live_doctor"]
 
 _WRITES = ("lambda:UpdateFunctionConfiguration", "writes to the store")
 
 
 @contextmanager
-def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Doctor]:
+def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Doctor]:
     """Yield what looks at everything that `policy` needs.
 
     role: whose permissions are asked for; empty: those of the caller.
@@ -55,11 +55,11 @@ def examination(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
             metrics=CloudWatchMetrics(clients.get("cloudwatch")),
             catalogue=MetricList(clients.get("cloudwatch")),
             alarms=CloudWatchAlarms(partial(clients.get, "cloudwatch")),
-            logs=CloudWatchLogs(partial(clients.get, "logs"), clock),
-            hearers=Subscribers(clients.get("sns")),
+            logs=CloudWatchLogCounts(partial(clients.get, "logs"), clock),
+            subscribers=Subscribers(clients.get("sns")),
             deployed=lambda monitoring: deployed(open_stack(policy.name, clients), monitoring),
-            who=account.who,
-            permissions=account.permissions,
+            caller_checks=account.caller_checks,
+            permission_checks=account.permission_checks,
         )
 
 
@@ -69,7 +69,7 @@ def _store(settings: Settings, clients: Clients) -> Iterator[Store | StoreError]
     with ExitStack() as stack:
         found: Store | StoreError
         try:
-            opening = opened(settings.store, clients, must_exist=True, writes=False)
+            opening = store_at(settings.store, clients, must_exist=True, writes=False)
             found = stack.enter_context(opening)
         except StoreError as error:
             found = error
@@ -84,11 +84,11 @@ class _Account:
     ) -> None:
         self._clients, self._clock = clients, clock
         self._settings, self._policy, self._role = settings, policy, role
-        self._caller = Caller(problem="not asked")
+        self._caller = CallerIdentity(problem="not asked")
 
-    def who(self) -> Iterator[Check]:
+    def caller_checks(self) -> Iterator[Check]:
         """Yield who calls, and whether the clocks agree."""
-        self._caller = asked(self._clients)
+        self._caller = caller_identity(self._clients)
         now = self._clock.now()
         if self._caller.problem:
             yield warn("caller", f"AWS does not say who calls: {self._caller.problem}")
@@ -96,24 +96,24 @@ class _Account:
         yield ok("caller", f"{self._caller.arn} in {self._where.region}")
         yield clock_check(now, self._caller.at)
 
-    def permissions(self) -> Iterator[Check]:
+    def permission_checks(self) -> Iterator[Check]:
         """Yield what the role of a tick lacks, as IAM simulates it."""
         if not (self._role or self._caller.arn):
-            yield unknown_check("nobody knows who calls", _WRITES)
+            yield undetermined_check("nobody knows who calls", _WRITES)
             return
         principal = self._role or principal_of(self._caller.arn)
         if not principal:
             yield root_check()
             return
-        asked_for = document([self._policy], self._settings.store, [Job.TICK], self._where)
+        asked_for = iam_policy([self._policy], self._settings.store, [Job.TICK], self._where)
         try:
             client = self._clients.get("iam")
             yield permissions_check(principal, decisions(client, principal, asked_for["Statement"]))
         except NotSimulatedError as error:
-            yield unknown_check(str(error), _WRITES)
+            yield undetermined_check(str(error), _WRITES)
 
     @property
-    def _where(self) -> Where:
+    def _where(self) -> AwsLocation:
         account = self._caller.arn.split(":")[4] if self._caller.arn else ""
         region = self._clients.get("cloudwatch").meta.region_name
-        return Where.of(account, region)
+        return AwsLocation.of(account, region)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from controller.adapters.dry_run import (
-    DryRunCourier,
+    DryRunChannelNotifier,
     DryRunHooks,
     DryRunNotifier,
     DryRunStore,
@@ -12,23 +12,25 @@ from controller.adapters.dry_run import (
 )
 from controller.bootstrap.app import App
 from controller.core.policy import LambdaEnv
-from controller.ports.target import OpenTarget
+from controller.ports.target import InspectableTarget
 
 
-def dry(app: App) -> App:
+def as_dry_run(app: App) -> App:
     """Return `app` with the same eyes, and with hands that only write down what they would do."""
     journal = Journal()
-    runner, real = app.runner, app.runner.looking
+    runner, real = app.runner, app.runner.observer
 
-    def open_target(target: LambdaEnv) -> OpenTarget:
+    def open_target(target: LambdaEnv) -> InspectableTarget:
         return DryRunTarget(real.targets(target), target.function, journal)
 
-    looking = replace(real, store=DryRunStore(real.store, journal), targets=open_target, dry=True)
+    looking = replace(
+        real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True
+    )
     acting = replace(
         runner,
-        looking=looking,
+        observer=looking,
         notifier=DryRunNotifier(journal),
-        courier=DryRunCourier(journal),
+        channel_notifier=DryRunChannelNotifier(journal),
         hooks=DryRunHooks(journal),
     )
     return replace(app, runner=acting, journal=journal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from controller.adapters.aws.clients import Service
 from controller.core.hook_call import HookCall
 from controller.core.observation import HookAnswer
-from controller.core.policy import Hook, HttpsHook, Kept, LambdaHook
+from controller.core.policy import Hook, HttpsHook, LambdaHook, SecretReference
 from controller.ports.clock import Clock
 from controller.process.settings import Egress
 
@@ -26,7 +26,7 @@ class HookCallers:
     def __init__(
         self,
         client: Callable[[Service, float], Any],
-        read_secret: Callable[[Kept], str],
+        read_secret: Callable[[SecretReference], str],
         clock: Clock,
         egress: Egress,
     ) -> None:

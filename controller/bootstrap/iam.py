@@ -8,35 +8,44 @@ from typing import Any, Final, NamedTuple
 
 from controller import adapters
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import caller
-from controller.adapters.iam.permission import ANY, WHOLE, Job, Permission
+from controller.adapters.iam.caller import caller_arn
+from controller.adapters.iam.permission import ANY, TABLE_JOBS, Job, Permission
 from controller.adapters.targets.lambda_function import identity
-from controller.bootstrap.arns import NO_KEYS, Keys, Where, leading_keys, named
+from controller.bootstrap.arns import NO_KEYS, AwsLocation, KeyArns, leading_keys, resource_arns
 from controller.core.policy import Policy
 from controller.errors import UsageError
-from controller.process.settings import Place
+from controller.process.settings import StoreLocation
 
-__all__ = ["Job", "Keys", "Where", "declared", "document", "here", "keys_of", "parameters"]
+__all__ = [
+    "AwsLocation",
+    "Job",
+    "KeyArns",
+    "caller_location",
+    "declared_permissions",
+    "function_keys",
+    "iam_policy",
+    "template_parameters",
+]
 
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
 _KEY: Final = "dynamodb:LeadingKeys"
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
-def here(instead: str = "give --account, not --live") -> Where:
+def caller_location(remedy: str = "give --account, not --live") -> AwsLocation:
     """Return where the credentials of this process act.
 
-    instead: what to do when AWS is silent, which is a UsageError.
+    remedy: what to do when AWS is silent, which is a UsageError.
     """
     clients = Clients()
     region = clients.get("sts").meta.region_name
-    who = caller(clients)
+    who = caller_arn(clients)
     if not who:
-        raise UsageError(f"AWS does not say whose credentials these are: {instead}")
-    return Where.of(who.split(":")[4], region)
+        raise UsageError(f"AWS does not say whose credentials these are: {remedy}")
+    return AwsLocation.of(who.split(":")[4], region)
 
 
-def keys_of(policies: Iterable[Policy]) -> list[str]:
+def function_keys(policies: Iterable[Policy]) -> list[str]:
     """Return the ARNs of the customer keys on the environments of these functions.
 
     Raises UsageError, TargetError when Lambda does not answer.
@@ -46,19 +55,19 @@ def keys_of(policies: Iterable[Policy]) -> list[str]:
     return [key for key in dict.fromkeys(found) if key]
 
 
-def declared() -> Iterator[tuple[str, Sequence[Permission]]]:
+def declared_permissions() -> Iterator[tuple[str, Sequence[Permission]]]:
     """Yield every adapter that asks AWS for something, by its module, with its permissions."""
     for module in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}."):
         if permissions := getattr(import_module(module.name), "IAM", ()):
             yield module.name, permissions
 
 
-def document(
+def iam_policy(
     policies: Iterable[Policy],
-    store: Place | None,
+    store: StoreLocation | None,
     jobs: Collection[Job],
-    where: Where,
-    keys: Keys = NO_KEYS,
+    where: AwsLocation,
+    keys: KeyArns = NO_KEYS,
     *,
     bound: bool = True,
 ) -> dict[str, Any]:
@@ -71,12 +80,12 @@ def document(
     """
     policies = list(policies)
     bound = bound and bool(policies)
-    known = named(policies, store, where, keys)
-    found: dict[_On, set[str]] = {}
-    for _, permissions in declared():
+    known = resource_arns(policies, store, where, keys)
+    found: dict[_StatementScope, set[str]] = {}
+    for _, permissions in declared_permissions():
         for one in permissions:
-            if _is_needed(one, jobs, bound=bound) and _arns(one.on, known):
-                found.setdefault(_on(one, jobs, bound=bound), set()).add(one.action)
+            if _is_needed(one, jobs, bound=bound) and _arns(one.resource, known):
+                found.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
     if not found:
         raise UsageError(
             f"a role for {' and '.join(jobs)} with rollouts in a file asks nothing of AWS; for a "
@@ -84,44 +93,44 @@ def document(
         )
     own = leading_keys(policies, where)
     statements = [
-        _statement(sorted(actions), _arns(on.on, known), on, where, own)
+        _statement(sorted(actions), _arns(on.resource, known), on, where, own)
         for on, actions in found.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
 
 
-class _On(NamedTuple):
+class _StatementScope(NamedTuple):
     """What a statement is about: the actions of one are allowed under the same conditions."""
 
-    on: str
+    resource: str
     via: str
     keyed: bool
 
 
-def _on(one: Permission, jobs: Collection[Job], *, bound: bool) -> _On:
+def _scope_of(one: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
     """Return where a permission belongs; what a job does to a whole table is not bound to keys."""
-    whole = set(jobs) & set(one.jobs) & WHOLE
-    return _On(one.on, one.via, bound and one.keyed and not whole)
+    whole = set(jobs) & set(one.jobs) & TABLE_JOBS
+    return _StatementScope(one.resource, one.via, bound and one.keyed and not whole)
 
 
 def _is_needed(one: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
     return bool(set(jobs) & set(one.jobs)) and one.bound in (None, bound)
 
 
-def parameters(
-    policies: Sequence[Policy], where: Where, keys: Keys = NO_KEYS, *, bound: bool = False
+def template_parameters(
+    policies: Sequence[Policy], where: AwsLocation, keys: KeyArns = NO_KEYS, *, bound: bool = False
 ) -> dict[str, Sequence[str]]:
     """Return what `document` allows a tick and a start to be asked of, as deploy/ calls it.
 
     Each is a parameter of the template, also the empty ones: an update would keep what it had.
     bound: the names of the policies, and the keys of their items, are among them.
     """
-    known = named(policies, None, where, keys)
+    known = resource_arns(policies, None, where, keys)
     used = {
         name[1]
-        for _, permissions in declared()
+        for _, permissions in declared_permissions()
         for one in permissions
-        if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.on))
+        if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.resource))
     }
     arns = {_parameter(name): known[name] for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []
@@ -133,25 +142,31 @@ def _parameter(name: str) -> str:
     return "".join(word.capitalize() for word in re.split("[_-]", name)) + "Arns"
 
 
-def _arns(on: str, named: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what `on` stands for: an ARN for each one that is named."""
-    name = _NAME.search(on)
-    return [on] if name is None else [on.replace(name[0], arn) for arn in named[name[1]]]
+def _arns(resource: str, arns: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what `resource` stands for: an ARN for each one that is named."""
+    name = _NAME.search(resource)
+    return [resource] if name is None else [resource.replace(name[0], arn) for arn in arns[name[1]]]
 
 
 def _statement(
-    actions: Sequence[str], arns: Sequence[str], on: _On, where: Where, own: Sequence[str]
+    actions: Sequence[str],
+    arns: Sequence[str],
+    scope: _StatementScope,
+    where: AwsLocation,
+    leading: Sequence[str],
 ) -> dict[str, Any]:
-    words = re.findall(r"[a-z]+", actions[0].partition(":")[0] if on.on == ANY else on.on)
-    words += ["own"] if on.keyed else []
+    words = re.findall(
+        r"[a-z]+", actions[0].partition(":")[0] if scope.resource == ANY else scope.resource
+    )
+    words += ["own"] if scope.keyed else []
     statement: dict[str, Any] = {
         "Sid": "".join(map(str.title, words)),
         "Effect": "Allow",
         "Action": list(actions),
         "Resource": list(arns),
     }
-    if on.via:  # the name of the service ends differently in each partition
-        statement["Condition"] = {"StringLike": {"kms:ViaService": f"{on.via}.{where.region}.*"}}
-    if on.keyed:
-        statement["Condition"] = {"ForAllValues:StringLike": {_KEY: list(own)}}
+    if scope.via:  # the name of the service ends differently in each partition
+        statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
+    if scope.keyed:
+        statement["Condition"] = {"ForAllValues:StringLike": {_KEY: list(leading)}}
     return statement

@@ -5,14 +5,16 @@ from contextlib import contextmanager
 
 from controller.adapters.aws.clients import Clients
 from controller.bootstrap.app import wall_clock
-from controller.bootstrap.stores import opened
+from controller.bootstrap.stores import store_at
 from controller.errors import UsageError
-from controller.operations.migrate import End, Transfer
-from controller.process.settings import Place
+from controller.operations.migrate import Endpoint, Migration
+from controller.process.settings import StoreLocation
 
 
 @contextmanager
-def transfer(source: Place, destination: Place, *, dry_run: bool = False) -> Iterator[Transfer]:
+def migration(
+    source: StoreLocation, destination: StoreLocation, *, dry_run: bool = False
+) -> Iterator[Migration]:
     """Yield what copies rollouts from `source` to `destination`; both must be there.
 
     Raises UsageError when both are the same store, NoStoreError.
@@ -21,7 +23,9 @@ def transfer(source: Place, destination: Place, *, dry_run: bool = False) -> Ite
         raise UsageError(f"{source.url} cannot be copied to itself: name another store")
     clients = Clients()
     with (
-        opened(source, clients, must_exist=True, writes=False) as origin,
-        opened(destination, clients, must_exist=True, writes=not dry_run) as arrival,
+        store_at(source, clients, must_exist=True, writes=False) as origin,
+        store_at(destination, clients, must_exist=True, writes=not dry_run) as arrival,
     ):
-        yield Transfer(End(origin, source.url), End(arrival, destination.url), wall_clock())
+        yield Migration(
+            Endpoint(origin, source.url), Endpoint(arrival, destination.url), wall_clock()
+        )

@@ -6,13 +6,19 @@ from typing import Any, assert_never
 
 from controller.adapters.aws.clients import Service
 from controller.core.message import Message
-from controller.core.policy import Channel, EventBridgeChannel, Kept, SlackChannel, SnsChannel
+from controller.core.policy import (
+    Channel,
+    EventBridgeChannel,
+    SecretReference,
+    SlackChannel,
+    SnsChannel,
+)
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, UsageError
 from controller.process.settings import Egress
 
 
-class Couriers:
+class ChannelNotifiers:
     """`Courier` for every kind of channel.
 
     client: gives the client of an AWS service. environment: where secrets may be kept. egress: how
@@ -34,23 +40,23 @@ class Couriers:
     def _deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         match channel:
             case SnsChannel():
-                from controller.adapters.notifiers.sns import SnsCourier
+                from controller.adapters.notifiers.sns import SnsNotifier
 
-                SnsCourier(partial(self._client, "sns")).deliver(channel, rollout, message)
+                SnsNotifier(partial(self._client, "sns")).deliver(channel, rollout, message)
             case EventBridgeChannel():
-                from controller.adapters.notifiers.eventbridge import EventBridgeCourier
+                from controller.adapters.notifiers.eventbridge import EventBridgeNotifier
 
-                courier = EventBridgeCourier(partial(self._client, "events"))
+                courier = EventBridgeNotifier(partial(self._client, "events"))
                 courier.deliver(channel, rollout, message)
             case SlackChannel():
-                from controller.adapters.notifiers.slack import SlackCourier
+                from controller.adapters.notifiers.slack import SlackNotifier
 
-                SlackCourier(self.read_secret, self._egress).deliver(channel, rollout, message)
+                SlackNotifier(self.read_secret, self._egress).deliver(channel, rollout, message)
             case unreachable:
                 assert_never(unreachable)
 
-    def read_secret(self, place: Kept) -> str:
+    def read_secret(self, place: SecretReference) -> str:
         """Return the secret that is kept in `place`. Raises DeliveryError."""
-        from controller.adapters.secrets import KeptSecrets
+        from controller.adapters.secrets import SecretReader
 
-        return KeptSecrets(partial(self._client, "secretsmanager"), self._environment).read(place)
+        return SecretReader(partial(self._client, "secretsmanager"), self._environment).read(place)

@@ -9,23 +9,23 @@ from pydantic import ValidationError
 from controller.adapters.aws.clients import Clients
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.stores.sqlite.targets_file import KnownTarget as KnownTarget
-from controller.adapters.stores.sqlite.targets_file import targets_beside
+from controller.adapters.stores.sqlite.targets_file import read_targets
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.bootstrap.app import wall_clock
-from controller.core.observation import Reading
+from controller.core.observation import TargetReading
 from controller.core.policy import LambdaEnv
 from controller.core.policy.check.wording import message
-from controller.engine.direct_write import command, lower_and_confirm
+from controller.engine.direct_write import lower_and_confirm, rollback_command
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
-from controller.process.settings import Place, SqlitePlace
+from controller.process.settings import SqliteLocation, StoreLocation
 
 # So long a rollback insists before it looks for its record, which insists again.
 FIRST_WITHIN: Final = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True)
-class Lowered:
+class RollbackResult:
     """What became of a bare rollback: confirmed, what the target shows, what a dry run would do.
 
     doubts: why the variables may be the wrong ones. commands: what lowers those, too, that were
@@ -34,8 +34,8 @@ class Lowered:
 
     confirmed: bool
     shown: str
-    would: list[str]
-    doubts: list[str] = field(default_factory=list)
+    dry_run_lines: list[str]
+    warnings: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
 
@@ -56,7 +56,7 @@ def bare_target(function: str, percentage: str, boolean: str | None) -> LambdaEn
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class FirstWrite:
     """What the first write of a rollback came to, which is made before any store is opened.
 
     before: the weight that was live; None: unknown. shown: its variables. problem: why 0 % was
@@ -68,7 +68,7 @@ class First:
     problem: str = ""
 
 
-def lower_first(known: KnownTarget) -> First:
+def write_zero_first(known: KnownTarget) -> FirstWrite:
     """Write 0 % to a target by its names alone, once, and return what came of it; never raises.
 
     It is written where 0 % stands too: a first raise that is on its way fits no more then. Names
@@ -77,18 +77,18 @@ def lower_first(known: KnownTarget) -> First:
     try:
         real = LambdaEnvTarget(Clients().get("lambda"), known.target, wall_clock())
         before = real.read()
-        _check_place(before, known)
-        if foreign := [doubt.text for doubt in real.doubts() if doubt.foreign]:
-            return First(problem="; ".join(foreign))
+        _check_identity(before, known)
+        if foreign := [doubt.text for doubt in real.name_warnings() if doubt.foreign]:
+            return FirstWrite(problem="; ".join(foreign))
         real.lower_to_zero(
-            FIRST_WITHIN, void=before.token, check=lambda found: _check_place(found, known)
+            FIRST_WITHIN, void=before.token, check=lambda found: _check_identity(found, known)
         )
     except Exception as error:  # noqa: BLE001 - what comes next tries again, and longer
-        return First(problem=str(problem_of(error, known.target.function, "lowering")))
-    return First(before.weight, before.shown)
+        return FirstWrite(problem=str(problem_of(error, known.target.function, "lowering")))
+    return FirstWrite(before.weight, before.shown)
 
 
-def _check_place(reading: Reading, known: KnownTarget) -> None:
+def _check_identity(reading: TargetReading, known: KnownTarget) -> None:
     """Raise WriteRefusedError when another account or region answers than that of the rollout."""
     if known.identity and reading.identity != known.identity:
         raise WriteRefusedError(
@@ -97,7 +97,9 @@ def _check_place(reading: Reading, known: KnownTarget) -> None:
         )
 
 
-def lower_bare(known: KnownTarget, *, typed: bool, dry_run: bool, force: bool = False) -> Lowered:
+def lower_without_store(
+    known: KnownTarget, *, typed: bool, dry_run: bool, force: bool = False
+) -> RollbackResult:
     """Set the target of `known` to 0 % without any store, and read it back.
 
     typed: a person gave the names by hand, who may have mistyped or forgotten one. UsageError then
@@ -111,38 +113,40 @@ def lower_bare(known: KnownTarget, *, typed: bool, dry_run: bool, force: bool = 
     real = LambdaEnvTarget(Clients().get("lambda"), target, clock)
     journal = Journal()
     opened = DryRunTarget(real, target.function, journal) if dry_run else real
-    doubts: _Doubts | None = None
+    doubts: _NameWarnings | None = None
     try:
-        _check_place(real.read(), known)
-        doubts = _doubts(real, target, typed=typed, force=force)
+        _check_identity(real.read(), known)
+        doubts = _name_warnings(real, target, typed=typed, force=force)
     except WriteRefusedError:
         raise
     except TargetError:  # lowering tries longer, and says what is wrong
         pass
-    reading = lower_and_confirm(opened, clock, lambda found: _check_place(found, known))
+    reading = lower_and_confirm(opened, clock, lambda found: _check_identity(found, known))
     if doubts is None:
-        doubts = _doubts(real, target, typed=typed, force=force)
-    confirmed = reading.stands_at(0) and not (typed and doubts.commands)
-    return Lowered(confirmed, reading.shown, journal.lines, doubts.texts, doubts.commands)
+        doubts = _name_warnings(real, target, typed=typed, force=force)
+    confirmed = reading.has_applied(0) and not (typed and doubts.commands)
+    return RollbackResult(confirmed, reading.shown, journal.lines, doubts.texts, doubts.commands)
 
 
 @dataclass(frozen=True, slots=True)
-class _Doubts:
+class _NameWarnings:
     texts: list[str]
     commands: list[str]
 
 
-def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool) -> _Doubts:
+def _name_warnings(
+    opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: bool
+) -> _NameWarnings:
     """Return what is doubtful about the names of `target`.
 
     Raises UsageError for names that look mistyped, WriteRefusedError for those of a policy that
     cannot hold a weight, and TargetError when it cannot be read.
     """
     texts, commands, mistyped, foreign = list[str](), list[str](), False, False
-    for doubt in opened.doubts():
+    for doubt in opened.name_warnings():
         text = doubt.text
         if doubt.left_on:
-            commands.append(command(target.model_copy(update={"boolean": doubt.left_on})))
+            commands.append(rollback_command(target.model_copy(update={"boolean": doubt.left_on})))
             text += f"; if it does: {commands[-1]}"
         texts.append(text)
         mistyped = mistyped or (typed and doubt.mistaken)
@@ -151,17 +155,17 @@ def _doubts(opened: LambdaEnvTarget, target: LambdaEnv, *, typed: bool, force: b
         raise UsageError(f"nothing was lowered: {'; '.join(texts)}")
     if foreign:
         raise WriteRefusedError(f"nothing was lowered: {'; '.join(texts)}; check the policy")
-    return _Doubts(texts, commands)
+    return _NameWarnings(texts, commands)
 
 
-def known_beside(place: Place, given: str) -> KnownTarget | None:
+def recorded_target(place: StoreLocation, given: str) -> KnownTarget | None:
     """Return what the store at `place` has left beside it about a rollout, if anything.
 
     given: an id, or a name, which stands for its newest attempt. A table leaves nothing beside it.
     """
-    if not isinstance(place, SqlitePlace):
+    if not isinstance(place, SqliteLocation):
         return None
-    known = targets_beside(place.path)
+    known = read_targets(place.path)
     if given in known:
         return known[given]
     attempts = {

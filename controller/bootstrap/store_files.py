@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.stores.sqlite.file import explained
+from controller.adapters.stores.sqlite.file import store_errors
 from controller.errors import NoStoreError
 from controller.ports.store import Store
-from controller.process.settings import SqlitePlace
+from controller.process.settings import SqliteLocation
 
 
 @contextmanager
-def opened(place: SqlitePlace, *, must_exist: bool, writes: bool) -> Iterator[Store]:
+def store_at(place: SqliteLocation, *, must_exist: bool, writes: bool) -> Iterator[Store]:
     """Yield the store at `place`, as `places.opened` says."""
     if must_exist:
         _check(place)
@@ -19,17 +19,17 @@ def opened(place: SqlitePlace, *, must_exist: bool, writes: bool) -> Iterator[St
         yield store
 
 
-def make(place: SqlitePlace) -> bool:
+def create(place: SqliteLocation) -> bool:
     """Make the store at `place`; False when it was there already. Raises StoreError."""
-    with explained(place.path, "make the store"):
+    with store_errors(place.path, "make the store"):
         new = not place.path.exists()
     with SqliteStore(place.path):
         return new
 
 
-def _check(place: SqlitePlace) -> None:
+def _check(place: SqliteLocation) -> None:
     """Raise NoStoreError without a file: a mistyped path must not look like an empty store."""
-    with explained(place.path, "open the store"):
+    with store_errors(place.path, "open the store"):
         if not place.path.exists():
             raise NoStoreError(
                 f"there is no store at {place.path}; check --store and ROLLOUTCTL_STORE "

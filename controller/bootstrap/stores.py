@@ -5,15 +5,17 @@ from contextlib import contextmanager
 from typing import assert_never
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.stores.audit_log import LoggedStore
+from controller.adapters.stores.audit_log import AuditLogStore
 from controller.errors import UsageError
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.process.settings import DynamoDbPlace, Place, SqlitePlace
+from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 
 
 @contextmanager
-def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) -> Iterator[Store]:
+def store_at(
+    place: StoreLocation, clients: Clients, *, must_exist: bool, writes: bool
+) -> Iterator[Store]:
     """Yield the store at `place`.
 
     must_exist: a file that is not there is a NoStoreError; else it is made by a run that `writes`,
@@ -22,31 +24,31 @@ def opened(place: Place, clients: Clients, *, must_exist: bool, writes: bool) ->
     that writes saves is written to the log.
     """
     match place:
-        case SqlitePlace():
+        case SqliteLocation():
             from controller.bootstrap import store_files
 
-            with store_files.opened(place, must_exist=must_exist, writes=writes) as store:
-                yield LoggedStore(store) if writes else store
-        case DynamoDbPlace(table=table):
+            with store_files.store_at(place, must_exist=must_exist, writes=writes) as store:
+                yield AuditLogStore(store) if writes else store
+        case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb import DynamoDbStore
 
             store = DynamoDbStore(clients.get("dynamodb"), table)
-            yield LoggedStore(store) if writes else store
+            yield AuditLogStore(store) if writes else store
         case unreachable:
             assert_never(unreachable)
 
 
-def make(place: Place, clients: Clients, clock: Clock) -> bool:
+def create(place: StoreLocation, clients: Clients, clock: Clock) -> bool:
     """Make the store at `place`; False when it was there already.
 
     Raises StoreError when it cannot be made, or something else is there.
     """
     match place:
-        case SqlitePlace():
+        case SqliteLocation():
             from controller.bootstrap import store_files
 
-            return store_files.make(place)
-        case DynamoDbPlace(table=table):
+            return store_files.create(place)
+        case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb.table import create_table
 
             return create_table(clients.get("dynamodb"), table, clock)
@@ -54,9 +56,9 @@ def make(place: Place, clients: Clients, clock: Clock) -> bool:
             assert_never(unreachable)
 
 
-def template(place: Place) -> str:
+def template(place: StoreLocation) -> str:
     """Return the CloudFormation of the table at `place`. Raises UsageError for a file."""
-    if isinstance(place, SqlitePlace):
+    if isinstance(place, SqliteLocation):
         raise UsageError(
             f"{place.path} is a file, which no template makes; name a table: "
             "--store dynamodb://TABLE"

@@ -11,27 +11,27 @@ from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.policy import LambdaEnv, Policy
 from controller.errors import LogsError
 from controller.operations.log_tail import Tail
-from controller.operations.verify import Verifying
+from controller.operations.verify import Verifier
 from controller.ports.clock import Clock
-from controller.ports.logs import CHECK, LogReader
+from controller.ports.logs import FLAG_CHECK, LogReader
 from controller.ports.metrics import MetricSource
-from controller.ports.target import OpenTarget
+from controller.ports.target import InspectableTarget
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class DirectTarget:
     """One target on the real account. lost: variables that a write would destroy, by name."""
 
-    target: OpenTarget
-    lost: Sequence[str]
+    target: InspectableTarget
+    overwritten: Sequence[str]
     journal: Journal
 
 
-def hand_on(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> Tools:
+def direct_target(target: LambdaEnv, clock: Clock, *, dry_run: bool) -> DirectTarget:
     """Return what sets `target` by hand. Raises TargetError when it cannot be read."""
     real, journal = LambdaEnvTarget(Clients().get("lambda"), target, clock), Journal()
     opened = DryRunTarget(real, target.function, journal) if dry_run else real
-    return Tools(opened, real.strangers(), journal)
+    return DirectTarget(opened, real.foreign_values(), journal)
 
 
 def metric_source() -> MetricSource:
@@ -40,29 +40,29 @@ def metric_source() -> MetricSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Logs:
+class FunctionLogs:
     """Where a function logs. doubt: why that may be another group; empty: there is none."""
 
     reader: LogReader
     group: str
-    doubt: str = ""
+    warning: str = ""
 
 
-def logs_of(policy: Policy) -> Logs:
+def function_logs(policy: Policy) -> FunctionLogs:
     """Return where the function of `policy` logs: as the policy says, else as Lambda says."""
     clients, function = Clients(), policy.target.function
     reader = CloudWatchLogEvents(lambda: clients.get("logs"))
     if policy.verify_rollback is not None and policy.verify_rollback.log_group:
-        return Logs(reader, policy.verify_rollback.log_group)
+        return FunctionLogs(reader, policy.verify_rollback.log_group)
     try:
-        return Logs(reader, group_of(clients.get("lambda"), function))
+        return FunctionLogs(reader, group_of(clients.get("lambda"), function))
     except LogsError as error:
-        return Logs(reader, default_group(function), str(error))
+        return FunctionLogs(reader, default_group(function), str(error))
 
 
-def verifying(policy: Policy, clock: Clock) -> Verifying:
+def verifier(policy: Policy, clock: Clock) -> Verifier:
     """Return what looks at everything that `policy` is about."""
     target = LambdaEnvTarget(Clients().get("lambda"), policy.target, clock)
-    logs = logs_of(policy)
-    tail = Tail(logs.reader, clock, logs.group, f'"{CHECK}"')
-    return Verifying(policy, target, metric_source(), tail, logs.doubt)
+    logs = function_logs(policy)
+    tail = Tail(logs.reader, clock, logs.group, f'"{FLAG_CHECK}"')
+    return Verifier(policy, target, metric_source(), tail, logs.warning)

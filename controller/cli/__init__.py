@@ -50,7 +50,7 @@ VERBS: Final = {
 }
 
 
-class _Verbs(click.Group):
+class _LazyGroup(click.Group):
     """Finds commands by name and imports only the one that is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -65,7 +65,7 @@ class _Verbs(click.Group):
         return command
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rolloutctl")
 def rolloutctl() -> None:
     """Move traffic to a new path in steps, and back by itself when a gate fails."""
@@ -79,27 +79,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes 10 ms
     args = list(sys.argv[1:] if arguments is None else arguments)
-    with streams.unfailing() as results:
-        return streams.status_with(results, _run(args))
+    with streams.guarded_output() as results:
+        return streams.final_status(results, _run(args))
 
 
 def _run(args: list[str]) -> int:
     status: int = Exit.DONE
-    with signals.listening() as heard, suppress(signals.StoppedError):
-        status = _command(args)
-    if not heard.asked or status == Exit.UNCONFIRMED:
+    with signals.handle_signals() as heard, suppress(signals.StoppedError):
+        status = _invoke(args)
+    if not heard.first_signal or status == Exit.UNCONFIRMED:
         return status
-    if heard.held:
-        where = "in the middle of a call" if heard.cut_off else "at a safe point"
-        name = signal.Signals(heard.asked).name
+    if heard.deferred:
+        where = "in the middle of a call" if heard.interrupted else "at a safe point"
+        name = signal.Signals(heard.first_signal).name
         click.echo(
             f"rolloutctl: ended by {name} {where}; the next tick, or the same command, goes on",
             err=True,
         )
-    return 128 + heard.asked
+    return 128 + heard.first_signal
 
 
-def _command(args: list[str]) -> int:
+def _invoke(args: list[str]) -> int:
     try:
         status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
     except click.ClickException as error:

@@ -26,7 +26,7 @@ def completion(shell: str) -> int:
     return Exit.DONE
 
 
-def scenarios(
+def complete_scenarios(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the shipped scenarios that begin like `incomplete`, and leave files to the shell.

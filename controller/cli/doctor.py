@@ -11,9 +11,9 @@ from controller.cli import options
 from controller.engine import exit_status
 from controller.errors import UsageError
 from controller.process import logging, settings
-from controller.text import page
+from controller.text import printable_block
 
-_ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
+_ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
 
 
 @click.command()
@@ -33,21 +33,21 @@ def doctor(policy: Path, role: str, store_url: str | None, as_json: bool) -> int
     reached, that something ticks, that clocks agree, that alarms are there and heard, and what the
     role may do. A line each: ok, warn or FAIL, and what to do. Ends with 7 when one fails.
     """
-    from controller.bootstrap.doctor import examination
+    from controller.bootstrap.doctor import live_doctor
     from controller.policy_file.loader import load
     from controller.render.checks import check_lines, checks_data
 
-    if role and _ROLE.fullmatch(role) is None:
+    if role and _ROLE_ARN.fullmatch(role) is None:
         raise UsageError(f"--role is the ARN of a role or a user: arn:aws:iam::...; not {role!r}")
     logging.configure()
     known = load(policy)
     read = settings.read(os.environ, store_url)
     if read.egress.problem:
         raise UsageError(read.egress.problem)
-    with examination(read, known, role) as looked:
+    with live_doctor(read, known, role) as looked:
         found = list(looked.checks())
     if as_json:
         options.print_json("doctor", {"policy": known.name, **checks_data(found)})
     else:
-        click.echo(page(check_lines(found)))
+        click.echo(printable_block(check_lines(found)))
     return exit_status.of_checks(found)

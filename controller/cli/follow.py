@@ -19,16 +19,16 @@ from controller.ports.clock import Clock
 from controller.process import logging
 from controller.text import printable
 
-Found = TypeVar("Found")
-Shown = TypeVar("Shown")
+PollResult = TypeVar("PollResult")
+View = TypeVar("View")
 Show: TypeAlias = Callable[[Rollout], None]
 
 # So many looks in a row may be left unanswered before nobody waits for an answer any more.
-MISSES = 5
+MAX_MISSES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollSchedule:
     """How often somebody looks, and until when."""
 
     clock: Clock
@@ -37,28 +37,28 @@ class Pace:
 
 
 def follow(
-    look: Callable[[], Rollout],
-    pace: Pace,
-    over: Callable[[Rollout, datetime], bool],
+    fetch: Callable[[], Rollout],
+    schedule: PollSchedule,
+    done: Callable[[Rollout, datetime], bool],
     show: Show,
 ) -> Rollout:
-    """Show what `look` returns until that is `over` or time is up, and return the last of it.
+    """Show what `fetch` returns until that is `done` or time is up, and return the last of it.
 
     Raises StoreError as `looks` does.
     """
     last: Rollout | None = None
-    for last in looks(look, pace):
+    for last in poll(fetch, schedule):
         show(last)
-        if over(last, pace.clock.now()):
+        if done(last, schedule.clock.now()):
             return last
     if last is None:
         raise StoreError("the store did not answer until time was up")
-    _tell(f"time is up; {last.id} is {last.phase}")
+    _warn(f"time is up; {last.id} is {last.phase}")
     return last
 
 
-def looks(look: Callable[[], Found], pace: Pace) -> Iterator[Found]:
-    """Yield what `look` returns: now, every so often, and for the last time when time is up.
+def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[PollResult]:
+    """Yield what `fetch` returns: now, every so often, and for the last time when time is up.
 
     What does not answer is asked again, which is said on stderr. Raises StoreError or MetricsError
     when MISSES looks in a row were left unanswered, or asking again is of no use.
@@ -66,33 +66,33 @@ def looks(look: Callable[[], Found], pace: Pace) -> Iterator[Found]:
     missed = 0
     while True:
         try:
-            found = look()
+            found = fetch()
         except (StoreError, MetricsError) as error:
             missed += 1
-            if error.exit_status is Exit.USAGE or missed == MISSES:
+            if error.exit_status is Exit.USAGE or missed == MAX_MISSES:
                 raise
-            _tell(f"no answer ({missed} of {MISSES} in a row): {error}")
+            _warn(f"no answer ({missed} of {MAX_MISSES} in a row): {error}")
         else:
             missed = 0
             yield found
-        left = pace.until - pace.clock.now()
+        left = schedule.until - schedule.clock.now()
         if left <= timedelta():
             return
-        pace.clock.sleep(min(pace.every, left))
+        schedule.clock.sleep(min(schedule.every, left))
 
 
-def _tell(text: str) -> None:
+def _warn(text: str) -> None:
     """Say `text` on stderr; above a live view, which click.echo would write through."""
     sys.stderr.write(f"rolloutctl: {printable(text)}\n")
     sys.stderr.flush()
 
 
-def resting(rollout: Rollout, _now: datetime) -> bool:
+def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
     """Tell whether ticks alone take `rollout` no further."""
     return rollout.final or rollout.phase is Phase.PAUSED
 
 
-def quiet(rollout: Rollout, now: datetime) -> bool:
+def is_complete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether `rollout` has ended, and it is known what a rollback has left behind."""
     watched = rollout.watch_until is not None and now < rollout.watch_until
     draining = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None and watched
@@ -102,14 +102,14 @@ def quiet(rollout: Rollout, now: datetime) -> bool:
 # --- options ------------------------------------------------------------------------------------
 
 
-def paced(command: options.Command) -> options.Command:
+def poll_options(command: options.Command) -> options.Command:
     """Add --for and --every: how long somebody follows a rollout, and how often they look."""
-    return paced_at("10s", "Follow it no longer than this.", "Time between looks into the store.")(
-        command
-    )
+    return make_poll_options(
+        "10s", "Follow it no longer than this.", "Time between looks into the store."
+    )(command)
 
 
-def paced_at(
+def make_poll_options(
     every: str, limit_help: str, every_help: str
 ) -> Callable[[options.Command], options.Command]:
     """Return what adds --for and --every, with so much time between looks where none is given."""
@@ -127,19 +127,21 @@ def paced_at(
     return add
 
 
-def refuse_pace(needed: str) -> None:
-    """Raise UsageError when --for or --every was given without what they are `needed` with."""
+def reject_poll_options(option_names: str) -> None:
+    """Raise UsageError when --for or --every was given without what they are `option_names` with."""
     context = click.get_current_context()
     for name, option in (("limit", "--for"), ("every", "--every")):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"{option} says how something is followed: give it with {needed}")
+            raise UsageError(
+                f"{option} says how something is followed: give it with {option_names}"
+            )
 
 
 # --- showing ------------------------------------------------------------------------------------
 
 
 @contextmanager
-def display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
+def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
     """Yield what shows a rollout: `live` where the terminal can, else in a line when that changes.
 
     off: not at all.
@@ -153,19 +155,19 @@ def display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
     if off:
         yield lambda _: None
     else:
-        with drawn(draw, _Lines(), live=live) as show:
+        with live_display(draw, _LinePrinter(), live=live) as show:
             yield show
 
 
 @contextmanager
-def drawn(
-    draw: Callable[[], Callable[[Shown], Any]], lines: Callable[[Shown], None], *, live: bool
-) -> Iterator[Callable[[Shown], None]]:
+def live_display(
+    draw: Callable[[], Callable[[View], Any]], lines: Callable[[View], None], *, live: bool
+) -> Iterator[Callable[[View], None]]:
     """Yield what shows something anew: drawn `live` over itself where the terminal can.
 
     draw: gives what draws it, and is called only when rich is there; lines: prints it elsewhere.
     """
-    if not (live and _can_be_live()):
+    if not (live and _supports_live_view()):
         yield lines
         return
     from rich.console import Console
@@ -175,20 +177,20 @@ def drawn(
     person = sys.stderr.isatty()  # a log file keeps all its lines, and nothing is drawn into it
     with (
         Screen(
-            draw(), takes_stderr=person, console=Console(file=streams.unfiltered(sys.stdout))
+            draw(), takes_stderr=person, console=Console(file=streams.unfiltered_stream(sys.stdout))
         ) as screen,
         logging.warnings_only(sys.stderr) if person else nullcontext(),
     ):
         yield screen.show
 
 
-def _can_be_live() -> bool:
+def _supports_live_view() -> bool:
     """Tell whether stdout is a terminal that can move its cursor, and rich is installed."""
     dumb = os.environ.get("TERM", "").lower() in ("", "dumb", "unknown")
     return sys.stdout.isatty() and not dumb and find_spec("rich") is not None
 
 
-class _Lines:
+class _LinePrinter:
     """Prints where a rollout stands, whenever that reads differently from the last time."""
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@ import click
 from controller.bootstrap import app
 from controller.cli import follow as watching
 from controller.cli import options, streams
-from controller.cli.follow import Pace
+from controller.cli.follow import PollSchedule
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.core.snapshot import Digests, SnapshotChangedError, digests, problem_of
+from controller.core.snapshot import Digests, SnapshotChangedError, digest_problem, digests
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 
 @click.command()
@@ -24,7 +24,7 @@ from controller.text import page, printable
     is_flag=True,
     help="Go on with what comes, until the rollout has ended and is quiet.",
 )
-@watching.paced
+@watching.poll_options
 @options.store
 @options.as_json
 def history(
@@ -43,17 +43,17 @@ def history(
     from controller.render.history import history_lines
 
     if not follow:
-        watching.refuse_pace("--follow")
+        watching.reject_poll_options("--follow")
     if follow and as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
-    with options.looking(store_url) as (store, now):
+    with options.store_session(store_url) as (store, now):
         found = options.rollout_id(store, rollout)
         if not follow:
             return _show_history(store, found, as_json)
-        pace = Pace(app.wall_clock(), every, now + limit)
-        for line in history_lines(_arriving(store, found, pace)):
+        pace = PollSchedule(app.wall_clock(), every, now + limit)
+        for line in history_lines(_follow_entries(store, found, pace)):
             click.echo(printable(line))
-            if streams.lost():
+            if streams.output_lost():
                 break
     return Exit.DONE
 
@@ -61,26 +61,26 @@ def history(
 def _show_history(store: Store, rollout_id: str, as_json: bool) -> Exit:
     from controller.render.history import digests_data, entry_data, history_lines
 
-    known, snapshot = loaded(store, rollout_id)
-    entries = entries_of(store, known)
+    known, snapshot = load_unverified(store, rollout_id)
+    entries = known_entries(store, known)
     found = digests(known, entries, snapshot)
-    wrong = broken(known, entries) or changed(rollout_id, found)
+    wrong = chain_error(known, entries) or policy_change_error(rollout_id, found)
     if as_json:
         data = {
             "rollout": rollout_id,
-            "chain_valid": broken(known, entries) is None,
+            "chain_valid": chain_error(known, entries) is None,
             **digests_data(found),
             "entries": [entry_data(entry) for entry in entries],
         }
         options.print_json("history", data)
     else:
-        click.echo(page(history_lines(entries)))
+        click.echo(printable_block(history_lines(entries)))
     if wrong is not None:
         raise wrong
     return Exit.DONE
 
 
-def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
+def _follow_entries(store: Store, rollout_id: str, schedule: PollSchedule) -> Iterator[Entry]:
     """Yield the entries of a rollout as they come, until it has ended and is quiet.
 
     Raises StoreError after the first entries that do not follow from those before.
@@ -89,18 +89,18 @@ def _arriving(store: Store, rollout_id: str, pace: Pace) -> Iterator[Entry]:
 
     def look() -> tuple[Rollout, Sequence[Entry]]:
         known = store.load(rollout_id)
-        return known, entries if known.entries == len(entries) else entries_of(store, known)
+        return known, entries if known.entries == len(entries) else known_entries(store, known)
 
-    for known, found in watching.looks(look, pace):
+    for known, found in watching.poll(look, schedule):
         told, entries = len(entries), found
         yield from entries[told:]
-        if wrong := broken(known, entries):
+        if wrong := chain_error(known, entries):
             raise wrong
-        if watching.quiet(known, pace.clock.now()):
+        if watching.is_complete(known, schedule.clock.now()):
             return
 
 
-def loaded(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
+def load_unverified(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
     """Return a rollout, and the digest of its policy where that is not the one of the start.
 
     Raises StoreError as `load` does otherwise.
@@ -111,35 +111,35 @@ def loaded(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
         return error.rollout, error.digest
 
 
-def changed(rollout_id: str, found: Digests) -> StoreError | None:
+def policy_change_error(rollout_id: str, digests_found: Digests) -> StoreError | None:
     """Return what is wrong with a policy that is not the one of the start; None when it is."""
-    wrong = problem_of(rollout_id, found)
+    wrong = digest_problem(rollout_id, digests_found)
     if not wrong:
         return None
     return StoreError(f"{wrong}: it was changed after the start; look who wrote to the store")
 
 
-def trusted(store: Store, known: Rollout) -> Sequence[Entry]:
-    """Return the history of `known`. Raises StoreError when its hash chain does not hold."""
-    entries = entries_of(store, known)
-    if wrong := broken(known, entries):
+def verified_history(store: Store, rollout: Rollout) -> Sequence[Entry]:
+    """Return the history of `rollout`. Raises StoreError when its hash chain does not hold."""
+    entries = known_entries(store, rollout)
+    if wrong := chain_error(rollout, entries):
         raise wrong
     return entries
 
 
-def entries_of(store: Store, known: Rollout) -> Sequence[Entry]:
-    """Return the history as long as `known` knows it; what a tick adds meanwhile is for later."""
-    return store.history(known.id)[: known.entries]
+def known_entries(store: Store, rollout: Rollout) -> Sequence[Entry]:
+    """Return the history as long as `rollout` knows it; what a tick adds meanwhile is for later."""
+    return store.history(rollout.id)[: rollout.entries]
 
 
-def broken(known: Rollout, entries: Sequence[Entry]) -> StoreError | None:
+def chain_error(rollout: Rollout, entries: Sequence[Entry]) -> StoreError | None:
     """Return what is wrong with a history whose hash chain does not hold; None when it does."""
     from controller.core.history import broken_link
 
-    link = broken_link(entries, known.chain)
+    link = broken_link(entries, rollout.chain)
     if link is None:
         return None
     return StoreError(
-        f"the history of {known.id} was changed or is incomplete from entry {link} on; "
+        f"the history of {rollout.id} was changed or is incomplete from entry {link} on; "
         "do not trust what follows, and look who wrote to the store"
     )

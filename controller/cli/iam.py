@@ -17,11 +17,11 @@ from controller.process import settings
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.bootstrap.iam import Keys, Where
+    from controller.bootstrap.iam import AwsLocation, KeyArns
 
-_ACCOUNT = re.compile(r"\d{12}")
-_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FOR_FUNCTIONS = frozenset(Job) - {Job.LOOK, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO}
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_FUNCTION_JOBS = frozenset(Job) - {Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO}
 
 
 @click.command()
@@ -87,24 +87,24 @@ def iam(
     the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
     and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks.
     """
-    from controller.bootstrap.iam import Keys, document
+    from controller.bootstrap.iam import KeyArns, iam_policy
     from controller.policy_file.loader import load
 
     wanted = [Job(one) for one in jobs]
-    if not policies and _FOR_FUNCTIONS & set(wanted):
+    if not policies and _FUNCTION_JOBS & set(wanted):
         raise UsageError(f"a role for {wanted[0]} needs a POLICY: it names the function")
     known = [load(path) for path in policies]
-    where, customers = _where(known, account, region, live=live)
+    where, customers = _role_scope(known, account, region, live=live)
     url = store_url or os.environ.get("ROLLOUTCTL_STORE")
-    place = settings.parse_place(url) if url else None
-    on_functions = _checked("--kms-key", keys)
-    used = Keys([*on_functions, *customers], _checked("--secret-key", secret_keys))
+    place = settings.parse_store_url(url) if url else None
+    on_functions = _check_key_arns("--kms-key", keys)
+    used = KeyArns([*on_functions, *customers], _check_key_arns("--secret-key", secret_keys))
     if bound and not known:
         raise UsageError("--bound needs a POLICY: it names the items")
     if as_parameters:
         _print_parameters(known, where, used, bound=bool(bound))
         return Exit.DONE
-    found = document(known, place, wanted, where, used, bound=bound is not False)
+    found = iam_policy(known, place, wanted, where, used, bound=bound is not False)
     click.echo(json.dumps(found, indent=2))
     if place is None:
         _note("no table is allowed: if rollouts are kept in one, name it: --store dynamodb://TABLE")
@@ -119,13 +119,14 @@ def iam(
 
 
 def _print_parameters(
-    known: Sequence[Policy], where: "Where", keys: "Keys", *, bound: bool
+    policies: Sequence[Policy], scope: "AwsLocation", keys: "KeyArns", *, bound: bool
 ) -> None:
     """Print NAME=ARN,ARN lines, as `aws cloudformation deploy --parameter-overrides` takes them."""
-    from controller.bootstrap.iam import parameters
+    from controller.bootstrap.iam import template_parameters
 
     found = {
-        name: ",".join(arns) for name, arns in parameters(known, where, keys, bound=bound).items()
+        name: ",".join(arns)
+        for name, arns in template_parameters(policies, scope, keys, bound=bound).items()
     }
     if any("${" in arns for arns in found.values()):
         raise UsageError(
@@ -135,24 +136,24 @@ def _print_parameters(
         click.echo(printable(f"{name}={arns}"))
 
 
-def _where(
+def _role_scope(
     policies: Sequence[Policy], account: str | None, region: str | None, *, live: bool
-) -> tuple["Where", list[str]]:
+) -> tuple["AwsLocation", list[str]]:
     """Return where the role acts, and the customer keys of the functions as far as asked."""
-    from controller.bootstrap.iam import Where, here, keys_of
+    from controller.bootstrap.iam import AwsLocation, caller_location, function_keys
 
     if live and (account or region):
         raise UsageError("--live asks for the account and the region: leave --account, --region")
     if live:
-        return here(), keys_of(policies)
-    if account and _ACCOUNT.fullmatch(account) is None:
+        return caller_location(), function_keys(policies)
+    if account and _ACCOUNT_ID.fullmatch(account) is None:
         raise UsageError(f"--account is a number of 12 digits, not {account!r}")
-    return Where.of(account, region), []
+    return AwsLocation.of(account, region), []
 
 
-def _checked(option: str, keys: Sequence[str]) -> Sequence[str]:
+def _check_key_arns(option: str, keys: Sequence[str]) -> Sequence[str]:
     for key in keys:
-        if _KEY.fullmatch(key) is None:
+        if _KEY_ARN.fullmatch(key) is None:
             raise UsageError(
                 f"{option} is the ARN of a key, and not an alias: arn:aws:kms:...:key/...; not "
                 f"{key!r}"

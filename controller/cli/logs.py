@@ -14,19 +14,19 @@ from controller.cli import options, streams
 from controller.core.policy import Policy
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit, UsageError
-from controller.operations.log_tail import Found, Tail
-from controller.ports.logs import about
+from controller.operations.log_tail import Tail, TailResult
+from controller.ports.logs import matches_name
 from controller.process import logging
 from controller.render.log_events import count_lines, event_line, events_data
 
 if TYPE_CHECKING:
-    from controller.bootstrap.tools import Logs
+    from controller.bootstrap.tools import FunctionLogs
 
 MOST_MINUTES = 7 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _LogQuery:
     """Whose log, and which of its events."""
 
     tail: Tail
@@ -40,9 +40,11 @@ class _Asked:
     "--minutes", type=click.IntRange(1, MOST_MINUTES), default=60, show_default=True,
     help="How far back.",
 )  # fmt: skip
-@click.option("--event", type=options.Word(), metavar="NAME", help="Only events of this name.")
+@click.option("--event", type=options.ExactText(), metavar="NAME", help="Only events of this name.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@watching.paced_at("5s", "Follow it no longer than this.", "Time between looks into the log.")
+@watching.make_poll_options(
+    "5s", "Follow it no longer than this.", "Time between looks into the log."
+)
 @click.option(
     "--width", type=click.IntRange(min=20), metavar="N",
     help="Cut rows at this column. Default: where the terminal ends; in a pipe, after 2,000 "
@@ -71,78 +73,80 @@ def logs(
     """
     logging.configure()
     if not follow:
-        watching.refuse_pace("--follow")
+        watching.reject_poll_options("--follow")
     if follow and as_json:
         raise UsageError("--follow prints lines; ask for --json without it")
     if as_json and width is not None:
         raise UsageError("--width is for rows: ask for --json without it")
-    asked = _asked(_policy(policy, store_url), event, minutes)
-    fit = partial(options.fitted, width=width)
+    asked = _log_query(_policy(policy, store_url), event, minutes)
+    fit = partial(options.fit_line, width=width)
     if not follow:
         return _show(asked, fit, as_json)
     clock = asked.tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
     for one in asked.tail.follow(begin, clock.now() + limit, every):
-        if event is None or about(one, event):
+        if event is None or matches_name(one, event):
             click.echo(fit(event_line(one)))
-        if streams.lost():
+        if streams.output_lost():
             break
     return Exit.DONE
 
 
-def _policy(given: str, store_url: str | None) -> Policy:
-    if options.is_policy_file(given):
-        return options.load_policy(given)
-    with options.looking(store_url) as (store, _):
-        return options.policy_of(store, given)
+def _policy(reference: str, store_url: str | None) -> Policy:
+    if options.is_policy_file(reference):
+        return options.load_policy(reference)
+    with options.store_session(store_url) as (store, _):
+        return options.policy_of(store, reference)
 
 
-def _asked(policy: Policy, event: str | None, minutes: int) -> _Asked:
+def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
     if event is not None and set(event) & set('"\\'):
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")
-    where = _where(policy)
+    where = _log_source(policy)
     pattern = "" if event is None else f'"{event}"'
     tail = Tail(where.reader, app.wall_clock(), where.group, pattern)
-    return _Asked(tail, event, minutes)
+    return _LogQuery(tail, event, minutes)
 
 
-def _where(policy: Policy) -> "Logs":
-    from controller.bootstrap.tools import logs_of
+def _log_source(policy: Policy) -> "FunctionLogs":
+    from controller.bootstrap.tools import function_logs
 
-    found = logs_of(policy)
-    if found.doubt:
-        click.echo(f"rolloutctl: warning: {found.doubt}; {found.group} is read", err=True)
+    found = function_logs(policy)
+    if found.warning:
+        click.echo(f"rolloutctl: warning: {found.warning}; {found.group} is read", err=True)
     return found
 
 
-def _show(asked: _Asked, fit: Callable[[str], str], as_json: bool) -> Exit:
-    end = asked.tail.clock.now()
-    found = asked.tail.once(end - timedelta(minutes=asked.minutes), end)
-    if asked.event is not None:
-        found = replace(found, events=[one for one in found.events if about(one, asked.event)])
-    group = asked.tail.group
+def _show(query: _LogQuery, fit: Callable[[str], str], as_json: bool) -> Exit:
+    end = query.tail.clock.now()
+    found = query.tail.read(end - timedelta(minutes=query.minutes), end)
+    if query.event is not None:
+        found = replace(
+            found, events=[one for one in found.events if matches_name(one, query.event)]
+        )
+    group = query.tail.group
     if as_json:
-        data = {"log_group": group, "minutes": asked.minutes, "end": end.isoformat()}
-        cut = found.cut or None
+        data = {"log_group": group, "minutes": query.minutes, "end": end.isoformat()}
+        cut = found.truncation or None
         options.print_json("logs", {**data, "stopped": cut, **events_data(found.events)})
     else:
-        _print(found, asked, fit, f"{count_text(asked.minutes, 'minute')} until {clock_text(end)}")
-    if found.cut:
-        narrow = "fewer --minutes" if asked.event else "--event or fewer --minutes"
+        _print(found, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}")
+    if found.truncation:
+        narrow = "fewer --minutes" if query.event else "--event or fewer --minutes"
         click.echo(
-            f"rolloutctl: note: {found.cut}: what came later is not shown; ask for {narrow}",
+            f"rolloutctl: note: {found.truncation}: what came later is not shown; ask for {narrow}",
             err=True,
         )
     return Exit.DONE
 
 
-def _print(found: Found, asked: _Asked, fit: Callable[[str], str], when: str) -> None:
-    for one in found.events:
+def _print(excerpt: TailResult, query: _LogQuery, fit: Callable[[str], str], when: str) -> None:
+    for one in excerpt.events:
         click.echo(fit(event_line(one)))
-    if found.events:
-        click.echo(f"\n{asked.tail.group}, {when}\n")
-        for line in count_lines(found.events):
+    if excerpt.events:
+        click.echo(f"\n{query.tail.group}, {when}\n")
+        for line in count_lines(excerpt.events):
             click.echo(fit(line))
     else:
-        which = f"no event {asked.event}" if asked.event else "no event at all"
-        click.echo(f"{which} in {asked.tail.group} in {when}")
+        which = f"no event {query.event}" if query.event else "no event at all"
+        click.echo(f"{which} in {query.tail.group} in {when}")

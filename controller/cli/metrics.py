@@ -13,16 +13,16 @@ from controller.bootstrap import app
 from controller.cli import follow, options, streams
 from controller.core.judge.evidence import FrozenValue
 from controller.core.policy import Policy
-from controller.core.units import at
+from controller.core.units import from_unix
 from controller.errors import Exit, StoreError, UsageError
-from controller.operations.metrics_view import MINUTES, Gauge, gauges, shown_of, span_of
+from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
 from controller.render.metrics_view import gauge_lines, gauges_data
 from controller.text import printable
 
 
 @dataclass(frozen=True, slots=True)
-class _Board:
+class _MetricsView:
     """One look at the metrics of a policy."""
 
     name: str
@@ -34,11 +34,11 @@ class _Board:
 @click.command()
 @click.argument("policy", metavar="POLICY|ROLLOUT")
 @click.option(
-    "--minutes", type=click.IntRange(1, MINUTES), default=5, show_default=True,
+    "--minutes", type=click.IntRange(1, MAX_MINUTES), default=5, show_default=True,
     help="How many of the newest closed minutes.",
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Show it anew every minute, until Ctrl-C.")
-@follow.paced_at("1m", "Watch it no longer than this.", "Time between looks.")
+@follow.make_poll_options("1m", "Watch it no longer than this.", "Time between looks.")
 @options.store
 @options.as_json
 def metrics(
@@ -57,76 +57,78 @@ def metrics(
     This is a look and no verdict: what a gate decides, `status` shows.
     """
     if not watch:
-        follow.refuse_pace("--watch")
+        follow.reject_poll_options("--watch")
     if watch and as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
-    known, baselines = _known(policy, store_url)
+    known, baselines = _policy_and_baselines(policy, store_url)
     clock = app.wall_clock()
-    look = partial(_look, known, baselines, minutes, _source(), clock.now)
+    look = partial(_read_view, known, baselines, minutes, _open_source(), clock.now)
     if not watch:
         _print(look(), as_json)
         return Exit.DONE
-    pace = follow.Pace(clock, every, clock.now() + limit)
-    with follow.drawn(_drawing, _print_apart, live=True) as show:
-        for board in follow.looks(look, pace):
+    pace = follow.PollSchedule(clock, every, clock.now() + limit)
+    with follow.live_display(_table_renderer, _print_with_gap, live=True) as show:
+        for board in follow.poll(look, pace):
             show(board)
-            if streams.lost():
+            if streams.output_lost():
                 break
     return Exit.DONE
 
 
-def _known(given: str, store_url: str | None) -> tuple[Policy, Mapping[str, FrozenValue]]:
+def _policy_and_baselines(
+    reference: str, store_url: str | None
+) -> tuple[Policy, Mapping[str, FrozenValue]]:
     """Return the policy, and the baselines that its newest rollout has read.
 
     A file needs no store: then, what is relative to a stored baseline has no bound.
     """
-    if not options.is_policy_file(given):
-        with options.looking(store_url) as (store, _):
-            rollout = store.load(options.rollout_id(store, given))
+    if not options.is_policy_file(reference):
+        with options.store_session(store_url) as (store, _):
+            rollout = store.load(options.rollout_id(store, reference))
             return rollout.policy, rollout.baselines
-    policy = options.load_policy(given)
-    with suppress(StoreError, UsageError), options.looking(store_url) as (store, _):
+    policy = options.load_policy(reference)
+    with suppress(StoreError, UsageError), options.store_session(store_url) as (store, _):
         for one in store.of_name(policy.name)[-1:]:
             newest = store.load(one)
             return policy, newest.baselines if newest.digest == policy.digest() else {}
     return policy, {}
 
 
-def _source() -> MetricSource:
+def _open_source() -> MetricSource:
     from controller.bootstrap.tools import metric_source
 
     return metric_source()
 
 
-def _look(
+def _read_view(
     policy: Policy,
     baselines: Mapping[str, FrozenValue],
     minutes: int,
     source: MetricSource,
     now: Callable[[], datetime],
-) -> _Board:
+) -> _MetricsView:
     span = span_of(policy, minutes, now())
-    series = source.read([one.query for one in shown_of(policy)], span)
+    series = source.read([one.query for one in metric_views(policy)], span)
     rows = gauges(policy, series, span, minutes, baselines)
-    return _Board(policy.name, rows, minutes, at(span.end))
+    return _MetricsView(policy.name, rows, minutes, from_unix(span.end))
 
 
-def _print(board: _Board, as_json: bool) -> None:
+def _print(view: _MetricsView, as_json: bool) -> None:
     if as_json:
-        data = gauges_data(board.name, board.gauges, board.minutes, board.end)
+        data = gauges_data(view.name, view.gauges, view.minutes, view.end)
         options.print_json("metrics", data)
         return
-    for line in gauge_lines(board.name, board.gauges, board.minutes, board.end):
+    for line in gauge_lines(view.name, view.gauges, view.minutes, view.end):
         click.echo(printable(line))
 
 
-def _print_apart(board: _Board) -> None:
+def _print_with_gap(view: _MetricsView) -> None:
     """Print a table with an empty line after it: others follow."""
-    _print(board, as_json=False)
+    _print(view, as_json=False)
     click.echo()
 
 
-def _drawing() -> Callable[[_Board], Any]:
+def _table_renderer() -> Callable[[_MetricsView], Any]:
     from controller.render.terminal.metrics_view import gauge_table
 
     return lambda board: gauge_table(board.name, board.gauges, board.minutes, board.end)

@@ -11,7 +11,7 @@ import click
 from controller.cli import options
 from controller.core.units import count_text
 from controller.errors import Exit, RolloutError, UsageError
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 if TYPE_CHECKING:
     from controller.operations.monitoring.resources import Monitoring
@@ -33,7 +33,7 @@ class Email(click.ParamType[str]):
         return str(value)
 
 
-def _making(command: Command) -> Command:
+def _deploy_options(command: Command) -> Command:
     """Add POLICY, --email, --emit, --store and --json."""
     command = click.option(
         "--emit",
@@ -63,14 +63,14 @@ def monitoring() -> None:
 
 
 @monitoring.command()
-@_making
+@_deploy_options
 def plan(**given: Any) -> int:
     """Show what `deploy` would change, by a change set that is deleted again. Changes nothing."""
     return _change("monitoring-plan", execute=False, **given)
 
 
 @monitoring.command()
-@_making
+@_deploy_options
 def deploy(**given: Any) -> int:
     """Create the stack, or update it, and wait until that is done.
 
@@ -122,7 +122,7 @@ def _change(
 ) -> Exit:
     from controller.bootstrap.monitoring import as_yaml, document, open_stack
 
-    wanted = _wanted(policy, emails, store_url)
+    wanted = _desired(policy, emails, store_url)
     if emit:
         click.echo(as_yaml(document(wanted)).rstrip("\n"))
         return Exit.DONE
@@ -137,7 +137,7 @@ def _change(
         done = {"policy": wanted.policy, "stack": stack.name, "status": status, "changes": listed}
         options.print_json(kind, {**done, "notes": list(wanted.notes)})
     else:
-        click.echo(page(_lines(changes, template["Resources"])))
+        click.echo(printable_block(_lines(changes, template["Resources"])))
         if status:
             click.echo(f"stack {stack.name}: {status}")
     return Exit.DONE
@@ -152,14 +152,14 @@ def _lines(changes: Sequence["Change"], resources: Mapping[str, Any]) -> Iterato
     yield count_text(len(changes), "change") if changes else "no changes"
 
 
-def _wanted(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
+def _desired(policy: Path, emails: Iterable[str], store_url: str | None) -> "Monitoring":
     """Return what should watch the policy in the file; without a store, nothing is drawn of one."""
     from controller.operations.monitoring.desired import monitoring_of, wanted
     from controller.policy_file.loader import load
 
     known = load(policy)
     try:
-        with options.looking(store_url, may_be_missing=True) as (store, _):
+        with options.store_session(store_url, may_be_missing=True) as (store, _):
             return monitoring_of(known, store, emails)
     except RolloutError as error:
         _note(f"the dashboard shows no rollout: {error}")

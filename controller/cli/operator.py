@@ -9,13 +9,13 @@ from collections.abc import Callable
 import click
 
 from controller.cli import options
-from controller.core.commands import Ask, Verb, Way
+from controller.core.commands import Command, DriftResolution, Verb
 from controller.engine.execute import Visit
 from controller.errors import Exit, UsageError
 from controller.text import printable
 
 
-def _steering(command: Callable[..., int]) -> Callable[..., int]:
+def _command_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add what all verbs of people take."""
     shared = (options.by, options.store, options.dry_run, options.as_json)
     for option in reversed(shared):
@@ -23,27 +23,27 @@ def _steering(command: Callable[..., int]) -> Callable[..., int]:
     return click.argument("rollout", metavar="ROLLOUT|POLICY")(command)
 
 
-def _said(_context: click.Context, _option: click.Parameter, reason: str) -> str:
+def _require_reason(_context: click.Context, _option: click.Parameter, reason: str) -> str:
     if not reason:
         raise click.BadParameter("say why: it is written into the history")
     return reason
 
 
 _reason = click.option(
-    "--reason", type=options.OneLine(), default="", help="Why; written into the history."
+    "--reason", type=options.OneLineText(), default="", help="Why; written into the history."
 )
-_needed_reason = click.option(
+_required_reason = click.option(
     "--reason",
-    type=options.OneLine(),
+    type=options.OneLineText(),
     required=True,
-    callback=_said,
+    callback=_require_reason,
     help="Why; written into the history. Needed.",
 )
 
 
 @click.command()
 @_reason
-@_steering
+@_command_options
 def pause(
     rollout: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
@@ -52,14 +52,14 @@ def pause(
     Traffic stays where it is and is judged on: a criterion that fails still rolls it back. A raise
     that is on its way may still arrive; it is not tried again.
     """
-    return _asked(rollout, Ask(Verb.PAUSE, reason), by, store_url, dry_run, as_json)
+    return _send_command(rollout, Command(Verb.PAUSE, reason), by, store_url, dry_run, as_json)
 
 
 @click.command()
 @click.option("--restore", is_flag=True, help="Take a raised weight back to what was asked for.")
 @click.option("--keep", is_flag=True, help="Go on with the live weight that another hand set.")
 @_reason
-@_steering
+@_command_options
 def resume(
     rollout: str,
     restore: bool,
@@ -78,13 +78,15 @@ def resume(
     """
     if restore and keep:
         raise UsageError("give either --restore or --keep, not both")
-    way: Way = "restore" if restore else "keep" if keep else ""
-    return _asked(rollout, Ask(Verb.RESUME, reason, way), by, store_url, dry_run, as_json)
+    way: DriftResolution = "restore" if restore else "keep" if keep else ""
+    return _send_command(
+        rollout, Command(Verb.RESUME, reason, way), by, store_url, dry_run, as_json
+    )
 
 
 @click.command()
-@_needed_reason
-@_steering
+@_required_reason
+@_command_options
 def promote(
     rollout: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
@@ -93,12 +95,12 @@ def promote(
     Skips the rest of a bake or an inconclusive gate; never a criterion that fails, a freeze or a
     missing approval.
     """
-    return _asked(rollout, Ask(Verb.PROMOTE, reason), by, store_url, dry_run, as_json)
+    return _send_command(rollout, Command(Verb.PROMOTE, reason), by, store_url, dry_run, as_json)
 
 
 @click.command()
 @_reason
-@_steering
+@_command_options
 def approve(
     rollout: str, reason: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
@@ -106,14 +108,17 @@ def approve(
 
     For a step that the policy says `approval: required` of; ahead of time, or when it waits.
     """
-    return _asked(rollout, Ask(Verb.APPROVE, reason), by, store_url, dry_run, as_json)
+    return _send_command(rollout, Command(Verb.APPROVE, reason), by, store_url, dry_run, as_json)
 
 
 @click.command()
 @click.option(
-    "--note", type=options.OneLine(), default="", help="What you know; written into the history."
+    "--note",
+    type=options.OneLineText(),
+    default="",
+    help="What you know; written into the history.",
 )
-@_steering
+@_command_options
 def ack(
     rollout: str, note: str, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
 ) -> int:
@@ -122,7 +127,7 @@ def ack(
     Changes nothing else: a rollback that is not confirmed is tried on, and its ticks end with 5.
     What is critical for another reason is told anew.
     """
-    return _asked(rollout, Ask(Verb.ACK, note), by, store_url, dry_run, as_json)
+    return _send_command(rollout, Command(Verb.ACK, note), by, store_url, dry_run, as_json)
 
 
 @click.command()
@@ -131,9 +136,9 @@ def ack(
 @click.option("--refuse", is_flag=True, help="Say no: where it gates, the next tick rolls back.")
 @click.option(
     "--note",
-    type=options.OneLine(),
+    type=options.OneLineText(),
     required=True,
-    callback=_said,
+    callback=_require_reason,
     help="What was seen; written into the history. Needed.",
 )
 @options.by
@@ -155,14 +160,14 @@ def attest(
     For a criterion of `kind: attestation`. A signature is for the rest of the rollout, whatever
     its step; said again, it changes nothing. The newest word of a person counts.
     """
-    ask = Ask(Verb.ATTEST, note, criterion=criterion, refuse=refuse)
-    return _asked(rollout, ask, by, store_url, dry_run, as_json)
+    ask = Command(Verb.ATTEST, note, criterion=criterion, refuse=refuse)
+    return _send_command(rollout, ask, by, store_url, dry_run, as_json)
 
 
 @click.command()
 @click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
-@_needed_reason
-@_steering
+@_required_reason
+@_command_options
 def retry(
     rollout: str,
     adopt: bool,
@@ -177,24 +182,29 @@ def retry(
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
     that the rollout had; with a policy file, the one in the file.
     """
-    from controller.cli.start_tick import print_started
+    from controller.cli.start_tick import print_start
     from controller.operations.start.start import retry as start_again
 
     policy = options.load_policy(rollout) if options.is_policy_file(rollout) else None
-    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
+    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
         found = options.rollout_id(app.runner.store, rollout)
         started = start_again(app.runner, found, reason, policy, adopt=adopt)
         would = None if app.journal is None else app.journal.lines
-    print_started("retry", started, would, as_json=as_json)
+    print_start("retry", started, would, as_json=as_json)
     return Exit.DONE
 
 
-def _asked(
-    given: str, ask: Ask, by: str | None, store_url: str | None, dry_run: bool, as_json: bool
+def _send_command(
+    reference: str,
+    ask: Command,
+    by: str | None,
+    store_url: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
-    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
-        found = options.rollout_id(app.runner.store, given)
-        visit = app.runner.ask(found, ask)
+    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
+        found = options.rollout_id(app.runner.store, reference)
+        visit = app.runner.run_command(found, ask)
         would = None if app.journal is None else app.journal.lines
     _print(visit, ask.verb, would, as_json)
     return Exit.DONE
@@ -212,4 +222,4 @@ def _print(visit: Visit, verb: Verb, would: list[str] | None, as_json: bool) -> 
         return
     click.echo(rollout_text(visit.rollout))
     if would is not None:
-        options.print_journal(would)
+        options.print_dry_run(would)

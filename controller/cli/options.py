@@ -13,13 +13,13 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from controller.bootstrap.app import App, live
+from controller.bootstrap.app import App, live_app
 from controller.core.policy import Policy
 from controller.core.units import parse_duration
 from controller.errors import StoreError, UnknownRolloutError, UsageError
 from controller.ports.store import Catalogue, Store
 from controller.process import logging, settings, signals
-from controller.text import cut, escaped, printable
+from controller.text import escaped, printable, truncate
 
 log = logging.logger()
 
@@ -28,8 +28,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # Longer than any reason that somebody reads, and short enough for a history entry and a terminal.
 MOST_CHARACTERS: Final = 500
 # So many names of rollouts does a message list.
-_LISTED: Final = 10
-_STORE_ASKED: Final = "rolloutctl.store"  # key of the click context
+_MAX_LISTED: Final = 10
+_STORE_URL_KEY: Final = "rolloutctl.store"  # key of the click context
 
 
 class Duration(click.ParamType[timedelta]):
@@ -49,7 +49,7 @@ class Duration(click.ParamType[timedelta]):
         return length
 
 
-class Rate(click.FloatRange):
+class RequestRate(click.FloatRange):
     """A number of requests a minute: above 0, and no more than anybody has."""
 
     name = "number"
@@ -66,7 +66,7 @@ class Rate(click.FloatRange):
         return found
 
 
-class OneLine(click.ParamType[str]):
+class OneLineText(click.ParamType[str]):
     """What a person writes, as one printable line: histories, logs and terminals show it as it is.
 
     Line breaks become spaces, and what is not printable becomes visible; what is blank is empty.
@@ -81,7 +81,7 @@ class OneLine(click.ParamType[str]):
         return line
 
 
-class Word(OneLine):
+class ExactText(OneLineText):
     """What a machine compares: refused where it is no printable line, and never changed."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -119,7 +119,7 @@ def by(command: Command) -> Command:
     """Add --by: who does this, as the history will say."""
     return click.option(
         "--by",
-        type=OneLine(),
+        type=OneLineText(),
         metavar="NAME",
         help="Who does this. Default: ROLLOUTCTL_BY, who started the CI job, the AWS caller, or "
         "the user.",
@@ -127,7 +127,7 @@ def by(command: Command) -> Command:
 
 
 @contextmanager
-def opened(
+def app_session(
     store_url: str | None,
     *,
     dry_run: bool = False,
@@ -141,22 +141,22 @@ def opened(
     given; ticks have no such call to spare.
     Raises NoStoreError when there is no store and this verb does not `create` one.
     """
-    logging.configure(dry_run=dry_run, run=logging.new_run())
+    logging.configure(dry_run=dry_run, run=logging.new_run_id())
     read = settings.read(os.environ, store_url, by)
     if read.egress.problem:
         if create:
             raise UsageError(read.egress.problem)
         log.error("hooks_unreachable", problem=read.egress.problem)  # and everything else goes on
-    click.get_current_context().meta[_STORE_ASKED] = read.store.url
+    click.get_current_context().meta[_STORE_URL_KEY] = read.store.url
     with (
-        signals.held_together(),
-        live(read, dry_run=dry_run, create=create, person=person) as app,
+        signals.defer_signals(),
+        live_app(read, dry_run=dry_run, create=create, ask_caller=person) as app,
     ):
         yield app
 
 
 @contextmanager
-def looking(
+def store_session(
     store_url: str | None, *, may_be_missing: bool = False
 ) -> Iterator[tuple[Store, datetime]]:
     """Yield the store and the current moment, for verbs that need no AWS."""
@@ -164,64 +164,64 @@ def looking(
 
     logging.configure()
     read = settings.read(os.environ, store_url)
-    click.get_current_context().meta[_STORE_ASKED] = read.store.url
+    click.get_current_context().meta[_STORE_URL_KEY] = read.store.url
     with open_store(read, may_be_missing=may_be_missing) as (store, now):
         yield store, now
 
 
-def rollout_id(catalogue: Catalogue, given: str) -> str:
-    """Return the id that `given` means: an id, a rollout's name, or a policy file.
+def rollout_id(catalogue: Catalogue, reference: str) -> str:
+    """Return the id that `reference` means: an id, a rollout's name, or a policy file.
 
     A name or a policy stands for its newest attempt. Raises UnknownRolloutError, which says what
     the store has instead.
     """
-    name = policy_name(given)
+    name = policy_name(reference)
     if "#" in name:
         return name
     ids = catalogue.of_name(name)
     if not ids:
-        place = click.get_current_context().meta.get(_STORE_ASKED, "this store")
+        place = click.get_current_context().meta.get(_STORE_URL_KEY, "this store")
         raise UnknownRolloutError(
-            f"no rollout is called {name!r} in {place}{_instead(catalogue)}; if that is the wrong "
+            f"no rollout is called {name!r} in {place}{_names_in_store(catalogue)}; if that is the wrong "
             "store, name another one: --store or ROLLOUTCTL_STORE"
         )
     return ids[-1]
 
 
-def _instead(catalogue: Catalogue) -> str:
+def _names_in_store(catalogue: Catalogue) -> str:
     """Return what a store has, for a message; nothing when it does not say."""
     with suppress(StoreError):
         names = list(dict.fromkeys(one.partition("#")[0] for one in reversed(catalogue.all())))
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f", which has {', '.join(names[:_LISTED]) or 'none at all'}{more}"
+        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+        return f", which has {', '.join(names[:_MAX_LISTED]) or 'none at all'}{more}"
     return ""
 
 
-def policy_of(store: Store, given: str) -> Policy:
-    """Return the policy in the file `given`, or the one that the rollout of that name follows.
+def policy_of(store: Store, reference: str) -> Policy:
+    """Return the policy in the file `reference`, or the one that the rollout of that name follows.
 
     Raises PolicyError, UnknownRolloutError, StoreError.
     """
-    if is_policy_file(given):
-        return load_policy(given)
-    return store.load(rollout_id(store, given)).policy
+    if is_policy_file(reference):
+        return load_policy(reference)
+    return store.load(rollout_id(store, reference)).policy
 
 
-def load_policy(given: str) -> Policy:
-    """Return the policy in the file `given`. Raises PolicyError with every mistake in it."""
+def load_policy(reference: str) -> Policy:
+    """Return the policy in the file `reference`. Raises PolicyError with every mistake in it."""
     from controller.policy_file.loader import load
 
-    return load(Path(given))
+    return load(Path(reference))
 
 
-def policy_name(given: str) -> str:
-    """Return the rollout name behind `given`, which may be a policy file."""
-    return load_policy(given).name if is_policy_file(given) else given
+def policy_name(reference: str) -> str:
+    """Return the rollout name behind `reference`, which may be a policy file."""
+    return load_policy(reference).name if is_policy_file(reference) else reference
 
 
-def is_policy_file(given: str) -> bool:
-    """Tell whether `given` is a policy file rather than the name of a rollout."""
-    return given.endswith((".yaml", ".yml")) or os.sep in given
+def is_policy_file(reference: str) -> bool:
+    """Tell whether `reference` is a policy file rather than the name of a rollout."""
+    return reference.endswith((".yaml", ".yml")) or os.sep in reference
 
 
 def print_json(kind: str, data: Mapping[str, Any]) -> None:
@@ -230,7 +230,7 @@ def print_json(kind: str, data: Mapping[str, Any]) -> None:
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 
-def fitted(line: str, width: int | None = None) -> str:
+def fit_line(line: str, width: int | None = None) -> str:
     """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
 
     Without either nothing is cut: what is in a pipe is for programs.
@@ -238,10 +238,10 @@ def fitted(line: str, width: int | None = None) -> str:
     row = printable(line)
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
-    return row if width is None else cut(row, width)
+    return row if width is None else truncate(row, width)
 
 
-def print_journal(lines: Sequence[str]) -> None:
+def print_dry_run(lines: Sequence[str]) -> None:
     """Say what a dry run would have done."""
     for line in lines:
         click.echo(printable(f"would: {line}"))

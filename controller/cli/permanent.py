@@ -8,7 +8,7 @@ from controller.cli import options
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import Exit, RolloutError
-from controller.render.permanent import FORMS, not_yet, permanent_data, permanent_text
+from controller.render.permanent import FORMS, permanent_data, permanent_text, too_early_reason
 from controller.text import printable
 
 
@@ -29,9 +29,9 @@ def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_js
     The exact change for CDK, CloudFormation or Terraform, what sets the old values again until it
     is deployed, and what then becomes of the old path. Nothing is read but the store and POLICY.
     """
-    policy, known = _asked(rollout, store_url)
+    policy, known = _policy_and_rollout(rollout, store_url)
     wanted = forms or FORMS
-    if why := not_yet(known):
+    if why := too_early_reason(known):
         click.echo(printable(f"rolloutctl: warning: {why}"), err=True)
     if as_json:
         options.print_json("permanent", permanent_data(policy, known, wanted))
@@ -40,17 +40,17 @@ def permanent(rollout: str, forms: tuple[str, ...], store_url: str | None, as_js
     return Exit.DONE
 
 
-def _asked(given: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
+def _policy_and_rollout(reference: str, store_url: str | None) -> tuple[Policy, Rollout | None]:
     """Return the policy and its newest rollout; for a policy file, a store is not needed."""
-    if not options.is_policy_file(given):
-        with options.looking(store_url) as (store, _):
-            known = store.load(options.rollout_id(store, given))
+    if not options.is_policy_file(reference):
+        with options.store_session(store_url) as (store, _):
+            known = store.load(options.rollout_id(store, reference))
         return known.policy, known
     from controller.policy_file.loader import load
 
-    policy = load(Path(given))
+    policy = load(Path(reference))
     try:
-        with options.looking(store_url, may_be_missing=True) as (store, _):
+        with options.store_session(store_url, may_be_missing=True) as (store, _):
             ids = store.of_name(policy.name)
             return policy, store.load(ids[-1]) if ids else None
     except RolloutError as error:

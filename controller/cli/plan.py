@@ -15,7 +15,7 @@ from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.ports.store import Store
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 _UNDECIDED: Final = "  what the gates can decide: {}"
 _OFFLINE: Final = "plan --live, or validate --requests-per-minute N"
@@ -52,15 +52,15 @@ def plan(
     data, lines = plan_data(known, now), [plan_text(known, now), ""]
     status = Exit.DONE
     if not live:
-        data["next"] = _next(known, store_url)
+        data["next"] = _next_text(known, store_url)
         lines += [printable(f"  next: {data['next']}"), _UNDECIDED.format(_OFFLINE)]
     else:
-        with options.opened(store_url, dry_run=True, create=True) as app:
-            seen = _live(app, known, adopt=adopt)
-            traffic = _measured(app, known)
-        data["live"], data["next"] = seen.data, seen.following
+        with options.app_session(store_url, dry_run=True, create=True) as app:
+            seen = _live_preview(app, known, adopt=adopt)
+            traffic = _measured_traffic(app, known)
+        data["live"], data["next"] = seen.data, seen.next_text
         status = seen.status if exit_code else Exit.DONE
-        lines += [seen.text, _decidable(known, traffic, seen.baselines, data)]
+        lines += [seen.text, _gate_power(known, traffic, seen.baselines, data)]
     if as_json:
         options.print_json("plan", data)
     else:
@@ -68,12 +68,12 @@ def plan(
     return status
 
 
-def _next(policy: Policy, store_url: str | None) -> str:
+def _next_text(policy: Policy, store_url: str | None) -> str:
     """Return what comes next as far as the store tells; whether an account allows it, it cannot."""
     start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
     try:
-        with options.looking(store_url, may_be_missing=True) as (store, _):
-            running = _running(store, policy)
+        with options.store_session(store_url, may_be_missing=True) as (store, _):
+            running = _running_rollout(store, policy)
     except RolloutError as error:
         return f"{start}; whether a rollout is running already is not known: {error}"
     if running is None:
@@ -81,75 +81,75 @@ def _next(policy: Policy, store_url: str | None) -> str:
     return f"{running.id} is {running.phase} at {running.weight} %: {running.next}"
 
 
-class _Seen(NamedTuple):
+class _Preview(NamedTuple):
     """What the account says about the next move: as data, in a line, as text, as an exit status.
 
     baselines: what was read of the stable path.
     """
 
     data: dict[str, Any]
-    following: str
+    next_text: str
     text: str
     baselines: Mapping[str, FrozenValue]
     status: Exit
 
 
-class _Traffic(NamedTuple):
+class _TrafficRate(NamedTuple):
     """Requests a minute, and where that comes from; None: not known, and why."""
 
     per_minute: float | None
     source: str
 
 
-def _measured(app: App, policy: Policy) -> _Traffic:
+def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     """Return the traffic of the last day."""
-    from controller.operations.start.traffic import counted
+    from controller.operations.start.traffic import estimate_traffic
 
     instead = "say how much there is: rolloutctl validate --requests-per-minute N"
     try:
-        found = counted(app.runner.looking.metrics, policy, app.runner.clock.now())
+        found = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
     except MetricsError as error:
-        return _Traffic(None, f"measurements cannot be read: {error}; {instead}")
+        return _TrafficRate(None, f"measurements cannot be read: {error}; {instead}")
     if not found.per_minute:
         nothing = "no metric of the policy counted a request in the last 24h"
-        return _Traffic(None, f"{nothing}; {instead}")
-    alone = "" if found.stable else ", of the canary alone"
-    return _Traffic(found.per_minute, f"{' + '.join(found.metrics)} of the last 24h{alone}")
+        return _TrafficRate(None, f"{nothing}; {instead}")
+    alone = "" if found.includes_stable else ", of the canary alone"
+    return _TrafficRate(found.per_minute, f"{' + '.join(found.metrics)} of the last 24h{alone}")
 
 
-def _decidable(
+def _gate_power(
     policy: Policy,
-    traffic: _Traffic,
+    traffic: _TrafficRate,
     baselines: Mapping[str, FrozenValue],
     data: dict[str, Any],
 ) -> str:
     """Return what the gates can decide, and add it to `data`."""
     if traffic.per_minute is None:
         return printable(_UNDECIDED.format(traffic.source))
-    from controller.render.feasibility import gates
+    from controller.render.feasibility import gate_power
 
-    data["power"], text = gates(policy, traffic.per_minute, traffic.source, baselines)
+    data["power"], text = gate_power(policy, traffic.per_minute, traffic.source, baselines)
     return f"\n{text}"
 
 
-def _live(app: App, policy: Policy, *, adopt: bool) -> _Seen:
-    newest = _newest(app.runner.store, policy)
+def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
+    newest = _newest_rollout(app.runner.store, policy)
     if newest is not None and not newest.final:
-        return _next_tick(app, newest)
-    return _next_start(app, policy, newest, adopt=adopt)
+        return _preview_tick(app, newest)
+    return _preview_start(app, policy, newest, adopt=adopt)
 
 
-def _running(store: Store, policy: Policy) -> Rollout | None:
-    newest = _newest(store, policy)
+def _running_rollout(store: Store, policy: Policy) -> Rollout | None:
+    newest = _newest_rollout(store, policy)
     return newest if newest is not None and not newest.final else None
 
 
-def _newest(store: Store, policy: Policy) -> Rollout | None:
+def _newest_rollout(store: Store, policy: Policy) -> Rollout | None:
     ids = store.of_name(policy.name)
     return store.load(ids[-1]) if ids else None
 
 
-def _next_tick(app: App, rollout: Rollout) -> _Seen:
+def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     from controller.render.status import rollout_data, rollout_text
 
     visit = app.runner.visit(rollout.id)
@@ -158,20 +158,22 @@ def _next_tick(app: App, rollout: Rollout) -> _Seen:
     lines = [f"  the next tick would: {line}" for line in would_text]
     data = {"rollout": rollout_data(visit.rollout), "would": would}
     following = f"the next tick would {'; '.join(would_text)}"
-    text = "\n".join([rollout_text(visit.rollout), "", page(lines)])
-    return _Seen(data, following, text, visit.rollout.baselines, _left_at(rollout, visit))
+    text = "\n".join([rollout_text(visit.rollout), "", printable_block(lines)])
+    return _Preview(
+        data, following, text, visit.rollout.baselines, _status_after_tick(rollout, visit)
+    )
 
 
-def _left_at(rollout: Rollout, visit: Visit) -> Exit:
+def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
     """Return what says where the next tick leaves `rollout`; a dry run writes no 0 %."""
     turns_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
     return Exit.ROLLED_BACK if turns_back else of_run(visit)
 
 
-def _next_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Seen:
-    from controller.operations.start.start import look
+def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
+    from controller.operations.start.start import check_start
 
-    checked = look(app.runner, policy, adopt=adopt)
+    checked = check_start(app.runner, policy, adopt=adopt)
     lines = [f"  live: {checked.reading.shown}, the last update is {checked.reading.update}"]
     lines += [
         f"  baseline of {name}: {value.value:.1f} from {value.samples:.0f} samples"
@@ -200,4 +202,4 @@ def _next_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool
         "warnings": list(checked.warnings),
         "refusals": list(checked.refusals),
     }
-    return _Seen(data, following, page(lines), checked.baselines, status)
+    return _Preview(data, following, printable_block(lines), checked.baselines, status)

@@ -25,7 +25,7 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--scenario", default="healthy", show_default=True, metavar="NAME|FILE",
-    shell_complete=completion.scenarios,
+    shell_complete=completion.complete_scenarios,
     help="A shipped scenario, or a file like them.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other noise.")
@@ -52,7 +52,7 @@ _SHOW_EVERY = 30  # ticks between two updates of the progress line
     help="Keep the rollout in this empty store, sqlite:///FILE or dynamodb://TABLE.",
 )
 @click.option("--verbose", is_flag=True, help="Show the log of every tick on stderr, too.")
-@report_files.reports
+@report_files.report_options
 @options.as_json
 def rehearse(
     policy: Path,
@@ -73,18 +73,18 @@ def rehearse(
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
     is a temporary file unless --store names one.
     """
-    from controller.bootstrap.stage import rehearsal
+    from controller.bootstrap.rehearse import rehearsal
     from controller.operations.rehearse import rehearse as play
     from controller.policy_file.loader import load
 
-    form = report_files.Form(as_json, markdown, junit)
+    form = report_files.OutputFormat(as_json, markdown, junit)
     form.check()
     if verbose:
         logging.configure()
     else:
-        logging.silence()
-    place = settings.parse_place(store_url) if store_url else None
-    progress = _Progress(shown=sys.stderr.isatty() and not (verbose or form.silent))
+        logging.disable()
+    place = settings.parse_store_url(store_url) if store_url else None
+    progress = _Progress(visible=sys.stderr.isatty() and not (verbose or form.is_document))
     with rehearsal(load(policy), scenario, seed, store=place, adopt=adopt) as stage, progress:
         outcome = play(
             stage.runner,
@@ -96,12 +96,12 @@ def rehearse(
             approve=approve,
         )
     if form.junit is not None:
-        report_files.write_junit(form.junit, outcome.rollout, outcome.entries, expect)
+        report_files.write_junit_file(form.junit, outcome.rollout, outcome.entries, expect)
     _print(outcome, scenario, seed, form)
     return _status(outcome, expect)
 
 
-def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.Form) -> None:
+def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.OutputFormat) -> None:
     from controller.render.markdown import outcome_markdown
     from controller.render.rehearsal import outcome_data, outcome_text
 
@@ -114,7 +114,7 @@ def _print(outcome: "Outcome", scenario: str, seed: int, form: report_files.Form
 
 def _status(outcome: "Outcome", expect: str | None) -> Exit:
     status = of_rehearsal(outcome.status, expect)
-    if status is Exit.CHECK_SAID_NO:
+    if status is Exit.CHECK_FAILED:
         click.echo(f"rolloutctl: expected {expect}, but it ended {outcome.status}", err=True)
     return status
 
@@ -122,8 +122,8 @@ def _status(outcome: "Outcome", expect: str | None) -> Exit:
 class _Progress:
     """One line on stderr that says where the rehearsal is, and is gone when that is over."""
 
-    def __init__(self, *, shown: bool) -> None:
-        self._shown, self._ticks = shown, 0
+    def __init__(self, *, visible: bool) -> None:
+        self._shown, self._ticks = visible, 0
 
     def __enter__(self) -> Self:
         return self
@@ -140,4 +140,4 @@ class _Progress:
 
     @staticmethod
     def _draw(text: str) -> None:
-        click.echo(text, file=streams.unfiltered(sys.stderr), nl=False)
+        click.echo(text, file=streams.unfiltered_stream(sys.stderr), nl=False)

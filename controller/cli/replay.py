@@ -3,9 +3,9 @@
 import click
 
 from controller.cli import options
-from controller.cli.history import loaded
+from controller.cli.history import load_unverified
 from controller.errors import Exit
-from controller.text import page
+from controller.text import printable_block
 
 
 @click.command()
@@ -23,13 +23,13 @@ def replay(rollout: str, store_url: str | None, as_json: bool) -> int:
     from controller.core.replay.replay import replay as derived_again
     from controller.render.replay import replay_data, replay_lines
 
-    with options.looking(store_url) as (store, _):
+    with options.store_session(store_url) as (store, _):
         found = options.rollout_id(store, rollout)
-        stored, snapshot = loaded(store, found)
+        stored, snapshot = load_unverified(store, found)
         entries = store.history(found)
     replayed = derived_again(stored, entries, snapshot)
     if as_json:
         options.print_json("replay", replay_data(replayed))
     else:
-        click.echo(page(replay_lines(replayed)))
-    return Exit.DONE if replayed.same else Exit.CHECK_SAID_NO
+        click.echo(printable_block(replay_lines(replayed)))
+    return Exit.DONE if replayed.consistent else Exit.CHECK_FAILED

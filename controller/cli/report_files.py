@@ -12,7 +12,7 @@ from controller.core.rollout import Rollout
 from controller.errors import UsageError
 
 
-def reports(command: options.Command) -> options.Command:
+def report_options(command: options.Command) -> options.Command:
     """Add --markdown and --junit."""
     markdown = click.option(
         "--markdown", is_flag=True, help="Print Markdown: for the summary of a CI job."
@@ -25,7 +25,7 @@ def reports(command: options.Command) -> options.Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class OutputFormat:
     """How a result is given: as text unless something else was asked for.
 
     junit: the file that gets the gates beside it.
@@ -36,7 +36,7 @@ class Form:
     junit: Path | None = None
 
     @property
-    def silent(self) -> bool:
+    def is_document(self) -> bool:
         """Whether stdout is kept for one document, with no lines before it."""
         return self.as_json or self.markdown
 
@@ -51,7 +51,7 @@ class Form:
             raise UsageError("--json and --markdown are two forms of one result: give one of them")
 
 
-def write_junit(
+def write_junit_file(
     path: Path, rollout: Rollout, entries: Sequence[Entry], expected: str | None = None
 ) -> None:
     """Write the gates of `rollout` to `path`. Raises UsageError when that does not go."""

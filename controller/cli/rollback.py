@@ -12,7 +12,7 @@ from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
-from controller.engine.tick import LOADING
+from controller.engine.tick import LOAD_LIMIT
 from controller.errors import (
     Exit,
     NoStoreError,
@@ -22,27 +22,27 @@ from controller.errors import (
     TargetError,
     UnknownRolloutError,
     UsageError,
-    is_of_one_record,
+    is_record_error,
 )
 from controller.ports.store import Ownership
 from controller.process import logging, settings, signals
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.bootstrap.rollback import First, KnownTarget
+    from controller.bootstrap.rollback import FirstWrite, KnownTarget
 
-_ASKED: Final = "asked for by a person"
+_DEFAULT_REASON: Final = "asked for by a person"
 # What becomes of the record of a rollback that could not be recorded.
-_UNRECORDED: Final = (
+_UNRECORDED_HINT: Final = (
     "when the store works again, the next tick finds 0 % and ends the rollout (reason "
     "found_at_zero); to record your reason, run the same command again then"
 )
-_DAMAGED: Final = (
+_DAMAGED_HINT: Final = (
     "the record of the rollout stays as it is, and no tick decides anything from it: restore the "
     "store from a backup; the next tick then finds 0 % and ends the rollout"
 )
 # What works without the store, for whoever meets one that does not work at the worst moment.
-_WITHOUT: Final = (
+_STORELESS_HINT: Final = (
     "without a store: rolloutctl rollback POLICY.yaml, or "
     "rolloutctl rollback --function F --percentage K [--boolean B]"
 )
@@ -60,8 +60,8 @@ _WITHOUT: Final = (
 )
 @click.option(
     "--reason",
-    type=options.OneLine(),
-    default=_ASKED,
+    type=options.OneLineText(),
+    default=_DEFAULT_REASON,
     show_default=True,
     help="Written into the history.",
 )
@@ -96,7 +96,7 @@ def rollback(
         raise UsageError("name a rollout, a policy file, or --function and --percentage")
     from controller.bootstrap.rollback import KnownTarget
 
-    return _unrecorded(KnownTarget(bare, ""), dry_run, as_json, typed=True, force=force)
+    return _lower_without_record(KnownTarget(bare, ""), dry_run, as_json, typed=True, force=force)
 
 
 def _to_zero(
@@ -108,56 +108,58 @@ def _to_zero(
     is written whatever is raised while the store is asked. Returns the exit status.
     Raises RolloutError where no names are known, and PolicyError.
     """
-    known = _known(given, store_url)
-    first = None if known is None or dry_run else _first(known)
+    known = _target_without_store(given, store_url)
+    first = None if known is None or dry_run else _lower_before_record(known)
     try:
-        return _recorded(given, reason or _ASKED, by, store_url, dry_run, as_json, first)
+        return _roll_back_in_store(
+            given, reason or _DEFAULT_REASON, by, store_url, dry_run, as_json, first
+        )
     except Exception as error:
         problem = problem_of(error, given, "recording the rollback of")
         if known is None:
-            problem.args = (f"{problem}; {_WITHOUT}",)
+            problem.args = (f"{problem}; {_STORELESS_HINT}",)
             raise problem from error
         click.echo(f"rolloutctl: the rollback is not recorded: {problem}", err=True)
-        status = _unrecorded(known, dry_run, as_json)
+        status = _lower_without_record(known, dry_run, as_json)
         if status is Exit.DONE and not dry_run:
-            _say_what_becomes_of_the_record(problem)
+            _print_record_hint(problem)
         return status
 
 
-def _say_what_becomes_of_the_record(problem: RolloutError) -> None:
+def _print_record_hint(problem: RolloutError) -> None:
     """Say what the store will do with a rollback that it does not know of, if it has a record."""
     if isinstance(problem, UnknownRolloutError | NoStoreError):
         return
-    damaged = isinstance(problem, StoreError) and is_of_one_record(problem)
-    becomes = _DAMAGED if damaged else _UNRECORDED
+    damaged = isinstance(problem, StoreError) and is_record_error(problem)
+    becomes = _DAMAGED_HINT if damaged else _UNRECORDED_HINT
     click.echo(f"rolloutctl: {becomes}", err=True)
 
 
-def _known(given: str, store_url: str | None) -> "KnownTarget | None":
-    """Return what is known of the target of `given` without a store; None: nothing.
+def _target_without_store(reference: str, store_url: str | None) -> "KnownTarget | None":
+    """Return what is known of the target of `reference` without a store; None: nothing.
 
     Raises PolicyError for a policy file that cannot be used.
     """
-    from controller.bootstrap.rollback import KnownTarget, known_beside
+    from controller.bootstrap.rollback import KnownTarget, recorded_target
 
-    if options.is_policy_file(given):
+    if options.is_policy_file(reference):
         try:
-            return KnownTarget(_target_of(Path(given)), "")
+            return KnownTarget(_target_of(Path(reference)), "")
         except PolicyError as error:
             head, *below = str(error).splitlines()
-            raise PolicyError(head, *below, _WITHOUT, flaws=error.flaws) from error
+            raise PolicyError(head, *below, _STORELESS_HINT, flaws=error.flaws) from error
     with suppress(UsageError):  # which is told when the store is opened
-        return known_beside(settings.read(os.environ, store_url).store, given)
+        return recorded_target(settings.read(os.environ, store_url).store, reference)
     return None
 
 
-def _first(known: "KnownTarget") -> "First":
+def _lower_before_record(known: "KnownTarget") -> "FirstWrite":
     """Write 0 % by the names in `known`, and tell the person at once."""
-    from controller.bootstrap.rollback import lower_first
+    from controller.bootstrap.rollback import write_zero_first
 
     logging.configure()
-    with signals.held_together():
-        first = lower_first(known)
+    with signals.defer_signals():
+        first = write_zero_first(known)
     function = known.target.function
     if first.problem:
         told = f"0 % is not written yet: {first.problem}"
@@ -187,23 +189,23 @@ def _target_of(policy: Path) -> LambdaEnv:
     return load(policy).target
 
 
-def _recorded(
-    given: str,
+def _roll_back_in_store(
+    reference: str,
     reason: str,
     by: str | None,
     store_url: str | None,
     dry_run: bool,
     as_json: bool,
-    first: "First | None",
+    first: "FirstWrite | None",
 ) -> int:
     from controller.render.status import rollout_text, visit_data
 
-    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
-        app.runner.limit_calls(LOADING)
-        found = options.rollout_id(app.runner.store, given)
+    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
+        app.runner.limit_calls(LOAD_LIMIT)
+        found = options.rollout_id(app.runner.store, reference)
         visit = app.runner.roll_back(found, reason, None if first is None else first.before)
         lines = [] if app.journal is None else app.journal.lines
-        warnings = _of_another(app.runner.store, visit.rollout)
+        warnings = _other_owner_warnings(app.runner.store, visit.rollout)
         warnings += [visit.problem] if visit.saved and visit.problem else []
     for warning in warnings:
         click.echo(printable(f"rolloutctl: warning: {warning}"), err=True)
@@ -212,18 +214,18 @@ def _recorded(
         problem = f"0 % {word} in force, but it could not be recorded: {visit.problem}"
         click.echo(f"rolloutctl: {problem}", err=True)
         if exit_status.of_rollback(visit) is Exit.DONE:
-            click.echo(f"rolloutctl: {_UNRECORDED}", err=True)
+            click.echo(f"rolloutctl: {_UNRECORDED_HINT}", err=True)
     if as_json:
         data = {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
         options.print_json("rollback", {**data, "would": lines} if dry_run else data)
     else:
         click.echo(rollout_text(visit.rollout))
         if dry_run:
-            options.print_journal(lines)
+            options.print_dry_run(lines)
     return Exit.DONE if dry_run else exit_status.of_rollback(visit)
 
 
-def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
+def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
     """Return a warning when the traffic that went back was not that of `rollout` any more."""
     with suppress(StoreError):  # 0 % is in force whoever owns it
         owners = {store.owner(lock) for lock in rollout.locks} - {None, rollout.id}
@@ -234,7 +236,7 @@ def _of_another(store: Ownership, rollout: Rollout) -> list[str]:
     return []
 
 
-def _unrecorded(
+def _lower_without_record(
     known: "KnownTarget",
     dry_run: bool,
     as_json: bool,
@@ -242,17 +244,17 @@ def _unrecorded(
     typed: bool = False,
     force: bool = False,
 ) -> Exit:
-    from controller.bootstrap.rollback import Lowered, lower_bare
+    from controller.bootstrap.rollback import RollbackResult, lower_without_store
 
     logging.configure(dry_run=dry_run)
     try:
-        with signals.held_together():
-            result = lower_bare(known, typed=typed, dry_run=dry_run, force=force)
+        with signals.defer_signals():
+            result = lower_without_store(known, typed=typed, dry_run=dry_run, force=force)
     except TargetError as error:
         if dry_run:
             raise
-        result = Lowered(confirmed=False, shown=str(error), would=[])
-    for doubt in result.doubts:
+        result = RollbackResult(confirmed=False, shown=str(error), dry_run_lines=[])
+    for doubt in result.warnings:
         click.echo(f"rolloutctl: warning: {doubt}", err=True)
     if as_json:
         data = {
@@ -260,11 +262,11 @@ def _unrecorded(
             "confirmed": result.confirmed,
             "shown": result.shown,
             "recorded": False,
-            "warnings": result.doubts,
+            "warnings": result.warnings,
         }
-        options.print_json("rollback", {**data, "would": result.would} if dry_run else data)
+        options.print_json("rollback", {**data, "would": result.dry_run_lines} if dry_run else data)
     elif dry_run:
-        options.print_journal(result.would)
+        options.print_dry_run(result.dry_run_lines)
     else:
         word = "0 % is in force" if result.confirmed else "NOT confirmed"
         click.echo(printable(f"{known.target.function}: {word}: {result.shown}"))

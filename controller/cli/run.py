@@ -17,14 +17,14 @@ from controller.errors import Exit
 from controller.text import printable
 
 if TYPE_CHECKING:
-    from controller.operations.start.start import Started
+    from controller.operations.start.start import StartResult
 
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--revision",
-    type=options.Word(),
+    type=options.ExactText(),
     help="What is rolled out; default: the function's CodeSha256.",
 )
 @click.option(
@@ -58,22 +58,22 @@ def run(
     with 6 when another hand moved the weight while it watched, and it neither succeeded nor was
     rolled back. A dry run shows what would be done first, and ends there.
     """
-    from controller.operations.start.start import Request, start
+    from controller.operations.start.start import StartRequest, start
     from controller.policy_file.loader import load
     from controller.render.status import rollout_data
 
-    request = Request(load(policy), revision, adopt=adopt)
-    with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+    request = StartRequest(load(policy), revision, adopt=adopt)
+    with options.app_session(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
         until = app.runner.clock.now() + limit
         started = start(app.runner, request)
         if not as_json:
             for warning in started.warnings:
                 click.echo(printable(f"warning: {warning}"))
-        with follow.display(app.runner.clock, live=not dry_run, off=as_json) as show:
+        with follow.rollout_display(app.runner.clock, live=not dry_run, off=as_json) as show:
             if dry_run:
-                last = _first(app.runner, started)
+                last = _first_visit(app.runner, started)
             else:
-                last = _watched(app.runner, started.rollout, every, until, show)
+                last = _tick_to_end(app.runner, started.rollout, every, until, show)
             show(last.rollout)
     if as_json:
         data = {**rollout_data(last.rollout), "warnings": list(started.warnings)}
@@ -81,26 +81,26 @@ def run(
             data["would"] = app.journal.lines
         options.print_json("run", data)
     elif app.journal is not None:
-        options.print_journal(app.journal.lines)
+        options.print_dry_run(app.journal.lines)
     return Exit.DONE if dry_run else exit_status.of_run(last)
 
 
-def _first(runner: Runner, started: "Started") -> Visit:
+def _first_visit(runner: Runner, started: "StartResult") -> Visit:
     """Return the first thing that a run does: the start, or a tick of what runs already."""
     if started.created:
         return Visit(started.rollout)
     return runner.visit(started.rollout.id)
 
 
-def _watched(
+def _tick_to_end(
     runner: Runner, rollout: Rollout, every: timedelta, until: datetime, show: follow.Show
 ) -> Visit:
     """Tick `rollout` until it rests or time is up; return the last visit, with all alerts."""
-    from controller.engine.loop import resting, walk
+    from controller.engine.loop import is_idle, run_ticks
 
     show(rollout)
     last, alerts = Visit(rollout), set[Alert]()
-    for last in walk(runner, rollout, every=every, until=until, done=resting):
+    for last in run_ticks(runner, rollout, every=every, until=until, done=is_idle):
         alerts.update(last.alerts)
         show(last.rollout)
     return replace(last, alerts=tuple(alerts))

@@ -9,16 +9,16 @@ import click
 
 from controller.bootstrap import app as bootstrap
 from controller.cli import options
-from controller.core.observation import Reading
+from controller.core.observation import TargetReading
 from controller.core.policy import LambdaEnv
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
-from controller.operations.set_weight import Outcome, set_bare
+from controller.operations.set_weight import Outcome, set_without_store
 from controller.operations.set_weight import set_weight as set_beside_rollouts
 from controller.process import logging, signals
 from controller.text import printable
 
-_NO_STORE: Final = (
+_NO_STORE_WARNING: Final = (
     "nobody can say whether a rollout is active, so none is asked; if rollouts are kept elsewhere, "
     "name that with --store"
 )
@@ -32,7 +32,7 @@ _NO_STORE: Final = (
     help="Pause the active rollout that owns the target, write that down, and set the weight.",
 )  # fmt: skip
 @click.option(
-    "--reason", type=options.OneLine(), default="",
+    "--reason", type=options.OneLineText(), default="",
     help="Why; written into the history where a rollout is paused.",
 )  # fmt: skip
 @options.by
@@ -62,13 +62,15 @@ def set_weight(
         command = _rollback(policy, reason, by, store_url, dry_run, as_json)
         raise UsageError(f"set-weight does not set 0 %; nothing was written; run: {command}")
     try:
-        outcome, target, would = _beside(policy, weight, force, reason, by, store_url, dry_run)
+        outcome, target, would = _set_with_store(
+            policy, weight, force, reason, by, store_url, dry_run
+        )
     except NoStoreError as error:
         named = store_url or os.environ.get("ROLLOUTCTL_STORE")
         if named or not options.is_policy_file(policy):
             raise
-        click.echo(f"rolloutctl: warning: {error}; {_NO_STORE}", err=True)
-        outcome, target, would = _bare(policy, weight, dry_run)
+        click.echo(f"rolloutctl: warning: {error}; {_NO_STORE_WARNING}", err=True)
+        outcome, target, would = _set_without_store(policy, weight, dry_run)
     _print(outcome, target, weight, would if dry_run else None, as_json)
     return Exit.DONE if dry_run else of_weight(weight, outcome.before, outcome.live)
 
@@ -86,8 +88,8 @@ def _rollback(
     return shlex.join(words)
 
 
-def _beside(
-    given: str,
+def _set_with_store(
+    reference: str,
     weight: int,
     force: bool,
     reason: str,
@@ -95,27 +97,31 @@ def _beside(
     store_url: str | None,
     dry_run: bool,
 ) -> tuple[Outcome, LambdaEnv, list[str]]:
-    from controller.bootstrap.tools import hand_on
+    from controller.bootstrap.tools import direct_target
 
-    with options.opened(store_url, dry_run=dry_run, by=by, person=True) as app:
-        policy = options.policy_of(app.runner.store, given)
-        _check_names(policy.target, hand_on(policy.target, app.runner.clock, dry_run=True).lost)
+    with options.app_session(store_url, dry_run=dry_run, by=by, person=True) as app:
+        policy = options.policy_of(app.runner.store, reference)
+        _check_overwrite(
+            policy.target, direct_target(policy.target, app.runner.clock, dry_run=True).overwritten
+        )
         outcome = set_beside_rollouts(app.runner, policy, weight, force=force, reason=reason)
         return outcome, policy.target, [] if app.journal is None else app.journal.lines
 
 
-def _bare(policy: str, weight: int, dry_run: bool) -> tuple[Outcome, LambdaEnv, list[str]]:
-    from controller.bootstrap.tools import hand_on
+def _set_without_store(
+    policy: str, weight: int, dry_run: bool
+) -> tuple[Outcome, LambdaEnv, list[str]]:
+    from controller.bootstrap.tools import direct_target
 
     logging.configure(dry_run=dry_run)
     target, clock = options.load_policy(policy).target, bootstrap.wall_clock()
-    with signals.held_together():
-        hand = hand_on(target, clock, dry_run=dry_run)
-        _check_names(target, hand.lost)
-        return set_bare(hand.target, weight, clock), target, hand.journal.lines
+    with signals.defer_signals():
+        hand = direct_target(target, clock, dry_run=dry_run)
+        _check_overwrite(target, hand.overwritten)
+        return set_without_store(hand.target, weight, clock), target, hand.journal.lines
 
 
-def _check_names(target: LambdaEnv, lost: Sequence[str]) -> None:
+def _check_overwrite(target: LambdaEnv, lost: Sequence[str]) -> None:
     """Raise WriteRefusedError where the write would destroy what is no weight."""
     if lost:
         raise WriteRefusedError(
@@ -134,13 +140,13 @@ def _print(
     for note in outcome.notes:
         click.echo(printable(f"rolloutctl: note: {note}"), err=True)
     if as_json:
-        data = _data(outcome, target, weight)
+        data = _outcome_data(outcome, target, weight)
         options.print_json("set-weight", data if would is None else {**data, "would": would})
         return
     if would is not None and outcome.written:
-        options.print_journal(would)
+        options.print_dry_run(would)
         return
-    click.echo(printable(f"{target.function}: {_sentence(outcome, weight)}"))
+    click.echo(printable(f"{target.function}: {_outcome_text(outcome, weight)}"))
     if outcome.paused is not None:
         one = outcome.paused
         click.echo(
@@ -149,11 +155,11 @@ def _print(
         )
 
 
-def _sentence(outcome: Outcome, weight: int) -> str:
+def _outcome_text(outcome: Outcome, weight: int) -> str:
     live = outcome.live
     if not outcome.written:
         return f"{weight} % is in force already, nothing was written: {live.shown}"
-    if live.stands_at(weight):
+    if live.has_applied(weight):
         return f"{weight} % is in force: {live.shown}; before: {outcome.before.shown}"
     detail = f": {live.detail}" if live.detail else ""
     if live.weight == weight:
@@ -161,18 +167,18 @@ def _sentence(outcome: Outcome, weight: int) -> str:
     return f"{weight} % is NOT set; it shows {live.shown}"
 
 
-def _data(outcome: Outcome, target: LambdaEnv, weight: int) -> dict[str, object]:
+def _outcome_data(outcome: Outcome, target: LambdaEnv, weight: int) -> dict[str, object]:
     return {
         "function": target.function,
         "asked": weight,
-        "in_force": outcome.live.stands_at(weight),
+        "in_force": outcome.live.has_applied(weight),
         "written": outcome.written,
-        "before": _reading(outcome.before),
-        "live": _reading(outcome.live),
+        "before": _reading_data(outcome.before),
+        "live": _reading_data(outcome.live),
         "paused": None if outcome.paused is None else outcome.paused.id,
         "notes": list(outcome.notes),
     }
 
 
-def _reading(reading: Reading) -> dict[str, object]:
+def _reading_data(reading: TargetReading) -> dict[str, object]:
     return {"weight": reading.weight, "shown": reading.shown, "update": str(reading.update)}

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from controller.cli import options
-from controller.core.policy.model import POLICY_NAME
+from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
-from controller.engine.exit_status import FINE_ON_A_SCHEDULE
-from controller.engine.tick import Ticked
+from controller.engine.exit_status import DONE_WHEN_SCHEDULED
+from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.process import logging
 from controller.text import printable
 
 if TYPE_CHECKING:
     from controller.bootstrap.app import App
-    from controller.operations.start.start import Started
+    from controller.operations.start.start import StartResult
 
 log = logging.logger()
 
@@ -28,7 +28,7 @@ log = logging.logger()
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--revision",
-    type=options.Word(),
+    type=options.ExactText(),
     help="What is rolled out; default: the function's CodeSha256.",
 )
 @click.option("--adopt", is_flag=True, help="Begin at the step whose weight is live; move nothing.")
@@ -50,19 +50,21 @@ def start(
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there.
     """
-    from controller.operations.start.start import Request
+    from controller.operations.start.start import StartRequest
     from controller.operations.start.start import start as start_rollout
     from controller.policy_file.loader import load
 
-    request = Request(load(policy), revision, adopt=adopt)
-    with options.opened(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
+    request = StartRequest(load(policy), revision, adopt=adopt)
+    with options.app_session(store_url, dry_run=dry_run, create=True, by=by, person=True) as app:
         started = start_rollout(app.runner, request)
         would = None if app.journal is None else app.journal.lines
-    print_started("start", started, would, as_json=as_json)
+    print_start("start", started, would, as_json=as_json)
     return Exit.DONE
 
 
-def print_started(verb: str, started: "Started", would: list[str] | None, *, as_json: bool) -> None:
+def print_start(
+    verb: str, started: "StartResult", would: list[str] | None, *, as_json: bool
+) -> None:
     """Print what a start has led to, and in a dry run what it would have done."""
     from controller.render.status import rollout_data, rollout_text
 
@@ -78,7 +80,7 @@ def print_started(verb: str, started: "Started", would: list[str] | None, *, as_
         click.echo(f"{rollout.id} is {rollout.phase} already; nothing changed")
     click.echo(rollout_text(rollout))
     if would is not None:
-        options.print_journal(would)
+        options.print_dry_run(would)
 
 
 @click.command()
@@ -112,10 +114,10 @@ def tick(
     a role that is bound to these needs no more. A policy without a rollout is no error. Without a
     store it ends with 2, on a schedule too: a mistyped path must not pass for a quiet day.
     """
-    names = _names(policies)
+    names = _policy_names(policies)
     if rollouts and names:
         raise UsageError("--policy visits whatever its policies have: leave ROLLOUT out")
-    with options.opened(store_url, dry_run=dry_run) as app:
+    with options.app_session(store_url, dry_run=dry_run) as app:
         store, clock = app.runner.store, app.runner.clock
         begun = clock.now()
         try:
@@ -128,35 +130,35 @@ def tick(
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        _log_end(app, ticked, clock.now() - begun)
-    _print_ticked(ticked, None if app.journal is None else app.journal.lines, as_json)
-    return Exit.DONE if scheduled and ticked.status in FINE_ON_A_SCHEDULE else ticked.status
+        _log_tick_end(app, ticked, clock.now() - begun)
+    _print_tick(ticked, None if app.journal is None else app.journal.lines, as_json)
+    return Exit.DONE if scheduled and ticked.status in DONE_WHEN_SCHEDULED else ticked.status
 
 
-def _names(policies: Sequence[str]) -> Sequence[str]:
+def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     """Return the names behind --policy, which may also be policy files."""
     given = [one.strip() for words in policies for one in words.split(",")]
     names = [options.policy_name(one) for one in given if one]
     for name in names:
-        if re.fullmatch(POLICY_NAME, name) is None:
+        if re.fullmatch(POLICY_NAME_PATTERN, name) is None:
             raise UsageError(f"--policy is the name of a policy, not {name!r}")
     if policies and not names:
         raise UsageError("--policy names no policy")
     return tuple(dict.fromkeys(names))
 
 
-def _log_end(app: "App", ticked: Ticked, took: timedelta) -> None:
-    told = telemetry.facts(ticked, took, app.clients.calls, app.metrics.lag)
-    metrics = telemetry.embedded(told, app.namespace, app.runner.clock.now())
+def _log_tick_end(app: "App", ticked: TickResult, duration: timedelta) -> None:
+    told = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
+    metrics = telemetry.embedded_metrics(told, app.namespace, app.runner.clock.now())
     log.info("tick_ended", **told, **metrics)
 
 
-def _print_ticked(ticked: Ticked, would: list[str] | None, as_json: bool) -> None:
+def _print_tick(ticked: TickResult, would: list[str] | None, as_json: bool) -> None:
     from controller.render.status import missed_data, missed_line, visit_data, visit_line
 
     if as_json:
         rollouts = [visit_data(visit) for visit in ticked.visits]
-        rollouts += [missed_data(missed) for missed in ticked.missed]
+        rollouts += [missed_data(missed) for missed in ticked.skips]
         data: dict[str, object] = {"rollouts": rollouts}
         if would is not None:
             data["would"] = would
@@ -164,9 +166,9 @@ def _print_ticked(ticked: Ticked, would: list[str] | None, as_json: bool) -> Non
         return
     for visit in ticked.visits:
         click.echo(printable(visit_line(visit)))
-    for missed in ticked.missed:
+    for missed in ticked.skips:
         click.echo(printable(missed_line(missed)))
-    if not (ticked.visits or ticked.missed):
+    if not (ticked.visits or ticked.skips):
         click.echo("no active rollout")
     if would is not None:
-        options.print_journal(would)
+        options.print_dry_run(would)

@@ -10,9 +10,9 @@ import click
 
 from controller.bootstrap import app
 from controller.cli import follow, options, report_files, streams
-from controller.cli.follow import Pace
-from controller.cli.history import loaded, trusted
-from controller.cli.report_files import Form
+from controller.cli.follow import PollSchedule
+from controller.cli.history import load_unverified, verified_history
+from controller.cli.report_files import OutputFormat
 from controller.core.rollout import Rollout
 from controller.core.snapshot import SnapshotChangedError
 from controller.engine import exit_status
@@ -30,14 +30,14 @@ from controller.ports.store import Store
     "--watch", is_flag=True,
     help="Show ROLLOUT live until it has ended; in lines where that cannot be drawn.",
 )  # fmt: skip
-@follow.paced
+@follow.poll_options
 @click.option(
     "--exit-code", is_flag=True,
     help="End with 3 while undecided, 4 when rolled back, 5 while that is not confirmed, 6 when "
     "another hand moved the weight.",
 )  # fmt: skip
 @options.store
-@report_files.reports
+@report_files.report_options
 @options.as_json
 def status(
     rollout: str | None,
@@ -59,19 +59,19 @@ def status(
     as `run` does.
     """
     follows = wait or watch
-    _check(rollout, finished_too, follows)
-    form = Form(as_json, markdown, junit)
+    _check_options(rollout, finished_too, follows)
+    form = OutputFormat(as_json, markdown, junit)
     form.check()
     if rollout is None and form.needs_history:
         raise UsageError("--markdown and --junit tell one rollout: say which")
-    with options.looking(store_url) as (store, now):
+    with options.store_session(store_url) as (store, now):
         if rollout is None:
             shown = _show_all(store, now, finished_too, as_json)
         elif follows:
-            pace = Pace(app.wall_clock(), every, now + limit)
+            pace = PollSchedule(app.wall_clock(), every, now + limit)
             shown = [_follow(store, rollout, pace, wait, watch, form)]
         else:
-            found, digest = loaded(store, options.rollout_id(store, rollout))
+            found, digest = load_unverified(store, options.rollout_id(store, rollout))
             _show(store, found, now, form, changed=digest is not None)
             if digest is not None:
                 raise SnapshotChangedError(found, digest)
@@ -81,9 +81,9 @@ def status(
     return Exit.DONE
 
 
-def _check(rollout: str | None, finished_too: bool, follows: bool) -> None:
+def _check_options(rollout: str | None, finished_too: bool, follows: bool) -> None:
     if not follows:
-        follow.refuse_pace("--wait or --watch")
+        follow.reject_poll_options("--wait or --watch")
     if rollout is None and follows:
         raise UsageError("--wait and --watch follow one rollout: say which")
     if rollout is not None and finished_too:
@@ -91,14 +91,14 @@ def _check(rollout: str | None, finished_too: bool, follows: bool) -> None:
 
 
 def _show(
-    store: Store, rollout: Rollout, now: datetime, form: Form, *, changed: bool = False
+    store: Store, rollout: Rollout, now: datetime, form: OutputFormat, *, changed: bool = False
 ) -> None:
     """Show one rollout. changed: its policy is not the one of the start."""
     from controller.render.status import rollout_text
 
-    entries = trusted(store, rollout) if form.needs_history else ()
+    entries = verified_history(store, rollout) if form.needs_history else ()
     if form.junit is not None:
-        report_files.write_junit(form.junit, rollout, entries)
+        report_files.write_junit_file(form.junit, rollout, entries)
     if form.as_json:
         options.print_json("status", _data(rollout, changed=changed))
     elif form.markdown:
@@ -122,15 +122,15 @@ def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) ->
     """
     from controller.render.status import overview_lines
 
-    shown, damaged = _loaded(store, store.all() if finished_too else store.active(now))
+    shown, damaged = _load_all(store, store.all() if finished_too else store.active(now))
     if as_json:
         changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
         rollouts = [_data(one, changed=one.id in changed) for one in shown]
         options.print_json("status", {"rollouts": rollouts})
     elif len(shown) == 1:
-        _show(store, shown[0], now, Form())
+        _show(store, shown[0], now, OutputFormat())
     elif shown:
-        click.echo("\n".join(map(options.fitted, overview_lines(shown, now))))
+        click.echo("\n".join(map(options.fit_line, overview_lines(shown, now))))
     elif not damaged:
         click.echo("no rollout" if finished_too else "no active rollout")
     if damaged:
@@ -141,7 +141,7 @@ def _show_all(store: Store, now: datetime, finished_too: bool, as_json: bool) ->
     return shown
 
 
-def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:
+def _load_all(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[StoreError]]:
     shown: list[Rollout] = []
     damaged: list[StoreError] = []
     for one in ids:
@@ -155,18 +155,25 @@ def _loaded(store: Store, ids: Sequence[str]) -> tuple[list[Rollout], list[Store
     return shown, damaged
 
 
-def _follow(store: Store, given: str, pace: Pace, wait: bool, watch: bool, form: Form) -> Rollout:
+def _follow(
+    store: Store,
+    reference: str,
+    schedule: PollSchedule,
+    wait: bool,
+    watch: bool,
+    form: OutputFormat,
+) -> Rollout:
     """Show a rollout until it rests, or is over and quiet, or time is up; return it as it stood."""
-    look = partial(store.load, options.rollout_id(store, given))
-    over = follow.resting if wait else _seen_enough
-    with follow.display(pace.clock, live=watch, off=form.silent) as show:
-        last = follow.follow(look, pace, over, show)
-    if form.silent:
-        _show(store, last, pace.clock.now(), form)
+    look = partial(store.load, options.rollout_id(store, reference))
+    over = follow.is_at_rest if wait else _stop_watching
+    with follow.rollout_display(schedule.clock, live=watch, off=form.is_document) as show:
+        last = follow.follow(look, schedule, over, show)
+    if form.is_document:
+        _show(store, last, schedule.clock.now(), form)
     elif form.junit is not None:
-        report_files.write_junit(form.junit, last, trusted(store, last))
+        report_files.write_junit_file(form.junit, last, verified_history(store, last))
     return last
 
 
-def _seen_enough(rollout: Rollout, now: datetime) -> bool:
-    return follow.quiet(rollout, now) or streams.lost()
+def _stop_watching(rollout: Rollout, now: datetime) -> bool:
+    return follow.is_complete(rollout, now) or streams.output_lost()

@@ -7,9 +7,9 @@ import click
 
 from controller.cli import options
 from controller.errors import Exit, StoreError
-from controller.operations.migrate import Item, Outcome
+from controller.operations.migrate import MigrationItem, Outcome
 from controller.process import logging, settings
-from controller.process.settings import DynamoDbPlace
+from controller.process.settings import DynamoDbLocation
 from controller.text import printable
 
 
@@ -35,7 +35,7 @@ def init(store_url: str | None, template: bool, as_json: bool) -> int:
     logging.configure()
     place = settings.read(os.environ, store_url).store
     made = None if template else app.make_store(place)
-    is_table = isinstance(place, DynamoDbPlace)
+    is_table = isinstance(place, DynamoDbLocation)
     text = app.template(place) if is_table or template else None
     if as_json:
         options.print_json("store-init", {"store": place.url, "made": made, "template": text})
@@ -63,26 +63,26 @@ def copy(
     while one of them is not finished, or guards 0 % after its rollback. FROM stays as it is. What
     was interrupted is finished by the same command.
     """
-    from controller.bootstrap.migrate import transfer
+    from controller.bootstrap.migrate import migration
 
     logging.configure(dry_run=dry_run)
-    source, destination = map(settings.parse_place, (source_url, destination_url))
+    source, destination = map(settings.parse_store_url, (source_url, destination_url))
     names = [options.policy_name(given).partition("#")[0] for given in rollouts]
-    done: list[Item] = []
-    with transfer(source, destination, dry_run=dry_run) as copying:
-        planned = copying.survey(names)
-        for item in [] if dry_run else copying.carry_out(planned):
+    done: list[MigrationItem] = []
+    with migration(source, destination, dry_run=dry_run) as copying:
+        planned = copying.plan(names)
+        for item in [] if dry_run else copying.run(planned):
             done.append(item)
             if not as_json:
-                click.echo(printable(_line(item)))
-    _print_end(planned if dry_run else done, destination.url, dry_run, as_json)
-    left = [one.rollout_id for one in planned if one.outcome is Outcome.LEFT]
+                click.echo(printable(_item_line(item)))
+    _print_summary(planned if dry_run else done, destination.url, dry_run, as_json)
+    left = [one.rollout_id for one in planned if one.outcome is Outcome.DAMAGED]
     if left:
         raise StoreError(f"left in {source.url}: {', '.join(left)}; a record cannot be read")
     return Exit.DONE
 
 
-def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) -> None:
+def _print_summary(items: Sequence[MigrationItem], url: str, dry_run: bool, as_json: bool) -> None:
     copied = [one for one in items if one.outcome is Outcome.COPIED]
     would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
     if as_json:
@@ -98,18 +98,18 @@ def _print_end(items: Sequence[Item], url: str, dry_run: bool, as_json: bool) ->
         data = {"to": url, "rollouts": rollouts}
         options.print_json("store-copy", {**data, "would": would} if dry_run else data)
     elif dry_run:
-        options.print_journal(would)
+        options.print_dry_run(would)
     elif copied:
         click.echo(f"now let every run use it, the schedule's too: ROLLOUTCTL_STORE={url}")
     elif not items:
         click.echo("no rollout to copy")
 
 
-def _line(item: Item) -> str:
+def _item_line(item: MigrationItem) -> str:
     match item.outcome:
         case Outcome.COPIED:
             return f"{item.rollout_id}: copied to {item.url}"
-        case Outcome.THERE:
+        case Outcome.ALREADY_THERE:
             return f"{item.rollout_id}: was in {item.url} already"
-        case Outcome.LEFT:
+        case Outcome.DAMAGED:
             return f"{item.rollout_id}: left in {item.url}: {item.why}"

@@ -22,7 +22,7 @@ from controller.text import printable
     help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
 )  # fmt: skip
 @click.option(
-    "--requests-per-minute", "per_minute", type=options.Rate(), metavar="N",
+    "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
     help="Say what each gate can decide in so much traffic, both paths together.",
 )  # fmt: skip
 @options.as_json
@@ -33,7 +33,7 @@ def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as
     """
     if as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
-    checked = [_checked(path, per_minute) for path in policies]
+    checked = [_check_file(path, per_minute) for path in policies]
     sound = not any(one.flaws for one in checked)
     if as_json:
         files = [one.data for one in checked]
@@ -46,7 +46,7 @@ def validate(policies: tuple[Path, ...], form: str, per_minute: float | None, as
     return Exit.DONE if sound else Exit.USAGE
 
 
-class _Checked(NamedTuple):
+class _FileCheck(NamedTuple):
     """What is to be said of one file: as data, as text, and what is wrong with it."""
 
     data: dict[str, Any]
@@ -54,7 +54,7 @@ class _Checked(NamedTuple):
     flaws: Sequence[Flaw] = ()
 
 
-def _checked(path: Path, per_minute: float | None) -> _Checked:
+def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     from controller.policy_file.loader import load
 
     try:
@@ -62,23 +62,23 @@ def _checked(path: Path, per_minute: float | None) -> _Checked:
     except PolicyError as error:
         problems = list(map(str, error.flaws))  # each is one line
         data = {"file": str(path), "ok": False, "problems": problems}
-        return _Checked(data, "\n".join(problems), error.flaws)
-    ladder = policy.ladder()
+        return _FileCheck(data, "\n".join(problems), error.flaws)
+    ladder = policy.steps_text()
     data = {"file": str(path), "ok": True, "problems": [], "ladder": ladder}
     lines = [printable(f"{path}: ok: {ladder}")]
     if per_minute is not None:
-        from controller.render.feasibility import gates
+        from controller.render.feasibility import gate_power
 
-        data["power"], page = gates(policy, per_minute, "given")
+        data["power"], page = gate_power(policy, per_minute, "given")
         lines.append(page)
-    return _Checked(data, "\n".join(lines))
+    return _FileCheck(data, "\n".join(lines))
 
 
 def _annotate(flaws: Sequence[Flaw]) -> None:
     from controller.render.github import annotation
 
     for flaw in flaws:
-        click.echo(annotation(flaw), file=streams.unfiltered(sys.stdout))
+        click.echo(annotation(flaw), file=streams.unfiltered_stream(sys.stdout))
 
 
 @click.command()

@@ -7,15 +7,15 @@ import click
 from controller.bootstrap import app
 from controller.cli import options
 from controller.core.checks import Check
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.errors import NoStoreError, StoreError, UsageError
-from controller.operations.verify import Verifying
+from controller.operations.verify import Verifier
 from controller.process import logging
 from controller.render.checks import check_lines, checks_data
-from controller.text import page
+from controller.text import printable_block
 
 MOST_MINUTES = 24 * 60
 
@@ -43,40 +43,40 @@ def verify(policy: str, minutes: int, store_url: str | None, as_json: bool) -> i
     if as_json:
         options.print_json("verify", {"policy": policy, "minutes": minutes, **checks_data(checks)})
     else:
-        click.echo(page(check_lines(checks)))
+        click.echo(printable_block(check_lines(checks)))
     return exit_status.of_checks(checks)
 
 
-def _checks(given: str, minutes: int, store_url: str | None) -> Sequence[Check]:
+def _checks(reference: str, minutes: int, store_url: str | None) -> Sequence[Check]:
     rollout: Rollout | StoreError | None = None
-    from_file = options.is_policy_file(given)
+    from_file = options.is_policy_file(reference)
     if from_file:
-        known = options.load_policy(given)
-        verifying = _verifying(known)
+        known = options.load_policy(reference)
+        verifying = _verifier(known)
         reading = verifying.read_target()
         rollout = _owner(verifying, reading, store_url)
     else:
-        with options.looking(store_url) as (store, _):
-            rollout = store.load(options.rollout_id(store, given))
-        verifying = _verifying(rollout.policy)
+        with options.store_session(store_url) as (store, _):
+            rollout = store.load(options.rollout_id(store, reference))
+        verifying = _verifier(rollout.policy)
         reading = verifying.read_target()
     now = app.wall_clock().now()
     return list(verifying.checks(reading, rollout, minutes, now, from_file=from_file))
 
 
-def _verifying(policy: Policy) -> Verifying:
-    from controller.bootstrap.tools import verifying
+def _verifier(policy: Policy) -> Verifier:
+    from controller.bootstrap.tools import verifier
 
-    return verifying(policy, app.wall_clock())
+    return verifier(policy, app.wall_clock())
 
 
 def _owner(
-    verifying: Verifying, reading: Reading | Unreadable, store_url: str | None
+    verifier: Verifier, reading: TargetReading | UnreadableTarget, store_url: str | None
 ) -> Rollout | StoreError | None:
     """Return the rollout that holds the target; or why nobody can say."""
     try:
-        with options.looking(store_url) as (store, _):
-            return verifying.owner(store, reading)
+        with options.store_session(store_url) as (store, _):
+            return verifier.owner(store, reading)
     except StoreError as error:
         return error
     except UsageError as error:

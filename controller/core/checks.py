@@ -28,33 +28,33 @@ class Check:
 
     what: str
     level: Level
-    seen: str
+    detail: str
     remedy: str = ""
 
 
-def failed(checks: Iterable[Check]) -> bool:
+def any_failed(checks: Iterable[Check]) -> bool:
     """Tell whether one of `checks` says that something is wrong."""
     return any(one.level is Level.FAIL for one in checks)
 
 
-def ok(what: str, seen: str) -> Check:
+def ok(what: str, detail: str) -> Check:
     """Return a check that found things as they should be."""
-    return Check(what, Level.OK, seen)
+    return Check(what, Level.OK, detail)
 
 
-def warn(what: str, seen: str, remedy: str = "") -> Check:
+def warn(what: str, detail: str, remedy: str = "") -> Check:
     """Return a check that cannot say that all is well."""
-    return Check(what, Level.WARN, seen, remedy)
+    return Check(what, Level.WARN, detail, remedy)
 
 
-def unread(what: str, seen: str, remedy: str = "") -> Check:
+def unread(what: str, detail: str, remedy: str = "") -> Check:
     """Return a check that was not made, because something did not answer."""
-    return Check(what, Level.UNREAD, seen, remedy)
+    return Check(what, Level.UNREAD, detail, remedy)
 
 
-def fail(what: str, seen: str, remedy: str) -> Check:
+def fail(what: str, detail: str, remedy: str) -> Check:
     """Return a check that found something wrong; there is something to do then."""
-    return Check(what, Level.FAIL, seen, remedy)
+    return Check(what, Level.FAIL, detail, remedy)
 
 
 @dataclass(frozen=True, slots=True)

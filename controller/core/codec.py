@@ -23,25 +23,25 @@ from controller.core.snapshot import SnapshotChangedError, digest_of
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
 
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-MOST: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
+MIN_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+MAX_TIME: Final = datetime(2200, 1, 1, tzinfo=UTC)
+MAX_INTEGER: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
 
 # What every value of a type must be.
-_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "int": {"strict": True, "ge": -MOST, "le": MOST},
+_TYPE_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "int": {"strict": True, "ge": -MAX_INTEGER, "le": MAX_INTEGER},
     "float": {"strict": True, "allow_inf_nan": False},
     "bool": {"strict": True},
     "str": {"strict": True},
-    "datetime": {"tz_constraint": "aware", "ge": EARLIEST, "le": LATEST},
+    "datetime": {"tz_constraint": "aware", "ge": MIN_TIME, "le": MAX_TIME},
 }
 
 _COUNT: Final = {"ge": 0}
 _WEIGHT: Final = {"ge": 0, "le": 100}  # percent
-_SECOND: Final = {"ge": 0, "le": int(LATEST.timestamp())}  # unix seconds; 0: none
+_SECOND: Final = {"ge": 0, "le": int(MAX_TIME.timestamp())}  # unix seconds; 0: none
 
 # What the values of a field must be as well.
-_FIELDS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+_FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
     "Rollout": {
         "attempt": {"ge": 1},
         "step": _COUNT,
@@ -87,30 +87,30 @@ _FIELDS: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ranged:
+class WithRanges:
     """Marks a type for a `TypeAdapter`: its dataclasses need every field, with a value in range."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         schema = handler(source)
-        _Narrowing(handler).narrow(schema, {})
+        _SchemaNarrower(handler).narrow(schema, {})
         return schema
 
 
-class _Narrowing:
+class _SchemaNarrower:
     """Narrows a schema in place; a dataclass that is used more than once is narrowed once."""
 
     def __init__(self, handler: GetCoreSchemaHandler) -> None:
         self._handler = handler
-        self._done: set[str] = set()
+        self._narrowed_refs: set[str] = set()
 
     def narrow(self, schema: Any, rule: Mapping[str, Any]) -> None:
         kind = schema["type"]
         if kind == "definition-ref":
             self._narrow_once(schema)
         elif kind == "dataclass":
-            rules = _FIELDS.get(schema["cls"].__name__, {})
+            rules = _FIELD_RULES.get(schema["cls"].__name__, {})
             for field in schema["schema"]["fields"]:
                 if field["schema"]["type"] == "default":  # a save writes every field
                     field["schema"] = field["schema"]["schema"]
@@ -119,15 +119,15 @@ class _Narrowing:
             self._narrow_value(schema, rule)
 
     def _narrow_once(self, schema: Any) -> None:
-        if schema["schema_ref"] not in self._done:
-            self._done.add(schema["schema_ref"])
+        if schema["schema_ref"] not in self._narrowed_refs:
+            self._narrowed_refs.add(schema["schema_ref"])
             self.narrow(self._handler.resolve_ref_schema(schema), {})
 
     def _narrow_value(self, schema: Any, rule: Mapping[str, Any]) -> None:
         if "one of" in rule and schema["type"] == "str":
             schema.update(type="literal", expected=rule["one of"])
-        elif schema["type"] in _TYPES:
-            schema.update({**_TYPES[schema["type"]], **rule})
+        elif schema["type"] in _TYPE_RULES:
+            schema.update({**_TYPE_RULES[schema["type"]], **rule})
         for name in ("schema", "items_schema", "keys_schema", "values_schema"):
             inner = schema.get(name)
             for one in inner if isinstance(inner, list) else [inner] if inner else []:
@@ -139,10 +139,10 @@ class _Narrowing:
 _Rule: TypeAlias = tuple[str, Callable[[Rollout], bool]]
 
 # Traffic is on the canary, or on its way there; on its way back, or back.
-_UP: Final = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.SUCCEEDED})
+_EXPOSED_PHASES: Final = frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.SUCCEEDED})
 
 
-def problem_of(rollout: Rollout) -> str:
+def first_contradiction(rollout: Rollout) -> str:
     """Return the first place that contradicts another one, and how; empty when none does."""
     return next((text for text, holds in _RULES if not holds(rollout)), "")
 
@@ -151,7 +151,7 @@ def _has_step(rollout: Rollout, step: int | None) -> bool:
     return step is None or step < len(rollout.policy.steps)
 
 
-def _moments(rollout: Rollout) -> Iterator[datetime | None]:
+def _recorded_times(rollout: Rollout) -> Iterator[datetime | None]:
     yield rollout.created
     yield rollout.since
     yield rollout.intent.asked
@@ -163,9 +163,9 @@ def _moments(rollout: Rollout) -> Iterator[datetime | None]:
     yield rollout.hold_from
 
 
-def _is_past(rollout: Rollout) -> bool:
+def _has_no_future_time(rollout: Rollout) -> bool:
     now = rollout.updated
-    return all(one is None or one <= now for one in _moments(rollout))
+    return all(one is None or one <= now for one in _recorded_times(rollout))
 
 
 def _is_sealed_in_the_past(rollout: Rollout) -> bool:
@@ -174,12 +174,12 @@ def _is_sealed_in_the_past(rollout: Rollout) -> bool:
     return rollout.fold.through <= now and all(one.through <= now for one in tallies)
 
 
-def _stretches_end(rollout: Rollout) -> bool:
+def _intervals_are_ordered(rollout: Rollout) -> bool:
     """A stretch may be empty: it begins with the minute after the one in which it ended."""
     return all(not one.end or one.end >= one.begin - MINUTE_S for one in rollout.stretches)
 
 
-def _last_alone_goes_on(rollout: Rollout) -> bool:
+def _only_last_interval_is_open(rollout: Rollout) -> bool:
     """A stretch goes on while a raise from its weight is pending, and at no other time."""
     if any(not one.end for one in rollout.stretches[:-1]):
         return False
@@ -190,7 +190,7 @@ def _last_alone_goes_on(rollout: Rollout) -> bool:
 
 
 def _weight_fits(rollout: Rollout) -> bool:
-    return (rollout.intent.weight > 0) is (rollout.phase in _UP)
+    return (rollout.intent.weight > 0) is (rollout.phase in _EXPOSED_PHASES)
 
 
 _RULES: Final[Sequence[_Rule]] = (
@@ -201,16 +201,21 @@ _RULES: Final[Sequence[_Rule]] = (
         "stretches: the policy has no such step",
         lambda one: all(_has_step(one, each.step) for each in one.stretches),
     ),
-    ("stretches: one ends before it begins", _stretches_end),
-    ("stretches: one that has no end is not the last, or of another step", _last_alone_goes_on),
+    ("stretches: one ends before it begins", _intervals_are_ordered),
+    (
+        "stretches: one that has no end is not the last, or of another step",
+        _only_last_interval_is_open,
+    ),
     ("since: it is before created", lambda one: one.created <= one.since),
-    ("updated: it is before another moment of the rollout", _is_past),
+    ("updated: it is before another moment of the rollout", _has_no_future_time),
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     ("signed: the policy has no such criterion", lambda one: one.signed.keys() <= _criteria(one)),
     ("intent.weight: it does not fit the phase", _weight_fits),
     (
         "settled: the phase is paused, and no weight was seen applied",
-        lambda one: one.phase is not Phase.PAUSED or one.settled is not None or bool(one.waits),
+        lambda one: (
+            one.phase is not Phase.PAUSED or one.settled is not None or bool(one.previous_live)
+        ),
     ),
     (
         "step: the phase is succeeded, and this is not the last step",
@@ -226,13 +231,13 @@ def _criteria(rollout: Rollout) -> frozenset[str]:
 # --- Reading and writing --------------------------------------------------------------------------
 
 # What was read cannot be trusted, so nothing is decided from it. A rollback by hand needs no store.
-_NOW = (
+_ADVICE = (
     "traffic was not touched; restore the store from a backup, "
     "or roll back by function and variable names"
 )
-_DEEPEST: Final = 100  # lists and objects inside each other; this program writes ten at most
-_LONGEST_INTEGER: Final = len(str(MOST)) + 1  # characters, with a sign
-_LONGEST_PATH: Final = 120  # characters of a message: a name in it may be what was damaged
+_MAX_DEPTH: Final = 100  # lists and objects inside each other; this program writes ten at most
+_MAX_INTEGER_LENGTH: Final = len(str(MAX_INTEGER)) + 1  # characters, with a sign
+_MAX_MESSAGE_LENGTH: Final = 120  # characters of a message: a name in it may be what was damaged
 
 
 def dump(rollout: Rollout) -> str:
@@ -257,11 +262,11 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
     try:
         (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
     except ValidationError as error:
-        raise _damaged(rollout_id, what, _first(error)) from error
+        raise _damage_error(rollout_id, what, _first_problem(error)) from error
     if rollout.id != rollout_id:
-        raise _damaged(rollout_id, what, "id: it is that of another rollout")
-    if problem := problem_of(rollout):
-        raise _damaged(rollout_id, what, problem)
+        raise _damage_error(rollout_id, what, "id: it is that of another rollout")
+    if problem := first_contradiction(rollout):
+        raise _damage_error(rollout_id, what, problem)
     if rollout.digest != digest:
         raise SnapshotChangedError(rollout, digest)
     return rollout
@@ -287,13 +292,13 @@ def load_entry(rollout_id: str, text: object) -> Entry:
     Raises StoreError, naming the rollout, when the text is damaged.
     """
     what = f"an entry in the history of {rollout_id}"
-    data = _parse(what, rollout_id, text, _integer)
+    data = _parse(what, rollout_id, text, _parse_integer)
     try:
         entry = _ENTRY.validate_python((data,))[0]
     except ValidationError as error:
-        raise _damaged(rollout_id, what, _first(error)) from error
-    if _is_deep(entry.body):
-        raise _damaged(rollout_id, what, "body: it is nested too deeply")
+        raise _damage_error(rollout_id, what, _first_problem(error)) from error
+    if _is_too_deep(entry.body):
+        raise _damage_error(rollout_id, what, "body: it is nested too deeply")
     return entry
 
 
@@ -302,19 +307,19 @@ def load_entry(rollout_id: str, text: object) -> Entry:
 # A model that is built is taken as it is; one that is not would be built here, and once more when a
 # policy is read.
 Policy.model_rebuild()
-_ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], Ranged()], config=ConfigDict(extra="forbid"))
-_ENTRY = TypeAdapter(Annotated[tuple[Entry], Ranged()])
+_ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], WithRanges()], config=ConfigDict(extra="forbid"))
+_ENTRY = TypeAdapter(Annotated[tuple[Entry], WithRanges()])
 
 
 def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
     """Return the policy that is written in `text`, and the digest of that text."""
     what = f"the policy snapshot of {rollout_id}"
     try:
-        return _policy(_checked(text))
+        return _policy(_require_unicode(text))
     except ValidationError as error:
-        raise _damaged(rollout_id, what, _first(error)) from error
-    except _UNFIT as error:
-        raise _damaged(rollout_id, what, _why(error)) from error
+        raise _damage_error(rollout_id, what, _first_problem(error)) from error
+    except _READ_ERRORS as error:
+        raise _damage_error(rollout_id, what, _error_text(error)) from error
 
 
 @lru_cache(maxsize=64)
@@ -325,7 +330,7 @@ def _policy(snapshot: str) -> tuple[Policy, str]:
 # --- text that is no JSON of ours ----------------------------------------------------------------
 
 # What reading text may raise besides pydantic's own; a validator of a policy meets strange values.
-_UNFIT: Final = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+_READ_ERRORS: Final = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 
 
 def _parse(
@@ -336,15 +341,15 @@ def _parse(
     integer: reads the integers; without it, their ranges are left to the schema.
     """
     try:
-        data = json.loads(_checked(text), parse_int=integer)
+        data = json.loads(_require_unicode(text), parse_int=integer)
     except (ValueError, RecursionError) as error:
-        raise _damaged(rollout_id, what, _why(error)) from error
+        raise _damage_error(rollout_id, what, _error_text(error)) from error
     if not isinstance(data, dict):
-        raise _damaged(rollout_id, what, f"expected an object, not {type(data).__name__}")
+        raise _damage_error(rollout_id, what, f"expected an object, not {type(data).__name__}")
     return data
 
 
-def _checked(text: object) -> str:
+def _require_unicode(text: object) -> str:
     """Return `text`. Raises ValueError unless it is Unicode: a store may hold any bytes."""
     if not isinstance(text, str):
         raise ValueError(f"expected text, not {type(text).__name__}")
@@ -356,25 +361,25 @@ def _checked(text: object) -> str:
     return text
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     """Return the integer. The body of an entry is any JSON: no schema bounds what is in it."""
-    if len(text) > _LONGEST_INTEGER:
+    if len(text) > _MAX_INTEGER_LENGTH:
         raise ValueError(f"an integer of {len(text):,} digits")
-    if abs(number := int(text)) > MOST:
+    if abs(number := int(text)) > MAX_INTEGER:
         raise ValueError("an integer beyond 2**53")
     return number
 
 
-def _is_deep(value: object) -> bool:
+def _is_too_deep(value: object) -> bool:
     layer = [value]
-    for _ in range(_DEEPEST):
-        layer = [inner for one in layer for inner in _inside(one)]
+    for _ in range(_MAX_DEPTH):
+        layer = [inner for one in layer for inner in _children(one)]
         if not layer:
             return False
     return True
 
 
-def _inside(value: object) -> list[object]:
+def _children(value: object) -> list[object]:
     """Return the lists and objects directly inside `value`."""
     inner = value.values() if isinstance(value, dict) else value
     return (
@@ -384,19 +389,19 @@ def _inside(value: object) -> list[object]:
     )
 
 
-def _why(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Return what is wrong without the value: `str` of most errors repeats it."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}: line {error.lineno} column {error.colno}"
-    return _short(str(error)) if type(error) is ValueError else type(error).__name__
+    return _shorten(str(error)) if type(error) is ValueError else type(error).__name__
 
 
 def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
     schema = data.get("schema")
     if type(schema) is not int:
-        raise _damaged(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
+        raise _damage_error(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
     if schema != SCHEMA:
         raise StoreError(
             f"{rollout_id} is stored with schema {schema}, and this version of rolloutctl reads "
@@ -407,18 +412,18 @@ def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
         )
 
 
-def _first(error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> str:
     """Return the first problem without the value: what was stored is not for messages."""
     problem = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in problem["loc"]).removeprefix("0.")
-    return f"{_short(path)}: {_short(problem['msg'])}"
+    return f"{_shorten(path)}: {_shorten(problem['msg'])}"
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     """Return `text` for one line of a message, whatever bytes a damaged name has."""
     plain = text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
-    return plain if len(plain) <= _LONGEST_PATH else f"{plain[:_LONGEST_PATH]}..."
+    return plain if len(plain) <= _MAX_MESSAGE_LENGTH else f"{plain[:_MAX_MESSAGE_LENGTH]}..."
 
 
-def _damaged(rollout_id: str, what: str, why: str) -> StoreError:
-    return StoreError(f"{what} is damaged ({why}); {_NOW}", damaged=what, rollout=rollout_id)
+def _damage_error(rollout_id: str, what: str, why: str) -> StoreError:
+    return StoreError(f"{what} is damaged ({why}); {_ADVICE}", damaged=what, rollout=rollout_id)

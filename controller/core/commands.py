@@ -17,13 +17,19 @@ from controller.core.judge.findings import Finding, Label, Verdict, gate, weakes
 from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import JUDGED
 from controller.core.judge.sealing import evidence_of, findings_of
-from controller.core.observation import Observation, Reading, Unreadable, Update, weight_of
+from controller.core.observation import (
+    Observation,
+    TargetReading,
+    UnreadableTarget,
+    UpdateStatus,
+    weight_of,
+)
 from controller.core.policy import Attestation
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.units import shown
+from controller.core.units import quote_value
 from controller.errors import UsageError
 
-Way: TypeAlias = Literal["", "restore", "keep"]
+DriftResolution: TypeAlias = Literal["", "restore", "keep"]
 
 
 class Verb(StrEnum):
@@ -39,7 +45,7 @@ class Verb(StrEnum):
     ACK = "ack"
 
 
-FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
+ALLOWED_PHASES: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.PAUSE: frozenset({Phase.PROGRESSING}),
     Verb.RESUME: frozenset({Phase.PAUSED}),
     Verb.PROMOTE: frozenset({Phase.PROGRESSING, Phase.PAUSED}),
@@ -52,15 +58,15 @@ FITS: Final[Mapping[Verb, frozenset[Phase]]] = {
 
 
 # What is not asked past a criterion that fails already, so it is measured first.
-MEASURED: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
+GATED_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.SET_WEIGHT})
 
 # After which a rollout may go up by its policy: that has to be the one which its history begins
 # with.
-UPWARD: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST})
+RAISING_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.ATTEST})
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Command:
     """What a person asks.
 
     way: with which weight `resume` goes on after a drift. weight: what is to be set;
@@ -70,7 +76,7 @@ class Ask:
 
     verb: Verb
     reason: str = ""
-    way: Way = ""
+    way: DriftResolution = ""
     weight: int | None = None
     criterion: str = ""
     refuse: bool = False
@@ -87,35 +93,35 @@ class Ask:
 # --- Refusals -------------------------------------------------------------------------------------
 
 
-def refused(rollout: Rollout, verb: str, why: str) -> UsageError:
+def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     """Return the error that says that `verb` changed nothing, and why."""
     return UsageError(f"{verb} changed nothing of {rollout.id}: {why}", rollout=rollout.id)
 
 
-def readable(rollout: Rollout, verb: str, seen: Observation) -> Reading:
+def require_readable_target(rollout: Rollout, verb: str, observation: Observation) -> TargetReading:
     """Return the target as it was seen. Raises UsageError when no weight can be written to it."""
-    target = seen.target
-    if isinstance(target, Unreadable):
-        raise refused(rollout, verb, f"its target cannot be read: {target.reason}")
-    if target.update is not Update.SUCCESSFUL:
+    target = observation.target
+    if isinstance(target, UnreadableTarget):
+        raise refusal(rollout, verb, f"its target cannot be read: {target.reason}")
+    if target.update is not UpdateStatus.SUCCESSFUL:
         detail = f": {target.detail}" if target.detail else ""
-        raise refused(rollout, verb, f"the last update of its target is {target.update}{detail}")
+        raise refusal(rollout, verb, f"the last update of its target is {target.update}{detail}")
     return target
 
 
-def judged(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
+def require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: str) -> tuple[Finding, ...]:
     """Return what is measured now. A fail is in the data already, so nobody goes on over it."""
     findings = findings_of(rollout, evidence)
     if gate(findings) is Verdict.FAIL:
         why = " ".join(one.sentence for one in findings if one.fails)
         does = "sets a weight over" if verb == Verb.SET_WEIGHT else f"{verb}s"
-        raise refused(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
+        raise refusal(rollout, verb, f"nobody {does} a fail, the next tick rolls back: {why}")
     return findings
 
 
 # --- Attestations ---------------------------------------------------------------------------------
 
-_VERB = "attest"
+_ATTEST_VERB = "attest"
 
 
 def attest(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
@@ -128,42 +134,53 @@ def attest(rollout: Rollout, criterion: str, signature: Signature, now: datetime
     ]
     if criterion not in asked_for:
         known = f"its attestations: {', '.join(asked_for) or 'none'}"
-        raise refused(rollout, _VERB, f"nobody attests {shown(criterion)} there; {known}")
+        raise refusal(
+            rollout, _ATTEST_VERB, f"nobody attests {quote_value(criterion)} there; {known}"
+        )
     if not signature.note:
-        raise refused(rollout, _VERB, "say what was seen (--note): it is written into the history")
+        raise refusal(
+            rollout, _ATTEST_VERB, "say what was seen (--note): it is written into the history"
+        )
     before = rollout.signed.get(criterion)
     if before is not None and before.refused == signature.refused:
         return Decision(rollout)
-    return to.attested(rollout, criterion, signature, now)
+    return to.record_attestation(rollout, criterion, signature, now)
 
 
 # --- Commands -------------------------------------------------------------------------------------
 
 
-def asked(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+def apply_command(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
     """Return the decision of a person; what was asked is part of its record.
 
     Raises UsageError, with the reason and what fits instead, when nothing is to be changed.
     """
-    if rollout.phase not in FITS[ask.verb]:
-        raise refused(rollout, ask.verb, f"it is {rollout.phase}{_instead(rollout)}")
+    if rollout.phase not in ALLOWED_PHASES[command.verb]:
+        raise refusal(rollout, command.verb, f"it is {rollout.phase}{_allowed_verbs_hint(rollout)}")
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = to.paged(_sighted(rollout, ask, _decided(current, ask, seen, now), seen, now), now)
+    decision = to.with_page(
+        _with_visibility(
+            rollout, command, _decide_command(current, command, observation, now), observation, now
+        ),
+        now,
+    )
     if decision.record is None:
         return decision
-    return replace(decision, record=replace(decision.record, because=ask.data()))
+    return replace(decision, record=replace(decision.record, because=command.data()))
 
 
 # Verbs that are not about the live weight: most may meet one which another hand has set, and what
 # set-weight leads to is not live yet.
-_NOT_ABOUT_WEIGHT: Final = frozenset(
+_WEIGHT_INDEPENDENT_VERBS: Final = frozenset(
     {Verb.PAUSE, Verb.APPROVE, Verb.ATTEST, Verb.SET_WEIGHT, Verb.ACK}
 )
 
 
-def _sighted(
-    before: Rollout, ask: Ask, decision: Decision, seen: Observation, now: datetime
+def _with_visibility(
+    before: Rollout, command: Command, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
     """Return `decision` with what was seen, but for what is left to the next tick to tell.
 
@@ -171,35 +188,37 @@ def _sighted(
     measurements is not.
     """
     known = decision.rollout.seen_weight
-    decision = to.sighted(before, decision, seen, now)
+    decision = to.with_visibility(before, decision, observation, now)
     after = decision.rollout
-    if ask.verb in _NOT_ABOUT_WEIGHT:
+    if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=known)
-    measured = seen.series or seen.alarms
-    if not measured and after.phase in JUDGED and isinstance(seen.target, Reading):
+    measured = observation.series or observation.alarms
+    if not measured and after.phase in JUDGED and isinstance(observation.target, TargetReading):
         after = replace(after, blind_since=before.blind_since)
     return replace(decision, rollout=after)
 
 
-def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
-    match ask.verb:
+def _decide_command(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
+    match command.verb:
         case Verb.PAUSE:
-            why = f"paused by hand: {ask.reason}" if ask.reason else "paused by hand"
-            return to.paused_by_hand(rollout, seen.target, why, now)
+            why = f"paused by hand: {command.reason}" if command.reason else "paused by hand"
+            return to.pause_by_operator(rollout, observation.target, why, now)
         case Verb.RESUME:
-            return _resume(rollout, ask, seen, now)
+            return _resume(rollout, command, observation, now)
         case Verb.PROMOTE:
-            return _promote(rollout, ask, seen, now)
+            return _promote(rollout, command, observation, now)
         case Verb.APPROVE:
-            return _approve(rollout, ask, now)
+            return _approve(rollout, command, now)
         case Verb.ROLLBACK:
-            weight = weight_of(seen.target) if ask.weight is None else ask.weight
-            return to.rolling_back(rollout, Reason.ROLLBACK_REQUESTED, ask.reason, weight, now)
+            weight = weight_of(observation.target) if command.weight is None else command.weight
+            return to.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
         case Verb.SET_WEIGHT:
-            return _set_weight(rollout, ask, seen, now)
+            return _set_weight(rollout, command, observation, now)
         case Verb.ATTEST | Verb.ACK:
-            said = _attest if ask.verb is Verb.ATTEST else _acknowledge
-            return said(rollout, ask, now)
+            said = _attest if command.verb is Verb.ATTEST else _acknowledge
+            return said(rollout, command, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -207,58 +226,69 @@ def _decided(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> De
 # --- resume -------------------------------------------------------------------------------------
 
 
-def _resume(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
-    target = readable(rollout, ask.verb, seen)
+def _resume(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
+    target = require_readable_target(rollout, command.verb, observation)
     live, own = target.weight, rollout.weight
     if live == 0:
-        raise refused(rollout, ask.verb, "its weight is 0 %, and that ends it with the next tick")
-    rollout = replace(rollout, findings=judged(rollout, evidence_of(rollout, seen, now), ask.verb))
+        raise refusal(
+            rollout, command.verb, "its weight is 0 %, and that ends it with the next tick"
+        )
+    rollout = replace(
+        rollout,
+        findings=require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
+    )
     if live == own:
-        return to.resumed(rollout, target, ask.reason, now)
+        return to.resume_at_intended_weight(rollout, target, command.reason, now)
     shown = f"the target shows {target.shown} where {own} % was asked for"
-    match ask.way:
-        case "restore" if _higher(rollout, target):
-            return to.restored(rollout, target, ask.reason, now)
+    match command.way:
+        case "restore" if _is_live_weight_higher(rollout, target):
+            return to.restore_weight(rollout, target, command.reason, now)
         case "restore":
             why = f"--restore only takes weight back, and {shown}"
-            raise refused(rollout, ask.verb, f"{why}; {_ways(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "keep" if live is not None:
-            return _keep(rollout, ask, live, target.token, now)
+            return _resume_at_live_weight(rollout, command, live, target.token, now)
         case "keep":
             why = f"nobody knows what to keep: {shown}"
-            raise refused(rollout, ask.verb, f"{why}; {_ways(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
         case "":
-            raise refused(rollout, ask.verb, f"{shown}; {_ways(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{shown}; {_resume_options(rollout, target)}")
         case unreachable:
             assert_never(unreachable)
 
 
-def _keep(rollout: Rollout, ask: Ask, live: int, token: str, now: datetime) -> Decision:
+def _resume_at_live_weight(
+    rollout: Rollout, command: Command, live: int, token: str, now: datetime
+) -> Decision:
     """The step that a kept weight has reached is the last one that asks for no more."""
-    reached = _reached(rollout, live)
+    reached = _reached_steps(rollout, live)
     if not reached:
         why = f"{live} % is below the first step"
-        raise refused(rollout, ask.verb, f"{why}: set {rollout.weight} % by hand and resume then")
-    return to.kept(rollout, reached[-1], live, token, ask.reason, now)
+        raise refusal(
+            rollout, command.verb, f"{why}: set {rollout.weight} % by hand and resume then"
+        )
+    return to.resume_at_live_weight(rollout, reached[-1], live, token, command.reason, now)
 
 
-def _reached(rollout: Rollout, weight: int) -> list[int]:
+def _reached_steps(rollout: Rollout, weight: int) -> list[int]:
     return [index for index, step in enumerate(rollout.policy.steps) if step.weight <= weight]
 
 
-def _ways(rollout: Rollout, target: Reading) -> str:
+def _resume_options(rollout: Rollout, target: TargetReading) -> str:
     """Return what fits a weight that is not the one that was asked for."""
     ways = f"say --keep (go on with the {target.weight} % that are live)"
     if target.weight is None:
         ways = "put the variables right by hand and resume then"
-    elif not _reached(rollout, target.weight):
+    elif not _reached_steps(rollout, target.weight):
         ways = f"set {rollout.weight} % by hand and resume then"
-    if _higher(rollout, target):
+    if _is_live_weight_higher(rollout, target):
         ways = f"say --restore (back to {rollout.weight} %), {ways}"
     return f"{ways}, or end it: rolloutctl rollback {rollout.id}"
 
 
-def _higher(rollout: Rollout, target: Reading) -> bool:
+def _is_live_weight_higher(rollout: Rollout, target: TargetReading) -> bool:
     """Tell whether what was asked for is less than what is live, or may be."""
     return target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
 
@@ -266,68 +296,79 @@ def _higher(rollout: Rollout, target: Reading) -> bool:
 # --- promote, approve ---------------------------------------------------------------------------
 
 
-def _promote(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
-    target = readable(rollout, ask.verb, seen)
+def _promote(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
+    target = require_readable_target(rollout, command.verb, observation)
     paused = rollout.phase is Phase.PAUSED
     if target.weight != rollout.weight and (paused or rollout.settled is not None):
         why = f"the target shows {target.shown} where {rollout.weight} % was asked for"
-        raise refused(rollout, ask.verb, f"{why}; resume it first")
+        raise refusal(rollout, command.verb, f"{why}; resume it first")
     if rollout.settled is None:
-        raise refused(
-            rollout, ask.verb, f"{rollout.weight} % was not seen in force yet; tick first"
+        raise refusal(
+            rollout, command.verb, f"{rollout.weight} % was not seen in force yet; tick first"
         )
-    evidence = evidence_of(rollout, seen, now)
-    findings = judged(rollout, evidence, ask.verb)
-    if barrier := to.barrier(rollout, now) or to.hook_barrier(rollout, seen.hooks):
-        if barrier.asks:
-            return Decision(rollout, asks=barrier.asks)
+    evidence = evidence_of(rollout, observation, now)
+    findings = require_no_fail(rollout, evidence, command.verb)
+    if barrier := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
+        if barrier.hooks_to_call:
+            return Decision(rollout, hooks_to_call=barrier.hooks_to_call)
         why = f"{barrier.text}; promote skips neither a freeze nor an approval nor a hook"
-        raise refused(rollout, ask.verb, why)
-    to_its_end = evidence is not None and evidence.bake_over and to.undisturbed(rollout)
+        raise refusal(rollout, command.verb, why)
+    to_its_end = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(rollout)
     label = rollout.label if to_its_end else weakest((rollout.label, str(Label.NOT_YET)))
     rollout = replace(rollout, findings=findings, label=label)
-    return to.promoted(rollout, target, ask.reason, now)
+    return to.promote(rollout, target, command.reason, now)
 
 
-def _approve(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
+def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
     step = rollout.step + 1
     if step == len(rollout.policy.steps) or not rollout.policy.needs_approval(step):
-        raise refused(rollout, ask.verb, "its next step needs no approval")
+        raise refusal(rollout, command.verb, "its next step needs no approval")
     if rollout.approved == step:
         weight = rollout.policy.steps[step].weight
-        raise refused(rollout, ask.verb, f"{weight} % is approved already")
-    return to.approved(rollout, step, ask.reason, now)
+        raise refusal(rollout, command.verb, f"{weight} % is approved already")
+    return to.approve_step(rollout, step, command.reason, now)
 
 
-def _attest(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
-    signature = Signature(ask.by, int(now.timestamp()), ask.reason, ask.refuse)
-    return attest(rollout, ask.criterion, signature, now)
+def _attest(rollout: Rollout, command: Command, now: datetime) -> Decision:
+    signature = Signature(command.by, int(now.timestamp()), command.reason, command.refuse)
+    return attest(rollout, command.criterion, signature, now)
 
 
-def _set_weight(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision:
+def _set_weight(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
     """Give the weight into the hand of a person, who knows of the rollout."""
-    target = readable(rollout, ask.verb, seen)
-    rollout = replace(rollout, findings=judged(rollout, evidence_of(rollout, seen, now), ask.verb))
-    weight = ask.weight or 0
+    target = require_readable_target(rollout, command.verb, observation)
+    rollout = replace(
+        rollout,
+        findings=require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb),
+    )
+    weight = command.weight or 0
     if weight == 0:
-        raise refused(rollout, ask.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
+        raise refusal(rollout, command.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")
     if target.weight == 0:
-        raise refused(rollout, ask.verb, "its weight is 0 %, and that ends it with the next tick")
+        raise refusal(
+            rollout, command.verb, "its weight is 0 %, and that ends it with the next tick"
+        )
     if target.weight == weight:
-        raise refused(rollout, ask.verb, f"{weight} % is live already")
-    return to.set_by_hand(rollout, target, weight, ask.reason, now)
+        raise refusal(rollout, command.verb, f"{weight} % is live already")
+    return to.pause_and_set_weight(rollout, target, weight, command.reason, now)
 
 
-def _acknowledge(rollout: Rollout, ask: Ask, now: datetime) -> Decision:
-    page = to.unanswered(rollout)
+def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:
+    page = to.unacknowledged_page(rollout)
     if page is None:
-        raise refused(rollout, ask.verb, "nothing that is critical waits for an answer")
-    return to.acknowledged(rollout, page, ask.reason, now)
+        raise refusal(rollout, command.verb, "nothing that is critical waits for an answer")
+    return to.acknowledge(rollout, page, command.reason, now)
 
 
-def _instead(rollout: Rollout) -> str:
-    silent = set() if to.unanswered(rollout) else {Verb.ACK}
-    fitting = [str(verb) for verb in Verb if rollout.phase in FITS[verb] and verb not in silent]
+def _allowed_verbs_hint(rollout: Rollout) -> str:
+    silent = set() if to.unacknowledged_page(rollout) else {Verb.ACK}
+    fitting = [
+        str(verb) for verb in Verb if rollout.phase in ALLOWED_PHASES[verb] and verb not in silent
+    ]
     if rollout.phase is Phase.ROLLED_BACK:
         fitting.append("retry")
     return f"; what fits: {', '.join(fitting)}"

@@ -94,7 +94,9 @@ class Record:
     fold: Fold = field(default_factory=Fold)
 
     @classmethod
-    def beside(cls, rollout: Rollout, kind: str, sentence: str, now: datetime) -> "Record":
+    def without_transition(
+        cls, rollout: Rollout, kind: str, sentence: str, now: datetime
+    ) -> "Record":
         """Return the entry of what happened to `rollout` and changed neither phase nor weight."""
         return cls(
             kind=kind,
@@ -121,4 +123,4 @@ class Decision:
     notices: tuple[Notice, ...] = ()
     record: Record | None = None
     alert: Alert | None = None
-    asks: tuple[str, ...] = ()
+    hooks_to_call: tuple[str, ...] = ()

@@ -14,11 +14,11 @@ from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.message import Page
-from controller.core.observation import Observation, Reading, Series, Unreadable
+from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
 
 # Fields of a rollout that change without an entry, and that a later decision depends on.
-MEMORY: Final = (
+MEMORY_FIELDS: Final = (
     "blind_since",
     "hold_from",
     "page",
@@ -59,17 +59,17 @@ def append(
     record: Record,
     *,
     by: str,
-    seen: Mapping[str, Any],
+    observation: Mapping[str, Any],
     run: str = "",
     caller: str | None = None,
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its chain moved on, and the entry to store with it.
 
-    by, caller: who did it, as an `Author` has it. seen: the observation as JSON data (`seen_data`).
+    by, caller: who did it, as an `Author` has it. observation: the observation as JSON data (`seen_data`).
     run: the name that the log of that run has too; empty where there is no log.
     """
     who = {"by": by} if caller is None else {"by": by, "caller": caller}
-    body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": seen}
+    body = {**who, **({"run": run} if run else {}), **record_data(record), "seen": observation}
     body = json.loads(json.dumps(body))  # as a store gives it back, or the hash would not fit
     seq = rollout.entries + 1
     digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
@@ -142,24 +142,26 @@ def finding_data(finding: Finding) -> dict[str, Any]:
     return data if finding.gates else {**data, "gates": False}
 
 
-def seen_data(before: Rollout, seen: Observation, series: Mapping[str, Series]) -> dict[str, Any]:
+def observation_data(
+    before: Rollout, observation: Observation, series: Mapping[str, Series]
+) -> dict[str, Any]:
     """Return what a decision about `before` was made from, as plain JSON data.
 
     series: what is kept of the series that were seen.
     """
     data: dict[str, Any] = {
-        "target": target_data(seen.target),
+        "target": target_data(observation.target),
         "series": series_data(series),
         "memory": memory_data(before),
     }
-    if seen.alarms:
-        data["alarms"] = {name: asdict(one) for name, one in seen.alarms.items()}
-    if seen.hooks:
+    if observation.alarms:
+        data["alarms"] = {name: asdict(one) for name, one in observation.alarms.items()}
+    if observation.hooks:
         data["hooks"] = {
             address: {"consent": str(one.consent), "said": one.said}
-            for address, one in seen.hooks.items()
+            for address, one in observation.hooks.items()
         }
-    return data if seen.owns_target else {**data, "owns_target": False}
+    return data if observation.owns_target else {**data, "owns_target": False}
 
 
 def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
@@ -179,20 +181,20 @@ def memory_data(rollout: Rollout) -> dict[str, Any]:
 
     An entry keeps it, so that its decision can be derived again without those ticks.
     """
-    memory = {name: getattr(rollout, name) for name in MEMORY}
-    return {name: _plain(value) for name, value in memory.items() if value not in (None, "")}
+    memory = {name: getattr(rollout, name) for name in MEMORY_FIELDS}
+    return {name: _json_value(value) for name, value in memory.items() if value not in (None, "")}
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     if isinstance(value, Page):
-        return {name: _plain(part) for name, part in asdict(value).items()}
+        return {name: _json_value(part) for name, part in asdict(value).items()}
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def target_data(target: Reading | Unreadable) -> dict[str, Any]:
+def target_data(target: TargetReading | UnreadableTarget) -> dict[str, Any]:
     """Return what was seen of the target as plain JSON data."""
-    if isinstance(target, Unreadable):
-        return {"unreadable": target.reason, "hopeless": target.hopeless}
+    if isinstance(target, UnreadableTarget):
+        return {"unreadable": target.reason, "hopeless": target.permanent}
     return {
         "identity": target.identity,
         "weight": target.weight,

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from controller.core.history import finding_data
 from controller.core.message import Message
-from controller.core.observation import Reading
-from controller.core.outbox import event
+from controller.core.observation import TargetReading
+from controller.core.outbox import event_data
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
@@ -26,16 +26,18 @@ class HookCall:
     can tell. body: JSON.
     """
 
-    moment: str
+    trigger: str
     delivery: str
     body: str
 
 
-Calls = Callable[[str], HookCall]
+CallFactory = Callable[[str], HookCall]
 """Gives the call of the hook at an address."""
 
 
-def start_calls(policy: Policy, revision: str, target: Reading, weight: int, at: datetime) -> Calls:
+def start_calls(
+    policy: Policy, revision: str, target: TargetReading, weight: int, at: datetime
+) -> CallFactory:
     """Return what is asked before a start with `weight`."""
     facts: dict[str, Any] = {
         "policy": policy.name,
@@ -48,10 +50,10 @@ def start_calls(policy: Policy, revision: str, target: Reading, weight: int, at:
         "to_weight_percent": weight,
         "findings": [],
     }
-    return _calls(BEFORE_START, f"{policy.name}:{revision}", at, facts)
+    return _call_factory(BEFORE_START, f"{policy.name}:{revision}", at, facts)
 
 
-def advance_calls(rollout: Rollout, at: datetime) -> Calls:
+def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
     """Return what is asked before the next step of `rollout`, whose gate has passed."""
     facts = {
         "policy": rollout.name,
@@ -64,21 +66,21 @@ def advance_calls(rollout: Rollout, at: datetime) -> Calls:
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
         "findings": [finding_data(one) for one in rollout.findings],
     }
-    return _calls(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
+    return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 
 
-def _calls(moment: str, what: str, at: datetime, facts: dict[str, Any]) -> Calls:
+def _call_factory(trigger: str, subject: str, at: datetime, facts: dict[str, Any]) -> CallFactory:
     def call(address: str) -> HookCall:
-        delivery = f"{what}:{address}:{at.isoformat()}"
-        head = {"schema": CALL_SCHEMA, "hook": moment, "delivery": delivery, "at": at.isoformat()}
-        return HookCall(moment, delivery, json.dumps({**head, **facts}))
+        delivery = f"{subject}:{address}:{at.isoformat()}"
+        head = {"schema": CALL_SCHEMA, "hook": trigger, "delivery": delivery, "at": at.isoformat()}
+        return HookCall(trigger, delivery, json.dumps({**head, **facts}))
 
     return call
 
 
 def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
     """Return what the hook at `address` is told after what `message` tells."""
-    told = event(rollout, message)
+    told = event_data(rollout, message)
     delivery = f"{message.key}:{address}"
     moment = address.partition("[")[0]
     head = {"schema": CALL_SCHEMA, "hook": moment, "delivery": delivery}

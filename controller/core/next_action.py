@@ -8,26 +8,26 @@ from controller.core.decision import Record
 from controller.core.judge.findings import Finding, Verdict, gate
 from controller.core.judge.scorecard import table
 from controller.core.message import Page
-from controller.core.observation import Reading, Unreadable, Update
+from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, format_duration
-from controller.text import page
+from controller.text import printable_block
 
 # A pause has no limit, but it is not forgotten either.
 REMIND_EVERY = timedelta(days=1)
 
 
-def outlook(rollout: Rollout) -> Rollout:
+def with_next_action(rollout: Rollout) -> Rollout:
     """Return `rollout` with what happens next, and when, worked out from where it stands."""
-    next_at, text = _next(rollout)
+    next_at, text = _next_action(rollout)
     return replace(rollout, next_at=next_at, next=text)
 
 
-def _next(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_action(rollout: Rollout) -> tuple[datetime | None, str]:
     match rollout.phase:
         case Phase.PROGRESSING if rollout.settled is None:
-            return _next_in_force(rollout)
+            return _next_while_pending(rollout)
         case Phase.PROGRESSING:
             return _next_gate(rollout)
         case Phase.PAUSED if rollout.seen_weight == 0:
@@ -41,7 +41,7 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
         case Phase.ROLLING_BACK:
             limit = rollout.since + rollout.policy.rollback_timeout
             return limit, f"0 % is written until it is read back; pages from {clock_text(limit)}"
-        case Phase.ROLLED_BACK if unanswered(rollout):
+        case Phase.ROLLED_BACK if unacknowledged_page(rollout):
             until = rollout.watch_until
             return until, f"told again until somebody says rolloutctl ack {rollout.id}"
         case Phase.ROLLED_BACK | Phase.SUCCEEDED:
@@ -49,7 +49,7 @@ def _next(rollout: Rollout) -> tuple[datetime | None, str]:
             return until, f"watched for drift until {clock_text(until)}" if until else ""
 
 
-def unanswered(rollout: Rollout) -> Page | None:
+def unacknowledged_page(rollout: Rollout) -> Page | None:
     """Return what is critical in the phase of `rollout`, and nobody has acknowledged."""
     page = rollout.page
     if page is None or page.acknowledged or page.since < rollout.since:
@@ -57,9 +57,9 @@ def unanswered(rollout: Rollout) -> Page | None:
     return page
 
 
-def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_while_pending(rollout: Rollout) -> tuple[datetime | None, str]:
     """Return until when a weight that was asked for has to be seen."""
-    frozen = rollout.policy.frozen(rollout.updated)
+    frozen = rollout.policy.freeze_at(rollout.updated)
     unseen = rollout.reason is Reason.TARGET_UNREADABLE and rollout.barrier == Reason.FROZEN
     if frozen is not None and (rollout.reason is Reason.FROZEN or unseen):
         return frozen.until, f"{rollout.weight} % at {clock_text(frozen.until)}"
@@ -70,45 +70,48 @@ def _next_in_force(rollout: Rollout) -> tuple[datetime | None, str]:
 
 
 def _next_gate(rollout: Rollout) -> tuple[datetime | None, str]:
-    end, then = rollout.bake_end, _then(rollout)
+    end, then = rollout.bake_end, _next_step_text(rollout)
     if end is None:
         return None, then
     judged = end + rollout.policy.settle
     if rollout.updated < judged:
-        return _next_judged(rollout, judged)
-    frozen = _frozen(rollout, rollout.updated)
+        return _next_after_bake(rollout, judged)
+    frozen = _freeze_at(rollout, rollout.updated)
     if rollout.reason is Reason.FROZEN and frozen is not None:
-        passes = "" if _goes_on(rollout) else " if every criterion passes"
-        return frozen.until, f"{then} at {clock_text(frozen.until)}{passes}{_and(rollout)}"
+        passes = "" if _gate_allows_advance(rollout) else " if every criterion passes"
+        return (
+            frozen.until,
+            f"{then} at {clock_text(frozen.until)}{passes}{_approval_suffix(rollout)}",
+        )
     if rollout.reason is Reason.AWAITING_APPROVAL:
         reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
-        passes = "" if _goes_on(rollout) else " and every criterion passes"
+        passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
         at = f", not before {clock_text(frozen.until)}" if frozen else ""
         return reminds, f"{then} once it is approved{passes}{at}; reminds once a day"
     if rollout.reason is Reason.AWAITING_HOOK:
         reminds = (rollout.reminded or rollout.updated) + REMIND_EVERY
         return reminds, f"{then} once its hooks allow it, asked with each tick; reminds once a day"
-    return _next_held(rollout)
+    return _next_on_hold(rollout)
 
 
-def _goes_on(rollout: Rollout) -> bool:
+def _gate_allows_advance(rollout: Rollout) -> bool:
     """Tell whether the gate lets the rollout go on: it passed, or needs no verdict."""
     unproven = rollout.policy.on_inconclusive == "advance"
     return unproven or gate(rollout.findings) is Verdict.PASS
 
 
-def _next_judged(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:
+def _next_after_bake(rollout: Rollout, judged: datetime) -> tuple[datetime, str]:
     """Return when a bake that goes well leads on: once it is judged and nothing is frozen."""
-    frozen = _frozen(rollout, judged)
+    frozen = _freeze_at(rollout, judged)
     if frozen is not None:
         judged = frozen.until
-    text = f"{_then(rollout)} at {clock_text(judged)} if every criterion passes{_and(rollout)}"
+    text = f"{_next_step_text(rollout)} at {clock_text(judged)} if every criterion passes{_approval_suffix(rollout)}"
     return judged, text if frozen is None else f"{text}; {frozen.text}"
 
 
-def _next_held(rollout: Rollout) -> tuple[datetime | None, str]:
+def _next_on_hold(rollout: Rollout) -> tuple[datetime | None, str]:
     """Return what a gate without a verdict, or a target that takes no raise, leads to."""
-    end, then = rollout.hold_end, _then(rollout)
+    end, then = rollout.hold_end, _next_step_text(rollout)
     if end is None:
         return None, then
     if gate(rollout.findings) is Verdict.PASS:
@@ -118,24 +121,32 @@ def _next_held(rollout: Rollout) -> tuple[datetime | None, str]:
     return end, f"{then} as soon as every criterion passes; {what} at {clock_text(end)}"
 
 
-def _then(rollout: Rollout) -> str:
+def _next_step_text(rollout: Rollout) -> str:
     """Return what follows the step: the next weight, or success."""
-    return "success" if _last(rollout) else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+    return (
+        "success"
+        if _is_last_step(rollout)
+        else f"{rollout.policy.steps[rollout.step + 1].weight} %"
+    )
 
 
-def _last(rollout: Rollout) -> bool:
+def _is_last_step(rollout: Rollout) -> bool:
     return rollout.step + 1 == len(rollout.policy.steps)
 
 
-def _frozen(rollout: Rollout, moment: datetime) -> Frozen | None:
+def _freeze_at(rollout: Rollout, moment: datetime) -> Frozen | None:
     """Return the freeze that the next step would meet at `moment`; success meets none."""
-    return None if _last(rollout) else rollout.policy.frozen(moment)
+    return None if _is_last_step(rollout) else rollout.policy.freeze_at(moment)
 
 
-def _and(rollout: Rollout) -> str:
+def _approval_suffix(rollout: Rollout) -> str:
     """Return what a passed gate would still wait for."""
     step = rollout.step + 1
-    if _last(rollout) or not rollout.policy.needs_approval(step) or rollout.approved == step:
+    if (
+        _is_last_step(rollout)
+        or not rollout.policy.needs_approval(step)
+        or rollout.approved == step
+    ):
         return ""
     return f" and it is approved (rolloutctl approve {rollout.id})"
 
@@ -151,19 +162,21 @@ def baking_sentence(rollout: Rollout) -> str:
     return f"baked at {weight} % until {clock_text(end)}; its last data settle until {settled}"
 
 
-def held_too_long(rollout: Rollout, target: Reading | Unreadable) -> str:
+def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return that a hold ran out of time, and on what."""
     limit = format_duration(rollout.policy.max_hold_of(rollout.step))
-    return f"still held at {rollout.weight} % {limit} after the bake: {why_held(rollout, target)}"
+    return (
+        f"still held at {rollout.weight} % {limit} after the bake: {hold_reason(rollout, target)}"
+    )
 
 
-def why_held(rollout: Rollout, target: Reading | Unreadable) -> str:
+def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return what a finished bake still waits for: the open findings, then the target."""
     open_still = [one for one in rollout.findings if one.holds_up]
     reasons = [_by_label(open_still)] if open_still else []
-    if isinstance(target, Unreadable):
+    if isinstance(target, UnreadableTarget):
         reasons.append(f"The target cannot be read: {target.reason}")
-    elif target.update is not Update.SUCCESSFUL:
+    elif target.update is not UpdateStatus.SUCCESSFUL:
         detail = f": {target.detail}" if target.detail else ""
         reasons.append(f"The target's last update is {target.update}{detail}.")
     return " ".join(reasons)
@@ -184,10 +197,10 @@ def _by_label(findings: Sequence[Finding]) -> str:
 def with_table(text: str, rollout: Rollout) -> str:
     """Return the last words of a rollout with the table of its criteria below them."""
     lines = table(rollout)
-    return page([text, "", *lines]) if lines else text
+    return printable_block([text, "", *lines]) if lines else text
 
 
-def record(
+def transition_record(
     kind: str,
     before: Rollout,
     after: Rollout,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Update(StrEnum):
+class UpdateStatus(StrEnum):
     """Where the target's last change of configuration stands."""
 
     SUCCESSFUL = "successful"
@@ -17,7 +17,7 @@ class Update(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TargetReading:
     """The target as it answered.
 
     identity: what the target is in the whole world (a function ARN); the lock is on it.
@@ -33,31 +33,31 @@ class Reading:
     weight: int | None
     shown: str
     token: str
-    update: Update
+    update: UpdateStatus
     code: str = ""
     detail: str = ""
     may_be_full: bool = False
 
-    def stands_at(self, weight: int) -> bool:
+    def has_applied(self, weight: int) -> bool:
         """Tell whether `weight` is in force: read back, and the update is finished."""
-        return self.weight == weight and self.update is Update.SUCCESSFUL
+        return self.weight == weight and self.update is UpdateStatus.SUCCESSFUL
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableTarget:
     """The target did not answer, or answered without its environment."""
 
     reason: str
-    hopeless: bool = False
+    permanent: bool = False
     """True when no later write can help either: the environment itself cannot be read."""
 
 
-def weight_of(target: Reading | Unreadable) -> int | None:
+def weight_of(target: TargetReading | UnreadableTarget) -> int | None:
     """Return the weight that `target` shows; None when nobody knows."""
-    return target.weight if isinstance(target, Reading) else None
+    return target.weight if isinstance(target, TargetReading) else None
 
 
-class Answer(StrEnum):
+class QueryStatus(StrEnum):
     """How complete a series is."""
 
     COMPLETE = "complete"
@@ -67,7 +67,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class MetricQuery:
     """One metric, one statistic, one period."""
 
     namespace: str
@@ -85,7 +85,7 @@ class Series:
     """
 
     points: Mapping[int, float] = field(default_factory=dict)
-    answer: Answer = Answer.COMPLETE
+    answer: QueryStatus = QueryStatus.COMPLETE
     message: str = ""
 
 
@@ -101,13 +101,13 @@ class Span:
 class LogQuery:
     """The events of one log group that match a filter pattern; an empty one matches every event.
 
-    enough: how many have to be counted; whether there are more is not asked for.
+    limit: how many have to be counted; whether there are more is not asked for.
     """
 
     group: str
     pattern: str
     span: Span
-    enough: int
+    limit: int
 
 
 class Consent(StrEnum):
@@ -159,7 +159,7 @@ class Observation:
     hooks: what hooks answered, by their addresses; empty when nobody asked them.
     """
 
-    target: Reading | Unreadable
+    target: TargetReading | UnreadableTarget
     series: Mapping[str, Series] = field(default_factory=dict)
     owns_target: bool = True
     alarms: Mapping[str, AlarmReading] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from controller.core.judge.findings import Finding
 from controller.core.message import Message, Page
 from controller.core.policy import Policy
 from controller.core.stats.mixture import Fold
-from controller.core.units import at, ceil_to, next_minute
+from controller.core.units import ceil_to, from_unix, next_minute
 
 
 class Reason(StrEnum):
@@ -70,9 +70,9 @@ class Phase(StrEnum):
     SUCCEEDED = "succeeded"
 
 
-FINAL = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
+FINAL_PHASES = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
 # Which rollouts a tick takes first: a rollback, then traffic to judge, then 0 % to guard.
-RANKS = {
+VISIT_PRIORITY = {
     Phase.ROLLING_BACK: 0,
     Phase.PROGRESSING: 1,
     Phase.PAUSED: 1,
@@ -181,7 +181,7 @@ class Rollout:
     @property
     def final(self) -> bool:
         """True when no tick moves this rollout any more."""
-        return self.phase in FINAL
+        return self.phase in FINAL_PHASES
 
     @property
     def in_flight(self) -> bool:
@@ -190,12 +190,12 @@ class Rollout:
         return self.settled is None or paused
 
     @property
-    def first_raise(self) -> bool:
+    def first_raise_pending(self) -> bool:
         """True while no weight above 0 was ever seen, for the first raise is in flight."""
         return self.in_flight and self.intent.previous == 0 < self.weight and not self.seen_weight
 
     @property
-    def waits(self) -> Stretch | None:
+    def previous_live(self) -> Stretch | None:
         """The stretch that goes on at the weight before, while a raise waits to be written."""
         last = self.stretches[-1] if self.stretches else None
         return last if self.settled is None and last is not None and last.end == 0 else None
@@ -203,26 +203,26 @@ class Rollout:
     @property
     def judged_step(self) -> int:
         """The step whose gate is judged: the one of the weight that is live."""
-        return self.step if self.waits is None else self.waits.step
+        return self.step if self.previous_live is None else self.previous_live.step
 
     @property
     def judged_from(self) -> int | None:
         """First judged second of the step: the first whole minute after settling, plus warm-up."""
         if self.settled is None:
-            return None if self.waits is None else self.waits.judged_from
+            return None if self.previous_live is None else self.previous_live.judged_from
         return next_minute(self.settled + self.policy.warmup_of(self.step))
 
     @property
-    def seen_from(self) -> int | None:
+    def applied_from(self) -> int | None:
         """First whole second of a minute with the weight of the step in force."""
         if self.settled is None:
-            return None if self.waits is None else self.waits.begin
+            return None if self.previous_live is None else self.previous_live.begin
         return next_minute(self.settled)
 
     @property
     def read_from(self) -> int | None:
         """From when metrics are read: what is plainly broken is rolled back in the warm-up too."""
-        return self.seen_from if self.policy.sequential() else self.judged_from
+        return self.applied_from if self.policy.sequential_criteria() else self.judged_from
 
     @property
     def bake_end(self) -> datetime | None:
@@ -235,7 +235,7 @@ class Rollout:
             return None
         baked = start + int(self.policy.steps[self.judged_step].bake.total_seconds())
         gate = self.policy.gate(self.judged_step).values()
-        return at(max(ceil_to(baked, int(one.window.total_seconds())) for one in gate))
+        return from_unix(max(ceil_to(baked, int(one.window.total_seconds())) for one in gate))
 
     @property
     def hold_end(self) -> datetime | None:

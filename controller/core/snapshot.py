@@ -50,12 +50,12 @@ class Digests:
 
     snapshot: str
     state: str
-    started: str
+    at_start: str
 
     @property
-    def same(self) -> bool:
+    def consistent(self) -> bool:
         """True where all three are one."""
-        return self.snapshot == self.state == self.started
+        return self.snapshot == self.state == self.at_start
 
 
 def digest_of(snapshot: str) -> str:
@@ -68,34 +68,34 @@ def digests(rollout: Rollout, entries: Sequence[Entry], snapshot: str | None = N
 
     snapshot: that of the stored policy, where it is not the one that the state names.
     """
-    return Digests(snapshot or rollout.digest, rollout.digest, _started(entries))
+    return Digests(snapshot or rollout.digest, rollout.digest, _digest_at_start(entries))
 
 
-def problem_of(rollout_id: str, found: Digests) -> str:
+def digest_problem(rollout_id: str, policy_digests: Digests) -> str:
     """Return what is wrong with the policy of a rollout; empty when it is that of the start."""
-    if found.same:
+    if policy_digests.consistent:
         return ""
-    if found.snapshot != found.state:
+    if policy_digests.snapshot != policy_digests.state:
         return f"the stored policy of {rollout_id} is not the one that its state names"
     return f"the stored policy of {rollout_id} is not the one that its first history entry names"
 
 
-def check(rollout: Rollout, entries: Sequence[Entry]) -> None:
+def check_digests(rollout: Rollout, entries: Sequence[Entry]) -> None:
     """Raise SnapshotChangedError when `rollout` was started with another policy than it has."""
-    if not digests(rollout, entries).same:
+    if not digests(rollout, entries).consistent:
         raise SnapshotChangedError(rollout, rollout.digest)
 
 
-def names_its_target(rollout: Rollout, entries: Sequence[Entry]) -> bool:
+def is_target_unchanged(rollout: Rollout, entries: Sequence[Entry]) -> bool:
     """Tell whether the policy of `rollout` names the function and variables of the start."""
-    return _said(entries, TARGET) == rollout.policy.target.model_dump(mode="json")
+    return _start_fact(entries, TARGET) == rollout.policy.target.model_dump(mode="json")
 
 
-def _started(entries: Sequence[Entry]) -> str:
-    found = _said(entries, POLICY_DIGEST)
+def _digest_at_start(entries: Sequence[Entry]) -> str:
+    found = _start_fact(entries, POLICY_DIGEST)
     return found if isinstance(found, str) else ""
 
 
-def _said(entries: Sequence[Entry], name: str) -> object:
+def _start_fact(entries: Sequence[Entry], name: str) -> object:
     because = entries[0].body.get("because") if entries else None
     return because.get(name) if isinstance(because, dict) else None

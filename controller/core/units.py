@@ -28,7 +28,7 @@ def parse_duration(text: object) -> timedelta:
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(
-            f"expected a number and a unit, like 90s, 10m, 1h or 2d, not {shown(text)}"
+            f"expected a number and a unit, like 90s, 10m, 1h or 2d, not {quote_value(text)}"
         )
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
@@ -45,7 +45,7 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds}s"
 
 
-def length_text(length: timedelta) -> str:
+def duration_text(length: timedelta) -> str:
     """Return `length` as a person says it, to the minute: `26h 15m`, `3m`."""
     hours, minutes = divmod(round(length / timedelta(minutes=1)), 60)
     return f"{hours}h {minutes:02}m" if hours else f"{minutes}m"
@@ -58,7 +58,7 @@ def parse_percent(text: object) -> float:
     """
     match = _PERCENT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"expected a percent with its sign, like 99.9%, not {shown(text)}")
+        raise ValueError(f"expected a percent with its sign, like 99.9%, not {quote_value(text)}")
     return float(Decimal(match[1]) / 100)
 
 
@@ -148,7 +148,7 @@ def next_minute(moment: datetime) -> int:
     return ceil_to(-int(-moment.timestamp() // 1), MINUTE_S)
 
 
-def at(second: int) -> datetime:
+def from_unix(second: int) -> datetime:
     """Return the UTC moment of a unix second."""
     return datetime.fromtimestamp(second, UTC)
 
@@ -170,7 +170,7 @@ def count_text(number: float, noun: str) -> str:
     return f"{number_text(number)} {noun}" + ("" if number == 1 else "s")
 
 
-def shown(value: object) -> str:
+def quote_value(value: object) -> str:
     """Return `value` as a message quotes it: short, and never more than one line."""
     if value is None:
         return "nothing"

@@ -9,27 +9,33 @@ from typing import Final
 from controller.core.history import Author, Entry, append
 from controller.core.hook_call import after_call
 from controller.core.message import Message
-from controller.core.observation import Observation, Reading
-from controller.core.outbox import addressee, crossed_off, hooked, order, turn
+from controller.core.observation import Observation, TargetReading
+from controller.core.outbox import (
+    delivery_order,
+    delivery_priority,
+    hook_record,
+    recipient,
+    remaining_message,
+)
 from controller.core.policy import Hook, HttpsHook, LambdaHook
 from controller.core.rollout import Rollout
 from controller.engine.execute import Visit
 from controller.engine.isolation import problem_of
-from controller.engine.lease import Missed
+from controller.engine.lease import Skip
 from controller.errors import DeliveryError, StoreError
 from controller.ports.clock import Clock
-from controller.ports.notify import Courier, HookCaller
+from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.ports.store import StateStore
 from controller.process import logging, signals
 
 log = logging.logger()
 
 # All messages of a tick together; what does not fit in is left to the next tick.
-WITHIN: Final = timedelta(seconds=20)
+DELIVERY_LIMIT: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class DeliveryResult:
     """A rollout whose outbox was seen to: what arrived, and how many places failed."""
 
     rollout: Rollout
@@ -38,69 +44,77 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """Brings messages by `courier` and calls `hooks`, and crosses that off in `store`.
+class OutboxDelivery:
+    """Brings messages by `channel_notifier` and calls `hooks`, and crosses that off in `store`.
 
     author: says who is written into the history.
     """
 
     store: StateStore
     clock: Clock
-    courier: Courier | None
+    channel_notifier: ChannelNotifier | None
     hooks: HookCaller | None
     author: Callable[[], Author]
 
-    def post(self, rollout: Rollout, deadline: datetime, *, saved: bool = True) -> Posted:
+    def deliver(
+        self, rollout: Rollout, deadline: datetime, *, saved: bool = True
+    ) -> DeliveryResult:
         """Send what waits in the outbox of `rollout`, to each place what it has not got yet.
 
         A place that fails is left alone for the rest of the tick, and keeps no other from its
         messages. saved: `rollout` is what is stored; else nothing is crossed off.
         """
-        if not rollout.outbox or (self.courier is None and self.hooks is None):
-            return Posted(rollout)
-        round_ = _Round(rollout)
+        if not rollout.outbox or (self.channel_notifier is None and self.hooks is None):
+            return DeliveryResult(rollout)
+        round_ = _DeliveryRound(rollout)
         for message in rollout.outbox:
-            for address in order(message):
+            for address in delivery_order(message):
                 left = deadline - self.clock.now()
-                if not signals.asked() and left > timedelta():
+                if not signals.stop_requested() and left > timedelta():
                     self._try(round_, message, address, left)
-        after = replace(rollout, outbox=tuple(self._left(round_)))
+        after = replace(rollout, outbox=tuple(self._remaining(round_)))
         if saved and after.outbox != rollout.outbox:
-            after = self._crossed_off(round_, after)
-        return Posted(after, round_.sent, len(round_.silent))
+            after = self._save_remaining(round_, after)
+        return DeliveryResult(after, round_.sent, len(round_.unreachable))
 
-    def _try(self, round_: "_Round", message: Message, address: str, left: timedelta) -> None:
-        if address in round_.silent:
+    def _try(
+        self, round_: "_DeliveryRound", message: Message, address: str, left: timedelta
+    ) -> None:
+        if address in round_.unreachable:
             return
-        if self._delivered(round_.rollout, message, address, left):
-            round_.got[message.key].add(address)
+        if self._deliver_to(round_.rollout, message, address, left):
+            round_.receipts[message.key].add(address)
         else:
-            round_.silent.add(address)
+            round_.unreachable.add(address)
 
-    def _delivered(self, rollout: Rollout, message: Message, address: str, left: timedelta) -> bool:
-        channel = addressee(rollout.policy, address)
+    def _deliver_to(
+        self, rollout: Rollout, message: Message, address: str, left: timedelta
+    ) -> bool:
+        channel = recipient(rollout.policy, address)
         if channel is None:
             return True
         try:
             if isinstance(channel, LambdaHook | HttpsHook):
-                self._call(channel, rollout, message, address, left)
-            elif self.courier is None:
+                self._call_hook(channel, rollout, message, address, left)
+            elif self.channel_notifier is None:
                 return False
             else:
-                self.courier.deliver(channel, rollout, message)
+                self.channel_notifier.deliver(channel, rollout, message)
         except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
             log.error(
                 "message_failed",
                 rollout=rollout.id,
                 message=message.key,
-                channel=channel.shown,
+                channel=channel.display_name,
                 problem=str(error),
             )
             return False
-        log.info("message_sent", rollout=rollout.id, message=message.key, channel=channel.shown)
+        log.info(
+            "message_sent", rollout=rollout.id, message=message.key, channel=channel.display_name
+        )
         return True
 
-    def _call(
+    def _call_hook(
         self, hook: Hook, rollout: Rollout, message: Message, address: str, left: timedelta
     ) -> None:
         if self.hooks is None:
@@ -109,16 +123,16 @@ class Posting:
         call = after_call(rollout, message, address)
         self.hooks.tell(hook, call, within=min(hook.timeout, left), private=private)
 
-    def _left(self, round_: "_Round") -> Iterator[Message]:
+    def _remaining(self, round_: "_DeliveryRound") -> Iterator[Message]:
         """Yield each message with whom it still has to reach, but for those that are given up."""
         for message in round_.rollout.outbox:
-            got = frozenset(round_.got[message.key])
-            if not got and not round_.silent & {*message.to}:
+            got = frozenset(round_.receipts[message.key])
+            if not got and not round_.unreachable & {*message.to}:
                 yield message  # it was not its turn
-            elif rest := crossed_off(message, got, self.clock.now()):
+            elif rest := remaining_message(message, got, self.clock.now()):
                 yield rest
             elif missed := [one for one in message.to if one not in got]:
-                round_.missed += [(message, one) for one in missed]
+                round_.undeliverable += [(message, one) for one in missed]
                 log.error(
                     "message_given_up",
                     rollout=round_.rollout.id,
@@ -126,14 +140,16 @@ class Posting:
                     missed=missed,
                 )
 
-    def _crossed_off(self, round_: "_Round", after: Rollout) -> Rollout:
+    def _save_remaining(self, round_: "_DeliveryRound", after: Rollout) -> Rollout:
         """Save what is left to send. What cannot be crossed off is sent again, under its key."""
         entries = list[Entry]()
-        if sentence := round_.told_of_hooks():
+        if sentence := round_.hook_summary():
             after = replace(after, updated=max(self.clock.now(), after.updated))
-            record = hooked(after, sentence, after.updated)
-            who, run = self.author(), logging.run()
-            after, entry = append(after, record, by=who.by, caller=who.caller, seen={}, run=run)
+            record = hook_record(after, sentence, after.updated)
+            who, run = self.author(), logging.run_id()
+            after, entry = append(
+                after, record, by=who.by, caller=who.caller, observation={}, run=run
+            )
             entries.append(entry)
         try:
             return self.store.save(after, entries)
@@ -143,31 +159,33 @@ class Posting:
 
 
 @dataclass(slots=True)
-class _Round:
+class _DeliveryRound:
     """One round through an outbox: who got what, by the key of the message, and who failed.
 
     missed: who is not tried any more.
     """
 
     rollout: Rollout
-    missed: list[tuple[Message, str]] = field(default_factory=list)
-    got: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    silent: set[str] = field(default_factory=set)
+    undeliverable: list[tuple[Message, str]] = field(default_factory=list)
+    receipts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    unreachable: set[str] = field(default_factory=set)
 
     @property
     def sent(self) -> int:
         """How many messages arrived somewhere, each place counted."""
-        return sum(map(len, self.got.values()))
+        return sum(map(len, self.receipts.values()))
 
-    def told_of_hooks(self) -> str:
+    def hook_summary(self) -> str:
         """Return what became of hooks, for the history; empty when there is nothing to say."""
         called = [
             (address, "was called")
             for message in self.rollout.outbox
             for address in message.to
-            if address in self.got[message.key]
+            if address in self.receipts[message.key]
         ]
-        called += [(address, "was not reached and is given up") for _, address in self.missed]
+        called += [
+            (address, "was not reached and is given up") for _, address in self.undeliverable
+        ]
         hooks = {key: one for key, one in called if not key.startswith("notify[")}
         return "; ".join(f"{address} {what}" for address, what in hooks.items())
 
@@ -176,66 +194,70 @@ class _Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class TickDelivery:
     """Sends what visits left in the outbox of their rollouts.
 
-    posting: how; a run that cannot tell anybody leaves it to another.
+    outbox: how; a run that cannot tell anybody leaves it to another.
     """
 
     clock: Clock
-    posting: Posting
+    outbox: OutboxDelivery
 
-    def all(self, visits: Iterable[Visit], within: timedelta = WITHIN) -> list[Visit]:
+    def deliver(self, visits: Iterable[Visit], within: timedelta = DELIVERY_LIMIT) -> list[Visit]:
         """Send the messages of `visits` within one limit, and log what each visit came to."""
         deadline = self.clock.now() + within
         told = list(visits)
-        for index, visit in sorted(enumerate(told), key=lambda one: turn(one[1].rollout)):
-            if visit.seen is not None:
-                told[index], post = self._sent(visit, deadline)
-                _log(told[index], visit.seen, post)
+        for index, visit in sorted(
+            enumerate(told), key=lambda one: delivery_priority(one[1].rollout)
+        ):
+            if visit.observation is not None:
+                told[index], post = self._deliver_visit(visit, deadline)
+                _log_visit(told[index], visit.observation, post)
             elif not visit.busy:  # else the run that has it tells
-                _log(visit, None, Posted(visit.rollout))
+                _log_visit(visit, None, DeliveryResult(visit.rollout))
         return told
 
-    def _sent(self, visit: Visit, deadline: datetime) -> tuple[Visit, Posted]:
+    def _deliver_visit(self, visit: Visit, deadline: datetime) -> tuple[Visit, DeliveryResult]:
         """Return `visit` and what was sent of it; what is raised meanwhile is its problem."""
         try:
-            post = self._posted(visit, deadline)
+            post = self._deliver_outbox(visit, deadline)
         except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
             problem = problem_of(error, visit.rollout.id, "delivering messages of")
-            return replace(visit, problem=visit.problem or str(problem)), Posted(visit.rollout)
+            return replace(visit, problem=visit.problem or str(problem)), DeliveryResult(
+                visit.rollout
+            )
         return replace(visit, rollout=post.rollout), post
 
-    def begun(self, visit: Visit) -> Visit:
+    def deliver_start(self, visit: Visit) -> Visit:
         """Send the messages of a start."""
-        post = self._posted(visit, self.clock.now() + WITHIN)
+        post = self._deliver_outbox(visit, self.clock.now() + DELIVERY_LIMIT)
         return replace(visit, rollout=post.rollout)
 
-    def _posted(self, visit: Visit, deadline: datetime) -> Posted:
-        return self.posting.post(visit.rollout, deadline, saved=visit.saved)
+    def _deliver_outbox(self, visit: Visit, deadline: datetime) -> DeliveryResult:
+        return self.outbox.deliver(visit.rollout, deadline, saved=visit.saved)
 
 
-def log_missed(missed: Missed) -> None:
+def log_skip(skip: Skip) -> None:
     """Log that a rollout was not visited, as the one event that it has in this tick."""
-    log.info("tick_completed", rollout=missed.rollout_id, problem=str(missed.error))
+    log.info("tick_completed", rollout=skip.rollout_id, problem=str(skip.error))
 
 
-def _log(visit: Visit, seen: Observation | None, post: Posted) -> None:
+def _log_visit(visit: Visit, observation: Observation | None, result: DeliveryResult) -> None:
     rollout = visit.rollout
-    target = None if seen is None else seen.target
+    target = None if observation is None else observation.target
     log.info(
         "tick_completed",
         rollout=rollout.id,
         phase=str(rollout.phase),
         step=rollout.step,
         weight_percent=rollout.weight,
-        seen_percent=target.weight if isinstance(target, Reading) else None,
+        seen_percent=target.weight if isinstance(target, TargetReading) else None,
         reason=str(rollout.reason),
         sentence=rollout.sentence,
         next=rollout.next,
         alerts=[str(alert) for alert in visit.alerts],
         busy=visit.busy,
         problem=visit.problem,
-        messages_sent=post.sent,
-        messages_failed=post.failed,
+        messages_sent=result.sent,
+        messages_failed=result.failed,
     )

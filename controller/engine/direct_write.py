@@ -6,7 +6,7 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, wait_exponential
 
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import LambdaEnv
 from controller.errors import TargetError, WriteConflictError, WriteUncertainError
 from controller.ports.clock import Clock
@@ -17,15 +17,15 @@ log = logging.logger()
 
 # How long it may take, twice: to write 0 % and to see it in force.
 LIMIT = timedelta(minutes=5)
-LOOK_EVERY = timedelta(seconds=1)
+POLL_INTERVAL = timedelta(seconds=1)
 # More than fit into the limit; they end the loop where a clock stands still.
 _ATTEMPTS: Final = 60
 _PAUSE: Final = wait_exponential(multiplier=0.5, max=8)
 
 
 def lower_and_confirm(
-    target: Target, clock: Clock, check: Callable[[Reading], object] | None = None
-) -> Reading:
+    target: Target, clock: Clock, check: Callable[[TargetReading], object] | None = None
+) -> TargetReading:
     """Lower `target` to 0 % and return what it shows once that is in force, or at the limit.
 
     Where 0 % stands already it is written once more: a first raise that was decided and is not
@@ -35,35 +35,37 @@ def lower_and_confirm(
     Raises TargetError when it cannot be lowered or read.
     """
     target.lower_to_zero(LIMIT, void=_token(target), check=check)
-    return settled(target, clock)
+    return wait_for_update(target, clock)
 
 
-def settled(target: Target, clock: Clock) -> Reading:
+def wait_for_update(target: Target, clock: Clock) -> TargetReading:
     """Return what `target` shows once its update is over, at the limit, or when asked to end.
 
     Raises TargetError when it cannot be read.
     """
     deadline = clock.now() + LIMIT
     reading = target.read()
-    while _moving(reading) and clock.now() < deadline and not signals.asked():
-        clock.sleep(LOOK_EVERY)
+    while _update_in_progress(reading) and clock.now() < deadline and not signals.stop_requested():
+        clock.sleep(POLL_INTERVAL)
         reading = target.read()
     return reading
 
 
-def shift_and_confirm(target: Target, before: Reading, weight: int, clock: Clock) -> Reading:
+def shift_and_confirm(
+    target: Target, before: TargetReading, weight: int, clock: Clock
+) -> TargetReading:
     """Set `target` from `before` to a `weight` above 0; return what it shows once that is over.
 
     A raise is one shot: whatever comes between is somebody else's, and is left alone. Lowering is
     tried again, as long as more than `weight` is live.
     Raises TargetError when it is not written, or nobody can say.
     """
-    if higher(before, weight):
+    if exceeds(before, weight):
         _lower(target, weight, clock)
     else:
         target.shift_to(weight, before.token)
     try:
-        return settled(target, clock)
+        return wait_for_update(target, clock)
     except TargetError as error:
         raise TargetError(
             f"{weight} % is written, and nobody can say whether it is in force: {error}",
@@ -71,7 +73,7 @@ def shift_and_confirm(target: Target, before: Reading, weight: int, clock: Clock
         ) from error
 
 
-def higher(reading: Reading, weight: int) -> bool:
+def exceeds(reading: TargetReading, weight: int) -> bool:
     """Tell whether more than `weight` is live, or may be."""
     return reading.may_be_full or (reading.weight is not None and reading.weight > weight)
 
@@ -81,7 +83,7 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
 
     def once() -> None:
         reading = target.read()
-        if higher(reading, weight):
+        if exceeds(reading, weight):
             target.shift_to(weight, reading.token)
         elif reading.weight != weight:
             raise TargetError(
@@ -94,7 +96,7 @@ def _lower(target: Target, weight: int, clock: Clock) -> None:
         wait=_PAUSE,
         sleep=lambda pause_s: clock.sleep(timedelta(seconds=pause_s)),
         stop=lambda state: (
-            clock.now() >= deadline or state.attempt_number >= _ATTEMPTS or signals.asked()
+            clock.now() >= deadline or state.attempt_number >= _ATTEMPTS or signals.stop_requested()
         ),
         before_sleep=lambda state: log.warning(
             "call_retried",
@@ -113,11 +115,11 @@ def _token(target: Target) -> str:
         return ""
 
 
-def _moving(reading: Reading) -> bool:
-    return reading.update is Update.IN_PROGRESS
+def _update_in_progress(reading: TargetReading) -> bool:
+    return reading.update is UpdateStatus.IN_PROGRESS
 
 
-def command(target: LambdaEnv) -> str:
+def rollback_command(target: LambdaEnv) -> str:
     """Return what somebody types to have `target` lowered."""
     names = f"--function {target.function} --percentage {target.percentage}"
     boolean = f" --boolean {target.boolean}" if target.boolean else ""

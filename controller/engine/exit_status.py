@@ -10,7 +10,7 @@ from typing import Final
 
 from controller.core.checks import Check, Level
 from controller.core.decision import Alert
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.errors import Exit
@@ -31,11 +31,11 @@ MEANING: Final[Mapping[Exit, str]] = {
     "`rollback_timeout` is over, or requests still reach the canary; of `run`, `status` and "
     "`rollback`: 0 % was not seen applied. Look at once",
     Exit.DRIFT: "drift: the weight was changed outside rolloutctl",
-    Exit.CHECK_SAID_NO: "a check failed",
+    Exit.CHECK_FAILED: "a check failed",
     Exit.BUSY: "another run holds the rollout, or saved first, and this one changed nothing; safe "
     "to run again",
 }
-SIGNALLED: Final = (
+SIGNAL_STATUSES: Final = (
     "130: Ctrl-C. 143: SIGTERM. Stopped at a safe point, within 20 s, with the lease given back; "
     "the next tick goes on"
 )
@@ -46,7 +46,7 @@ URGENCY: Final = (
     Exit.INTERNAL,
     Exit.DRIFT,
     Exit.ROLLED_BACK,
-    Exit.CHECK_SAID_NO,
+    Exit.CHECK_FAILED,
     Exit.UNDECIDED,
     Exit.USAGE,
     Exit.BUSY,
@@ -54,49 +54,49 @@ URGENCY: Final = (
 )
 
 # What `tick --scheduled` ends with 0 for: two overlapping ticks are normal.
-FINE_ON_A_SCHEDULE: Final = frozenset({Exit.BUSY})
+DONE_WHEN_SCHEDULED: Final = frozenset({Exit.BUSY})
 
-_LOOKS: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE)
-_STANDS: Final = (Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.UNCONFIRMED, Exit.DRIFT)
-_STEERS: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
+_READ_ONLY: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE)
+_ROLLOUT_STATES: Final = (Exit.UNDECIDED, Exit.ROLLED_BACK, Exit.UNCONFIRMED, Exit.DRIFT)
+_WRITES: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
 # Every command may end with 2 for wrong words, with 1 for a fault of its own, and with 130 or 143
 # after a signal; here is what it ends with for what it is about.
 VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "validate": (Exit.DONE, Exit.USAGE),
     "schema": (Exit.DONE,),
     "plan": (Exit.DONE, Exit.USAGE),
-    "plan --live --exit-code": (*_LOOKS, *_STANDS),
+    "plan --live --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),
     "rehearse": (
         Exit.DONE,
         Exit.USAGE,
         Exit.UNDECIDED,
         Exit.ROLLED_BACK,
-        Exit.CHECK_SAID_NO,
+        Exit.CHECK_FAILED,
     ),
-    "start": (*_STEERS, Exit.ROLLED_BACK),
-    "tick": (*_STEERS, Exit.UNCONFIRMED, Exit.DRIFT),
-    "tick --scheduled": (*_LOOKS, Exit.UNCONFIRMED, Exit.DRIFT),
-    "run": (*_LOOKS, *_STANDS),
-    "status": _LOOKS,
-    "status --exit-code": (*_LOOKS, *_STANDS),
-    "history": _LOOKS,
-    "replay": (*_LOOKS, Exit.CHECK_SAID_NO),
-    "pause": _STEERS,
-    "resume": _STEERS,
-    "promote": _STEERS,
-    "ack": _STEERS,
-    "approve": _STEERS,
-    "attest": _STEERS,
-    "retry": _STEERS,
-    "rollback": (*_LOOKS, Exit.UNCONFIRMED),
-    "set-weight": (*_LOOKS, Exit.UNDECIDED, Exit.DRIFT),
-    "metrics": _LOOKS,
-    "logs": _LOOKS,
-    "verify": (*_LOOKS, Exit.CHECK_SAID_NO),
-    "doctor": (Exit.DONE, Exit.USAGE, Exit.CHECK_SAID_NO),
-    "monitoring": _LOOKS,
-    "permanent": _LOOKS,
-    "store": (*_LOOKS, Exit.BUSY),
+    "start": (*_WRITES, Exit.ROLLED_BACK),
+    "tick": (*_WRITES, Exit.UNCONFIRMED, Exit.DRIFT),
+    "tick --scheduled": (*_READ_ONLY, Exit.UNCONFIRMED, Exit.DRIFT),
+    "run": (*_READ_ONLY, *_ROLLOUT_STATES),
+    "status": _READ_ONLY,
+    "status --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),
+    "history": _READ_ONLY,
+    "replay": (*_READ_ONLY, Exit.CHECK_FAILED),
+    "pause": _WRITES,
+    "resume": _WRITES,
+    "promote": _WRITES,
+    "ack": _WRITES,
+    "approve": _WRITES,
+    "attest": _WRITES,
+    "retry": _WRITES,
+    "rollback": (*_READ_ONLY, Exit.UNCONFIRMED),
+    "set-weight": (*_READ_ONLY, Exit.UNDECIDED, Exit.DRIFT),
+    "metrics": _READ_ONLY,
+    "logs": _READ_ONLY,
+    "verify": (*_READ_ONLY, Exit.CHECK_FAILED),
+    "doctor": (Exit.DONE, Exit.USAGE, Exit.CHECK_FAILED),
+    "monitoring": _READ_ONLY,
+    "permanent": _READ_ONLY,
+    "store": (*_READ_ONLY, Exit.BUSY),
     "iam": (Exit.DONE, Exit.USAGE),
     "completion": (Exit.DONE, Exit.USAGE),
 }
@@ -149,29 +149,29 @@ def of_rollback(visit: Visit) -> Exit:
     return Exit.DONE if confirmed and not unsure else Exit.UNCONFIRMED
 
 
-def of_weight(weight: int, before: Reading, live: Reading) -> Exit:
+def of_weight(weight: int, before: TargetReading, live: TargetReading) -> Exit:
     """Return what ends a weight by hand: `live` shows it, is on its way to it, or is another one.
 
     before: what the target showed first.
     """
-    if live.stands_at(weight):
+    if live.has_applied(weight):
         return Exit.DONE
     if live.weight == weight:
-        return Exit.UNDECIDED if live.update is Update.IN_PROGRESS else Exit.INTERNAL
+        return Exit.UNDECIDED if live.update is UpdateStatus.IN_PROGRESS else Exit.INTERNAL
     return Exit.INTERNAL if live.weight == before.weight else Exit.DRIFT
 
 
-def of_rehearsal(ended: str, expected: str | None) -> Exit:
-    """Return what a rehearsal ends with that `ended` so; expected: what somebody said it would."""
+def of_rehearsal(outcome: str, expected: str | None) -> Exit:
+    """Return what a rehearsal ends with that `outcome` so; expected: what somebody said it would."""
     if expected is not None:
-        return Exit.DONE if ended == expected else Exit.CHECK_SAID_NO
+        return Exit.DONE if outcome == expected else Exit.CHECK_FAILED
     statuses = {Phase.SUCCEEDED: Exit.DONE, Phase.ROLLED_BACK: Exit.ROLLED_BACK}
-    return {str(phase): one for phase, one in statuses.items()}.get(ended, Exit.UNDECIDED)
+    return {str(phase): one for phase, one in statuses.items()}.get(outcome, Exit.UNDECIDED)
 
 
 def of_checks(checks: Iterable[Check]) -> Exit:
     """Return what checks end with: one that failed, or one that could not be made."""
     levels = {one.level for one in checks}
     if Level.FAIL in levels:
-        return Exit.CHECK_SAID_NO
+        return Exit.CHECK_FAILED
     return Exit.INTERNAL if Level.UNREAD in levels else Exit.DONE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.hook_call import Calls
+from controller.core.hook_call import CallFactory
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Hook, Policy
 from controller.ports.clock import Clock
@@ -15,43 +15,43 @@ from controller.process import logging, signals
 log = logging.logger()
 
 # All hooks that a tick asks, together; the next tick asks those that are left.
-WITHIN: Final = timedelta(seconds=60)
+CONSENT_LIMIT: Final = timedelta(seconds=60)
 # Whose hook this is said of goes first with the next tick.
-NO_TIME: Final = "it was not called, because the tick had no time left"
+NO_TIME_LEFT: Final = "it was not called, because the tick had no time left"
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ConsentHooks:
     """Asks hooks by `caller`; without one, none of them answers."""
 
     clock: Clock
     caller: HookCaller | None
 
-    def until(self) -> datetime:
+    def deadline(self) -> datetime:
         """Return when hooks that are asked now have to be through."""
-        return self.clock.now() + WITHIN
+        return self.clock.now() + CONSENT_LIMIT
 
     def answers(
-        self, policy: Policy, addresses: Iterable[str], calls: Calls, until: datetime
+        self, policy: Policy, addresses: Iterable[str], calls: CallFactory, deadline: datetime
     ) -> dict[str, HookAnswer]:
-        """Return what the hooks at `addresses` say, each in its own time, and all by `until`."""
+        """Return what the hooks at `addresses` say, each in its own time, and all by `deadline`."""
         moments = {address.partition("[")[0] for address in addresses}
         hooks = {key: one for moment in moments for key, one in policy.hooks_at(moment).items()}
         return {
-            address: self._asked(policy, address, hooks[address], calls, until)
+            address: self._answer(policy, address, hooks[address], calls, deadline)
             for address in addresses
         }
 
-    def _asked(
-        self, policy: Policy, address: str, hook: Hook, calls: Calls, until: datetime
+    def _answer(
+        self, policy: Policy, address: str, hook: Hook, calls: CallFactory, deadline: datetime
     ) -> HookAnswer:
-        within = min(hook.timeout, until - self.clock.now())
+        within = min(hook.timeout, deadline - self.clock.now())
         if self.caller is None:
             return HookAnswer(Consent.FAILED, "no hook can be called from here")
-        if signals.asked():
+        if signals.stop_requested():
             return HookAnswer(Consent.FAILED, "this run is about to end")
         if within <= timedelta():
-            return HookAnswer(Consent.FAILED, NO_TIME)
+            return HookAnswer(Consent.FAILED, NO_TIME_LEFT)
         private = () if policy.hooks is None else policy.hooks.private_hosts or ()
         try:
             answer = self.caller.ask(hook, calls(address), within=within, private=private)

@@ -10,10 +10,10 @@ from controller.errors import Exit, RolloutError
 from controller.process import signals
 
 # Phases in which only a person, or nothing at all, moves a rollout on.
-RESTING = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})
+IDLE_PHASES = frozenset({Phase.PAUSED, Phase.ROLLED_BACK, Phase.SUCCEEDED})
 
 
-def walk(
+def run_ticks(
     runner: Runner,
     rollout: Rollout,
     *,
@@ -31,15 +31,15 @@ def walk(
         wait = min(due, until) - runner.clock.now()
         if wait > timedelta():
             signals.wait(runner.clock, wait)
-        signals.point()
-        visit = _visited(runner, rollout)
+        signals.safe_point()
+        visit = _tick_once(runner, rollout)
         yield visit
         if visit.saved:  # else the next tick stands where this one stood
             rollout = visit.rollout
         due = max(due + every, runner.clock.now())
 
 
-def _visited(runner: Runner, rollout: Rollout) -> Visit:
+def _tick_once(runner: Runner, rollout: Rollout) -> Visit:
     try:
         return runner.visit(rollout.id)
     except RolloutError as error:  # logged by the runner
@@ -48,6 +48,6 @@ def _visited(runner: Runner, rollout: Rollout) -> Visit:
         return Visit(rollout, problem=str(error), saved=False)
 
 
-def resting(rollout: Rollout) -> bool:
+def is_idle(rollout: Rollout) -> bool:
     """Tell whether ticks alone take `rollout` no further."""
-    return rollout.phase in RESTING
+    return rollout.phase in IDLE_PHASES

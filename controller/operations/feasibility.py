@@ -20,7 +20,7 @@ from controller.core.judge.series import Window
 from controller.core.policy import (
     Alarm,
     Attestation,
-    Bounded,
+    BoundedCriterion,
     BurnRate,
     ConcurrentBaseline,
     Criterion,
@@ -37,7 +37,7 @@ from controller.core.stats.mixture import Fold, Test, folded
 from controller.core.units import MINUTE_S
 
 
-class Lack(StrEnum):
+class ShortfallKind(StrEnum):
     """Why a criterion cannot decide: it overlooks large faults, or a pass asks for more."""
 
     FAULTS = "faults"
@@ -46,7 +46,7 @@ class Lack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Detection:
     """A fault, and the minutes of its step until it is rolled back for; None: never in the step."""
 
     effect: float
@@ -54,7 +54,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
+class Shortfall:
     """Why a criterion cannot decide within a bake, and what would help.
 
     needed: the fault that is overlooked, or the samples or requests that are lacking.
@@ -63,12 +63,12 @@ class Lacking:
     held: the gate decides later, while it holds after the bake.
     """
 
-    what: Lack
+    kind: ShortfallKind
     needed: float
     bake: int | None
     per_minute: float | None
     probes: float | None
-    held: bool
+    decides_in_hold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Power:
     """What one criterion can decide in one step; None where there is no such thing.
 
     samples: by the end of the bake; least: that a pass asks for, after so many minutes of the bake.
-    found: the faults that are asked for by name; smallest: the one that is found within the bake.
-    proof: requests without a failure that prove the rate, and requests a minute, of both paths,
+    found: the faults that are asked for by name; smallest_detectable: the one that is found within the bake.
+    proof_requests: requests without a failure that prove the rate, and requests a minute, of both paths,
     in which the bake has them.
     window: requests in a window, where windows are compared; telling: with fewer, one failure is a
     breach.
@@ -85,15 +85,15 @@ class Power:
 
     criterion: str
     samples: float
-    least: int
-    least_after: float
-    found: tuple[Found, ...] = ()
-    smallest: float | None = None
-    proof: float | None = None
+    min_samples: int
+    min_samples_after: float
+    detections: tuple[Detection, ...] = ()
+    smallest_detectable: float | None = None
+    proof_requests: float | None = None
     proof_per_minute: float | None = None
     window: float | None = None
-    telling: float | None = None
-    lacking: tuple[Lacking, ...] = ()
+    min_window_requests: float | None = None
+    shortfalls: tuple[Shortfall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +114,30 @@ _NORMAL = NormalDist()
 _ROUNDING = 1e-9
 
 
-class Flow(NamedTuple):
+class RequestRates(NamedTuple):
     """Requests a minute on the canary, and on the stable path beside it."""
 
     canary: float
     control: float
 
     @classmethod
-    def at(cls, weight: int, per_minute: float) -> "Flow":
+    def at(cls, weight: int, per_minute: float) -> "RequestRates":
         """Return how `per_minute` requests are parted at `weight` percent."""
         return cls(per_minute * weight / 100, per_minute * (100 - weight) / 100)
 
     @property
-    def met(self) -> float:
+    def joint_share(self) -> float:
         """The share of minutes in which both paths have a request: Poisson."""
         return expm1(-self.canary) * expm1(-self.control)
 
-    def compared(self) -> "Flow":
+    def paired(self) -> "RequestRates":
         """Return the requests a minute that come in a minute in which both paths have one."""
-        return Flow(-self.canary * expm1(-self.control), -self.control * expm1(-self.canary))
+        return RequestRates(
+            -self.canary * expm1(-self.control), -self.control * expm1(-self.canary)
+        )
 
 
-def is_beside(criterion: Criterion) -> bool:
+def is_concurrent(criterion: Criterion) -> bool:
     """Tell whether two paths are compared in the same minute, so that both need requests."""
     return isinstance(criterion, LatencyIncrease) and isinstance(
         criterion.baseline, ConcurrentBaseline
@@ -143,42 +145,44 @@ def is_beside(criterion: Criterion) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class DetectionModel:
     """One criterion in one step, asked how soon it fails."""
 
     policy: Policy
     step: int
-    bettor: Bettor
+    criterion_test: Bettor
     tests: tuple[Test, ...]
 
-    def delay(self, flow: Flow, effect: float, within: int) -> int | None:
+    def delay(self, rates: RequestRates, effect: float, within: int) -> int | None:
         """Return after how many minutes of the step a fault from its begin on is rolled back for.
 
         effect: the share of requests that fail or are counted, or the increase of the latency.
         within: how many minutes are looked at; None: not in these. Earlier steps showed nothing.
         """
-        warm = minutes(self.policy.warmup_of(self.step))
+        warm = whole_minutes(self.policy.warmup_of(self.step))
         stretch = Stretch(self.step, 0, warm * MINUTE_S)
         fold = Fold()
-        for minute, seen in self._minutes(flow, effect, within):
-            placed, control = self.bettor.bets(seen, fold, stretch, minute)
-            controls = {self.bettor.name: control}
+        for minute, seen in self._minutes(rates, effect, within):
+            placed, control = self.criterion_test.bets(seen, fold, stretch, minute)
+            controls = {self.criterion_test.name: control}
             fold = folded(fold, minute + MINUTE_S, placed, controls, self.tests)
             if fold.rejects(self.policy.budget):
                 return fold.through // MINUTE_S
         return None
 
-    def _minutes(self, flow: Flow, effect: float, within: int) -> Iterator[tuple[int, Window]]:
+    def _minutes(
+        self, rates: RequestRates, effect: float, within: int
+    ) -> Iterator[tuple[int, Window]]:
         """Yield the begin of each minute that has data, and what it shows."""
         hit, usual = self._shares(effect)
         met = 1.0
-        if is_beside(self.bettor.criterion):
-            met, flow = flow.met, flow.compared()
+        if is_concurrent(self.criterion_test.criterion):
+            met, rates = rates.joint_share, rates.paired()
         before = (0, 0, 0, 0)
         for number in range(1, within + 1):
             passed = int(number * met + 0.5) / met if met else 0.0
-            canary, control = _whole(flow.canary * passed), _whole(flow.control * passed)
-            after = canary, _whole(canary * hit), control, _whole(control * usual)
+            canary, control = _floor(rates.canary * passed), _floor(rates.control * passed)
+            after = canary, _floor(canary * hit), control, _floor(control * usual)
             own, bad, other, slow = (new - old for new, old in zip(after, before, strict=True))
             before = after
             if own:
@@ -187,7 +191,7 @@ class Trial:
 
     def _shares(self, effect: float) -> tuple[float, float]:
         """Return the shares of requests that are hit, on the canary and beside it."""
-        one = self.bettor
+        one = self.criterion_test
         if one.percentile is None:
             return effect, 0.0
         usual, room = 1 - one.percentile, 1.0
@@ -199,36 +203,38 @@ class Trial:
         return 1 - _NORMAL.cdf(limit), usual
 
 
-def trials(policy: Policy, step: int, baselines: Mapping[str, FrozenValue]) -> dict[str, Trial]:
+def detection_models(
+    policy: Policy, step: int, baselines: Mapping[str, FrozenValue]
+) -> dict[str, DetectionModel]:
     """Return what can be asked of the gate of step number `step`, by sequential criterion."""
     tests = tests_of(policy)
     return {
-        name: Trial(policy, step, one, tests)
+        name: DetectionModel(policy, step, one, tests)
         for name, one in bettors(policy, step, baselines).items()
     }
 
 
-def minutes(length: timedelta) -> int:
+def whole_minutes(length: timedelta) -> int:
     """Return how many whole minutes it takes for `length` to pass."""
     return ceil(length / timedelta(minutes=1))
 
 
-def _whole(number: float) -> int:
+def _floor(number: float) -> int:
     return int(number + _ROUNDING)
 
 
 # --- Power ----------------------------------------------------------------------------------------
 
-Counting: TypeAlias = Bounded | Share | BurnRate
+TrafficCriterion: TypeAlias = BoundedCriterion | Share | BurnRate
 
 # What is asked for by name: shares of requests that fail, and increases of a latency.
-ERRORS = (0.002, 0.005, 0.01, 0.05, 0.2)
-INCREASES = (0.1, 0.5)
+ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
+LATENCY_INCREASES = (0.1, 0.5)
 # What lies between is looked for in steps of a twentieth, what would help in steps of a quarter.
-_FINER, _SPARE = 1.05, 1.25
-_SMALLEST = 1e-4
-_EVERYTHING, _TENFOLD = 1.0, 9.0
-_MOST_TRAFFIC = 100_000.0
+_FINE_FACTOR, _SPARE_FACTOR = 1.05, 1.25
+_MIN_EFFECT = 1e-4
+_MAX_ERROR_SHARE, _MAX_INCREASE = 1.0, 9.0
+_MAX_TRAFFIC_FACTOR = 100_000.0
 _LONGEST_BAKE = 14 * 24 * 60  # minutes that a policy may ask for
 
 
@@ -242,12 +248,13 @@ def power_of(
     per_minute: above 0. baselines: what was read of the stable path, where that is known.
     """
     return tuple(
-        _Step(policy, step, per_minute, baselines).power() for step in range(len(policy.steps))
+        _StepAnalysis(policy, step, per_minute, baselines).power()
+        for step in range(len(policy.steps))
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _StepAnalysis:
     """One step in steady traffic; times are in minutes."""
 
     policy: Policy
@@ -257,142 +264,166 @@ class _Step:
 
     def power(self) -> StepPower:
         flow, gate = self._flow(), self.policy.gate(self.number)
-        asked = trials(self.policy, self.number, self.baselines)
+        asked = detection_models(self.policy, self.number, self.baselines)
         found = tuple(
-            self._of(name, one, asked.get(name))
+            self._power_of(name, one, asked.get(name))
             for name, one in gate.items()
             if not isinstance(one, Alarm | Attestation | LogEvents)  # no traffic decides those
         )
         return StepPower(self.number, flow.canary * self._bake, flow.control * self._bake, found)
 
     @property
-    def _warm(self) -> int:
-        return minutes(self.policy.warmup_of(self.number))
+    def _warmup(self) -> int:
+        return whole_minutes(self.policy.warmup_of(self.number))
 
     @property
     def _bake(self) -> int:
-        return minutes(self.policy.steps[self.number].bake)
+        return whole_minutes(self.policy.steps[self.number].bake)
 
     @property
     def _hold(self) -> int:
-        return minutes(self.policy.max_hold_of(self.number))
+        return whole_minutes(self.policy.max_hold_of(self.number))
 
-    def _flow(self, times: float = 1) -> Flow:
-        return Flow.at(self.policy.steps[self.number].weight, self.per_minute * times)
+    def _flow(self, traffic_factor: float = 1) -> RequestRates:
+        return RequestRates.at(
+            self.policy.steps[self.number].weight, self.per_minute * traffic_factor
+        )
 
-    def _of(self, name: str, criterion: Counting, trial: Trial | None) -> Power:
+    def _power_of(
+        self, name: str, criterion: TrafficCriterion, model: DetectionModel | None
+    ) -> Power:
         rate = self._rate(criterion)
         least = criterion.min if isinstance(criterion, Arrival) else criterion.min_samples
         power = Power(name, rate * self._bake, least, least / rate if rate else inf)
-        power = replace(power, lacking=tuple(self._few(Lack.SAMPLES, criterion, least)))
-        if trial is None:
-            return self._literal(power, criterion)
-        power = self._faults(power, trial)
-        return self._proof(power, criterion) if isinstance(criterion, SuccessRate) else power
+        power = replace(
+            power, shortfalls=tuple(self._sample_shortfall(ShortfallKind.SAMPLES, criterion, least))
+        )
+        if model is None:
+            return self._threshold_power(power, criterion)
+        power = self._with_detections(power, model)
+        return self._with_proof(power, criterion) if isinstance(criterion, SuccessRate) else power
 
-    def _rate(self, criterion: Criterion, times: float = 1) -> float:
+    def _rate(self, criterion: Criterion, traffic_factor: float = 1) -> float:
         """Return the samples that a pass counts, a minute, in so many times the traffic."""
-        flow = self._flow(times)
+        flow = self._flow(traffic_factor)
         if isinstance(criterion, Share):
             return flow.canary + flow.control
-        if not is_beside(criterion):
+        if not is_concurrent(criterion):
             return flow.canary
-        return min(flow.compared() if criterion.sequential else flow)
+        return min(flow.paired() if criterion.sequential else flow)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
-    def _literal(self, power: Power, criterion: Criterion) -> Power:
+    def _threshold_power(self, power: Power, criterion: Criterion) -> Power:
         if not isinstance(criterion, SuccessRate | Threshold):
             return power
-        window = self._flow().canary * minutes(criterion.over)
+        window = self._flow().canary * whole_minutes(criterion.over)
         allowed = _allowed_share(criterion)
-        return replace(power, window=window, telling=1 / allowed if allowed else None)
+        return replace(power, window=window, min_window_requests=1 / allowed if allowed else None)
 
     # --- judge: sequential ------------------------------------------------------------------------
 
-    def _faults(self, power: Power, trial: Trial) -> Power:
+    def _with_detections(self, power: Power, model: DetectionModel) -> Power:
         """Return `power` with how soon faults are found."""
-        allowed, everything, named = self._breaches(trial)
+        allowed, everything, named = self._effects(model)
         named = [one for one in named if allowed < one]
-        found, all_of_it = list[Found](), self._warm + self._bake + self._hold
+        found, all_of_it = list[Detection](), self._warmup + self._bake + self._hold
         for effect in reversed(named):
             # A smaller one than one that is never found is never found either.
             missed = bool(found) and found[0].minutes is None
-            after = None if missed else trial.delay(self._flow(), effect, all_of_it)
-            found.insert(0, Found(effect, after))
-        largest = found[-1] if found else Found(everything, None)
-        late = [one.effect for one in found if (one.minutes or inf) > self._warm + self._bake]
-        effects = _ladder(max(allowed, _SMALLEST, *late), everything, _FINER)
-        smallest = _first(effects, lambda one: self._finds(trial, one))
-        power = replace(power, found=tuple(found), smallest=smallest)
+            after = None if missed else model.delay(self._flow(), effect, all_of_it)
+            found.insert(0, Detection(effect, after))
+        largest = found[-1] if found else Detection(everything, None)
+        late = [one.effect for one in found if (one.minutes or inf) > self._warmup + self._bake]
+        effects = _geometric_steps(max(allowed, _MIN_EFFECT, *late), everything, _FINE_FACTOR)
+        smallest = _first_that_works(effects, lambda one: self._detects(model, one))
+        power = replace(power, detections=tuple(found), smallest_detectable=smallest)
         if smallest is not None and smallest <= largest.effect:
             return power
-        blind = self._blind(trial, largest.effect, largest.minutes)
-        return replace(power, lacking=(blind, *power.lacking))
+        blind = self._fault_shortfall(model, largest.effect, largest.minutes)
+        return replace(power, shortfalls=(blind, *power.shortfalls))
 
-    def _breaches(self, trial: Trial) -> tuple[float, float, list[float]]:
+    def _effects(self, model: DetectionModel) -> tuple[float, float, list[float]]:
         """Return the effect that is still allowed, the largest one, and those that have a name."""
-        match trial.bettor.criterion:
+        match model.criterion_test.criterion:
             case LatencyIncrease() as one:
-                return one.max_increase, _TENFOLD, [*INCREASES]
-            case Threshold() if trial.bettor.percentile is not None:
-                return 0.0, _TENFOLD, [*INCREASES]
+                return one.max_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
+            case Threshold() if model.criterion_test.percentile is not None:
+                return 0.0, _MAX_INCREASE, [*LATENCY_INCREASES]
             case Threshold(per=None) as one:  # a count: of all requests it may be this share
-                counted = self._flow().canary * minutes(one.over)
-                return one.bound / counted if counted else inf, _EVERYTHING, [*ERRORS]
+                counted = self._flow().canary * whole_minutes(one.over)
+                return one.bound / counted if counted else inf, _MAX_ERROR_SHARE, [*ERROR_SHARES]
             case one:
-                return _allowed_share(one), _EVERYTHING, [*ERRORS]
+                return _allowed_share(one), _MAX_ERROR_SHARE, [*ERROR_SHARES]
 
-    def _finds(self, trial: Trial, effect: float, times: float = 1) -> bool:
+    def _detects(self, model: DetectionModel, effect: float, traffic_factor: float = 1) -> bool:
         """Tell whether `effect` is found within the bake, in so many times the traffic."""
-        return trial.delay(self._flow(times), effect, self._warm + self._bake) is not None
-
-    def _blind(self, trial: Trial, effect: float, after: int | None) -> Lacking:
-        """Return what would make `effect` be found within the bake, with a quarter to spare."""
-        many = _ladder(1, _MOST_TRAFFIC, _SPARE)
-        times = _first(many, lambda one: self._finds(trial, effect, one / _SPARE))
-        paired = is_beside(trial.bettor.criterion)  # probes of one path alone compare with nothing
-        return Lacking(
-            Lack.FAULTS,
-            effect,
-            bake=None if after is None else _bake((after - self._warm) * _SPARE),
-            per_minute=None if times is None else times * self.per_minute,
-            probes=None if times is None or paired else self._flow(times - 1).canary,
-            held=after is not None,
+        return (
+            model.delay(self._flow(traffic_factor), effect, self._warmup + self._bake) is not None
         )
 
-    def _proof(self, power: Power, criterion: SuccessRate) -> Power:
+    def _fault_shortfall(
+        self, model: DetectionModel, effect: float, detected_after: int | None
+    ) -> Shortfall:
+        """Return what would make `effect` be found within the bake, with a quarter to spare."""
+        many = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _SPARE_FACTOR)
+        times = _first_that_works(
+            many, lambda one: self._detects(model, effect, one / _SPARE_FACTOR)
+        )
+        paired = is_concurrent(
+            model.criterion_test.criterion
+        )  # probes of one path alone compare with nothing
+        return Shortfall(
+            ShortfallKind.FAULTS,
+            effect,
+            bake=None
+            if detected_after is None
+            else _bake_minutes((detected_after - self._warmup) * _SPARE_FACTOR),
+            per_minute=None if times is None else times * self.per_minute,
+            probes=None if times is None or paired else self._flow(times - 1).canary,
+            decides_in_hold=detected_after is not None,
+        )
+
+    def _with_proof(self, power: Power, criterion: SuccessRate) -> Power:
         proof = requests_to_prove(_allowed_share(criterion))
-        power = replace(power, proof=proof, proof_per_minute=self._in_all(proof, criterion))
+        power = replace(
+            power,
+            proof_requests=proof,
+            proof_per_minute=self._requests_per_minute(proof, criterion),
+        )
         if criterion.assurance != "proven":
             return power
-        lacking = self._few(Lack.PROOF, criterion, proof)
-        return replace(power, lacking=(*power.lacking, *lacking))
+        lacking = self._sample_shortfall(ShortfallKind.PROOF, criterion, proof)
+        return replace(power, shortfalls=(*power.shortfalls, *lacking))
 
     # --- too few ----------------------------------------------------------------------------------
 
-    def _few(self, what: Lack, criterion: Criterion, needed: float) -> Iterator[Lacking]:
+    def _sample_shortfall(
+        self, kind: ShortfallKind, criterion: Criterion, needed: float
+    ) -> Iterator[Shortfall]:
         """Yield what would help where the bake has fewer samples than are needed."""
         rate, flow = self._rate(criterion), self._flow()
         if rate * self._bake >= needed:
             return
         wanted = needed / self._bake
-        more = flow.canary < wanted and (not is_beside(criterion) or flow.control >= wanted)
-        yield Lacking(
-            what,
+        more = flow.canary < wanted and (not is_concurrent(criterion) or flow.control >= wanted)
+        yield Shortfall(
+            kind,
             needed,
-            bake=_bake(needed / rate) if rate else None,
-            per_minute=self._in_all(needed, criterion),
+            bake=_bake_minutes(needed / rate) if rate else None,
+            per_minute=self._requests_per_minute(needed, criterion),
             probes=wanted - flow.canary if more else None,
-            held=rate * (self._bake + self._hold) >= needed,
+            decides_in_hold=rate * (self._bake + self._hold) >= needed,
         )
 
-    def _in_all(self, needed: float, criterion: Criterion) -> float | None:
+    def _requests_per_minute(self, needed: float, criterion: Criterion) -> float | None:
         """Return the requests a minute, of both paths, of which the bake has as many as needed."""
-        if not is_beside(criterion):
+        if not is_concurrent(criterion):
             return self.per_minute * needed / (self._rate(criterion) * self._bake)
-        many = _ladder(1, _MOST_TRAFFIC, _FINER)
-        times = _first(many, lambda one: self._rate(criterion, one) * self._bake >= needed)
+        many = _geometric_steps(1, _MAX_TRAFFIC_FACTOR, _FINE_FACTOR)
+        times = _first_that_works(
+            many, lambda one: self._rate(criterion, one) * self._bake >= needed
+        )
         return None if times is None else times * self.per_minute
 
 
@@ -407,18 +438,18 @@ def _allowed_share(criterion: Criterion) -> float:
             return 0.0
 
 
-def _bake(needed: float) -> int | None:
+def _bake_minutes(needed: float) -> int | None:
     """Return the whole minutes of a bake of `needed` minutes; None where that is too long."""
     return ceil(needed) if needed <= _LONGEST_BAKE else None
 
 
-def _first(values: Sequence[float], works: Callable[[float], bool]) -> float | None:
+def _first_that_works(values: Sequence[float], works: Callable[[float], bool]) -> float | None:
     """Return the first of `values` that works, as all after it do; None when none does."""
     place = bisect_left(values, True, key=works)
     return values[place] if place < len(values) else None
 
 
-def _ladder(low: float, most: float, factor: float) -> list[float]:
+def _geometric_steps(low: float, most: float, factor: float) -> list[float]:
     """Return the values above `low`, each `factor` times the one before, and `most` at last."""
     found = list[float]()
     while (low := low * factor) < most:

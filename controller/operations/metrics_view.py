@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from controller.core.judge.evidence import FrozenValue
 from controller.core.judge.queries import query
-from controller.core.observation import Answer, Query, Series, Span
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
@@ -32,9 +32,9 @@ from controller.core.units import (
 )
 
 # So far back a look goes at most; what is counted over longer is not held against its bound.
-MINUTES: Final = 180
+MAX_MINUTES: Final = 180
 
-COUNTED: Final = frozenset({"Sum", "SampleCount"})
+ADDITIVE_STATISTICS: Final = frozenset({"Sum", "SampleCount"})
 
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
@@ -44,7 +44,7 @@ _ERRORS: Final = {False: ("4XXError", "5XXError"), True: ("4xx", "5xx")}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MetricView:
     """One metric with one statistic, minute by minute.
 
     name: what the policy calls it; empty for what is asked beside it. alias: what it calls the
@@ -61,17 +61,17 @@ class Shown:
         return f"{self.name or self.alias} {self.metric.statistic}"
 
     @property
-    def counted(self) -> bool:
+    def additive(self) -> bool:
         """True for what adds up over minutes."""
-        return self.metric.statistic in COUNTED
+        return self.metric.statistic in ADDITIVE_STATISTICS
 
     @property
-    def query(self) -> Query:
+    def query(self) -> MetricQuery:
         """What is asked of CloudWatch."""
         return query(self.metric, self.metric.statistic, MINUTE_S)
 
 
-def shown_of(policy: Policy) -> list[Shown]:
+def metric_views(policy: Policy) -> list[MetricView]:
     """Return what is shown of `policy`, in its order, every series once.
 
     Of an API that are its requests, 4XX, 5XX, latency p50, p95, p99 and integration latency p95,
@@ -79,11 +79,11 @@ def shown_of(policy: Policy) -> list[Shown]:
     """
     names = {_key(metric): name for name, metric in policy.metrics.items()}
     aliases = {_key(metric, ""): name for name, metric in policy.metrics.items()}
-    found: dict[_Key, Shown] = {}
+    found: dict[_Key, MetricView] = {}
     for metric in policy.metrics.values():
-        for one in (*_beside(metric), metric):
+        for one in (*_related_metrics(metric), metric):
             alias = aliases.get(_key(one, ""), one.name)
-            found.setdefault(_key(one), Shown(names.get(_key(one), ""), alias, one))
+            found.setdefault(_key(one), MetricView(names.get(_key(one), ""), alias, one))
     return list(found.values())
 
 
@@ -94,12 +94,12 @@ def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
     """
     counting = (one for one in policy.criteria.values() if isinstance(one, Threshold | Traffic))
     wanted = [minutes, *(int(one.over.total_seconds()) // MINUTE_S for one in counting)]
-    longest = max(number for number in wanted if number <= MINUTES) + young(policy)
+    longest = max(number for number in wanted if number <= MAX_MINUTES) + unsettled_minutes(policy)
     end = floor_to(now, MINUTE_S)
     return Span(end - longest * MINUTE_S, end)
 
 
-def young(policy: Policy) -> int:
+def unsettled_minutes(policy: Policy) -> int:
     """Return how many of the newest minutes may still grow."""
     return -int(-policy.settle.total_seconds() // MINUTE_S)
 
@@ -110,17 +110,17 @@ def _key(metric: Metric, statistic: str | None = None) -> _Key:
     return metric.namespace, metric.name, known, dimensions
 
 
-def _beside(metric: Metric) -> Iterator[Metric]:
+def _related_metrics(metric: Metric) -> Iterator[Metric]:
     if metric.namespace != _API:
         return
     for name in ("Count", *_ERRORS["ApiId" in metric.dimensions]):
-        yield _alike(metric, name, "Sum", "")
+        yield _sibling(metric, name, "Sum", "")
     for statistic in ("p50", "p95", "p99"):
-        yield _alike(metric, "Latency", statistic, "ms")
-    yield _alike(metric, "IntegrationLatency", "p95", "ms")
+        yield _sibling(metric, "Latency", statistic, "ms")
+    yield _sibling(metric, "IntegrationLatency", "p95", "ms")
 
 
-def _alike(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
+def _sibling(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
     return Metric(
         namespace=metric.namespace,
         name=name,
@@ -134,7 +134,7 @@ def _alike(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedRange:
     """What one criterion expects: a value from `low` to `high`.
 
     over: how many of the newest minutes are added up for that; 0: any minute by itself.
@@ -144,87 +144,87 @@ class Expected:
     text: str
     low: float = -inf
     high: float = inf
-    over: int = 0
+    window_minutes: int = 0
 
-    def holds(self, value: float) -> bool:
+    def contains(self, value: float) -> bool:
         """Tell whether `value` is as expected."""
         return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A criterion on a share: `parts` of `whole`, or what they leave of it (`rest`)."""
+    """A criterion on a share: `parts` of `whole`, or what they leave of it (`complement`)."""
 
-    expected: Expected
+    expected: ExpectedRange
     whole: str
     parts: tuple[str, ...]
-    rest: bool = False
+    complement: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Increase:
     """A criterion on how much more `metric` shows than `control` does at the same time."""
 
-    expected: Expected
+    expected: ExpectedRange
     metric: str
     control: str
 
 
-def of_metric(
+def metric_expectations(
     policy: Policy, name: str, baselines: Mapping[str, FrozenValue]
-) -> Iterator[Expected]:
+) -> Iterator[ExpectedRange]:
     """Yield what is expected of the metric called `name` alone."""
     for criterion, one in policy.criteria.items():
         match one:
             case Threshold(metric=metric, per=None) if metric == name:
                 yield _threshold(criterion, one, policy)
             case Traffic(metric=metric) if metric == name:
-                over = _minutes(one)
+                over = _window_minutes(one)
                 text = f"≥ {number_text(one.min)} in {format_duration(one.over)}"
-                yield Expected(criterion, text, low=one.min, over=over)
+                yield ExpectedRange(criterion, text, low=one.min, window_minutes=over)
             case LatencyIncrease(metric=metric) if metric == name:
-                yield from _above(criterion, one, baselines.get(criterion), policy)
+                yield from _latency_limit(criterion, one, baselines.get(criterion), policy)
             case _:
                 pass
 
 
-def of_several(policy: Policy) -> Iterator[Ratio | Increase]:
+def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
     """Yield what is expected of several metrics together."""
     for criterion, one in policy.criteria.items():
         match one:
             case SuccessRate():
-                expected = Expected(criterion, f"≥ {format_percent(one.min)}", low=one.min)
-                yield Ratio(expected, one.total, one.failures, rest=True)
+                expected = ExpectedRange(criterion, f"≥ {format_percent(one.min)}", low=one.min)
+                yield Ratio(expected, one.total, one.failures, complement=True)
             case Threshold(per=str(whole)):
                 text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}"
-                yield Ratio(_bounded(criterion, text, one, 0), whole, (one.metric,))
+                yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))
             case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
                 text = f"≤ +{format_percent(one.max_increase)} of {control}"
-                expected = Expected(criterion, text, high=one.max_increase)
+                expected = ExpectedRange(criterion, text, high=one.max_increase)
                 yield Increase(expected, one.metric, control)
             case _:
                 pass
 
 
-def _threshold(criterion: str, one: Threshold, policy: Policy) -> Expected:
+def _threshold(criterion: str, one: Threshold, policy: Policy) -> ExpectedRange:
     metric = policy.metrics[one.metric]
-    counted = metric.statistic in COUNTED
+    counted = metric.statistic in ADDITIVE_STATISTICS
     sign = "≥" if one.max is None else "≤"
     text = f"{sign} {number_text(one.bound)} {metric.unit}".rstrip()
     if counted:
         text += f" in {format_duration(one.over)}"
-    return _bounded(criterion, text, one, _minutes(one) if counted else 0)
+    return _bound_range(criterion, text, one, _window_minutes(one) if counted else 0)
 
 
-def _bounded(criterion: str, text: str, one: Threshold, over: int) -> Expected:
+def _bound_range(criterion: str, text: str, one: Threshold, window_minutes: int) -> ExpectedRange:
     if one.max is None:
-        return Expected(criterion, text, low=one.bound, over=over)
-    return Expected(criterion, text, high=one.bound, over=over)
+        return ExpectedRange(criterion, text, low=one.bound, window_minutes=window_minutes)
+    return ExpectedRange(criterion, text, high=one.bound, window_minutes=window_minutes)
 
 
-def _above(
+def _latency_limit(
     criterion: str, one: LatencyIncrease, frozen: FrozenValue | None, policy: Policy
-) -> Iterator[Expected]:
+) -> Iterator[ExpectedRange]:
     """Yield the level that a stored or fixed baseline allows, where it is known."""
     if isinstance(one.baseline, ConcurrentBaseline):
         return  # held against the control beside it, whatever was stored of that
@@ -234,15 +234,15 @@ def _above(
         return
     high = known * (1 + one.max_increase)
     text = f"≤ {number_text(round(high, 1))} {policy.metrics[one.metric].unit}".rstrip()
-    yield Expected(criterion, text, high=high)
+    yield ExpectedRange(criterion, text, high=high)
 
 
-def _minutes(one: Criterion) -> int:
+def _window_minutes(one: Criterion) -> int:
     """Return how many minutes are counted; as good as none where that is longer than a look."""
     minutes = int(one.window.total_seconds()) // MINUTE_S
     if isinstance(one, Threshold | Traffic):
         minutes = int(one.over.total_seconds()) // MINUTE_S
-    return minutes if minutes <= MINUTES else -1
+    return minutes if minutes <= MAX_MINUTES else -1
 
 
 # --- Readings -------------------------------------------------------------------------------------
@@ -250,15 +250,15 @@ def _minutes(one: Criterion) -> int:
 Points: TypeAlias = tuple[float | None, ...]
 
 
-class Standing(StrEnum):
+class GaugeStatus(StrEnum):
     """How a gauge stands."""
 
-    HOLDS = "as expected"
-    BREAKS = "NOT as expected"
-    FREE = ""  # nothing is expected of it
-    SILENT = "no traffic"
+    AS_EXPECTED = "as expected"
+    NOT_AS_EXPECTED = "NOT as expected"
+    NOTHING_EXPECTED = ""  # nothing is expected of it
+    NO_TRAFFIC = "no traffic"
     NO_DATA = "no data"  # of one metric, beside others that have some
-    UNREAD = "not read"
+    NOT_READ = "not read"
 
 
 class Unit(StrEnum):
@@ -281,15 +281,15 @@ class Gauge:
     unit: Unit
     unit_text: str
     value: float | None
-    expected: tuple[Expected, ...]
-    standing: Standing
+    expected: tuple[ExpectedRange, ...]
+    status: GaugeStatus
     points: Points
     note: str = ""
 
 
 def gauges(
     policy: Policy,
-    series: Mapping[Query, Series],
+    series: Mapping[MetricQuery, Series],
     span: Span,
     minutes: int,
     baselines: Mapping[str, FrozenValue],
@@ -298,31 +298,31 @@ def gauges(
 
     span: what was read; the newest `minutes` of it are shown.
     """
-    look = _Look(series, span, minutes, young(policy))
-    shown = shown_of(policy)
-    rows = [_of_one(look, one, policy, baselines) for one in shown]
+    look = _Readings(series, span, minutes, unsettled_minutes(policy))
+    shown = metric_views(policy)
+    rows = [_metric_gauge(look, one, policy, baselines) for one in shown]
     by_name = {one.name: one for one in shown if one.name}
-    return [*rows, *(_of_several(look, one, by_name) for one in of_several(policy))]
+    return [*rows, *(_combined_gauge(look, one, by_name) for one in combined_expectations(policy))]
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    series: Mapping[Query, Series]
+class _Readings:
+    series: Mapping[MetricQuery, Series]
     span: Span
     minutes: int
-    young: int
+    unsettled: int
 
-    def found(self, one: Shown) -> Series:
-        return self.series.get(one.query, Series({}, Answer.ERROR, "it was not asked for"))
+    def series_of(self, one: MetricView) -> Series:
+        return self.series.get(one.query, Series({}, QueryStatus.ERROR, "it was not asked for"))
 
-    def points(self, one: Shown, minutes: int) -> Points:
+    def points(self, one: MetricView, minutes: int) -> Points:
         """Return the newest `minutes`; nothing is 0 for what is published only when it happens."""
         seconds = range(self.span.end - minutes * MINUTE_S, self.span.end, MINUTE_S)
-        found = self.found(one).points
-        absent = 0.0 if one.metric.missing == "zero" and self._heard else None
+        found = self.series_of(one).points
+        absent = 0.0 if one.metric.missing == "zero" and self._has_data else None
         return tuple(found.get(second, absent) for second in seconds)
 
-    def heard_beside(self, one: Shown) -> bool:
+    def has_sibling_data(self, one: MetricView) -> bool:
         """Tell whether another metric of the same thing has data in these minutes."""
         begin = self.span.end - self.minutes * MINUTE_S
         return any(
@@ -333,24 +333,26 @@ class _Look:
         )
 
     @property
-    def _heard(self) -> bool:
+    def _has_data(self) -> bool:
         return any(one.points for one in self.series.values())
 
 
-def _of_one(look: _Look, one: Shown, policy: Policy, baselines: Mapping[str, FrozenValue]) -> Gauge:
-    expected = tuple(of_metric(policy, one.name, baselines)) if one.name else ()
-    points = look.points(one, look.minutes)
+def _metric_gauge(
+    readings: _Readings, one: MetricView, policy: Policy, baselines: Mapping[str, FrozenValue]
+) -> Gauge:
+    expected = tuple(metric_expectations(policy, one.name, baselines)) if one.name else ()
+    points = readings.points(one, readings.minutes)
     known = _known(points)
-    standings = [_standing(look, one, each, known) for each in expected]
-    value = sum(known) if known and one.counted else _worst(known, expected)
-    unit = Unit.COUNT if one.counted else Unit.LEVEL
-    unread = _unread([look.found(one)])
-    silence = Standing.NO_DATA if look.heard_beside(one) else Standing.SILENT
-    standing = Standing.UNREAD if unread else _together(known, standings, silence)
+    standings = [_expectation_status(readings, one, each, known) for each in expected]
+    value = sum(known) if known and one.additive else _worst(known, expected)
+    unit = Unit.COUNT if one.additive else Unit.LEVEL
+    unread = _read_problem([readings.series_of(one)])
+    silence = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
+    standing = GaugeStatus.NOT_READ if unread else _combined_status(known, standings, silence)
     return Gauge(one.title, unit, one.metric.unit, value, expected, standing, points, unread)
 
 
-def _worst(known: Sequence[float], expected: Sequence[Expected]) -> float | None:
+def _worst(known: Sequence[float], expected: Sequence[ExpectedRange]) -> float | None:
     """Return the highest minute; the lowest, where all that is expected is a least value."""
     if not known:
         return None
@@ -358,70 +360,86 @@ def _worst(known: Sequence[float], expected: Sequence[Expected]) -> float | None
     return min(known) if least else max(known)
 
 
-def _standing(look: _Look, one: Shown, expected: Expected, known: Sequence[float]) -> Standing:
-    if expected.over < 0:
-        return Standing.FREE
-    if expected.over == 0:
-        return _held(all(map(expected.holds, known)))
+def _expectation_status(
+    readings: _Readings, one: MetricView, expected: ExpectedRange, known: Sequence[float]
+) -> GaugeStatus:
+    if expected.window_minutes < 0:
+        return GaugeStatus.NOTHING_EXPECTED
+    if expected.window_minutes == 0:
+        return _status_of(all(map(expected.contains, known)))
     if expected.low == -inf:
-        counted = _known(look.points(one, expected.over))
+        counted = _known(readings.points(one, expected.window_minutes))
     else:  # what is not settled can only lack
-        counted = _known(look.points(one, expected.over + look.young)[: expected.over])
-    return _held(expected.holds(sum(counted)))
+        counted = _known(
+            readings.points(one, expected.window_minutes + readings.unsettled)[
+                : expected.window_minutes
+            ]
+        )
+    return _status_of(expected.contains(sum(counted)))
 
 
-def _held(holds: bool) -> Standing:
-    return Standing.HOLDS if holds else Standing.BREAKS
+def _status_of(as_expected: bool) -> GaugeStatus:
+    return GaugeStatus.AS_EXPECTED if as_expected else GaugeStatus.NOT_AS_EXPECTED
 
 
-def _together(known: Sequence[float], standings: Sequence[Standing], silence: Standing) -> Standing:
+def _combined_status(
+    known: Sequence[float], statuses: Sequence[GaugeStatus], no_data: GaugeStatus
+) -> GaugeStatus:
     if not known:
-        return silence
-    order = (Standing.BREAKS, Standing.HOLDS)
-    return next((one for one in order if one in standings), Standing.FREE)
+        return no_data
+    order = (GaugeStatus.NOT_AS_EXPECTED, GaugeStatus.AS_EXPECTED)
+    return next((one for one in order if one in statuses), GaugeStatus.NOTHING_EXPECTED)
 
 
 # --- several metrics ----------------------------------------------------------------------------
 
 
-def _of_several(look: _Look, one: Ratio | Increase, by_name: Mapping[str, Shown]) -> Gauge:
-    return _ratio(look, one, by_name) if isinstance(one, Ratio) else _increase(look, one, by_name)
+def _combined_gauge(
+    readings: _Readings, one: Ratio | Increase, by_name: Mapping[str, MetricView]
+) -> Gauge:
+    return (
+        _ratio_gauge(readings, one, by_name)
+        if isinstance(one, Ratio)
+        else _increase_gauge(readings, one, by_name)
+    )
 
 
-def _ratio(look: _Look, one: Ratio, by_name: Mapping[str, Shown]) -> Gauge:
-    whole = look.points(by_name[one.whole], look.minutes)
-    parts = {name: look.points(by_name[name], look.minutes) for name in one.parts}
+def _ratio_gauge(readings: _Readings, one: Ratio, by_name: Mapping[str, MetricView]) -> Gauge:
+    whole = readings.points(by_name[one.whole], readings.minutes)
+    parts = {name: readings.points(by_name[name], readings.minutes) for name in one.parts}
     amounts = [sum(filter(None, minute)) for minute in zip(*parts.values(), strict=True)]
-    points = tuple(_share(amount, of, one.rest) for amount, of in zip(amounts, whole, strict=True))
+    points = tuple(
+        _share(amount, of, one.complement) for amount, of in zip(amounts, whole, strict=True)
+    )
     amount, total = sum(amounts), sum(filter(None, whole))
-    unread = _unread(look.found(by_name[name]) for name in (one.whole, *one.parts))
+    unread = _read_problem(readings.series_of(by_name[name]) for name in (one.whole, *one.parts))
     lacking = [name for name, side in parts.items() if not _known(side)]
     if lacking and total:
-        return _row(one.expected, Unit.SHARE, None, points, unread, _lack(lacking))
-    noun = "failure" if one.rest else "event"
+        return _row(one.expected, Unit.SHARE, None, points, unread, _no_data_note(lacking))
+    noun = "failure" if one.complement else "event"
     note = f"{count_text(amount, noun)} in {count_text(total, 'request')}"
-    value = _share(amount, total, one.rest)
+    value = _share(amount, total, one.complement)
     return _row(one.expected, Unit.SHARE, value, points, unread, note)
 
 
-def _share(amount: float, whole: float | None, rest: bool) -> float | None:
+def _share(amount: float, whole: float | None, complement: bool) -> float | None:
     if not whole:
         return None
-    return 1 - amount / whole if rest else amount / whole
+    return 1 - amount / whole if complement else amount / whole
 
 
-def _increase(look: _Look, one: Increase, by_name: Mapping[str, Shown]) -> Gauge:
+def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, MetricView]) -> Gauge:
     """Compare typical minutes: a percentile of few requests is a matter of luck in each."""
     names = (one.metric, one.control)
-    sides = {name: look.points(by_name[name], look.minutes) for name in names}
-    points = tuple(_more(*minute) for minute in zip(*sides.values(), strict=True))
-    unread = _unread(look.found(by_name[name]) for name in names)
+    sides = {name: readings.points(by_name[name], readings.minutes) for name in names}
+    points = tuple(_relative_increase(*minute) for minute in zip(*sides.values(), strict=True))
+    unread = _read_problem(readings.series_of(by_name[name]) for name in names)
     known = {name: _known(side) for name, side in sides.items()}
     lacking = [name for name, side in known.items() if not side]
     if lacking:
-        note = "" if len(lacking) == len(names) else _lack(lacking)
+        note = "" if len(lacking) == len(names) else _no_data_note(lacking)
         return _row(one.expected, Unit.INCREASE, None, points, unread, note)
-    value = _more(*(median(known[name]) for name in names))
+    value = _relative_increase(*(median(known[name]) for name in names))
     return _row(one.expected, Unit.INCREASE, value, points, unread, "between typical minutes")
 
 
@@ -429,27 +447,27 @@ def _known(points: Points) -> list[float]:
     return [value for value in points if value is not None]
 
 
-def _lack(names: Sequence[str]) -> str:
+def _no_data_note(names: Sequence[str]) -> str:
     return f"{' and '.join(names)}: no data"
 
 
-def _more(value: float | None, control: float | None) -> float | None:
+def _relative_increase(value: float | None, control: float | None) -> float | None:
     return value / control - 1 if value is not None and control else None
 
 
 def _row(
-    expected: Expected, unit: Unit, value: float | None, points: Points, unread: str, note: str
+    expected: ExpectedRange, unit: Unit, value: float | None, points: Points, unread: str, note: str
 ) -> Gauge:
     """Return the row of a criterion. Of what was not read to its end, no value is worked out."""
     if unread:
-        value, note, standing = None, unread, Standing.UNREAD
+        value, note, standing = None, unread, GaugeStatus.NOT_READ
     elif value is None:
-        standing = Standing.NO_DATA if note.endswith("no data") else Standing.SILENT
+        standing = GaugeStatus.NO_DATA if note.endswith("no data") else GaugeStatus.NO_TRAFFIC
     else:
-        standing = _held(expected.holds(value))
+        standing = _status_of(expected.contains(value))
     return Gauge(expected.criterion, unit, "", value, (expected,), standing, points, note)
 
 
-def _unread(found: Iterable[Series]) -> str:
+def _read_problem(series: Iterable[Series]) -> str:
     """Return why something was not read to its end; empty when all of it was."""
-    return next((one.message for one in found if one.answer is not Answer.COMPLETE), "")
+    return next((one.message for one in series if one.answer is not QueryStatus.COMPLETE), "")

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from controller.core.history import Entry, broken_link
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import GUARD_ZERO
+from controller.core.transitions import ROLLBACK_GUARD
 from controller.core.units import clock_text
-from controller.errors import StoreError, UnknownRolloutError, UsageError, is_of_one_record
+from controller.errors import StoreError, UnknownRolloutError, UsageError, is_record_error
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -24,12 +24,12 @@ class Outcome(StrEnum):
     """
 
     COPIED = "copied"
-    THERE = "there"
-    LEFT = "left"
+    ALREADY_THERE = "there"
+    DAMAGED = "left"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class MigrationItem:
     """One rollout, what becomes of it, and the store that has it: the destination, or the source.
 
     why: what it is left out for.
@@ -41,31 +41,31 @@ class Item:
     why: str = ""
 
 
-def _name_of(item: Item) -> str:
+def _name_of(item: MigrationItem) -> str:
     return item.rollout_id.rpartition("#")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Endpoint:
     """A store, and the URL that people call it by."""
 
     store: Store
     url: str
 
 
-class _RefusedError(Exception):
+class _NotMovableError(Exception):
     """Why a rollout cannot be copied, in words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class Migration:
     """Copies finished rollouts from `source` to `destination`."""
 
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
     clock: Clock
 
-    def survey(self, names: Sequence[str] = ()) -> list[Item]:
+    def plan(self, names: Sequence[str] = ()) -> list[MigrationItem]:
         """Return what becomes of all attempts of `names`, or of every rollout, oldest first.
 
         All attempts of a name go together: the next one is counted from them. One whose record is
@@ -73,26 +73,28 @@ class Transfer:
         Raises UsageError with every refusal, UnknownRolloutError, StoreError.
         """
         items, refusals = [], []
-        for rollout_id in self._chosen(names):
+        for rollout_id in self._selected_ids(names):
             try:
-                items.append(self._item(*self._read(rollout_id)))
-            except _RefusedError as refusal:
+                items.append(self._plan_rollout(*self._read(rollout_id)))
+            except _NotMovableError as refusal:
                 refusals.append(f"  {rollout_id}: {refusal}")
             except StoreError as error:
-                if not is_of_one_record(error):
+                if not is_record_error(error):
                     raise
-                items.append(Item(rollout_id, Outcome.LEFT, self.source.url, str(error)))
+                items.append(
+                    MigrationItem(rollout_id, Outcome.DAMAGED, self.source.url, str(error))
+                )
         if refusals:
             raise UsageError("nothing was copied:", *refusals)
-        return self._left_together(items)
+        return self._keep_attempts_together(items)
 
-    def _left_together(self, items: Sequence[Item]) -> list[Item]:
+    def _keep_attempts_together(self, items: Sequence[MigrationItem]) -> list[MigrationItem]:
         """Return `items` with all attempts of a name left where one of them is."""
-        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.LEFT}
+        damaged = {_name_of(one): one.rollout_id for one in items if one.outcome is Outcome.DAMAGED}
         return [
-            Item(
+            MigrationItem(
                 one.rollout_id,
-                Outcome.LEFT,
+                Outcome.DAMAGED,
                 self.source.url,
                 f"it stays with {damaged[_name_of(one)]}, whose record cannot be read",
             )
@@ -101,7 +103,7 @@ class Transfer:
             for one in items
         ]
 
-    def carry_out(self, items: Iterable[Item]) -> Iterator[Item]:
+    def run(self, items: Iterable[MigrationItem]) -> Iterator[MigrationItem]:
         """Copy what `survey` returned, and yield each rollout once that is done.
 
         Raises UsageError when one can no longer be copied, and StoreError.
@@ -111,7 +113,7 @@ class Transfer:
 
     # --- what becomes of a rollout --------------------------------------------------------------
 
-    def _chosen(self, names: Sequence[str]) -> list[str]:
+    def _selected_ids(self, names: Sequence[str]) -> list[str]:
         ids = list(self.source.store.all())
         known = {one.rpartition("#")[0] for one in ids}
         if missing := [name for name in names if name not in known]:
@@ -133,22 +135,24 @@ class Transfer:
             )
         return rollout, entries
 
-    def _item(self, rollout: Rollout, entries: Sequence[Entry]) -> Item:
+    def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> MigrationItem:
         """Return what becomes of `rollout`. Raises _RefusedError."""
         self._check_over(rollout)
         there = self._is_there(rollout, entries)
-        return Item(rollout.id, Outcome.THERE if there else Outcome.COPIED, self.destination.url)
+        return MigrationItem(
+            rollout.id, Outcome.ALREADY_THERE if there else Outcome.COPIED, self.destination.url
+        )
 
     def _check_over(self, rollout: Rollout) -> None:
         """Refuse a rollout whose weight a run of the source may still write."""
         if not rollout.final:
-            raise _RefusedError(
+            raise _NotMovableError(
                 f"it is {rollout.phase} at {rollout.weight} %; let it end or roll it back first, "
                 "then copy"
             )
-        until = rollout.since + GUARD_ZERO
+        until = rollout.since + ROLLBACK_GUARD
         if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
-            raise _RefusedError(f"it guards 0 % until {clock_text(until)}; copy it then")
+            raise _NotMovableError(f"it guards 0 % until {clock_text(until)}; copy it then")
 
     def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
         """Tell whether the destination has a copy, which may have gone on since."""
@@ -159,19 +163,19 @@ class Transfer:
             return False
         if list(store.history(rollout.id)[: len(entries)]) == list(entries):
             return True
-        raise _RefusedError(
+        raise _NotMovableError(
             f"{self.destination.url} has another history of this id, {there.phase} since "
             f"{clock_text(there.since)}; copy to a store that does not have it"
         )
 
     # --- copying it -----------------------------------------------------------------------------
 
-    def _copy(self, rollout_id: str) -> Item:
+    def _copy(self, rollout_id: str) -> MigrationItem:
         """Copy a rollout, unless another run has done so or it has gone on since the survey."""
         rollout, entries = self._read(rollout_id)
         try:
-            item = self._item(rollout, entries)
-        except _RefusedError as refusal:
+            item = self._plan_rollout(rollout, entries)
+        except _NotMovableError as refusal:
             raise UsageError(f"{rollout_id} was not copied: {refusal}") from refusal
         if item.outcome is Outcome.COPIED:
             locks = self._locks(rollout)
@@ -188,11 +192,11 @@ class Transfer:
         """
         owner = self.source.store.owner
         held = tuple(lock for lock in rollout.locks if owner(lock) == rollout.id)
-        others = [self._other_owner(lock, rollout) for lock in held]
+        others = [self._competing_owner(lock, rollout) for lock in held]
         before = all(o is None or (o.final and o.created < rollout.created) for o in others)
         return held if before else ()
 
-    def _other_owner(self, lock: str, rollout: Rollout) -> Rollout | None:
+    def _competing_owner(self, lock: str, rollout: Rollout) -> Rollout | None:
         store = self.destination.store
         owner = store.owner(lock)
         return None if owner in (None, rollout.id) else store.load(owner)

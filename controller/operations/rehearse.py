@@ -6,29 +6,29 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from controller.core.commands import FITS, Ask, Verb
+from controller.core.commands import ALLOWED_PHASES, Command, Verb
 from controller.core.history import Entry
 from controller.core.next_action import REMIND_EVERY
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.loop import walk
+from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 
 # A pause is looked at a little longer: does anything move the weight behind a person's back?
 AFTER_PAUSE = timedelta(hours=1)
 # The ladder, its holds, and this much more is all the time that a rehearsal gives.
-SPARE = timedelta(days=1)
+EXTRA_TIME = timedelta(days=1)
 # Frozen time comes on top of that, up to here.
-MOST_FROZEN = timedelta(days=14)
+MAX_FROZEN = timedelta(days=14)
 
 # Waits for somebody, or something, outside.
-_ASKING = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+_WAITING_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
 
 
-class Word(Protocol):
+class AttestationInput(Protocol):
     """What somebody says of attestations: of one criterion, or of all of them."""
 
     @property
@@ -51,7 +51,7 @@ class World(Protocol):
 
     def take_starts(self) -> int: ...
 
-    def take_words(self) -> Sequence[Word]: ...
+    def take_attestations(self) -> Sequence[AttestationInput]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Outcome:
     ended: datetime
     entries: Sequence[Entry]
     calls: Mapping[str, int]
-    refused: tuple[str, ...] = ()
-    accepted: tuple[str, ...] = ()
+    rejected_starts: tuple[str, ...] = ()
+    accepted_starts: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -101,56 +101,56 @@ def rehearse(
     Raises what `start` raises when the world does not let the rollout start.
     """
     begin = runner.clock.now()
-    rollout = start(runner, Request(policy, adopt=adopt)).rollout
-    patience = _Patience(runner.clock, begin + _longest(policy) + SPARE)
-    beside = _Beside()
+    rollout = start(runner, StartRequest(policy, adopt=adopt)).rollout
+    patience = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
+    beside = _SecondStarts()
     ticks = 0
-    until = patience.limit + (MOST_FROZEN if policy.freeze else timedelta())
-    for visit in walk(runner, rollout, every=every, until=until, done=patience.over):
+    until = patience.limit + (MAX_FROZEN if policy.freeze else timedelta())
+    for visit in run_ticks(runner, rollout, every=every, until=until, done=patience.over):
         ticks += 1
         rollout = visit.rollout
         on_tick(rollout)
         for _ in range(world.take_starts()):
             beside.start(runner, policy)
-        for word in world.take_words():
-            rollout = _heard(runner, rollout, word)
+        for word in world.take_attestations():
+            rollout = _attest(runner, rollout, word)
         if approve and rollout.reason is Reason.AWAITING_APPROVAL:
-            rollout = runner.ask(rollout.id, Ask(Verb.APPROVE, "rehearsed")).rollout
+            rollout = runner.run_command(rollout.id, Command(Verb.APPROVE, "rehearsed")).rollout
     entries = runner.store.history(rollout.id)
     return Outcome(
         rollout=rollout,
-        weights=tuple(entry.body["weight_to"] for entry in entries if _in_force(entry)),
+        weights=tuple(entry.body["weight_to"] for entry in entries if _is_applied(entry)),
         final_weight=world.weight_now(),
         ticks=ticks,
         started=begin,
         ended=runner.clock.now(),
         entries=entries,
         calls={f"{service}:{operation}": n for (service, operation), n in world.calls.items()},
-        refused=tuple(beside.refused),
-        accepted=tuple(beside.accepted),
+        rejected_starts=tuple(beside.rejected),
+        accepted_starts=tuple(beside.accepted),
     )
 
 
-def _heard(runner: Runner, rollout: Rollout, word: Word) -> Rollout:
-    """Return the rollout once somebody has said `word` of it; too late, it changes nothing."""
+def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> Rollout:
+    """Return the rollout once somebody has said `attestation` of it; too late, it changes nothing."""
     named = [
         name
         for name, one in rollout.policy.criteria.items()
-        if isinstance(one, Attestation) and word.criterion in (None, name)
+        if isinstance(one, Attestation) and attestation.criterion in (None, name)
     ]
-    for name in named if rollout.phase in FITS[Verb.ATTEST] else ():
-        ask = Ask(Verb.ATTEST, word.note, criterion=name, refuse=word.refuse)
-        rollout = runner.ask(rollout.id, ask).rollout
+    for name in named if rollout.phase in ALLOWED_PHASES[Verb.ATTEST] else ():
+        ask = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)
+        rollout = runner.run_command(rollout.id, ask).rollout
     return rollout
 
 
-def _in_force(entry: Entry) -> bool:
+def _is_applied(entry: Entry) -> bool:
     """Tell whether the weight of `entry` was read back: a step's, or one that was adopted."""
     adopted = entry.body["weight_from"] == entry.body["weight_to"]
     return entry.kind == "settled" or (entry.kind == "started" and adopted)
 
 
-def _longest(policy: Policy) -> timedelta:
+def _max_duration(policy: Policy) -> timedelta:
     parts = (
         step.bake + policy.warmup_of(index) + policy.max_hold_of(index) + policy.shift_timeout
         for index, step in enumerate(policy.steps)
@@ -159,7 +159,7 @@ def _longest(policy: Policy) -> timedelta:
 
 
 @dataclass(slots=True)
-class _Patience:
+class _TimeLimit:
     """How long a rehearsal goes on looking.
 
     limit: moment at which it stops in any case; frozen time moves it. asked: since when nobody
@@ -168,20 +168,24 @@ class _Patience:
 
     clock: Clock
     limit: datetime
-    asked: datetime | None = None
-    _looked: datetime = field(init=False)
+    waiting_since: datetime | None = None
+    _last_check: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self._looked = self.clock.now()
+        self._last_check = self.clock.now()
 
     def over(self, rollout: Rollout) -> bool:
         """Tell whether nothing more is worth waiting for, now that it stands like this."""
         now = self.clock.now()
-        passed, self._looked = now - self._looked, now
+        passed, self._last_check = now - self._last_check, now
         if rollout.reason is Reason.FROZEN:
             self.limit += passed
-        self.asked = (self.asked or now) if rollout.reason in _ASKING else None
-        if now > self.limit or (self.asked is not None and now - self.asked >= REMIND_EVERY):
+        self.waiting_since = (
+            (self.waiting_since or now) if rollout.reason in _WAITING_REASONS else None
+        )
+        if now > self.limit or (
+            self.waiting_since is not None and now - self.waiting_since >= REMIND_EVERY
+        ):
             return True
         match rollout.phase:
             case Phase.ROLLED_BACK:
@@ -194,16 +198,16 @@ class _Patience:
 
 
 @dataclass(slots=True)
-class _Beside:
+class _SecondStarts:
     """Somebody who starts the same policy under another name, while the first runs."""
 
-    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
 
     def start(self, runner: Runner, policy: Policy) -> None:
         """Start it and keep what came of it."""
         other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
         try:
-            self.accepted.append(start(runner, Request(other)).rollout.id)
+            self.accepted.append(start(runner, StartRequest(other)).rollout.id)
         except (UsageError, TargetTakenError) as error:
-            self.refused.append(str(error))
+            self.rejected.append(str(error))

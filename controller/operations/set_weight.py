@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.commands import FITS, Ask, Verb
-from controller.core.observation import Reading
+from controller.core.commands import ALLOWED_PHASES, Command, Verb
+from controller.core.observation import TargetReading
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.engine.direct_write import higher, settled, shift_and_confirm
+from controller.engine.direct_write import exceeds, shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
 from controller.ports.clock import Clock
@@ -27,8 +27,8 @@ class Outcome:
     do. paused: the rollout that was paused for it. notes: what somebody should know.
     """
 
-    before: Reading
-    live: Reading
+    before: TargetReading
+    live: TargetReading
     written: bool
     paused: Rollout | None = None
     notes: tuple[str, ...] = ()
@@ -41,52 +41,54 @@ def set_weight(runner: Runner, policy: Policy, weight: int, *, force: bool, reas
     Raises UsageError with what fits instead, when nothing is to be written, and TargetError when it
     is not written or nobody can say.
     """
-    target = runner.looking.targets(policy.target)
+    target = runner.observer.targets(policy.target)
     before = target.read()
-    if before.stands_at(weight):
+    if before.has_applied(weight):
         return Outcome(before, before, written=False)
     owners = list(_owners(runner, policy, before))
     active = next((one for one in owners if not one.final), None)
     if active is None:
         now = runner.clock.now()
         _check_guard(owners, weight, now)
-        notes = tuple(_told_as_drift(one) for one in owners if _watches(one, now))
+        notes = tuple(_drift_note(one) for one in owners if _is_watched(one, now))
         live = shift_and_confirm(target, before, weight, runner.clock)
         return Outcome(before, live, written=True, notes=notes)
-    if not force or active.phase not in FITS[Verb.SET_WEIGHT]:
+    if not force or active.phase not in ALLOWED_PHASES[Verb.SET_WEIGHT]:
         raise UsageError(_refusal(active, weight))
-    return _over(runner, active, before, weight, reason)
+    return _override(runner, active, before, weight, reason)
 
 
-def set_bare(target: Target, weight: int, clock: Clock) -> Outcome:
+def set_without_store(target: Target, weight: int, clock: Clock) -> Outcome:
     """Set `target` to a `weight` above 0 where there is no store, and so no rollout to ask.
 
     Raises TargetError when it is not written or nobody can say.
     """
     before = target.read()
-    if before.stands_at(weight):
+    if before.has_applied(weight):
         return Outcome(before, before, written=False)
     return Outcome(before, shift_and_confirm(target, before, weight, clock), written=True)
 
 
-def _over(runner: Runner, active: Rollout, before: Reading, weight: int, reason: str) -> Outcome:
+def _override(
+    runner: Runner, active: Rollout, before: TargetReading, weight: int, reason: str
+) -> Outcome:
     """Pause `active`, write, and read back. A lower weight that was not accepted is insisted on."""
-    visit = runner.ask(active.id, Ask(Verb.SET_WEIGHT, reason, weight=weight))
-    target = runner.looking.targets(active.policy.target)
+    visit = runner.run_command(active.id, Command(Verb.SET_WEIGHT, reason, weight=weight))
+    target = runner.observer.targets(active.policy.target)
     try:
-        live = settled(target, runner.clock)
+        live = wait_for_update(target, runner.clock)
     except TargetError as error:
         raise TargetError(
             f"{active.id} is paused for {weight} %, and nobody can say whether that is in force: "
             f"{error}",
             **error.context,
         ) from error
-    if higher(live, weight) and live.token != before.token:
+    if exceeds(live, weight) and live.token != before.token:
         live = shift_and_confirm(target, live, weight, runner.clock)
     return Outcome(before, live, written=True, paused=visit.rollout)
 
 
-def _owners(runner: Runner, policy: Policy, reading: Reading) -> Iterator[Rollout]:
+def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[Rollout]:
     """Yield the rollouts that hold the variables of the target. Raises StoreError."""
     for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
         if one is not None:
@@ -109,7 +111,7 @@ def _refusal(active: Rollout, weight: int) -> str:
     )
 
 
-def _watches(rollout: Rollout, now: datetime) -> bool:
+def _is_watched(rollout: Rollout, now: datetime) -> bool:
     return rollout.watch_until is not None and now < rollout.watch_until
 
 
@@ -125,7 +127,7 @@ def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
             )
 
 
-def _told_as_drift(rollout: Rollout) -> str:
+def _drift_note(rollout: Rollout) -> str:
     return (
         f"{rollout.id} has ended and is still watched: the next tick tells this weight as drift, "
         "once, and leaves it alone"

@@ -16,12 +16,16 @@ def policy_schema() -> dict[str, Any]:
     It knows every field and each one's form; what fields say about each other is told by
     `rolloutctl validate`.
     """
-    schema = Policy.model_json_schema(schema_generator=_Written)
+    schema = Policy.model_json_schema(schema_generator=_PolicyJsonSchema)
     schema["properties"]["steps"]["minItems"] = 1
-    return {"$schema": _Written.schema_dialect, **schema, "title": "rolloutctl policy, version 1"}
+    return {
+        "$schema": _PolicyJsonSchema.schema_dialect,
+        **schema,
+        "title": "rolloutctl policy, version 1",
+    }
 
 
-class _Written(GenerateJsonSchema):
+class _PolicyJsonSchema(GenerateJsonSchema):
     """Describes a policy as it is written: durations as `5m`, no titles that repeat field names."""
 
     def encode_default(self, dft: Any) -> Any:

@@ -15,15 +15,15 @@ from typing import Any, Final, Protocol
 from controller.core.observation import LogQuery, Series
 
 # What the flag of an application logs at each request.
-CHECK: Final = "api_gateway_percentage_check"
+FLAG_CHECK: Final = "api_gateway_percentage_check"
 CANARY, STABLE = "canary", "stable"
 # What has no name: a line of text, a JSON object that says nothing of an event.
 TEXT, JSON = "(text)", "(json)"
 # Where the embedded metric format says which fields are metrics.
-METRICS: Final = "_aws"
+EMF_FIELD: Final = "_aws"
 
-_OF_LAMBDA: Final = re.compile(r"(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY)\b")
-_NAMED: Final = re.compile(r"""\bevent["']?\s*[=:]\s*["']?([\w.:-]+)""")
+_LAMBDA_LINE: Final = re.compile(r"(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY)\b")
+_EVENT_NAME: Final = re.compile(r"""\bevent["']?\s*[=:]\s*["']?([\w.:-]+)""")
 _FLAG: Final = re.compile(r"""\buse_api_gateway["']?\s*[=:]\s*["']?(true|false)\b""", re.IGNORECASE)
 _PERCENTAGE: Final = re.compile(r"""\bpercentage["']?\s*[=:]\s*["']?(\d{1,3})\b""")
 _PATHS: Final = {True: CANARY, False: STABLE, "true": CANARY, "false": STABLE}
@@ -39,7 +39,7 @@ class LogEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventSummary:
     """What an event is about.
 
     path: canary or stable; empty where it does not say. percentage: the weight that the application
@@ -51,21 +51,21 @@ class Told:
     percentage: int | None = None
 
 
-def told(text: str) -> Told:
+def parse_event(text: str) -> EventSummary:
     """Return what the event with this `text` is about."""
-    data = _object(text)
-    return _of_text(text) if data is None else _of_object(data)
+    data = _json_object(text)
+    return _parse_text(text) if data is None else _parse_object(data)
 
 
-def shown(text: str) -> str:
+def readable_text(text: str) -> str:
     """Return `text` as people read it: without what only tells CloudWatch of metrics in it."""
-    data = _object(text)
+    data = _json_object(text)
     if data is None:
         return text
-    plain = {name: value for name, value in data.items() if name != METRICS}
+    plain = {name: value for name, value in data.items() if name != EMF_FIELD}
     match data.get("message"):
         case str() as message:
-            plain["message"] = shown(message)
+            plain["message"] = readable_text(message)
         case {"_aws": _, **rest}:
             plain["message"] = rest
         case _:
@@ -75,20 +75,20 @@ def shown(text: str) -> str:
     return text[: text.index("{")] + json.dumps(plain, ensure_ascii=False)
 
 
-def about(event: LogEvent, name: str) -> bool:
+def matches_name(event: LogEvent, name: str) -> bool:
     """Tell whether `event` is called `name`, or is plain text with that word in it."""
-    called = told(event.text).name
+    called = parse_event(event.text).name
     if called in (TEXT, JSON):
         return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", event.text) is not None
     return called == name
 
 
-def counted(events: Iterable[LogEvent]) -> Counter[tuple[str, str]]:
+def count_events(events: Iterable[LogEvent]) -> Counter[tuple[str, str]]:
     """Return how many events there are by name and path."""
-    return Counter((one.name, one.path) for one in (told(event.text) for event in events))
+    return Counter((one.name, one.path) for one in (parse_event(event.text) for event in events))
 
 
-def _object(text: str) -> Mapping[str, Any] | None:
+def _json_object(text: str) -> Mapping[str, Any] | None:
     """Return the JSON object that `text` is, or ends with after what Lambda puts in front."""
     begin = text.find("{")
     if begin < 0 or not text.rstrip().endswith("}"):
@@ -100,18 +100,18 @@ def _object(text: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _of_object(data: Mapping[str, Any]) -> Told:
+def _parse_object(data: Mapping[str, Any]) -> EventSummary:
     message = data.get("message")
     inner: Mapping[str, Any] | None = message if isinstance(message, dict) else None
     if isinstance(message, str):
-        inner = _object(message)
+        inner = _json_object(message)
     if inner is not None:
         data = {**data, **inner}
     name, kind = data.get("event"), data.get("type")
     if not isinstance(name, str) or not name:
         of_lambda = isinstance(kind, str) and kind.startswith("platform.")
         name = kind if of_lambda and isinstance(kind, str) else JSON
-    return Told(name, _path(data), _percentage(data))
+    return EventSummary(name, _path(data), _percentage(data))
 
 
 def _path(data: Mapping[str, Any]) -> str:
@@ -130,14 +130,16 @@ def _percentage(data: Mapping[str, Any]) -> int | None:
     return said if type(said) is int and 0 <= said <= 100 else None
 
 
-def _of_text(text: str) -> Told:
-    if of_lambda := _OF_LAMBDA.match(text):
-        return Told(of_lambda[1])
-    name, flag, said = _NAMED.search(text), _FLAG.search(text), _PERCENTAGE.search(text)
-    if name is None and re.search(rf"\b{CHECK}\b", text):
-        return Told(CHECK, _PATHS[flag[1].lower()] if flag else "", int(said[1]) if said else None)
+def _parse_text(text: str) -> EventSummary:
+    if of_lambda := _LAMBDA_LINE.match(text):
+        return EventSummary(of_lambda[1])
+    name, flag, said = _EVENT_NAME.search(text), _FLAG.search(text), _PERCENTAGE.search(text)
+    if name is None and re.search(rf"\b{FLAG_CHECK}\b", text):
+        return EventSummary(
+            FLAG_CHECK, _PATHS[flag[1].lower()] if flag else "", int(said[1]) if said else None
+        )
     path = _PATHS[flag[1].lower()] if flag else ""
-    return Told(name[1] if name else TEXT, path, int(said[1]) if said else None)
+    return EventSummary(name[1] if name else TEXT, path, int(said[1]) if said else None)
 
 
 class LogSource(Protocol):

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from controller.core.observation import AlarmReading, Query, Series, Span
+from controller.core.observation import AlarmReading, MetricQuery, Series, Span
 
 
 class MetricSource(Protocol):
     """Where measurements come from."""
 
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; no datapoint is an empty, complete series.
 
         Raises MetricsError when the source did not answer at all.
@@ -33,7 +33,7 @@ Dimensions: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class MetricListing:
     """What CloudWatch lists of a metric: those of its name, or the names that there are instead.
 
     CloudWatch lists what had data in the last two weeks. problem: why there is no list.

@@ -31,7 +31,7 @@ class HookCaller(Protocol):
         ...
 
 
-class Courier(Protocol):
+class ChannelNotifier(Protocol):
     """Brings messages to the places that a policy names."""
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:

@@ -13,7 +13,7 @@ Exposure: TypeAlias = tuple[str, datetime, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LockHolder:
     """The rollout that holds a lock, and what another one that wants the lock has to know of it.
 
     final: it gives way.
@@ -110,7 +110,7 @@ class Ownership(Protocol):
         """Return the id of the rollout that holds `lock`."""
         ...
 
-    def holder(self, lock: str) -> Holder | None:
+    def holder(self, lock: str) -> LockHolder | None:
         """Return who holds `lock`, and whether it gives way. Raises StoreError when it is damaged.
 
         Reads what belongs to the lock alone, and nothing of the rollout that holds it.

@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Protocol, TypeAlias
 
 from controller.core.checks import Obstacle
-from controller.core.observation import Reading
+from controller.core.observation import TargetReading
 from controller.core.policy import LambdaEnv
 
 
 class Target(Protocol):
     """What holds the weight."""
 
-    def read(self) -> Reading:
+    def read(self) -> TargetReading:
         """Return the weight as it stands.
 
         Raises TargetError when the target does not answer, and WriteRefusedError when it answers
@@ -33,7 +33,7 @@ class Target(Protocol):
         within: timedelta,
         *,
         void: str = "",
-        check: Callable[[Reading], object] | None = None,
+        check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Write weight 0 over whatever stands there, trying until it is accepted.
 
@@ -54,8 +54,8 @@ class Reachability(Protocol):
         ...
 
 
-class OpenTarget(Target, Reachability, Protocol):
+class InspectableTarget(Target, Reachability, Protocol):
     """A target with both faces."""
 
 
-Targets: TypeAlias = Callable[[LambdaEnv], OpenTarget]
+TargetFactory: TypeAlias = Callable[[LambdaEnv], InspectableTarget]

@@ -13,9 +13,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TextIO, cast
 
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
-CATALOGUE: Final = {
+EVENTS: Final = {
     "tick_completed": "one rollout was visited: where it stands, why, what comes next",
     "rollout_saved": "a rollout was saved: its version, entries, and the hash of the last entry",
     "tick_ended": "all rollouts of a tick were visited: what was seen, and what that took",
@@ -56,7 +56,7 @@ CATALOGUE: Final = {
 _RUN_BYTES: Final = 6
 
 
-class Unfailing:
+class BestEffortStream:
     """A text stream that drops what nobody takes: no word that is lost may stop a rollback.
 
     stream: None where a process has none. problem: what went wrong first; everything goes nowhere
@@ -71,20 +71,20 @@ class Unfailing:
         """Write `text` if that is possible, and return its length."""
         if not isinstance(text, str):  # Click asks in this way whether a stream is binary
             raise TypeError("text is written here")
-        with self._forgiving():
+        with self._ignore_errors():
             if self._stream is not None:
                 self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Pass on what was written, if that is possible."""
-        with self._forgiving():
+        with self._ignore_errors():
             if self._stream is not None:
                 self._stream.flush()
 
     def isatty(self) -> bool:
         """Tell whether a person is looking."""
-        with self._forgiving():
+        with self._ignore_errors():
             return self._stream is not None and self._stream.isatty()
         return False
 
@@ -92,14 +92,14 @@ class Unfailing:
         return getattr(self._stream, name)
 
     @contextmanager
-    def _forgiving(self) -> Iterator[None]:
+    def _ignore_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError) as error:  # full, without a reader; closed
             self.problem = self.problem or error
-            self._go_nowhere()
+            self._redirect_to_devnull()
 
-    def _go_nowhere(self) -> None:
+    def _redirect_to_devnull(self) -> None:
         """Let nothing come of what is buffered: Python writes that once more when it ends."""
         with suppress(OSError, ValueError, AttributeError):
             place = self.fileno()
@@ -108,7 +108,7 @@ class Unfailing:
             os.close(nowhere)
 
 
-class _NoRich:
+class _RichBlocker:
     """Hides rich from structlog, which imports fifty of its modules only because it is there.
 
     A finder of modules; importlib.abc, which has a base for them, takes long to import itself.
@@ -119,7 +119,7 @@ class _NoRich:
             raise ModuleNotFoundError(fullname, name=fullname)
 
 
-class _Late(ModuleType):
+class _LazyModule(ModuleType):
     """Stands for a module that is imported by the first look into it.
 
     structlog imports asyncio for loggers of coroutines, of which there are none here.
@@ -135,10 +135,10 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
     A stream that is closed, full or without a reader loses them, and stops nothing.
     """
     structlog = _import_structlog()
-    stream = _unfailing(stream or sys.stderr)
+    stream = _best_effort(stream or sys.stderr)
     rendered: list[Any] = [structlog.processors.JSONRenderer()]
     if stream.isatty():
-        rendered = [_for_people, structlog.dev.ConsoleRenderer(colors=False)]
+        rendered = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
@@ -155,7 +155,7 @@ def configure(stream: TextIO | None = None, **facts: object) -> None:
     )
 
 
-class _Shown:
+class _PrintableRepr:
     """Shows a value as Python writes it, in one printable line."""
 
     def __init__(self, value: object) -> None:
@@ -165,28 +165,29 @@ class _Shown:
         return printable(repr(self._value))
 
 
-def _for_people(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
+def _console_fields(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
     """Leave out what only tells CloudWatch which fields are metrics; the rest is printable."""
     line.pop("_aws", None)
     trace = line.pop("exception", None)
     shown = {
-        name: printable(one) if isinstance(one, str) else _Shown(one) for name, one in line.items()
+        name: printable(one) if isinstance(one, str) else _PrintableRepr(one)
+        for name, one in line.items()
     }
-    return shown if trace is None else {**shown, "exception": page(trace.split("\n"))}
+    return shown if trace is None else {**shown, "exception": printable_block(trace.split("\n"))}
 
 
-def new_run() -> str:
+def new_run_id() -> str:
     """Return a name for this run of the program, which no other run has."""
     return os.urandom(_RUN_BYTES).hex()
 
 
-def run() -> str:
+def run_id() -> str:
     """Return the name of the run that `configure` was told; empty where it was told none."""
     found = _import_structlog().contextvars.get_contextvars().get("run", "")
     return str(found)
 
 
-def silence() -> None:
+def disable() -> None:
     """Log nothing in this process: for a rehearsal, whose timeline tells the same story."""
     structlog = _import_structlog()
     structlog.contextvars.clear_contextvars()
@@ -206,7 +207,7 @@ def warnings_only(stream: TextIO) -> Iterator[None]:
         **{
             **before,
             "wrapper_class": structlog.make_filtering_bound_logger(logging.WARNING),
-            "logger_factory": structlog.PrintLoggerFactory(_unfailing(stream)),
+            "logger_factory": structlog.PrintLoggerFactory(_best_effort(stream)),
         }
     )
     try:
@@ -215,8 +216,10 @@ def warnings_only(stream: TextIO) -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _unfailing(stream: Any) -> TextIO:
-    return cast("TextIO", stream if isinstance(stream, Unfailing) else Unfailing(stream))
+def _best_effort(stream: Any) -> TextIO:
+    return cast(
+        "TextIO", stream if isinstance(stream, BestEffortStream) else BestEffortStream(stream)
+    )
 
 
 def _drop(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -233,13 +236,13 @@ def _import_structlog() -> Any:
         import structlog
 
         return structlog
-    blocker: Any = _NoRich()
+    blocker: Any = _RichBlocker()
     sys.meta_path.insert(0, blocker)
-    late = sys.modules.setdefault("asyncio", _Late("asyncio"))
+    late = sys.modules.setdefault("asyncio", _LazyModule("asyncio"))
     try:
         import structlog
     finally:
         sys.meta_path.remove(blocker)
-        if isinstance(late, _Late):
+        if isinstance(late, _LazyModule):
             del sys.modules["asyncio"]
     return structlog

@@ -44,7 +44,7 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._/#-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
-class SqlitePlace:
+class SqliteLocation:
     """A store in one SQLite file."""
 
     path: Path
@@ -56,7 +56,7 @@ class SqlitePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoDbPlace:
+class DynamoDbLocation:
     """A store in a DynamoDB table, in the account and region that the AWS variables name."""
 
     table: str
@@ -67,7 +67,7 @@ class DynamoDbPlace:
         return f"dynamodb://{self.table}"
 
 
-Place: TypeAlias = SqlitePlace | DynamoDbPlace
+StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Settings:
     empty: nowhere.
     """
 
-    store: Place
+    store: StoreLocation
     by: str
     by_login: bool = False
     metrics: str = ""
@@ -126,9 +126,9 @@ def read(
     namespace that CloudWatch would not take.
     """
     url = store_url or environment.get("ROLLOUTCTL_STORE")
-    place = parse_place(url) if url else default_place(environment)
-    named = _first([by, *map(environment.get, _ACTORS)])
-    login = _first(map(environment.get, _LOGINS))
+    place = parse_store_url(url) if url else default_location(environment)
+    named = _first_name([by, *map(environment.get, _ACTORS)])
+    login = _first_name(map(environment.get, _LOGINS))
     return Settings(
         place,
         named or login or "unknown",
@@ -141,13 +141,13 @@ def read(
 def read_egress(environment: Mapping[str, str]) -> Egress:
     """Return how hooks and webhooks are reached; what is wrong with it is its problem."""
     try:
-        names, networks = _private(environment.get(PRIVATE_HOSTS, ""))
+        names, networks = _private_hosts(environment.get(PRIVATE_HOSTS, ""))
         return Egress(names, networks, _proxy(environment.get(EGRESS_PROXY, "")))
     except UsageError as error:
         return Egress(problem=str(error))
 
 
-def _private(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6Network", ...]]:
+def _private_hosts(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6Network", ...]]:
     """Return the names and the ranges of addresses in `text`. Raises UsageError."""
     names: list[str] = []
     networks: list[IPv4Network | IPv6Network] = []
@@ -157,7 +157,7 @@ def _private(text: str) -> tuple[frozenset[str], tuple["IPv4Network | IPv6Networ
         elif _HOST.fullmatch(one):
             names.append(one)
         else:
-            raise _not_private(one, "is neither")
+            raise _private_hosts_error(one, "is neither")
     return frozenset(names), tuple(networks)
 
 
@@ -167,10 +167,10 @@ def _network(text: str) -> "IPv4Network | IPv6Network":
     try:
         return ip_network(text)
     except ValueError as error:
-        raise _not_private(text, f"is no such range ({one_line(str(error))})") from None
+        raise _private_hosts_error(text, f"is no such range ({one_line(str(error))})") from None
 
 
-def _not_private(text: str, why: str) -> UsageError:
+def _private_hosts_error(text: str, why: str) -> UsageError:
     return UsageError(
         f"{PRIVATE_HOSTS} has names of hosts and ranges of addresses, like "
         f"ci.example.internal,10.20.0.0/16; {text[:80]!r} {why}"
@@ -221,28 +221,28 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def _first(names: Iterable[str | None]) -> str:
+def _first_name(names: Iterable[str | None]) -> str:
     """Return the first that is a name; else an empty one."""
     return next(filter(None, (one_line(name or "") for name in names)), "")
 
 
-def parse_place(url: str) -> Place:
+def parse_store_url(url: str) -> StoreLocation:
     """Return the place that `url` names; a file has three slashes when relative, four absolute.
 
     Raises UsageError for everything else.
     """
     if table := _DYNAMODB.fullmatch(url):
-        return DynamoDbPlace(table[1])
+        return DynamoDbLocation(table[1])
     path = url.removeprefix(_SQLITE)
     if path in (url, "", "/") or set("?#") & set(path):
         raise UsageError(
             f"no store is called {url!r}; write sqlite:///rollouts.db (sqlite:////abs for an "
             "absolute path) or dynamodb://TABLE, whose name has 3 to 255 of A-Z a-z 0-9 _ . -"
         )
-    return SqlitePlace(Path(path))
+    return SqliteLocation(Path(path))
 
 
-def default_place(environment: Mapping[str, str]) -> SqlitePlace:
+def default_location(environment: Mapping[str, str]) -> SqliteLocation:
     """Return the file under the user's state directory. Raises UsageError in a container."""
     if in_container(environment):
         raise UsageError(
@@ -254,7 +254,7 @@ def default_place(environment: Mapping[str, str]) -> SqlitePlace:
     if not state and not home:
         raise UsageError("no home directory: say where rollouts are kept with --store")
     base = Path(state) if state else Path(home or "") / ".local" / "state"
-    return SqlitePlace(base / "rolloutctl" / "rollouts.db")
+    return SqliteLocation(base / "rolloutctl" / "rollouts.db")
 
 
 def in_container(environment: Mapping[str, str]) -> bool:

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from controller.ports.clock import Clock
 
-EFFECTS_S: Final = 10.0
-CALLS_S: Final = 5.0
+GRACE_S: Final = 10.0
+CALL_GRACE_S: Final = 5.0
 
 
 class StoppedError(BaseException):
     """The process was asked to end. No `except Exception` holds it up."""
 
 
-class _CutShortError(BaseException):
+class _WakeUpError(BaseException):
     """A sleep is over, because the process was asked to end."""
 
 
@@ -42,68 +42,68 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.spent = False
-        self.held = False
-        self.cut_off = False
-        self.together = False
+        self.first_signal = 0
+        self.grace_over = False
+        self.deferred = False
+        self.interrupted = False
+        self.deferring = False
         self.sleeping = False
 
     def on_signal(self, number: int, _frame: object) -> None:
-        again = bool(self.asked)
-        self.asked = self.asked or number
-        if again or not self.together:
+        again = bool(self.first_signal)
+        self.first_signal = self.first_signal or number
+        if again or not self.deferring:
             self._end_here(cut_off=again)
-        self.held = True
-        signal.setitimer(signal.ITIMER_REAL, EFFECTS_S, CALLS_S)
+        self.deferred = True
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S, CALL_GRACE_S)
         self._wake()
 
     def on_alarm(self, _number: int, _frame: object) -> None:
-        if self.spent:
+        if self.grace_over:
             self._end_here(cut_off=True)
-        self.spent = True
+        self.grace_over = True
         self._wake()
 
     def _end_here(self, *, cut_off: bool) -> None:
-        self.cut_off = self.cut_off or cut_off
-        signal.setitimer(signal.ITIMER_REAL, CALLS_S, CALLS_S)
-        self.spent = True
+        self.interrupted = self.interrupted or cut_off
+        signal.setitimer(signal.ITIMER_REAL, CALL_GRACE_S, CALL_GRACE_S)
+        self.grace_over = True
         raise StoppedError
 
     def _wake(self) -> None:
         if self.sleeping:
             self.sleeping = False
-            raise _CutShortError
+            raise _WakeUpError
 
 
-_heard = Signals()
+_signals = Signals()
 
 
 @contextmanager
-def listening() -> Iterator[Signals]:
+def handle_signals() -> Iterator[Signals]:
     """Listen for signals; the first process of a container would not hear of SIGTERM otherwise.
 
     What is ignored stays ignored. Yields what they said; a thread that is not the main one cannot
     listen.
     """
-    global _heard
-    heard_before, _heard = _heard, Signals()
+    global _signals
+    heard_before, _signals = _signals, Signals()
     try:
-        with _handling(_heard):
-            yield _heard
+        with _install_handlers(_signals):
+            yield _signals
     finally:
-        _heard = heard_before
+        _signals = heard_before
 
 
 @contextmanager
-def _handling(heard: Signals) -> Iterator[None]:
+def _install_handlers(state: Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handlers = {
-        signal.SIGALRM: heard.on_alarm,
+        signal.SIGALRM: state.on_alarm,
         **{
-            number: heard.on_signal
+            number: state.on_signal
             for number in (signal.SIGINT, signal.SIGTERM)
             if signal.getsignal(number) is not signal.SIG_IGN
         },
@@ -118,41 +118,41 @@ def _handling(heard: Signals) -> Iterator[None]:
 
 
 @contextmanager
-def held_together() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Let signals wait for a safe point in here."""
-    _heard.together = True
+    _signals.deferring = True
     try:
         yield
     finally:
-        _heard.together = False
+        _signals.deferring = False
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Tell whether the process was asked to end: nothing is followed or waited for any more."""
-    return bool(_heard.asked)
+    return bool(_signals.first_signal)
 
 
-def spent() -> bool:
+def grace_is_over() -> bool:
     """Tell whether the time is over in which one insists."""
-    return _heard.spent
+    return _signals.grace_over
 
 
-def point() -> None:
+def safe_point() -> None:
     """Be a safe point: nothing is half done here. Raises StoppedError when asked to end."""
-    if _heard.asked:
+    if _signals.first_signal:
         raise StoppedError
 
 
 def wait(clock: "Clock", length: timedelta) -> None:
     """Sleep for `length`; a safe point all the while, as `point` is."""
-    point()
+    safe_point()
     clock.sleep(length)
-    point()
+    safe_point()
 
 
-def cut_short(sleep: Callable[[float], None], length_s: float) -> None:
+def interruptible_sleep(sleep: Callable[[float], None], length_s: float) -> None:
     """Sleep until `length_s` is over, or something was said that a sleeper must know."""
-    with suppress(_CutShortError):
-        _heard.sleeping = True
+    with suppress(_WakeUpError):
+        _signals.sleeping = True
         sleep(length_s)
-        _heard.sleeping = False
+        _signals.sleeping = False

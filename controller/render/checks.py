@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from controller.core.checks import Check, Level, failed
+from controller.core.checks import Check, Level, any_failed
 
 _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
 
@@ -20,7 +20,7 @@ def check_lines(checks: Sequence[Check]) -> list[str]:
 
 def _line(check: Check, width: int) -> str:
     remedy = f"; {check.remedy}" if check.remedy else ""
-    return f"{_MARKS[check.level]:<4}  {check.what:<{width}}  {check.seen}{remedy}"
+    return f"{_MARKS[check.level]:<4}  {check.what:<{width}}  {check.detail}{remedy}"
 
 
 def _summary(checks: Sequence[Check]) -> str:
@@ -31,13 +31,13 @@ def _summary(checks: Sequence[Check]) -> str:
 
 def checks_data(checks: Sequence[Check]) -> dict[str, Any]:
     """Return `checks` as plain JSON data."""
-    return {"failed": failed(checks), "checks": [_data(one) for one in checks]}
+    return {"failed": any_failed(checks), "checks": [_data(one) for one in checks]}
 
 
 def _data(check: Check) -> dict[str, str]:
     return {
         "what": check.what,
         "level": str(check.level),
-        "seen": check.seen,
+        "seen": check.detail,
         "remedy": check.remedy,
     }

@@ -14,7 +14,9 @@ from controller.core.policy import (
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
 
-def told_text(criterion: Share | BurnRate | Alarm | LogEvents | Attestation, policy: Policy) -> str:
+def demand_text(
+    criterion: Share | BurnRate | Alarm | LogEvents | Attestation, policy: Policy
+) -> str:
     """Return what `criterion` of `policy` demands, and how it is judged, in one line."""
     match criterion:
         case Share():
@@ -52,6 +54,6 @@ def _events(criterion: LogEvents, policy: Policy) -> str:
     else:
         demand = f"{criterion.event} is not logged in the step"
     return (
-        f"{demand}, in {criterion.group_of(policy.target.function)}; {criterion.control} in the "
+        f"{demand}, in {criterion.log_group_of(policy.target.function)}; {criterion.control} in the "
         f"newest {format_duration(criterion.over)} shows that logs arrive"
     )

@@ -11,20 +11,27 @@ from controller.core.judge.evidence import FrozenValue
 from controller.core.policy import Criterion, LatencyIncrease, Policy, Threshold, Traffic
 from controller.core.units import (
     count_text,
+    duration_text,
     format_duration,
     format_percent,
-    length_text,
     number_text,
 )
-from controller.operations.feasibility import SIGMA, Lack, Lacking, Power, StepPower, power_of
-from controller.text import page
+from controller.operations.feasibility import (
+    SIGMA,
+    Power,
+    Shortfall,
+    ShortfallKind,
+    StepPower,
+    power_of,
+)
+from controller.text import printable_block
 
 _INDENT = " " * 9
 _MINUTE = timedelta(minutes=1)
 _COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
 
 
-def gates(
+def gate_power(
     policy: Policy,
     per_minute: float,
     source: str,
@@ -61,27 +68,29 @@ def power_data(
 
 
 def _power_data(power: Power) -> dict[str, Any]:
-    after = power.least_after
+    after = power.min_samples_after
     return {
         "samples": round(power.samples, 1),
-        "min_samples": power.least,
+        "min_samples": power.min_samples,
         "min_samples_after_minutes": ceil(after) if isfinite(after) else None,
-        "finds": [{"effect": one.effect, "minutes": one.minutes} for one in power.found],
-        "smallest": power.smallest and _up(power.smallest),
-        "requests_to_prove": power.proof,
-        "proven_from_requests_per_minute": power.proof_per_minute and _up(power.proof_per_minute),
+        "finds": [{"effect": one.effect, "minutes": one.minutes} for one in power.detections],
+        "smallest": power.smallest_detectable and _round_up(power.smallest_detectable),
+        "requests_to_prove": power.proof_requests,
+        "proven_from_requests_per_minute": power.proof_per_minute
+        and _round_up(power.proof_per_minute),
         "window_samples": power.window,
-        "one_failure_breaches_below": power.telling and round(power.telling, 6),
+        "one_failure_breaches_below": power.min_window_requests
+        and round(power.min_window_requests, 6),
         "cannot_decide": [
             {
-                "lacks": str(one.what),
+                "lacks": str(one.kind),
                 "needed": one.needed,
-                "decides_after_the_bake": one.held,
+                "decides_after_the_bake": one.decides_in_hold,
                 "bake_minutes": one.bake,
-                "requests_per_minute": one.per_minute and _up(one.per_minute),
-                "probes_per_minute": one.probes and _up(one.probes),
+                "requests_per_minute": one.per_minute and _round_up(one.per_minute),
+                "probes_per_minute": one.probes and _round_up(one.probes),
             }
-            for one in power.lacking
+            for one in power.shortfalls
         ],
     }
 
@@ -90,14 +99,14 @@ def power_text(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     """Return what the gates can decide as a page: a table for each step, then what it lacks."""
     settle = format_duration(policy.settle)
     lines = [
-        f"  gates at {_figure(per_minute)} requests a minute ({source}): how long a step takes to "
+        f"  gates at {_number_text(per_minute)} requests a minute ({source}): how long a step takes to "
         "fail for so many",
         "  errors, or for so much latency above its baseline or limit (lognormal, sigma "
         f"{SIGMA:g}); {settle} to settle come on top",
     ]
     for one in steps:
         lines += ["", *_step_lines(policy, one)]
-    return page(lines)
+    return printable_block(lines)
 
 
 def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
@@ -105,7 +114,7 @@ def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
     requests = count_text(round(power.requests), "request")
     beside = f", {number_text(round(power.control))} beside it" if step.weight < 100 else ""
     yield f"  {step.weight:>3} %  {requests} on the canary in {format_duration(step.bake)}{beside}"
-    told = [_Told(policy, power.step, one) for one in power.criteria]
+    told = [_CriterionPower(policy, power.step, one) for one in power.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in told)]
     titles = [
         "criterion",
@@ -123,7 +132,7 @@ def _step_lines(policy: Policy, power: StepPower) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _CriterionPower:
     """What one criterion can decide in one step, in words."""
 
     policy: Policy
@@ -135,7 +144,7 @@ class _Told:
         return self.policy.criteria[self.power.criterion]
 
     @property
-    def _slow(self) -> bool:
+    def _is_latency(self) -> bool:
         """Tell whether its faults are increases of a latency."""
         match self._criterion:
             case LatencyIncrease():
@@ -149,94 +158,102 @@ class _Told:
     def delays(self) -> dict[str, str]:
         """How long each fault takes, by its name."""
         return {
-            self._fault(one.effect): "never" if one.minutes is None else _length(one.minutes)
-            for one in self.power.found
+            self._effect_text(one.effect): "never"
+            if one.minutes is None
+            else _duration_text(one.minutes)
+            for one in self.power.detections
         }
 
     def row(self, effects: Sequence[str]) -> list[str]:
         """Return the line of the table; a dash for what is no fault of this criterion."""
-        found, smallest = self.delays, self.power.smallest
+        found, smallest = self.delays, self.power.smallest_detectable
         cells = [found.get(name, "–") for name in effects]
         if effects:
             judged = "never" if self._criterion.sequential else "–"
-            cells.append(judged if smallest is None else self._fault(smallest))
-        return [self.power.criterion, *cells, self._passes()]
+            cells.append(judged if smallest is None else self._effect_text(smallest))
+        return [self.power.criterion, *cells, self._pass_text()]
 
-    def _fault(self, effect: float) -> str:
-        return f"{'+' if self._slow else ''}{format_percent(_up(effect))}"
+    def _effect_text(self, effect: float) -> str:
+        return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
 
-    def _passes(self) -> str:
+    def _pass_text(self) -> str:
         """Return when there are as many samples as a pass needs."""
-        if not self.power.least:
+        if not self.power.min_samples:
             return "–"
         bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
-        least, after = number_text(self.power.least), self.power.least_after
+        least, after = number_text(self.power.min_samples), self.power.min_samples_after
         if after > (bake + hold) / _MINUTE:
             return f"{least} never"
-        return f"{least} after {_length(ceil(after))}"
+        return f"{least} after {_duration_text(ceil(after))}"
 
     def notes(self) -> Iterator[str]:
         """Yield what stands below the table: what a rate takes, and what is lacking."""
         power, name = self.power, self.power.criterion
-        if power.window is not None and power.telling is not None:
-            requests = count_text(_rounded(power.window), "request")
+        if power.window is not None and power.min_window_requests is not None:
+            requests = count_text(_round(power.window), "request")
             note = f"{requests} in a window of {format_duration(self._criterion.window)}"
-            if power.window < power.telling:
-                note += f"; below {_figure(power.telling)}, one failure is a breach"
+            if power.window < power.min_window_requests:
+                note += (
+                    f"; below {_number_text(power.min_window_requests)}, one failure is a breach"
+                )
             yield f"{name}: {note}"
-        if power.proof is not None and power.proof_per_minute is not None:
+        if power.proof_requests is not None and power.proof_per_minute is not None:
             yield (
-                f"{name}: proven by {number_text(power.proof)} requests without a failure, in the "
-                f"bake from {_figure(_up(power.proof_per_minute))} requests a minute on"
+                f"{name}: proven by {number_text(power.proof_requests)} requests without a failure, in the "
+                f"bake from {_number_text(_round_up(power.proof_per_minute))} requests a minute on"
             )
-        for one in power.lacking:
-            yield f"warning: {name} cannot decide in this step: {self._lacks(one)}"
+        for one in power.shortfalls:
+            yield f"warning: {name} cannot decide in this step: {self._lack_text(one)}"
 
-    def _lacks(self, lacking: Lacking) -> str:
+    def _lack_text(self, lacking: Shortfall) -> str:
         """Return what is lacking at the end of the bake, and of the hold, and what would help."""
-        later = "" if lacking.held else f" and {self._held()} at that of `max_hold`"
+        later = (
+            ""
+            if lacking.decides_in_hold
+            else f" and {self._samples_at_max_hold()} at that of `max_hold`"
+        )
         many = f"{number_text(floor(self.power.samples))} of {number_text(lacking.needed)}"
         why = {
-            Lack.FAULTS: f"it overlooks {self._fault(lacking.needed)}"
-            f"{' in the bake' if lacking.held else ''}",
-            Lack.SAMPLES: f"it has {many} samples at the end of the bake{later}",
-            Lack.PROOF: f"it has {many} requests for a proof at the end of the bake{later}",
-        }[lacking.what]
-        ways = ", or ".join(self._ways(lacking))
+            ShortfallKind.FAULTS: f"it overlooks {self._effect_text(lacking.needed)}"
+            f"{' in the bake' if lacking.decides_in_hold else ''}",
+            ShortfallKind.SAMPLES: f"it has {many} samples at the end of the bake{later}",
+            ShortfallKind.PROOF: f"it has {many} requests for a proof at the end of the bake{later}",
+        }[lacking.kind]
+        ways = ", or ".join(self._remedies(lacking))
         return f"{why}; what helps: {ways}" if ways else why
 
-    def _ways(self, lacking: Lacking) -> Iterator[str]:
+    def _remedies(self, lacking: Shortfall) -> Iterator[str]:
         """Yield each way in which it could decide."""
         if lacking.bake is not None:
-            yield f"a bake of {_length(lacking.bake)}"
+            yield f"a bake of {_duration_text(lacking.bake)}"
         if lacking.per_minute is not None:
-            yield f"{_figure(_up(lacking.per_minute))} requests a minute"
+            yield f"{_number_text(_round_up(lacking.per_minute))} requests a minute"
         if lacking.probes is not None:
-            yield f"{_figure(_up(lacking.probes))} probes a minute on the canary"
-        if lacking.what is Lack.PROOF:
+            yield f"{_number_text(_round_up(lacking.probes))} probes a minute on the canary"
+        if lacking.kind is ShortfallKind.PROOF:
             yield "`assurance: not_refuted`"
-        if lacking.what is Lack.SAMPLES:
+        if lacking.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{'min' if isinstance(self._criterion, Traffic) else 'min_samples'}`"
 
-    def _held(self) -> str:
+    def _samples_at_max_hold(self) -> str:
         """Return the samples when the gate has held as long as it may."""
         bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
         return number_text(floor(self.power.samples * ((bake + hold) / bake)))
 
 
-def _length(minutes: int) -> str:
-    return length_text(minutes * _MINUTE)
+def _duration_text(minutes: int) -> str:
+    return duration_text(minutes * _MINUTE)
 
 
-def _figure(value: float) -> str:
-    return number_text(_rounded(value))
+def _number_text(value: float) -> str:
+    return number_text(_round(value))
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     return round(value) if value >= 10 else float(f"{value:.2g}")
 
 
-def _up(value: float) -> float:
+def _round_up(value: float) -> float:
     """Return `value` rounded up to two figures, so that it is enough; whole numbers are whole."""
     if value >= 100:
         return ceil(round(value, 6))

@@ -16,14 +16,14 @@ def annotation(flaw: Flaw) -> str:
     """
     place = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
     properties = ",".join(
-        f"{name}={_property(str(value))}" for name, value in place.items() if value
+        f"{name}={_escape_property(str(value))}" for name, value in place.items() if value
     )
-    return f"::error {properties}::{_data(flaw.text)}"
+    return f"::error {properties}::{_escape_data(flaw.text)}"
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     return printable(text).replace("%", "%25")  # of `\r` and `\n`, none is left
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

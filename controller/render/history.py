@@ -8,7 +8,7 @@ from controller.core.rollout import Reason
 from controller.core.snapshot import Digests
 
 # Decisions of a gate: the sentence is short, and the findings below it say the rest.
-_BY_THE_GATE = frozenset(
+_GATE_REASONS = frozenset(
     {Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN, Reason.COMPLETED, Reason.INCONCLUSIVE}
 )
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
@@ -27,37 +27,37 @@ def entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def digests_data(found: Digests) -> dict[str, Any]:
+def digests_data(digests: Digests) -> dict[str, Any]:
     """Return as plain JSON data whether a policy is that of the start, and each of its digests.
 
     The digest of the first entry is empty where that names none.
     """
     return {
-        "policy_valid": found.same,
+        "policy_valid": digests.consistent,
         "policy_digests": {
-            "snapshot": found.snapshot,
-            "state": found.state,
-            "first_entry": found.started,
+            "snapshot": digests.snapshot,
+            "state": digests.state,
+            "first_entry": digests.at_start,
         },
     }
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield every entry as a line that says who did it, and the findings that decided below."""
-    for entry, sentence in _said_once(entries):
+    for entry, sentence in _without_repeats(entries):
         yield f"{_line(entry, sentence)}  (by {_author(entry)})"
         yield from _findings(entry)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[str]:
     """Yield the transitions as lines, each with the findings that decided it below."""
-    for entry, sentence in _said_once(entries):
+    for entry, sentence in _without_repeats(entries):
         if entry.kind not in ("evidence", "write_again"):
             yield _line(entry, sentence)
             yield from _findings(entry)
 
 
-def _said_once(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
+def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
     """Yield entries with their sentences; the end of a rollback does not repeat why it began."""
     why = ""
     for entry in entries:
@@ -82,6 +82,6 @@ def _author(entry: Entry) -> str:
 
 
 def _findings(entry: Entry) -> Iterator[str]:
-    if entry.kind in _DECISIONS and entry.body["reason"] in _BY_THE_GATE:
+    if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
         for finding in entry.body["findings"]:
             yield f"{_INDENT}{finding['sentence']}"

@@ -31,22 +31,24 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
     """
     as_expected = expected is not None and rollout.phase == expected
     suites = Element("testsuites", name=printable(rollout.name))
-    judged = _judged(rollout, entries)
+    judged = _last_findings(rollout, entries)
     for index, step in enumerate(rollout.policy.steps):
-        suite = _suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
+        suite = _add_suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
         for name in rollout.policy.gate(index):
             case = SubElement(
                 suite, "testcase", classname=suite.attrib["name"], name=printable(name)
             )
-            _tell(case, judged.get((index, name)), rollout, index, as_expected)
-    _end(_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected)
+            _add_result(case, judged.get((index, name)), rollout, index, as_expected)
+    _add_end_case(
+        _add_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected
+    )
     for suite in suites:
-        _count(suite)
-    _count(suites)
+        _set_counts(suite)
+    _set_counts(suites)
     return suites
 
 
-def _judged(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
+def _last_findings(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
     """Return the last findings of each step: an entry has those that were made before it."""
     found: _Findings = {}
     step = 0
@@ -60,12 +62,12 @@ def _judged(rollout: Rollout, entries: Iterable[Entry]) -> _Findings:
     return found
 
 
-def _suite(suites: Element, name: str, rollout: Rollout) -> Element:
+def _add_suite(suites: Element, name: str, rollout: Rollout) -> Element:
     at = rollout.updated.replace(tzinfo=None).isoformat(timespec="seconds")
     return SubElement(suites, "testsuite", name=printable(name), timestamp=at)
 
 
-def _tell(
+def _add_result(
     case: Element,
     finding: Mapping[str, Any] | None,
     rollout: Rollout,
@@ -73,37 +75,39 @@ def _tell(
     as_expected: bool,
 ) -> None:
     if finding is None:
-        _say(case, "skipped", "was not judged in this step")
+        _add_message(case, "skipped", "was not judged in this step")
         return
     sentence, gates = finding["sentence"], finding.get("gates", True)
     if finding["verdict"] == Verdict.PASS or (as_expected and finding["verdict"] == Verdict.FAIL):
-        _say(case, "system-out", sentence)
+        _add_message(case, "system-out", sentence)
     elif not gates:
-        _say(case, "skipped", f"report only: {sentence}")
+        _add_message(case, "skipped", f"report only: {sentence}")
     elif finding["verdict"] == Verdict.FAIL:
-        _say(case, "failure", sentence)
+        _add_message(case, "failure", sentence)
     elif step == rollout.step and rollout.reason is Reason.INCONCLUSIVE and not as_expected:
-        _say(case, "error", sentence)
+        _add_message(case, "error", sentence)
     else:
-        _say(case, "skipped", sentence)
+        _add_message(case, "skipped", sentence)
 
 
-def _end(suite: Element, rollout: Rollout, expected: str | None, as_expected: bool) -> None:
+def _add_end_case(
+    suite: Element, rollout: Rollout, expected: str | None, as_expected: bool
+) -> None:
     case = SubElement(
         suite, "testcase", classname=suite.attrib["name"], name=expected or Phase.SUCCEEDED
     )
     told = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
     if as_expected or (expected is None and rollout.phase is Phase.SUCCEEDED):
-        _say(case, "system-out", told)
+        _add_message(case, "system-out", told)
     elif expected is not None or rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-        _say(case, "failure", told)
+        _add_message(case, "failure", told)
     elif rollout.phase is Phase.PAUSED:
-        _say(case, "error", told)
+        _add_message(case, "error", told)
     else:
-        _say(case, "skipped", told)
+        _add_message(case, "skipped", told)
 
 
-def _say(case: Element, kind: str, text: str) -> None:
+def _add_message(case: Element, kind: str, text: str) -> None:
     told = printable(text)  # also what XML 1.0 cannot hold
     if kind == "system-out":
         SubElement(case, kind).text = told
@@ -111,7 +115,7 @@ def _say(case: Element, kind: str, text: str) -> None:
         SubElement(case, kind, message=told)
 
 
-def _count(element: Element) -> None:
+def _set_counts(element: Element) -> None:
     for attribute, kind in (
         ("tests", "testcase"),
         ("failures", "failure"),

@@ -4,21 +4,21 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from controller.core.units import at
-from controller.ports.logs import CANARY, STABLE, LogEvent, counted, shown, told
+from controller.core.units import from_unix
+from controller.ports.logs import CANARY, STABLE, LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 
-_LONGEST: Final = 2_000  # characters of an event in one line
+_MAX_TEXT_CHARACTERS: Final = 2_000  # characters of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")
 
 
 def event_line(event: LogEvent) -> str:
     """Return an event as one printable line: when, which path, what it is called, what it says."""
-    about = told(event.text)
-    text = one_line(shown(event.text))
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}…"
-    return f"{_when(event)}  {about.path:<6}  {one_line(about.name)}  {text}"
+    about = parse_event(event.text)
+    text = one_line(readable_text(event.text))
+    if len(text) > _MAX_TEXT_CHARACTERS:
+        text = f"{text[:_MAX_TEXT_CHARACTERS]}…"
+    return f"{_clock_time(event)}  {about.path:<6}  {one_line(about.name)}  {text}"
 
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
@@ -35,7 +35,7 @@ def count_lines(events: Iterable[LogEvent]) -> list[str]:
 
 
 def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
-    found = counted(events)
+    found = count_events(events)
     names: Counter[str] = Counter()
     for (name, _), number in found.items():
         names[name] += number
@@ -49,25 +49,25 @@ def events_data(events: Sequence[LogEvent]) -> dict[str, Any]:
     """Return events and their counts as plain JSON data."""
     counts = [
         {"event": name, "path": path or None, "count": number}
-        for (name, path), number in sorted(counted(events).items())
+        for (name, path), number in sorted(count_events(events).items())
     ]
     return {"counts": counts, "events": [_data(one) for one in events]}
 
 
 def _data(event: LogEvent) -> dict[str, Any]:
-    about = told(event.text)
+    about = parse_event(event.text)
     return {
         "id": event.id,
-        "at": _moment(event),
+        "at": _iso_time(event),
         "event": about.name,
         "path": about.path or None,
         "text": event.text,
     }
 
 
-def _when(event: LogEvent) -> str:
-    return f"{at(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
+def _clock_time(event: LogEvent) -> str:
+    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
 
 
-def _moment(event: LogEvent) -> str:
-    return f"{at(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00"
+def _iso_time(event: LogEvent) -> str:
+    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00"

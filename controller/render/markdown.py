@@ -8,11 +8,11 @@ from typing import Final
 from controller.core.history import Entry
 from controller.core.judge.scorecard import HEAD, TO_THE_RIGHT, rows
 from controller.core.rollout import Rollout
-from controller.core.units import clock_text, length_text
+from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import Outcome
 from controller.render.history import timeline
 from controller.render.status import ladder_text, late_text
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MOST_CHARACTERS: Final = 60_000
@@ -31,12 +31,12 @@ _BEGINNING: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 def outcome_markdown(outcome: Outcome, scenario: str, seed: int) -> str:
     """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
     rollout = outcome.rollout
-    lasted = length_text(outcome.ended - outcome.started)
+    lasted = duration_text(outcome.ended - outcome.started)
     facts = [
-        f"scenario {scenario}, seed {seed}: {rollout.policy.ladder()}",
+        f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
         f"in force: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
-        *(f"a second start was refused: {one}" for one in outcome.refused),
-        *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted),
+        *(f"a second start was refused: {one}" for one in outcome.rejected_starts),
+        *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted_starts),
     ]
     ended = f"{outcome.status} at {outcome.final_weight} % after {lasted}"
     return _page(f"{rollout.name}: {ended}", facts, rollout, outcome.entries)
@@ -54,7 +54,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
     return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return `text` as Markdown that shows it as it is, on one line.
 
     Nothing in it becomes a link, an image, a table's end, or a mention of somebody.
@@ -67,41 +67,41 @@ def escaped(text: str) -> str:
 
 def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
     parts = [
-        f"### {escaped(title)}",
-        escaped(rollout.sentence),
-        "\n".join(f"- {escaped(fact)}" for fact in facts),
+        f"### {escape_markdown(title)}",
+        escape_markdown(rollout.sentence),
+        "\n".join(f"- {escape_markdown(fact)}" for fact in facts),
         *_criteria(rollout),
     ]
     head = "\n\n".join(part for part in parts if part)
-    return f"{head}\n\n{_fenced(list(timeline(entries)), MOST_CHARACTERS - len(head))}"
+    return f"{head}\n\n{_fence(list(timeline(entries)), MOST_CHARACTERS - len(head))}"
 
 
 def _criteria(rollout: Rollout) -> list[str]:
     if not (rollout.findings or rollout.earlier):
         return []
     sides = ("---:" if name in TO_THE_RIGHT else "---" for name in HEAD)
-    cells = (map(escaped, row.cells) for row in rows(rollout))
+    cells = (map(escape_markdown, row.cells) for row in rows(rollout))
     return ["\n".join(f"| {' | '.join(line)} |" for line in (HEAD, sides, *cells))]
 
 
-def _fenced(lines: list[str], room: int) -> str:
+def _fence(lines: list[str], room: int) -> str:
     """Return `lines` as they are, in the middle of which some are left out for want of `room`."""
-    text = page(_fitting(lines, room - 100))
+    text = printable_block(_shorten(lines, room - 100))
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
-def _fitting(lines: list[str], room: int) -> list[str]:
+def _shorten(lines: list[str], room: int) -> list[str]:
     if sum(len(line) + 1 for line in lines) <= room:
         return lines
-    first = _within(lines, room // 2)
-    last = _within(lines[::-1], room - room // 2)[::-1]
+    first = _head_within(lines, room // 2)
+    last = _head_within(lines[::-1], room - room // 2)[::-1]
     left_out = len(lines) - len(first) - len(last)
     return [*first, f"... {left_out} lines are left out; `rolloutctl history` has them all", *last]
 
 
-def _within(lines: list[str], room: int) -> list[str]:
+def _head_within(lines: list[str], room: int) -> list[str]:
     """Return the first of `lines` that fit into `room` characters."""
     kept: list[str] = []
     for line in lines:

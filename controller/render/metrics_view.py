@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from controller.core.units import clock_text, count_text, format_percent, number_text
-from controller.operations.metrics_view import Gauge, Standing, Unit
+from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
 from controller.render.sparkline import sparkline
 
 HEAD: Final = ("", "value", "expected", "", "by minute")
@@ -14,17 +14,17 @@ LEGEND: Final = (
     "may still grow."
 )
 _SILENT: Final = "no traffic"
-_WIDEST: Final = 60  # characters of a sparkline: its newest
+_MAX_POINTS: Final = 60  # characters of a sparkline: its newest
 
 
-def title(name: str, minutes: int, end: datetime) -> str:
+def view_title(name: str, minutes: int, end: datetime) -> str:
     """Return what is looked at: whose metrics, how many minutes, until when."""
     return f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
 
 
 def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> list[str]:
     """Return the table: a row for each gauge, then why some of them were not read."""
-    rows = [HEAD, *(cells(one) for one in gauges)]
+    rows = [HEAD, *(row_cells(one) for one in gauges)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     table = [
         "  ".join(
@@ -33,18 +33,18 @@ def gauge_lines(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime)
         ).rstrip()
         for row in rows
     ]
-    return [title(name, minutes, end), "", *table, "", LEGEND, *unread_lines(gauges)]
+    return [view_title(name, minutes, end), "", *table, "", LEGEND, *unread_lines(gauges)]
 
 
-def cells(gauge: Gauge) -> tuple[str, str, str, str, str]:
+def row_cells(gauge: Gauge) -> tuple[str, str, str, str, str]:
     """Return the columns of a row, in the order of `HEAD`."""
     expected = ", ".join(one.text for one in gauge.expected)
     return (
         gauge.title,
         value_text(gauge),
         expected,
-        str(gauge.standing) if gauge.value is not None else "",
-        sparkline(gauge.points[-_WIDEST:]),
+        str(gauge.status) if gauge.value is not None else "",
+        sparkline(gauge.points[-_MAX_POINTS:]),
     )
 
 
@@ -52,7 +52,7 @@ def value_text(gauge: Gauge) -> str:
     """Return the value with its unit, like `412 ms` or `99.95%`; words where there is none."""
     value = gauge.value
     if value is None:
-        return str(gauge.standing)
+        return str(gauge.status)
     match gauge.unit:
         case Unit.SHARE:
             return format_percent(value, 3)
@@ -64,7 +64,7 @@ def value_text(gauge: Gauge) -> str:
 
 def unread_lines(gauges: Sequence[Gauge]) -> list[str]:
     """Return a line for each reason why something was not read."""
-    notes = (one.note for one in gauges if one.standing is Standing.UNREAD)
+    notes = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ)
     return [f"not read: {note}" for note in dict.fromkeys(notes) if note]
 
 
@@ -85,7 +85,7 @@ def _data(gauge: Gauge) -> dict[str, Any]:
         "of": str(gauge.unit),
         "unit": gauge.unit_text,
         "expected": [{"criterion": one.criterion, "text": one.text} for one in gauge.expected],
-        "standing": str(gauge.standing) or None,
+        "standing": str(gauge.status) or None,
         "points": list(gauge.points),
         "note": gauge.note,
     }

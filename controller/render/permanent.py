@@ -7,12 +7,14 @@ from typing import Any, Final
 from controller.core.policy import Policy, SuccessRate, Traffic
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
-from controller.text import page
+from controller.text import printable_block
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
 
 # STACK-LOGICALID-RANDOM, as CloudFormation calls what its template does not name.
-_GENERATED: Final = re.compile(r"(?P<stack>[A-Za-z0-9-]+)-(?P<id>[A-Za-z0-9]+)-[A-Za-z0-9]{12,13}")
+_GENERATED_NAME: Final = re.compile(
+    r"(?P<stack>[A-Za-z0-9-]+)-(?P<id>[A-Za-z0-9]+)-[A-Za-z0-9]{12,13}"
+)
 
 # What sets the variables back to what a template says, until it says 100.
 RESETS: Final = (
@@ -24,28 +26,28 @@ RESETS: Final = (
 )
 
 
-def values_of(policy: Policy) -> dict[str, str]:
+def final_values(policy: Policy) -> dict[str, str]:
     """Return the variables of the target as they stand at 100 %."""
     target = policy.target
     return {target.percentage: "100", **({target.boolean: "true"} if target.boolean else {})}
 
 
-def change_of(policy: Policy, form: str) -> str:
+def change_text(policy: Policy, form: str) -> str:
     """Return the change in one form: cdk, cloudformation or terraform."""
     spelt = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
-    return spelt[form](_name(policy), values_of(policy))
+    return spelt[form](_function_name(policy), final_values(policy))
 
 
 def permanent_text(policy: Policy, rollout: Rollout | None, forms: tuple[str, ...]) -> str:
     """Return the page: where the rollout stands, the change, what undoes it, what goes after it."""
-    lines = [_standing(policy, rollout), ""]
+    lines = [_headline(policy, rollout), ""]
     for form in forms:
-        lines += [f"# {form}", *change_of(policy, form).split("\n"), ""]
+        lines += [f"# {form}", *change_text(policy, form).split("\n"), ""]
     lines += ["Until that is deployed, these set the old values again:"]
     lines += [f"  - {one}" for one in RESETS]
     lines += ["", "Then, in this order:"]
     lines += [f"  [ ] {one}" for one in checklist(policy, rollout)]
-    return page(lines)
+    return printable_block(lines)
 
 
 def permanent_data(
@@ -56,9 +58,9 @@ def permanent_data(
         "policy": policy.name,
         "rollout": None if rollout is None else rollout.id,
         "phase": None if rollout is None else str(rollout.phase),
-        "function": _name(policy),
-        "variables": values_of(policy),
-        "changes": {form: change_of(policy, form) for form in forms},
+        "function": _function_name(policy),
+        "variables": final_values(policy),
+        "changes": {form: change_text(policy, form) for form in forms},
         "undone_by": list(RESETS),
         "checklist": list(checklist(policy, rollout)),
     }
@@ -66,7 +68,7 @@ def permanent_data(
 
 def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
     """Yield what is left to do, in the order in which nothing is lost that a way back needs."""
-    name = _name(policy)
+    name = _function_name(policy)
     watched = rollout.watch_until if rollout is not None and rollout.final else None
     until = f" until {clock_text(watched)}" if watched else " until its watch is over (7 days)"
     yield (
@@ -78,10 +80,10 @@ def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
         f"keep the old path{until}: `rolloutctl rollback {policy.name}` needs it. After a rollback "
         "revert the change too, or the next deployment undoes the rollback"
     )
-    if stable := list(_stable(policy)):
+    if stable := list(_stable_metrics(policy)):
         yield f"see that the old path is silent: {' and '.join(stable)} counted nothing for a day"
     yield f"take the flag and the old path out of the code of {name}, and deploy it"
-    yield f"take {' and '.join(values_of(policy))} out of the template, and deploy that"
+    yield f"take {' and '.join(final_values(policy))} out of the template, and deploy that"
     yield (
         "take from the function's role what only the old path needed (lambda:InvokeFunction on "
         "what was called directly), and remove the alarms, dashboards and filters of that path"
@@ -96,25 +98,25 @@ def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
     )
 
 
-def not_yet(rollout: Rollout | None) -> str:
+def too_early_reason(rollout: Rollout | None) -> str:
     """Return why this is too early; empty when the rollout succeeded, or nobody knows of one."""
     if rollout is None or rollout.phase is Phase.SUCCEEDED:
         return ""
     return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: this is for after its success"
 
 
-def _standing(policy: Policy, rollout: Rollout | None) -> str:
-    values = ", ".join(f"{name}={value}" for name, value in values_of(policy).items())
+def _headline(policy: Policy, rollout: Rollout | None) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in final_values(policy).items())
     if rollout is None or rollout.phase is not Phase.SUCCEEDED:
-        return f"{policy.name}: what makes {values} of {_name(policy)} permanent"
-    return f"{rollout.id} succeeded: what makes {values} of {_name(policy)} permanent"
+        return f"{policy.name}: what makes {values} of {_function_name(policy)} permanent"
+    return f"{rollout.id} succeeded: what makes {values} of {_function_name(policy)} permanent"
 
 
-def _name(policy: Policy) -> str:
+def _function_name(policy: Policy) -> str:
     return policy.target.function.rpartition(":")[2]
 
 
-def _stable(policy: Policy) -> Iterator[str]:
+def _stable_metrics(policy: Policy) -> Iterator[str]:
     """Yield the metrics that count the stable path alone, as CloudWatch knows them."""
     names: dict[str, None] = {}
     for criterion in policy.criteria.values():
@@ -144,7 +146,7 @@ def _cdk(name: str, values: Mapping[str, str]) -> str:
 
 
 def _cloudformation(name: str, values: Mapping[str, str]) -> str:
-    made = _GENERATED.fullmatch(name)
+    made = _GENERATED_NAME.fullmatch(name)
     identity = made["id"] if made else "Function"
     stack = f" of stack {made['stack']}" if made else ""
     lines = [

@@ -19,14 +19,14 @@ from controller.core.policy import (
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.units import (
     clock_text,
+    duration_text,
     format_duration,
     format_percent,
-    length_text,
     number_text,
 )
-from controller.render.contacts import outside_data, outside_lines
-from controller.render.criteria_text import told_text
-from controller.text import page
+from controller.render.contacts import contacts_data, contacts_lines
+from controller.render.criteria_text import demand_text
+from controller.text import printable_block
 
 
 def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
         "name": policy.name,
         "digest": policy.digest(),
         "target": policy.target.model_dump(exclude_none=True),
-        "shortest_s": int(shortest(policy).total_seconds()),
+        "shortest_s": int(shortest_duration(policy).total_seconds()),
         "steps": [
             {
                 "step": index,
@@ -51,7 +51,7 @@ def plan_data(policy: Policy, now: datetime) -> dict[str, Any]:
             for index, step in enumerate(policy.steps)
         ],
         **freeze,
-        **outside_data(policy),
+        **contacts_data(policy),
         **({"verify_rollback": verify} if (verify := _verify_data(policy)) else {}),
         "criteria": {
             name: criterion_text(criterion, policy) for name, criterion in policy.criteria.items()
@@ -66,12 +66,12 @@ def plan_text(policy: Policy, now: datetime) -> str:
         f"{policy.name}: {policy.summary}".rstrip(": "),
         f"  target    {target.function}: {target.percentage}"
         + (f", {target.boolean}" if target.boolean else ""),
-        f"  takes     {length_text(shortest(policy))} when every gate passes at once"
-        + _beside(policy),
-        f"  otherwise {_otherwise(policy)}",
+        f"  takes     {duration_text(shortest_duration(policy))} when every gate passes at once"
+        + _excluded_waits_text(policy),
+        f"  otherwise {_failure_text(policy)}",
         *_verify_lines(policy),
         *([] if policy.freeze is None else _freeze_lines(policy.freeze, now)),
-        *outside_lines(policy),
+        *contacts_lines(policy),
         "",
     ]
     for index, step in enumerate(policy.steps):
@@ -86,7 +86,7 @@ def plan_text(policy: Policy, now: datetime) -> str:
         f"  {name}: {criterion_text(criterion, policy)}"
         for name, criterion in policy.criteria.items()
     )
-    return page(lines)
+    return printable_block(lines)
 
 
 def _gate(policy: Policy, step: int) -> str:
@@ -97,7 +97,7 @@ def _gate(policy: Policy, step: int) -> str:
     return f"{text}; reports: {', '.join(reports)}" if reports else text
 
 
-def shortest(policy: Policy) -> timedelta:
+def shortest_duration(policy: Policy) -> timedelta:
     """Return the time from the first weight to success when every gate passes at once."""
     parts = (
         step.bake + policy.warmup_of(index) + policy.settle
@@ -106,7 +106,7 @@ def shortest(policy: Policy) -> timedelta:
     return sum(parts, timedelta())
 
 
-def _beside(policy: Policy) -> str:
+def _excluded_waits_text(policy: Policy) -> str:
     """Return what the shortest time leaves out."""
     waits = {
         "approval": any(policy.needs_approval(index) for index in range(len(policy.steps))),
@@ -128,12 +128,12 @@ def _verify_data(policy: Policy) -> dict[str, str]:
     verify = policy.verify_rollback
     if verify is None:
         return {}
-    group = verify.group_of(policy.target.function)
+    group = verify.log_group_of(policy.target.function)
     return {"log_group": group, "absent": verify.absent, "present": verify.present}
 
 
 def _freeze_data(freeze: Freeze, now: datetime) -> dict[str, Any]:
-    frozen, coming = freeze.at(now), freeze.coming(now)
+    frozen, coming = freeze.at(now), freeze.next_period(now)
     return {
         "zone": freeze.zone,
         "windows": [window.text for window in freeze.windows],
@@ -147,7 +147,7 @@ def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
     """Return the windows, and the stretch that is frozen now or next."""
     windows = "; ".join(window.text for window in freeze.windows)
     lines = [f"  freeze    no step is taken: {windows} ({freeze.zone})"]
-    frozen, coming = freeze.at(now), freeze.coming(now)
+    frozen, coming = freeze.at(now), freeze.next_period(now)
     if frozen is not None:
         lines.append(f"            now {frozen.text}")
     elif coming is not None:
@@ -156,7 +156,7 @@ def _freeze_lines(freeze: Freeze, now: datetime) -> list[str]:
     return lines
 
 
-def _otherwise(policy: Policy) -> str:
+def _failure_text(policy: Policy) -> str:
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
     hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
     return (
@@ -193,7 +193,7 @@ def _demand(criterion: Criterion, policy: Policy) -> str:
             control = f", held against {criterion.control}" if criterion.control else ""
             return f"at least {criterion.min} {criterion.metric} in the step{control}"
         case _:
-            return told_text(criterion, policy)
+            return demand_text(criterion, policy)
 
 
 def _windows(criterion: SuccessRate | Threshold) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 from controller.core.history import finding_data
 from controller.core.judge.scorecard import rows, table
-from controller.core.units import length_text
+from controller.core.units import duration_text
 from controller.operations.rehearse import Outcome
 from controller.render.history import timeline
-from controller.text import page
+from controller.text import printable_block
 
 
 def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
         "started": outcome.started.isoformat(),
         "ended": outcome.ended.isoformat(),
         "calls": dict(outcome.calls),
-        "refused": list(outcome.refused),
-        "accepted": list(outcome.accepted),
+        "refused": list(outcome.rejected_starts),
+        "accepted": list(outcome.accepted_starts),
         "findings": [finding_data(finding) for finding in rollout.findings],
         "timeline": [
             {
@@ -50,15 +50,23 @@ def outcome_data(outcome: Outcome, scenario: str, seed: int) -> dict[str, Any]:
 def outcome_text(outcome: Outcome, scenario: str, seed: int) -> str:
     """Return the timeline and, last, how it ended in one line."""
     rollout = outcome.rollout
-    lasted = length_text(outcome.ended - outcome.started)
+    lasted = duration_text(outcome.ended - outcome.started)
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
-    head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.ladder()}"
+    head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}"
     end = (
         f"{outcome.status} at {outcome.final_weight} % after {lasted} and {outcome.ticks} ticks "
         f"(in force: {weights}): {rollout.sentence}"
     )
-    return page(
-        [head, "", *timeline(outcome.entries), *_beside(outcome), *_table(outcome), "", end]
+    return printable_block(
+        [
+            head,
+            "",
+            *timeline(outcome.entries),
+            *_second_start_lines(outcome),
+            *_table(outcome),
+            "",
+            end,
+        ]
     )
 
 
@@ -68,9 +76,9 @@ def _table(outcome: Outcome) -> Iterator[str]:
         yield from ("", *lines)
 
 
-def _beside(outcome: Outcome) -> Iterator[str]:
+def _second_start_lines(outcome: Outcome) -> Iterator[str]:
     """Yield what came of second starts: a paragraph for each."""
-    for refusal in outcome.refused:
+    for refusal in outcome.rejected_starts:
         yield from ("", *f"A second start was refused: {refusal}".split("\n"))
-    for rollout_id in outcome.accepted:
+    for rollout_id in outcome.accepted_starts:
         yield from ("", f"A second start was accepted, and its rollout not ticked: {rollout_id}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
-_NOTHING: Final = "·"
+_GAP: Final = "·"
 
 
 def sparkline(points: Sequence[float | None]) -> str:
@@ -19,4 +19,4 @@ def sparkline(points: Sequence[float | None]) -> str:
         share = (point - low) / (high - low) if high > low else 0.0
         return _HEIGHTS[min(int(share * len(_HEIGHTS)), len(_HEIGHTS) - 1)]
 
-    return "".join(_NOTHING if point is None else height(point) for point in points)
+    return "".join(_GAP if point is None else height(point) for point in points)

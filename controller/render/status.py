@@ -8,15 +8,15 @@ from controller.core.history import finding_data
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.scorecard import MARKS, rows, table
 from controller.core.message import Page
-from controller.core.next_action import unanswered
+from controller.core.next_action import unacknowledged_page
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, format_duration, length_text
+from controller.core.units import clock_text, duration_text, format_duration
 from controller.engine.execute import Visit
-from controller.engine.lease import Missed
-from controller.text import page
+from controller.engine.lease import Skip
+from controller.text import printable_block
 
 # A schedule ticks every quarter of an hour at least; later than this, it has probably stopped.
-LATE = timedelta(minutes=20)
+LATE_AFTER = timedelta(minutes=20)
 
 
 def rollout_data(rollout: Rollout) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def visit_data(visit: Visit) -> dict[str, Any]:
     }
 
 
-def missed_data(missed: Missed) -> dict[str, Any]:
+def missed_data(missed: Skip) -> dict[str, Any]:
     """Return a rollout that a tick missed as plain JSON data; how it stands nobody knows."""
     return {
         "id": missed.rollout_id,
@@ -112,7 +112,7 @@ def missed_data(missed: Missed) -> dict[str, Any]:
     }
 
 
-def missed_line(missed: Missed) -> str:
+def missed_line(missed: Skip) -> str:
     """Return a rollout that a tick missed in one line."""
     return f"{missed.rollout_id}  was not visited: {missed.error}"
 
@@ -146,7 +146,7 @@ def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
     if lines_of_table := table(rollout):
         lines += ["", *(f"  {line}" for line in lines_of_table), ""]
     lines.extend(f"  {finding_line(finding)}" for finding in rollout.findings)
-    return page(lines)
+    return printable_block(lines)
 
 
 def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
@@ -158,7 +158,7 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     yield "shown", rollout.label
     if rollout.drain is not None:
         yield "drain", rollout.drain.sentence.removeprefix("drain ")
-    if page := unanswered(rollout):
+    if page := unacknowledged_page(rollout):
         since = clock_text(page.since)
         yield "critical", f"since {since}, told again until: rolloutctl ack {rollout.id}"
     if rollout.phase is Phase.SUCCEEDED:
@@ -167,13 +167,13 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
 
 def late_text(rollout: Rollout, now: datetime) -> str:
     """Return for how long no tick has seen `rollout`; empty while that is as it should be."""
-    if not _late(rollout, now):
+    if not _is_late(rollout, now):
         return ""
-    return f", {length_text(now - rollout.updated)} ago: does anything tick it?"
+    return f", {duration_text(now - rollout.updated)} ago: does anything tick it?"
 
 
-def _late(rollout: Rollout, now: datetime) -> bool:
-    return not rollout.final and now - rollout.updated > LATE
+def _is_late(rollout: Rollout, now: datetime) -> bool:
+    return not rollout.final and now - rollout.updated > LATE_AFTER
 
 
 def ladder_text(rollout: Rollout) -> str:
@@ -200,13 +200,13 @@ def overview_lines(rollouts: Sequence[Rollout], now: datetime) -> list[str]:
     ranked = sorted(rollouts, key=lambda one: _rank(one, now))
     width = max((len(one.id) for one in rollouts), default=0)
     return [
-        f"{'!' if _rank(one, now) <= _NEEDS_A_PERSON else ' '} {one.id:<{width}}  "
-        f"{one.phase:<12}  {weight_text(one):>5}  {_news(one, now)}"
+        f"{'!' if _rank(one, now) <= _NEEDS_OPERATOR else ' '} {one.id:<{width}}  "
+        f"{one.phase:<12}  {weight_text(one):>5}  {_summary(one, now)}"
         for one in ranked
     ]
 
 
-_NEEDS_A_PERSON = 3
+_NEEDS_OPERATOR = 3
 
 
 def _rank(rollout: Rollout, now: datetime) -> int:
@@ -217,27 +217,27 @@ def _rank(rollout: Rollout, now: datetime) -> int:
         case Phase.PAUSED:
             return 2
         case Phase.PROGRESSING:
-            return 3 if _late(rollout, now) else 4
+            return 3 if _is_late(rollout, now) else 4
         case Phase.ROLLED_BACK:
-            return 0 if _leaks(rollout, now) else 5
+            return 0 if _drain_is_incomplete(rollout, now) else 5
         case Phase.SUCCEEDED:
             return 6
 
 
-def _leaks(rollout: Rollout, now: datetime) -> bool:
+def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
     """Tell whether a rollback that is still watched did not end the canary's requests."""
     refuted = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
     watched = rollout.watch_until is not None and now < rollout.watch_until
     return watched and (refuted or rollout.unconfirmed)
 
 
-def _news(rollout: Rollout, now: datetime) -> str:
+def _summary(rollout: Rollout, now: datetime) -> str:
     """Return what there is to say of a rollout in a few words, what is wrong first."""
-    if rollout.drain is not None and _leaks(rollout, now):
+    if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return rollout.drain.sentence
     progressing = rollout.phase is Phase.PROGRESSING
     what = (rollout.next if progressing else "") or rollout.sentence
-    if _late(rollout, now):
-        what = f"no tick for {length_text(now - rollout.updated)}; {what}"
+    if _is_late(rollout, now):
+        what = f"no tick for {duration_text(now - rollout.updated)}; {what}"
     unsure = rollout.phase is Phase.ROLLING_BACK and rollout.unconfirmed
     return f"NOT at 0 %: {rollout.blocked}; {what}" if unsure else what

@@ -10,10 +10,10 @@ from controller.flag import Flag
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
 from controller.simulation.scenario.fault_events import (
-    Act,
     AliasReset,
-    Attests,
-    Person,
+    AttestationEvent,
+    ExternalAction,
+    ManualChange,
     SecondStart,
     StackUpdate,
 )
@@ -21,10 +21,10 @@ from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.script import Script
 
 # Whoever meets an update in progress tries again after this time.
-_TRY_AGAIN = timedelta(seconds=5)
+_RETRY_DELAY = timedelta(seconds=5)
 
 
-def pair_of(target: LambdaEnv, weight: int) -> dict[str, str]:
+def weight_variables(target: LambdaEnv, weight: int) -> dict[str, str]:
     """Return the variables that say `weight`."""
     pair = {target.percentage: str(weight)}
     if target.boolean is not None:
@@ -32,7 +32,7 @@ def pair_of(target: LambdaEnv, weight: int) -> dict[str, str]:
     return pair
 
 
-def full_before_rollouts(target: LambdaEnv) -> dict[str, str]:
+def preexisting_full_weight(target: LambdaEnv) -> dict[str, str]:
     """Return the variables that say 100 % where no rollout ever wrote them.
 
     A boolean is the older of the two, so it stands alone; the application takes it as all or
@@ -46,7 +46,7 @@ def weight_of(target: LambdaEnv, variables: Mapping[str, str]) -> int:
     return Flag(target.percentage, target.boolean, environ=variables).weight()
 
 
-class People:
+class ExternalActors:
     """Carries out what a script says that others do to `target`.
 
     Raises PolicyError when the script names a variable that the target does not have.
@@ -63,11 +63,11 @@ class People:
         self._original = dict(functions.function(target.function).variables)
         self._planned: set[int] = set()
         self._starts = 0
-        self._words: list[Attests] = []
+        self._attestations: list[AttestationEvent] = []
 
     def plan(self) -> None:
         """Plan every act whose moment has become known; each is planned once."""
-        for number, moment, act in self._script.acts():
+        for number, moment, act in self._script.external_actions():
             if number not in self._planned:
                 self._planned.add(number)
                 self._plan_at(moment, act)
@@ -77,22 +77,22 @@ class People:
         due, self._starts = self._starts, 0
         return due
 
-    def take_words(self) -> list[Attests]:
+    def take_attestations(self) -> list[AttestationEvent]:
         """Return what people have said of attestations since this was last asked."""
-        due, self._words = self._words, []
+        due, self._attestations = self._attestations, []
         return due
 
-    def _plan_at(self, moment: datetime, act: Act) -> None:
-        self._clock.at(moment, lambda: self._carry_out(act))
+    def _plan_at(self, moment: datetime, act: ExternalAction) -> None:
+        self._clock.at(moment, lambda: self._perform(act))
 
-    def _carry_out(self, act: Act) -> None:
+    def _perform(self, act: ExternalAction) -> None:
         function = self._functions.function(self._target.function)
         if function.status == "InProgress":
-            self._plan_at(self._clock.now() + _TRY_AGAIN, act)
+            self._plan_at(self._clock.now() + _RETRY_DELAY, act)
             return
         match act:
-            case Person():
-                self._functions.change(function, self._by_hand(function, act))
+            case ManualChange():
+                self._functions.change(function, self._variables_after(function, act))
             case StackUpdate():
                 function.code_sha256 = code_digest(f"stack update at {self._clock.now():%FT%T}")
                 self._functions.change(function, self._original)
@@ -100,13 +100,13 @@ class People:
                 self._functions.pin(function, self._original)
             case SecondStart():
                 self._starts += 1
-            case Attests():
-                self._words.append(act)
+            case AttestationEvent():
+                self._attestations.append(act)
             case unreachable:
                 assert_never(unreachable)
 
-    def _by_hand(self, function: Function, act: Person) -> dict[str, str]:
-        pair = {} if act.weight is None else pair_of(self._target, act.weight)
+    def _variables_after(self, function: Function, act: ManualChange) -> dict[str, str]:
+        pair = {} if act.weight is None else weight_variables(self._target, act.weight)
         if act.boolean is not None and self._target.boolean is not None:
             pair[self._target.boolean] = _flag(act.boolean)
         return {**function.variables, **act.variables, **pair}
@@ -118,7 +118,7 @@ def _flag(on: bool) -> str:
 
 def _check_fit(scenario: Scenario, target: LambdaEnv) -> None:
     for index, event in enumerate(scenario.events):
-        if isinstance(event, Person) and event.boolean is not None and target.boolean is None:
+        if isinstance(event, ManualChange) and event.boolean is not None and target.boolean is None:
             raise PolicyError(
                 f"the scenario {scenario.name} does not fit: events[{index}].boolean sets a "
                 "boolean variable, and the policy's target has none (target.boolean)"

@@ -17,18 +17,23 @@ from controller.simulation.fakes.cloudwatch import FakeCloudWatch
 from controller.simulation.fakes.lambda_ import FakeLambda, Function
 from controller.simulation.fakes.log_contents import publish_events
 from controller.simulation.fakes.logs import FakeLogs
-from controller.simulation.fakes.outages import Answer, Proceed, broken
-from controller.simulation.operators import People, full_before_rollouts, pair_of, weight_of
-from controller.simulation.scenario.fault_events import Attests
-from controller.simulation.scenario.first_minute import DEFAULT_START, live_since, start_of
+from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
+from controller.simulation.operators import (
+    ExternalActors,
+    preexisting_full_weight,
+    weight_of,
+    weight_variables,
+)
+from controller.simulation.scenario.fault_events import AttestationEvent
 from controller.simulation.scenario.metric_roles import roles_of
-from controller.simulation.scenario.path_model import PathBehaviour, Rhythm
+from controller.simulation.scenario.path_model import PathModel, TrafficProfile
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.script import Script, UpdateRules
-from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, Weights
+from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
+from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # What stands around a call: service, operation, request, and the call itself, to make or not.
-Layer: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
+CallInterceptor: TypeAlias = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
 
 # The verified caller in a simulated account.
 CALLER: Final = {
@@ -37,12 +42,12 @@ CALLER: Final = {
     "Arn": "arn:aws:sts::123456789012:assumed-role/people/operator",
 }
 
-_EMPTY = Scenario(
+_EMPTY_SCENARIO = Scenario(
     name="empty",
     summary="Nobody asks for anything.",
-    traffic=Rhythm(requests_per_minute=0),
-    stable=PathBehaviour(median_ms=100),
-    canary=PathBehaviour(median_ms=100),
+    traffic=TrafficProfile(requests_per_minute=0),
+    stable=PathModel(median_ms=100),
+    canary=PathModel(median_ms=100),
 )
 
 
@@ -57,7 +62,7 @@ class World:
 
     def __init__(
         self,
-        scenario: Scenario = _EMPTY,
+        scenario: Scenario = _EMPTY_SCENARIO,
         *,
         seed: int = 0,
         start: datetime | None = None,
@@ -68,24 +73,24 @@ class World:
         begin = start or scenario.start or DEFAULT_START
         self.clock = VirtualClock(begin)
         self.calls: Counter[tuple[str, str]] = Counter()
-        self.layers: list[Layer] = [self._as_planned]
+        self.interceptors: list[CallInterceptor] = [self._apply_outage]
         self._script = Script(scenario, steps, begin, adopted=live_since is not None)
-        self._weights = Weights(scenario.function.weight)
+        self._weights = WeightTimeline(scenario.function.weight)
         self._traffic = TrafficModel(self._script, self._weights, seed)
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
         self._alarms = FakeAlarms(self.clock, self._script)
         self._logs = FakeLogs(self.clock)
-        self._lambda = FakeLambda(self.clock, self._rules, self._served, seed)
+        self._lambda = FakeLambda(self.clock, self._rules, self._on_traffic_change, seed)
         self._target = target
-        self._people: People | None = None
+        self._external_actors: ExternalActors | None = None
         if target is not None:
-            pair = pair_of(target, scenario.function.weight)
+            pair = weight_variables(target, scenario.function.weight)
             if live_since is not None:
-                pair = full_before_rollouts(target)
-                self._weights.put(weight_of(target, pair), live_since.timestamp())
+                pair = preexisting_full_weight(target)
+                self._weights.record(weight_of(target, pair), live_since.timestamp())
             self.add_function(target.function, {**scenario.function.variables, **pair})
-            self._people = People(self._script, self.clock, self._lambda, target)
-            self._people.plan()
+            self._external_actors = ExternalActors(self._script, self.clock, self._lambda, target)
+            self._external_actors.plan()
 
     @classmethod
     def for_policy(
@@ -107,7 +112,7 @@ class World:
         """
         roles = roles_of(policy, scenario.metrics)
         steps = tuple(step.weight for step in policy.steps)
-        begin = start or start_of(policy, scenario)
+        begin = start or rehearsal_start(policy, scenario)
         world = cls(
             scenario,
             seed=seed,
@@ -126,16 +131,16 @@ class World:
 
     def client(self, service: str) -> Any:
         """Return what stands for the boto3 client of `service`."""
-        return Client(self, service)
+        return FakeClient(self, service)
 
-    def call(self, service: str, operation: str, request: Mapping[str, Any]) -> Answer:
+    def call(self, service: str, operation: str, request: Mapping[str, Any]) -> AwsResponse:
         """Answer one call as AWS would, through all layers.
 
         Raises what a boto3 client raises, and NotImplementedError for what is not simulated.
         """
         proceed: Proceed = partial(self._operation(service, operation), request)
         self.calls[service, operation] += 1
-        for layer in self.layers:
+        for layer in self.interceptors:
             proceed = partial(layer, service, operation, request, proceed)
         return proceed()
 
@@ -145,7 +150,7 @@ class World:
         The returned object may be changed: aliases, snap_start, provisioned, ...
         """
         function = self._lambda.add(name, variables)
-        self._served(function)
+        self._on_traffic_change(function)
         return function
 
     def function(self, name: str) -> Function:
@@ -169,24 +174,26 @@ class World:
         """Return the percent of traffic that takes the canary now."""
         return self._weights.now()
 
-    def hooks_now(self) -> str | None:
+    def hook_refusal(self) -> str | None:
         """Return how hooks refuse now: `refused` or `failed`; None: they allow everything."""
-        return self._script.hooks(self.clock.now().timestamp())
+        return self._script.hook_refusal(self.clock.now().timestamp())
 
     def take_starts(self) -> int:
         """Return how many second starts have become due since this was last asked."""
-        return 0 if self._people is None else self._people.take_starts()
+        return 0 if self._external_actors is None else self._external_actors.take_starts()
 
-    def take_words(self) -> list[Attests]:
+    def take_attestations(self) -> list[AttestationEvent]:
         """Return what people have said of attestations since this was last asked."""
-        return [] if self._people is None else self._people.take_words()
+        return [] if self._external_actors is None else self._external_actors.take_attestations()
 
     def add_alarm(self, name: str) -> None:
         """Add an alarm, which has been OK for a while; a scenario may change that."""
         self._alarms.add(name)
 
-    def _operation(self, service: str, operation: str) -> Callable[[Mapping[str, Any]], Answer]:
-        known: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Answer]] = {
+    def _operation(
+        self, service: str, operation: str
+    ) -> Callable[[Mapping[str, Any]], AwsResponse]:
+        known: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], AwsResponse]] = {
             ("lambda", "GetFunctionConfiguration"): self._lambda.get_function_configuration,
             ("lambda", "UpdateFunctionConfiguration"): self._lambda.update_function_configuration,
             ("lambda", "ListAliases"): self._lambda.list_aliases,
@@ -204,39 +211,39 @@ class World:
             raise NotImplementedError(f"{service} {operation} is not simulated")
         return known[service, operation]
 
-    def _as_planned(
+    def _apply_outage(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         how = self._script.outage(service, self.clock.now().timestamp())
-        return proceed() if how is None else broken(service, operation, how, proceed)
+        return proceed() if how is None else apply_outage(service, operation, how, proceed)
 
     def _rules(self) -> UpdateRules:
         return self._script.update_rules(self.clock.now().timestamp())
 
-    def _served(self, function: Function) -> None:
+    def _on_traffic_change(self, function: Function) -> None:
         if self._target is None or function is not self._lambda.function(self._target.function):
             return
-        weight = weight_of(self._target, function.in_force)
+        weight = weight_of(self._target, function.effective_environment)
         now_s = self.clock.now().timestamp()
-        self._weights.put(weight, now_s)
-        self._script.begin(weight, now_s)
-        if self._people is not None:
-            self._people.plan()
+        self._weights.record(weight, now_s)
+        self._script.note_weight(weight, now_s)
+        if self._external_actors is not None:
+            self._external_actors.plan()
 
 
-class Client:
+class FakeClient:
     """A boto3 client of one service: its methods, spelled as boto3 spells them."""
 
     def __init__(self, world: World, service: str) -> None:
         self._world = world
         self._service = service
 
-    def __getattr__(self, method: str) -> Callable[..., Answer]:
+    def __getattr__(self, method: str) -> Callable[..., AwsResponse]:
         if method.startswith("_"):
             raise AttributeError(method)
         operation = "".join(word.capitalize() for word in method.split("_"))
 
-        def call(**request: Any) -> Answer:
+        def call(**request: Any) -> AwsResponse:
             return self._world.call(self._service, operation, request)
 
         return call

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.dry_run import (
-    DryRunCourier,
+    DryRunChannelNotifier,
     DryRunHooks,
     DryRunNotifier,
     DryRunStore,
@@ -16,7 +16,7 @@ from controller.adapters.dry_run import (
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.decision import Notice, Severity
 from controller.core.hook_call import HookCall
-from controller.core.observation import Consent, HookAnswer, Reading
+from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import LambdaHook, SlackChannel
 from controller.core.rollout import Phase
 from controller.errors import (
@@ -30,7 +30,7 @@ from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
 from tests.adapters.notifiers.channels import a_message
 from tests.adapters.targets.odd_lambda import OTHERS, a_world, opened, variables
-from tests.support.rollouts import MINUTE, NOON, a_rollout, recorded, sound
+from tests.support.rollouts import MINUTE, NOON, a_rollout, consistent, with_entry
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def journal() -> Journal:
 def kept(tmp_path: Path) -> Iterator[Store]:
     """A store with one rollout, checkout#1, that owns a lock."""
     with SqliteStore(tmp_path / "rollouts.db") as store:
-        rollout, entry = recorded(a_rollout())
+        rollout, entry = with_entry(a_rollout())
         store.create(rollout, [entry], ["lock"])
         yield store
 
@@ -69,7 +69,7 @@ def test_a_target_is_read_and_never_written(journal: Journal) -> None:
 
 
 def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: Journal) -> None:
-    def foreign(reading: Reading) -> None:
+    def foreign(reading: TargetReading) -> None:
         raise WriteRefusedError(f"{reading.identity} is not ours")
 
     target = DryRunTarget(opened(a_world()), "handler", journal)
@@ -85,7 +85,7 @@ def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
     dry: DryRunStore, kept: Store, journal: Journal
 ) -> None:
     before = kept.load("checkout#1")
-    after, entry = recorded(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
+    after, entry = with_entry(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
     saved = dry.save(after, [entry])
     assert saved.version == before.version + 1
     assert dry.load("checkout#1") == saved
@@ -103,7 +103,7 @@ def test_a_save_without_a_record_is_not_worth_a_line(dry: DryRunStore, journal: 
 def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
     dry: DryRunStore, kept: Store, journal: Journal
 ) -> None:
-    rollout, entry = recorded(a_rollout("basket#1"))
+    rollout, entry = with_entry(a_rollout("basket#1"))
     dry.create(rollout, [entry], ["other lock"])
     assert dry.load("basket#1") == rollout
     assert dry.history("basket#1") == (entry,)
@@ -126,7 +126,7 @@ def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
 
 
 def test_a_target_whose_owner_is_done_is_taken_over(dry: DryRunStore, kept: Store) -> None:
-    kept.save(sound(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
+    kept.save(consistent(replace(kept.load("checkout#1"), phase=Phase.SUCCEEDED)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
@@ -145,7 +145,7 @@ def test_a_rollout_that_another_run_has_is_looked_at_and_left_to_it(
 def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
     dry: DryRunStore, kept: Store, journal: Journal
 ) -> None:
-    rollout, entry = recorded(sound(a_rollout("basket#1", phase=Phase.SUCCEEDED)))
+    rollout, entry = with_entry(consistent(a_rollout("basket#1", phase=Phase.SUCCEEDED)))
     dry.receive(rollout, [entry], ["other lock"])
     assert dry.all() == ("checkout#1", "basket#1")
     assert dry.history("basket#1") == (entry,)
@@ -159,7 +159,7 @@ def test_what_would_be_taken_in_is_found_in_this_process_and_stored_nowhere(
 def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, kept: Store) -> None:
     with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
-    kept.save(sound(replace(kept.load("checkout#1"), phase=Phase.ROLLED_BACK)), [])
+    kept.save(consistent(replace(kept.load("checkout#1"), phase=Phase.ROLLED_BACK)), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"
 
@@ -197,7 +197,7 @@ def test_nobody_is_told_anything(journal: Journal) -> None:
 
 def test_nothing_is_brought_anywhere_and_the_place_is_said(journal: Journal) -> None:
     channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
-    DryRunCourier(journal).deliver(channel, a_rollout(), a_message())
+    DryRunChannelNotifier(journal).deliver(channel, a_rollout(), a_message())
     assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 

@@ -7,8 +7,8 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from controller.adapters.secrets import KeptSecrets
-from controller.core.policy import Kept
+from controller.adapters.secrets import SecretReader
+from controller.core.policy import SecretReference
 from controller.errors import DeliveryError
 from tests.support.emulator import REGION, Emulator
 
@@ -18,13 +18,13 @@ HIDDEN = "hunter2"
 class Contract:
     def test_a_secret_is_read_by_its_name_and_by_its_arn(self, client: Any) -> None:
         arn = client.create_secret(Name="rollouts/slack", SecretString=f"{HIDDEN}\n")["ARN"]
-        secrets = KeptSecrets(lambda: client, {})
-        assert secrets.read(Kept(secret="rollouts/slack")) == HIDDEN
-        assert secrets.read(Kept(secret=arn)) == HIDDEN
+        secrets = SecretReader(lambda: client, {})
+        assert secrets.read(SecretReference(secret="rollouts/slack")) == HIDDEN
+        assert secrets.read(SecretReference(secret=arn)) == HIDDEN
 
     def test_a_secret_that_is_not_there_is_said(self, client: Any) -> None:
         with pytest.raises(DeliveryError) as caught:
-            KeptSecrets(lambda: client, {}).read(Kept(secret="missing"))
+            SecretReader(lambda: client, {}).read(SecretReference(secret="missing"))
         assert str(caught.value).startswith(
             "the secret missing could not be read (secretsmanager:GetSecretValue): "
             "ResourceNotFoundException: "
@@ -33,7 +33,7 @@ class Contract:
     def test_a_secret_that_is_no_text_is_none(self, client: Any) -> None:
         client.create_secret(Name="binary", SecretBinary=b"\x00\x01")
         with pytest.raises(DeliveryError, match="the secret binary is not set, or empty"):
-            KeptSecrets(lambda: client, {}).read(Kept(secret="binary"))
+            SecretReader(lambda: client, {}).read(SecretReference(secret="binary"))
 
 
 class TestOnMoto(Contract):
@@ -54,12 +54,12 @@ def nobody() -> Any:
 
 
 def test_a_variable_is_read_without_any_client() -> None:
-    secrets = KeptSecrets(nobody, {"HOOK": f" {HIDDEN} "})
-    assert secrets.read(Kept(environment="HOOK")) == HIDDEN
+    secrets = SecretReader(nobody, {"HOOK": f" {HIDDEN} "})
+    assert secrets.read(SecretReference(environment="HOOK")) == HIDDEN
 
 
 @pytest.mark.parametrize("environment", [{}, {"HOOK": " "}])
 def test_a_variable_that_is_not_set_is_said(environment: dict[str, str]) -> None:
     with pytest.raises(DeliveryError) as caught:
-        KeptSecrets(nobody, environment).read(Kept(environment="HOOK"))
+        SecretReader(nobody, environment).read(SecretReference(environment="HOOK"))
     assert str(caught.value) == "the environment variable HOOK is not set, or empty"

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from controller.bootstrap import app as bootstrap
-from controller.bootstrap.migrate import transfer
-from controller.bootstrap.stage import rehearsal
+from controller.bootstrap.migrate import migration
+from controller.bootstrap.rehearse import rehearsal
 from controller.core.history import Author
 from controller.core.rollout import Phase
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.operations.rehearse import rehearse
-from controller.process.settings import DynamoDbPlace, Place, Settings, SqlitePlace
+from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation, StoreLocation
 from tests.simulation.worlds import MINUTE
 from tests.support.emulator import Emulator
-from tests.support.rollouts import NOON, a_rollout, recorded, sound
-from tests.support.stage import short
+from tests.support.rollouts import NOON, a_rollout, consistent, with_entry
+from tests.support.stage import short_policy
 
-TABLE = DynamoDbPlace("rollouts")
+TABLE = DynamoDbLocation("rollouts")
 
 
 @pytest.fixture
@@ -33,21 +33,21 @@ def _signed_in(ministack: Emulator, account: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> SqlitePlace:
+def file(tmp_path: Path) -> SqliteLocation:
     """A place where no store is yet."""
-    return SqlitePlace(tmp_path / "state" / "rollouts.db")
+    return SqliteLocation(tmp_path / "state" / "rollouts.db")
 
 
 @pytest.fixture
-def settings(_signed_in: None, file: SqlitePlace) -> Settings:
+def settings(_signed_in: None, file: SqliteLocation) -> Settings:
     """Settings of a run on an empty account, with a store that is not there yet."""
     return Settings(store=file, by="tester")
 
 
 def keep(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> None:
     """Keep a rollout in the store of `settings`."""
-    rollout, entry = recorded(sound(a_rollout(rollout_id, **facts)))
-    with bootstrap.live(settings) as app:
+    rollout, entry = with_entry(consistent(a_rollout(rollout_id, **facts)))
+    with bootstrap.live_app(settings) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
 
 
@@ -55,7 +55,7 @@ def keep(settings: Settings, rollout_id: str = "checkout#1", **facts: Any) -> No
 
 
 def test_a_dry_run_makes_no_store(settings: Settings, tmp_path: Path) -> None:
-    with bootstrap.live(settings, dry_run=True, create=True) as app:
+    with bootstrap.live_app(settings, dry_run=True, create=True) as app:
         assert app.runner.store.of_name("checkout") == ()
         assert app.journal is not None
     assert list(tmp_path.iterdir()) == []
@@ -68,17 +68,17 @@ def test_looking_makes_no_store(settings: Settings, tmp_path: Path) -> None:
 
 
 def transfer_from(settings: Settings) -> AbstractContextManager[Any]:
-    return transfer(settings.store, TABLE)
+    return migration(settings.store, TABLE)
 
 
 def transfer_to(settings: Settings) -> AbstractContextManager[Any]:
-    return transfer(TABLE, settings.store)
+    return migration(TABLE, settings.store)
 
 
 OPENED = [
-    pytest.param(bootstrap.live, id="to act"),
+    pytest.param(bootstrap.live_app, id="to act"),
     pytest.param(bootstrap.open_store, id="to look"),
-    pytest.param(partial(bootstrap.live, dry_run=True), id="to act dryly"),
+    pytest.param(partial(bootstrap.live_app, dry_run=True), id="to act dryly"),
     pytest.param(transfer_from, id="to copy rollouts from it"),
     pytest.param(transfer_to, id="to copy rollouts to it"),
 ]
@@ -96,8 +96,8 @@ def test_a_store_that_is_not_there_is_an_error_and_not_an_empty_one(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_start_makes_its_store(settings: Settings, file: SqlitePlace) -> None:
-    with bootstrap.live(settings, create=True) as app:
+def test_a_start_makes_its_store(settings: Settings, file: SqliteLocation) -> None:
+    with bootstrap.live_app(settings, create=True) as app:
         assert app.journal is None
     assert file.path.exists()
 
@@ -106,7 +106,7 @@ def test_a_start_makes_its_store(settings: Settings, file: SqlitePlace) -> None:
 
 
 def first_call(settings: Settings, **how: Any) -> None:
-    with bootstrap.live(settings, **how) as app:
+    with bootstrap.live_app(settings, **how) as app:
         app.runner.store.of_name("checkout")
 
 
@@ -122,15 +122,15 @@ def test_a_table_is_made_by_no_run_and_missed_with_the_first_call(
     settings: Settings, how: dict[str, bool]
 ) -> None:
     on_table = replace(settings, store=TABLE)
-    with bootstrap.live(on_table, **how):
+    with bootstrap.live_app(on_table, **how):
         pass
     with pytest.raises(NoStoreError, match=r"rolloutctl store init --store dynamodb://rollouts"):
         first_call(on_table, **how)
 
 
 @pytest.mark.parametrize("kind", ["file", "table"])
-def test_a_store_is_made_once(settings: Settings, file: SqlitePlace, kind: str) -> None:
-    place: Place = file if kind == "file" else TABLE
+def test_a_store_is_made_once(settings: Settings, file: SqliteLocation, kind: str) -> None:
+    place: StoreLocation = file if kind == "file" else TABLE
     assert bootstrap.make_store(place)
     keep(replace(settings, store=place))
     assert not bootstrap.make_store(place)
@@ -138,7 +138,7 @@ def test_a_store_is_made_once(settings: Settings, file: SqlitePlace, kind: str) 
         assert store.all() == ("checkout#1",)
 
 
-def test_what_is_in_the_way_of_a_store_is_not_overwritten(file: SqlitePlace) -> None:
+def test_what_is_in_the_way_of_a_store_is_not_overwritten(file: SqliteLocation) -> None:
     file.path.parent.mkdir()
     file.path.write_text("no database, but somebody's")
     with pytest.raises(StoreError, match="is not an SQLite database"):
@@ -147,36 +147,36 @@ def test_what_is_in_the_way_of_a_store_is_not_overwritten(file: SqlitePlace) -> 
 
 
 @pytest.mark.parametrize("kind", ["file", "table"])
-def test_a_dry_run_writes_nothing(settings: Settings, file: SqlitePlace, kind: str) -> None:
-    place: Place = file if kind == "file" else TABLE
+def test_a_dry_run_writes_nothing(settings: Settings, file: SqliteLocation, kind: str) -> None:
+    place: StoreLocation = file if kind == "file" else TABLE
     bootstrap.make_store(place)
-    rollout, entry = recorded(a_rollout())
-    with bootstrap.live(replace(settings, store=place), dry_run=True) as app:
+    rollout, entry = with_entry(a_rollout())
+    with bootstrap.live_app(replace(settings, store=place), dry_run=True) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
         assert store.all() == ()
 
 
 def test_rollouts_are_copied_from_a_file_into_a_table(
-    settings: Settings, file: SqlitePlace
+    settings: Settings, file: SqliteLocation
 ) -> None:
     bootstrap.make_store(file)
     bootstrap.make_store(TABLE)
     keep(settings, phase=Phase.SUCCEEDED, watch_until=NOON + MINUTE)
-    with transfer(file, TABLE) as copying:
-        (copied,) = copying.carry_out(copying.survey())
+    with migration(file, TABLE) as copying:
+        (copied,) = copying.run(copying.plan())
     assert copied.url == "dynamodb://rollouts"
     with bootstrap.open_store(replace(settings, store=TABLE)) as (store, _):
         assert store.active(NOON) == ("checkout#1",)
         assert [entry.body["by"] for entry in store.history("checkout#1")] == ["tester"]
 
 
-def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqlitePlace) -> None:
+def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqliteLocation) -> None:
     bootstrap.make_store(file)
-    same = SqlitePlace(file.path.parent / ".." / "state" / file.path.name)
+    same = SqliteLocation(file.path.parent / ".." / "state" / file.path.name)
     with (
         pytest.raises(UsageError, match="cannot be copied to itself"),
-        transfer(settings.store, same),
+        migration(settings.store, same),
     ):
         pass
 
@@ -199,7 +199,7 @@ def test_who_acts_is(
     settings: Settings, account: str, by_login: bool, person: bool, by: str, caller: str | None
 ) -> None:
     who = replace(settings, by="root" if by_login else "jo", by_login=by_login)
-    with bootstrap.live(who, create=True, person=person) as app:
+    with bootstrap.live_app(who, create=True, ask_caller=person) as app:
         author = app.runner.author(app.runner.by)
     assert author.by.startswith(by.format(account=account))
     assert (author.caller or "").startswith((caller or "").format(account=account))
@@ -212,7 +212,7 @@ def test_who_acts_is_unverified_when_aws_does_not_answer(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     who = replace(settings, by="root", by_login=by_login)
-    with bootstrap.live(who, create=True, person=True) as app:
+    with bootstrap.live_app(who, create=True, ask_caller=True) as app:
         assert app.runner.author(app.runner.by) == Author("root", "")
 
 
@@ -225,8 +225,8 @@ def test_aws_is_asked_once_and_not_before_something_is_recorded(
         asked.append(clients)
         return "arn"
 
-    monkeypatch.setattr("controller.adapters.iam.caller.caller", caller)
-    with bootstrap.live(settings, create=True, person=True) as app:
+    monkeypatch.setattr("controller.adapters.iam.caller.caller_arn", caller)
+    with bootstrap.live_app(settings, create=True, ask_caller=True) as app:
         assert asked == []
         assert {app.runner.author("jo") for _ in range(3)} == {Author("jo", "arn")}
         assert len(asked) == 1
@@ -238,12 +238,12 @@ def test_aws_is_asked_once_and_not_before_something_is_recorded(
 @pytest.mark.usefixtures("_signed_in")
 @pytest.mark.parametrize("kind", ["file", "table"])
 def test_a_rehearsal_leaves_its_rollout_in_the_store_that_was_named(
-    file: SqlitePlace, kind: str
+    file: SqliteLocation, kind: str
 ) -> None:
-    place: Place = file if kind == "file" else TABLE
+    place: StoreLocation = file if kind == "file" else TABLE
     if place is TABLE:
         bootstrap.make_store(TABLE)
-    with rehearsal(short(), "healthy", 1, store=place) as stage:
+    with rehearsal(short_policy(), "healthy", 1, store=place) as stage:
         played = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda _: None
         )
@@ -255,15 +255,15 @@ def test_a_rehearsal_leaves_its_rollout_in_the_store_that_was_named(
 
 @pytest.mark.parametrize("kind", ["file", "table"])
 def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
-    settings: Settings, file: SqlitePlace, kind: str
+    settings: Settings, file: SqliteLocation, kind: str
 ) -> None:
     """They may be those of a real account."""
-    place: Place = file if kind == "file" else TABLE
+    place: StoreLocation = file if kind == "file" else TABLE
     bootstrap.make_store(place)
     keep(replace(settings, store=place))
     with (
         pytest.raises(UsageError, match=r"needs an empty store, and .* has checkout#1 \(arn:"),
-        rehearsal(short(), "healthy", 1, store=place),
+        rehearsal(short_policy(), "healthy", 1, store=place),
     ):
         pass
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
@@ -273,6 +273,6 @@ def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
 def test_a_rehearsal_makes_no_table(settings: Settings) -> None:
     with (
         pytest.raises(NoStoreError, match="store init"),
-        rehearsal(short(), "healthy", 1, store=TABLE),
+        rehearsal(short_policy(), "healthy", 1, store=TABLE),
     ):
         pass

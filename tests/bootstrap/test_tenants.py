@@ -17,7 +17,7 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.bootstrap.iam import Job, declared
+from controller.bootstrap.iam import Job, declared_permissions
 from controller.core.policy import Policy
 from controller.core.rollout import Phase
 from controller.errors import Exit, StoreError
@@ -26,15 +26,15 @@ from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.iam_evaluator import Document
-from tests.support.rollouts import NOON, recorded
-from tests.support.stage import SHORT, short
-from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, Guard, may, printed
+from tests.support.rollouts import NOON, with_entry
+from tests.support.stage import SHORT_POLICY, short_policy
+from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, RoleGuard, iam_document, is_allowed
 
-SECOND = {**SHORT["target"], "function": "second"}
-OWN = short(name="shop")
-NEXT = short(name="shop-next")  # of the same function and variables
+SECOND = {**SHORT_POLICY["target"], "function": "second"}
+OWN = short_policy(name="shop")
+NEXT = short_policy(name="shop-next")  # of the same function and variables
 # A name that begins as the other one does, on a function of its own.
-FOREIGN = short(name="shop-2", target=SECOND)
+FOREIGN = short_policy(name="shop-2", target=SECOND)
 POLICIES = {policy.name: policy for policy in (OWN, NEXT, FOREIGN)}
 
 
@@ -43,18 +43,18 @@ class Tenants:
     """A desk at which roles act, each with what `iam` prints for its job and its policy."""
 
     desk: Desk
-    guard: Guard
+    guard: RoleGuard
     folder: Path
 
     def file(self, name: str) -> str:
         """Return the file of a policy."""
         path = self.folder / f"{name}.yaml"
-        path.write_text(json.dumps({**SHORT, "name": name, "target": _target(name)}))
+        path.write_text(json.dumps({**SHORT_POLICY, "name": name, "target": _target(name)}))
         return str(path)
 
     def run(self, job: Job, name: str, *words: str) -> Ended:
         """Run one command as the role of a job that is bound to the policy called `name`."""
-        with self.guard.acting(job, printed(job, POLICIES[name])):
+        with self.guard.acting_as(job, iam_document(job, POLICIES[name])):
             return self.desk.run(*words)
 
     def well(self, job: Job, name: str, *words: str, status: int = Exit.DONE) -> Ended:
@@ -76,7 +76,7 @@ class Tenants:
     def as_doctor(self, name: str) -> None:
         """Read what `doctor` reads of a store; the rest of it asks services beside this one."""
         store = DynamoDbStore(self.guard.client, TABLE)
-        with self.guard.acting(Job.DOCTOR, printed(Job.DOCTOR, POLICIES[name])):
+        with self.guard.acting_as(Job.DOCTOR, iam_document(Job.DOCTOR, POLICIES[name])):
             assert [store.load(one).name for one in store.active(NOON, [name])] == [name]
 
     def phase(self, rollout: str) -> str:
@@ -89,7 +89,7 @@ class Tenants:
 
 
 def _target(name: str) -> Mapping[str, Any]:
-    return SECOND if name == FOREIGN.name else SHORT["target"]
+    return SECOND if name == FOREIGN.name else SHORT_POLICY["target"]
 
 
 def _arn(function: str) -> str:
@@ -105,7 +105,7 @@ def tenants(
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
     monkeypatch.setenv("ROLLOUTCTL_STORE", URL)
     with mock_aws():
-        guard = Guard.of_a_client()
+        guard = RoleGuard.new()
         world_client = desk.world.client
 
         def client(_self: Clients, service: str) -> Any:
@@ -131,7 +131,7 @@ def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
     well(Job.START, "shop", "start", policy)
     tenants.ticks("shop", "succeeded", "shop#1")
     assert tenants.desk.weight == 100
-    well(Job.PEOPLE, "shop", "rollback", "shop", "--reason", "a complaint")
+    well(Job.OPERATE, "shop", "rollback", "shop", "--reason", "a complaint")
     tenants.ticks("shop", "rolled_back", "shop#1")
     well(Job.TICK, "shop", "tick", "shop")
 
@@ -148,18 +148,18 @@ def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
         ("replay", "shop"),
         ("promote", "shop", "--reason", "in a hurry"),
     ):
-        ended = tenants.run(Job.PEOPLE, "shop", *words)
+        ended = tenants.run(Job.OPERATE, "shop", *words)
         assert ended.status in (Exit.DONE, Exit.USAGE), (words, ended.err)
     for job, *look in (
-        (Job.LOOK, "status", "shop"),
-        (Job.LOOK, "history", "shop"),
-        (Job.LOOK, "replay", "shop"),
+        (Job.READ, "status", "shop"),
+        (Job.READ, "history", "shop"),
+        (Job.READ, "replay", "shop"),
         (Job.INVESTIGATE, "metrics", "shop"),
     ):
         tenants.run(job, "shop", *look)
     tenants.run(Job.INVESTIGATE, "shop", "verify", policy)
     tenants.as_doctor("shop")
-    well(Job.PEOPLE, "shop", "rollback", "shop", "--reason", "enough")
+    well(Job.OPERATE, "shop", "rollback", "shop", "--reason", "enough")
     tenants.ticks("shop", "rolled_back", "shop#2")
 
     well(Job.START, "shop-next", "start", tenants.file("shop-next"))
@@ -169,11 +169,11 @@ def test_the_walk_of_an_owner_asks_for_nothing_that_is_not_printed_for_the_job(
     noticed = well(Job.TICK, "shop", "tick", "--policy", "shop", "--json")
     quiet = well(Job.TICK, "shop", "tick", "--policy", "shop", "--json")
     assert ("shop#2" in noticed.out, "shop#2" in quiet.out) == (True, False)
-    well(Job.PEOPLE, "shop-next", "rollback", "shop-next", "--reason", "enough")
+    well(Job.OPERATE, "shop-next", "rollback", "shop-next", "--reason", "enough")
 
     assert tenants.guard.denied == []
     assert {job for job, _, _ in tenants.guard.made} >= {
-        Job.START, Job.TICK, Job.PEOPLE, Job.LOOK, Job.INVESTIGATE, Job.DOCTOR,
+        Job.START, Job.TICK, Job.OPERATE, Job.READ, Job.INVESTIGATE, Job.DOCTOR,
     }  # fmt: skip
     assert tenants.foreign() == foreign
 
@@ -184,13 +184,13 @@ def test_a_bound_role_is_denied_what_needs_every_rollout_and_it_is_said_what(
     tenants.well(Job.START, "shop", "start", tenants.file("shop"))
     for job, words, action in (
         (Job.TICK, ("tick",), "dynamodb:Query"),
-        (Job.PEOPLE, ("status", "--all"), "dynamodb:Scan"),
-        (Job.PEOPLE, ("status",), "dynamodb:GetItem"),  # ids are listed, and foreign ones not read
+        (Job.OPERATE, ("status", "--all"), "dynamodb:Scan"),
+        (Job.OPERATE, ("status",), "dynamodb:GetItem"),  # ids are listed, and foreign ones not read
         (Job.TICK, ("tick", "--policy", "shop-2"), "dynamodb:Query"),
         (Job.TICK, ("tick", "shop-2#1"), "dynamodb:GetItem"),
-        (Job.PEOPLE, ("rollback", "shop-2#1", "--reason", "x"), "dynamodb:GetItem"),
-        (Job.PEOPLE, ("rollback", "shop-2", "--reason", "x"), "dynamodb:Query"),
-        (Job.PEOPLE, ("promote", "shop-2#1", "--reason", "x"), "dynamodb:"),
+        (Job.OPERATE, ("rollback", "shop-2#1", "--reason", "x"), "dynamodb:GetItem"),
+        (Job.OPERATE, ("rollback", "shop-2", "--reason", "x"), "dynamodb:Query"),
+        (Job.OPERATE, ("promote", "shop-2#1", "--reason", "x"), "dynamodb:"),
     ):
         ended = tenants.run(job, "shop", *words)
         assert ended.status == Exit.INTERNAL, (words, ended.err)
@@ -202,7 +202,7 @@ def test_a_bound_role_is_denied_what_needs_every_rollout_and_it_is_said_what(
 
 # --- attacks ------------------------------------------------------------------------------------
 
-BOUND = (Job.TICK, Job.START, Job.PEOPLE, Job.LOOK, Job.INVESTIGATE, Job.DOCTOR, Job.MONITORING)
+BOUND = (Job.TICK, Job.START, Job.OPERATE, Job.READ, Job.INVESTIGATE, Job.DOCTOR, Job.MONITORING)
 
 
 def _loads(store: DynamoDbStore) -> None:
@@ -251,7 +251,7 @@ def test_a_role_of_one_policy_cannot_reach_a_rollout_of_another(
 ) -> None:
     before = tenants.foreign()
     store = DynamoDbStore(tenants.guard.client, TABLE)
-    with tenants.guard.acting(job, printed(job, OWN)), pytest.raises(StoreError) as raised:
+    with tenants.guard.acting_as(job, iam_document(job, OWN)), pytest.raises(StoreError) as raised:
         ATTACKS[attack](store)
     assert raised.value.context["code"] == "AccessDeniedException"
     assert tenants.foreign() == before
@@ -266,9 +266,9 @@ def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
     reading = DynamoDbStore(tenants.guard.client, TABLE)
     rollout = reading.load("shop-2#1")
     going = replace(rollout, intent=replace(rollout.intent, weight=1))
-    changed, entry = recorded(going)
-    ended, last = recorded(replace(rollout, phase=Phase.ROLLED_BACK, exposed_to=rollout.updated))
-    with tenants.guard.acting(job, printed(job, OWN)):
+    changed, entry = with_entry(going)
+    ended, last = with_entry(replace(rollout, phase=Phase.ROLLED_BACK, exposed_to=rollout.updated))
+    with tenants.guard.acting_as(job, iam_document(job, OWN)):
         for saved, entries in ((changed, [entry]), (going, []), (ended, [last])):
             with pytest.raises(StoreError):
                 reading.save(saved, entries)
@@ -286,9 +286,9 @@ def test_a_role_that_read_a_rollout_elsewhere_cannot_overwrite_it(
 def test_a_rollout_of_ones_own_takes_no_lock_of_another_target(tenants: Tenants, job: Job) -> None:
     store = DynamoDbStore(tenants.guard.client, TABLE)
     foreign = store.load("shop-2#1")
-    own, entry = recorded(replace(foreign, id="shop#1", name="shop", policy=OWN, version=0))
+    own, entry = with_entry(replace(foreign, id="shop#1", name="shop", policy=OWN, version=0))
     before = tenants.foreign()
-    with tenants.guard.acting(job, printed(job, OWN)), pytest.raises(StoreError):
+    with tenants.guard.acting_as(job, iam_document(job, OWN)), pytest.raises(StoreError):
         store.create(own, [entry], foreign.locks)
     assert tenants.foreign() == before
     assert store.of_name("shop") == ()
@@ -342,8 +342,8 @@ NOT_OWN = [
 @pytest.mark.parametrize("pk", NOT_OWN)
 @pytest.mark.parametrize("job", BOUND, ids=str)
 def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk: str) -> None:
-    document = printed(job, OWN)
-    allowed = [one for one, request in _requests(pk) if may(document, one, request)]
+    document = iam_document(job, OWN)
+    allowed = [one for one, request in _requests(pk) if is_allowed(document, one, request)]
     assert allowed == []
 
 
@@ -351,11 +351,11 @@ def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk:
     "pk",
     ["ROLLOUT#shop", "HISTORY#shop#1", "HISTORY#shop#12", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"],
 )
-@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.PEOPLE], ids=str)
+@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.OPERATE], ids=str)
 def test_the_keys_of_the_policy_are_its_own(job: Job, pk: str) -> None:
     """So the requests that are denied above are not denied for another reason."""
-    document = printed(job, OWN)
-    allowed = {one for one, request in _requests(pk) if may(document, one, request)}
+    document = iam_document(job, OWN)
+    allowed = {one for one, request in _requests(pk) if is_allowed(document, one, request)}
     assert allowed == {"GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems"}
 
 
@@ -363,37 +363,39 @@ def test_the_keys_of_the_policy_are_its_own(job: Job, pk: str) -> None:
 def test_a_name_that_is_the_beginning_of_another_one_opens_neither(job: Job) -> None:
     names = ("shop", "shop-2", "shop-", "s", "shop2")
     for mine in names:
-        document: Document = printed(job, short(name=mine, target=SECOND))
+        document: Document = iam_document(job, short_policy(name=mine, target=SECOND))
         for other in set(names) - {mine}:
             for pk in (f"ROLLOUT#{other}", f"HISTORY#{other}#1"):
-                assert not any(may(document, one, request) for one, request in _requests(pk))
+                assert not any(is_allowed(document, one, request) for one, request in _requests(pk))
 
 
 def test_what_can_be_bound_to_keys_always_has_one() -> None:
     """A request without a key would satisfy every condition on keys."""
-    keyed = [one for _, known in declared() for one in known if one.keyed]
+    keyed = [one for _, known in declared_permissions() for one in known if one.keyed]
     assert keyed
     assert {one.action for one in keyed} <= {
         f"dynamodb:{name}Item" for name in ("Get", "Put", "Update", "Delete", "ConditionCheck")
     } | {"dynamodb:Query"}
-    assert not [one for one in keyed if one.on.endswith(("/active", "/by_target"))]
+    assert not [one for one in keyed if one.resource.endswith(("/active", "/by_target"))]
 
 
 def test_policies_of_one_target_are_told_apart_but_for_its_locks() -> None:
     """They share the lock, and may both set the variable that it is about."""
-    document = printed(Job.START, NEXT)
+    document = iam_document(Job.START, NEXT)
     lock = f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"
     reached = {
         pk
         for pk in ("ROLLOUT#shop", "HISTORY#shop#1", lock)
         for one, request in _requests(pk)
-        if may(document, one, request)
+        if is_allowed(document, one, request)
     }
     assert reached == {lock}
 
 
 def test_unbound_a_role_reaches_all_of_them() -> None:
     policy: Policy = OWN
-    document = printed(Job.TICK, policy, bound=False)
-    allowed = {one for one, request in _requests("ROLLOUT#shop-2") if may(document, one, request)}
+    document = iam_document(Job.TICK, policy, bound=False)
+    allowed = {
+        one for one, request in _requests("ROLLOUT#shop-2") if is_allowed(document, one, request)
+    }
     assert {"GetItem", "UpdateItem"} <= allowed

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from controller.process import logging
-from tests.chaos.chaos import chaos, told
-from tests.chaos.shrink import shrunk
-from tests.chaos.trace_text import story_text
+from tests.chaos.run import run_plan, run_seed
+from tests.chaos.shrink import shrink
+from tests.chaos.trace_text import format_trace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,14 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--store", choices=("sqlite", "dynamodb"), default="sqlite")
     options = parser.parse_args(arguments)
-    logging.silence()
-    story = told(options.seed, options.store)
-    sys.stdout.write(f"{story_text(story)}\n")
+    logging.disable()
+    story = run_seed(options.seed, options.store)
+    sys.stdout.write(f"{format_trace(story)}\n")
     if not story.violations:
         return 0
-    smallest = shrunk(story, chaos)
+    smallest = shrink(story, run_plan)
     if smallest is not story:
-        sys.stdout.write(f"\nThe smallest story that shows it:\n\n{story_text(smallest)}\n")
+        sys.stdout.write(f"\nThe smallest story that shows it:\n\n{format_trace(smallest)}\n")
     return 1
 
 

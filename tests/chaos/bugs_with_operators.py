@@ -9,156 +9,156 @@ from controller.core import commands
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Intent, Rollout
 from controller.core.transitions import rollback, watch
 from controller.engine import tick as running
 from controller.operations.start import start as starting
-from tests.chaos.fault_plan import Act, Broken, Crash, Spot, When
-from tests.chaos.invariants.hands import (
-    NobodyFought,
-    NoReturn,
-    OwnWeightOnly,
-    PauseHolds,
+from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
+from tests.chaos.invariants.operators import (
+    NoOperatorOverride,
+    NoUnattendedRetry,
+    PausePersists,
+    ZeroGuardScope,
 )
-from tests.chaos.invariants.raising import NoStaleRaise, RecordedRaise
-from tests.chaos.invariants.target import FailureGoesBack
-from tests.chaos.sample_plans import MEASURE, READ, SICK, WRITE, meanwhile, plot
-from tests.support.stage import short
+from tests.chaos.invariants.raises import NoStaleRaise, RecordedRaise
+from tests.chaos.invariants.target import FailureRollsBack
+from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interleaving, sample_plan
+from tests.support.stage import short_policy
 
 THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 
 
-def drift_is_put_right(patch: pytest.MonkeyPatch) -> None:
+def reverts_drift(patch: pytest.MonkeyPatch) -> None:
     """A weight that another hand has moved is written again, as a reconciler would."""
-    moved = deciding._moved
+    moved = deciding._decide_drift
 
-    def reconciled(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+    def reconciled(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
         if not target.weight:
             return moved(rollout, target, now)
         intent = Intent(rollout.weight, target.weight, target.token, now)
         after = replace(rollout, intent=intent, settled=None)
         return Decision(after, Shift(rollout.weight, target.token))
 
-    patch.setattr(deciding, "_moved", reconciled)
+    patch.setattr(deciding, "_decide_drift", reconciled)
 
 
-def restore_goes_up(patch: pytest.MonkeyPatch) -> None:
+def restore_raises_weight(patch: pytest.MonkeyPatch) -> None:
     """`resume --restore` restores a weight that was lowered, too."""
-    patch.setattr(commands, "_higher", lambda *_: True)
+    patch.setattr(commands, "_is_live_weight_higher", lambda *_: True)
 
 
 def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     """A pause ends when the target shows what was asked for."""
-    paused = deciding._paused
+    paused = deciding._decide_paused
 
     def restless(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
         target = seen.target
-        if isinstance(target, Reading) and target.stands_at(rollout.weight):
-            return to.resumed(rollout, target, "", now)
+        if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
+            return to.resume_at_intended_weight(rollout, target, "", now)
         return paused(rollout, seen, now)
 
-    patch.setattr(deciding, "_paused", restless)
+    patch.setattr(deciding, "_decide_paused", restless)
 
 
 def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
     """What is rolled back takes any weight for its own."""
 
     def jealous(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
-        if isinstance(seen.target, Reading) and seen.target.weight:
-            return replace(to.guarding_zero(rollout, now), move=to.lower(rollout))
+        if isinstance(seen.target, TargetReading) and seen.target.weight:
+            return replace(to.lower_again(rollout, now), move=to.lower_move(rollout))
         return Decision(rollout)
 
-    patch.setattr(watch, "rolled_back", jealous)
+    patch.setattr(watch, "after_rollback", jealous)
 
 
-def guard_raises_back(patch: pytest.MonkeyPatch) -> None:
+def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
     """What is rolled back writes its last weight where it finds another."""
 
     def confused(rollout: Rollout, seen: Observation, now: datetime) -> Decision:
         target = seen.target
-        if isinstance(target, Unreadable) or target.weight == rollout.peak:
+        if isinstance(target, UnreadableTarget) or target.weight == rollout.peak:
             return Decision(rollout)
         return Decision(rollout, Shift(rollout.peak, target.token))
 
-    patch.setattr(watch, "rolled_back", confused)
+    patch.setattr(watch, "after_rollback", confused)
 
 
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
     """What is rolled back does not look after its 0 %."""
-    patch.setattr(watch, "rolled_back", lambda rollout, seen, now: Decision(rollout))
+    patch.setattr(watch, "after_rollback", lambda rollout, seen, now: Decision(rollout))
 
 
-def back_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+def forgets_rollback(patch: pytest.MonkeyPatch) -> None:
     """A start does not ask whether the revision was rolled back."""
-    patch.setattr(starting, "_check_not_back", lambda *_: None)
+    patch.setattr(starting, "_check_not_rolled_back", lambda *_: None)
 
 
-def guards_what_stands(patch: pytest.MonkeyPatch) -> None:
+def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
     """What is rolled back and found its weight lowers what stands there by then."""
-    guarding_zero = to.guarding_zero
+    guarding_zero = to.lower_again
 
     def careless(rollout: Rollout, now: datetime) -> Decision:
-        return replace(guarding_zero(rollout, now), move=to.lower(rollout))
+        return replace(guarding_zero(rollout, now), move=to.lower_move(rollout))
 
-    patch.setattr(to, "guarding_zero", careless)
+    patch.setattr(to, "lower_again", careless)
 
 
-def token_left(patch: pytest.MonkeyPatch) -> None:
+def leaves_token(patch: pytest.MonkeyPatch) -> None:
     """A rollback that finds 0 % writes nothing, and a first raise on its way still fits."""
-    lower = rollback.lower
-    patch.setattr(rollback, "lower", lambda rollout: replace(lower(rollout), void=""))
-    patch.setattr(to, "lower", rollback.lower)
-    patch.setattr(running, "lower", rollback.lower)
+    lower = rollback.lower_move
+    patch.setattr(rollback, "lower_move", lambda rollout: replace(lower(rollout), void=""))
+    patch.setattr(to, "lower_move", rollback.lower_move)
+    patch.setattr(running, "lower_move", rollback.lower_move)
 
 
-PLANTS = (
+BUGS = (
     (
         "a rollback that finds 0 % leaves the token of a first raise as it is",
         NoStaleRaise,
         "somebody rolls back just before the write of the first raise",
-        lambda: plot(meanwhile(0, WRITE, Act.ROLLBACK)), token_left,
+        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)), leaves_token,
     ),
     (
         "a late raise after a rollback is left alone",
-        FailureGoesBack,
+        FailureRollsBack,
         "a raise arrives five minutes late, when every other try was refused and its rollout over",
-        lambda: plot(
-            Crash(Spot(0, WRITE), When.DURING, late=300),
-            *(Broken(Spot(tick, WRITE), "429") for tick in (2, 3)),
-            policy=short(shift_timeout="1m"),
+        lambda: sample_plan(
+            Crash(InjectionPoint(0, WRITE), Timing.DURING, late=300),
+            *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
+            policy=short_policy(shift_timeout="1m"),
         ),
         guards_nothing,
     ),
     (
         "drift is put right, as a reconciler would",
-        NobodyFought,
+        NoOperatorOverride,
         "somebody sets 5 % while 10 % bakes",
-        lambda: plot(meanwhile(2, MEASURE, Act.SET, weight=5, when=When.AFTER)),
-        drift_is_put_right,
+        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)),
+        reverts_drift,
     ),
     (
         "`resume --restore` restores a weight that was lowered, too",
         RecordedRaise,
         "somebody sets 5 % while 10 % bakes, and somebody else restores",
-        lambda: plot(
-            meanwhile(2, MEASURE, Act.SET, weight=5, when=When.AFTER),
-            meanwhile(4, MEASURE, Act.RESTORE, when=When.AFTER, waits=130),
+        lambda: sample_plan(
+            interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER),
+            interleaving(4, MEASURE, ActorAction.RESUME_RESTORE, when=Timing.AFTER, waits=130),
         ),
-        restore_goes_up,
+        restore_raises_weight,
     ),
     (
         "a pause ends when the target shows what was asked for",
-        PauseHolds,
+        PausePersists,
         "somebody pauses",
-        lambda: plot(meanwhile(2, MEASURE, Act.PAUSE, waits=130)), pause_ends_itself,
+        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)), pause_ends_itself,
     ),
     (
         "what is rolled back takes any weight for its own",
-        OwnWeightOnly,
+        ZeroGuardScope,
         "the canary fails, and somebody sets 70 % afterwards",
-        lambda: plot(
-            meanwhile(8, "store:active", Act.SET, weight=70), events=[SICK]
+        lambda: sample_plan(
+            interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70), events=[CANARY_ERRORS]
         ),
         guards_every_weight,
     ),
@@ -166,27 +166,27 @@ PLANTS = (
         "what is rolled back writes its last weight again",
         NoStaleRaise,
         "the canary fails",
-        lambda: plot(events=[SICK]), guard_raises_back,
+        lambda: sample_plan(events=[CANARY_ERRORS]), guard_raises_weight,
     ),
     (
         "a start does not ask whether its revision was rolled back",
-        NoReturn,
+        NoUnattendedRetry,
         "somebody rolls back by hand, and CI starts the same revision again",
-        lambda: plot(
-            meanwhile(2, MEASURE, Act.ROLLBACK), meanwhile(8, "store:active", Act.START)
+        lambda: sample_plan(
+            interleaving(2, MEASURE, ActorAction.ROLLBACK), interleaving(8, "store:active", ActorAction.START)
         ),
-        back_is_forgotten,
+        forgets_rollback,
     ),
     (
         "guarding zero lowers whatever stands by the time it writes",
-        OwnWeightOnly,
+        ZeroGuardScope,
         "a raise comes back after the rollback, and somebody sets 70 % before it is lowered",
-        lambda: plot(
-            Crash(Spot(0, WRITE), When.DURING, late=285),
-            *(Broken(Spot(tick, WRITE), "429") for tick in (2, 3)),
-            meanwhile(5, READ, Act.SET, number=1, weight=70),
-            policy=short(shift_timeout="1m"),
+        lambda: sample_plan(
+            Crash(InjectionPoint(0, WRITE), Timing.DURING, late=285),
+            *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
+            interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=70),
+            policy=short_policy(shift_timeout="1m"),
         ),
-        guards_what_stands,
+        guard_lowers_late_weight,
     ),
 )  # fmt: skip

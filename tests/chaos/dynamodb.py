@@ -26,23 +26,23 @@ REGION: Final = "eu-central-1"
 class DynamoDbStores:
     """One DynamoDB table; the faults of a process are those of the calls of its client.
 
-    near: another client of the same table, for whoever no fault reaches.
+    direct_client: another client of the same table, for whoever no fault reaches.
     """
 
     client: Any
     table: str
-    near: Any
+    direct_client: Any
 
     def of(self, process: Process) -> AbstractContextManager[Store]:
         """Open the store in the hands of `process`."""
         return nullcontext(DynamoDbStore(process.client(self.client, "dynamodb"), self.table))
 
-    def pristine(self) -> AbstractContextManager[Store]:
+    def fault_free(self) -> AbstractContextManager[Store]:
         """Open the store as another run that no fault reaches."""
-        return nullcontext(DynamoDbStore(self.near, self.table))
+        return nullcontext(DynamoDbStore(self.direct_client, self.table))
 
 
-class NoPause:
+class InstantClock:
     """A clock for making a table in a process of its own: nobody else is waited for."""
 
     def now(self) -> datetime:
@@ -58,11 +58,11 @@ def on_moto() -> Iterator[DynamoDbStores]:
     """Yield a table of DynamoDB that nothing is in, in this process."""
     with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
         client = _session().client("dynamodb")
-        create_table(client, TABLE, NoPause())
-        yield DynamoDbStores(client, TABLE, Near(client))
+        create_table(client, TABLE, InstantClock())
+        yield DynamoDbStores(client, TABLE, DirectClient(client))
 
 
-class Near:
+class DirectClient:
     """A client of moto's table that gets an item without the way through HTTP."""
 
     def __init__(self, client: Any) -> None:

@@ -22,17 +22,17 @@ DEPLOY: Final = "deploy"
 # What people ask by a process: a `Verb` of the core, or one of these.
 START: Final = "start"
 RETRY: Final = "retry"
-RESTORE: Final = "resume --restore"
-KEEP: Final = "resume --keep"
-BARE: Final = "bare rollback"
+RESUME_RESTORE: Final = "resume --restore"
+RESUME_KEEP: Final = "resume --keep"
+BARE_ROLLBACK: Final = "bare rollback"
 
 
-def is_hand(by: str) -> bool:
+def is_external(by: str) -> bool:
     """Tell whether `by` is another hand, and no process of ours."""
     return by.partition(" ")[0] in (PERSON, DEPLOY)
 
 
-def meant_by(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
+def parse_weight(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
     """Return the weight that `variables` say; None when they contradict each other.
 
     Written a second time, for who checks the adapter must not share its mistakes.
@@ -50,15 +50,15 @@ def meant_by(target: LambdaEnv, variables: Mapping[str, str]) -> int | None:
     return None if contradicts else int(text)
 
 
-def may_be_full(target: LambdaEnv, variables: Mapping[str, str]) -> bool:
+def may_mean_full_weight(target: LambdaEnv, variables: Mapping[str, str]) -> bool:
     """Tell whether the variables contradict each other and one of them may mean 100 %."""
-    if meant_by(target, variables) is not None or target.boolean is None:
+    if parse_weight(target, variables) is not None or target.boolean is None:
         return False
     return variables.get(target.boolean, "").lower() not in ("", "false")
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class ProcessStart:
     """A process took its first step outside."""
 
     at: datetime
@@ -66,7 +66,7 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrote:
+class EnvironmentWrite:
     """The environment of the function was written, by a process or by another hand.
 
     before, after: all its variables. weight_before, weight_after: what the pair meant and means;
@@ -99,7 +99,7 @@ class Wrote:
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class UpdateCompletion:
     """An update has finished: $LATEST is served with this weight. None: it contradicts itself."""
 
     at: datetime
@@ -109,10 +109,10 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class RolloutSave:
     """What is stored of a rollout was changed; `before` is None when it was created.
 
-    entries: what the history has gained. kept: False when entries that were there are no more, or
+    entries: what the history has gained. history_intact: False when entries that were there are no more, or
     others. owners: which rollout holds each of its locks. final: what each lock that it holds says.
     """
 
@@ -121,13 +121,13 @@ class Saved:
     before: Rollout | None
     after: Rollout
     entries: Sequence[Entry] = ()
-    kept: bool = True
+    history_intact: bool = True
     owners: Mapping[str, str | None] = field(default_factory=dict)
     final: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OperatorCommand:
     """A person asks something by a process: whatever that process does is on their behalf."""
 
     at: datetime
@@ -136,7 +136,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LambdaResponse:
     """Lambda answered a process. sound: as it should, with an environment, and at rest."""
 
     at: datetime
@@ -146,7 +146,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class GateVerdict:
     """What a process was shown by the metrics, judged once more beside it."""
 
     at: datetime
@@ -156,7 +156,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notification:
     """People were told of a rollout as the process had it then."""
 
     at: datetime
@@ -166,7 +166,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessEnd:
     """A process ended: with an exit status, or None when it crashed."""
 
     at: datetime
@@ -174,4 +174,14 @@ class Ended:
     status: int | None
 
 
-Happening: TypeAlias = Began | Wrote | InForce | Saved | Asked | Answered | Judged | Told | Ended
+ObservedEvent: TypeAlias = (
+    ProcessStart
+    | EnvironmentWrite
+    | UpdateCompletion
+    | RolloutSave
+    | OperatorCommand
+    | LambdaResponse
+    | GateVerdict
+    | Notification
+    | ProcessEnd
+)

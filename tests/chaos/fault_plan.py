@@ -11,18 +11,18 @@ from typing import Final, Literal, TypeAlias
 
 from controller.core.policy import Policy
 from controller.simulation.scenario.fault_events import Event, FailedUpdates, KmsDenied, SlowUpdates
-from controller.simulation.scenario.fault_events import When as Moment
+from controller.simulation.scenario.fault_events import EventTime as Moment
 from controller.simulation.scenario.scenario import Scenario
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
 
 # One tick a minute. Nothing goes wrong any more after the calm begins, and all must come to rest.
 TICKS = 60
-CALM_FROM = 28
+FAULTS_END = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class InjectionPoint:
     """The crossing at which a fault strikes.
 
     tick: of which minute the process is; 0 is the start. operation: like `store:save`; then it is
@@ -39,7 +39,7 @@ class Spot:
         return f"crossing {self.number} at {where or f'tick {self.tick}'}"
 
 
-class When(StrEnum):
+class Timing(StrEnum):
     """Whether something happens before or after the call of a crossing, or while it is made."""
 
     BEFORE = "before"
@@ -51,8 +51,8 @@ class When(StrEnum):
 class Crash:
     """The process is gone. During: its call was sent, and is carried out `late` seconds later."""
 
-    spot: Spot
-    when: When
+    spot: InjectionPoint
+    when: Timing
     late: int = 0
 
     def __str__(self) -> str:
@@ -61,13 +61,13 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class CallFault:
     """The call goes wrong. how: one of `breaking.ways` of its operation.
 
     late: how many seconds after its time-out a call arrives that is called `late`.
     """
 
-    spot: Spot
+    spot: InjectionPoint
     how: str
     late: int = 0
 
@@ -76,51 +76,51 @@ class Broken:
         return f"{self.how}{late} at {self.spot}"
 
 
-class Act(StrEnum):
+class ActorAction(StrEnum):
     """What others do."""
 
     TICK = "another tick"
-    SET = "a person sets the weight"
-    GARBLE = "a person sets one of two variables"
+    SET_WEIGHT = "a person sets the weight"
+    SET_ONE_VARIABLE = "a person sets one of two variables"
     DEPLOY = "a deploy resets the environment"
     DEPLOY_CODE = "a deploy resets the environment and brings code"
     PAUSE = "pause"
     RESUME = "resume"
-    RESTORE = "resume --restore"
-    KEEP = "resume --keep"
+    RESUME_RESTORE = "resume --restore"
+    RESUME_KEEP = "resume --keep"
     PROMOTE = "promote"
     APPROVE = "approve"
     ROLLBACK = "rollback"
-    BARE = "rollback by bare names"
+    BARE_ROLLBACK = "rollback by bare names"
     START = "start"
     RETRY = "retry"
     TAKE_LEASE = "another run takes the lease over and is gone"
 
 
 @dataclass(frozen=True, slots=True)
-class Meanwhile:
+class Interleaving:
     """A process waits at a crossing, and others act before it goes on.
 
     waits: for how many seconds. weight: what a person sets. faults: what goes wrong with the one
     who acts; their spots count its own crossings.
     """
 
-    spot: Spot
-    when: When
-    act: Act
+    spot: InjectionPoint
+    when: Timing
+    act: ActorAction
     waits: int = 0
     weight: int = 0
     faults: tuple["Fault", ...] = ()
 
     def __str__(self) -> str:
-        weight = f" to {self.weight} %" if self.act is Act.SET else ""
+        weight = f" to {self.weight} %" if self.act is ActorAction.SET_WEIGHT else ""
         waits = f"{self.waits} s, then " if self.waits else ""
         inner = f" ({'; '.join(map(str, self.faults))})" if self.faults else ""
         return f"{self.when} {self.spot}: {waits}{self.act}{weight}{inner}"
 
 
 @dataclass(frozen=True, slots=True)
-class Skew:
+class ClockSkew:
     """The clock of the process of one tick is wrong by `seconds`."""
 
     tick: int
@@ -130,7 +130,7 @@ class Skew:
         return f"the clock of tick {self.tick} is {self.seconds:+} s off"
 
 
-class Trouble(StrEnum):
+class Degradation(StrEnum):
     """What is wrong for a while."""
 
     KMS = "KMS denies the environment"
@@ -144,12 +144,12 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class DegradationWindow:
     """Something is wrong for a while: from a minute on, for so many seconds."""
 
     minute: int
     seconds: int
-    trouble: Trouble
+    degradation: Degradation
 
     @property
     def begin(self) -> timedelta:
@@ -162,31 +162,31 @@ class Spell:
         return timedelta(seconds=self.seconds)
 
     def __str__(self) -> str:
-        return f"{self.trouble} from minute {self.minute} for {self.seconds} s"
+        return f"{self.degradation} from minute {self.minute} for {self.seconds} s"
 
 
-Fault: TypeAlias = Crash | Broken | Meanwhile | Skew | Spell
+Fault: TypeAlias = Crash | CallFault | Interleaving | ClockSkew | DegradationWindow
 
 # How long an update takes that begins while updates stay in progress.
-STUCK: Final = timedelta(minutes=6)
+STUCK_UPDATE: Final = timedelta(minutes=6)
 
 
-def _events(spell: Spell) -> list[Event]:
+def _events(spell: DegradationWindow) -> list[Event]:
     """Return what of `spell` the simulated Lambda does by itself."""
     at, lasting = Moment(after=spell.begin), spell.lasting
-    match spell.trouble:
-        case Trouble.KMS:
+    match spell.degradation:
+        case Degradation.KMS:
             return [KmsDenied(kind="kms_denied", at=at, lasting=lasting)]
-        case Trouble.SLOW:
-            return [SlowUpdates(kind="slow_updates", at=at, lasting=lasting, takes=STUCK)]
-        case Trouble.FAILED:
+        case Degradation.SLOW:
+            return [SlowUpdates(kind="slow_updates", at=at, lasting=lasting, takes=STUCK_UPDATE)]
+        case Degradation.FAILED:
             return [FailedUpdates(kind="failed_updates", at=at, lasting=lasting)]
         case _:
             return []
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class FaultPlan:
     """Everything that a story depends on."""
 
     seed: int
@@ -198,31 +198,33 @@ class Plot:
     @property
     def world(self) -> Scenario:
         """The scenario, with what the faults make of the simulated Lambda."""
-        spells = (one for one in self.faults if isinstance(one, Spell))
+        spells = (one for one in self.faults if isinstance(one, DegradationWindow))
         events = (event for spell in spells for event in _events(spell))
         return self.scenario.model_copy(update={"events": (*self.scenario.events, *events)})
 
     @property
-    def calm_from(self) -> int:
+    def timed_faults_end(self) -> int:
         """The minute from which on nothing is wrong that has its own time."""
-        spells = [one.begin + one.lasting for one in self.faults if isinstance(one, Spell)]
-        skews = [timedelta(minutes=one.tick) for one in self.faults if isinstance(one, Skew)]
+        spells = [
+            one.begin + one.lasting for one in self.faults if isinstance(one, DegradationWindow)
+        ]
+        skews = [timedelta(minutes=one.tick) for one in self.faults if isinstance(one, ClockSkew)]
         return max((one // timedelta(minutes=1) + 1 for one in (*spells, *skews)), default=0)
 
-    def simpler(self) -> Iterator["Plot"]:
+    def reductions(self) -> Iterator["FaultPlan"]:
         """Yield this plot with one fault less, each in turn: whole ones, then parts of one."""
         for index in range(len(self.faults)):
-            yield self._with(index, ())
+            yield self._with_fault_replaced(index, ())
         for index, fault in enumerate(self.faults):
-            if isinstance(fault, Meanwhile):
-                for plainer in _plainer(fault):
-                    yield self._with(index, (plainer,))
+            if isinstance(fault, Interleaving):
+                for plainer in _interleaving_reductions(fault):
+                    yield self._with_fault_replaced(index, (plainer,))
 
-    def _with(self, index: int, instead: tuple[Fault, ...]) -> "Plot":
+    def _with_fault_replaced(self, index: int, instead: tuple[Fault, ...]) -> "FaultPlan":
         return replace(self, faults=(*self.faults[:index], *instead, *self.faults[index + 1 :]))
 
 
-def _plainer(fault: Meanwhile) -> Iterator[Meanwhile]:
+def _interleaving_reductions(fault: Interleaving) -> Iterator[Interleaving]:
     for index in range(len(fault.faults)):
         yield replace(fault, faults=(*fault.faults[:index], *fault.faults[index + 1 :]))
     if fault.waits:

@@ -6,36 +6,43 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from controller.errors import LeaseHeldError, RolloutError, StateConflictError, StoreError
-from controller.simulation.fakes.errors import lost, refusal
+from controller.simulation.fakes.errors import client_error, read_timeout
 from controller.simulation.fakes.metric_query import next_token
-from controller.simulation.fakes.outages import broken
-from tests.chaos.fault_plan import Trouble
-from tests.chaos.process import STORE, Crossing, Proceed
+from controller.simulation.fakes.outages import apply_outage
+from tests.chaos.fault_plan import Degradation
+from tests.chaos.process import STORE, ExternalCall, Proceed
 
-LOST: Final = "answer lost"
-UNSENT: Final = "never arrived"
+RESPONSE_LOST: Final = "answer lost"
+REQUEST_LOST: Final = "never arrived"
 LATE: Final = "late"  # a time-out, and the call arrives after it
 DONE_500: Final = "500 although done"
 
-_WRITE: Final = (LOST, UNSENT, LATE, "500", DONE_500)
-_DATA: Final = ("partial", "internal_error", "forbidden", "empty", "behind", "pages out of order")
-_STORE_WRITE: Final = ("store down", "disk full", "conflict")
+_WRITE_KINDS: Final = (RESPONSE_LOST, REQUEST_LOST, LATE, "500", DONE_500)
+_DATA_KINDS: Final = (
+    "partial",
+    "internal_error",
+    "forbidden",
+    "empty",
+    "behind",
+    "pages out of order",
+)
+_STORE_WRITE_KINDS: Final = ("store down", "disk full", "conflict")
 
-WAYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "lambda:GetFunctionConfiguration": ("429", "500", UNSENT),
-    "lambda:UpdateFunctionConfiguration": ("409", "412", "429", *_WRITE),
-    "cloudwatch:GetMetricData": ("throttled", "500", UNSENT, *_DATA),
-    "dynamodb:GetItem": ("throttled", "500", UNSENT),
-    "dynamodb:Query": ("throttled", "500", UNSENT),
-    "dynamodb:UpdateItem": ("throttled", "met another", *_WRITE),
-    "dynamodb:TransactWriteItems": ("throttled", "met another", *_WRITE),
+FAULT_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "lambda:GetFunctionConfiguration": ("429", "500", REQUEST_LOST),
+    "lambda:UpdateFunctionConfiguration": ("409", "412", "429", *_WRITE_KINDS),
+    "cloudwatch:GetMetricData": ("throttled", "500", REQUEST_LOST, *_DATA_KINDS),
+    "dynamodb:GetItem": ("throttled", "500", REQUEST_LOST),
+    "dynamodb:Query": ("throttled", "500", REQUEST_LOST),
+    "dynamodb:UpdateItem": ("throttled", "met another", *_WRITE_KINDS),
+    "dynamodb:TransactWriteItems": ("throttled", "met another", *_WRITE_KINDS),
     "store:active": ("store down",),
     "store:load": ("store down",),
     "store:of_name": ("store down",),
     "store:owns": ("store down",),
-    "store:acquire": ("lease held", *_STORE_WRITE),
-    "store:create": _STORE_WRITE,
-    "store:save": _STORE_WRITE,
+    "store:acquire": ("lease held", *_STORE_WRITE_KINDS),
+    "store:create": _STORE_WRITE_KINDS,
+    "store:save": _STORE_WRITE_KINDS,
     "store:release": ("store down", "disk full"),
     "people:notify": ("fails",),
 }
@@ -57,7 +64,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "TransactionConflictException": 400,
 }
 
-_REFUSED: Final[Mapping[str, Callable[[str], RolloutError]]] = {
+_STORE_ERRORS: Final[Mapping[str, Callable[[str], RolloutError]]] = {
     "store down": StoreError,
     "disk full": StoreError,
     "conflict": StateConflictError,
@@ -65,96 +72,96 @@ _REFUSED: Final[Mapping[str, Callable[[str], RolloutError]]] = {
 }
 
 
-class DeafError(Exception):
+class NotifierDownError(Exception):
     """Nobody can be told anything."""
 
 
-def fits(how: str, crossing: Crossing) -> bool:
-    """Tell whether the call of `crossing` can go wrong in the way of `how`."""
-    return how in WAYS.get(operation(crossing), ())
+def can_occur(how: str, call: ExternalCall) -> bool:
+    """Tell whether the call of `call` can go wrong in the way of `how`."""
+    return how in FAULT_KINDS.get(operation_name(call), ())
 
 
-def operation(crossing: Crossing) -> str:
+def operation_name(call: ExternalCall) -> str:
     """Return service and operation as a plot spells them."""
-    return f"{crossing.service}:{crossing.operation}"
+    return f"{call.service}:{call.operation}"
 
 
-def answered(how: str, crossing: Crossing, proceed: Proceed) -> Any:
+def inject(how: str, call: ExternalCall, proceed: Proceed) -> Any:
     """Return what a call that goes wrong in this way answers, or raise it; `late` is `UNSENT`."""
-    if how in _REFUSED:
-        raise _REFUSED[how](f"chaos: {how}")
+    if how in _STORE_ERRORS:
+        raise _STORE_ERRORS[how](f"chaos: {how}")
     match how:
         case "fails":
-            raise DeafError
+            raise NotifierDownError
         case "answer lost":
             proceed()
-            raise lost(crossing.service)
+            raise read_timeout(call.service)
         case "never arrived" | "late":
-            raise lost(crossing.service)
+            raise read_timeout(call.service)
         case "500 although done":
             proceed()
-            raise _error("500", crossing)
+            raise _error("500", call)
         case "empty" | "behind" | "pages out of order":
-            return _bent(how, proceed())
+            return _distort(how, proceed())
         case "partial" | "internal_error" | "forbidden":
-            return broken(crossing.service, crossing.operation, how, proceed)
+            return apply_outage(call.service, call.operation, how, proceed)
         case _:
-            raise _error(how, crossing)
+            raise _error(how, call)
 
 
-_SPELLS: Final[Mapping[tuple[Trouble, str], str]] = {
-    (Trouble.LAMBDA, "lambda"): "500",
-    (Trouble.METRICS, "cloudwatch"): "500",
-    (Trouble.PARTIAL, "cloudwatch"): "partial",
-    (Trouble.STORE, STORE): "store down",
-    (Trouble.STORE, "dynamodb"): "500",
-    (Trouble.FULL, STORE): "disk full",
-    (Trouble.FULL, "dynamodb"): "throttled",
+_DEGRADATION_KINDS: Final[Mapping[tuple[Degradation, str], str]] = {
+    (Degradation.LAMBDA, "lambda"): "500",
+    (Degradation.METRICS, "cloudwatch"): "500",
+    (Degradation.PARTIAL, "cloudwatch"): "partial",
+    (Degradation.STORE, STORE): "store down",
+    (Degradation.STORE, "dynamodb"): "500",
+    (Degradation.FULL, STORE): "disk full",
+    (Degradation.FULL, "dynamodb"): "throttled",
 }
 # What the simulated Lambda itself does while it lasts, and the calls that meet it.
-_BY_ITSELF: Final[Mapping[Trouble, str]] = {
-    Trouble.KMS: "lambda:GetFunctionConfiguration",
-    Trouble.SLOW: "lambda:UpdateFunctionConfiguration",
-    Trouble.FAILED: "lambda:UpdateFunctionConfiguration",
+_SIMULATED_BY_LAMBDA: Final[Mapping[Degradation, str]] = {
+    Degradation.KMS: "lambda:GetFunctionConfiguration",
+    Degradation.SLOW: "lambda:UpdateFunctionConfiguration",
+    Degradation.FAILED: "lambda:UpdateFunctionConfiguration",
 }
-_WRITING: Final = frozenset(
+_STORE_WRITES: Final = frozenset(
     {"acquire", "create", "save", "release", "UpdateItem", "TransactWriteItems"}
 )
 
 
-def way_of(trouble: Trouble, crossing: Crossing) -> str | None:
-    """Return the way in which `trouble` breaks the call of `crossing`; None when it does not.
+def fault_kind_of(degradation: Degradation, call: ExternalCall) -> str | None:
+    """Return the way in which `degradation` breaks the call of `call`; None when it does not.
 
     Empty: the simulated service does it by itself.
     """
-    if trouble in _BY_ITSELF:
-        return "" if _BY_ITSELF[trouble] == operation(crossing) else None
-    if trouble is Trouble.FULL and not _writes(crossing):
+    if degradation in _SIMULATED_BY_LAMBDA:
+        return "" if _SIMULATED_BY_LAMBDA[degradation] == operation_name(call) else None
+    if degradation is Degradation.FULL and not _is_store_write(call):
         return None
-    return _SPELLS.get((trouble, crossing.service))
+    return _DEGRADATION_KINDS.get((degradation, call.service))
 
 
-def _writes(crossing: Crossing) -> bool:
-    return crossing.operation in _WRITING
+def _is_store_write(call: ExternalCall) -> bool:
+    return call.operation in _STORE_WRITES
 
 
-def _error(how: str, crossing: Crossing) -> ClientError:
-    code = _CODES[crossing.service, how]
-    return refusal(crossing.operation, code, f"chaos: {how}", status=_STATUS.get(code))
+def _error(how: str, call: ExternalCall) -> ClientError:
+    code = _CODES[call.service, how]
+    return client_error(call.operation, code, f"chaos: {how}", status=_STATUS.get(code))
 
 
 # Minutes that a late CloudWatch is behind, beyond what any policy waits for.
-_BEHIND: Final = 5
+_MINUTES_BEHIND: Final = 5
 
 
-def _bent(how: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _distort(how: str, answer: dict[str, Any]) -> dict[str, Any]:
     """Return metric data that is complete by its own word, or comes in pages of a strange order."""
     for result in answer["MetricDataResults"]:
         points = list(zip(result["Timestamps"], result["Values"], strict=True))
         if how == "empty":
             points = []
         elif how == "behind":
-            points = points[: max(0, len(points) - _BEHIND)]
+            points = points[: max(0, len(points) - _MINUTES_BEHIND)]
         else:  # the newer half, newest first; the next page has everything
             points = points[len(points) // 2 :][::-1]
             result["StatusCode"] = "PartialData"

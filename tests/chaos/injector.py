@@ -6,118 +6,124 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from tests.chaos.fault_plan import (
-    Broken,
+    CallFault,
     Crash,
+    Degradation,
     Fault,
-    Meanwhile,
-    Trouble,
-    When,
+    Interleaving,
+    Timing,
 )
-from tests.chaos.faults import LATE, answered, fits, operation, way_of
-from tests.chaos.process import CrashedError, Crossing, Proceed
+from tests.chaos.faults import LATE, can_occur, fault_kind_of, inject, operation_name
+from tests.chaos.process import CrashedError, ExternalCall, Proceed
 
 
-class Hands(Protocol):
+class InjectorContext(Protocol):
     """What a fate needs of the story that it is part of."""
 
-    def struck(self, crossing: Crossing, kind: str) -> None:
-        """Take note that something goes wrong at `crossing`."""
+    def record_fault(self, call: ExternalCall, kind: str) -> None:
+        """Take note that something goes wrong at `call`."""
         ...
 
-    def later(self, seconds: int, call: Proceed) -> None:
+    def schedule(self, seconds: int, delayed_call: Proceed) -> None:
         """Let a call arrive after so many seconds."""
         ...
 
-    def meanwhile(self, fault: Meanwhile, by: str) -> None:
+    def interleave(self, fault: Interleaving, by: str) -> None:
         """Let others act while the process `by` waits."""
         ...
 
-    def troubles(self) -> Sequence[Trouble]:
+    def degradations(self) -> Sequence[Degradation]:
         """Return what is wrong just now, for a while."""
         ...
 
 
-class Ahead:
+class PendingFaults:
     """The faults that have not struck yet."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._faults = [one for one in faults if isinstance(one, Crash | Broken | Meanwhile)]
+        self._faults = [one for one in faults if isinstance(one, Crash | CallFault | Interleaving)]
 
     @property
-    def left(self) -> bool:
+    def any_left(self) -> bool:
         """Whether any fault is left."""
         return bool(self._faults)
 
-    def take(self, tick: int, crossing: Crossing, before: int) -> list[Crash | Broken | Meanwhile]:
-        """Return the faults that strike at `crossing`, each once.
+    def take(
+        self, tick: int, call: ExternalCall, earlier_calls: int
+    ) -> list[Crash | CallFault | Interleaving]:
+        """Return the faults that strike at `call`, each once.
 
-        before: how many crossings of the same operation the process has had.
+        earlier_calls: how many crossings of the same operation the process has had.
         """
-        due = [one for one in self._faults if _strikes(one, tick, crossing, before)]
+        due = [one for one in self._faults if _matches(one, tick, call, earlier_calls)]
         for fault in due:
             self._faults.remove(fault)
         return due
 
 
-def _strikes(fault: Crash | Broken | Meanwhile, tick: int, crossing: Crossing, before: int) -> bool:
+def _matches(
+    fault: Crash | CallFault | Interleaving, tick: int, call: ExternalCall, earlier_calls: int
+) -> bool:
     spot = fault.spot
-    if isinstance(fault, Broken) and not fits(fault.how, crossing):
+    if isinstance(fault, CallFault) and not can_occur(fault.how, call):
         return False
     if spot.operation:
-        fitting = spot.operation == operation(crossing) and spot.tick <= tick
-        return fitting and spot.number == before
-    return (spot.tick, spot.number) == (tick, crossing.number)
+        fitting = spot.operation == operation_name(call) and spot.tick <= tick
+        return fitting and spot.number == earlier_calls
+    return (spot.tick, spot.number) == (tick, call.number)
 
 
-class Doom:
+class Injector:
     """The fate of one process, of the minute `tick`."""
 
-    def __init__(self, hands: Hands, tick: int, ahead: Ahead) -> None:
-        self._hands, self._tick, self._ahead = hands, tick, ahead
-        self._crossed: Counter[str] = Counter()
+    def __init__(self, context: InjectorContext, tick: int, pending: PendingFaults) -> None:
+        self._context, self._tick, self._pending = context, tick, pending
+        self._call_counts: Counter[str] = Counter()
 
-    def __call__(self, crossing: Crossing, proceed: Proceed) -> Any:
+    def __call__(self, call: ExternalCall, proceed: Proceed) -> Any:
         """Return or raise what the process gets."""
-        name = operation(crossing)
-        faults = self._ahead.take(self._tick, crossing, self._crossed[name])
-        self._crossed[name] += 1
-        self._meanwhile(faults, When.BEFORE, crossing)
+        name = operation_name(call)
+        faults = self._pending.take(self._tick, call, self._call_counts[name])
+        self._call_counts[name] += 1
+        self._interleave(faults, Timing.BEFORE, call)
         try:
-            answer = self._made(faults, crossing, proceed)
+            answer = self._call_with_faults(faults, call, proceed)
         except Exception:  # a crash is none: then nobody waits
-            self._meanwhile(faults, When.AFTER, crossing)
+            self._interleave(faults, Timing.AFTER, call)
             raise
-        self._meanwhile(faults, When.AFTER, crossing)
+        self._interleave(faults, Timing.AFTER, call)
         return answer
 
-    def _meanwhile(self, faults: Iterable[Fault], when: When, crossing: Crossing) -> None:
+    def _interleave(self, faults: Iterable[Fault], when: Timing, call: ExternalCall) -> None:
         for fault in faults:
-            if isinstance(fault, Meanwhile) and fault.when is when:
-                self._hands.struck(crossing, f"{when} it: {fault.act}")
-                self._hands.meanwhile(fault, crossing.process)
+            if isinstance(fault, Interleaving) and fault.when is when:
+                self._context.record_fault(call, f"{when} it: {fault.act}")
+                self._context.interleave(fault, call.process)
 
-    def _made(self, faults: Sequence[Fault], crossing: Crossing, proceed: Proceed) -> Any:
+    def _call_with_faults(
+        self, faults: Sequence[Fault], call: ExternalCall, proceed: Proceed
+    ) -> Any:
         for fault in faults:
             if isinstance(fault, Crash):
-                self._hands.struck(crossing, f"crash {fault.when}")
-                self._crash(fault, crossing, proceed)
-            if isinstance(fault, Broken):
-                self._hands.struck(crossing, fault.how)
+                self._context.record_fault(call, f"crash {fault.when}")
+                self._crash(fault, call, proceed)
+            if isinstance(fault, CallFault):
+                self._context.record_fault(call, fault.how)
                 if fault.how == LATE:
-                    self._hands.later(fault.late, proceed)
-                return answered(fault.how, crossing, proceed)
-        for trouble in self._hands.troubles():
-            how = way_of(trouble, crossing)
+                    self._context.schedule(fault.late, proceed)
+                return inject(fault.how, call, proceed)
+        for trouble in self._context.degradations():
+            how = fault_kind_of(trouble, call)
             if how is not None:
-                self._hands.struck(crossing, str(trouble))
+                self._context.record_fault(call, str(trouble))
                 if how:
-                    return answered(how, crossing, proceed)
+                    return inject(how, call, proceed)
         return proceed()
 
-    def _crash(self, fault: Crash, crossing: Crossing, proceed: Proceed) -> None:
-        if fault.when is When.DURING and fault.late:
-            self._hands.later(fault.late, proceed)
-        elif fault.when is not When.BEFORE:
+    def _crash(self, fault: Crash, call: ExternalCall, proceed: Proceed) -> None:
+        if fault.when is Timing.DURING and fault.late:
+            self._context.schedule(fault.late, proceed)
+        elif fault.when is not Timing.BEFORE:
             with suppress(Exception):
                 proceed()
         raise CrashedError

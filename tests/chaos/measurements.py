@@ -7,56 +7,56 @@ from controller.core.judge.gate import judge, needs
 from controller.core.judge.queries import JUDGED
 from controller.core.judge.sealing import evidence_of
 from controller.core.observation import (
-    Answer,
+    MetricQuery,
     Observation,
-    Query,
-    Reading,
+    QueryStatus,
     Series,
     Span,
-    Update,
+    TargetReading,
+    UpdateStatus,
 )
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import at
+from controller.core.units import from_unix
 from controller.errors import MetricsError
 from controller.ports.metrics import MetricSource
 
 
-class Measuring:
+class ObservedMetricSource:
     """A metric source; `told` hears each answer that it gives, and of what stretch of time.
 
     A source that gives none has answered nothing, which is judged too.
     """
 
     def __init__(
-        self, source: MetricSource, told: Callable[[Mapping[Query, Series], Span], None]
+        self, source: MetricSource, listener: Callable[[Mapping[MetricQuery, Series], Span], None]
     ) -> None:
-        self._source, self._told = source, told
+        self._source, self._told = source, listener
 
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return what the source answers."""
         asked = tuple(queries)
         try:
             answer = self._source.read(asked, span)
         except MetricsError:
-            self._told(dict.fromkeys(asked, Series(answer=Answer.ERROR)), span)
+            self._told(dict.fromkeys(asked, Series(answer=QueryStatus.ERROR)), span)
             raise
         self._told(answer, span)
         return answer
 
 
-def judged_at(rollout: Rollout, weight: int | None, token: str) -> bool:
+def judges_gate(rollout: Rollout, weight: int | None, token: str) -> bool:
     """Tell whether a tick of `rollout` judges a gate where the function shows this.
 
     A raise waits no more once anybody has written the function, but in a pause.
     """
     intent = rollout.intent
     waits = (weight, token) == (intent.previous, intent.token) or rollout.phase is Phase.PAUSED
-    return rollout.phase in JUDGED and (rollout.waits is None or waits)
+    return rollout.phase in JUDGED and (rollout.previous_live is None or waits)
 
 
 def verdicts(
     rollouts: Iterable[Rollout],
-    answer: Mapping[Query, Series],
+    answer: Mapping[MetricQuery, Series],
     span: Span,
     weight: int | None,
     token: str,
@@ -66,11 +66,11 @@ def verdicts(
     weight, token: what the function shows. The moment is the earliest that the clock of whoever
     asked can have shown: what fails then fails later, too.
     """
-    now = at(span.end - max((one.period_s for one in answer), default=0))
-    seen = Reading("", weight, "", token, Update.SUCCESSFUL)
+    now = from_unix(span.end - max((one.period_s for one in answer), default=0))
+    seen = TargetReading("", weight, "", token, UpdateStatus.SUCCESSFUL)
     for rollout in rollouts:
         wanted = needs(rollout, now).queries
-        if not judged_at(rollout, weight, token):
+        if not judges_gate(rollout, weight, token):
             continue
         if not all(one in answer for one in wanted.values()):
             continue

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from controller.core.decision import Notice
 from controller.core.history import Entry
-from controller.core.observation import Query, Series, Span
+from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import LambdaEnv
 from controller.core.rollout import Rollout
 from controller.ports.metrics import MetricSource
@@ -30,21 +30,21 @@ from controller.simulation.world import World
 from tests.chaos.event_log import (
     PERSON,
     TIME,
-    Answered,
-    Asked,
-    Began,
-    Ended,
-    Happening,
-    InForce,
-    Judged,
-    Saved,
-    Told,
-    Wrote,
-    may_be_full,
-    meant_by,
+    EnvironmentWrite,
+    GateVerdict,
+    LambdaResponse,
+    Notification,
+    ObservedEvent,
+    OperatorCommand,
+    ProcessEnd,
+    ProcessStart,
+    RolloutSave,
+    UpdateCompletion,
+    may_mean_full_weight,
+    parse_weight,
 )
-from tests.chaos.measurements import Measuring, verdicts
-from tests.chaos.process import CLOCK, CrashedError, Crossing, Fate, Proceed
+from tests.chaos.measurements import ObservedMetricSource, verdicts
+from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
 
 LAMBDA: Final = "lambda"
 # What changes a stored rollout; a lease is none of it.
@@ -54,14 +54,14 @@ _WRITES: Final = frozenset(
 _CREATES: Final = frozenset({"create", "receive", "PutItem", "TransactWriteItems"})
 
 
-class Heard(Protocol):
+class EventListener(Protocol):
     """Who is told of what happened, one happening at a time and in order."""
 
-    def __call__(self, happening: Happening, /) -> object: ...
+    def __call__(self, event: ObservedEvent, /) -> object: ...
 
 
 @dataclass(slots=True)
-class _Environment:
+class _FunctionState:
     """The function as it was at the last look; callers of an alias meet what nobody reads back."""
 
     shown: Mapping[str, str]
@@ -71,81 +71,86 @@ class _Environment:
 
 
 @dataclass
-class Witness:
+class Oracle:
     """Sees the function in `world` and what is in `store`, which nobody else has in his hands.
 
-    heard: is told of every happening, at the very step. stored, histories: everything, as it was at
+    listener: is told of every happening, at the very step. stored, histories: everything, as it was at
     the last look.
     """
 
     world: World
     target: LambdaEnv
     store: Store
-    heard: Heard
+    listener: EventListener
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
-    _known: _Environment = field(init=False)
+    _last_function: _FunctionState = field(init=False)
 
     def __post_init__(self) -> None:
-        self._known = self._environment()
+        self._last_function = self._function_state()
 
     # --- looking --------------------------------------------------------------------------------
 
-    def look(self, by: str, crossing: Crossing | None = None) -> list[Happening]:
+    def observe(self, by: str, call: ExternalCall | None = None) -> list[ObservedEvent]:
         """Return what has happened since the last look, put down to `by`, oldest first.
 
-        crossing: the step that `by` has just taken; what it cannot have changed is not looked at.
+        call: the step that `by` has just taken; what it cannot have changed is not looked at.
         """
-        found = list(self._changes_of_function(by, crossing))
-        if crossing is None or crossing.operation in _WRITES:
-            listed = crossing is None or crossing.operation in _CREATES
+        found = list(self._changes_of_function(by, call))
+        if call is None or call.operation in _WRITES:
+            listed = call is None or call.operation in _CREATES
             found += self._changes_of_store(by, listed=listed)
         for happening in found:
-            self.heard(happening)
+            self.listener(happening)
         return found
 
-    def watching(self, fate: Fate) -> Fate:
-        """Return `fate` with a look right after each call that is made, and before others act."""
+    def intercept(self, interceptor: Interceptor) -> Interceptor:
+        """Return `interceptor` with a look right after each call that is made, and before others act."""
 
-        def watched(crossing: Crossing, proceed: Proceed) -> Any:
+        def watched(crossing: ExternalCall, proceed: Proceed) -> Any:
             if crossing.number == 0:
-                self.heard(Began(self._now, crossing.process))
+                self.listener(ProcessStart(self._now, crossing.process))
 
             def seen() -> Any:
                 try:
                     return proceed()
                 finally:
-                    self.look(crossing.process, crossing)
+                    self.observe(crossing.process, crossing)
 
             if crossing.service != LAMBDA:
-                return fate(crossing, seen)
-            return self._answered(crossing, lambda: fate(crossing, seen))
+                return interceptor(crossing, seen)
+            return self._record_response(crossing, lambda: interceptor(crossing, seen))
 
         return watched
 
     def metrics(self, by: str, source: MetricSource) -> MetricSource:
         """Return `source` in the hands of the process `by`; what it shows is judged beside it."""
 
-        def told(answer: Mapping[Query, Series], span: Span) -> None:
-            weight, token = meant_by(self.target, self._known.shown), self._known.token
+        def told(answer: Mapping[MetricQuery, Series], span: Span) -> None:
+            weight, token = (
+                parse_weight(self.target, self._last_function.shown),
+                self._last_function.token,
+            )
             for rollout_id, verdict in verdicts(self.stored.values(), answer, span, weight, token):
-                self.heard(Judged(self._now, by, rollout_id, verdict))
+                self.listener(GateVerdict(self._now, by, rollout_id, verdict))
 
-        return Measuring(source, told)
+        return ObservedMetricSource(source, told)
 
     def notifier(self, by: str) -> Notifier:
         """Return the notifier of the process `by`."""
-        return _Telling(lambda rollout, notice: self.heard(Told(self._now, by, rollout, notice)))
+        return _NotifierProbe(
+            lambda rollout, notice: self.listener(Notification(self._now, by, rollout, notice))
+        )
 
     # --- what only the story knows --------------------------------------------------------------
 
-    def asked(self, by: str, verb: str) -> None:
+    def record_command(self, by: str, verb: str) -> None:
         """Note what a person asks by the process `by`."""
-        self.heard(Asked(self._now, by, str(verb)))
+        self.listener(OperatorCommand(self._now, by, str(verb)))
 
-    def ended(self, by: str, status: int | None) -> None:
+    def record_end(self, by: str, status: int | None) -> None:
         """Note that the process `by` has ended; None: it crashed."""
-        self.heard(Ended(self._now, by, status))
+        self.listener(ProcessEnd(self._now, by, status))
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -153,37 +158,37 @@ class Witness:
     def _now(self) -> datetime:
         return self.world.clock.now()
 
-    def _environment(self) -> _Environment:
+    def _function_state(self) -> _FunctionState:
         one = self.world.function(self.target.function)
-        return _Environment(one.variables, one.served, one.revision, one.status)
+        return _FunctionState(one.variables, one.served, one.revision, one.status)
 
-    def _changes_of_function(self, by: str, crossing: Crossing | None) -> Iterator[Happening]:
-        before, after = self._known, self._environment()
+    def _changes_of_function(self, by: str, call: ExternalCall | None) -> Iterator[ObservedEvent]:
+        before, after = self._last_function, self._function_state()
         if after.token == before.token and after.served == before.served:
             return
-        self._known = after
+        self._last_function = after
         moving = after.status == "InProgress"
         if after.shown != before.shown or moving:  # a finished update shows what it showed before
-            slept = crossing is not None and crossing.service == CLOCK
-            yield Wrote(
+            slept = call is not None and call.service == CLOCK
+            yield EnvironmentWrite(
                 at=self._now,
                 by=PERSON if slept else by,
                 before=before.shown,
                 after=after.shown,
-                weight_before=meant_by(self.target, before.shown),
-                weight_after=meant_by(self.target, after.shown),
+                weight_before=parse_weight(self.target, before.shown),
+                weight_after=parse_weight(self.target, after.shown),
                 stored=tuple(self.stored.values()),
                 token=before.token,
-                full_before=may_be_full(self.target, before.shown),
+                full_before=may_mean_full_weight(self.target, before.shown),
             )
         if not moving:
-            weight = meant_by(self.target, after.served)
-            yield InForce(self._now, TIME, weight, after.status == "Failed")
+            weight = parse_weight(self.target, after.served)
+            yield UpdateCompletion(self._now, TIME, weight, after.status == "Failed")
 
-    def _changes_of_store(self, by: str, *, listed: bool) -> Iterator[Happening]:
+    def _changes_of_store(self, by: str, *, listed: bool) -> Iterator[ObservedEvent]:
         for rollout_id in self.store.all() if listed else tuple(self.stored):
             before, after = self.stored.get(rollout_id), self.store.load(rollout_id)
-            if before is not None and _stamp(before) == _stamp(after):
+            if before is not None and _change_key(before) == _change_key(after):
                 continue
             self.stored[rollout_id] = after
             known, kept = self.histories.get(rollout_id, ()), True
@@ -197,23 +202,23 @@ class Witness:
             final = {
                 lock: one.final for lock, one in held.items() if one and owners[lock] == after.id
             }
-            yield Saved(self._now, by, before, after, gained, kept, owners, final)
+            yield RolloutSave(self._now, by, before, after, gained, kept, owners, final)
 
-    def _answered(self, crossing: Crossing, proceed: Proceed) -> Any:
+    def _record_response(self, call: ExternalCall, proceed: Proceed) -> Any:
         sound = False
         try:
             answer = proceed()
-            at_rest = self._known.status == "Successful"
+            at_rest = self._last_function.status == "Successful"
             sound = at_rest and "Error" not in (answer.get("Environment") or {})
             return answer
         except CrashedError:
             sound = True  # what became of the process is not Lambda's fault
             raise
         finally:
-            self.heard(Answered(self._now, crossing.process, crossing.operation, sound))
+            self.listener(LambdaResponse(self._now, call.process, call.operation, sound))
 
 
-def _stamp(rollout: Rollout) -> tuple[object, ...]:
+def _change_key(rollout: Rollout) -> tuple[object, ...]:
     """Return what no save leaves as it was; policies never change, and are slow to compare."""
     return (
         rollout.version,
@@ -227,9 +232,9 @@ def _stamp(rollout: Rollout) -> tuple[object, ...]:
     )
 
 
-class _Telling:
-    def __init__(self, told: Callable[[Rollout, Notice], object]) -> None:
-        self._told = told
+class _NotifierProbe:
+    def __init__(self, listener: Callable[[Rollout, Notice], object]) -> None:
+        self._told = listener
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Take note of `notice`."""

@@ -10,28 +10,28 @@ from dataclasses import dataclass
 import pytest
 
 from tests.chaos import bugs_in_decisions, bugs_in_execution, bugs_in_stores, bugs_with_operators
-from tests.chaos.fault_plan import Plot
+from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.invariants import Invariant
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedBug:
     """One bug. words: what it does. where: the story that shows it, in words."""
 
-    words: str
+    description: str
     invariant: type[Invariant]
     where: str
-    plot: Callable[[], Plot]
+    plan: Callable[[], FaultPlan]
     plant: Callable[[pytest.MonkeyPatch], None]
 
     @property
     def name(self) -> str:
         """What a test calls it."""
-        return f"{self.invariant.name}: {self.words}"
+        return f"{self.invariant.name}: {self.description}"
 
 
-PLANTED: Sequence[Planted] = tuple(
-    Planted(*facts)
+PLANTED_BUGS: Sequence[PlantedBug] = tuple(
+    PlantedBug(*facts)
     for module in (bugs_in_execution, bugs_in_decisions, bugs_with_operators, bugs_in_stores)
     for facts in module.PLANTS
 )

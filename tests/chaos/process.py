@@ -20,7 +20,7 @@ Proceed: TypeAlias = Callable[[], Any]
 
 STORE: Final = "store"
 CLOCK: Final = "clock"
-PEOPLE: Final = "people"
+NOTIFIER: Final = "people"
 
 
 class CrashedError(BaseException):
@@ -28,7 +28,7 @@ class CrashedError(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class ExternalCall:
     """One step of a process into the outside.
 
     number: how many came before it in this process. service, operation: `lambda` and
@@ -41,11 +41,11 @@ class Crossing:
     operation: str
 
 
-Fate: TypeAlias = Callable[[Crossing, Proceed], Any]
+Interceptor: TypeAlias = Callable[[ExternalCall, Proceed], Any]
 """What becomes of a crossing: returns its answer, or raises; `proceed` makes the call."""
 
 
-def as_asked(_crossing: Crossing, proceed: Proceed) -> Any:
+def pass_through(_crossing: ExternalCall, proceed: Proceed) -> Any:
     """Let a crossing be what it would be anyway."""
     return proceed()
 
@@ -57,22 +57,22 @@ class Process:
     begun. gone: it has crashed.
     """
 
-    def __init__(self, name: str, fate: Fate = as_asked) -> None:
+    def __init__(self, name: str, interceptor: Interceptor = pass_through) -> None:
         self.name = name
-        self.gone = False
-        self.crossings = 0
-        self._fate = fate
+        self.crashed = False
+        self.call_count = 0
+        self._interceptor = interceptor
 
-    def cross(self, service: str, operation: str, proceed: Proceed) -> Any:
+    def call(self, service: str, operation: str, proceed: Proceed) -> Any:
         """Take one step outside. Raises CrashedError once the process is gone."""
-        if self.gone:
+        if self.crashed:
             raise CrashedError
-        crossing = Crossing(self.name, self.crossings, service, operation)
-        self.crossings += 1
+        crossing = ExternalCall(self.name, self.call_count, service, operation)
+        self.call_count += 1
         try:
-            return self._fate(crossing, proceed)
+            return self._interceptor(crossing, proceed)
         except CrashedError:
-            self.gone = True
+            self.crashed = True
             raise
 
     def client(self, client: Any, service: str) -> Any:
@@ -100,18 +100,18 @@ class _Client:
         attribute = getattr(self._client, name)
         if not callable(attribute):
             return attribute
-        operation = _spelt(name)
+        operation = _aws_operation(name)
 
         def call(**request: Any) -> Any:
-            return self.cross(operation, lambda: attribute(**request))
+            return self.call(operation, lambda: attribute(**request))
 
         return call
 
-    def cross(self, operation: str, proceed: Proceed) -> Any:
-        return self._process.cross(self._service, operation, proceed)
+    def call(self, operation: str, proceed: Proceed) -> Any:
+        return self._process.call(self._service, operation, proceed)
 
 
-def _spelt(method: str) -> str:
+def _aws_operation(method: str) -> str:
     """Return AWS's name of the operation that boto3 calls `method`."""
     return "".join(word.capitalize() for word in method.split("_"))
 
@@ -124,7 +124,7 @@ class _Store:
         method = getattr(self._store, name)
 
         def call(*args: Any, **named: Any) -> Any:
-            return self._process.cross(STORE, name, lambda: method(*args, **named))
+            return self._process.call(STORE, name, lambda: method(*args, **named))
 
         return call
 
@@ -139,7 +139,7 @@ class _Clock:
 
     def sleep(self, length: timedelta) -> None:
         """Wait for `length`."""
-        self._process.cross(CLOCK, "sleep", lambda: self._clock.sleep(length))
+        self._process.call(CLOCK, "sleep", lambda: self._clock.sleep(length))
 
 
 class _Notifier:
@@ -148,4 +148,4 @@ class _Notifier:
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Tell people."""
-        self._process.cross(PEOPLE, "notify", lambda: self._notifier.notify(rollout, notice))
+        self._process.call(NOTIFIER, "notify", lambda: self._notifier.notify(rollout, notice))

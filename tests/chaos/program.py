@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from controller.core.commands import Verb, Way
+from controller.core.commands import DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.errors import RolloutError
 from controller.ports.clock import Clock
@@ -16,7 +16,7 @@ from tests.chaos.process import Process
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ProcessEnvironment:
     """What one process has of the world.
 
     client: gives the client of a service. measured: takes what reads its metrics, to look at what
@@ -27,7 +27,7 @@ class Outside:
     client: Callable[[str], Any]
     clock: Clock
     notifier: Notifier
-    measured: Callable[[MetricSource], MetricSource]
+    wrap_metrics: Callable[[MetricSource], MetricSource]
     jitter: Callable[[float, float], float]
 
 
@@ -42,7 +42,7 @@ class Program(Protocol):
         """Visit every active rollout."""
         ...
 
-    def ask(self, verb: Verb, reason: str = "", way: Way = "") -> int:
+    def ask(self, verb: Verb, reason: str = "", way: DriftResolution = "") -> int:
         """Do what a person asks of the newest rollout of the policy."""
         ...
 
@@ -58,16 +58,16 @@ class Stores(Protocol):
         """Open the store in the hands of `process`."""
         ...
 
-    def pristine(self) -> AbstractContextManager[Store]:
+    def fault_free(self) -> AbstractContextManager[Store]:
         """Open the store as another run that no fault reaches."""
         ...
 
 
-class BlindError(Exception):
+class OracleStoreError(Exception):
     """Nobody could see what is stored: then a story proves nothing."""
 
 
-class Pristine:
+class FaultFreeStore:
     """A store that must answer: its errors are not taken for those of a process."""
 
     def __init__(self, store: Store) -> None:
@@ -80,10 +80,10 @@ class Pristine:
             try:
                 return method(*args, **named)
             except RolloutError as error:
-                raise BlindError(f"the witness cannot see {name}: {error}") from error
+                raise OracleStoreError(f"the witness cannot see {name}: {error}") from error
 
         return call
 
 
-OpenProgram: TypeAlias = Callable[[Outside, Policy, Store], Program]
+OpenProgram: TypeAlias = Callable[[ProcessEnvironment, Policy, Store], Program]
 """Makes a program out of what a process has."""

@@ -16,7 +16,7 @@ _METRICS: Final[dict[str, Any]] = {
     "latency": {**_API, "name": "Latency", "statistic": "p95"},
     "direct_requests": {**_BACKEND, "name": "Invocations", "statistic": "Sum"},
 }
-_WORKS: Final[dict[str, Any]] = {
+_SUCCESS_RATE: Final[dict[str, Any]] = {
     "kind": "success_rate",
     "judge": "threshold",
     "total": "requests",
@@ -25,7 +25,7 @@ _WORKS: Final[dict[str, Any]] = {
     "over": "1m",
     "min_samples": 50,
 }
-_FAST: Final[dict[str, Any]] = {
+_LATENCY: Final[dict[str, Any]] = {
     "kind": "latency_increase",
     "judge": "threshold",
     "metric": "latency",
@@ -34,26 +34,26 @@ _FAST: Final[dict[str, Any]] = {
     "over": "1m",
     "min_samples": 50,
 }
-_ARRIVES: Final[dict[str, Any]] = {
+_TRAFFIC: Final[dict[str, Any]] = {
     "kind": "traffic",
     "judge": "threshold",
     "metric": "requests",
     "control": "direct_requests",
 }
-_LADDERS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
+_STEP_WEIGHTS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
 
 
-def draw_policy(chance: Random, *, adds_up: bool = False) -> Policy:
+def draw_policy(chance: Random, *, sequential: bool = False) -> Policy:
     """Return a policy that is done within half an hour when all goes well.
 
-    adds_up: its criteria are judged by evidence that adds up, and generously: steps are short.
+    sequential: its criteria are judged by evidence that adds up, and generously: steps are short.
     """
     patience = chance.choice((1, 1, 2))  # bad minutes in a row that fail
-    criteria = {"works": {**_WORKS, "failure_limit": patience}}
+    criteria = {"works": {**_SUCCESS_RATE, "failure_limit": patience}}
     if chance.random() < 0.25:
-        criteria["fast"] = _FAST
+        criteria["fast"] = _LATENCY
     if chance.random() < 0.4:
-        criteria["arrives"] = _ARRIVES
+        criteria["arrives"] = _TRAFFIC
     used = {"requests", "client_errors", "server_errors"}
     used |= {"latency"} if "fast" in criteria else set()
     used |= {"direct_requests"} if "arrives" in criteria else set()
@@ -73,18 +73,18 @@ def draw_policy(chance: Random, *, adds_up: bool = False) -> Policy:
         "rollback_timeout": chance.choice(("1m", "2m", "5m")),
         **_freeze(chance),
     }
-    return parse(_adding_up(said) if adds_up else said)
+    return parse(_with_sequential_judge(said) if sequential else said)
 
 
-def _adding_up(said: dict[str, Any]) -> dict[str, Any]:
+def _with_sequential_judge(policy: dict[str, Any]) -> dict[str, Any]:
     criteria = {
         name: one
         if one["kind"] == "traffic"
         else {key: one[key] for key in one if key not in ("over", "failure_limit")}
         | {"judge": "sequential"}
-        for name, one in said["criteria"].items()
+        for name, one in policy["criteria"].items()
     }
-    return {**said, "criteria": criteria, "false_rollback": "20%"}
+    return {**policy, "criteria": criteria, "false_rollback": "20%"}
 
 
 def _target(chance: Random) -> dict[str, str]:
@@ -93,7 +93,7 @@ def _target(chance: Random) -> dict[str, str]:
 
 
 def _steps(chance: Random, shortest: int) -> list[dict[str, Any]]:
-    ladder = chance.choice(_LADDERS)
+    ladder = chance.choice(_STEP_WEIGHTS)
     steps: list[dict[str, Any]] = [
         {"weight": weight, "bake": f"{chance.randint(shortest, 3)}m"} for weight in ladder
     ]
@@ -118,7 +118,7 @@ def draw_world(chance: Random, steps: int) -> Scenario:
     """Return a world for a policy of so many steps: well, sick, silent, slow to tell."""
     step = chance.randint(1, steps)
     at = {"step": step, "after": f"{chance.randint(0, 150)}s"}
-    events, rate, summary = _turn(chance, at)
+    events, rate, summary = _world_events(chance, at)
     return Scenario.model_validate(
         {
             "name": "chaos",
@@ -136,7 +136,7 @@ def draw_world(chance: Random, steps: int) -> Scenario:
     )
 
 
-_SICK: Final[dict[str, dict[str, Any]]] = {
+_FAULTS: Final[dict[str, dict[str, Any]]] = {
     "the canary fails": {"kind": "errors", "server_errors": "5%"},
     "the canary is slow": {"kind": "latency", "times": 1.8},
     "both paths fail": {"kind": "errors", "path": "both", "server_errors": "5%"},
@@ -145,15 +145,17 @@ _SICK: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def _turn(chance: Random, at: dict[str, Any]) -> tuple[list[dict[str, Any]], int, str]:
+def _world_events(
+    chance: Random, event_time: dict[str, Any]
+) -> tuple[list[dict[str, Any]], int, str]:
     """Return what happens in a world, how many requests a minute it has, and that in words."""
-    names = ["all is well", "few requests", "no requests", *_SICK]
+    names = ["all is well", "few requests", "no requests", *_FAULTS]
     name = chance.choices(names, weights=(45, 5, 4, 18, 8, 5, 10, 5))[0]
     rate = {"few requests": 8, "no requests": 0}.get(name, 600)
-    if name not in _SICK:
+    if name not in _FAULTS:
         return [], rate, f"{name}."
-    what = f"{name} {at['after']} after step {at['step']} came into force."
-    return [{**_SICK[name], "at": at}], rate, what
+    what = f"{name} {event_time['after']} after step {event_time['step']} came into force."
+    return [{**_FAULTS[name], "at": event_time}], rate, what
 
 
 def _publication(chance: Random) -> dict[str, Any]:

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from controller.core.policy import Policy
-from tests.chaos.fault_plan import Act, Crash, Fault, Meanwhile, Plot, Spot, When
+from tests.chaos.fault_plan import (
+    ActorAction,
+    Crash,
+    Fault,
+    FaultPlan,
+    InjectionPoint,
+    Interleaving,
+    Timing,
+)
 from tests.simulation.worlds import scenario
-from tests.support.stage import short, variables
+from tests.support.stage import function_with, short_policy
 
 WRITE: Final = "lambda:UpdateFunctionConfiguration"
 READ: Final = "lambda:GetFunctionConfiguration"
@@ -15,45 +23,45 @@ SAVE: Final = "store:save"
 NOTIFY: Final = "people:notify"
 
 # From the third minute on nobody can use the canary, or nobody asks for anything.
-SICK: Final = {"kind": "errors", "server_errors": "20%", "at": {"after": "150s"}}
-QUIET: Final = {"kind": "traffic", "times": 0}
+CANARY_ERRORS: Final = {"kind": "errors", "server_errors": "20%", "at": {"after": "150s"}}
+NO_TRAFFIC: Final = {"kind": "traffic", "times": 0}
 
 
-def plot(
+def sample_plan(
     *faults: Fault,
     events: Sequence[dict[str, Any]] = (),
     takes: str = "3s",
     policy: Policy | None = None,
-) -> Plot:
+) -> FaultPlan:
     """Return a story of the short policy, in a world where all is well but for `events`.
 
     takes: how long an update of the function takes.
     """
-    function = {**variables(), "update_takes": takes}
+    function = {**function_with(), "update_takes": takes}
     played = scenario(function=function, events=events)
-    return Plot(1, "sqlite", policy or short(max_hold="2m"), played, faults)
+    return FaultPlan(1, "sqlite", policy or short_policy(max_hold="2m"), played, faults)
 
 
-def frozen_in_between(fails: str = "600s") -> Plot:
+def freeze_before_write(fails: str = "600s") -> FaultPlan:
     """Return a story in which a raise from 10 % is saved, and a freeze begins before its write.
 
     It lasts from 9:06 to 9:40. fails: how long after nine o'clock the canary begins to fail.
     """
     freeze = {"zone": "UTC", "daily": [{"from": "09:06", "to": "09:40"}]}
-    sick = {**SICK, "at": {"after": fails}}
-    policy = short(shift_timeout="1m", freeze=freeze)
-    return plot(Crash(Spot(4, WRITE), When.BEFORE), events=[sick], policy=policy)
+    sick = {**CANARY_ERRORS, "at": {"after": fails}}
+    policy = short_policy(shift_timeout="1m", freeze=freeze)
+    return sample_plan(Crash(InjectionPoint(4, WRITE), Timing.BEFORE), events=[sick], policy=policy)
 
 
-def meanwhile(
+def interleaving(
     tick: int,
     operation: str,
-    act: Act,
+    act: ActorAction,
     *,
-    when: When = When.BEFORE,
+    when: Timing = Timing.BEFORE,
     waits: int = 0,
     weight: int = 0,
     number: int = 0,
-) -> Meanwhile:
+) -> Interleaving:
     """Return what others do at the first crossing of a kind, from the minute `tick` on."""
-    return Meanwhile(Spot(tick, operation, number), when, act, waits, weight)
+    return Interleaving(InjectionPoint(tick, operation, number), when, act, waits, weight)

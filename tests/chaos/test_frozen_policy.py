@@ -4,9 +4,9 @@ import pytest
 
 from controller.core.replay.replay import replay
 from controller.process import logging
-from tests.chaos.chaos import chaos
-from tests.chaos.event_log import Saved
-from tests.chaos.sample_plans import frozen_in_between
+from tests.chaos.event_log import RolloutSave
+from tests.chaos.run import run_plan
+from tests.chaos.sample_plans import freeze_before_write
 from tests.simulation.worlds import MINUTE, START
 
 
@@ -22,12 +22,12 @@ from tests.simulation.worlds import MINUTE, START
 )  # fmt: skip
 def test_what_becomes_of_a_raise_that_a_freeze_met(fails: str, then: list[str]) -> None:
     """The freeze lasts from 9:06 to 9:40; entries are told with their minute after nine."""
-    logging.silence()
-    story = chaos(frozen_in_between(fails))
-    saved = [one for one in story.happenings if isinstance(one, Saved)]
+    logging.disable()
+    story = run_plan(freeze_before_write(fails))
+    saved = [one for one in story.events if isinstance(one, RolloutSave)]
     entries = [entry for one in saved for entry in one.entries]
     told = [f"{(one.at - START) // MINUTE} {one.kind}" for one in entries if one.kind != "drained"]
     assert told[2:] == ["5 advanced", "7 held_up", *then]
     assert story.violations == ()
     assert story.rollout is not None
-    assert replay(story.rollout, entries).same
+    assert replay(story.rollout, entries).consistent

@@ -33,9 +33,9 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_story(
     def settled(rollout: Rollout, *_: object) -> Decision:
         return Decision(replace(rollout, step=5))
 
-    monkeypatch.setattr("controller.core.transitions.settled", settled)
+    monkeypatch.setattr("controller.core.transitions.confirm_applied", settled)
     # or the next load would refuse the state
-    monkeypatch.setattr("controller.core.codec.problem_of", lambda _: "")
+    monkeypatch.setattr("controller.core.codec.first_contradiction", lambda _: "")
     assert main(["--seed", "3"]) == 1
     printed = capsys.readouterr().out
     whole, _, smallest = printed.partition("The smallest story that shows it:")

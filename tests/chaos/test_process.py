@@ -8,30 +8,30 @@ import pytest
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.decision import Notice, Severity
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import lost
-from tests.chaos.process import CrashedError, Crossing, Proceed, Process
+from controller.simulation.fakes.errors import read_timeout
+from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 from tests.simulation.worlds import FUNCTION, MINUTE, START, world
 from tests.support.rollouts import a_rollout
-from tests.support.stage import short
+from tests.support.stage import short_policy
 
-POLICY = short()
+POLICY = short_policy()
 
 
-class Book:
+class RecordingInterceptor:
     """A fate that writes every crossing down, and lets `ends` be the last one."""
 
     def __init__(self, ends: int = -1) -> None:
         self.crossings: list[tuple[int, str, str]] = []
         self._ends = ends
 
-    def __call__(self, crossing: Crossing, proceed: Proceed) -> Any:
-        self.crossings.append((crossing.number, crossing.service, crossing.operation))
-        if crossing.number == self._ends:
+    def __call__(self, call: ExternalCall, proceed: Proceed) -> Any:
+        self.crossings.append((call.number, call.service, call.operation))
+        if call.number == self._ends:
             raise CrashedError
         return proceed()
 
 
-class Kept:
+class CountingFake:
     """What stands for a store, a notifier or a client: it does what it is told, and counts."""
 
     def __init__(self) -> None:
@@ -47,46 +47,46 @@ class Kept:
 
 
 def test_steps_are_numbered_and_called_as_aws_calls_them() -> None:
-    book, played = Book(), world()
+    book, played = RecordingInterceptor(), world()
     process = Process("tick 1", book)
     process.client(played.client("lambda"), "lambda").get_function_configuration(
         FunctionName=FUNCTION
     )
-    process.store(Kept()).load("orders#1")  # type: ignore[arg-type]
+    process.store(CountingFake()).load("orders#1")  # type: ignore[arg-type]
     process.clock(played.clock).sleep(timedelta(seconds=1))
-    process.notifier(Kept()).notify(a_rollout(), Notice(Severity.INFO, "hello"))
+    process.notifier(CountingFake()).notify(a_rollout(), Notice(Severity.INFO, "hello"))
     assert book.crossings == [
         (0, "lambda", "GetFunctionConfiguration"),
         (1, "store", "load"),
         (2, "clock", "sleep"),
         (3, "people", "notify"),
     ]
-    assert process.crossings == 4
+    assert process.call_count == 4
 
 
 def test_what_is_no_call_is_no_step() -> None:
-    book = Book()
-    assert Process("tick 1", book).client(Kept(), "dynamodb").meta == "not a call"
+    book = RecordingInterceptor()
+    assert Process("tick 1", book).client(CountingFake(), "dynamodb").meta == "not a call"
     assert book.crossings == []
 
 
 def test_a_process_that_has_crashed_does_nothing_more() -> None:
-    book, kept = Book(ends=0), Kept()
+    book, kept = RecordingInterceptor(ends=0), CountingFake()
     process = Process("tick 1", book)
     store = process.store(kept)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(CrashedError):
             store.load("orders#1")
-    assert (kept.done, process.gone, len(book.crossings)) == ([], True, 1)
+    assert (kept.done, process.crashed, len(book.crossings)) == ([], True, 1)
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_lowering_that_insists_ends_with_the_crash_of_its_process(number: int) -> None:
-    def refused(crossing: Crossing, proceed: Proceed) -> Any:
+    def refused(crossing: ExternalCall, proceed: Proceed) -> Any:
         if crossing.number == number:
             raise CrashedError
         if crossing.service == "lambda":
-            raise lost("lambda")
+            raise read_timeout("lambda")
         return proceed()
 
     played, process = world(), Process("tick 1", refused)
@@ -94,7 +94,7 @@ def test_a_lowering_that_insists_ends_with_the_crash_of_its_process(number: int)
     target = LambdaEnvTarget(client, POLICY.target, process.clock(played.clock))
     with pytest.raises(CrashedError):
         target.lower_to_zero(MINUTE)
-    assert process.crossings == number + 1
+    assert process.call_count == number + 1
 
 
 def test_a_clock_that_is_wrong_shows_another_moment_and_waits_as_long_as_any() -> None:

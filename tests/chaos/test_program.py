@@ -12,20 +12,20 @@ import pytest
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
-from controller.core.outbox import TRY_FOR
+from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.store import Store
 from controller.process import logging
-from tests.chaos.chaos import ChaosProgram, SqliteStores
-from tests.chaos.player import play
-from tests.chaos.process import PEOPLE, Process
-from tests.chaos.program import Outside
+from tests.chaos.process import NOTIFIER, Process
+from tests.chaos.program import ProcessEnvironment
 from tests.chaos.random_plan import draw
+from tests.chaos.run import RunnerProgram, SqliteStores
+from tests.chaos.simulator import simulate
 
 GATE = {"kind": "lambda", "function": "gate"}
-BESIDE = {
+NOTIFY_AND_HOOKS = {
     "notify": [
         {"kind": "sns", "topic": "arn:aws:sns:eu-central-1:123456789012:rollouts"},
         {"kind": "eventbridge"},
@@ -35,7 +35,7 @@ BESIDE = {
 
 
 @dataclass(slots=True)
-class Others:
+class UnreliableReceivers:
     """Whoever is told and asked, in one process: each call is a step in which it may crash.
 
     arrived: what was told, by where it was told and its key.
@@ -48,7 +48,7 @@ class Others:
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         self._cross("deliver")
         self._fail(0.2)
-        self.arrived.append((channel.shown, message.key))
+        self.arrived.append((channel.display_name, message.key))
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
@@ -64,7 +64,7 @@ class Others:
         self._fail(0.3)
 
     def _cross(self, operation: str) -> None:
-        self.process.cross(PEOPLE, operation, lambda: None)
+        self.process.call(NOTIFIER, operation, lambda: None)
 
     def _fail(self, share: float) -> None:
         if self.chance.random() < share:
@@ -75,24 +75,26 @@ class Others:
 def test_crashes_between_a_decision_and_its_messages_break_nothing(
     tmp_path: Path, seed: int
 ) -> None:
-    logging.silence()
+    logging.disable()
     plot = draw(seed)
     said: dict[str, Any] = plot.policy.model_dump(mode="json", by_alias=True, exclude_none=True)
-    plot = replace(plot, policy=Policy.model_validate({**said, **BESIDE}))
+    plot = replace(plot, policy=Policy.model_validate({**said, **NOTIFY_AND_HOOKS}))
     chance, arrived = Random(seed), list[tuple[str, str]]()
 
-    def program(outside: Outside, policy: Policy, store: Store) -> ChaosProgram:
-        made = ChaosProgram(outside, policy, store)
-        others = Others(outside.notifier._process, chance, arrived)  # type: ignore[attr-defined]
-        made._runner = replace(made._runner, courier=others, hooks=others)
+    def program(outside: ProcessEnvironment, policy: Policy, store: Store) -> RunnerProgram:
+        made = RunnerProgram(outside, policy, store)
+        others = UnreliableReceivers(outside.notifier._process, chance, arrived)  # type: ignore[attr-defined]
+        made._runner = replace(made._runner, channel_notifier=others, hooks=others)
         return made
 
     stores = SqliteStores(tmp_path / "chaos.db")
-    story = play(plot, stores, program)
+    story = simulate(plot, stores, program)
     assert not story.violations
-    with stores.pristine() as store:
+    with stores.fault_free() as store:
         for rollout in map(store.load, store.all()):
-            waiting = [one for one in rollout.outbox if rollout.updated - one.at > 2 * TRY_FOR]
+            waiting = [
+                one for one in rollout.outbox if rollout.updated - one.at > 2 * DELIVERY_TIMEOUT
+            ]
             assert not waiting
             keys = {key for _, key in arrived if key.startswith(f"{rollout.id}:")}
             assert keys or rollout.outbox

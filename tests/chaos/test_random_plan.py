@@ -8,20 +8,20 @@ import pytest
 
 from controller.core.policy import Policy
 from tests.chaos.fault_plan import (
-    CALM_FROM,
+    FAULTS_END,
     TICKS,
-    Act,
-    Broken,
+    ActorAction,
+    CallFault,
+    ClockSkew,
     Crash,
+    Degradation,
+    DegradationWindow,
     Fault,
-    Meanwhile,
-    Plot,
-    Skew,
-    Spell,
+    FaultPlan,
+    Interleaving,
     StoreKind,
-    Trouble,
 )
-from tests.chaos.faults import WAYS
+from tests.chaos.faults import FAULT_KINDS
 from tests.chaos.random_plan import draw
 from tests.simulation.worlds import MINUTE
 
@@ -30,7 +30,7 @@ STORES: list[StoreKind] = ["sqlite", "dynamodb"]
 
 
 @cache
-def plots(store: StoreKind = "sqlite") -> list[Plot]:
+def plots(store: StoreKind = "sqlite") -> list[FaultPlan]:
     """Return what is drawn of all seeds."""
     return [draw(seed, store) for seed in SEEDS]
 
@@ -40,14 +40,14 @@ def faults(store: StoreKind = "sqlite") -> Iterator[Fault]:
     waiting = [fault for plot in plots(store) for fault in plot.faults]
     while waiting:
         fault = waiting.pop()
-        waiting += fault.faults if isinstance(fault, Meanwhile) else ()
+        waiting += fault.faults if isinstance(fault, Interleaving) else ()
         yield fault
 
 
 def minute_of(fault: Fault) -> int:
     """Return the first minute in which a fault may strike."""
     match fault:
-        case Skew(tick=minute) | Spell(minute=minute):
+        case ClockSkew(tick=minute) | DegradationWindow(minute=minute):
             return minute
         case _:
             return fault.spot.tick
@@ -73,8 +73,8 @@ def test_another_store_has_the_same_policy_and_world() -> None:
 
 
 def test_what_goes_wrong_goes_wrong_early_enough_for_all_to_come_to_rest() -> None:
-    assert {minute_of(fault) for fault in faults()} == set(range(CALM_FROM))
-    assert max(longest(plot.policy) for plot in plots()) < (TICKS - CALM_FROM) * MINUTE
+    assert {minute_of(fault) for fault in faults()} == set(range(FAULTS_END))
+    assert max(longest(plot.policy) for plot in plots()) < (TICKS - FAULTS_END) * MINUTE
 
 
 @pytest.mark.parametrize(("store", "service"), [("sqlite", "store"), ("dynamodb", "dynamodb")])
@@ -82,18 +82,26 @@ def test_every_way_to_break_a_call_is_drawn_and_those_of_another_store_are_not(
     store: StoreKind, service: str
 ) -> None:
     drawn = {
-        (fault.spot.operation, fault.how) for fault in faults(store) if isinstance(fault, Broken)
+        (fault.spot.operation, fault.how) for fault in faults(store) if isinstance(fault, CallFault)
     }
     here = {service, "lambda", "cloudwatch", "people"}
-    ways = {(name, how) for name, hows in WAYS.items() for how in hows}
+    ways = {(name, how) for name, hows in FAULT_KINDS.items() for how in hows}
     assert drawn == {way for way in ways if way[0].partition(":")[0] in here}
 
 
 def test_everything_that_others_do_is_drawn_and_every_trouble() -> None:
     drawn = list(faults())
-    assert {fault.act for fault in drawn if isinstance(fault, Meanwhile)} == set(Act)
-    assert {fault.trouble for fault in drawn if isinstance(fault, Spell)} == set(Trouble)
-    assert {type(fault) for fault in drawn} == {Broken, Crash, Meanwhile, Skew, Spell}
+    assert {fault.act for fault in drawn if isinstance(fault, Interleaving)} == set(ActorAction)
+    assert {fault.degradation for fault in drawn if isinstance(fault, DegradationWindow)} == set(
+        Degradation
+    )
+    assert {type(fault) for fault in drawn} == {
+        CallFault,
+        Crash,
+        Interleaving,
+        ClockSkew,
+        DegradationWindow,
+    }
 
 
 def test_policies_differ_in_all_that_they_can_say() -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from benchmarks.chaos import Figures, figures
 from controller.process import logging
-from tests.chaos.fault_plan import Act, StoreKind, Trouble, When
-from tests.chaos.faults import WAYS
+from tests.chaos.fault_plan import ActorAction, Degradation, StoreKind, Timing
+from tests.chaos.faults import FAULT_KINDS
 
 Chunk: TypeAlias = tuple[StoreKind, Sequence[int]]
-Played: TypeAlias = Callable[[Chunk], Figures]
+RunChunk: TypeAlias = Callable[[Chunk], Figures]
 
 # Chunks of a few seconds each, so that several processes share them evenly.
 CHUNKS: Final[Sequence[Chunk]] = (
@@ -32,13 +32,13 @@ def _named(chunk: Chunk) -> str:
 
 
 @pytest.fixture
-def played(tmp_path_factory: pytest.TempPathFactory, worker: str) -> Played:
+def played(tmp_path_factory: pytest.TempPathFactory, worker: str) -> RunChunk:
     """Plays a chunk, or returns what came of it where another test process has played it."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if worker else own
 
     def play(chunk: Chunk) -> Figures:
-        logging.silence()
+        logging.disable()
         with (shared / f"chaos-{_named(chunk)}.json").open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
@@ -66,14 +66,14 @@ def _read(text: str) -> Figures:
 
 
 @pytest.mark.parametrize("chunk", CHUNKS, ids=_named)
-def test_every_invariant_holds_whatever_goes_wrong(chunk: Chunk, played: Played) -> None:
+def test_every_invariant_holds_whatever_goes_wrong(chunk: Chunk, played: RunChunk) -> None:
     found = played(chunk)
     assert found.rollouts == len(chunk[1])
     assert found.violations.total() == 0, "\n\n".join(found.failing.values())
 
 
 @pytest.fixture
-def everything(played: Played) -> Figures:
+def everything(played: RunChunk) -> Figures:
     """What came of all seeds together."""
     found = Figures()
     for chunk in CHUNKS:
@@ -87,21 +87,21 @@ def test_everything_that_can_go_wrong_does(everything: Figures) -> None:
     at_service = {(operation.partition(":")[0], kind) for operation, kind in struck}
     assert sorted(_wanted() - at_service) == []
     # Nobody can tell whether a process is gone before it waits, or while.
-    assert any(("clock", _crash(when)) in at_service for when in When)
+    assert any(("clock", _crash(when)) in at_service for when in Timing)
     kinds = {kind for _, kind in struck}
     acts = {kind.partition(": ")[2] for kind in kinds}
-    assert sorted({*Act} - acts) == []
-    assert sorted({*Trouble} - kinds) == []
+    assert sorted({*ActorAction} - acts) == []
+    assert sorted({*Degradation} - kinds) == []
     assert [kind for kind in kinds if kind.endswith(" s off")] != []
 
 
 def _wanted() -> set[tuple[str, str]]:
-    ways = {(name.partition(":")[0], way) for name, ways in WAYS.items() for way in ways}
+    ways = {(name.partition(":")[0], way) for name, ways in FAULT_KINDS.items() for way in ways}
     services = {service for service, _ in ways}
-    return ways | {(service, _crash(when)) for service in services for when in When}
+    return ways | {(service, _crash(when)) for service in services for when in Timing}
 
 
-def _crash(when: When) -> str:
+def _crash(when: Timing) -> str:
     return f"crash {when}"
 
 

@@ -4,35 +4,45 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.fault_plan import Act, Broken, Fault, Meanwhile, Plot, Spot, When
+from tests.chaos.fault_plan import (
+    ActorAction,
+    CallFault,
+    Fault,
+    FaultPlan,
+    InjectionPoint,
+    Interleaving,
+    Timing,
+)
 from tests.chaos.invariants import Violation
 from tests.chaos.random_plan import draw
-from tests.chaos.shrink import MOST_TRIES, shrunk
-from tests.chaos.trace import Story
+from tests.chaos.shrink import MOST_TRIES, shrink
+from tests.chaos.trace import Trace
 from tests.simulation.worlds import START
 
-NOISE = tuple(Broken(Spot(minute, "store:save"), "conflict") for minute in range(11))
-ONE = Broken(Spot(3, "lambda:UpdateFunctionConfiguration"), "409")
-INNER = Broken(Spot(0, "store:load"), "store down")
-OTHER = Meanwhile(Spot(5), When.BEFORE, Act.TICK, waits=40, faults=(INNER, ONE))
+NOISE = tuple(CallFault(InjectionPoint(minute, "store:save"), "conflict") for minute in range(11))
+ONE = CallFault(InjectionPoint(3, "lambda:UpdateFunctionConfiguration"), "409")
+INNER = CallFault(InjectionPoint(0, "store:load"), "store down")
+OTHER = Interleaving(
+    InjectionPoint(5), Timing.BEFORE, ActorAction.TICK, waits=40, faults=(INNER, ONE)
+)
 BARE = replace(OTHER, waits=0, faults=())
 
 
-class Plays:
+class FakeSimulation:
     """A player for whom a plot breaks something when `needs` is in it, each fault in some shape."""
 
     def __init__(self, *needs: Fault) -> None:
         self.needs, self.played = needs, 0
 
-    def __call__(self, plot: Plot) -> Story:
+    def __call__(self, plan: FaultPlan) -> Trace:
         self.played += 1
-        broken = all(any(_like(need, fault) for fault in plot.faults) for need in self.needs)
+        broken = all(any(_like(need, fault) for fault in plan.faults) for need in self.needs)
         violations = [Violation("one-owner", START, "tick 3", "did it")] if broken else []
-        return Story(plot, (), (), violations, {}, 0, 0, None)
+        return Trace(plan, (), (), violations, {}, 0, 0, None)
 
 
 def _like(need: Fault, fault: Fault) -> bool:
-    if isinstance(need, Meanwhile) and isinstance(fault, Meanwhile):
+    if isinstance(need, Interleaving) and isinstance(fault, Interleaving):
         return set(need.faults) <= set(fault.faults) and need.waits <= fault.waits
     return need == fault
 
@@ -51,25 +61,25 @@ def _like(need: Fault, fault: Fault) -> bool:
     ],
 )  # fmt: skip
 def test_only_what_it_takes_is_left(needs: tuple[Fault, ...], left: tuple[Fault, ...]) -> None:
-    play = Plays(*needs)
+    play = FakeSimulation(*needs)
     story = play(replace(draw(1), faults=(*NOISE[:6], ONE, OTHER, *NOISE[6:])))
-    smallest = shrunk(story, play)
-    assert sorted(map(str, smallest.plot.faults)) == sorted(map(str, left))
+    smallest = shrink(story, play)
+    assert sorted(map(str, smallest.plan.faults)) == sorted(map(str, left))
     assert play.played < MOST_TRIES
 
 
 def test_a_story_in_which_all_held_is_left_as_it_is() -> None:
-    play = Plays(ONE)
+    play = FakeSimulation(ONE)
     story = play(replace(draw(1), faults=NOISE))
-    assert shrunk(story, play) is story
+    assert shrink(story, play) is story
     assert play.played == 1
 
 
 def test_another_invariant_is_no_reason_to_leave_a_fault_out() -> None:
-    def play(plot: Plot) -> Story:
+    def play(plot: FaultPlan) -> Trace:
         name = "one-owner" if ONE in plot.faults else "no-return"
         broken = [Violation(name, START, "tick 3", "did it")]
-        return Story(plot, (), (), broken, {}, 0, 0, None)
+        return Trace(plot, (), (), broken, {}, 0, 0, None)
 
-    smallest = shrunk(play(replace(draw(1), faults=(*NOISE, ONE))), play)
-    assert smallest.plot.faults == (ONE,)
+    smallest = shrink(play(replace(draw(1), faults=(*NOISE, ONE))), play)
+    assert smallest.plan.faults == (ONE,)

@@ -9,15 +9,15 @@ from controller.core.policy import LambdaEnv
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.simulation.operators import weight_of
 from controller.simulation.world import World
-from tests.chaos.event_log import Ended, Happening, Saved, Wrote
-from tests.chaos.fault_plan import Plot
-from tests.chaos.faults import operation
+from tests.chaos.event_log import EnvironmentWrite, ObservedEvent, ProcessEnd, RolloutSave
+from tests.chaos.fault_plan import FaultPlan
+from tests.chaos.faults import operation_name
 from tests.chaos.invariants.invariant import Violation
-from tests.chaos.process import Crossing
+from tests.chaos.process import ExternalCall
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TraceLine:
     """One line of a story: what a process did or met, and how things stood then.
 
     where: the crossing, like `12 lambda:UpdateFunctionConfiguration`; empty where it is none.
@@ -35,18 +35,18 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Trace:
     """A plot and what came of it.
 
     struck: how often a fault really struck, by `service:Operation: kind`. steps: how many crossings
     there were. end: how the newest rollout stands; `not started` without any.
     """
 
-    plot: Plot
-    lines: Sequence[Line]
-    happenings: Sequence[Happening]
+    plan: FaultPlan
+    lines: Sequence[TraceLine]
+    events: Sequence[ObservedEvent]
     violations: Sequence[Violation]
-    struck: Mapping[str, int]
+    fault_counts: Mapping[str, int]
     steps: int
     ticks: int
     rollout: Rollout | None
@@ -69,51 +69,51 @@ def at_rest(rollout: Rollout, now: datetime) -> bool:
             return rollout.reason is Reason.AWAITING_APPROVAL
 
 
-class Telling:
+class TraceRecorder:
     """Writes a story down while it happens: what struck, what changed, how processes ended."""
 
     def __init__(self, world: World, target: LambdaEnv) -> None:
         self._world, self._target = world, target
-        self._lines: list[Line] = []
-        self._happenings: list[Happening] = []
+        self._lines: list[TraceLine] = []
+        self._events: list[ObservedEvent] = []
         self._violations: list[Violation] = []
-        self._struck: Counter[str] = Counter()
+        self._fault_counts: Counter[str] = Counter()
         self._rollouts: dict[str, Rollout] = {}
         self.steps = 0
 
-    def struck(self, crossing: Crossing, kind: str) -> None:
+    def record_fault(self, call: ExternalCall, kind: str) -> None:
         """Take note of a fault that strikes."""
-        where = operation(crossing)
-        self._struck[f"{where}: {kind}"] += 1
-        self._add(crossing.process, f"{crossing.number} {where}", f"! {kind}")
+        where = operation_name(call)
+        self._fault_counts[f"{where}: {kind}"] += 1
+        self._add(call.process, f"{call.number} {where}", f"! {kind}")
 
-    def happened(self, happening: Happening) -> None:
+    def record_event(self, event: ObservedEvent) -> None:
         """Take note of what has happened."""
-        self._happenings.append(happening)
-        if isinstance(happening, Saved):
-            self._rollouts[happening.after.id] = happening.after
-        what = _told(happening)
+        self._events.append(event)
+        if isinstance(event, RolloutSave):
+            self._rollouts[event.after.id] = event.after
+        what = _event_text(event)
         if what:
-            self._add(happening.by, "", what)
+            self._add(event.by, "", what)
 
-    def failed(self, by: str, error: Exception) -> None:
+    def record_error(self, by: str, error: Exception) -> None:
         """Take note of an error that nobody planned, and no process should end with."""
         now = self._world.clock.now()
-        self.violated(Violation("nothing-escapes", now, by, f"ended with {error!r}"))
+        self.record_violation(Violation("nothing-escapes", now, by, f"ended with {error!r}"))
 
-    def violated(self, violation: Violation) -> None:
+    def record_violation(self, violation: Violation) -> None:
         """Take note of an invariant that does not hold."""
         self._violations.append(violation)
         self._add(violation.by, "", f"VIOLATES {violation.invariant}")
 
-    def story(self, plot: Plot, ticks: int) -> Story:
+    def trace(self, plan: FaultPlan, ticks: int) -> Trace:
         """Return all of it."""
-        return Story(
-            plot,
+        return Trace(
+            plan,
             tuple(self._lines),
-            tuple(self._happenings),
+            tuple(self._events),
             tuple(self._violations),
-            dict(sorted(self._struck.items())),
+            dict(sorted(self._fault_counts.items())),
             self.steps,
             ticks,
             self._newest(),
@@ -127,21 +127,21 @@ class Telling:
         newest = self._newest()
         phase = "" if newest is None else str(newest.phase)
         now, weight = self._world.clock.now(), self._world.weight_now()
-        self._lines.append(Line(now, by, where, what, weight, shown, phase))
+        self._lines.append(TraceLine(now, by, where, what, weight, shown, phase))
 
 
-def _told(one: Happening) -> str:
+def _event_text(one: ObservedEvent) -> str:
     """Return what a line says of a happening; empty where it is not worth one."""
     match one:
-        case Wrote() if one.before != one.after:
+        case EnvironmentWrite() if one.before != one.after:
             return f"writes {_percent(one.weight_before)} > {_percent(one.weight_after)}"
-        case Saved(entries=entries) if entries:
+        case RolloutSave(entries=entries) if entries:
             kinds = ", ".join(entry.kind for entry in entries)
             after = one.after
             return f"saves {after.id} {kinds} (step {after.step + 1}, {after.reason})"
-        case Ended(status=None):
+        case ProcessEnd(status=None):
             return "is gone"
-        case Ended(status=status) if status:
+        case ProcessEnd(status=status) if status:
             return f"ends with {status}"
         case _:
             return ""

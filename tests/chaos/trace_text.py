@@ -5,29 +5,29 @@ from collections.abc import Iterator
 from controller.core.policy import Policy
 from controller.core.units import format_duration
 from tests.chaos.invariants import ALL
-from tests.chaos.trace import Line, Story
+from tests.chaos.trace import Trace, TraceLine
 
 
-def again(story: Story) -> str:
+def rerun_command(trace: Trace) -> str:
     """Return the command that tells the story of this seed once more."""
-    plot = story.plot
+    plot = trace.plan
     store = "" if plot.store == "sqlite" else f" --store {plot.store}"
     return f"python -m tests.chaos --seed {plot.seed}{store}"
 
 
-def story_text(story: Story) -> str:
-    """Return a story: its policy and world, every fault as it strikes, every transition, its end.
+def format_trace(trace: Trace) -> str:
+    """Return a trace: its policy and world, every fault as it strikes, every transition, its end.
 
     A violation comes last, in one sentence, with the command that shows it again.
     """
-    plot = story.plot
+    plot = trace.plan
     head = [
         f"chaos, seed {plot.seed}: {_policy(plot.policy)}",
         f"world: {plot.scenario.summary} Updates take "
         f"{format_duration(plot.scenario.function.update_takes)}.",
         "",
     ]
-    return "\n".join([*head, *_table(story), "", *_end(story)])
+    return "\n".join([*head, *_table(trace), "", *_end(trace)])
 
 
 def _policy(policy: Policy) -> str:
@@ -38,13 +38,13 @@ def _policy(policy: Policy) -> str:
         *(["a freeze"] if policy.freeze else []),
     ]
     hold = f"holds {format_duration(policy.max_hold_of(0))}" if policy.max_hold_of(0) else "no hold"
-    return f"{policy.ladder()} ({'; '.join([hold, *waits])})"
+    return f"{policy.steps_text()} ({'; '.join([hold, *waits])})"
 
 
-def _table(story: Story) -> Iterator[str]:
+def _table(trace: Trace) -> Iterator[str]:
     rows = [
         ("time", "who", "crossing", "weight", "what"),
-        *((f"{one.at:%X}", one.by, one.where, _weight(one), _what(one)) for one in story.lines),
+        *((f"{one.at:%X}", one.by, one.where, _weight(one), _what(one)) for one in trace.lines),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for *cells, what in rows:
@@ -52,26 +52,26 @@ def _table(story: Story) -> Iterator[str]:
         yield "  ".join([*padded, what])
 
 
-def _weight(line: Line) -> str:
+def _weight(line: TraceLine) -> str:
     """Return what is in force, and what the function shows where that is something else."""
     shown = "" if line.shown == line.weight else f" > {line.shown}"
     return f"{line.weight}{shown} %"
 
 
-def _what(line: Line) -> str:
+def _what(line: TraceLine) -> str:
     return f"{line.what} [{line.phase}]" if line.phase else line.what
 
 
-def _end(story: Story) -> Iterator[str]:
-    struck = sum(story.struck.values())
-    rollout = story.rollout
+def _end(trace: Trace) -> Iterator[str]:
+    struck = sum(trace.fault_counts.values())
+    rollout = trace.rollout
     why = f": {rollout.sentence}" if rollout is not None and rollout.sentence else ""
-    yield f"{story.end} after {story.ticks} ticks, with {struck} faults that struck{why}"
-    if not story.violations:
-        yield f"{len(ALL)} invariants held after {story.steps} steps"
+    yield f"{trace.end} after {trace.ticks} ticks, with {struck} faults that struck{why}"
+    if not trace.violations:
+        yield f"{len(ALL)} invariants held after {trace.steps} steps"
         return
-    first = story.violations[0]
-    for violation in story.violations:
+    first = trace.violations[0]
+    for violation in trace.violations:
         yield f"VIOLATED {violation}"
     yield from (one.text for one in ALL if one.name == first.invariant)
-    yield f"once more: {again(story)}"
+    yield f"once more: {rerun_command(trace)}"

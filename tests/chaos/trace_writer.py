@@ -9,42 +9,45 @@ from controller.core.decision import Notice, Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.simulation.operators import pair_of
+from controller.simulation.operators import weight_variables
 from tests.chaos.event_log import (
     START,
     TIME,
-    Answered,
-    Asked,
-    Began,
-    Ended,
-    InForce,
-    Judged,
-    Saved,
-    Told,
-    Wrote,
-    may_be_full,
-    meant_by,
+    EnvironmentWrite,
+    GateVerdict,
+    LambdaResponse,
+    Notification,
+    OperatorCommand,
+    ProcessEnd,
+    ProcessStart,
+    RolloutSave,
+    UpdateCompletion,
+    may_mean_full_weight,
+    parse_weight,
 )
 from tests.chaos.invariants import Invariants
-from tests.support.rollouts import MINUTE, NOON, recorded
+from tests.support.rollouts import MINUTE, NOON, with_entry
 from tests.support.three_steps import FIRST_RAISE, POLICY
 
-OTHERS: Mapping[str, str] = {"API_KEY": "hunter2"}
+OTHER_VARIABLES: Mapping[str, str] = {"API_KEY": "hunter2"}
 
 
-class Telling:
+class TraceWriter:
     """Tells happenings to all invariants, one after the other, a second apart."""
 
     def __init__(self, weight: int = 0) -> None:
         self.invariants = Invariants(POLICY, weight)
         self.now: datetime = NOON
         self.rollout: Rollout = FIRST_RAISE
-        self.shown: Mapping[str, str] = {**OTHERS, **pair_of(POLICY.target, weight)}
+        self.shown: Mapping[str, str] = {
+            **OTHER_VARIABLES,
+            **weight_variables(POLICY.target, weight),
+        }
         self.token = "token-1"
         self._stored: dict[str, Rollout] = {}
 
     @property
-    def violated(self) -> set[str]:
+    def violated_names(self) -> set[str]:
         """The names of what did not hold."""
         return {one.invariant for one in self.invariants.violations}
 
@@ -55,31 +58,31 @@ class Telling:
 
     def begins(self, by: str, verb: str = "") -> None:
         if verb:
-            self._tell(Asked(self.now, by, verb))
-        self._tell(Began(self.now, by))
+            self._tell(OperatorCommand(self.now, by, verb))
+        self._tell(ProcessStart(self.now, by))
 
     def writes(self, by: str, weight: int | None = None, /, **variables: str) -> None:
         """Tell that `by` writes a weight, or variables as they are given."""
-        pair = {} if weight is None else pair_of(POLICY.target, weight)
+        pair = {} if weight is None else weight_variables(POLICY.target, weight)
         before, after = self.shown, {**self.shown, **pair, **variables}
         self._tell(
-            Wrote(
+            EnvironmentWrite(
                 self.now,
                 by,
                 before,
                 after,
-                meant_by(POLICY.target, before),
-                meant_by(POLICY.target, after),
+                parse_weight(POLICY.target, before),
+                parse_weight(POLICY.target, after),
                 tuple(self._stored.values()),
                 self.token,
-                may_be_full(POLICY.target, before),
+                may_mean_full_weight(POLICY.target, before),
             )
         )
         self.shown = after
-        self.token = f"token after {self.invariants.scene.number} happenings"
+        self.token = f"token after {self.invariants.state.number} happenings"
 
     def serves(self, weight: int) -> None:
-        self._tell(InForce(self.now, TIME, weight))
+        self._tell(UpdateCompletion(self.now, TIME, weight))
 
     def saves(self, by: str, kind: str = "", /, **facts: Any) -> None:
         """Tell that `by` saves the rollout, changed by `facts`, with an entry of `kind` if any.
@@ -91,7 +94,7 @@ class Telling:
         after = replace(self.rollout, **facts)
         entries: list[Entry] = []
         if kind:
-            after, entry = recorded(after, kind=kind, at=self.now, findings=after.findings)
+            after, entry = with_entry(after, kind=kind, at=self.now, findings=after.findings)
             entries = [entry]
         self.stores(by, before, after, entries)
 
@@ -99,28 +102,28 @@ class Telling:
         self, by: str, before: Rollout | None, after: Rollout, entries: list[Entry], **facts: Any
     ) -> None:
         """Tell that `after` stands in the store instead of `before`."""
-        self._tell(Saved(self.now, by, before, after, entries, **facts))
+        self._tell(RolloutSave(self.now, by, before, after, entries, **facts))
         self.rollout = self._stored[after.id] = after
 
     def answers(self, by: str, *, sound: bool = True) -> None:
-        self._tell(Answered(self.now, by, "GetFunctionConfiguration", sound))
+        self._tell(LambdaResponse(self.now, by, "GetFunctionConfiguration", sound))
 
     def judges(self, by: str, verdict: Verdict) -> None:
-        self._tell(Judged(self.now, by, self.rollout.id, verdict))
+        self._tell(GateVerdict(self.now, by, self.rollout.id, verdict))
 
     def tells(self, by: str, text: str, rollout: Rollout | None = None) -> None:
         notice = Notice(Severity.INFO, text)
-        self._tell(Told(self.now, by, rollout or self.rollout, notice))
+        self._tell(Notification(self.now, by, rollout or self.rollout, notice))
 
     def ends(self, by: str, status: int | None = 0) -> None:
-        self._tell(Ended(self.now, by, status))
+        self._tell(ProcessEnd(self.now, by, status))
 
     def finishes(self) -> None:
         self.invariants.finish()
 
-    def _tell(self, happening: Any) -> None:
+    def _tell(self, event: Any) -> None:
         self.now += timedelta(seconds=1)
-        self.invariants.check(happening)
+        self.invariants.check(event)
 
     # --- how stories begin ----------------------------------------------------------------------
 

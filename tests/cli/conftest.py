@@ -11,14 +11,14 @@ import pytest
 from controller import cli
 from controller.adapters.aws.clients import Clients
 from controller.bootstrap import app
-from controller.bootstrap.notifiers import Couriers
+from controller.bootstrap.notifiers import ChannelNotifiers
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
 from controller.core.rollout import Rollout
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import START, scenario
-from tests.support.stage import SHORT, variables
+from tests.support.stage import SHORT_POLICY, function_with
 
 # What a history says beside the name that a person claimed.
 VERIFIED: Final = f"(verified: {CALLER['Arn']})"
@@ -61,7 +61,7 @@ class Desk:
 
     def another_policy(self, name: str, **parts: Any) -> str:
         """Write the short policy under another name, with whole `parts` of it replaced."""
-        return write_policy(Path(self.policy).parent, {**SHORT, **parts, "name": name})
+        return write_policy(Path(self.policy).parent, {**SHORT_POLICY, **parts, "name": name})
 
     @property
     def weight(self) -> int:
@@ -85,8 +85,8 @@ def desk_in(
 ) -> MakeDesk:
     """Return what makes a desk in a world of this scenario; `said`: with another policy."""
 
-    def make(said: Mapping[str, Any] = SHORT, **played: Any) -> Desk:
-        told: Scenario = scenario(**{"function": variables(), **played})
+    def make(said: Mapping[str, Any] = SHORT_POLICY, **played: Any) -> Desk:
+        told: Scenario = scenario(**{"function": function_with(), **played})
         world = World.for_policy(Policy.model_validate(said), told, seed=1, start=START)
         monkeypatch.setattr(Clients, "get", lambda _self, service: world.client(service))
         monkeypatch.setattr(app, "SystemClock", lambda: world.clock)
@@ -108,8 +108,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kinds of the messages that arrive, in their order."""
     arrived: list[str] = []
 
-    def deliver(self: Couriers, channel: Channel, rollout: Rollout, message: Message) -> None:
+    def deliver(
+        self: ChannelNotifiers, channel: Channel, rollout: Rollout, message: Message
+    ) -> None:
         arrived.append(message.kind)
 
-    monkeypatch.setattr(Couriers, "deliver", deliver)
+    monkeypatch.setattr(ChannelNotifiers, "deliver", deliver)
     return arrived

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import lost
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.simulation.fakes.errors import read_timeout
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from controller.simulation.world import CALLER
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -15,7 +15,7 @@ from tests.simulation.worlds import FUNCTION, MINUTE
 ARN = CALLER["Arn"]
 STS = ("sts", "GetCallerIdentity")
 
-Layer = Callable[[str, str, Mapping[str, Any], Proceed], Answer]
+Layer = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
 
 
 def entries(desk: Desk) -> list[dict[str, Any]]:
@@ -28,10 +28,12 @@ def callers(desk: Desk, since: int = 0) -> list[tuple[str, str | None]]:
     return [(one["by"], one.get("caller")) for one in entries(desk)[since:]]
 
 
-def silent(service: str, operation: str, request: Mapping[str, Any], proceed: Proceed) -> Answer:
+def silent(
+    service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+) -> AwsResponse:
     """Let STS give no answer."""
     if (service, operation) == STS:
-        raise lost(service)
+        raise read_timeout(service)
     return proceed()
 
 
@@ -89,7 +91,7 @@ def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.M
 @pytest.mark.parametrize("verb", ["pause orders --reason wait", "rollback orders"])
 def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, verb: str) -> None:
     known = len(entries(started))
-    started.world.layers.append(silent)
+    started.world.interceptors.append(silent)
     ended = started.run(*verb.split())
     assert ended.status == Exit.DONE
     assert set(callers(started, known)) == {("tester", "")}
@@ -104,12 +106,12 @@ def test_a_rollback_is_written_before_anybody_asks_who_calls(started: Desk, give
 
     def watching(
         service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == STS:
             written.append(started.world.function(FUNCTION).variables["PERCENTAGE"])
         return silent(service, operation, request, proceed)
 
-    started.world.layers.append(watching)
+    started.world.interceptors.append(watching)
     assert started.run("rollback", given.format(policy=started.policy)).status == Exit.DONE
     assert written == ["0"]
 
@@ -118,7 +120,7 @@ def test_a_rollback_of_a_table_is_written_first_too(
     started: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing beside a table knows the names: 0 % is written by what the store says."""
-    monkeypatch.setattr("controller.cli.rollback._known", lambda given, url: None)
+    monkeypatch.setattr("controller.cli.rollback._target_without_store", lambda given, url: None)
     test_a_rollback_is_written_before_anybody_asks_who_calls(started, "orders")
 
 

@@ -7,7 +7,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.support.connect_proxy import connect_proxy
-from tests.support.https_stub import answers, certificate, host
+from tests.support.https_stub import certificate, host, responds
 
 PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
 
@@ -54,14 +54,14 @@ def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
     signed = certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(signed))
     monkeypatch.setenv("HOOK_KEY", "hunter2")
-    with host(signed, answers(204, b"")) as stub:
+    with host(signed, responds(204, b"")) as stub:
         policy = gated(desk, stub.url())
         refused = desk.run("start", policy)
-        assert (refused.status, stub.got, desk.weight) == (Exit.USAGE, [], 0)
+        assert (refused.status, stub.requests, desk.weight) == (Exit.USAGE, [], 0)
         assert f"{PRIVATE} has to allow it as well" in refused.err
         monkeypatch.setenv(PRIVATE, "localhost")
         assert desk.run("start", policy).status == Exit.DONE
-        assert len(stub.got) == 1
+        assert len(stub.requests) == 1
 
 
 def test_a_hook_is_asked_through_the_proxy_that_is_set(
@@ -70,9 +70,9 @@ def test_a_hook_is_asked_through_the_proxy_that_is_set(
     signed = certificate(tmp_path, "hooks.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(signed))
     monkeypatch.setenv("HOOK_KEY", "hunter2")
-    with host(signed, answers(204, b"")) as stub, connect_proxy() as proxy:
+    with host(signed, responds(204, b"")) as stub, connect_proxy() as proxy:
         monkeypatch.setenv(PROXY, proxy.url("me:hunter3@"))
         started = desk.run("start", gated(desk, stub.url(name="hooks.example")))
         assert started.status == Exit.DONE
-        assert len(stub.got) == len(proxy.asked) == 1
+        assert len(stub.requests) == len(proxy.requests) == 1
         assert "hunter" not in started.out + started.err

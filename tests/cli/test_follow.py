@@ -11,7 +11,7 @@ import pytest
 
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.cli.follow import MISSES, quiet
+from controller.cli.follow import MAX_MISSES, is_complete
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.exit_status import of_rollout, worst
@@ -123,9 +123,11 @@ def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
 @pytest.mark.parametrize(
     "looks",
     [
-        pytest.param(range(1, MISSES), id="for a moment"),
-        pytest.param([*range(1, MISSES), *range(MISSES + 1, 2 * MISSES)], id="for two moments"),
-        pytest.param(range(MISSES - 1), id="at first"),
+        pytest.param(range(1, MAX_MISSES), id="for a moment"),
+        pytest.param(
+            [*range(1, MAX_MISSES), *range(MAX_MISSES + 1, 2 * MAX_MISSES)], id="for two moments"
+        ),
+        pytest.param(range(MAX_MISSES - 1), id="at first"),
     ],
 )
 def test_wait_outlives_a_store_that_does_not_answer(
@@ -138,13 +140,15 @@ def test_wait_outlives_a_store_that_does_not_answer(
     *told, over = ended.err.splitlines()
     assert over.startswith("rolloutctl: time is up")
     assert len(told) == len(unanswered)
-    assert told[-1] == f"rolloutctl: no answer (4 of {MISSES} in a row): the disk does not answer"
+    assert (
+        told[-1] == f"rolloutctl: no answer (4 of {MAX_MISSES} in a row): the disk does not answer"
+    )
 
 
 def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
     started: Desk, silence: Callable[..., None]
 ) -> None:
-    silence(*range(1, MISSES + 1))
+    silence(*range(1, MAX_MISSES + 1))
     ended = started.run("status", "orders", "--wait")
     assert ended.status == Exit.INTERNAL
     assert ended.err.endswith("rolloutctl: the disk does not answer\n")
@@ -297,4 +301,4 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
     ],
 )  # fmt: skip
 def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, over: bool) -> None:
-    assert quiet(rollout, NOON) is over
+    assert is_complete(rollout, NOON) is over

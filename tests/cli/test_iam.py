@@ -12,7 +12,7 @@ from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION
-from tests.support.stage import SECRET, SHORT
+from tests.support.stage import SECRET, SHORT_POLICY
 
 ACCOUNT = "123456789012"
 HERE = ("--account", ACCOUNT, "--region", "eu-central-1")
@@ -91,7 +91,7 @@ def test_unbound_a_scheduled_task_finds_and_changes_all_rollouts(desk: Desk) -> 
 
 
 def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk) -> None:
-    other = desk.another_policy("other", target={**SHORT["target"], "function": "second"})
+    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
     found = statements(desk, other, *HERE, *TABLE)["TableOwn"]["Condition"]
     keys = found["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     assert set(keys) > set(OWN["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
@@ -156,14 +156,14 @@ def test_one_role_may_do_several_jobs(desk: Desk) -> None:
 
 
 def test_one_role_may_serve_several_policies(desk: Desk) -> None:
-    other = desk.another_policy("other", target={**SHORT["target"], "function": "second"})
+    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
     found = statements(desk, other, *HERE)["Function"]["Resource"]
     assert [arn.rpartition(":")[2] for arn in found] == sorted([FUNCTION, "second"])
 
 
 def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: Desk) -> None:
     arn = "arn:aws-cn:lambda:cn-north-1:999999999999:function:far"
-    other = desk.another_policy("other", target={**SHORT["target"], "function": arn})
+    other = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": arn})
     assert json.loads(desk.run("iam", other, *HERE).out)["Statement"][1]["Resource"] == [arn]
 
 
@@ -223,7 +223,7 @@ def test_a_hook_may_be_invoked_and_its_key_read(desk: Desk) -> None:
 
 def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: Desk) -> None:
     quiet = {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"}
-    other = desk.another_policy("other", criteria={**SHORT["criteria"], "quiet": quiet})
+    other = desk.another_policy("other", criteria={**SHORT_POLICY["criteria"], "quiet": quiet})
     for job, sid in {"tick": "Logs", "start": "GateLogs", "people": "GateLogs"}.items():
         run = desk.run("iam", other, *HERE, "--for", job)
         found = {one["Sid"]: one for one in run.data["Statement"]}
@@ -236,7 +236,7 @@ def test_a_gate_that_looks_into_a_log_is_judged_by_whoever_moves_traffic(desk: D
 
 
 def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
-    criteria = {**SHORT["criteria"], "red": {"kind": "alarm", "alarm": "auth-failures"}}
+    criteria = {**SHORT_POLICY["criteria"], "red": {"kind": "alarm", "alarm": "auth-failures"}}
     other = desk.another_policy("other", criteria=criteria)
     for job in ("tick", "start", "people"):
         run = desk.run("iam", other, *HERE, "--for", job)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from controller.ports.logs import CHECK
+from controller.ports.logs import FLAG_CHECK
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE, START
-from tests.support.stage import READ, Broken
+from tests.support.stage import READ, FailingCall
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")
@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 
 def check(*, canary: bool) -> str:
-    return json.dumps({"event": CHECK, "percentage": 10, "use_api_gateway": canary})
+    return json.dumps({"event": FLAG_CHECK, "percentage": 10, "use_api_gateway": canary})
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
         "2026-01-05 09:00:00.000          START  START RequestId: 1 Version: $LATEST",
-        f"2026-01-05 09:00:01.000  canary  {CHECK}  {check(canary=True)}",
-        f"2026-01-05 09:00:02.000  stable  {CHECK}  {check(canary=False)}",
-        f"2026-01-05 09:00:03.000  stable  {CHECK}  {check(canary=False)}",
+        f"2026-01-05 09:00:01.000  canary  {FLAG_CHECK}  {check(canary=True)}",
+        f"2026-01-05 09:00:02.000  stable  {FLAG_CHECK}  {check(canary=False)}",
+        f"2026-01-05 09:00:03.000  stable  {FLAG_CHECK}  {check(canary=False)}",
         "2026-01-05 09:00:04.000          (text)  [INFO] 2026 1 calling the backend directly",
         "",
         "/aws/lambda/handler, 60 minutes until 2026-01-05 09:10 UTC",
@@ -59,10 +59,10 @@ def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
 
 
 def test_only_one_kind_of_event_is_shown(logged: Desk) -> None:
-    data = logged.run("logs", logged.policy, "--event", CHECK, "--json").data
+    data = logged.run("logs", logged.policy, "--event", FLAG_CHECK, "--json").data
     assert data["counts"] == [
-        {"event": CHECK, "path": "canary", "count": 1},
-        {"event": CHECK, "path": "stable", "count": 2},
+        {"event": FLAG_CHECK, "path": "canary", "count": 1},
+        {"event": FLAG_CHECK, "path": "stable", "count": 2},
     ]
     assert [one["text"] for one in data["events"]] == [
         check(canary=True), check(canary=False), check(canary=False),
@@ -117,22 +117,22 @@ def test_a_policy_that_names_a_log_group_is_believed(logged: Desk) -> None:
     logged.world.add_log_event("/shop/named", START, "named")
     verify = {"log_group": "/shop/named", "absent": "gone", "present": "here"}
     named = logged.another_policy("named", verify_rollback=verify)
-    logged.world.layers.append(Broken(READ))
+    logged.world.interceptors.append(FailingCall(READ))
     assert "named" in logged.run("logs", named).out
 
 
 def test_a_function_that_may_not_be_read_is_taken_to_log_where_it_usually_does(
     logged: Desk,
 ) -> None:
-    logged.world.layers.append(Broken(READ, "denied"))
+    logged.world.interceptors.append(FailingCall(READ, "denied"))
     ended = logged.run("logs", logged.policy)
-    assert (ended.status, ended.out.count(CHECK)) == (Exit.DONE, 7)
+    assert (ended.status, ended.out.count(FLAG_CHECK)) == (Exit.DONE, 7)
     assert "the log group of handler is not known (lambda:GetFunctionConfiguration)" in ended.err
     assert f"; {GROUP} is read\n" in ended.err
 
 
 def test_a_denied_log_names_its_action(logged: Desk) -> None:
-    logged.world.layers.append(Broken(LOGS, "denied"))
+    logged.world.interceptors.append(FailingCall(LOGS, "denied"))
     ended = logged.run("logs", logged.policy)
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
     assert "(logs:FilterLogEvents): AccessDeniedException" in ended.err
@@ -156,7 +156,7 @@ def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
         logged.world.clock.at(
             moment, partial(logged.world.add_log_event, GROUP, moment, check(canary=True))
         )
-    ended = logged.run("logs", logged.policy, "--follow", "--event", CHECK, "--for", "5m")
+    ended = logged.run("logs", logged.policy, "--follow", "--event", FLAG_CHECK, "--for", "5m")
     assert ended.status == Exit.DONE
     stamps = [line[11:16] for line in ended.out.splitlines()]
     assert stamps == ["09:00", "09:00", "09:00", "09:11", "09:12"]
@@ -172,7 +172,7 @@ def test_follow_ends_with_ctrl_c(logged: Desk) -> None:
 
 def test_a_rollout_is_named_as_well_as_a_policy(logged: Desk) -> None:
     logged.run("start", logged.policy)
-    assert logged.run("logs", "orders").out.count(CHECK) == 7
+    assert logged.run("logs", "orders").out.count(FLAG_CHECK) == 7
 
 
 def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:

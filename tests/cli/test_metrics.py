@@ -9,7 +9,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import MINUTE, POLICY
-from tests.support.stage import METRICS, Broken
+from tests.support.stage import METRICS, FailingCall
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_file_needs_no_store(measured: Desk, tmp_path: Path) -> None:
 
 
 def test_metrics_that_are_denied_name_their_action(measured: Desk) -> None:
-    measured.world.layers.append(Broken(METRICS))
+    measured.world.interceptors.append(FailingCall(METRICS))
     ended = measured.run("metrics", measured.policy)
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
     assert "metrics could not be read (cloudwatch:GetMetricData)" in ended.err
@@ -93,10 +93,10 @@ def test_watch_shows_it_anew_until_time_is_up(measured: Desk) -> None:
 
 
 def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
-    layer = Broken(METRICS)
-    measured.world.layers.append(layer)
+    layer = FailingCall(METRICS)
+    measured.world.interceptors.append(layer)
     measured.world.clock.at(
-        measured.world.clock.now() + MINUTE, lambda: measured.world.layers.remove(layer)
+        measured.world.clock.now() + MINUTE, lambda: measured.world.interceptors.remove(layer)
     )
     ended = measured.run("metrics", measured.policy, "--watch", "--for", "3m")
     assert ended.status == Exit.DONE
@@ -105,7 +105,7 @@ def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
 
 
 def test_watch_draws_where_a_terminal_can(measured: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.cli.follow._can_be_live", lambda: True)
+    monkeypatch.setattr("controller.cli.follow._supports_live_view", lambda: True)
     ended = measured.run("metrics", measured.policy, "--watch", "--for", "1m")
     assert ended.status == Exit.DONE
     assert "orders, 5 minutes until 2026-01-05 09:21 UTC" in ended.out

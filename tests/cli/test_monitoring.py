@@ -203,7 +203,7 @@ def keep(place: Place, **facts: Any) -> None:
     record = Record(
         "settled", NOON, Phase.PROGRESSING, Phase.PROGRESSING, 10, 10, 0, Reason.SETTLED, "settled"
     )
-    rollout, entry = append(rollout, record, by="tester", seen={})
+    rollout, entry = append(rollout, record, by="tester", observation={})
     with SqliteStore(place.store) as store:
         store.create(rollout, [entry], rollout.locks)
 

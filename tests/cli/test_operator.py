@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.lease import LEASE
+from controller.engine.lease import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import VERIFIED, Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.support.stage import SHORT, WRITE
+from tests.support.stage import SHORT_POLICY, WRITE
 
 VERBS = ("pause", "resume", "promote", "approve", "retry")
 WHY = ("--reason", "the board said so")
 UNAPPROVED: dict[str, Any] = {
-    "steps": [SHORT["steps"][0], {**SHORT["steps"][1], "approval": "required"}]
+    "steps": [SHORT_POLICY["steps"][0], {**SHORT_POLICY["steps"][1], "approval": "required"}]
 }
 
 
@@ -146,7 +146,9 @@ def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_fil
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
-    changed = desk.another_policy("orders", steps=[{"weight": 20, "bake": "2m"}, SHORT["steps"][1]])
+    changed = desk.another_policy(
+        "orders", steps=[{"weight": 20, "bake": "2m"}, SHORT_POLICY["steps"][1]]
+    )
     refused = desk.run("start", changed)
     assert (refused.status, desk.weight) == (Exit.ROLLED_BACK, 0)
     assert refused.err.endswith(
@@ -203,7 +205,7 @@ def test_what_is_done_is_told(desk: Desk) -> None:
 
 ATTESTED: dict[str, Any] = {
     "criteria": {
-        **SHORT["criteria"],
+        **SHORT_POLICY["criteria"],
         "SC-005": {"kind": "attestation", "statement": "Support has seen nothing."},
     }
 }
@@ -350,7 +352,7 @@ def test_a_verb_that_another_run_keeps_out_for_too_long_ends_with_75(desk: Desk)
     started(desk)
     begin = desk.world.clock.now()
     with closing(stored(desk)) as other:
-        other.acquire("orders#1", begin, begin + 2 * LEASE)
+        other.acquire("orders#1", begin, begin + 2 * LEASE_DURATION)
         ended = desk.run("pause", "orders")
     assert ended.status == Exit.BUSY
     assert state(desk)["phase"] == "progressing"
@@ -363,7 +365,7 @@ def test_a_tick_that_meets_another_run_ends_with_75_and_says_so(
     started(desk)
     now = desk.world.clock.now()
     with closing(stored(desk)) as other:
-        other.acquire("orders#1", now, now + LEASE)
+        other.acquire("orders#1", now, now + LEASE_DURATION)
         ended = desk.run("tick", *flags)
     assert ended.status == status
     assert "orders#1  progressing  10 %" in ended.out

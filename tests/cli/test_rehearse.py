@@ -10,11 +10,11 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import POLICY
-from tests.support.stage import SHORT
+from tests.support.stage import SHORT_POLICY
 
 # The shipped scenarios happen in the second step, so this ladder stays there long enough.
 LADDER: dict[str, Any] = {
-    "criteria": {"works": {**SHORT["criteria"]["works"], "over": "5m", "failure_limit": 2}},
+    "criteria": {"works": {**SHORT_POLICY["criteria"]["works"], "over": "5m", "failure_limit": 2}},
     "steps": [
         {"weight": 10, "bake": "20m"},
         {"weight": 50, "bake": "1h"},
@@ -152,7 +152,7 @@ def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: st
     ("scenario", "expected", "status"),
     [
         pytest.param("silent", "paused", Exit.DONE, id="it ended as expected"),
-        pytest.param("silent", "succeeded", Exit.CHECK_SAID_NO, id="it did not"),
+        pytest.param("silent", "succeeded", Exit.CHECK_FAILED, id="it did not"),
     ],
 )
 def test_expect_turns_the_end_into_a_check(
@@ -232,7 +232,7 @@ def test_adopt_begins_where_the_canary_has_everything(desk: Desk, policy: str) -
 def test_a_step_waits_for_its_approval(
     desk: Desk, options: list[str], status: Exit, weights: list[int]
 ) -> None:
-    first, last = SHORT["steps"]
+    first, last = SHORT_POLICY["steps"]
     careful = desk.another_policy("careful", steps=[first, {**last, "approval": "required"}])
     told = desk.run("rehearse", careful, "--every", "10m", "--json", *options)
     assert (told.status, told.data["weights"]) == (status, weights)
@@ -257,7 +257,7 @@ def test_a_store_that_is_not_empty_is_no_stage(desk: Desk, policy: str, tmp_path
 
 
 def test_a_scenario_that_does_not_fit_the_policy_says_why(desk: Desk) -> None:
-    target = {name: value for name, value in SHORT["target"].items() if name != "boolean"}
+    target = {name: value for name, value in SHORT_POLICY["target"].items() if name != "boolean"}
     policy = desk.another_policy("plain", target=target)
     told = desk.run("rehearse", policy, "--scenario", "contradiction")
     assert told.status == Exit.USAGE

@@ -69,7 +69,7 @@ def test_a_history_that_nobody_touched_is_the_same_in_one_line(walked: Desk) -> 
 def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: Desk) -> None:
     forged(walked, 3, reworded, hashes=True)
     ended = walked.run("replay", "orders")
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert ended.out.splitlines() == [
         "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
         '"somebody said so", but what was seen leads to "the gate at 10 % passed; going to 100 %"',
@@ -81,7 +81,7 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
 def test_a_broken_chain_comes_first(walked: Desk) -> None:
     forged(walked, 3, reworded, hashes=False)
     ended = walked.run("replay", "orders")
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     first, *_, last = ended.out.splitlines()
     assert first.startswith("the chain breaks at entry 3: the history was changed")
     assert last.endswith("1 of them differs; the chain breaks at entry 3")
@@ -93,7 +93,7 @@ def test_a_state_that_its_history_does_not_lead_to_is_told(walked: Desk) -> None
         connection.execute("""UPDATE rollouts SET state = replace(state,
             '"label": "not refuted"', '"label": "confirmed"')""")
     ended = walked.run("replay", "orders")
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     told = ended.out.splitlines()[0]
     assert told.startswith("the stored state: ")
     assert 'label was recorded as confirmed, but the history leads to "not refuted"' in told
@@ -107,7 +107,7 @@ def forgetful(body: dict[str, Any]) -> None:
 def test_an_entry_without_its_memory_is_no_pass(walked: Desk) -> None:
     forged(walked, 3, forgetful, hashes=True)
     ended = walked.run("replay", "orders")
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert "what cannot be read (KeyError: 'memory')" in ended.out
     assert "the chain of 5 entries holds" in ended.out
 

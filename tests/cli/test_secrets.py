@@ -18,13 +18,13 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.errors import Exit
-from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.errors import client_error
 from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
 from tests.support.emulator import REGION
 from tests.support.planted_secrets import PLANTED, files, leaks, quoting, spellings
-from tests.support.stage import SHORT
+from tests.support.stage import SHORT_POLICY
 
 HELD = json.dumps(dict(PLANTED))
 
@@ -48,19 +48,21 @@ def test_a_planted_value_is_found_however_it_is_spelt(name: str) -> None:
 def _refused(how: str) -> Callable[[Desk], None]:
     def plant(desk: Desk) -> None:
         text = quoting(desk.world.function(FUNCTION).variables)[how]
-        meets(desk.world, UPDATE, fails(refusal(UPDATE, "InvalidParameterValueException", text)))
+        meets(
+            desk.world, UPDATE, fails(client_error(UPDATE, "InvalidParameterValueException", text))
+        )
 
     return plant
 
 
 def _too_large(desk: Desk) -> None:
-    error = refusal(UPDATE, "RequestTooLargeException", HELD, status=413)
+    error = client_error(UPDATE, "RequestTooLargeException", HELD, status=413)
     error.response["message"] = HELD  # as botocore's parser does
     meets(desk.world, UPDATE, fails(error))
 
 
 def _by_a_proxy(desk: Desk) -> None:
-    meets(desk.world, UPDATE, fails(refusal(UPDATE, "502", HELD, status=502)), times=2)
+    meets(desk.world, UPDATE, fails(client_error(UPDATE, "502", HELD, status=502)), times=2)
 
 
 def _by_botocore(desk: Desk) -> None:
@@ -193,7 +195,7 @@ def test_a_variable_that_is_no_weight_is_named_and_not_shown(
 ) -> None:
     """A policy, or somebody in a hurry, names the wrong variable."""
     desk = desk_in(function={"variables": dict(PLANTED)})
-    wrong = desk.another_policy("wrong", target={**SHORT["target"], "percentage": name})
+    wrong = desk.another_policy("wrong", target={**SHORT_POLICY["target"], "percentage": name})
     written: set[str | bytes] = set()
     for words in (
         ("start", wrong),

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import refusal
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import VERIFIED, Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.support.stage import METRICS, READ, SECRET, WRITE, Before, Broken
+from tests.support.stage import METRICS, READ, SECRET, WRITE, ActBefore, FailingCall
 
 
 def made(desk: Desk) -> Desk:
@@ -157,7 +157,7 @@ def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: Desk) -> Non
 # --- what gets in between -----------------------------------------------------------------------
 
 
-def another_hand(desk: Desk, weight: int) -> Before:
+def another_hand(desk: Desk, weight: int) -> ActBefore:
     """Return a layer in which another hand sets `weight` just before our first write."""
     pair = {"PERCENTAGE": str(weight), "ENABLED": "false"}
 
@@ -165,12 +165,12 @@ def another_hand(desk: Desk, weight: int) -> Before:
         desk.world.set_variables(FUNCTION, pair)
         desk.world.clock.advance(MINUTE)
 
-    return Before(WRITE, act)
+    return ActBefore(WRITE, act)
 
 
 def test_a_raise_gives_way_to_another_hand(desk: Desk) -> None:
     made(desk)
-    desk.world.layers.append(another_hand(desk, 20))
+    desk.world.interceptors.append(another_hand(desk, 20))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.INTERNAL, 20, 1)
     assert "handler was not set to 40 %" in ended.err
@@ -179,14 +179,14 @@ def test_a_raise_gives_way_to_another_hand(desk: Desk) -> None:
 def test_a_lower_weight_insists_while_more_is_live(desk: Desk) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
-    desk.world.layers.append(another_hand(desk, 80))
+    desk.world.interceptors.append(another_hand(desk, 80))
     assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
 
 
 def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
-    desk.world.layers.append(another_hand(desk, 5))
+    desk.world.interceptors.append(another_hand(desk, 5))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 5)
     assert "which is not more, and that is another hand's" in ended.err
@@ -197,12 +197,14 @@ def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
     desk.run("set-weight", desk.policy, "90")
     busy = "The operation cannot be performed at this time."
 
-    def layer(service: str, operation: str, request: Mapping[str, Any], proceed: Proceed) -> Answer:
+    def layer(
+        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> AwsResponse:
         if (service, operation) == WRITE:
-            raise refusal(operation, "ResourceConflictException", busy, status=409)
+            raise client_error(operation, "ResourceConflictException", busy, status=409)
         return proceed()
 
-    desk.world.layers.append(layer)
+    desk.world.interceptors.append(layer)
     begin = desk.world.clock.now()
     ended = desk.run("set-weight", desk.policy, "40")
     took = desk.world.clock.now() - begin
@@ -212,7 +214,7 @@ def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
 
 def test_a_denied_write_names_its_action(desk: Desk) -> None:
     made(desk)
-    desk.world.layers.append(Broken(WRITE))
+    desk.world.interceptors.append(FailingCall(WRITE))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.weight) == (Exit.INTERNAL, 0)
     assert "lambda:UpdateFunctionConfiguration" in ended.err
@@ -234,16 +236,18 @@ def test_a_write_that_cannot_be_read_back_is_told_as_written(
         started(desk)
     else:
         made(desk)
-    broken = Broken(READ)
+    broken = FailingCall(READ)
 
-    def layer(service: str, operation: str, request: Mapping[str, Any], proceed: Proceed) -> Answer:
+    def layer(
+        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> AwsResponse:
         if (service, operation) == WRITE:
-            desk.world.layers.insert(0, broken)
+            desk.world.interceptors.insert(0, broken)
         return proceed()
 
-    desk.world.layers.append(layer)
+    desk.world.interceptors.append(layer)
     ended = desk.run("set-weight", desk.policy, "40", *force)
-    desk.world.layers.remove(broken)
+    desk.world.interceptors.remove(broken)
     assert ended.status == Exit.INTERNAL
     assert f"rolloutctl: {told}" in ended.err
     assert pair(desk) == ("40", "false")
@@ -342,18 +346,18 @@ def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
 def test_the_pause_is_saved_before_the_write(desk: Desk) -> None:
     started(desk)
     seen = []
-    desk.world.layers.append(Before(WRITE, lambda: seen.append(state(desk)["phase"])))
+    desk.world.interceptors.append(ActBefore(WRITE, lambda: seen.append(state(desk)["phase"])))
     desk.run("set-weight", desk.policy, "40", "--force")
     assert seen == ["paused"]
 
 
 def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(desk: Desk) -> None:
     started(desk)
-    desk.world.layers.append(Broken(WRITE))
+    desk.world.interceptors.append(FailingCall(WRITE))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight, state(desk)["phase"]) == (Exit.INTERNAL, 10, "paused")
     assert "handler: 40 % is NOT set; it shows PERCENTAGE=10, ENABLED=false\n" in ended.out
-    desk.world.layers.pop()
+    desk.world.interceptors.pop()
     desk.world.clock.advance(MINUTE)
     assert desk.run("tick").status == Exit.DONE
     assert desk.run("resume", "orders").status == Exit.DONE
@@ -362,7 +366,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(des
 def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: Desk) -> None:
     """What somebody else lowers between the decision and the write stays down."""
     started(desk)
-    desk.world.layers.append(Before(WRITE, lambda: rolled_back(desk)))
+    desk.world.interceptors.append(ActBefore(WRITE, lambda: rolled_back(desk)))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
     assert (ended.status, desk.weight) == (Exit.DRIFT, 0)
     assert state(desk)["phase"] == "rolled_back"
@@ -375,20 +379,20 @@ def rolled_back(desk: Desk) -> None:
 
 def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: Desk) -> None:
     started(desk)
-    desk.world.layers.append(another_hand(desk, 8))
+    desk.world.interceptors.append(another_hand(desk, 8))
     ended = desk.run("set-weight", desk.policy, "5", "--force")
     assert (ended.status, desk.weight) == (Exit.DONE, 5)
 
 
 def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: Desk) -> None:
     started(desk)
-    layer = Broken(WRITE)
-    desk.world.layers.append(layer)
+    layer = FailingCall(WRITE)
+    desk.world.interceptors.append(layer)
     for _ in range(5):
         desk.world.clock.advance(MINUTE)
         desk.run("tick")
     assert (state(desk)["weight"], desk.weight) == (100, 10)
-    desk.world.layers.remove(layer)
+    desk.world.interceptors.remove(layer)
     assert desk.run("set-weight", desk.policy, "40", "--force").status == Exit.DONE
     for _ in range(3):
         desk.world.clock.advance(MINUTE)
@@ -408,7 +412,7 @@ def test_nobody_sets_a_weight_over_a_criterion_that_fails(desk_in: Any) -> None:
 
 def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> None:
     started(desk)
-    desk.world.layers.append(Broken(METRICS))
+    desk.world.interceptors.append(FailingCall(METRICS))
     assert (desk.run("set-weight", desk.policy, "40", "--force").status, desk.weight) == (
         Exit.DONE, 40,
     )  # fmt: skip
@@ -442,7 +446,7 @@ def test_another_weight_after_a_rollback_is_set_and_will_be_told_as_drift(desk: 
 
 def test_a_function_that_does_not_answer_is_not_written(desk: Desk) -> None:
     made(desk)
-    desk.world.layers.append(Broken(READ))
+    desk.world.interceptors.append(FailingCall(READ))
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
     assert "lambda:GetFunctionConfiguration" in ended.err

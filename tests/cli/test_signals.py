@@ -11,7 +11,7 @@ from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_start_tick import SICK, ticks
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.support.stage import METRICS, READ, WRITE, Before, Broken
+from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
 
 SECOND = MINUTE / 60
 TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
@@ -19,7 +19,7 @@ TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
 
 def signalled(desk: Desk, call: tuple[str, str], number: signal.Signals = TERM) -> None:
     """Let a signal come just before the next `call`."""
-    desk.world.layers.append(Before(call, partial(signal.raise_signal, number)))
+    desk.world.interceptors.append(ActBefore(call, partial(signal.raise_signal, number)))
 
 
 def later(desk: Desk, seconds: float, number: signal.Signals = TERM) -> None:
@@ -103,11 +103,11 @@ def test_less_traffic_is_written_and_recorded_before_a_tick_ends(falling: Desk) 
 
 
 def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk) -> None:
-    refused = Broken(WRITE)
-    falling.world.layers.append(refused)
+    refused = FailingCall(WRITE)
+    falling.world.interceptors.append(refused)
     signalled(falling, WRITE)
     mended = falling.world.clock.now() + 8 * SECOND
-    falling.world.clock.at(mended, partial(falling.world.layers.remove, refused))
+    falling.world.clock.at(mended, partial(falling.world.interceptors.remove, refused))
 
     ended = falling.run("tick")
 
@@ -117,8 +117,8 @@ def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk)
 
 
 def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling: Desk) -> None:
-    refused = Broken(WRITE)
-    falling.world.layers.append(refused)
+    refused = FailingCall(WRITE)
+    falling.world.interceptors.append(refused)
     signalled(falling, WRITE)
     begin = falling.world.clock.now()
     later(falling, 10, ALARM)
@@ -129,7 +129,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling
     assert "was not set to 0 % before this run had to end; it shows" in failed["problem"]
     assert falling.world.clock.now() - begin < 20 * SECOND
     assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
-    falling.world.layers.remove(refused)
+    falling.world.interceptors.remove(refused)
     ticks(falling, 1)
     assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")
 

@@ -18,11 +18,11 @@ from controller.core.snapshot import POLICY_DIGEST, digest_of
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.support.stage import SHORT
+from tests.support.stage import SHORT_POLICY
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
-TOLD = {**SHORT, "notify": [{"kind": "sns", "topic": TOPIC}]}
+TOLD = {**SHORT_POLICY, "notify": [{"kind": "sns", "topic": TOPIC}]}
 
 Data = dict[str, Any]
 Change = Callable[[Data], object]
@@ -357,7 +357,7 @@ def test_a_restored_policy_is_followed_again(desk: Desk, hand: Hand) -> None:
 def test_no_other_rollout_waits_for_one_that_was_changed(desk: Desk, hand: Hand) -> None:
     hand.policy(bound_loosened)
     desk.world.add_function("payments", {})
-    target = {**SHORT["target"], "function": "payments"}
+    target = {**SHORT_POLICY["target"], "function": "payments"}
     assert desk.run("start", desk.another_policy("payments", target=target)).status == Exit.DONE
     told = {one["id"]: one["phase"] for one in ticked(desk).data["rollouts"]}
     assert told == {"orders#1": None, "payments#1": "progressing"}

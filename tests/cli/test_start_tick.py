@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from controller import cli
-from controller.engine.lease import LEASE
+from controller.engine.lease import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
-from tests.support.stage import METRICS, SECRET, SHORT, WRITE, Before
+from tests.support.stage import METRICS, SECRET, SHORT_POLICY, WRITE, ActBefore
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]
@@ -142,7 +142,7 @@ def test_a_revision_is_one_word_that_histories_can_show(desk: Desk) -> None:
 def test_a_message_lists_the_newest_names_of_a_store(desk: Desk) -> None:
     for number in range(12):
         desk.world.add_function(f"f{number}", {})
-        target = {**SHORT["target"], "function": f"f{number}"}
+        target = {**SHORT_POLICY["target"], "function": f"f{number}"}
         desk.run("start", desk.another_policy(f"name{number}", target=target))
         desk.world.clock.advance(MINUTE)
     names = ", ".join(f"name{number}" for number in range(11, 1, -1))
@@ -182,10 +182,10 @@ def a_rival(desk: Desk) -> None:
     desk.run("start", desk.policy)
 
     def tick_first() -> None:
-        desk.world.clock.advance(LEASE)
+        desk.world.clock.advance(LEASE_DURATION)
         cli.main(["tick"])
 
-    desk.world.layers.append(Before(METRICS, tick_first))
+    desk.world.interceptors.append(ActBefore(METRICS, tick_first))
 
 
 def a_damaged_rollout(desk: Desk) -> None:
@@ -251,7 +251,7 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     desk = desk_in(events=[*SICK, *DENIED])
     desk.run("start", desk.policy)
     desk.world.add_function("payments", {})
-    target = {**SHORT["target"], "function": "payments"}
+    target = {**SHORT_POLICY["target"], "function": "payments"}
     desk.run("start", desk.another_policy("payments", target=target))
     damage(desk, "payments#1")
     ended = ticks(desk, 4, "--json")
@@ -276,7 +276,7 @@ def test_drift_is_told_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> N
 def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
     desk.run("start", desk.policy)
     desk.world.add_function("payments", {})
-    target = {**SHORT["target"], "function": "payments"}
+    target = {**SHORT_POLICY["target"], "function": "payments"}
     desk.run("start", desk.another_policy("payments", target=target))
     ended = ticks(desk, 5, "--json")
     assert [(one["id"], one["weight"]) for one in ended.data["rollouts"]] == [
@@ -337,7 +337,7 @@ def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
 def two(desk: Desk) -> Desk:
     """A desk with a rollout of `orders` and one of `orders-2`, on functions of their own."""
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
-    other = desk.another_policy("orders-2", target={**SHORT["target"], "function": "second"})
+    other = desk.another_policy("orders-2", target={**SHORT_POLICY["target"], "function": "second"})
     for policy in (desk.policy, other):
         assert desk.run("start", policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)

@@ -15,7 +15,7 @@ from controller.errors import Exit
 from controller.process import settings
 from tests.cli.conftest import VERIFIED, Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE
-from tests.support.stage import SHORT
+from tests.support.stage import SHORT_POLICY
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 
@@ -81,7 +81,7 @@ def test_status_without_a_name_shows_every_active_rollout(walked: Desk) -> None:
 def two_rollouts(desk: Desk) -> None:
     """Start a second rollout, which is at 10 % while the first is further."""
     desk.world.add_function("payments", {})
-    target = {**SHORT["target"], "function": "payments"}
+    target = {**SHORT_POLICY["target"], "function": "payments"}
     desk.run("start", desk.another_policy("payments", target=target))
 
 

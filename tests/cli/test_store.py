@@ -9,11 +9,11 @@ from controller import cli
 from controller.bootstrap import app as bootstrap
 from controller.core.rollout import Phase
 from controller.errors import Exit
-from controller.process.settings import DynamoDbPlace, Settings
+from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.emulator import Emulator
-from tests.support.rollouts import a_rollout, recorded, sound
+from tests.support.rollouts import a_rollout, consistent, with_entry
 
 Captured = pytest.CaptureFixture[str]
 
@@ -166,8 +166,8 @@ def test_rollouts_are_copied_from_a_table(tmp_path: Path, capsys: Captured) -> N
     url = f"sqlite:///{tmp_path / 'rollouts.db'}"
     for place in ("dynamodb://rollouts", url):
         run(capsys, "store", "init", "--store", place)
-    rollout, entry = recorded(sound(a_rollout(phase=Phase.SUCCEEDED)))
-    with bootstrap.live(Settings(DynamoDbPlace("rollouts"), "tester")) as app:
+    rollout, entry = with_entry(consistent(a_rollout(phase=Phase.SUCCEEDED)))
+    with bootstrap.live_app(Settings(DynamoDbLocation("rollouts"), "tester")) as app:
         app.runner.store.create(rollout, [entry], rollout.locks)
     copied = run(capsys, "store", "copy", "dynamodb://rollouts", url)
     assert (copied.status, copied.out.splitlines()[0]) == (

@@ -9,9 +9,9 @@ from typing import TextIO, cast
 import pytest
 
 from controller import cli
-from controller.cli.streams import Printed, status_with, unfiltered
+from controller.cli.streams import PrintableStream, final_status, unfiltered_stream
 from controller.errors import Exit
-from controller.process.logging import Unfailing
+from controller.process.logging import BestEffortStream
 from tests.cli.conftest import Desk
 from tests.process.test_logging import Full
 from tests.simulation.worlds import MINUTE
@@ -71,22 +71,22 @@ def test_of_many_lines_the_first_is_read_and_nobody_complains() -> None:
     ],
 )
 def test_a_result_that_is_not_written_ends_with_1(status: Exit, ends: Exit) -> None:
-    results = Unfailing(Full())
+    results = BestEffortStream(Full())
     results.write("0 % is in force")
-    assert status_with(results, status) == ends
+    assert final_status(results, status) == ends
 
 
 def test_an_annotation_that_is_not_written_ends_with_1_too() -> None:
-    results = Printed(Full())
-    unfiltered(cast("TextIO", results)).write("::error::a mistake")
-    assert status_with(results, Exit.DONE) == Exit.INTERNAL
+    results = PrintableStream(Full())
+    unfiltered_stream(cast("TextIO", results)).write("::error::a mistake")
+    assert final_status(results, Exit.DONE) == Exit.INTERNAL
 
 
 def test_a_command_reaches_the_stream_as_it_is_and_nothing_else_does() -> None:
     stream = io.StringIO()
-    results = Printed(stream)
+    results = PrintableStream(stream)
     print("::error::outside\x1b[2J", file=results)
-    print("::error::ours", file=unfiltered(cast("TextIO", results)))
+    print("::error::ours", file=unfiltered_stream(cast("TextIO", results)))
     assert stream.getvalue() == "\\u003a:error::outside\\u001b[2J\n::error::ours\n"
 
 

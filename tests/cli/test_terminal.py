@@ -16,7 +16,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from tests.cli.test_main import ROOT
-from tests.support.rollouts import a_rollout, recorded
+from tests.support.rollouts import a_rollout, with_entry
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
 CURSOR_UP = "\x1b[1A"
@@ -30,7 +30,7 @@ Watch = Callable[..., str]
 def watch(tmp_path: Path) -> Watch:
     """Return what watches a rollout for a second on a terminal, and returns what that was sent."""
     now = datetime.now(UTC)
-    rollout, entry = recorded(
+    rollout, entry = with_entry(
         a_rollout(settled=now, seen_weight=10, updated=now, sentence="baking at 10 %")
     )
     store = tmp_path / "rollouts.db"

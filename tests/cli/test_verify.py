@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.ports.logs import CHECK
+from controller.ports.logs import FLAG_CHECK
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
-from tests.support.stage import METRICS, READ, SECRET, SHORT, WRITE, Broken
+from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")
 SECOND = timedelta(seconds=1)
 BESIDE: dict[str, Any] = {
-    **SHORT,
+    **SHORT_POLICY,
     "metrics": {
         name: POLICY["metrics"][name]
         for name in ("requests", "client_errors", "server_errors", "direct_requests")
     },
     "criteria": {
-        "works": SHORT["criteria"]["works"],
+        "works": SHORT_POLICY["criteria"]["works"],
         "arrives": {
             "kind": "traffic", "judge": "threshold", "metric": "requests",
             "control": "direct_requests", "over": "1m",
@@ -47,7 +47,7 @@ def logs(desk: Desk, canary_every: int, percentage: int = 10, begin: int = 2) ->
     """Let the flag log 100 requests, one every ten seconds from minute `begin` on."""
     for number in range(100):
         event = {
-            "event": CHECK,
+            "event": FLAG_CHECK,
             "percentage": percentage,
             "use_api_gateway": number % canary_every == 0,
         }
@@ -127,7 +127,7 @@ def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> 
     desk.run("set-weight", desk.policy, "40")
     desk.world.clock.advance(10 * MINUTE)
     ended = verify(desk)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert "look at fewer: --minutes" in checks(ended)["share (metrics)"]
     assert verify(desk, "--minutes", "6").status == Exit.DONE
 
@@ -139,7 +139,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     baking.world.set_variables(FUNCTION, {"PERCENTAGE": "60"})
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["variables"].startswith(
         "fail: 60 % is live (PERCENTAGE=60, ENABLED=false) where orders#1 asks for 10 %; look who"
     )
@@ -160,7 +160,7 @@ def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
     baking.world.set_variables(FUNCTION, {"ENABLED": "true"})
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["boolean"].startswith("fail: the variables contradict each other")
     assert "share (metrics)" not in checks(ended)
 
@@ -171,14 +171,14 @@ def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
     assert found["reach"].startswith("warn: handler has aliases (live)")
     baking.world.function(FUNCTION).snap_start = "PublishedVersions"
     ended = verify(baking)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert "no weight reaches them" in json.dumps(ended.data)
 
 
 def test_a_flag_that_does_not_do_what_it_is_told_fails(baking: Desk) -> None:
     logs(baking, canary_every=2, begin=-20)
     ended = verify(baking)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     events = checks(ended)["share (events)"]
     assert events.startswith("fail: 60 of 200 requests (30%) took the canary")
     assert "look for callers that use an alias" in events
@@ -188,7 +188,7 @@ def test_a_flag_that_does_not_do_what_it_is_told_fails(baking: Desk) -> None:
 def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
     logs(baking, canary_every=10, percentage=50, begin=-20)
     ended = verify(baking)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["application"].startswith(
         "fail: it read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC, where 10 %"
     )
@@ -213,7 +213,7 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     assert found["drain"].startswith("ok: confirmed: requests counted no request")
     assert "0 of " in found["share (metrics)"]
     assert found["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
 
 
 def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baking: Desk) -> None:
@@ -232,20 +232,20 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
 @pytest.mark.parametrize(
     ("layer", "line", "action"),
     [
-        pytest.param(Broken(READ, "denied"), "variables", "lambda:GetFunctionConfiguration",
+        pytest.param(FailingCall(READ, "denied"), "variables", "lambda:GetFunctionConfiguration",
                      id="the function"),
-        pytest.param(Broken(("lambda", "ListAliases"), "denied"), "reach", "lambda:ListAliases",
+        pytest.param(FailingCall(("lambda", "ListAliases"), "denied"), "reach", "lambda:ListAliases",
                      id="its aliases"),
-        pytest.param(Broken(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData",
+        pytest.param(FailingCall(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData",
                      id="metrics"),
-        pytest.param(Broken(LOGS, "denied"), "share (events)", "logs:FilterLogEvents",
+        pytest.param(FailingCall(LOGS, "denied"), "share (events)", "logs:FilterLogEvents",
                      id="the log"),
     ],
 )  # fmt: skip
 def test_what_is_denied_costs_its_own_line_and_names_the_action(
-    baking: Desk, layer: Broken, line: str, action: str
+    baking: Desk, layer: FailingCall, line: str, action: str
 ) -> None:
-    baking.world.layers.append(layer)
+    baking.world.interceptors.append(layer)
     ended = verify(baking)
     assert ended.status == Exit.INTERNAL
     assert checks(ended)[line].startswith("unread: ")
@@ -260,7 +260,7 @@ def test_an_environment_that_cannot_be_decrypted_fails(desk_in: MakeDesk) -> Non
     desk.run("start", desk.policy)
     desk.world.clock.advance(5 * MINUTE)
     ended = verify(desk)
-    assert ended.status == Exit.CHECK_SAID_NO
+    assert ended.status == Exit.CHECK_FAILED
     assert "give this role kms:Decrypt" in checks(ended)["variables"]
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import refusal
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import WRITE
@@ -43,9 +43,9 @@ class Refusing:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == WRITE:
-            raise refusal(operation, self.code, self.words, status=self.status)
+            raise client_error(operation, self.code, self.words, status=self.status)
         answer = proceed()
         if self.state and operation == "GetFunctionConfiguration":
             reasons = {"StateReasonCode": "InternalError", "StateReason": "no image"}
@@ -57,7 +57,7 @@ def refuse(desk: Desk, what: str) -> tuple[Refusing, str]:
     """Let Lambda refuse writes; return the layer, and what a person is to read of it."""
     code, words, status, told = REFUSALS[what]
     layer = Refusing(code, words, status, STATES.get(what, ""))
-    desk.world.layers.append(layer)
+    desk.world.interceptors.append(layer)
     if "large" in what:
         room = {f"NOTE_{index}": "x" * 1_000 for index in range(5)}
         desk.world.function(FUNCTION).variables.update(room)
@@ -66,7 +66,7 @@ def refuse(desk: Desk, what: str) -> tuple[Refusing, str]:
 
 def mend(desk: Desk, layer: Refusing) -> None:
     """Let Lambda take writes again."""
-    desk.world.layers.remove(layer)
+    desk.world.interceptors.remove(layer)
     variables = desk.world.function(FUNCTION).variables
     for name in [name for name in variables if name.startswith("NOTE_")]:
         del variables[name]

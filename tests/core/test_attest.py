@@ -5,31 +5,39 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import FITS, Ask, Verb, asked
+from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision, Lower, Notice, Severity
 from controller.core.judge.evidence import Signature
 from controller.core.judge.findings import Label, Verdict
-from controller.core.observation import Observation, Reading
+from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
-from tests.support.three_steps import AT_10, FIRST_RAISE, HEALTHY, MOVING, ON_HOLD, POLICY, RAISING
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.three_steps import (
+    AT_10,
+    FIRST_RAISE,
+    HEALTHY,
+    ON_HOLD,
+    POLICY,
+    RAISING,
+    UPDATE_IN_PROGRESS,
+)
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
 SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT})
 TWICE_SIGNED = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT, "SC-006": STATEMENT})
 WARMING = a_policy(criteria={**LADDER["criteria"], "SC-005": STATEMENT}, warmup="30m")
 AT_NOON = replace(AT_10, policy=SIGNED)
-ASK = Ask(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
+ASK = Command(Verb.ATTEST, "no tickets today", criterion="SC-005", by="ada")
 
 
-def said(rollout: Rollout, ask: Ask = ASK, minute: int = 5) -> Decision:
-    return asked(rollout, ask, Observation(reads(10)), NOON + minute * MINUTE)
+def said(rollout: Rollout, ask: Command = ASK, minute: int = 5) -> Decision:
+    return apply_command(rollout, ask, Observation(a_reading(10)), NOON + minute * MINUTE)
 
 
 def tick(rollout: Rollout, minute: int) -> Decision:
-    return decide(rollout, Observation(reads(10), HEALTHY), NOON + minute * MINUTE)
+    return decide(rollout, Observation(a_reading(10), HEALTHY), NOON + minute * MINUTE)
 
 
 def test_a_signature_is_kept_with_who_and_when() -> None:
@@ -100,16 +108,18 @@ NO = {"SC-005": Signature("ada", int(NOON.timestamp()), "no", refused=True)}
 @pytest.mark.parametrize(
     ("rollout", "target", "void"),
     [
-        pytest.param(replace(RAISING, policy=SIGNED), reads(10, token="token-1"), "",
+        pytest.param(replace(RAISING, policy=SIGNED), a_reading(10, token="token-1"), "",
                      id="a raise that was not written is not written any more"),
-        pytest.param(replace(RAISING, policy=SIGNED), reads(50, MOVING), "", id="one on its way"),
-        pytest.param(replace(FIRST_RAISE, policy=SIGNED), reads(0), "token-1",
+        pytest.param(replace(RAISING, policy=SIGNED), a_reading(50, UPDATE_IN_PROGRESS), "", id="one on its way"),
+        pytest.param(replace(FIRST_RAISE, policy=SIGNED), a_reading(0), "token-1",
                      id="a first raise fits no more"),
-        pytest.param(replace(AT_10, policy=WARMING), reads(10), "", id="in the warm-up"),
-        pytest.param(replace(ON_HOLD, policy=WARMING), reads(10), "", id="paused in the warm-up"),
+        pytest.param(replace(AT_10, policy=WARMING), a_reading(10), "", id="in the warm-up"),
+        pytest.param(replace(ON_HOLD, policy=WARMING), a_reading(10), "", id="paused in the warm-up"),
     ],
 )  # fmt: skip
-def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, void: str) -> None:
+def test_a_refusal_waits_for_no_measurement(
+    rollout: Rollout, target: TargetReading, void: str
+) -> None:
     decision = decide(replace(rollout, signed=NO), Observation(target), NOON + MINUTE)
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
@@ -124,14 +134,14 @@ def test_a_refusal_waits_for_no_measurement(rollout: Rollout, target: Reading, v
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
     policy = a_policy(criteria={**LADDER["criteria"], "SC-005": {**STATEMENT, "gates": False}})
     raising = replace(RAISING, policy=policy, signed=NO)
-    after = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    after = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_AGAIN)
 
 
 def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
     both = {**NO, "SC-006": replace(NO["SC-005"], note="never")}
     raising = replace(RAISING, policy=TWICE_SIGNED, signed=both)
-    back = decide(raising, Observation(reads(10, token="token-1")), NOON + MINUTE).rollout
+    back = decide(raising, Observation(a_reading(10, token="token-1")), NOON + MINUTE).rollout
     assert back.sentence == (
         "SC-005 fails: refused by ada at 2026-11-24 12:00 UTC: no. "
         "SC-006 fails: refused by ada at 2026-11-24 12:00 UTC: never."
@@ -141,7 +151,9 @@ def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
 def test_nobody_promotes_over_a_refusal_in_the_warm_up() -> None:
     rollout = replace(AT_10, policy=WARMING, signed=NO)
     with pytest.raises(UsageError, match="nobody promotes a fail"):
-        asked(rollout, Ask(Verb.PROMOTE, "now"), Observation(reads(10)), NOON + MINUTE)
+        apply_command(
+            rollout, Command(Verb.PROMOTE, "now"), Observation(a_reading(10)), NOON + MINUTE
+        )
 
 
 def test_a_word_on_what_only_reports_does_not_make_it_gate() -> None:
@@ -197,4 +209,4 @@ def test_what_nobody_attests_is_refused(rollout: Rollout, facts: dict[str, Any],
 def test_a_pause_keeps_nobody_from_signing() -> None:
     paused = replace(ON_HOLD, policy=SIGNED)
     assert said(paused).rollout.phase is Phase.PAUSED
-    assert FITS[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}
+    assert ALLOWED_PHASES[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}

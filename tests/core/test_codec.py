@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core import codec
-from controller.core.codec import EARLIEST, LATEST
+from controller.core.codec import MAX_TIME, MIN_TIME
 from controller.core.history import Entry, broken_link
 from controller.core.judge.evidence import FrozenValue, Run, Signature, Stretch, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
@@ -22,17 +22,17 @@ from controller.core.rollout import SCHEMA, Intent, Phase, Reason, Rollout
 from controller.core.snapshot import SnapshotChangedError
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.mixture import Control, Fold
-from controller.errors import StoreError, is_of_one_record
-from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, recorded
+from controller.errors import StoreError, is_record_error
+from tests.support.rollouts import MINUTE, NOON, POLICY, a_rollout, with_entry
 
 SNAPSHOT = POLICY.snapshot()
 
 _texts, _ints = st.text(max_size=20), st.integers(0, 2**40)
 _counts, _weights = st.integers(0, 10**9), st.integers(0, 100)
-_seconds = st.integers(0, int(LATEST.timestamp()))
+_seconds = st.integers(0, int(MAX_TIME.timestamp()))
 _floats = st.floats(allow_nan=False, allow_infinity=False)
 _amounts, _shares = st.floats(0, 1e300), st.floats(0, 1)
-_first, _last = (one.replace(tzinfo=None) for one in (EARLIEST, LATEST - MINUTE))
+_first, _last = (one.replace(tzinfo=None) for one in (MIN_TIME, MAX_TIME - MINUTE))
 _moments = st.datetimes(_first, _last, timezones=st.just(UTC))
 _steps = st.integers(0, len(POLICY.steps) - 1)
 _values: dict[object, st.SearchStrategy[Any]] = {
@@ -94,7 +94,7 @@ _values[tuple[Stretch, ...]] = st.lists(_any(Stretch), max_size=3).map(tuple)
 
 def _fitting(rollout: Rollout) -> Rollout:
     """Return `rollout` with what its values must be to each other."""
-    updated = LATEST - MINUTE
+    updated = MAX_TIME - MINUTE
     stretches = [replace(one, end=max(1, one.begin, one.end)) for one in rollout.stretches]
     return replace(
         rollout,
@@ -167,7 +167,7 @@ def test_the_state_does_not_repeat_the_policy() -> None:
 
 @pytest.mark.parametrize("text", ["95 % ≤ 5 ms – “ok”", "not UTF-8: \udcff", "two\nlines\0"])
 def test_any_reason_a_person_types_can_be_saved(text: str) -> None:
-    _, entry = recorded(a_rollout(), sentence=text)
+    _, entry = with_entry(a_rollout(), sentence=text)
     assert again(a_rollout(sentence=text)).sentence == text
     assert broken_link([codec.load_entry("checkout#1", codec.dump_entry(entry))]) is None
     assert codec.dump(a_rollout(sentence=text)).isascii()
@@ -177,7 +177,7 @@ def test_any_reason_a_person_types_can_be_saved(text: str) -> None:
 def test_the_chain_holds_after_a_round_through_the_store() -> None:
     rollout, history = a_rollout(), []
     for minute in range(3):
-        rollout, entry = recorded(rollout, at=NOON + minute * MINUTE)
+        rollout, entry = with_entry(rollout, at=NOON + minute * MINUTE)
         history.append(codec.load_entry(rollout.id, codec.dump_entry(entry)))
     assert broken_link(history, rollout.chain) is None
 
@@ -198,7 +198,7 @@ def test_a_rollout_of_another_schema_is_refused_with_what_to_do(schema: int) -> 
         f"{SCHEMA}; traffic was not touched; use the version that wrote it, or roll back by "
         "function and variable names"
     )
-    assert is_of_one_record(raised.value)
+    assert is_record_error(raised.value)
 
 
 def within(path: str, value: object, **facts: Any) -> str:

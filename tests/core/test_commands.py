@@ -7,52 +7,55 @@ from typing import Any
 import pytest
 
 from controller.core import transitions
-from controller.core.commands import FITS, Verb, Way
+from controller.core.commands import ALLOWED_PHASES, DriftResolution, Verb
 from controller.core.decision import Alert, Shift
 from controller.core.message import Page
-from controller.core.observation import Reading, Series, Unreadable
+from controller.core.observation import Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
+    AFTER_SUCCESS,
     AT_10,
     AT_50,
     AT_100,
-    BACK,
-    DONE,
-    FAILED,
+    DURING_ROLLBACK,
+    FAILING,
     FIRST_RAISE,
-    GOING_BACK,
-    GONE,
     HEALTHY,
     LATER,
     LOWER,
-    MOVING,
+    NO_DATA,
     ON_HOLD,
     OUTAGE,
     PAUSED,
     POLICY,
     PROGRESSING,
     RAISING,
-    SICK,
-    SILENT,
     SUCCEEDED,
-    THIN,
-    adopted,
-    ask,
-    paused,
-    paused_in_flight,
-    tick,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
+    a_paused_rollout,
+    a_rollout_paused_in_flight,
+    an_adopted_rollout,
+    decide_command,
+    decide_tick,
 )
 
 # Variables that contradict each other: surely not 100 %, and perhaps.
-TORN, PERHAPS_FULL = reads(None, shown="NEW_PATH_PERCENTAGE=x"), reads(None, may_be_full=True)
+TORN, PERHAPS_FULL = (
+    a_reading(None, shown="NEW_PATH_PERCENTAGE=x"),
+    a_reading(None, may_be_full=True),
+)
 
 
 def refusal(*arguments: Any, **facts: Any) -> str:
     """Return why something is refused."""
     with pytest.raises(UsageError) as refused:
-        ask(*arguments, **facts)
+        decide_command(*arguments, **facts)
     return str(refused.value)
 
 
@@ -61,11 +64,11 @@ def refusal(*arguments: Any, **facts: Any) -> str:
 STANDING = {
     Phase.PROGRESSING: AT_10,
     Phase.PAUSED: ON_HOLD,
-    Phase.ROLLING_BACK: GOING_BACK,
-    Phase.ROLLED_BACK: BACK,
-    Phase.SUCCEEDED: DONE,
+    Phase.ROLLING_BACK: DURING_ROLLBACK,
+    Phase.ROLLED_BACK: AFTER_ROLLBACK,
+    Phase.SUCCEEDED: AFTER_SUCCESS,
 }
-ELSEWHERE = [(verb, phase) for verb in Verb for phase in Phase if phase not in FITS[verb]]
+ELSEWHERE = [(verb, phase) for verb in Verb for phase in Phase if phase not in ALLOWED_PHASES[verb]]
 INSTEAD = {
     Phase.PROGRESSING: "pause, promote, approve, attest, rollback, set-weight",
     Phase.PAUSED: "resume, promote, approve, attest, rollback, set-weight",
@@ -78,9 +81,11 @@ INSTEAD = {
 def test_an_acknowledgement_fits_where_something_critical_waits_for_one() -> None:
     page = Page("drift", "checkout#1 is at 70 %", NOON, NOON)
     waiting = replace(ON_HOLD, page=page, since=NOON)
-    assert refusal(waiting, Verb.PAUSE, reads(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}, ack")
+    assert refusal(waiting, Verb.PAUSE, a_reading(10)).endswith(
+        f"; what fits: {INSTEAD[PAUSED]}, ack"
+    )
     heard = replace(waiting, page=replace(page, acknowledged=True))
-    assert refusal(heard, Verb.PAUSE, reads(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}")
+    assert refusal(heard, Verb.PAUSE, a_reading(10)).endswith(f"; what fits: {INSTEAD[PAUSED]}")
 
 
 @pytest.mark.parametrize(
@@ -90,27 +95,29 @@ def test_a_verb_that_does_not_fit_says_where_the_rollout_stands_and_what_fits(
     verb: Verb, phase: Phase
 ) -> None:
     rollout = STANDING[phase]
-    assert refusal(rollout, verb, reads(rollout.weight)) == (
+    assert refusal(rollout, verb, a_reading(rollout.weight)) == (
         f"{verb} changed nothing of checkout#1: it is {phase}; what fits: {INSTEAD[phase]}"
     )
 
 
 def test_a_rollback_fits_every_phase() -> None:
     for rollout in STANDING.values():
-        assert ask(rollout, Verb.ROLLBACK, GONE, reason="enough").move == LOWER
+        assert decide_command(rollout, Verb.ROLLBACK, UNREADABLE, reason="enough").move == LOWER
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.ROLLBACK])
 def test_what_was_asked_stands_in_the_record(verb: Verb) -> None:
     rollout = ON_HOLD if verb is Verb.RESUME else AT_10
-    record = ask(rollout, verb, reads(10), HEALTHY, reason="the shop").record
+    record = decide_command(rollout, verb, a_reading(10), HEALTHY, reason="the shop").record
     assert record is not None
     assert record.because == {"verb": str(verb), "reason": "the shop", "way": ""}
     assert "the shop" in record.sentence
 
 
 def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
-    record = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, reason="a demo", weight=40).record
+    record = decide_command(
+        AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
+    ).record
     assert record is not None
     assert record.because == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
 
@@ -122,86 +129,86 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
     ("before", "target", "way", "why"),
     [
         pytest.param(
-            paused(Reason.DRIFTED), reads(30), "",
+            a_paused_rollout(Reason.DRIFTED), a_reading(30), "",
             "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; say --restore "
             "(back to 10 %), say --keep (go on with the 30 % that are live), or end it: "
             "rolloutctl rollback checkout#1",
             id="a raised weight, and no word what to do with it",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), reads(5), "",
+            a_paused_rollout(Reason.DRIFTED), a_reading(5), "",
             "the target shows NEW_PATH_PERCENTAGE=5 where 10 % was asked for; set 10 % by hand and "
             "resume then, or end it: rolloutctl rollback checkout#1",
             id="a weight below the first step",
         ),
         pytest.param(
-            paused(Reason.DRIFTED, 50),
-            reads(30),
+            a_paused_rollout(Reason.DRIFTED, 50),
+            a_reading(30),
             "",
             "the target shows NEW_PATH_PERCENTAGE=30 where 50 % was asked for; say --keep (go on "
             "with the 30 % that are live), or end it: rolloutctl rollback checkout#1",
             id="a lowered weight, and no word what to do with it",
         ),
         pytest.param(
-            paused(Reason.DRIFTED, 50), reads(30), "restore",
+            a_paused_rollout(Reason.DRIFTED, 50), a_reading(30), "restore",
             "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=30 where "
             "50 % was asked for; say --keep (go on with the 30 % that are live), or end it: "
             "rolloutctl rollback checkout#1",
             id="a restore that would be a raise",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), TORN, "restore",
+            a_paused_rollout(Reason.DRIFTED), TORN, "restore",
             "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=x where "
             "10 % was asked for; put the variables right by hand and resume then, or end it: "
             "rolloutctl rollback checkout#1",
             id="a restore over variables that may say less",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), TORN, "keep",
+            a_paused_rollout(Reason.DRIFTED), TORN, "keep",
             "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=x where 10 % was "
             "asked for; put the variables right by hand and resume then, or end it: rolloutctl "
             "rollback checkout#1",
             id="variables that contradict each other cannot be kept",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), PERHAPS_FULL, "keep",
+            a_paused_rollout(Reason.DRIFTED), PERHAPS_FULL, "keep",
             "nobody knows what to keep: the target shows NEW_PATH_PERCENTAGE=None where 10 % was "
             "asked for; say --restore (back to 10 %), put the variables right by hand and resume "
             "then, or end it: rolloutctl rollback checkout#1",
             id="what may be 100 % cannot be kept",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), reads(5), "keep",
+            a_paused_rollout(Reason.DRIFTED), a_reading(5), "keep",
             "5 % is below the first step: set 10 % by hand and resume then",
             id="less than the first step cannot be kept",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), reads(0), "keep",
+            a_paused_rollout(Reason.DRIFTED), a_reading(0), "keep",
             "its weight is 0 %, and that ends it with the next tick",
             id="0 % cannot be kept",
         ),
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND), reads(0), "",
+            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(0), "",
             "its weight is 0 %, and that ends it with the next tick",
             id="0 % by any hand",
         ),
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND), GONE, "",
+            a_paused_rollout(Reason.PAUSED_BY_HAND), UNREADABLE, "",
             "its target cannot be read: Lambda did not answer",
             id="a target that cannot be read",
         ),
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND), reads(10, MOVING, detail="someone deploys"), "",
+            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys"), "",
             "the last update of its target is in_progress: someone deploys",
             id="an update in progress",
         ),
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND), reads(10, FAILED), "",
+            a_paused_rollout(Reason.PAUSED_BY_HAND), a_reading(10, UPDATE_FAILED), "",
             "the last update of its target is failed",
             id="an update that failed",
         ),
         pytest.param(
-            paused_in_flight(), reads(10), "restore",
+            a_rollout_paused_in_flight(), a_reading(10), "restore",
             "--restore only takes weight back, and the target shows NEW_PATH_PERCENTAGE=10 where "
             "50 % was asked for; say --keep (go on with the 10 % that are live), or end it: "
             "rolloutctl rollback checkout#1",
@@ -210,7 +217,7 @@ def test_a_weight_that_was_asked_for_stands_in_the_record_too() -> None:
     ],
 )  # fmt: skip
 def test_resume_changes_nothing_where(
-    before: Rollout, target: Reading | Unreadable, way: Way, why: str
+    before: Rollout, target: TargetReading | UnreadableTarget, way: DriftResolution, why: str
 ) -> None:
     told = refusal(before, Verb.RESUME, target, way=way)
     assert told == f"resume changed nothing of checkout#1: {why}"
@@ -219,16 +226,18 @@ def test_resume_changes_nothing_where(
 @pytest.mark.parametrize(
     ("before", "live", "way"),
     [
-        pytest.param(paused(Reason.PAUSED_BY_HAND, tallies={}), 10, "", id="by hand"),
-        pytest.param(paused(Reason.DRIFTED, tallies={}), 10, "", id="drift that was put back"),
-        pytest.param(paused(Reason.DRIFTED, tallies={}), 30, "keep", id="keep"),
-        pytest.param(paused(Reason.DRIFTED, tallies={}), 30, "restore", id="restore"),
+        pytest.param(a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), 10, "", id="by hand"),
+        pytest.param(
+            a_paused_rollout(Reason.DRIFTED, tallies={}), 10, "", id="drift that was put back"
+        ),
+        pytest.param(a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "keep", id="keep"),
+        pytest.param(a_paused_rollout(Reason.DRIFTED, tallies={}), 30, "restore", id="restore"),
     ],
 )
 def test_nobody_resumes_past_a_criterion_that_fails_already(
-    before: Rollout, live: int, way: Way
+    before: Rollout, live: int, way: DriftResolution
 ) -> None:
-    assert refusal(before, Verb.RESUME, reads(live), SICK, way=way).startswith(
+    assert refusal(before, Verb.RESUME, a_reading(live), FAILING, way=way).startswith(
         "resume changed nothing of checkout#1: nobody resumes a fail, the next tick rolls back: "
         "works fails"
     )
@@ -236,21 +245,23 @@ def test_nobody_resumes_past_a_criterion_that_fails_already(
 
 def test_every_criterion_that_fails_is_named_to_who_resumes() -> None:
     both = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
-    before = paused(Reason.PAUSED_BY_HAND, policy=both, tallies={})
-    told = refusal(before, Verb.RESUME, reads(10), SICK)
+    before = a_paused_rollout(Reason.PAUSED_BY_HAND, policy=both, tallies={})
+    told = refusal(before, Verb.RESUME, a_reading(10), FAILING)
     first, second = told.split(" steady fails")
     assert first.endswith(second.replace("steady", "works"))
 
 
 def test_a_refusal_names_its_rollout_in_the_logs_too() -> None:
     with pytest.raises(UsageError) as refused:
-        ask(GOING_BACK, Verb.PAUSE, reads(10))
+        decide_command(DURING_ROLLBACK, Verb.PAUSE, a_reading(10))
     assert refused.value.context == {"rollout": "checkout#1"}
 
 
-@pytest.mark.parametrize("measured", [OUTAGE, SILENT, THIN, HEALTHY, {}])
+@pytest.mark.parametrize("measured", [OUTAGE, NO_DATA, TOO_FEW_REQUESTS, HEALTHY, {}])
 def test_what_does_not_fail_keeps_nobody_from_a_resume(measured: Mapping[str, Series]) -> None:
-    after = ask(paused(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, reads(10), measured).rollout
+    after = decide_command(
+        a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), Verb.RESUME, a_reading(10), measured
+    ).rollout
     assert after.phase is PROGRESSING
 
 
@@ -265,14 +276,22 @@ ASKED_FIRST = a_policy(
 @pytest.mark.parametrize(
     ("before", "measured", "minute", "label"),
     [
-        pytest.param(AT_10, SILENT, 1, "not judged yet", id="before anything is judged"),
+        pytest.param(AT_10, NO_DATA, 1, "not judged yet", id="before anything is judged"),
         pytest.param(AT_10, HEALTHY, 6, "not judged yet", id="in the bake"),
-        pytest.param(AT_10, THIN, 20, "too few samples", id="an inconclusive gate"),
+        pytest.param(AT_10, TOO_FEW_REQUESTS, 20, "too few samples", id="an inconclusive gate"),
         pytest.param(AT_10, OUTAGE, 20, "query failed", id="while no metric can be read"),
-        pytest.param(paused(Reason.PAUSED_BY_HAND), HEALTHY, 20, "not refuted", id="paused"),
-        pytest.param(paused(Reason.INCONCLUSIVE, tallies={}), SILENT, 40, "no data", id="silence"),
         pytest.param(
-            paused(Reason.DRIFTED), HEALTHY, 20, "not judged yet", id="drift that was put back"
+            a_paused_rollout(Reason.PAUSED_BY_HAND), HEALTHY, 20, "not refuted", id="paused"
+        ),
+        pytest.param(
+            a_paused_rollout(Reason.INCONCLUSIVE, tallies={}), NO_DATA, 40, "no data", id="silence"
+        ),
+        pytest.param(
+            a_paused_rollout(Reason.DRIFTED),
+            HEALTHY,
+            20,
+            "not judged yet",
+            id="drift that was put back",
         ),
     ],
 )
@@ -280,8 +299,10 @@ def test_a_person_promotes_without_a_pass_and_the_label_says_what_was_seen(
     before: Rollout, measured: Mapping[str, Series], minute: float, label: str
 ) -> None:
     before = replace(before, tallies={})
-    target = reads(10, token="token-5")
-    decision = ask(before, Verb.PROMOTE, target, measured, reason="seen by eye", minute=minute)
+    target = a_reading(10, token="token-5")
+    decision = decide_command(
+        before, Verb.PROMOTE, target, measured, reason="seen by eye", minute=minute
+    )
     after = decision.rollout
     assert decision.move == Shift(50, "token-5")
     assert (after.phase, after.reason, after.step) == (PROGRESSING, Reason.PROMOTED, 1)
@@ -295,21 +316,23 @@ def test_a_person_promotes_without_a_pass_and_the_label_says_what_was_seen(
         pytest.param(HEALTHY, 20, "not judged yet", id="in the bake"),
         pytest.param(HEALTHY, 34.9, "not judged yet", id="before its last data settle"),
         pytest.param(HEALTHY, 35, "not refuted", id="where its gate passes"),
-        pytest.param(SILENT, 20, "no data", id="in the bake, in silence"),
+        pytest.param(NO_DATA, 20, "no data", id="in the bake, in silence"),
     ],
 )
 @pytest.mark.parametrize(
     "before",
     [
         pytest.param(AT_100, id="baking"),
-        pytest.param(paused(Reason.PAUSED_BY_HAND, 100, tallies={}), id="paused"),
+        pytest.param(a_paused_rollout(Reason.PAUSED_BY_HAND, 100, tallies={}), id="paused"),
     ],
 )
 def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_measured(
     before: Rollout, measured: Mapping[str, Series], minute: float, label: str
 ) -> None:
     before = replace(before, label="not refuted", policy=FROZEN)
-    decision = ask(before, Verb.PROMOTE, reads(100), measured, reason="it is late", minute=minute)
+    decision = decide_command(
+        before, Verb.PROMOTE, a_reading(100), measured, reason="it is late", minute=minute
+    )
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (SUCCEEDED, Reason.COMPLETED, None)
     assert after.label == label
@@ -322,34 +345,34 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
     ("before", "target", "measured", "why"),
     [
         pytest.param(
-            AT_10, reads(10), SICK, "nobody promotes a fail, the next tick rolls back: works fails",
+            AT_10, a_reading(10), FAILING, "nobody promotes a fail, the next tick rolls back: works fails",
             id="a criterion fails",
         ),
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND, tallies={}), reads(10), SICK,
+            a_paused_rollout(Reason.PAUSED_BY_HAND, tallies={}), a_reading(10), FAILING,
             "nobody promotes a fail, the next tick rolls back: works fails",
             id="a criterion fails in a pause",
         ),
         pytest.param(
-            AT_100, reads(100), SICK,
+            AT_100, a_reading(100), FAILING,
             "nobody promotes a fail, the next tick rolls back: works fails",
             id="a criterion fails in the last step",
         ),
         pytest.param(
-            RAISING, reads(50, MOVING), SILENT, "the last update of its target is in_progress",
+            RAISING, a_reading(50, UPDATE_IN_PROGRESS), NO_DATA, "the last update of its target is in_progress",
             id="the raise is on its way",
         ),
         pytest.param(
-            RAISING, reads(50), SILENT, "50 % was not seen in force yet; tick first",
+            RAISING, a_reading(50), NO_DATA, "50 % was not seen in force yet; tick first",
             id="no tick saw the raise in force",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), reads(30), HEALTHY,
+            a_paused_rollout(Reason.DRIFTED), a_reading(30), HEALTHY,
             "the target shows NEW_PATH_PERCENTAGE=30 where 10 % was asked for; resume it first",
             id="another hand moved the weight",
         ),
         pytest.param(
-            AT_10, reads(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %",
+            AT_10, a_reading(0), HEALTHY, "the target shows NEW_PATH_PERCENTAGE=0 where 10 %",
             id="0 % by another hand",
         ),
         pytest.param(
@@ -357,17 +380,17 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
             id="the variables contradict each other",
         ),
         pytest.param(
-            AT_10, GONE, HEALTHY, "its target cannot be read: Lambda did not answer",
+            AT_10, UNREADABLE, HEALTHY, "its target cannot be read: Lambda did not answer",
             id="the target cannot be read",
         ),
         pytest.param(
-            replace(AT_10, policy=FROZEN), reads(10), HEALTHY,
+            replace(AT_10, policy=FROZEN), a_reading(10), HEALTHY,
             "frozen until 2026-11-24 13:00 UTC (daily 11:00 to 13:00, UTC); promote skips neither "
             "a freeze nor an approval",
             id="a freeze",
         ),
         pytest.param(
-            replace(AT_10, policy=ASKED_FIRST), reads(10), HEALTHY,
+            replace(AT_10, policy=ASKED_FIRST), a_reading(10), HEALTHY,
             "50 % needs an approval: rolloutctl approve checkout#1; promote skips neither a "
             "freeze nor an approval",
             id="an approval that nobody gave",
@@ -376,7 +399,7 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
 )  # fmt: skip
 def test_promote_changes_nothing_where(
     before: Rollout,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     measured: Mapping[str, Series],
     why: str,
 ) -> None:
@@ -386,7 +409,7 @@ def test_promote_changes_nothing_where(
 
 def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
     before = replace(AT_10, policy=ASKED_FIRST, approved=1)
-    decision = ask(before, Verb.PROMOTE, reads(10), SILENT, reason="hurry")
+    decision = decide_command(before, Verb.PROMOTE, a_reading(10), NO_DATA, reason="hurry")
     assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), None)
 
 
@@ -398,16 +421,22 @@ WAITING = replace(AT_10, policy=ASKED_FIRST)
 @pytest.mark.parametrize(
     ("before", "target"),
     [
-        pytest.param(WAITING, reads(10), id="in the bake"),
-        pytest.param(WAITING, GONE, id="while the target cannot be read"),
-        pytest.param(replace(FIRST_RAISE, policy=ASKED_FIRST), reads(10, MOVING), id="before it"),
-        pytest.param(paused(Reason.DRIFTED, policy=ASKED_FIRST), reads(30), id="in a pause"),
+        pytest.param(WAITING, a_reading(10), id="in the bake"),
+        pytest.param(WAITING, UNREADABLE, id="while the target cannot be read"),
+        pytest.param(
+            replace(FIRST_RAISE, policy=ASKED_FIRST),
+            a_reading(10, UPDATE_IN_PROGRESS),
+            id="before it",
+        ),
+        pytest.param(
+            a_paused_rollout(Reason.DRIFTED, policy=ASKED_FIRST), a_reading(30), id="in a pause"
+        ),
     ],
 )
 def test_a_step_is_approved_ahead_and_nothing_else_changes(
-    before: Rollout, target: Reading | Unreadable
+    before: Rollout, target: TargetReading | UnreadableTarget
 ) -> None:
-    decision = ask(before, Verb.APPROVE, target, reason="the board said yes")
+    decision = decide_command(before, Verb.APPROVE, target, reason="the board said yes")
     after = decision.rollout
     assert (after.approved, after.phase, after.reason) == (1, before.phase, before.reason)
     assert (after.sentence, after.blocked, decision.move) == (before.sentence, before.blocked, None)
@@ -417,27 +446,29 @@ def test_a_step_is_approved_ahead_and_nothing_else_changes(
 
 
 def test_an_approval_ahead_lets_the_gate_lead_on_at_once() -> None:
-    approved = ask(WAITING, Verb.APPROVE, reads(10), minute=5).rollout
-    assert tick(approved, reads(10), 15).move == Shift(50, "token-1")
+    approved = decide_command(WAITING, Verb.APPROVE, a_reading(10), minute=5).rollout
+    assert decide_tick(approved, a_reading(10), 15).move == Shift(50, "token-1")
 
 
 def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
-    waiting = tick(WAITING, reads(10), 15).rollout
-    approved = ask(waiting, Verb.APPROVE, reads(10), minute=40).rollout
+    waiting = decide_tick(WAITING, a_reading(10), 15).rollout
+    approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
     assert (approved.reason, approved.blocked) == (Reason.APPROVED, "")
     assert approved.sentence == "50 % may be entered once the gate at 10 % passes"
     assert "approve" not in approved.next
-    assert tick(approved, reads(10), 41).move == Shift(50, "token-1")
+    assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
 
 
 def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
     steps = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
     policy = a_policy(steps=[LADDER["steps"][0], *steps])
-    approved = ask(replace(AT_10, policy=policy), Verb.APPROVE, reads(10), minute=5).rollout
-    up = tick(approved, reads(10), 15).rollout
+    approved = decide_command(
+        replace(AT_10, policy=policy), Verb.APPROVE, a_reading(10), minute=5
+    ).rollout
+    up = decide_tick(approved, a_reading(10), 15).rollout
     assert (up.step, up.approved) == (1, None)
-    at_50 = tick(up, reads(50), 16, SILENT).rollout
-    assert tick(at_50, reads(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
+    at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
+    assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
 
 
 @pytest.mark.parametrize(
@@ -453,7 +484,7 @@ def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
     ],
 )  # fmt: skip
 def test_approve_changes_nothing_where(before: Rollout, why: str) -> None:
-    told = refusal(before, Verb.APPROVE, reads(before.weight))
+    told = refusal(before, Verb.APPROVE, a_reading(before.weight))
     assert told == f"approve changed nothing of checkout#1: {why}"
 
 
@@ -462,14 +493,20 @@ def test_a_kept_weight_leaves_behind_what_its_step_does_not_ask_for() -> None:
     first, *rest = LADDER["steps"]
     steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
     policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
-    after = ask(paused(Reason.DRIFTED, policy=policy), Verb.RESUME, reads(50), HEALTHY, way="keep")
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED, policy=policy),
+        Verb.RESUME,
+        a_reading(50),
+        HEALTHY,
+        way="keep",
+    )
     assert [(one.criterion, one.sentence) for one in after.rollout.earlier] == [("works", "")]
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
-    before = paused(Reason.DRIFTED, policy=ASKED_FIRST, approved=1)
-    assert ask(before, Verb.RESUME, reads(30), way="keep").rollout.approved is None
-    assert ask(before, Verb.RESUME, reads(10)).rollout.approved == 1
+    before = a_paused_rollout(Reason.DRIFTED, policy=ASKED_FIRST, approved=1)
+    assert decide_command(before, Verb.RESUME, a_reading(30), way="keep").rollout.approved is None
+    assert decide_command(before, Verb.RESUME, a_reading(10)).rollout.approved == 1
 
 
 # --- time and sight -----------------------------------------------------------------------------
@@ -477,7 +514,7 @@ def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
 
 def test_time_never_goes_back_for_a_person_either() -> None:
     ahead = NOON + 60 * MINUTE
-    after = ask(replace(AT_10, updated=ahead), Verb.PAUSE, reads(10)).rollout
+    after = decide_command(replace(AT_10, updated=ahead), Verb.PAUSE, a_reading(10)).rollout
     assert (after.updated, after.since) == (ahead, ahead)
 
 
@@ -495,36 +532,42 @@ def test_drift_that_a_verb_of_people_met_is_told_by_the_next_tick(
     before: Rollout, verb: Verb, on_drift_up: str
 ) -> None:
     before = replace(before, policy=a_policy(steps=ASKED_FIRST.steps, on_drift_up=on_drift_up))
-    told = tick(ask(before, verb, reads(100)).rollout, reads(100), 21, SILENT)
+    told = decide_tick(
+        decide_command(before, verb, a_reading(100)).rollout, a_reading(100), 21, NO_DATA
+    )
     assert (told.rollout.reason, told.alert) == (Reason.DRIFTED, Alert.DRIFT)
     assert told.move == (LOWER if on_drift_up == "rollback" else None)
 
 
 @pytest.mark.parametrize("weight", [10, 100])
 def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight: int) -> None:
-    started = transitions.created(POLICY, "code-1", reads(0), 1, {}, None, NOON).rollout
-    before = started if weight == 10 else adopted(weight)
-    after = ask(before, Verb.PAUSE, TORN, minute=1).rollout
-    assert tick(after, TORN, 2, SILENT).rollout.reason is Reason.DRIFTED
+    started = transitions.start_rollout(POLICY, "code-1", a_reading(0), 1, {}, None, NOON).rollout
+    before = started if weight == 10 else an_adopted_rollout(weight)
+    after = decide_command(before, Verb.PAUSE, TORN, minute=1).rollout
+    assert decide_tick(after, TORN, 2, NO_DATA).rollout.reason is Reason.DRIFTED
 
 
 def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
-    after = ask(replace(AT_50, seen_weight=50), Verb.PAUSE, reads(10)).rollout
-    assert tick(after, reads(10), 21, SILENT).rollout.reason is Reason.DRIFTED
+    after = decide_command(replace(AT_50, seen_weight=50), Verb.PAUSE, a_reading(10)).rollout
+    assert decide_tick(after, a_reading(10), 21, NO_DATA).rollout.reason is Reason.DRIFTED
 
 
 @pytest.mark.parametrize(("way", "weight"), [("restore", 30), ("keep", 30), ("", 10)])
-def test_the_live_weight_that_a_resume_is_about_is_remembered(way: Way, weight: int) -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(weight), way=way).rollout
+def test_the_live_weight_that_a_resume_is_about_is_remembered(
+    way: DriftResolution, weight: int
+) -> None:
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(weight), way=way
+    ).rollout
     assert after.seen_weight == weight
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
 def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Verb) -> None:
-    blind = tick(WAITING, reads(10), 5, OUTAGE).rollout
-    after = ask(blind, verb, reads(10), minute=18).rollout
+    blind = decide_tick(WAITING, a_reading(10), 5, OUTAGE).rollout
+    after = decide_command(blind, verb, a_reading(10), minute=18).rollout
     assert after.blind_since == NOON + 5 * MINUTE
-    told = tick(after, reads(10), 21, OUTAGE).notices
+    told = decide_tick(after, a_reading(10), 21, OUTAGE).notices
     assert told[0].text.startswith("checkout#1 has not seen any metric for 16m (")
 
 
@@ -536,12 +579,12 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     ],
 )
 def test_a_blindness_ends_with(verb: Verb, measured: Mapping[str, Series]) -> None:
-    blind = paused(Reason.PAUSED_BY_HAND, blind_since=NOON)
-    assert ask(blind, verb, reads(10), measured).rollout.blind_since is None
+    blind = a_paused_rollout(Reason.PAUSED_BY_HAND, blind_since=NOON)
+    assert decide_command(blind, verb, a_reading(10), measured).rollout.blind_since is None
 
 
 def test_a_pause_needs_no_reason() -> None:
-    assert ask(AT_10, Verb.PAUSE, reads(10)).rollout.sentence == "paused by hand"
+    assert decide_command(AT_10, Verb.PAUSE, a_reading(10)).rollout.sentence == "paused by hand"
 
 
 # --- set-weight -----------------------------------------------------------------------------------
@@ -552,11 +595,13 @@ def test_a_pause_needs_no_reason() -> None:
     [
         pytest.param(AT_10, id="progressing"),
         pytest.param(ON_HOLD, id="paused"),
-        pytest.param(paused(Reason.DRIFTED), id="paused for drift"),
+        pytest.param(a_paused_rollout(Reason.DRIFTED), id="paused for drift"),
     ],
 )
 def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) -> None:
-    decision = ask(before, Verb.SET_WEIGHT, reads(10), HEALTHY, reason="a demo", weight=40)
+    decision = decide_command(
+        before, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
+    )
     after, record = decision.rollout, decision.record
     assert record is not None
     assert decision.move == Shift(40, "token-1")
@@ -573,7 +618,7 @@ def test_a_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout) 
     [
         pytest.param(RAISING, 10, True, id="not written yet"),
         pytest.param(RAISING, 50, False, id="written and not seen in force"),
-        pytest.param(paused_in_flight(), 50, False, id="paused on its way"),
+        pytest.param(a_rollout_paused_in_flight(), 50, False, id="paused on its way"),
         pytest.param(FIRST_RAISE, 10, False, id="the first one, written and not seen in force"),
     ],
 )
@@ -581,30 +626,30 @@ def test_a_weight_over_a_raise_on_its_way_takes_its_token(
     before: Rollout, live: int, waits: bool
 ) -> None:
     """What is written late fits no more."""
-    decision = ask(before, Verb.SET_WEIGHT, reads(live), reason="a demo", weight=40)
+    decision = decide_command(before, Verb.SET_WEIGHT, a_reading(live), reason="a demo", weight=40)
     after = decision.rollout
     assert decision.move == Shift(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
-    assert (after.waits is not None, after.settled) == (waits, None if waits else LATER)
-    assert tick(after, reads(40), 25).record is None
+    assert (after.previous_live is not None, after.settled) == (waits, None if waits else LATER)
+    assert decide_tick(after, a_reading(40), 25).record is None
 
 
 def test_what_a_person_set_is_no_drift_to_the_next_tick_and_what_comes_then_is() -> None:
-    after = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, weight=40).rollout
-    assert tick(after, reads(40), 21).record is None
-    assert tick(after, reads(10), 21).record is None  # it was not written
-    assert tick(after, reads(60), 21).alert is Alert.DRIFT
+    after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
+    assert decide_tick(after, a_reading(40), 21).record is None
+    assert decide_tick(after, a_reading(10), 21).record is None  # it was not written
+    assert decide_tick(after, a_reading(60), 21).alert is Alert.DRIFT
 
 
 def test_it_goes_on_with_what_a_person_set_as_after_any_drift() -> None:
-    after = ask(AT_10, Verb.SET_WEIGHT, reads(10), HEALTHY, weight=40).rollout
-    assert "say --restore (back to 10 %)" in refusal(after, Verb.RESUME, reads(40))
-    kept = ask(after, Verb.RESUME, reads(40), way="keep").rollout
+    after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
+    assert "say --restore (back to 10 %)" in refusal(after, Verb.RESUME, a_reading(40))
+    kept = decide_command(after, Verb.RESUME, a_reading(40), way="keep").rollout
     assert (kept.phase, kept.weight, kept.step) == (Phase.PROGRESSING, 40, 0)
 
 
 def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
-    record = ask(AT_10, Verb.SET_WEIGHT, TORN, HEALTHY, weight=40).record
+    record = decide_command(AT_10, Verb.SET_WEIGHT, TORN, HEALTHY, weight=40).record
     assert record is not None
     assert record.sentence == "set from NEW_PATH_PERCENTAGE=x to 40 % by hand"
 
@@ -613,35 +658,35 @@ def test_a_pair_that_contradicts_itself_is_told_as_it_stands() -> None:
     ("before", "target", "weight", "why"),
     [
         pytest.param(
-            AT_10, reads(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1",
+            AT_10, a_reading(10), 0, "0 % is a rollback: rolloutctl rollback checkout#1",
             id="a rollback by another name",
         ),
         pytest.param(
-            AT_10, reads(0), 40, "its weight is 0 %, and that ends it with the next tick",
+            AT_10, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
             id="a rollout that somebody ended",
         ),
         pytest.param(
-            FIRST_RAISE, reads(0), 40, "its weight is 0 %, and that ends it with the next tick",
+            FIRST_RAISE, a_reading(0), 40, "its weight is 0 %, and that ends it with the next tick",
             id="a first raise that is not written yet",
         ),
-        pytest.param(AT_10, reads(10), 10, "10 % is live already", id="what is live"),
+        pytest.param(AT_10, a_reading(10), 10, "10 % is live already", id="what is live"),
         pytest.param(
-            AT_10, reads(10, MOVING), 40, "the last update of its target is in_progress",
+            AT_10, a_reading(10, UPDATE_IN_PROGRESS), 40, "the last update of its target is in_progress",
             id="an update in progress",
         ),
         pytest.param(
-            AT_10, GONE, 40, "its target cannot be read: Lambda did not answer",
+            AT_10, UNREADABLE, 40, "its target cannot be read: Lambda did not answer",
             id="a target that does not answer",
         ),
     ],
 )  # fmt: skip
 def test_a_weight_that_is_not_set_over_a_rollout_says_why(
-    before: Rollout, target: Reading | Unreadable, weight: int, why: str
+    before: Rollout, target: TargetReading | UnreadableTarget, weight: int, why: str
 ) -> None:
     told = refusal(before, Verb.SET_WEIGHT, target, HEALTHY, weight=weight)
     assert told == f"set-weight changed nothing of checkout#1: {why}"
 
 
 def test_nobody_sets_a_weight_over_a_criterion_that_fails() -> None:
-    told = refusal(AT_10, Verb.SET_WEIGHT, reads(10), SICK, weight=40)
+    told = refusal(AT_10, Verb.SET_WEIGHT, a_reading(10), FAILING, weight=40)
     assert "nobody sets a weight over a fail, the next tick rolls back: works fails" in told

@@ -5,22 +5,22 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.conflict import overtaken, too_late
+from controller.core.conflict import rebase_rollback, undo_late_raise
 from controller.core.decision import Decision, Lower
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, Rollout
-from tests.support.rollouts import MINUTE, NOON, reads
+from tests.support.rollouts import MINUTE, NOON, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
     AT_10,
-    BACK,
+    DURING_ROLLBACK,
+    FAILING,
     FIRST_RAISE,
-    GOING_BACK,
-    GONE,
-    MOVING,
     ON_HOLD,
     ROLLING_BACK,
-    SICK,
-    tick,
+    UNREADABLE,
+    UPDATE_IN_PROGRESS,
+    decide_tick,
 )
 
 LONG_AFTER = NOON + timedelta(hours=1)
@@ -29,26 +29,34 @@ LONG_AFTER = NOON + timedelta(hours=1)
 @pytest.mark.parametrize(
     ("stored", "target", "lowers", "kind"),
     [
-        pytest.param(BACK, reads(10), True, "guarding_zero", id="ours"),
-        pytest.param(BACK, reads(10, MOVING), True, "guarding_zero", id="ours, on its way"),
-        pytest.param(BACK, GONE, True, "guarding_zero", id="perhaps ours"),
-        pytest.param(BACK, reads(40), False, None, id="another one"),
-        pytest.param(BACK, reads(0), False, None, id="none"),
-        pytest.param(GOING_BACK, reads(10), True, None, id="ours, the rollback still goes on"),
+        pytest.param(AFTER_ROLLBACK, a_reading(10), True, "guarding_zero", id="ours"),
+        pytest.param(
+            AFTER_ROLLBACK,
+            a_reading(10, UPDATE_IN_PROGRESS),
+            True,
+            "guarding_zero",
+            id="ours, on its way",
+        ),
+        pytest.param(AFTER_ROLLBACK, UNREADABLE, True, "guarding_zero", id="perhaps ours"),
+        pytest.param(AFTER_ROLLBACK, a_reading(40), False, None, id="another one"),
+        pytest.param(AFTER_ROLLBACK, a_reading(0), False, None, id="none"),
+        pytest.param(
+            DURING_ROLLBACK, a_reading(10), True, None, id="ours, the rollback still goes on"
+        ),
     ],
 )
 def test_what_stands_there_when_the_rollout_has_gone_back_meanwhile_is(
-    stored: Rollout, target: Reading | Unreadable, lowers: bool, kind: str | None
+    stored: Rollout, target: TargetReading | UnreadableTarget, lowers: bool, kind: str | None
 ) -> None:
     """An hour later nobody guards zero any more, and another rollout may own the target."""
     stored = replace(stored, unconfirmed=True, reminded=LONG_AFTER)
-    decision = too_late(stored, FIRST_RAISE, Observation(target), LONG_AFTER)
+    decision = undo_late_raise(stored, FIRST_RAISE, Observation(target), LONG_AFTER)
     assert isinstance(decision.move, Lower) is lowers
     assert (decision.record and decision.record.kind) == kind
 
 
 def test_a_weight_that_came_back_is_told_as_such() -> None:
-    decision = too_late(BACK, AT_10, Observation(reads(10)), LONG_AFTER)
+    decision = undo_late_raise(AFTER_ROLLBACK, AT_10, Observation(a_reading(10)), LONG_AFTER)
     assert [one.text for one in decision.notices] == [
         "checkout#1: 10 % came back after the rollback; lowering it again"
     ]
@@ -56,15 +64,18 @@ def test_a_weight_that_came_back_is_told_as_such() -> None:
 
 @pytest.mark.parametrize(
     ("target", "live"),
-    [pytest.param(reads(30), 30, id="another weight"), pytest.param(GONE, None, id="unreadable")],
+    [
+        pytest.param(a_reading(30), 30, id="another weight"),
+        pytest.param(UNREADABLE, None, id="unreadable"),
+    ],
 )
 def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
-    target: Reading | Unreadable, live: int | None
+    target: TargetReading | UnreadableTarget, live: int | None
 ) -> None:
     """Traffic is down already: what is stored says so, why, and what was measured."""
     now = NOON + 8 * MINUTE
-    lowered = tick(AT_10, reads(10), 7, SICK)
-    decision = overtaken(replace(ON_HOLD, seen_weight=10), lowered, Observation(target), now)
+    lowered = decide_tick(AT_10, a_reading(10), 7, FAILING)
+    decision = rebase_rollback(replace(ON_HOLD, seen_weight=10), lowered, Observation(target), now)
     after, record = decision.rollout, decision.record
     assert (after.phase, after.reason, after.since) == (ROLLING_BACK, Reason.GATE_FAILED, now)
     assert (after.updated, after.seen_weight) == (now, live or 10)
@@ -79,8 +90,8 @@ def test_a_rollback_goes_before_a_pause_that_another_run_saved_meanwhile(
 
 def test_zero_that_was_guarded_while_another_run_saved_is_said_as_such() -> None:
     now = NOON + 9 * MINUTE
-    guarded: Decision = tick(BACK, reads(10), 8)
-    decision = overtaken(BACK, guarded, Observation(reads(0)), now)
+    guarded: Decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 8)
+    decision = rebase_rollback(AFTER_ROLLBACK, guarded, Observation(a_reading(0)), now)
     assert decision.rollout.updated == now
     assert decision.record is not None
     assert decision.record.at == now

@@ -7,23 +7,23 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.commands import FITS, Ask, Verb, asked
+from controller.core.commands import ALLOWED_PHASES, Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, Reading, Update
-from controller.core.rollout import FINAL, Intent, Phase, Reason, Rollout
+from controller.core.observation import Observation, TargetReading, UpdateStatus
+from controller.core.rollout import FINAL_PHASES, Intent, Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
-    GONE,
+    FAILING,
     HEALTHY,
-    HOPELESS,
+    NO_DATA,
     OUTAGE,
     PARTIAL,
-    SICK,
-    SILENT,
-    THIN,
-    a_ladder,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UNREADABLE_FOR_GOOD,
+    a_three_step_rollout,
 )
 
 FIRST, *OTHERS = LADDER["steps"]
@@ -72,7 +72,7 @@ def rollouts(draw: st.DrawFn) -> Rollout:
     phase = draw(phases)
     if phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
         intent = replace(intent, weight=0, previous=intended)
-    return a_ladder(
+    return a_three_step_rollout(
         policy=draw(policies),
         phase=phase,
         step=step,
@@ -95,16 +95,16 @@ def rollouts(draw: st.DrawFn) -> Rollout:
     )
 
 
-targets = st.sampled_from([GONE, HOPELESS]) | st.builds(
-    lambda weight, update, token: reads(weight, update, token=token),
+targets = st.sampled_from([UNREADABLE, UNREADABLE_FOR_GOOD]) | st.builds(
+    lambda weight, update, token: a_reading(weight, update, token=token),
     perhaps_weights,
-    st.sampled_from(Update),
+    st.sampled_from(UpdateStatus),
     TOKENS,
 )
 observations = st.builds(
     Observation,
     targets,
-    st.sampled_from([HEALTHY, SICK, SILENT, THIN, OUTAGE, PARTIAL, {}]),
+    st.sampled_from([HEALTHY, FAILING, NO_DATA, TOO_FEW_REQUESTS, OUTAGE, PARTIAL, {}]),
     st.booleans(),
 )
 moments = st.timedeltas(-5 * MINUTE, 60 * MINUTE).map(lambda later: NOON + later)
@@ -148,11 +148,11 @@ def test_a_raise_is_a_recorded_step_of_the_ladder(
     if after.reason is Reason.WRITE_AGAIN:
         assert after.intent == rollout.intent
         lowered = after.intent.previous > after.weight
-        assert lowered or rollout.policy.frozen(after.updated) is None
+        assert lowered or rollout.policy.freeze_at(after.updated) is None
     else:
         assert after.reason in (Reason.GATE_PASSED, Reason.ADVANCED_UNPROVEN)
         assert after.step == rollout.step + 1
-        assert rollout.policy.frozen(after.updated) is None
+        assert rollout.policy.freeze_at(after.updated) is None
         assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
         assert decision.move.weight == after.policy.steps[after.step].weight
 
@@ -164,10 +164,10 @@ def test_a_raise_is_written_over_what_was_seen_and_nothing_else(
 ) -> None:
     move = decide(rollout, seen, now).move
     if isinstance(move, Shift):
-        assert isinstance(seen.target, Reading)
+        assert isinstance(seen.target, TargetReading)
         assert seen.target.token == move.token
         assert seen.target.weight is not None
-        assert seen.target.update is not Update.IN_PROGRESS
+        assert seen.target.update is not UpdateStatus.IN_PROGRESS
         if rollout.settled is None and rollout.intent.previous > rollout.weight:
             # A person takes another hand's raise back, and that was never written.
             assert (seen.target.weight, move.weight) == (rollout.intent.previous, rollout.weight)
@@ -181,7 +181,7 @@ def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
     decision = decide(rollout, seen, now)
-    at_zero = isinstance(seen.target, Reading) and seen.target.weight == 0
+    at_zero = isinstance(seen.target, TargetReading) and seen.target.weight == 0
     if at_zero and isinstance(decision.move, Shift):
         assert (decision.rollout.reason, rollout.step) == (Reason.WRITE_AGAIN, 0)
 
@@ -191,7 +191,7 @@ def test_weight_zero_is_raised_only_by_the_first_raise_that_was_never_written(
 def test_an_environment_that_cannot_be_read_is_never_written_twice(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
-    if seen.target == HOPELESS and rollout.phase is Phase.ROLLING_BACK:
+    if seen.target == UNREADABLE_FOR_GOOD and rollout.phase is Phase.ROLLING_BACK:
         assert decide(rollout, seen, now).move is None
 
 
@@ -214,7 +214,7 @@ def test_a_rollout_that_is_not_over_says_what_comes_next(
     rollout: Rollout, seen: Observation, now: datetime
 ) -> None:
     after = decide(rollout, seen, now).rollout
-    if after.phase not in FINAL:
+    if after.phase not in FINAL_PHASES:
         assert after.next
         assert after.next_at is not None
         assert after.sentence
@@ -233,7 +233,7 @@ def test_no_rollout_waits_for_more_than_its_limits(
     if after.phase is not Phase.PROGRESSING or after.reason in HELD_UP:
         return
     if after.settled is None:
-        frozen = after.policy.frozen(after.updated) is not None
+        frozen = after.policy.freeze_at(after.updated) is not None
         if after.barrier == Reason.FROZEN and frozen:
             return  # also while the target cannot be read
         first_look = after.unfinished_since or after.updated
@@ -246,7 +246,7 @@ def test_no_rollout_waits_for_more_than_its_limits(
 # --- what people ask, in every state ------------------------------------------------------------
 
 asks = st.builds(
-    Ask, st.sampled_from(Verb), st.just("they say so"), st.sampled_from(["", "restore", "keep"])
+    Command, st.sampled_from(Verb), st.just("they say so"), st.sampled_from(["", "restore", "keep"])
 )
 asked_in_every_state = given(rollouts(), asks, observations, moments)
 
@@ -259,10 +259,10 @@ GOES_TO = {
 }
 
 
-def answer(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Decision | str:
+def answer(rollout: Rollout, ask: Command, seen: Observation, now: datetime) -> Decision | str:
     """Return the decision of a person, or why it was refused."""
     try:
-        return asked(rollout, ask, seen, now)
+        return apply_command(rollout, ask, seen, now)
     except UsageError as error:
         return str(error)
 
@@ -270,7 +270,7 @@ def answer(rollout: Rollout, ask: Ask, seen: Observation, now: datetime) -> Deci
 @often
 @asked_in_every_state
 def test_a_verb_is_refused_or_recorded_and_told(
-    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+    rollout: Rollout, ask: Command, seen: Observation, now: datetime
 ) -> None:
     decision = answer(rollout, ask, seen, now)
     if isinstance(decision, str):
@@ -278,32 +278,32 @@ def test_a_verb_is_refused_or_recorded_and_told(
         assert decision.startswith(f"{ask.verb} changed nothing of {rollout.id}: ")
         return
     after = decision.rollout
-    assert rollout.phase in FITS[ask.verb]
+    assert rollout.phase in ALLOWED_PHASES[ask.verb]
     assert after.phase in GOES_TO[ask.verb]
     assert decision.record is not None
     assert decision.record.because == ask.data()
     assert decision.record.phase_to is after.phase
     assert decision.notices
     assert after.updated == max(now, rollout.updated)
-    assert after.phase in FINAL or (after.next and after.next_at)
+    assert after.phase in FINAL_PHASES or (after.next and after.next_at)
 
 
 @often
 @asked_in_every_state
 def test_only_a_promotion_raises_and_only_by_one_step_over_what_was_seen(
-    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+    rollout: Rollout, ask: Command, seen: Observation, now: datetime
 ) -> None:
     decision = answer(rollout, ask, seen, now)
     if isinstance(decision, str) or not isinstance(decision.move, Shift):
         return
-    assert isinstance(seen.target, Reading)
+    assert isinstance(seen.target, TargetReading)
     assert decision.move.token == seen.target.token
     if ask.verb is Verb.PROMOTE:
         after = decision.rollout
-        assert seen.target.stands_at(rollout.weight)
+        assert seen.target.has_applied(rollout.weight)
         assert after.step == rollout.step + 1
         assert decision.move.weight == after.weight == after.policy.steps[after.step].weight
-        assert rollout.policy.frozen(after.updated) is None
+        assert rollout.policy.freeze_at(after.updated) is None
         assert not rollout.policy.needs_approval(after.step) or rollout.approved == after.step
     else:
         assert (ask.verb, ask.way) == (Verb.RESUME, "restore")
@@ -314,15 +314,15 @@ def test_only_a_promotion_raises_and_only_by_one_step_over_what_was_seen(
 @often
 @asked_in_every_state
 def test_what_goes_on_after_a_pause_is_what_is_live_or_was_asked_for(
-    rollout: Rollout, ask: Ask, seen: Observation, now: datetime
+    rollout: Rollout, ask: Command, seen: Observation, now: datetime
 ) -> None:
     decision = answer(rollout, ask, seen, now)
     if isinstance(decision, str) or ask.verb is not Verb.RESUME:
         return
     after = decision.rollout
-    assert isinstance(seen.target, Reading)
+    assert isinstance(seen.target, TargetReading)
     assert after.weight in (rollout.weight, seen.target.weight)
     assert after.weight >= after.policy.steps[after.step].weight
     if decision.move is None:
-        assert seen.target.stands_at(after.weight)
+        assert seen.target.has_applied(after.weight)
         assert after.settled is not None

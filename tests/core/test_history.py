@@ -12,22 +12,22 @@ from controller.core.history import (
     append,
     broken_link,
     finding_data,
-    seen_data,
+    observation_data,
     series_data,
     target_data,
 )
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Answer, Observation, Series
+from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.rollout import Rollout
-from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, reads, recorded
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, with_entry
 
 
 def four_entries() -> tuple[Rollout, list[Entry]]:
     """Return a rollout with a history of four entries, a minute apart."""
     rollout, entries = a_rollout(), []
     for minute in range(4):
-        rollout, entry = recorded(rollout, at=NOON + minute * MINUTE)
+        rollout, entry = with_entry(rollout, at=NOON + minute * MINUTE)
         entries.append(entry)
     return rollout, entries
 
@@ -80,7 +80,7 @@ def test_a_touched_history_breaks_at_the_place(
 def test_an_entry_put_in_with_a_hash_of_its_own_breaks_the_next_one() -> None:
     rollout, entries = four_entries()
     start = replace(a_rollout(), entries=1, chain=entries[0].hash)
-    _, forged = recorded(start, at=NOON + timedelta(seconds=30))
+    _, forged = with_entry(start, at=NOON + timedelta(seconds=30))
     assert broken_link([entries[0], forged, *entries[2:]], rollout.chain) == 3
 
 
@@ -92,20 +92,23 @@ def test_a_cut_off_end_is_invisible_without_what_the_rollout_recorded() -> None:
 def test_an_entry_holds_what_json_gives_back() -> None:
     """With tuples or numbers as keys it would not fit its hash after a round through a store."""
     seen = {"points": ((1, 2.5),), "by_second": {10: 1.0, 9: 2.0}}
-    _, entry = append(a_rollout(), a_record(a_rollout()), by="tester", seen=seen)
+    _, entry = append(a_rollout(), a_record(a_rollout()), by="tester", observation=seen)
     stored = replace(entry, body=json.loads(json.dumps(entry.body)))
     assert (stored, broken_link([stored])) == (entry, None)
 
 
 def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
     finding = Finding("SC-004", Verdict.PASS, Label.NOT_REFUTED, 0.9995, 0.999, 4000, 60, 120, "ok")
-    series = {"errors": Series({120: 1.0, 60: 2.0}, Answer.PARTIAL, "throttled"), "none": Series()}
+    series = {
+        "errors": Series({120: 1.0, 60: 2.0}, QueryStatus.PARTIAL, "throttled"),
+        "none": Series(),
+    }
 
     _, entry = append(
         a_rollout(),
         a_record(a_rollout(), findings=(finding,)),
         by="tester",
-        seen=series_data(series),
+        observation=series_data(series),
     )
 
     assert (entry.seq, entry.at, entry.kind, entry.previous) == (1, NOON, "transition", "")
@@ -132,8 +135,8 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
 
 def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
     before = a_rollout(hold_from=NOON, seen_weight=10)
-    seen = Observation(reads(None, may_be_full=True), owns_target=False)
-    assert seen_data(before, seen, {"none": Series()}) == {
+    seen = Observation(a_reading(None, may_be_full=True), owns_target=False)
+    assert observation_data(before, seen, {"none": Series()}) == {
         "target": target_data(seen.target),
         "series": {"none": {"points": [], "answer": "complete"}},
         "memory": {"hold_from": NOON.isoformat(), "reason": "started", "seen_weight": 10},
@@ -145,6 +148,6 @@ def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
 def test_an_hour_of_evidence_says_what_it_sealed() -> None:
     rollout = a_rollout()
     record = a_record(rollout, kind="evidence", tallies={"works": Tally(windows=60, samples=9.0)})
-    _, entry = append(rollout, record, by="tester", seen={})
+    _, entry = append(rollout, record, by="tester", observation={})
     tally = entry.body["tallies"]["works"]
     assert (tally["windows"], tally["samples"], tally["run"]["length"]) == (60, 9.0, 0)

@@ -9,14 +9,14 @@ import pytest
 from controller.core.decision import Decision, Notice, Severity
 from controller.core.message import Message
 from controller.core.outbox import (
-    MOST_TEXT,
-    MOST_WAITING,
-    TRY_FOR,
-    addressee,
-    crossed_off,
-    event,
-    order,
-    posted,
+    DELIVERY_TIMEOUT,
+    MAX_MESSAGES,
+    MAX_TEXT_LENGTH,
+    delivery_order,
+    enqueue_notices,
+    event_data,
+    recipient,
+    remaining_message,
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
@@ -42,17 +42,19 @@ def decided(rollout: Rollout, *notices: Notice, kind: str | None = "paused") -> 
 
 
 def outbox(decision: Decision) -> tuple[Message, ...]:
-    return posted(decision).rollout.outbox
+    return enqueue_notices(decision).rollout.outbox
 
 
 def test_a_policy_that_names_nobody_posts_nothing() -> None:
     decision = decided(a_told(), Notice(CRITICAL, "now"))
-    assert posted(decision) is decision
+    assert enqueue_notices(decision) is decision
 
 
 def test_a_message_has_the_run_that_decided_it() -> None:
-    (message,) = posted(decided(a_told(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4").rollout.outbox
-    assert event(a_told(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
+    (message,) = enqueue_notices(
+        decided(a_told(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4"
+    ).rollout.outbox
+    assert event_data(a_told(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
 
 
 def test_a_notice_is_posted_with_where_the_rollout_stands() -> None:
@@ -100,22 +102,22 @@ def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
 
 def test_what_nobody_wants_is_not_posted() -> None:
     decision = decided(a_told({**SNS, "least": "critical"}), Notice(INFO, "x"))
-    assert posted(decision) is decision
+    assert enqueue_notices(decision) is decision
 
 
 def test_a_text_has_an_end() -> None:
-    (message,) = outbox(decided(a_told(SNS), Notice(INFO, "x" * 10 * MOST_TEXT)))
-    assert len(message.text) == MOST_TEXT
+    (message,) = outbox(decided(a_told(SNS), Notice(INFO, "x" * 10 * MAX_TEXT_LENGTH)))
+    assert len(message.text) == MAX_TEXT_LENGTH
 
 
 def test_an_outbox_has_an_end_and_what_is_critical_stays_in_it() -> None:
     rollout = a_told(SNS)
-    rollout = posted(decided(rollout, Notice(CRITICAL, "first"))).rollout
-    for minute in range(1, MOST_WAITING + 5):
+    rollout = enqueue_notices(decided(rollout, Notice(CRITICAL, "first"))).rollout
+    for minute in range(1, MAX_MESSAGES + 5):
         rollout = replace(rollout, updated=NOON + minute * MINUTE)
-        rollout = posted(decided(rollout, Notice(INFO, str(minute)))).rollout
+        rollout = enqueue_notices(decided(rollout, Notice(INFO, str(minute)))).rollout
     texts = [one.text for one in rollout.outbox]
-    assert texts == ["first", *map(str, range(6, MOST_WAITING + 5))]
+    assert texts == ["first", *map(str, range(6, MAX_MESSAGES + 5))]
 
 
 def a_message(**changes: Any) -> Message:
@@ -124,23 +126,24 @@ def a_message(**changes: Any) -> Message:
 
 
 def test_who_has_it_is_crossed_off() -> None:
-    left = crossed_off(a_message(), frozenset({"notify[0]"}), NOON)
+    left = remaining_message(a_message(), frozenset({"notify[0]"}), NOON)
     assert left == a_message(to=("notify[1]",), tries=1)
 
 
 def test_what_everybody_has_is_done() -> None:
-    assert crossed_off(a_message(), frozenset({"notify[0]", "notify[1]"}), NOON) is None
+    assert remaining_message(a_message(), frozenset({"notify[0]", "notify[1]"}), NOON) is None
 
 
 @pytest.mark.parametrize(
-    ("age", "given_up"), [(TRY_FOR, False), (TRY_FOR + timedelta(seconds=1), True)]
+    ("age", "given_up"),
+    [(DELIVERY_TIMEOUT, False), (DELIVERY_TIMEOUT + timedelta(seconds=1), True)],
 )
 def test_what_is_too_old_is_given_up_after_its_last_try(age: timedelta, given_up: bool) -> None:
-    assert (crossed_off(a_message(), frozenset(), NOON + age) is None) is given_up
+    assert (remaining_message(a_message(), frozenset(), NOON + age) is None) is given_up
 
 
 def test_another_one_goes_first_with_each_try() -> None:
-    orders = [order(a_message(tries=tries)) for tries in range(3)]
+    orders = [delivery_order(a_message(tries=tries)) for tries in range(3)]
     assert orders == [
         ("notify[0]", "notify[1]"), ("notify[1]", "notify[0]"), ("notify[0]", "notify[1]"),
     ]  # fmt: skip
@@ -148,14 +151,14 @@ def test_another_one_goes_first_with_each_try() -> None:
 
 def test_an_address_leads_to_its_channel_or_nowhere() -> None:
     policy = telling(SNS, BUS)
-    shown = [addressee(policy, f"notify[{index}]") for index in range(3)]
+    shown = [recipient(policy, f"notify[{index}]") for index in range(3)]
     assert [one and one.kind for one in shown] == ["sns", "eventbridge", None]
-    assert addressee(telling(), "notify[0]") is None
+    assert recipient(telling(), "notify[0]") is None
 
 
 def test_an_event_tells_the_message_and_the_rollout() -> None:
     rollout = a_told(SNS, phase=Phase.SUCCEEDED)
-    data = event(rollout, a_message())
+    data = event_data(rollout, a_message())
     assert (data["phase"], data["rollout"], data["steps"]) == ("progressing", "checkout#1", 3)
 
 

@@ -17,7 +17,7 @@ from controller.core.units import (
     number_text,
     parse_duration,
     parse_percent,
-    shown,
+    quote_value,
 )
 
 
@@ -132,4 +132,4 @@ def test_people_read_times_in_utc_and_numbers_in_groups() -> None:
     ],
 )
 def test_a_message_quotes_a_value_in_a_few_words(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert quote_value(value) == text

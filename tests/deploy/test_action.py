@@ -10,9 +10,9 @@ import pytest
 from controller.cli import main
 from controller.errors import Exit
 from controller.render.markdown import MOST_CHARACTERS
-from tests.support.action import ACTION, COMMIT, HERE, VERSION, Played, play, yaml
+from tests.support.action import ACTION, ACTION_FOLDER, COMMIT, VERSION, ActionRun, run_action, yaml
 
-TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+TEXT = (ACTION_FOLDER / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M)
 BLOCKS = {match["info"]: match["body"] for match in _BLOCK.finditer(TEXT)}
 WORKFLOWS = {
@@ -51,7 +51,7 @@ def scripts() -> list[dict[str, Any]]:
     return [step for step in ACTION["runs"]["steps"] if "run" in step]
 
 
-def annotations(played: Played) -> str:
+def annotations(played: ActionRun) -> str:
     return "".join(f"{command}\n" for command in played.commands)
 
 
@@ -59,7 +59,7 @@ def annotations(played: Played) -> str:
 
 
 def test_a_pull_request_is_told_what_the_readme_shows(checkout: Path) -> None:
-    played = play(checkout, {}, **inputs("policies.yml"))
+    played = run_action(checkout, {}, **inputs("policies.yml"))
     assert (played.status, annotations(played)) == (1, BLOCKS["text annotations"])
     assert played.summary.rstrip() + "\n" == BLOCKS["markdown summary"]
     assert sorted(one.name for one in (checkout / "reports").iterdir()) == [
@@ -69,7 +69,7 @@ def test_a_pull_request_is_told_what_the_readme_shows(checkout: Path) -> None:
 
 def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Path) -> None:
     ends = "[ $1 != rehearse ] || { echo 'expected otherwise, 5 % of it' >&2; exit 7; }"
-    played = play(checkout, {}, ends, policies=SOUND, scenarios="a, b")
+    played = run_action(checkout, {}, ends, policies=SOUND, scenarios="a, b")
     assert (played.status, played.commands) == (
         1,
         [f"::error file={SOUND},line=1,title=rehearsal of a%2C b::expected otherwise, 5 %25 of it"],
@@ -77,14 +77,14 @@ def test_a_rehearsal_that_ends_otherwise_is_an_error_of_its_policy(checkout: Pat
 
 
 def test_the_summary_says_what_the_gates_can_decide_in_the_given_traffic(checkout: Path) -> None:
-    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="600")
+    played = run_action(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="600")
     assert (played.status, played.commands) == (0, [])
     assert "<details><summary>Gates</summary>" in played.summary
     assert "gates at 600 requests a minute (given): " in played.summary
 
 
 def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) -> None:
-    played = play(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="many")
+    played = run_action(checkout, {}, policies=SOUND, scenarios="", requests_per_minute="many")
     (command,) = played.commands
     assert played.status == 1
     assert command.startswith(f"::error file={SOUND},line=1,title=validate::")
@@ -92,7 +92,7 @@ def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) 
 
 
 def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path) -> None:
-    played = play(checkout, {}, policies="\nnone/*.yaml\n")
+    played = run_action(checkout, {}, policies="\nnone/*.yaml\n")
     (missing,) = played.commands
     assert played.status == 1
     assert missing.startswith("::error file=none/*.yaml,title=rolloutctl::cannot be read: ")
@@ -115,9 +115,9 @@ WRITES_DOWN = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; e
 def test_no_input_is_part_of_a_script(checkout: Path, evil: str) -> None:
     """It reaches rolloutctl as one word, behind what ends the options."""
     given = dict.fromkeys(("policies", "scenarios", "every", "requests_per_minute", "junit"), evil)
-    check = play(checkout, {}, WRITES_DOWN, **given)
+    check = run_action(checkout, {}, WRITES_DOWN, **given)
     given = dict.fromkeys(("rollout", "reason", "revision", "for", "store", "junit", "adopt"), evil)
-    rollback = play(checkout, {}, WRITES_DOWN, command="rollback", **given)
+    rollback = run_action(checkout, {}, WRITES_DOWN, command="rollback", **given)
     said = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
     word = evil.replace("${{ github.sha }}", COMMIT)
     assert (check.status, rollback.status) == (1, 3)
@@ -130,7 +130,7 @@ def test_no_input_is_part_of_a_script(checkout: Path, evil: str) -> None:
 @pytest.mark.parametrize("status", [0, 1, 2, 3, 4, 5, 6, 75])
 def test_the_job_ends_as_rolloutctl_does(checkout: Path, status: int) -> None:
     ends = f"case $1 in start) exit {status};; status) echo '### checkout';; esac"
-    played = play(checkout, {}, ends, command="start", rollout=SOUND)
+    played = run_action(checkout, {}, ends, command="start", rollout=SOUND)
     assert (played.status, played.outputs) == (status, f"status={status}\n")
     assert played.summary == "### checkout\n\n"
 
@@ -143,17 +143,17 @@ def test_the_job_ends_as_rolloutctl_does(checkout: Path, status: int) -> None:
     ],
 )
 def test_what_is_no_command_is_refused(checkout: Path, given: dict[str, str], words: str) -> None:
-    played = play(checkout, {}, ":", **given)
+    played = run_action(checkout, {}, ":", **given)
     (command,) = played.commands
     assert (played.status, words in command) == (2, True)
 
 
-def summed_up(checkout: Path, summary: str) -> Played:
+def summed_up(checkout: Path, summary: str) -> ActionRun:
     """Let the action check the policy with this summary."""
     text = BLOCKS[f"yaml policy={SOUND}"]
     said = f"summary: '{summary}'\nversion: 1\n"
     (checkout / SOUND).write_text(text.replace("version: 1\n", said), encoding="utf-8")
-    return play(checkout, {}, policies=SOUND, scenarios="")
+    return run_action(checkout, {}, policies=SOUND, scenarios="")
 
 
 def test_nothing_that_a_policy_says_is_a_command(checkout: Path) -> None:
@@ -172,12 +172,12 @@ def test_a_policy_that_says_a_command_is_refused_at_its_line(checkout: Path, sum
 
 
 def test_a_summary_that_is_full_is_left_as_it_is(checkout: Path) -> None:
-    script = (HERE / "telling.sh").read_text(encoding="utf-8")
+    script = (ACTION_FOLDER / "telling.sh").read_text(encoding="utf-8")
     (limit,) = re.findall(r"^readonly most_bytes=(\d+)$", script, re.MULTILINE)
     assert MOST_CHARACTERS * 4 < int(limit) < 1 << 20
     full = f'head -c {limit} /dev/zero | tr "\\0" x >"$GITHUB_STEP_SUMMARY"'
     plans = "[ $1 != plan ] || echo checkout"
-    played = play(checkout, {}, plans, policies=f"{SOUND}\n{SOUND}", scenarios="", also=full)
+    played = run_action(checkout, {}, plans, policies=f"{SOUND}\n{SOUND}", scenarios="", also=full)
     assert len(played.summary) == int(limit)
     assert "::warning title=rolloutctl::the summary is full; the log has everything" in played.log
 
@@ -199,7 +199,9 @@ def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() 
     }
     named = ("install.sh", "check.sh", "rollout.sh")
     for env, script in zip(told[1:], named, strict=True):  # the first one only looks
-        (said,) = re.findall(r"^# ([A-Z_ ]+): as action", (HERE / script).read_text(), re.MULTILINE)
+        (said,) = re.findall(
+            r"^# ([A-Z_ ]+): as action", (ACTION_FOLDER / script).read_text(), re.MULTILINE
+        )
         assert said.split() == list(env)
 
 

@@ -5,8 +5,8 @@ from venv import EnvBuilder
 
 import pytest
 
-from tests.support.action import VERSION, Around, Played, play
-from tests.support.wheels import action_with, connected, index, silent_index
+from tests.support.action import VERSION, ActionRun, RunnerSetup, run_action
+from tests.support.wheels import connected, copy_action_with_wheels, index, silent_index
 
 BY_HAND = "aws lambda update-function-configuration --function-name FUNCTION"
 ANSWERS = "echo 'found on the path'"
@@ -27,7 +27,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def action(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the action, with lock files of wheels that need no network."""
-    return action_with(wheels, tmp_path_factory.mktemp("action"), STUB)
+    return copy_action_with_wheels(wheels, tmp_path_factory.mktemp("action"), STUB)
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-def asks(checkout: Path, environment: dict[str, str], action: Path, cache: Path) -> Played:
+def asks(checkout: Path, environment: dict[str, str], action: Path, cache: Path) -> ActionRun:
     """Play a job that has no rolloutctl on its path."""
     given = {"command": "status", "rollout": "checkout"}
-    return play(checkout, environment, None, Around(action, cache), **given)
+    return run_action(checkout, environment, None, RunnerSetup(action, cache), **given)
 
 
-def ran(played: Played) -> str:
+def ran(played: ActionRun) -> str:
     """Return which program it was that ran as the last step of a job."""
     assert played.status == 0, played.log
     return played.log.splitlines()[-1]
@@ -64,7 +64,7 @@ def test_one_job_asks_the_index_and_the_next_one_asks_the_cache(
     assert (ran(first), ran(second)) == ("installed", "installed")
     names = {one.name for one in wheels.iterdir()}
     assert {one.name for one in kept.iterdir()} == names
-    assert names <= {path.rpartition("/")[2] for path in reachable.asked}
+    assert names <= {path.rpartition("/")[2] for path in reachable.requested_paths}
 
 
 def test_a_wheel_that_the_lock_files_do_not_know_is_not_installed(
@@ -77,10 +77,10 @@ def test_a_wheel_that_the_lock_files_do_not_know_is_not_installed(
         (here,) = tmp_path.glob("runner/.cache/rolloutctl/*/click-*.whl")
         for wheel in (planted, here):
             wheel.write_bytes(wheel.read_bytes() + b" ")
-        asked = len(reachable.asked)
+        asked = len(reachable.requested_paths)
         again = asks(checkout, reachable.environment, action, tmp_path / "cache")
     assert (ran(filled), ran(again)) == ("installed", "installed")
-    assert len(reachable.asked) == 2 * asked
+    assert len(reachable.requested_paths) == 2 * asked
 
 
 @pytest.mark.parametrize("command", ["rollback", "start"])
@@ -90,8 +90,13 @@ def test_an_index_that_does_not_answer_is_given_up_in_time(
     """A rollback without a program says how 0 % is set without it."""
     with silent_index() as (silent, _):
         limited = {**silent.environment, "INDEX_LIMIT_S": "1"}
-        played = play(
-            checkout, limited, None, Around(action, tmp_path), command=command, rollout="checkout"
+        played = run_action(
+            checkout,
+            limited,
+            None,
+            RunnerSetup(action, tmp_path),
+            command=command,
+            rollout="checkout",
         )
     (error,) = played.commands
     assert (played.status, BY_HAND in error) == (1, command == "rollback")
@@ -101,8 +106,13 @@ def test_an_index_that_does_not_answer_is_given_up_in_time(
 def test_an_index_that_cannot_be_reached_is_given_up_as_well(checkout: Path, action: Path) -> None:
     with silent_index() as (closed, _):
         pass
-    played = play(
-        checkout, closed.environment, None, Around(action), command="rollback", rollout="checkout"
+    played = run_action(
+        checkout,
+        closed.environment,
+        None,
+        RunnerSetup(action),
+        command="rollback",
+        rollout="checkout",
     )
     (error,) = played.commands
     assert (played.status, BY_HAND in error) == (1, True)
@@ -113,9 +123,9 @@ def test_a_python_without_a_pip_gets_one_of_its_own(
 ) -> None:
     """Some systems have the module venv and no pip."""
     EnvBuilder(with_pip=False).create(tmp_path / "bare")
-    around = Around(action, python=tmp_path / "bare" / "bin" / "python")
+    around = RunnerSetup(action, python=tmp_path / "bare" / "bin" / "python")
     with index(wheels) as reachable:
-        played = play(
+        played = run_action(
             checkout, reachable.environment, None, around, command="status", rollout="checkout"
         )
     assert ran(played) == "installed"
@@ -125,9 +135,9 @@ def test_what_an_image_or_an_earlier_step_installed_is_taken_first(
     checkout: Path, action: Path, tmp_path: Path
 ) -> None:
     with silent_index() as (silent, listening):
-        around = Around(action, tmp_path / "cache")
+        around = RunnerSetup(action, tmp_path / "cache")
         given = {"command": "rollback", "rollout": "checkout"}
-        played = play(checkout, silent.environment, ANSWERS, around, **given)
+        played = run_action(checkout, silent.environment, ANSWERS, around, **given)
         assert not connected(listening)
     assert ran(played) == "found on the path"
     assert not (tmp_path / "runner" / ".cache").exists()
@@ -137,11 +147,11 @@ def test_another_version_on_the_path_is_taken_when_nothing_else_is_left(
     checkout: Path, action: Path, wheels: Path
 ) -> None:
     given = {"command": "status", "rollout": "checkout"}
-    around = Around(action, version=f"{VERSION}.1")
+    around = RunnerSetup(action, version=f"{VERSION}.1")
     with silent_index() as (closed, _):
         pass
-    alone = play(checkout, closed.environment, ANSWERS, around, **given)
+    alone = run_action(checkout, closed.environment, ANSWERS, around, **given)
     with index(wheels) as reachable:
-        beside = play(checkout, reachable.environment, ANSWERS, around, **given)
+        beside = run_action(checkout, reachable.environment, ANSWERS, around, **given)
     assert (ran(alone), ran(beside)) == ("found on the path", "installed")
     assert "::warning title=rolloutctl::" in alone.log

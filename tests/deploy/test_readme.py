@@ -17,12 +17,12 @@ def shown(table: list[str]) -> bool:
 
 
 def test_the_cost_is_what_the_counted_calls_cost() -> None:
-    logging.silence()
+    logging.disable()
     assert shown(monthly_cost.table())
 
 
 def test_the_reactions_are_those_of_the_simulation() -> None:
-    logging.silence()
+    logging.disable()
     assert shown(reaction.table())
 
 

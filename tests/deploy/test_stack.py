@@ -50,7 +50,7 @@ GATED = {
 @pytest.fixture(scope="module")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
+    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
         yield running
 
 

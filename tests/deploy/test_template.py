@@ -17,13 +17,13 @@ from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase
 from controller.engine import telemetry
 from controller.engine.execute import Visit
-from controller.engine.lease import Missed
-from controller.engine.tick import Ticked
+from controller.engine.lease import Skip
+from controller.engine.tick import TickResult
 from controller.errors import StoreError
 from controller.operations.monitoring.desired import wanted
 from controller.policy_file.loader import loads
 from controller.process import logging
-from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbPlace, read_egress
+from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
 from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value
@@ -45,7 +45,7 @@ def test_cfn_lint_has_nothing_to_say() -> None:
 
 
 def test_the_table_is_the_one_that_store_init_makes() -> None:
-    made = YAML(typ="safe").load(template(DynamoDbPlace("rollouts")))["Resources"]["Rollouts"]
+    made = YAML(typ="safe").load(template(DynamoDbLocation("rollouts")))["Resources"]["Rollouts"]
     ours = read()["Resources"]["Rollouts"]
     ours["Properties"]["TableName"] = "rollouts"
     del ours["Condition"]
@@ -53,7 +53,7 @@ def test_the_table_is_the_one_that_store_init_makes() -> None:
 
 
 def test_everything_that_iam_narrows_has_a_parameter() -> None:
-    asked = iam.parameters([], iam.Where())
+    asked = iam.template_parameters([], iam.AwsLocation())
     given = {name for name in read()["Parameters"] if name.endswith("Arns")}
     assert {*given, "PolicyNames", "TableKeys"} == set(asked)
     assert {*given, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])
@@ -162,10 +162,10 @@ def visit(*alerts: Alert) -> Visit:
     return Visit(a_rollout(), alerts=alerts)
 
 
-def ticked(*visits: Visit, missed: Sequence[Missed] = ()) -> str:
+def ticked(*visits: Visit, missed: Sequence[Skip] = ()) -> str:
     """Return the line of a tick that made these visits."""
-    seen = Ticked(list(visits), list(missed))
-    told = telemetry.facts(seen, timedelta(seconds=1), {}, None)
+    seen = TickResult(list(visits), list(missed))
+    told = telemetry.tick_summary(seen, timedelta(seconds=1), {}, None)
     return json.dumps({"event": "tick_ended", "dry_run": False, **told})
 
 
@@ -185,7 +185,7 @@ def alarmed(name: str, lines: Iterable[str | None]) -> list[str]:
 UNCONFIRMED = ticked(visit(Alert.ROLLBACK_UNCONFIRMED))
 DRIFT = ticked(visit(Alert.DRIFT))
 BOTH = ticked(visit(Alert.ROLLBACK_UNCONFIRMED), visit(Alert.DRIFT))
-DAMAGED = ticked(visit(Alert.DRIFT), missed=[Missed("orders#1", StoreError("torn"))])
+DAMAGED = ticked(visit(Alert.DRIFT), missed=[Skip("orders#1", StoreError("torn"))])
 QUIET = ticked()
 
 
@@ -292,7 +292,7 @@ def test_every_alarm_is_on_a_metric_that_a_filter_makes_of_an_event_there_is() -
     for one in resources("AWS::Logs::MetricFilter").values():
         if one["LogGroupName"] == {"Ref": "Logs"}:
             (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
-            assert event in logging.CATALOGUE
+            assert event in logging.EVENTS
         (transformed,) = one["MetricTransformations"]
         made[transformed["MetricName"]] = transformed["MetricNamespace"]
     for one in resources("AWS::CloudWatch::Alarm").values():
@@ -312,6 +312,8 @@ def test_the_dashboard_shows_what_a_tick_can_publish_and_all_of_it() -> None:
         "duration_ms": 1, "errors": 0, "calls": {}, "data_lag_s": 1,
         "rollouts": dict.fromkeys(Phase, 1), "verdicts": dict.fromkeys(Verdict, 1),
     }  # fmt: skip
-    (published,) = telemetry.embedded(told, "any", datetime.now(UTC))["_aws"]["CloudWatchMetrics"]
+    (published,) = telemetry.embedded_metrics(told, "any", datetime.now(UTC))["_aws"][
+        "CloudWatchMetrics"
+    ]
     names = {one["Name"] for one in published["Metrics"]}
     assert shown == names - {"Ticks"} | {"TicksEnded"}

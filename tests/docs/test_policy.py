@@ -29,7 +29,12 @@ from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, Weekl
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Rule
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
-from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
+from controller.core.policy.notify import (
+    EventBridgeChannel,
+    SecretReference,
+    SlackChannel,
+    SnsChannel,
+)
 from controller.core.units import format_duration, format_percent
 from controller.errors import PolicyError
 from controller.policy_file import yaml
@@ -56,7 +61,7 @@ MODELS: dict[str, type[Model]] = {
     "sns": SnsChannel,
     "slack": SlackChannel,
     "eventbridge": EventBridgeChannel,
-    "kept": Kept,
+    "kept": SecretReference,
     "hooks": Hooks,
     "lambda": LambdaHook,
     "https": HttpsHook,

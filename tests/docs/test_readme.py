@@ -52,7 +52,7 @@ def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
     """The first thing a reader copies works as it stands."""
     ((_, body),) = blocks("yaml")
     assert len(body.splitlines()) == 12
-    assert load(desk / "checkout.yaml").ladder() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
+    assert load(desk / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Measure, Role
 from controller.simulation.scenario.path_model import (
     ColdStart,
-    FunctionBehaviour,
-    PathBehaviour,
+    FunctionModel,
+    PathModel,
     Publication,
-    Rhythm,
+    TrafficProfile,
 )
 from controller.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
 
@@ -33,10 +33,10 @@ def test_every_shipped_scenario_is_told() -> None:
     ("row", "model"),
     [
         ("the scenario", Scenario),
-        ("`traffic`", Rhythm),
-        ("`stable`, `canary`", PathBehaviour),
+        ("`traffic`", TrafficProfile),
+        ("`stable`, `canary`", PathModel),
         ("`cold_start`", ColdStart),
-        ("`function`", FunctionBehaviour),
+        ("`function`", FunctionModel),
         ("`publication`", Publication),
     ],
 )

@@ -104,7 +104,7 @@ def desk(
     """The command line in this process, at the current moment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("controller.engine.execute.LOOK_EVERY", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr("controller.engine.execute.POLL_INTERVAL", timedelta(seconds=UPDATE_S))
     monkeypatch.setattr("controller.adapters.cloudformation.stack.ASK_EVERY", _MADE)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:

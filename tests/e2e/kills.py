@@ -18,7 +18,7 @@ from typing import Final
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.lease import LEASE
+from controller.engine.lease import LEASE_DURATION
 from tests.e2e import stored_items
 from tests.e2e.account import Account
 from tests.e2e.invariants import Kept
@@ -190,7 +190,7 @@ class _Walk:
             if name := _KILLED.get(status):
                 self._figures.kills[name] += 1
         if -signal.SIGKILL in statuses:
-            self._free_from = self._now + LEASE + MINUTE / 2  # its clock went on a little
+            self._free_from = self._now + LEASE_DURATION + MINUTE / 2  # its clock went on a little
         allowed = {0, 75, *_KILLED} if len(running) == 2 or not was_free else {0, *_KILLED}
         for answer in answers:
             if answer.status not in allowed:

@@ -41,7 +41,7 @@ def limit(patience_s: float) -> None:
 
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
-    execute.LOOK_EVERY = timedelta(seconds=UPDATE_S)
+    execute.POLL_INTERVAL = timedelta(seconds=UPDATE_S)
     if moment:
         move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):

@@ -14,7 +14,7 @@ from botocore.loaders import create_loader
 
 import controller.bootstrap
 import controller.cli.start_tick  # noqa: F401 - to have it
-from tests.support.emulator import NOBODY, REGION
+from tests.support.emulator import NO_CREDENTIALS, REGION
 
 _loader: Final = create_loader()
 
@@ -23,7 +23,7 @@ def _read() -> None:
     """Make a client of each service, for nobody; what that has read is kept for all others."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    os.environ.update(NOBODY)
+    os.environ.update(NO_CREDENTIALS)
     sessions: Any = botocore.session
     sessions.create_loader = lambda _paths: _loader
     session = Session("nobody", "nothing", region_name=REGION)

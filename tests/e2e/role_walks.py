@@ -215,9 +215,9 @@ def _doctor(desk: Desk) -> Taken:
 WALKS: Final[Mapping[Job, Walk]] = {
     Job.TICK: Walk(_started, _tick_of_the_policy),
     Job.START: Walk(lambda desk: _ended(desk, URL), _start),
-    Job.PEOPLE: Walk(_started, _people),
+    Job.OPERATE: Walk(_started, _people),
     Job.INVESTIGATE: Walk(_started, _investigate),
-    Job.LOOK: Walk(_started, _look),
+    Job.READ: Walk(_started, _look),
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
@@ -225,8 +225,8 @@ WALKS: Final[Mapping[Job, Walk]] = {
 # Of roles that are not bound to a policy.
 UNBOUND: Final[Mapping[Job, Walk]] = {
     Job.TICK: Walk(_started, _tick),
-    Job.PEOPLE: Walk(_started, _people_of_all),
-    Job.LOOK: Walk(_started, _look_at_all),
+    Job.OPERATE: Walk(_started, _people_of_all),
+    Job.READ: Walk(_started, _look_at_all),
 }
 # Walked with everything that is granted; what each of these says without an action, the tests of
 # the adapters show.

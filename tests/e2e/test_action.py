@@ -7,8 +7,8 @@ from shutil import copy
 import pytest
 
 from tests.e2e.account import POLICY, Account
-from tests.support.action import COMMIT, Around, play
-from tests.support.wheels import action_with, connected, index, silent_index
+from tests.support.action import COMMIT, RunnerSetup, run_action
+from tests.support.wheels import connected, copy_action_with_wheels, index, silent_index
 
 pytestmark = pytest.mark.ministack
 
@@ -21,11 +21,15 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     checkout = tmp_path / "checkout"
     (checkout / "policies").mkdir(parents=True)
     copy(POLICY, checkout / ROLLOUT)
-    begun = play(checkout, environment, command="start", rollout=ROLLOUT)
+    begun = run_action(checkout, environment, command="start", rollout=ROLLOUT)
     at_10 = shop.pair()
     limit = {"for": "1s", "every": "1s"}
-    waited = play(checkout, environment, command="wait", rollout=ROLLOUT, junit="reports", **limit)
-    back = play(checkout, environment, command="rollback", rollout=ROLLOUT, reason="a job says so")
+    waited = run_action(
+        checkout, environment, command="wait", rollout=ROLLOUT, junit="reports", **limit
+    )
+    back = run_action(
+        checkout, environment, command="rollback", rollout=ROLLOUT, reason="a job says so"
+    )
 
     assert (begun.status, at_10) == (0, ("10", "false")), begun.log
     assert "### execution-api\\#1: progressing at 10 %" in begun.summary
@@ -47,16 +51,16 @@ def test_a_job_rolls_back_while_the_package_index_does_not_answer(
     checkout, cache, wheels = (tmp_path / name for name in ("checkout", "cache", "wheels"))
     (checkout / "policies").mkdir(parents=True)
     copy(POLICY, checkout / ROLLOUT)
-    action = action_with(wheels, tmp_path / "action")
-    around, asked = Around(action, cache), {"rollout": ROLLOUT}
+    action = copy_action_with_wheels(wheels, tmp_path / "action")
+    around, asked = RunnerSetup(action, cache), {"rollout": ROLLOUT}
     with index(wheels) as reachable:
         variables = {**environment, **reachable.environment}
-        begun = play(checkout, variables, None, around, command="start", **asked)
+        begun = run_action(checkout, variables, None, around, command="start", **asked)
     at_10 = shop.pair()
     (tmp_path / "runner").rename(tmp_path / "runner of another job")
     with silent_index() as (silent, listening):
         variables = {**environment, **silent.environment}
-        back = play(checkout, variables, None, around, command="rollback", **asked)
+        back = run_action(checkout, variables, None, around, command="rollback", **asked)
         assert not connected(listening)
 
     assert (begun.status, at_10) == (0, ("10", "false")), begun.log

@@ -44,7 +44,7 @@ def test_a_failing_canary_stays_where_it_is_until_a_person_rolls_it_back(
     assert last["caller"].startswith("arn:aws:")
     told = [one for one in back.events if one["event"] == "rollout_saved"]
     assert [one["chain"] for one in told][-1] == last["hash"]
-    assert here.run("replay", ONE).status == Exit.CHECK_SAID_NO
+    assert here.run("replay", ONE).status == Exit.CHECK_FAILED
 
 
 @ON_BOTH_STORES

@@ -78,7 +78,7 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
     }
     answer = doctor(served, served.another_policy(**wrong))
     found = checks(answer)
-    assert answer.status == Exit.CHECK_SAID_NO
+    assert answer.status == Exit.CHECK_FAILED
     for what, told in {
         "metric calls": "it has {Path: canary}",
         "metric client_errors": "it has 4XXError",
@@ -93,7 +93,7 @@ def test_what_has_gone_wrong_fails_and_says_what_to_do(served: Desk) -> None:
     served.account.change(**{PERCENTAGE: "10", BOOLEAN: "true"})
     answer = doctor(served)
     found = checks(answer)
-    assert answer.status == Exit.CHECK_SAID_NO
+    assert answer.status == Exit.CHECK_FAILED
     for what, told in {
         "schedule": "the newest tick was 16m ago",
         "target": "contradict each other",
@@ -108,7 +108,7 @@ def test_the_role_of_the_schedule_is_asked_about_by_name(desk: Desk) -> None:
     arn = make_role(desk.account.client("iam"), "tick", {"AWS": "*"})
     answer = doctor(desk, POLICY, "--role", arn)
     found = checks(answer)["permissions"]
-    assert (answer.status, found["level"]) == (Exit.CHECK_SAID_NO, "fail")
+    assert (answer.status, found["level"]) == (Exit.CHECK_FAILED, "fail")
     assert "may not do cloudwatch:GetMetricData, lambda:GetFunctionConfiguration" in found["seen"]
     assert "rolloutctl iam POLICY --for tick" in found["remedy"]
 

@@ -126,7 +126,7 @@ STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.UNCONFIRMED, failing_unwritable, ["tick"]),
     (Exit.UNCONFIRMED, failing_unwritable, ["tick", "--scheduled"]),
     (Exit.INTERNAL, unreadable, ["verify", ROLLOUT]),
-    (Exit.CHECK_SAID_NO, moved_by_hand, ["verify", ROLLOUT]),
+    (Exit.CHECK_FAILED, moved_by_hand, ["verify", ROLLOUT]),
     (Exit.ROLLED_BACK, rolled_back, ["plan", POLICY, "--live", "--exit-code"]),
     (Exit.ROLLED_BACK, failing, ["plan", POLICY, "--live", "--exit-code"]),
     (Exit.UNDECIDED, baking, ["plan", POLICY, "--live", "--exit-code"]),
@@ -136,7 +136,7 @@ STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.UNCONFIRMED, unwritable, ["rollback", ROLLOUT]),
     (Exit.DRIFT, moved_by_hand, ["tick"]),
     (Exit.DRIFT, moved_by_hand, ["tick", "--scheduled"]),
-    (Exit.CHECK_SAID_NO, baking, ["rehearse", POLICY, "--every", "15m", "--expect", "paused"]),
+    (Exit.CHECK_FAILED, baking, ["rehearse", POLICY, "--every", "15m", "--expect", "paused"]),
     (Exit.BUSY, taken, ["tick"]),
     (INTERRUPTED, asked_to_end(signal.SIGINT), ["tick"]),
     (TERMINATED, asked_to_end(signal.SIGTERM), ["tick"]),
@@ -192,7 +192,7 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("metrics", Exit.DONE, ["metrics", POLICY]),
     ("logs", Exit.INTERNAL, ["logs", POLICY]),  # the function has not logged yet
     ("verify", Exit.DONE, ["verify", ROLLOUT]),
-    ("doctor", Exit.CHECK_SAID_NO, ["doctor", POLICY]),  # no alarm watches
+    ("doctor", Exit.CHECK_FAILED, ["doctor", POLICY]),  # no alarm watches
     ("iam", Exit.DONE, ["iam", POLICY, "--for", "tick"]),
     ("completion", Exit.DONE, ["completion", "bash"]),
     ("monitoring", Exit.DONE, ["monitoring", "plan", POLICY]),

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from controller.core.units import at, floor_to
+from controller.core.units import floor_to, from_unix
 from controller.flag import Flag
 from tests.e2e import flag_function
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
@@ -51,7 +51,7 @@ def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
 
     Returns the users by the path that answered, or by `failed`.
     """
-    begin = at(floor_to(desk.now, 5 * 60)) + 5 * MINUTE
+    begin = from_unix(floor_to(desk.now, 5 * 60)) + 5 * MINUTE
     desk.move_clock(begin + MINUTE - desk.now)
     calls = flag_function.call(desk.account, USERS, failing)
     flag_function.publish(desk.account, [one.line for one in calls], desk.now)

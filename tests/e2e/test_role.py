@@ -32,7 +32,7 @@ pytestmark = pytest.mark.ministack
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
+    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
         yield running
 
 
@@ -139,7 +139,7 @@ def test_an_unbound_role_needs_all_that_is_printed_for_it_and_nothing_else(
     assert asked == set(granted)
 
 
-@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.PEOPLE], ids=str)
+@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.OPERATE], ids=str)
 def test_with_rollouts_in_a_file_a_role_needs_nothing_of_dynamodb(
     desk: Desk, role: Role, asked: set[Grant], job: Job
 ) -> None:
@@ -157,8 +157,8 @@ def _each_grant() -> Iterator[object]:
     seen: set[Grant] = set()
     known = [loads(changed(POLICY.read_text(), FIXED), "walks.yaml")]
     for job, walk in WALKS.items():
-        place = settings.parse_place(walk.store)
-        for action, arn in roles.grants(iam.document(known, place, [job], iam.Where())):
+        place = settings.parse_store_url(walk.store)
+        for action, arn in roles.grants(iam.iam_policy(known, place, [job], iam.AwsLocation())):
             on = arn.rpartition(":")[2].replace("table/elsewhere", "table/rollouts")
             if (action, on) not in seen:
                 seen.add((action, on))

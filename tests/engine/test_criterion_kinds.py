@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Ask, Verb
+from controller.core.commands import Command, Verb
 from controller.core.decision import Severity
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.scorecard import rows
@@ -15,15 +15,15 @@ from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason
 from controller.errors import UsageError
 from controller.operations.rehearse import Outcome, rehearse
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
 from controller.render.replay import replay_lines
 from controller.render.status import rollout_data, rollout_text
-from controller.simulation.fakes.outages import broken
+from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
-from tests.support.stage import SHORT, on_stage, short, variables
+from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
 
 CHECK = '{ $.event = "check" }'
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -42,31 +42,31 @@ SEARCH = ("logs", "FilterLogEvents")
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 def policy_with(*kinds: str, **others: Mapping[str, Any]) -> Policy:
     """Return the short policy with criteria of these kinds beside its own, and `others`."""
-    metrics = {**SHORT["metrics"], "direct_requests": POLICY["metrics"]["direct_requests"]}
+    metrics = {**SHORT_POLICY["metrics"], "direct_requests": POLICY["metrics"]["direct_requests"]}
     if "share" not in kinds:
-        metrics = SHORT["metrics"]
+        metrics = SHORT_POLICY["metrics"]
     more = {name: KINDS[name] for name in kinds}
-    return short(metrics=metrics, criteria={**SHORT["criteria"], **more, **others})
+    return short_policy(metrics=metrics, criteria={**SHORT_POLICY["criteria"], **more, **others})
 
 
 def world_of(*happens: Mapping[str, Any]) -> Any:
-    return scenario(function=variables(), events=list(happens))
+    return scenario(function=function_with(), events=list(happens))
 
 
 def played(tmp_path: Path, policy: Policy, *happens: Mapping[str, Any]) -> Outcome:
     """Return how a rehearsal ends; its history derives again."""
-    with on_stage(tmp_path, world_of(*happens), policy) as stage:
-        stage.world.layers.append(hold_to_model)
+    with open_stage(tmp_path, world_of(*happens), policy) as stage:
+        stage.world.interceptors.append(hold_to_model)
         outcome = rehearse(
             stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
         )
     again = replay(outcome.rollout, outcome.entries)
-    assert again.same, "\n".join(replay_lines(again))
+    assert again.consistent, "\n".join(replay_lines(again))
     return outcome
 
 
@@ -119,17 +119,17 @@ IN_STEP_2 = {"step": 2, "after": "1m"}
 def test_each_kind_that_fails_rolls_back(
     tmp_path: Path, kind: str, happens: Mapping[str, Any], told: str
 ) -> None:
-    criteria = {"criteria": {**SHORT["criteria"], kind: KINDS[kind]}}
+    criteria = {"criteria": {**SHORT_POLICY["criteria"], kind: KINDS[kind]}}
     if kind == "budget":  # what else sees the failures would be first
         criteria = {"criteria": {kind: KINDS[kind]}}
-    policy = short(
+    policy = short_policy(
         **criteria,
         metrics={
-            name: SHORT["metrics"][name]
-            for name in SHORT["metrics"]
+            name: SHORT_POLICY["metrics"][name]
+            for name in SHORT_POLICY["metrics"]
             if kind != "budget" or name != "client_errors"
         },
-        steps=[SHORT["steps"][0], {"weight": 100, "bake": "10m"}],
+        steps=[SHORT_POLICY["steps"][0], {"weight": 100, "bake": "10m"}],
     )
     outcome = played(tmp_path, policy, *([SIGN] if kind == "signed" else []), happens)
     assert (outcome.status, outcome.final_weight) == ("rolled_back", 0)
@@ -189,8 +189,8 @@ def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
             spans.append((request["endTime"] - request["startTime"]) // 60_000)
         return proceed()
 
-    with on_stage(tmp_path, world_of(), long) as stage:
-        stage.world.layers.append(watched)
+    with open_stage(tmp_path, world_of(), long) as stage:
+        stage.world.interceptors.append(watched)
         outcome = rehearse(
             stage.runner, stage.world, long, every=5 * MINUTE, on_tick=lambda rollout: None
         )
@@ -202,7 +202,7 @@ def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
     assert "recent" not in sealed.body["tallies"]["works"]
     assert max(spans) < 80
     again = replay(outcome.rollout, outcome.entries)
-    assert again.same, "\n".join(replay_lines(again))
+    assert again.consistent, "\n".join(replay_lines(again))
 
 
 # --- before a start -----------------------------------------------------------------------------
@@ -218,7 +218,9 @@ def test_hours_of_evidence_are_sealed_and_derived_again(tmp_path: Path) -> None:
 def test_nothing_starts_under_an_alarm_that_is_red_or_not_there(
     tmp_path: Path, state: str, told: str
 ) -> None:
-    with on_stage(tmp_path, world_of({"kind": "alarm", "state": state}), policy_with("red")) as one:
+    with open_stage(
+        tmp_path, world_of({"kind": "alarm", "state": state}), policy_with("red")
+    ) as one:
         with pytest.raises(UsageError, match="was not started; nothing was touched") as caught:
             one.start()
         assert told in str(caught.value)
@@ -229,11 +231,11 @@ def test_nothing_starts_under_an_alarm_that_is_red_or_not_there(
 def test_a_red_alarm_is_said_to_be_older_than_any_traffic_only_where_none_is_live(
     tmp_path: Path, adopt: bool
 ) -> None:
-    live = variables(PERCENTAGE="10", ENABLED="false") if adopt else variables()
+    live = function_with(PERCENTAGE="10", ENABLED="false") if adopt else function_with()
     world = scenario(function=live, events=[{"kind": "alarm", "state": "alarm"}])
-    with on_stage(tmp_path, world, policy_with("red")) as stage:
+    with open_stage(tmp_path, world, policy_with("red")) as stage:
         with pytest.raises(UsageError) as caught:
-            start(stage.runner, Request(stage.policy, adopt=adopt))
+            start(stage.runner, StartRequest(stage.policy, adopt=adopt))
         (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
         assert ("before any traffic moved" in line) is not adopt
 
@@ -242,21 +244,21 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
     """A search of more than two hours takes too long, so it is not asked for."""
     policy = policy_with("fallback")
     steps = [{"weight": 10, "bake": "8h"}, {"weight": 100, "bake": "2m"}]
-    policy = policy.model_copy(update={"steps": short(steps=steps).steps})
+    policy = policy.model_copy(update={"steps": short_policy(steps=steps).steps})
     until, spans = START + 4 * 60 * MINUTE, list[float]()
 
-    with on_stage(tmp_path, world_of(), policy) as stage:
+    with open_stage(tmp_path, world_of(), policy) as stage:
 
         def slow(service: str, operation: str, request: Any, proceed: Any) -> Any:
             if (service, operation) != SEARCH:
                 return proceed()
             if stage.world.clock.now() < until:
-                return broken(service, operation, "throttle", proceed)
+                return apply_outage(service, operation, "throttle", proceed)
             spans.append((request["endTime"] + 1 - request["startTime"]) / 60_000)
             return proceed()
 
         stage.start()
-        stage.world.layers.append(slow)
+        stage.world.interceptors.append(slow)
         while stage.world.clock.now() + 10 * MINUTE < until:
             stage.tick(after=10 * MINUTE)
         labels = list[Label]()
@@ -268,14 +270,14 @@ def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> 
         assert {*labels[first + 1 :]} == {Label.NOT_REFUTED}
         assert max(spans) <= 120
         assert max(spans[10:]) <= 75
-        assert replay(stage.rollout, stage.store.history("orders#1")).same
+        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
 def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
-    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
-        stage.world.layers.append(
+    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
+        stage.world.interceptors.append(
             lambda service, operation, request, proceed: (
-                broken(service, operation, "denied", proceed)
+                apply_outage(service, operation, "denied", proceed)
                 if operation == "DescribeAlarms"
                 else proceed()
             )
@@ -294,14 +296,14 @@ def test_an_alarm_without_data_is_a_warning_and_so_is_a_red_one_that_only_report
         place = tmp_path / str(number)
         place.mkdir()
         world = world_of({"kind": "alarm", "state": state})
-        with on_stage(place, world, policy) as stage:
-            (warning,) = start(stage.runner, Request(policy)).warnings
+        with open_stage(place, world, policy) as stage:
+            (warning,) = start(stage.runner, StartRequest(policy)).warnings
             assert warning.startswith("red: auth-failures ")
 
 
 def test_an_alarm_that_was_red_when_the_rollout_began_blames_nobody(tmp_path: Path) -> None:
     """Between the check and the first entry an alarm may turn red: that is before the rollout."""
-    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
+    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
         rollout = stage.start()
         stage.ticks(1)
 
@@ -312,13 +314,13 @@ def test_an_alarm_that_was_red_when_the_rollout_began_blames_nobody(tmp_path: Pa
                 alarm["StateTransitionedTimestamp"] = rollout.created
             return answer
 
-        stage.world.layers.append(red)
+        stage.world.interceptors.append(red)
         shown = stage.tick().rollout
         (finding,) = [one for one in shown.findings if one.criterion == "red"]
         assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.RED_BEFORE)
         assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
-        stage.world.layers.remove(red)
-        stage.runner.ask(stage.rollout.id, Ask(Verb.RESUME, "it is OK again"))
+        stage.world.interceptors.remove(red)
+        stage.runner.run_command(stage.rollout.id, Command(Verb.RESUME, "it is OK again"))
         assert stage.ticks(12)[-1].rollout.phase is Phase.SUCCEEDED
 
 
@@ -326,7 +328,7 @@ def test_an_alarm_that_was_red_when_the_rollout_began_blames_nobody(tmp_path: Pa
 
 
 def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None:
-    with on_stage(tmp_path, world_of(), policy_with("red")) as stage:
+    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
         stage.start()
         stage.ticks(1)
         before = stage.world.calls[ALARMS]
@@ -337,7 +339,7 @@ def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None
             }
         )
         stage.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
-        start(stage.runner, Request(second))
+        start(stage.runner, StartRequest(second))
         stage.tick("orders#1", "second#1")
         started = stage.world.calls[ALARMS] - before - 1
         stage.tick("orders#1", "second#1")
@@ -346,12 +348,12 @@ def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None
 
 def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
     """Bad news of one rollout is not delayed by the search that another one needs."""
-    with on_stage(tmp_path, world_of(), policy_with("fallback")) as stage:
+    with open_stage(tmp_path, world_of(), policy_with("fallback")) as stage:
         stage.start()
         order: list[str] = []
-        plain = short(name="plain", target={**SHORT["target"], "function": "plain"})
+        plain = short_policy(name="plain", target={**SHORT_POLICY["target"], "function": "plain"})
         stage.world.add_function("plain", {"PERCENTAGE": "0", "ENABLED": "false"})
-        start(stage.runner, Request(plain))
+        start(stage.runner, StartRequest(plain))
         stage.ticks(3)
         save = stage.store.save
 
@@ -368,14 +370,14 @@ def test_who_looks_into_no_log_does_not_wait_for_one(tmp_path: Path) -> None:
                 order.append(rollout.id)
                 return save(rollout, *rest, **more)
 
-        stage.world.layers.append(seen)
-        stage.saves_into(Saving())
+        stage.world.interceptors.append(seen)
+        stage.use_store(Saving())
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
 
 
 def test_a_policy_without_them_asks_for_neither_alarms_nor_logs(tmp_path: Path) -> None:
-    with on_stage(tmp_path, world_of()) as stage:
+    with open_stage(tmp_path, world_of()) as stage:
         stage.start()
         stage.ticks(12)
         assert stage.rollout.phase is Phase.SUCCEEDED
@@ -384,12 +386,12 @@ def test_a_policy_without_them_asks_for_neither_alarms_nor_logs(tmp_path: Path) 
 
 def test_promote_meets_an_alarm_that_is_red(tmp_path: Path) -> None:
     happens = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
-    with on_stage(tmp_path, world_of(happens), policy_with("red")) as stage:
+    with open_stage(tmp_path, world_of(happens), policy_with("red")) as stage:
         rollout = stage.start()
         stage.tick()
         stage.world.clock.advance(MINUTE)
         with pytest.raises(UsageError, match=r"nobody promotes a fail.*auth-failures is in ALARM"):
-            stage.runner.ask(rollout.id, Ask(Verb.PROMOTE, "it is late"))
+            stage.runner.run_command(rollout.id, Command(Verb.PROMOTE, "it is late"))
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -407,16 +409,16 @@ TABLE = [
 
 def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: Path) -> None:
     policy = policy_with(*{**KINDS, "signed": 0}, signed={**KINDS["signed"], "gates": False})
-    with on_stage(tmp_path, world_of(), policy) as stage:
+    with open_stage(tmp_path, world_of(), policy) as stage:
         outcome = rehearse(
             stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
         )
         texts = {
             "status": rollout_text(outcome.rollout),
             "rehearsal": outcome_text(outcome, "healthy", 1),
-            "notice": stage.told[-1].text,
+            "notice": stage.notices[-1].text,
         }
-    assert stage.told[-1].severity is Severity.INFO
+    assert stage.notices[-1].severity is Severity.INFO
     for where, text in texts.items():
         lines = [line.strip() for line in text.splitlines()]
         begin = next(n for n, line in enumerate(lines) if line.startswith("criterion  target"))
@@ -434,8 +436,8 @@ def test_the_table_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_path: 
 
 def test_what_an_earlier_step_has_judged_stays_in_the_table(tmp_path: Path) -> None:
     steps = [
-        {**SHORT["steps"][0], "criteria": ["works", "share"]},
-        {**SHORT["steps"][1], "criteria": ["works"]},
+        {**SHORT_POLICY["steps"][0], "criteria": ["works", "share"]},
+        {**SHORT_POLICY["steps"][1], "criteria": ["works"]},
     ]
     policy = Policy.model_validate(
         {**policy_with("share").model_dump(mode="json", exclude_none=True), "steps": steps}
@@ -448,13 +450,13 @@ def test_what_an_earlier_step_has_judged_stays_in_the_table(tmp_path: Path) -> N
 
 def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path: Path) -> None:
     steps = [
-        {**SHORT["steps"][0], "criteria": ["works"]},
-        {**SHORT["steps"][1]},
+        {**SHORT_POLICY["steps"][0], "criteria": ["works"]},
+        {**SHORT_POLICY["steps"][1]},
     ]
     policy = Policy.model_validate(
         {**policy_with(*KINDS).model_dump(mode="json", exclude_none=True), "steps": steps}
     )
-    with on_stage(tmp_path, world_of(), policy) as stage:
+    with open_stage(tmp_path, world_of(), policy) as stage:
         stage.start()
         stage.ticks(2)
         shown = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
@@ -469,10 +471,10 @@ def test_a_criterion_that_no_step_has_judged_yet_says_what_it_asks_for(tmp_path:
 
 
 def test_a_store_keeps_what_people_said(tmp_path: Path) -> None:
-    with on_stage(tmp_path, world_of(), policy_with("signed")) as stage:
+    with open_stage(tmp_path, world_of(), policy_with("signed")) as stage:
         rollout = stage.start()
-        stage.runner.ask(rollout.id, Ask(Verb.ATTEST, "fine", criterion="signed"))
+        stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
         assert stage.rollout.signed["signed"].by == "tester"
         history = stage.store.history(rollout.id)
-        stage.runner.ask(rollout.id, Ask(Verb.ATTEST, "fine", criterion="signed"))
+        stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
         assert len(stage.store.history(rollout.id)) == len(history)

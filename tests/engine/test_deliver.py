@@ -10,20 +10,27 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from controller.core.commands import Ask, Verb
+from controller.core.commands import Command, Verb
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.message import Message
-from controller.core.outbox import TRY_FOR
+from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Rollout
-from controller.engine.deliver import WITHIN
+from controller.engine.deliver import DELIVERY_LIMIT
 from controller.errors import DeliveryError, StoreError
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.stage import SHORT, ReadOnlyStore, Stage, on_stage, short, variables
+from tests.support.stage import (
+    SHORT_POLICY,
+    ReadOnlyStore,
+    Stage,
+    function_with,
+    open_stage,
+    short_policy,
+)
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 CHANNELS = [{"kind": "sns", "topic": TOPIC}, {"kind": "eventbridge"}]
@@ -48,7 +55,7 @@ class Post:
         self.meanwhile()
         self.slow(channel)
         if channel.kind in self.failing:
-            raise DeliveryError(f"{channel.shown} is down")
+            raise DeliveryError(f"{channel.display_name} is down")
         self.brought.append((channel.kind, message.kind))
         self.keys.append(message.key)
         self.runs.append(message.run)
@@ -65,15 +72,15 @@ def post() -> Post:
 
 @pytest.fixture
 def stage(tmp_path: Path, post: Post) -> Iterator[Stage]:
-    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
-        stage.runner = replace(stage.runner, courier=post)
+    with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, channel_notifier=post)
         yield stage
 
 
 def sick(folder: Path, post: Post) -> Any:
     """Return a stage whose canary fails from the start."""
-    played = scenario(function=variables(), events=[{"kind": "errors", "server_errors": "50%"}])
-    return on_stage(folder, played, short(notify=CHANNELS))
+    played = scenario(function=function_with(), events=[{"kind": "errors", "server_errors": "50%"}])
+    return open_stage(folder, played, short_policy(notify=CHANNELS))
 
 
 def completed(logs: list[Any]) -> list[tuple[int, int]]:
@@ -93,7 +100,7 @@ def test_every_channel_hears_of_every_transition_once(stage: Stage, post: Post) 
 
 def test_a_rollback_is_told_from_its_begin_to_its_drain(tmp_path: Path, post: Post) -> None:
     with sick(tmp_path, post) as stage:
-        stage.runner = replace(stage.runner, courier=post)
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         stage.ticks(30)
         assert stage.rollout.phase is Phase.ROLLED_BACK
@@ -162,7 +169,7 @@ def test_what_could_not_be_crossed_off_comes_again_under_the_same_key(
     stage: Stage, post: Post
 ) -> None:
     store = NoCrossingOff(stage.store)
-    stage.saves_into(store)
+    stage.use_store(store)
     with capture_logs() as logs:
         stage.start()
     assert "outbox_kept" in [one["event"] for one in logs]
@@ -176,7 +183,7 @@ def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, 
     post.failing.add("sns")
     with capture_logs() as logs:
         stage.start()
-        stage.tick(after=TRY_FOR - MINUTE)
+        stage.tick(after=DELIVERY_TIMEOUT - MINUTE)
         started = [one for one in stage.rollout.outbox if one.kind == "started"]
         assert [one.to for one in started] == [("notify[0]",)]
         stage.tick(after=2 * MINUTE)
@@ -189,21 +196,21 @@ def test_what_does_not_arrive_within_an_hour_is_given_up_and_said(stage: Stage, 
 
 def test_a_message_that_no_run_has_tried_yet_is_never_too_old(stage: Stage, post: Post) -> None:
     runner = stage.runner
-    stage.runner = replace(runner, courier=None)
+    stage.runner = replace(runner, channel_notifier=None)
     stage.start()
     stage.runner = runner
-    stage.tick(after=3 * TRY_FOR)
+    stage.tick(after=3 * DELIVERY_TIMEOUT)
     assert post.kinds("sns")[0] == "started"
 
 
 def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, post: Post) -> None:
     def wait() -> None:
-        stage.world.clock.sleep(WITHIN)
+        stage.world.clock.sleep(DELIVERY_LIMIT)
 
     post.meanwhile = wait
     begin = stage.world.clock.now()
     stage.start()
-    assert stage.world.clock.now() - begin < WITHIN + timedelta(seconds=15)
+    assert stage.world.clock.now() - begin < DELIVERY_LIMIT + timedelta(seconds=15)
     assert post.brought == [("sns", "started")]
     post.meanwhile = lambda: None
     stage.tick()
@@ -213,17 +220,17 @@ def test_slow_channels_have_one_limit_together_and_the_rest_waits(stage: Stage, 
 def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
     stage: Stage, post: Post
 ) -> None:
-    silent = replace(stage.runner, courier=None)
+    silent = replace(stage.runner, channel_notifier=None)
     stage.runner, talking = silent, stage.runner
     stage.start()
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     bus = {"kind": "eventbridge"}
-    start(silent, Request(short(name="payments", target=target, notify=[bus])))
+    start(silent, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
 
     def hang(channel: Channel) -> None:
         if channel.kind == "sns":
-            stage.world.clock.sleep(WITHIN)
+            stage.world.clock.sleep(DELIVERY_LIMIT)
 
     post.failing.add("sns")
     post.slow = hang
@@ -237,8 +244,8 @@ def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, po
     with sick(tmp_path, post) as stage:
         stage.start()
         stage.tick()
-        stage.runner = replace(stage.runner, courier=post)
-        stage.saves_into(ReadOnlyStore(stage.store))
+        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.use_store(ReadOnlyStore(stage.store))
         for _ in range(20):
             if not stage.tick().saved and "rolling_back" in post.kinds("sns"):
                 break
@@ -249,25 +256,25 @@ def test_a_rollback_that_cannot_be_saved_is_told_all_the_same(tmp_path: Path, po
 def test_a_process_that_is_asked_to_end_tells_nobody_any_more(
     stage: Stage, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.process.signals.asked", lambda: True)
+    monkeypatch.setattr("controller.process.signals.stop_requested", lambda: True)
     stage.start()
     assert post.brought == []
     assert [one.kind for one in stage.rollout.outbox] == ["started"]
 
 
 def test_a_run_that_only_calls_hooks_leaves_messages_to_another(tmp_path: Path, post: Post) -> None:
-    with on_stage(tmp_path, policy=short(notify=CHANNELS)) as stage:
+    with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
         stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
         stage.start()
         assert [one.to for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
-        stage.runner = replace(stage.runner, courier=post)
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.tick()
     assert post.kinds("sns") == ["started"]
 
 
 def test_without_channels_nothing_is_saved_twice(tmp_path: Path, post: Post) -> None:
-    with on_stage(tmp_path) as stage:
-        stage.runner = replace(stage.runner, courier=post)
+    with open_stage(tmp_path) as stage:
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         version = stage.rollout.version
         stage.tick()
@@ -279,15 +286,15 @@ def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_unt
     tmp_path: Path, post: Post
 ) -> None:
     """The watch of a rollback is over after 15 minutes; a page nobody has answered is not."""
-    gateway = {**SHORT["metrics"]["requests"], "namespace": "Custom"}
-    policy = short(metrics={**SHORT["metrics"], "requests": gateway}, notify=CHANNELS)
+    gateway = {**SHORT_POLICY["metrics"]["requests"], "namespace": "Custom"}
+    policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway}, notify=CHANNELS)
     played = scenario(
-        function=variables(),
+        function=function_with(),
         events=[{"kind": "errors", "server_errors": "50%"}],
         metrics={"requests": {"path": "stable", "measure": "requests"}},
     )
-    with on_stage(tmp_path, played, policy) as stage:
-        stage.runner = replace(stage.runner, courier=post)
+    with open_stage(tmp_path, played, policy) as stage:
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         stage.ticks(30)
         drain = stage.rollout.drain
@@ -299,9 +306,9 @@ def test_requests_that_stay_after_a_rollback_are_told_by_ticks_of_a_schedule_unt
             stage.runner.tick_active()
         assert post.kinds("sns").count("repeated") >= 4
         assert stage.variables["PERCENTAGE"] == "0"
-        stage.runner.ask("orders#1", Ask(Verb.ACK, "I know"))
+        stage.runner.run_command("orders#1", Command(Verb.ACK, "I know"))
         assert stage.store.active(stage.world.clock.now()) == ()
-        assert replay(stage.rollout, stage.store.history("orders#1")).same
+        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
 def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_hour(
@@ -309,7 +316,7 @@ def test_a_message_of_a_rollback_is_tried_again_by_ticks_of_a_schedule_for_its_h
 ) -> None:
     """The watch of a rollback is over after 15 minutes; what it still has to tell is not."""
     with sick(tmp_path, post) as stage, capture_logs() as logs:
-        stage.runner = replace(stage.runner, courier=post)
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         post.failing.add("sns")
         stage.ticks(20)
@@ -329,12 +336,12 @@ def test_a_newer_rollout_of_the_target_keeps_nobody_from_what_the_old_one_has_to
     tmp_path: Path, post: Post
 ) -> None:
     with sick(tmp_path, post) as stage:
-        stage.runner = replace(stage.runner, courier=post)
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         post.failing.add("sns")
         stage.ticks(20)
         assert stage.rollout.phase is Phase.ROLLED_BACK
-        start(stage.runner, Request(stage.policy, retry_reason="mended"))
+        start(stage.runner, StartRequest(stage.policy, retry_reason="mended"))
         assert stage.rollout.id == "orders#2"
         post.failing.clear()
         stage.world.clock.advance(MINUTE)
@@ -349,7 +356,7 @@ def test_a_message_of_a_rollback_that_never_arrives_is_given_up_and_said(
     tmp_path: Path, post: Post
 ) -> None:
     with sick(tmp_path, post) as stage, capture_logs() as logs:
-        stage.runner = replace(stage.runner, courier=post)
+        stage.runner = replace(stage.runner, channel_notifier=post)
         stage.start()
         post.failing.add("sns")
         stage.ticks(20)

@@ -11,10 +11,19 @@ from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.operations.rehearse import rehearse
 from controller.process import logging
-from controller.simulation.fakes.outages import broken
+from controller.simulation.fakes.outages import apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.stage import METRICS, SHORT, WRITE, Broken, Stage, on_stage, short, variables
+from tests.support.stage import (
+    METRICS,
+    SHORT_POLICY,
+    WRITE,
+    FailingCall,
+    Stage,
+    function_with,
+    open_stage,
+    short_policy,
+)
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 # The canary's metric also counts what the stable path serves: callers that the weight cannot lower.
@@ -23,11 +32,11 @@ LEAKING = {"requests": {"path": "stable", "measure": "requests"}}
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 def sick(**parts: Any) -> Scenario:
-    return scenario(function=variables(), **{"events": SICK, **parts})
+    return scenario(function=function_with(), **{"events": SICK, **parts})
 
 
 def after_the_rollback(stage: Stage) -> list[Visit]:
@@ -35,7 +44,7 @@ def after_the_rollback(stage: Stage) -> list[Visit]:
     stage.start()
     for _ in range(10):
         if stage.tick().rollout.phase is Phase.ROLLED_BACK:
-            stage.told.clear()
+            stage.notices.clear()
             return stage.ticks(15)
     raise AssertionError(stage.rollout.sentence)
 
@@ -43,12 +52,12 @@ def after_the_rollback(stage: Stage) -> list[Visit]:
 def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_read(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, sick()) as stage:
+    with open_stage(tmp_path, sick()) as stage:
         visits = after_the_rollback(stage)
         drain = stage.rollout.drain
         assert drain is not None
         assert (drain.label, drain.measured) == (Label.CONFIRMED, 0)
-        assert [one.severity for one in stage.told] == [Severity.INFO]
+        assert [one.severity for one in stage.notices] == [Severity.INFO]
         assert {visit.alerts for visit in visits} == {()}
         assert [one.kind for one in stage.store.history(stage.rollout.id)][-2:] == [
             "rolled_back", "drained",
@@ -62,11 +71,11 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
     tmp_path: Path,
 ) -> None:
     gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom"}
-    policy = short(metrics={**SHORT["metrics"], "requests": gateway})
-    with on_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
+    policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway})
+    with open_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
         visits = after_the_rollback(stage)
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
-        (page,) = stage.told
+        (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
         assert "drain refuted: requests counted " in page.text
         entry = stage.store.history(stage.rollout.id)[-1]
@@ -78,11 +87,11 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
 def test_without_an_answer_of_cloudwatch_the_watch_ends_and_nothing_is_claimed(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, sick()) as stage:
+    with open_stage(tmp_path, sick()) as stage:
         stage.start()
         while stage.tick().rollout.phase is not Phase.ROLLED_BACK:
             pass
-        stage.world.layers.append(_no_metrics)
+        stage.world.interceptors.append(_no_metrics)
         visits = stage.ticks(15)
         drain = stage.rollout.drain
         assert drain is not None
@@ -92,12 +101,12 @@ def test_without_an_answer_of_cloudwatch_the_watch_ends_and_nothing_is_claimed(
 
 def _no_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
     if service == "cloudwatch":
-        return broken(service, operation, "internal_error", proceed)
+        return apply_outage(service, operation, "internal_error", proceed)
     return proceed()
 
 
 def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
-    with on_stage(tmp_path, sick()) as stage:
+    with open_stage(tmp_path, sick()) as stage:
         outcome = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )
@@ -107,8 +116,8 @@ def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_whose_weight_was_never_in_force_ends_with_the_watch(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables())) as stage:
-        stage.world.layers.append(Broken(WRITE))
+    with open_stage(tmp_path, scenario(function=function_with())) as stage:
+        stage.world.interceptors.append(FailingCall(WRITE))
         outcome = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )

@@ -13,19 +13,19 @@ from controller.engine.execute import Visit
 from controller.operations.rehearse import rehearse
 from controller.process import logging
 from controller.render.rehearsal import outcome_text
-from controller.simulation.fakes.outages import broken
+from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, scenario
-from tests.support.stage import SHORT, Stage, on_stage, short, variables
+from tests.support.stage import SHORT_POLICY, Stage, function_with, open_stage, short_policy
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'
 GROUP = "/aws/lambda/handler"
 SEARCH = ("logs", "FilterLogEvents")
-VERIFIED = short(verify_rollback={"absent": GATEWAY, "present": DIRECT})
+VERIFIED = short_policy(verify_rollback={"absent": GATEWAY, "present": DIRECT})
 # Only its log tells whether requests left the canary: no criterion counts them.
-BY_LOG = short(
-    metrics={"server_errors": SHORT["metrics"]["server_errors"]},
+BY_LOG = short_policy(
+    metrics={"server_errors": SHORT_POLICY["metrics"]["server_errors"]},
     criteria={
         "few": {
             "kind": "threshold", "judge": "threshold", "metric": "server_errors", "max": 5,
@@ -38,16 +38,16 @@ BY_LOG = short(
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 def rolled_back(stage: Stage) -> None:
     """Start, and tick until 0 % is in force."""
-    stage.world.layers.append(hold_to_model)
+    stage.world.interceptors.append(hold_to_model)
     stage.start()
     for _ in range(10):
         if stage.tick().rollout.phase is Phase.ROLLED_BACK:
-            stage.told.clear()
+            stage.notices.clear()
             return
     raise AssertionError(stage.rollout.sentence)
 
@@ -59,14 +59,14 @@ def drain(stage: Stage) -> Finding:
 
 
 def sick(**parts: Any) -> Any:
-    return scenario(function=variables(), **{"events": SICK, **parts})
+    return scenario(function=function_with(), **{"events": SICK, **parts})
 
 
 @pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["beside requests", "alone"])
 def test_a_verified_rollback_is_confirmed_and_derived_again_from_what_was_counted(
     tmp_path: Path, policy: Any
 ) -> None:
-    with on_stage(tmp_path, sick(), policy) as stage:
+    with open_stage(tmp_path, sick(), policy) as stage:
         rolled_back(stage)
         visits = stage.ticks(15)
         assert drain(stage).label is Label.CONFIRMED
@@ -77,7 +77,7 @@ def test_a_verified_rollback_is_confirmed_and_derived_again_from_what_was_counte
         seen = history[-1].body["seen"]["series"]
         assert seen["log:absent"] == {"points": [], "answer": "complete"}
         assert sum(number for _, number in seen["log:present"]["points"]) == 1_000
-        assert replay(stage.rollout, history).same
+        assert replay(stage.rollout, history).consistent
         searches = stage.world.calls[SEARCH]
         stage.tick()
         assert stage.world.calls[SEARCH] == searches  # the drain is known
@@ -88,40 +88,40 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
     tmp_path: Path, policy: Any
 ) -> None:
     """Requests all went back as metrics see it; the log knows of a caller who goes around."""
-    with on_stage(tmp_path, sick(), policy) as stage:
+    with open_stage(tmp_path, sick(), policy) as stage:
         rolled_back(stage)
         for minute in range(3, 6):
             moment = stage.world.clock.now() + minute * MINUTE
             stage.world.add_log_event(GROUP, moment, '{"event": "gateway_call"}')
         visits: list[Visit] = stage.ticks(15)
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
-        (page,) = stage.told
+        (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
         assert f"drain refuted: {GATEWAY} was logged once in {GROUP}" in page.text
         history = stage.store.history(stage.rollout.id)
         assert [one["label"] for one in history[-1].body["findings"]] == ["refuted"]
-        assert replay(stage.rollout, history).same
+        assert replay(stage.rollout, history).consistent
 
 
 @pytest.mark.parametrize("how", ["denied", "throttle", "timeout"])
 def test_logs_that_cannot_be_read_stop_no_tick_and_are_said(tmp_path: Path, how: str) -> None:
     def refuse(service: str, operation: str, request: Any, proceed: Any) -> Any:
-        return broken(service, operation, how, proceed) if service == "logs" else proceed()
+        return apply_outage(service, operation, how, proceed) if service == "logs" else proceed()
 
-    with on_stage(tmp_path, sick(), BY_LOG) as stage:
+    with open_stage(tmp_path, sick(), BY_LOG) as stage:
         rolled_back(stage)
-        stage.world.layers.append(refuse)
+        stage.world.interceptors.append(refuse)
         visits = stage.ticks(15)
         assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
         assert drain(stage).label is Label.UNOBSERVABLE
         assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in drain(stage).sentence
-        assert replay(stage.rollout, stage.store.history(stage.rollout.id)).same
+        assert replay(stage.rollout, stage.store.history(stage.rollout.id)).consistent
 
 
 def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> None:
     """Nobody calls at all from the rollback on."""
     quiet = [*SICK, {"kind": "traffic", "at": {"step": 1, "after": "4m"}, "times": 0}]
-    with on_stage(tmp_path, sick(events=quiet), BY_LOG) as stage:
+    with open_stage(tmp_path, sick(events=quiet), BY_LOG) as stage:
         rolled_back(stage)
         stage.ticks(15)
         assert drain(stage).label is Label.UNOBSERVABLE
@@ -130,7 +130,7 @@ def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> N
 
 
 def test_a_policy_without_log_events_never_asks_for_logs(tmp_path: Path) -> None:
-    with on_stage(tmp_path, sick()) as stage:
+    with open_stage(tmp_path, sick()) as stage:
         rolled_back(stage)
         stage.ticks(15)
         assert drain(stage).label is Label.CONFIRMED
@@ -138,14 +138,14 @@ def test_a_policy_without_log_events_never_asks_for_logs(tmp_path: Path) -> None
 
 
 def test_logs_are_asked_for_after_a_rollback_and_never_before(tmp_path: Path) -> None:
-    with on_stage(tmp_path, sick(), VERIFIED) as stage:
+    with open_stage(tmp_path, sick(), VERIFIED) as stage:
         rolled_back(stage)
         assert stage.world.calls[SEARCH] == 0
         stage.ticks(2)
         assert stage.world.calls[SEARCH] == 0
         stage.tick()
         assert stage.world.calls[SEARCH] == 1
-    with on_stage(tmp_path / "..", scenario(function=variables()), VERIFIED) as stage:
+    with open_stage(tmp_path / "..", scenario(function=function_with()), VERIFIED) as stage:
         stage.start()
         stage.ticks(12)
         assert stage.rollout.phase is Phase.SUCCEEDED
@@ -153,7 +153,7 @@ def test_logs_are_asked_for_after_a_rollback_and_never_before(tmp_path: Path) ->
 
 
 def test_a_rehearsal_shows_what_the_log_said(tmp_path: Path) -> None:
-    with on_stage(tmp_path, sick(), BY_LOG) as stage:
+    with open_stage(tmp_path, sick(), BY_LOG) as stage:
         outcome = rehearse(
             stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
         )

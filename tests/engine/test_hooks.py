@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.stage import rehearsal
-from controller.core.commands import Ask, Verb
+from controller.bootstrap.rehearse import rehearsal
+from controller.core.commands import Command, Verb
 from controller.core.hook_call import HookCall
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer
-from controller.core.outbox import TRY_FOR
+from controller.core.outbox import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
 from controller.core.replay.replay import replay
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.hooks import WITHIN
+from controller.engine.hooks import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
-from tests.support.stage import Stage, on_stage, short, variables
+from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 GATE = {"kind": "lambda", "function": "gate"}
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -96,8 +96,8 @@ def outside() -> Outside:
 
 
 def staged(folder: Path, outside: Outside, hooks: dict[str, Any], **played: Any) -> Any:
-    told = scenario(function=variables(), **played)
-    return on_stage(folder, told, short(hooks=hooks))
+    told = scenario(function=function_with(), **played)
+    return open_stage(folder, told, short_policy(hooks=hooks))
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def stage(tmp_path: Path, outside: Outside) -> Iterator[Stage]:
 
 
 def moments(calls: list[HookCall]) -> list[str]:
-    return [one.moment for one in calls]
+    return [one.trigger for one in calls]
 
 
 # --- before -------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_what_hooks_answered_is_kept_and_derived_again(stage: Stage, outside: Ou
     assert answers["started"] == {"before_start[0]": yes}
     assert answers["held_up"] == {"before_advance[0]": no}
     assert answers["advanced"] == {"before_advance[0]": yes}
-    assert replay(stage.rollout, history).same
+    assert replay(stage.rollout, history).consistent
 
 
 def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
@@ -175,7 +175,7 @@ def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
     body = json.loads(json.dumps(history[at].body))
     body["seen"]["hooks"]["before_advance[0]"]["consent"] = "refused"
     history[at] = replace(history[at], body=body)
-    assert [one.seq for one in replay(stage.rollout, history).differing] == [at + 1]
+    assert [one.seq for one in replay(stage.rollout, history).entry_differences] == [at + 1]
 
 
 def test_a_failing_canary_goes_back_while_a_hook_refuses(tmp_path: Path, outside: Outside) -> None:
@@ -210,7 +210,7 @@ def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: Outside
         stage.start()
         outside.stage, outside.takes = stage, timedelta(minutes=5)
         stage.ticks(8)
-    assert outside.limits[:2] == [timedelta(seconds=40), WITHIN - timedelta(seconds=40)]
+    assert outside.limits[:2] == [timedelta(seconds=40), CONSENT_LIMIT - timedelta(seconds=40)]
     assert len({call.delivery for call in outside.asked[:2]}) == 2
     assert "before_advance[2]" not in [one.delivery.split(":")[2] for one in outside.asked[:2]]
 
@@ -223,10 +223,10 @@ def test_a_hook_keeps_no_other_rollout_that_still_has_to_tell_somebody(
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
     bus = {"kind": "eventbridge"}
-    start(stage.runner, Request(short(name="payments", target=target, notify=[bus])))
-    stage.runner = replace(stage.runner, courier=Nobody())
+    start(stage.runner, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
+    stage.runner = replace(stage.runner, channel_notifier=Nobody())
     busy: list[bool] = []
-    outside.meanwhile = lambda: busy.append(stage.another_run().visit("payments#1").busy)
+    outside.meanwhile = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
     while not busy:
         stage.world.clock.advance(MINUTE)
         stage.runner.tick(["payments#1", "orders#1"])
@@ -243,7 +243,7 @@ def test_a_hook_that_hangs_keeps_no_other_rollout_from_its_own_for_long(
         stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
         target = {**POLICY["target"], "function": "payments"}
         hooks = {"before_advance": [GATE]}
-        start(stage.runner, Request(short(name="payments", target=target, hooks=hooks)))
+        start(stage.runner, StartRequest(short_policy(name="payments", target=target, hooks=hooks)))
         for _ in range(10):
             stage.world.clock.advance(MINUTE)
             stage.runner.tick(["orders#1", "payments#1"])
@@ -259,15 +259,15 @@ def test_a_hook_that_hangs_keeps_its_own_rollout_for_a_minute_and_from_no_rollba
         hanging = Hanging(stage=stage)
         stage.runner = replace(stage.runner, hooks=hanging)
         busy: list[bool] = []
-        hanging.meanwhile = lambda: busy.append(stage.another_run().visit("orders#1").busy)
+        hanging.meanwhile = lambda: busy.append(stage.another_runner().visit("orders#1").busy)
         begun = stage.world.clock.now()
         while not busy and begun < START + 8 * MINUTE:
             begun = stage.world.clock.now() + MINUTE
             stage.tick()
         assert busy == [True]
-        assert stage.world.clock.now() - begun <= WITHIN + timedelta(seconds=1)
-        assert not stage.another_run().visit("orders#1").busy
-        hanging.meanwhile = lambda: stage.another_run().roll_back("orders#1", "enough")
+        assert stage.world.clock.now() - begun <= CONSENT_LIMIT + timedelta(seconds=1)
+        assert not stage.another_runner().visit("orders#1").busy
+        hanging.meanwhile = lambda: stage.another_runner().roll_back("orders#1", "limit")
         stage.tick()
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
@@ -277,10 +277,10 @@ def test_a_person_who_promotes_asks_as_a_tick_does(stage: Stage, outside: Outsid
     stage.tick()
     outside.says = NO
     with pytest.raises(UsageError, match="lambda gate refuses: a release is under way"):
-        stage.runner.ask("orders#1", Ask(Verb.PROMOTE, "now"))
+        stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "now"))
     outside.says = YES
-    assert stage.runner.ask("orders#1", Ask(Verb.PROMOTE, "now")).rollout.weight == 100
-    assert replay(stage.rollout, stage.store.history("orders#1")).same
+    assert stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "now")).rollout.weight == 100
+    assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
 # --- after --------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def test_after_hooks_are_called_once_each_and_the_history_says_so(
         history = stage.store.history("orders#1")
         said = [one.body["sentence"] for one in history if one.kind == "hooked"]
         assert said == [f"{moment}[0] was called" for moment in AFTER]
-        assert replay(stage.rollout, history).same
+        assert replay(stage.rollout, history).consistent
         assert stage.rollout.outbox == ()
 
 
@@ -323,8 +323,8 @@ def test_a_rollback_and_a_pause_are_told_too(tmp_path: Path, outside: Outside) -
         stage.runner = replace(stage.runner, hooks=outside)
         stage.start()
         stage.tick()
-        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
-        stage.runner.roll_back("orders#1", "enough")
+        stage.runner.ask("orders#1", Command(Verb.PAUSE))
+        stage.runner.roll_back("orders#1", "limit")
     assert moments(outside.told) == ["after_pause", "after_rollback"]
 
 
@@ -337,10 +337,10 @@ def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
         stage.start()
         stage.tick()
         assert [one.to for one in stage.rollout.outbox] == [("after_start[0]",)]
-        stage.tick(after=TRY_FOR)
+        stage.tick(after=DELIVERY_TIMEOUT)
         (entry,) = (one for one in stage.store.history("orders#1") if one.kind == "hooked")
         assert entry.body["sentence"] == "after_start[0] was not reached and is given up"
-        assert replay(stage.rollout, stage.store.history("orders#1")).same
+        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
 # --- what is sent -------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_every_field_of_a_call_is_told(tmp_path: Path, outside: Outside) -> None
 
 
 def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
-    logging.silence()
+    logging.disable()
     told = tmp_path / "gated.yaml"
     told.write_text(
         "name: gated\nsummary: A hook refuses for an hour.\n"
@@ -377,14 +377,16 @@ def test_a_scenario_lets_hooks_refuse_for_a_while(tmp_path: Path) -> None:
         "events: [{kind: hooks_refuse, at: {after: 3m}, lasting: 1h, how: failed}]\n"
     )
     channels = [{"kind": "eventbridge"}]
-    policy = short(hooks={"before_advance": [GATE], "after_success": [GATE]}, notify=channels)
+    policy = short_policy(
+        hooks={"before_advance": [GATE], "after_success": [GATE]}, notify=channels
+    )
     with rehearsal(policy, str(told), 1) as played:
         outcome = rehearse(
             played.runner, played.world, policy, every=MINUTE, on_tick=lambda _rollout: None
         )
     assert outcome.status == "succeeded"
     assert outcome.ended - outcome.started > timedelta(hours=1)
-    kinds = [message.kind for _, message in played.post.sent]
+    kinds = [message.kind for _, message in played.inbox.sent]
     assert kinds == ["started", "held_up", "advanced", "succeeded"]
-    assert moments(played.hooks.called)[-1] == "after_success"
-    assert len(played.hooks.called) > 50  # asked with every tick
+    assert moments(played.hooks.calls)[-1] == "after_success"
+    assert len(played.hooks.calls) > 50  # asked with every tick

@@ -11,17 +11,26 @@ import pytest
 from controller.core.decision import Decision
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import write_failed
-from controller.engine.lease import LEASE, TICK
-from controller.engine.tick import Ticked
+from controller.core.transitions import with_write_failure
+from controller.engine.lease import LEASE_DURATION, TICK_LIMIT
+from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.simulation.fakes.errors import refusal
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.rollouts import a_rollout
-from tests.support.stage import READ, SHORT, WRITE, Broken, Stage, on_stage, short, variables
+from tests.support.stage import (
+    READ,
+    SHORT_POLICY,
+    WRITE,
+    FailingCall,
+    Stage,
+    function_with,
+    open_stage,
+    short_policy,
+)
 
 SECOND = timedelta(seconds=1)
 SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
@@ -34,7 +43,7 @@ class FaultError(Exception):
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A stage whose canary fails, with `orders` at 10 %."""
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as made:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as made:
         made.start()
         yield made
 
@@ -42,11 +51,11 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def add(stage: Stage, name: str, **parts: Any) -> Rollout:
     """Start a rollout of a function of its own."""
     stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
-    policy = short(name=name, target={**POLICY["target"], "function": name}, **parts)
-    return start(stage.runner, Request(policy)).rollout
+    policy = short_policy(name=name, target={**POLICY["target"], "function": name}, **parts)
+    return start(stage.runner, StartRequest(policy)).rollout
 
 
-def tick(stage: Stage, after: timedelta = MINUTE) -> Ticked:
+def tick(stage: Stage, after: timedelta = MINUTE) -> TickResult:
     stage.world.clock.advance(after)
     return stage.runner.tick_active()
 
@@ -67,7 +76,7 @@ class Raising:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == self.call and request.get("FunctionName") == self.function:
             raise FaultError(self.function)
         return proceed()
@@ -111,9 +120,9 @@ def test_whatever_is_raised_for_one_rollout_the_failing_one_goes_back(
 ) -> None:
     odd = add(stage, "odd")
     if seam in ("acquire", "release", "save"):
-        stage.saves_into(Odd(stage.store, seam, odd.id))
+        stage.use_store(Odd(stage.store, seam, odd.id))
     elif seam in ("read", "write"):
-        stage.world.layers.append(Raising(READ if seam == "read" else WRITE, "odd"))
+        stage.world.interceptors.append(Raising(READ if seam == "read" else WRITE, "odd"))
     else:
         _decides_oddly(monkeypatch, odd.id)
     ended = [tick(stage) for _ in range(6)]
@@ -137,9 +146,9 @@ def _decides_oddly(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
 
 def test_a_channel_that_raises_keeps_no_other_rollout_from_its_messages(stage: Stage) -> None:
     channel = {"kind": "sns", "topic": "arn:aws:sns:us-east-1:123456789012:t"}
-    odd, heard = add(stage, "odd", notify=[channel]), add(stage, "heard", notify=[channel])
+    odd, heard = add(stage, "odd", notify=[channel]), add(stage, "listener", notify=[channel])
     courier = Courier(odd.id)
-    stage.runner = replace(stage.runner, courier=courier)
+    stage.runner = replace(stage.runner, channel_notifier=courier)
     for _ in range(6):
         tick(stage)
     assert heard.id in courier.got
@@ -150,7 +159,7 @@ def test_an_unexpected_error_is_named_by_its_kind_and_place_and_quotes_nothing(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     odd = add(stage, "odd")
-    stage.world.layers.append(Raising(READ, "odd"))
+    stage.world.interceptors.append(Raising(READ, "odd"))
     (problem,) = [one.problem for one in tick(stage).visits if one.rollout.id == odd.id]
     assert "unexpected FaultError while looking at odd#1, at test_isolation.py:" in problem
     assert "rolloutctl rollback" in problem
@@ -176,8 +185,8 @@ def test_a_query_that_cloudwatch_refuses_blinds_its_own_rollout_alone(stage: Sta
     strange = {**POLICY["metrics"]}
     strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
     odd = add(stage, "odd", metrics=strange)
-    source = Refusing(stage.runner.looking.metrics, "Strange")
-    stage.runner = replace(stage.runner, looking=replace(stage.runner.looking, metrics=source))
+    source = Refusing(stage.runner.observer.metrics, "Strange")
+    stage.runner = replace(stage.runner, observer=replace(stage.runner.observer, metrics=source))
     for _ in range(6):
         tick(stage)
     assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
@@ -199,22 +208,22 @@ class Slow:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == self.call and request.get("FunctionName") in self.functions:
             self.stage.world.clock.advance(self.length)
         return proceed()
 
 
 def test_what_a_tick_does_not_reach_is_named_and_is_first_in_the_next_one(tmp_path: Path) -> None:
-    with on_stage(tmp_path) as stage:
+    with open_stage(tmp_path) as stage:
         names = [f"slow-{index}" for index in range(5)]
         ids = [add(stage, name).id for name in names]
         tick(stage)
         slow = Slow(stage, READ, names, 20 * SECOND)
-        stage.world.layers.append(slow)
+        stage.world.interceptors.append(slow)
         first = tick(stage)
         reached = {one.rollout.id for one in first.visits}
-        missed = {one.rollout_id for one in first.missed}
+        missed = {one.rollout_id for one in first.skips}
         assert reached | missed == set(ids)
         assert reached
         assert missed
@@ -229,18 +238,18 @@ def test_what_a_tick_does_not_reach_is_named_and_is_first_in_the_next_one(tmp_pa
 def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         names = [f"slow-{index}" for index in range(6)]
         for name in names:
             add(stage, name, criteria={"works": {**POLICY["criteria"]["works"], "min": "1%"}})
         stage.start()
-        refusing = Broken(WRITE, "denied")
-        stage.world.layers.append(refusing)
+        refusing = FailingCall(WRITE, "denied")
+        stage.world.interceptors.append(refusing)
         for _ in range(8):
             tick(stage)
         assert str(stage.rollout.phase) == "rolling_back"
-        stage.world.layers.remove(refusing)
-        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        stage.world.interceptors.remove(refusing)
+        stage.world.interceptors.append(Slow(stage, READ, names, 20 * SECOND))
         begun = stage.world.clock.now() + MINUTE
         tick(stage)
         assert weight_of(stage, "handler") == "0"
@@ -250,19 +259,21 @@ def test_a_rollback_under_way_is_visited_first_however_slow_the_others_are(
 
 def test_a_lease_that_may_end_during_a_late_move_is_renewed_before_it(stage: Stage) -> None:
     """Another run cannot take the rollout while this one still lowers it."""
-    other = stage.another_run()
-    stage.world.layers.append(Slow(stage, READ, ["handler"], TICK - 40 * SECOND))
+    other = stage.another_runner()
+    stage.world.interceptors.append(Slow(stage, READ, ["handler"], TICK_LIMIT - 40 * SECOND))
     tried: list[bool] = []
 
     def while_it_is_written(
         service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == WRITE and not tried:
-            stage.world.clock.advance(LEASE - TICK + 6 * SECOND)  # the first lease is over
+            stage.world.clock.advance(
+                LEASE_DURATION - TICK_LIMIT + 6 * SECOND
+            )  # the first lease is over
             tried.append(other.visit(stage.rollout.id).busy)
         return proceed()
 
-    stage.world.layers.append(while_it_is_written)
+    stage.world.interceptors.append(while_it_is_written)
     for _ in range(6):
         tick(stage)
     assert tried[:1] == [True]
@@ -285,9 +296,9 @@ class Vanished:
 def test_a_rollout_that_is_listed_and_not_there_is_a_problem_and_no_quiet_day(
     stage: Stage,
 ) -> None:
-    stage.saves_into(Vanished(stage.store))
+    stage.use_store(Vanished(stage.store))
     ended = tick(stage)
-    assert [one.rollout_id for one in ended.missed] == ["gone#1"]
+    assert [one.rollout_id for one in ended.skips] == ["gone#1"]
     assert (ended.status, len(ended.visits)) == (Exit.INTERNAL, 1)
 
 
@@ -296,7 +307,7 @@ def test_a_list_that_cannot_be_made_sense_of_is_a_named_error(stage: Stage) -> N
         def active(self, now: Any, names: Any = ()) -> list[str]:
             raise KeyError("pk")
 
-    stage.saves_into(Listless(stage.store))
+    stage.use_store(Listless(stage.store))
     with pytest.raises(Exception, match="unexpected KeyError while listing"):
         tick(stage)
 
@@ -306,7 +317,7 @@ def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
         def active(self, now: Any, names: Any = ()) -> list[str]:
             raise StoreError("the table does not answer")
 
-    stage.saves_into(Down(stage.store))
+    stage.use_store(Down(stage.store))
     with pytest.raises(StoreError, match="does not answer"):
         tick(stage)
 
@@ -322,9 +333,9 @@ class Stuck:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == WRITE and request.get("FunctionName") in self.functions:
-            raise refusal(operation, "ServiceException", "it is us", status=500)
+            raise client_error(operation, "ServiceException", "it is us", status=500)
         return proceed()
 
 
@@ -332,10 +343,10 @@ def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own
     tmp_path: Path,
 ) -> None:
     late = {"kind": "errors", "server_errors": "20%", "at": {"after": "9m"}}
-    with on_stage(tmp_path, scenario(function=variables(), events=[late])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[late])) as stage:
         bad = add(stage, "bad")
         stage.start()
-        stage.world.layers.append(Stuck(["bad"]))
+        stage.world.interceptors.append(Stuck(["bad"]))
         stage.runner.roll_back(bad.id, "it looks bad")
         for _ in range(20):
             tick(stage)
@@ -345,7 +356,7 @@ def test_a_rollback_that_lambda_does_not_take_keeps_no_other_canary_from_its_own
 
 
 def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         names = ["ended-0", "ended-1"]
         for name in names:
             done = add(stage, name)
@@ -358,7 +369,7 @@ def test_what_has_ended_and_is_watched_comes_after_what_has_traffic(tmp_path: Pa
             ended = replace(ended, intent=replace(ended.intent, weight=100))
             stage.store.save(ended, [])
         stage.start()
-        stage.world.layers.append(Slow(stage, READ, names, 20 * SECOND))
+        stage.world.interceptors.append(Slow(stage, READ, names, 20 * SECOND))
         for _ in range(8):
             tick(stage)
         assert weight_of(stage, "handler") == "0"
@@ -385,19 +396,19 @@ class Locked:
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
     for index in range(8):
         add(stage, f"other-{index}")
-    stage.saves_into(Locked(stage))
+    stage.use_store(Locked(stage))
     for _ in range(6):
         tick(stage)
     assert weight_of(stage, "handler") == "0"
 
 
 def test_an_alarm_is_heard_where_the_metrics_are_refused(tmp_path: Path) -> None:
-    criteria = {**SHORT["criteria"], "alarm": {"kind": "alarm", "alarm": "red"}}
-    with on_stage(tmp_path, policy=short(criteria=criteria)) as stage:
+    criteria = {**SHORT_POLICY["criteria"], "alarm": {"kind": "alarm", "alarm": "red"}}
+    with open_stage(tmp_path, policy=short_policy(criteria=criteria)) as stage:
         stage.start()
-        source = Refusing(stage.runner.looking.metrics, "AWS/ApiGateway")
-        looking = replace(stage.runner.looking, metrics=source, alarms=Red())
-        stage.runner = replace(stage.runner, looking=looking)
+        source = Refusing(stage.runner.observer.metrics, "AWS/ApiGateway")
+        looking = replace(stage.runner.observer, metrics=source, alarms=Red())
+        stage.runner = replace(stage.runner, observer=looking)
         visits = [one for _ in range(4) for one in tick(stage).visits]
         assert not any("unexpected" in one.problem for one in visits)
         assert weight_of(stage, "handler") == "0"
@@ -411,12 +422,12 @@ class Red:
 
 
 def test_a_lowering_that_raises_the_unforeseen_is_recorded_and_sent(stage: Stage) -> None:
-    stage.world.layers.append(Raising(WRITE, "handler"))
+    stage.world.interceptors.append(Raising(WRITE, "handler"))
     ended = [tick(stage) for _ in range(6)]
     assert str(stage.rollout.phase) == "rolling_back"
     assert "unexpected FaultError" in stage.rollout.write_error
     assert ended[-1].status == Exit.UNCONFIRMED
-    assert any("is rolling back to 0 %" in one.text for one in stage.told)
+    assert any("is rolling back to 0 %" in one.text for one in stage.notices)
 
 
 @pytest.mark.parametrize(
@@ -430,5 +441,5 @@ def test_a_lowering_that_raises_the_unforeseen_is_recorded_and_sent(stage: Stage
 def test_a_write_error_that_differs_in_its_ids_alone_is_no_new_one(texts: tuple[str, str]) -> None:
     first, second = texts
     rollout = replace(a_rollout(), write_error=first)
-    after = write_failed(Decision(rollout), second, rollout.updated)
+    after = with_write_failure(Decision(rollout), second, rollout.updated)
     assert (after.record, after.notices) == (None, ())

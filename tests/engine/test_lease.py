@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.commands import Ask, Verb
+from controller.core.commands import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.lease import LEASE
+from controller.engine.lease import LEASE_DURATION
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,
@@ -21,13 +21,21 @@ from controller.errors import (
     UnknownRolloutError,
     UsageError,
 )
-from controller.operations.start.start import Request, start
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.operations.start.start import StartRequest, start
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.stage import METRICS, WRITE, Before, Stage, on_stage, short, variables
+from tests.support.stage import (
+    METRICS,
+    WRITE,
+    ActBefore,
+    Stage,
+    function_with,
+    open_stage,
+    short_policy,
+)
 
 SECOND = timedelta(seconds=1)
-PAUSE = Ask(Verb.PAUSE, "lunch")
+PAUSE = Command(Verb.PAUSE, "lunch")
 
 
 class Gone(BaseException):
@@ -37,7 +45,7 @@ class Gone(BaseException):
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A stage with a rollout at 10 %."""
-    with on_stage(tmp_path) as made:
+    with open_stage(tmp_path) as made:
         made.start()
         yield made
 
@@ -49,7 +57,7 @@ def other(stage: Stage) -> Iterator[SqliteStore]:
         yield opened
 
 
-def taken(stage: Stage, other: SqliteStore, length: timedelta = LEASE) -> Rollout:
+def taken(stage: Stage, other: SqliteStore, length: timedelta = LEASE_DURATION) -> Rollout:
     """Let another run have the rollout for `length`."""
     now = stage.world.clock.now()
     return other.acquire("orders#1", now, now + length)
@@ -81,9 +89,9 @@ def test_a_tick_that_meets_another_run_says_so_and_changes_nothing(
 def test_a_tick_visits_what_is_free_beside_what_is_not(stage: Stage, other: SqliteStore) -> None:
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
-    start(stage.runner, Request(short(name="payments", target=target)))
+    start(stage.runner, StartRequest(short_policy(name="payments", target=target)))
     taken(stage, other)
-    stage.world.clock.advance(3 * MINUTE - LEASE)
+    stage.world.clock.advance(3 * MINUTE - LEASE_DURATION)
     visits = stage.runner.tick(["orders#1", "payments#1"]).visits
     assert {one.rollout.id: one.busy for one in visits} == {"payments#1": False, "orders#1": True}
 
@@ -93,12 +101,12 @@ def test_a_rollout_that_another_run_has_and_nobody_can_read_stops_no_other(
 ) -> None:
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": "payments"}
-    second = start(stage.runner, Request(short(name="payments", target=target))).rollout
+    second = start(stage.runner, StartRequest(short_policy(name="payments", target=target))).rollout
     taken(stage, other)
     with closing(sqlite3.connect(stage.file)) as connection, connection:
         connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = 'orders#1'")
     stage.world.clock.advance(MINUTE)
-    (missed,) = stage.runner.tick(["orders#1", "payments#1"]).missed
+    (missed,) = stage.runner.tick(["orders#1", "payments#1"]).skips
     assert (missed.rollout_id, "orders#1 is damaged" in str(missed.error)) == ("orders#1", True)
     assert stage.store.load(second.id).updated == stage.world.clock.now()
 
@@ -110,31 +118,35 @@ def test_a_tick_lets_others_in_when_it_is_done(stage: Stage, other: SqliteStore)
 
 def test_a_tick_keeps_others_out_while_it_works(stage: Stage, other: SqliteStore) -> None:
     seen: list[bool] = []
-    stage.world.layers.append(Before(METRICS, lambda: seen.append(is_free(stage, other))))
+    stage.world.interceptors.append(ActBefore(METRICS, lambda: seen.append(is_free(stage, other))))
     stage.tick(after=3 * MINUTE)
     assert seen == [False]
 
 
 def test_a_tick_keeps_others_out_while_it_follows_a_raise(tmp_path: Path) -> None:
     with (
-        on_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,
+        open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,
         SqliteStore(stage.file, durable=False) as other,
     ):
         stage.start()
         seen: list[bool] = []
-        after_write = Before(
+        after_write = ActBefore(
             ("lambda", "GetFunctionConfiguration"), lambda: seen.append(is_free(stage, other))
         )
-        stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(after_write)))
+        stage.world.interceptors.append(
+            ActBefore(WRITE, lambda: stage.world.interceptors.append(after_write))
+        )
         stage.tick_until(100)
         assert seen == [False]
         assert is_free(stage, other)
 
 
 def test_a_start_keeps_ticks_out_until_it_is_done(tmp_path: Path) -> None:
-    with on_stage(tmp_path) as stage, SqliteStore(stage.file, durable=False) as other:
+    with open_stage(tmp_path) as stage, SqliteStore(stage.file, durable=False) as other:
         seen: list[bool] = []
-        stage.world.layers.append(Before(WRITE, lambda: seen.append(is_free(stage, other))))
+        stage.world.interceptors.append(
+            ActBefore(WRITE, lambda: seen.append(is_free(stage, other)))
+        )
         stage.start()
         assert seen == [False]
         assert is_free(stage, other)
@@ -144,7 +156,7 @@ def test_a_tick_that_breaks_down_lets_others_in(stage: Stage, other: SqliteStore
     def break_down() -> None:
         raise Gone
 
-    stage.world.layers.append(Before(METRICS, break_down))
+    stage.world.interceptors.append(ActBefore(METRICS, break_down))
     with pytest.raises(Gone):
         stage.tick(after=3 * MINUTE)
     assert is_free(stage, other)
@@ -170,13 +182,13 @@ def test_the_lease_of_a_run_that_was_killed_is_over_after_two_minutes(
 def test_a_run_that_comes_back_after_its_lease_raises_nothing(stage: Stage) -> None:
     """Its token and its version are old; the lease has only spared work."""
     stage.tick(after=4 * MINUTE)
-    rival = stage.another_run()
+    rival = stage.another_runner()
 
     def sleep_in() -> None:
-        stage.world.clock.advance(LEASE)
-        rival.ask("orders#1", PAUSE)
+        stage.world.clock.advance(LEASE_DURATION)
+        rival.run_command("orders#1", PAUSE)
 
-    stage.world.layers.append(Before(METRICS, sleep_in))
+    stage.world.interceptors.append(ActBefore(METRICS, sleep_in))
     visit = stage.tick()
     assert visit.busy
     assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PAUSED, 10)
@@ -196,7 +208,7 @@ class Unreleasing:
 
 
 def test_a_lease_that_cannot_be_given_back_stops_nothing(stage: Stage) -> None:
-    stage.saves_into(Unreleasing(stage.store))
+    stage.use_store(Unreleasing(stage.store))
     assert stage.tick(after=3 * MINUTE).problem == ""
 
 
@@ -214,7 +226,7 @@ class Meeting:
 
 
 def test_a_tick_that_others_keep_from_the_lease_is_busy_and_no_error(stage: Stage) -> None:
-    stage.saves_into(Meeting(stage.store))
+    stage.use_store(Meeting(stage.store))
     visit = stage.tick()
     assert (visit.busy, visit.problem, visit.rollout) == (True, "", stage.rollout)
 
@@ -224,7 +236,7 @@ def test_a_lease_that_a_clock_hours_ahead_has_given_stops_no_tick(
 ) -> None:
     """Its run was killed, and the others would wait for its clock."""
     ahead = stage.world.clock.now() + timedelta(hours=6)
-    other.acquire("orders#1", ahead, ahead + LEASE)
+    other.acquire("orders#1", ahead, ahead + LEASE_DURATION)
     assert not stage.tick().busy
 
 
@@ -235,7 +247,7 @@ def test_a_person_waits_for_a_tick_and_then_acts(stage: Stage, other: SqliteStor
     begin = stage.world.clock.now()
     taken(stage, other)
     stage.world.clock.at(begin + 20 * SECOND, lambda: other.release("orders#1"))
-    visit = stage.runner.ask("orders#1", PAUSE)
+    visit = stage.runner.run_command("orders#1", PAUSE)
     assert (visit.busy, visit.rollout.phase) == (False, Phase.PAUSED)
     assert visit.rollout.since == begin + 20 * SECOND
     assert is_free(stage, other)
@@ -248,7 +260,7 @@ def test_a_person_acts_on_what_the_tick_has_left(stage: Stage, other: SqliteStor
         other.save(replace(rollout, sentence="the tick was here"), [])
 
     stage.world.clock.at(stage.world.clock.now() + 5 * SECOND, save)
-    assert stage.runner.ask("orders#1", PAUSE).rollout.version == rollout.version + 2
+    assert stage.runner.run_command("orders#1", PAUSE).rollout.version == rollout.version + 2
 
 
 def test_a_person_gives_up_after_two_minutes_and_nothing_is_changed(
@@ -262,8 +274,8 @@ def test_a_person_gives_up_after_two_minutes_and_nothing_is_changed(
     taken(stage, other)
     stage.world.clock.at(begin + MINUTE, go_on)
     with pytest.raises(LeaseHeldError, match="orders#1"):
-        stage.runner.ask("orders#1", PAUSE)
-    assert stage.world.clock.now() == begin + LEASE
+        stage.runner.run_command("orders#1", PAUSE)
+    assert stage.world.clock.now() == begin + LEASE_DURATION
     assert stage.rollout == before
 
 
@@ -271,7 +283,7 @@ def test_a_person_waits_out_the_lease_of_a_run_that_was_killed(
     stage: Stage, other: SqliteStore
 ) -> None:
     taken(stage, other)
-    assert stage.runner.ask("orders#1", PAUSE).rollout.phase is Phase.PAUSED
+    assert stage.runner.run_command("orders#1", PAUSE).rollout.phase is Phase.PAUSED
 
 
 def test_a_verb_that_does_not_fit_lets_others_in_and_changes_nothing(
@@ -279,21 +291,21 @@ def test_a_verb_that_does_not_fit_lets_others_in_and_changes_nothing(
 ) -> None:
     before = stage.rollout
     with pytest.raises(UsageError, match="it is progressing; what fits:"):
-        stage.runner.ask("orders#1", Ask(Verb.RESUME))
+        stage.runner.run_command("orders#1", Command(Verb.RESUME))
     assert stage.rollout == before
     assert is_free(stage, other)
 
 
 def test_a_verb_meets_a_rollback_that_was_faster_and_changes_nothing(stage: Stage) -> None:
-    rival = stage.another_run()
+    rival = stage.another_runner()
 
     def faster() -> None:
         rival.roll_back("orders#1", "support is paged")
 
-    stage.world.layers.append(Before(METRICS, faster))
+    stage.world.interceptors.append(ActBefore(METRICS, faster))
     stage.world.clock.advance(3 * MINUTE)
     with pytest.raises(StateConflictError, match="orders#1"):
-        stage.runner.ask("orders#1", Ask(Verb.PROMOTE, "hurry"))
+        stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "hurry"))
     assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
@@ -315,26 +327,26 @@ def test_a_rollback_is_recorded_whoever_had_the_rollout_before(
     """This process had it, gave it back, and another has it now."""
     stage.tick()
     taken(stage, other)
-    assert stage.runner.roll_back("orders#1", "enough").saved
+    assert stage.runner.roll_back("orders#1", "limit").saved
     assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
 def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: Path) -> None:
     sick = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
     with (
-        on_stage(tmp_path, scenario(function=variables(), events=sick)) as stage,
+        open_stage(tmp_path, scenario(function=function_with(), events=sick)) as stage,
         SqliteStore(stage.file, durable=False) as other,
     ):
         stage.start()
 
-        def taken_over(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        def taken_over(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
             if (service, operation) == WRITE:
-                stage.world.clock.advance(LEASE)
+                stage.world.clock.advance(LEASE_DURATION)
                 taken(stage, other)
-                stage.world.layers.remove(taken_over)
+                stage.world.interceptors.remove(taken_over)
             return proceed()
 
-        stage.world.layers.append(taken_over)
+        stage.world.interceptors.append(taken_over)
         visits = stage.ticks(5)
         visit = next(one for one in visits if one.rollout.phase is not Phase.PROGRESSING)
         assert (visit.saved, visit.busy, stage.world.weight_now()) == (True, False, 0)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from controller.core.rollout import Phase
-from controller.engine.loop import resting, walk
+from controller.engine.loop import is_idle, run_ticks
 from tests.simulation.worlds import MINUTE
 from tests.support.rollouts import a_rollout
-from tests.support.stage import METRICS, Before, Stage, on_stage
+from tests.support.stage import METRICS, ActBefore, Stage, open_stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with on_stage(tmp_path) as made:
+    with open_stage(tmp_path) as made:
         yield made
 
 
@@ -23,7 +23,7 @@ def moments(stage: Stage, limit: timedelta) -> list[datetime]:
     """Return when each tick of a walk was over."""
     rollout = stage.start()
     until = stage.world.clock.now() + limit
-    visits = walk(stage.runner, rollout, every=MINUTE, until=until, done=resting)
+    visits = run_ticks(stage.runner, rollout, every=MINUTE, until=until, done=is_idle)
     return [stage.world.clock.now() for _ in visits]
 
 
@@ -33,14 +33,14 @@ def test_ticks_come_at_their_times_until_time_is_up(stage: Stage) -> None:
 
 
 def test_a_slow_tick_is_followed_at_once_but_its_delay_is_not_caught_up(stage: Stage) -> None:
-    slow = Before(METRICS, lambda: stage.world.clock.advance(2 * MINUTE + MINUTE / 2))
+    slow = ActBefore(METRICS, lambda: stage.world.clock.advance(2 * MINUTE + MINUTE / 2))
     stage.world.clock.advance(MINUTE)
     begin = stage.world.clock.now() + timedelta(seconds=3)
     slow.done = True  # the start reads metrics as well
-    stage.world.layers.append(slow)
+    stage.world.interceptors.append(slow)
     rollout = stage.start()
     slow.done = False
-    visits = walk(stage.runner, rollout, every=MINUTE, until=begin + 5 * MINUTE, done=resting)
+    visits = run_ticks(stage.runner, rollout, every=MINUTE, until=begin + 5 * MINUTE, done=is_idle)
     over = [(stage.world.clock.now() - begin) / MINUTE for _ in visits]
     a_write = 3 / 60
     assert over == [1 + 2.5, 3.5, 4.5, 5 + a_write]
@@ -58,7 +58,7 @@ def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: lis
     rollout = stage.start()
     begin, second = stage.world.clock.now(), timedelta(seconds=1)
     until = begin + limit * second
-    visits = walk(stage.runner, rollout, every=MINUTE, until=until, done=resting)
+    visits = run_ticks(stage.runner, rollout, every=MINUTE, until=until, done=is_idle)
     assert [(stage.world.clock.now() - begin) / second for _ in visits] == over
 
 
@@ -73,4 +73,4 @@ def test_the_last_tick_comes_when_time_is_up(stage: Stage, limit: int, over: lis
     ],
 )
 def test_a_rollout_rests_where_ticks_take_it_no_further(phase: Phase, rests: bool) -> None:
-    assert resting(a_rollout(phase=phase)) is rests
+    assert is_idle(a_rollout(phase=phase)) is rests

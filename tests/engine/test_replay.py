@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.commands import Ask, Verb
+from controller.core.commands import Command, Verb
 from controller.core.replay.replay import Replay, replay
 from controller.errors import RolloutError
 from controller.ports.store import Store
 from controller.process import logging
 from controller.render.replay import replay_lines
-from tests.support.random_rollout import wandered
-from tests.support.stage import on_stage, short
+from tests.support.random_rollout import random_walk
+from tests.support.stage import open_stage, short_policy
 
 ROOT = Path(__file__).parents[2]
 POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
@@ -24,7 +24,7 @@ SCENARIOS = sorted((ROOT / "controller" / "simulation" / "scenarios").glob("*.ya
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 def of_all(store: Store) -> Iterator[Replay]:
@@ -37,32 +37,32 @@ def assert_same(store: Store) -> list[Replay]:
     """Return the replays of all rollouts in `store`, each the same as it was."""
     replays = list(of_all(store))
     assert replays
-    told = ["\n".join(replay_lines(one)) for one in replays if not one.same]
+    told = ["\n".join(replay_lines(one)) for one in replays if not one.consistent]
     assert not told, told[0]
     return replays
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_a_rollout_went_through_derives_again(tmp_path: Path, seed: int) -> None:
-    with wandered(tmp_path, seed) as stage:
+    with random_walk(tmp_path, seed) as stage:
         if stage.store.all():  # a world may refuse the start
             assert_same(stage.store)
 
 
 def test_what_people_asked_derives_again(tmp_path: Path) -> None:
     steps = [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m", "approval": "required"}]
-    with on_stage(tmp_path, policy=short(steps=steps)) as stage:
+    with open_stage(tmp_path, policy=short_policy(steps=steps)) as stage:
         rollout = stage.start()
         asked = [
-            Ask(Verb.PAUSE, "lunch"),
-            Ask(Verb.RESUME, "back"),
-            Ask(Verb.APPROVE, "seen by two"),
-            Ask(Verb.PROMOTE, "it is late"),
-            Ask(Verb.ROLLBACK, "enough"),
+            Command(Verb.PAUSE, "lunch"),
+            Command(Verb.RESUME, "back"),
+            Command(Verb.APPROVE, "seen by two"),
+            Command(Verb.PROMOTE, "it is late"),
+            Command(Verb.ROLLBACK, "limit"),
         ]
         for ask in asked:
             stage.tick()
-            stage.runner.ask(rollout.id, ask)
+            stage.runner.run_command(rollout.id, ask)
         stage.ticks(3)
         (replayed,) = assert_same(stage.store)
         verbs = [
@@ -75,8 +75,8 @@ def test_what_people_asked_derives_again(tmp_path: Path) -> None:
 
 
 def test_a_verb_that_was_refused_leaves_nothing_to_derive(tmp_path: Path) -> None:
-    with on_stage(tmp_path) as stage:
+    with open_stage(tmp_path) as stage:
         rollout = stage.start()
         with pytest.raises(RolloutError):
-            stage.runner.ask(rollout.id, Ask(Verb.RESUME))
+            stage.runner.run_command(rollout.id, Command(Verb.RESUME))
         assert [one.entries for one in assert_same(stage.store)] == [2]

@@ -10,35 +10,35 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Ask, Verb
+from controller.core.commands import Command, Verb
 from controller.core.decision import Alert, Severity
 from controller.core.judge.findings import Label
-from controller.core.observation import Query, Series, Span
+from controller.core.observation import MetricQuery, Series, Span
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
-from controller.engine.execute import FOLLOW, Visit
-from controller.engine.lease import LEASE
-from controller.engine.tick import Runner, Ticked
+from controller.engine.execute import APPLY_WAIT, Visit
+from controller.engine.lease import LEASE_DURATION
+from controller.engine.tick import Runner, TickResult
 from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.process import logging
-from controller.simulation.fakes.errors import refusal
-from controller.simulation.fakes.outages import Answer, Proceed
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.stage import (
     METRICS,
     READ,
     SECRET,
-    SHORT,
+    SHORT_POLICY,
     WRITE,
-    Before,
+    ActBefore,
     RacingStore,
     ReadOnlyStore,
     Stage,
-    on_stage,
-    short,
-    variables,
+    function_with,
+    open_stage,
+    short_policy,
 )
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
@@ -50,7 +50,7 @@ class Crash(BaseException):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with on_stage(tmp_path) as made:
+    with open_stage(tmp_path) as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -
     stored: list[int] = []
     if weight == 100:
         stage.start()
-    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
+    stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
     if weight == 10:
         stage.start()
     else:
@@ -77,7 +77,7 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
         raise Crash
 
     stage.start()
-    stage.world.layers.append(Before(WRITE, crash))
+    stage.world.interceptors.append(ActBefore(WRITE, crash))
     with pytest.raises(Crash):
         stage.tick_until(100)
     assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
@@ -91,32 +91,32 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
 
 
 def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.saves_into(ReadOnlyStore(stage.store))
+        stage.use_store(ReadOnlyStore(stage.store))
         visit = stage.ticks(5)[-1]
         assert stage.world.weight_now() == 0
         assert stage.rollout.phase is Phase.PROGRESSING
         assert visit.problem == "the disk is full"
-        assert any("is rolling back to 0 %: works fails" in one.text for one in stage.told)
+        assert any("is rolling back to 0 %: works fails" in one.text for one in stage.notices)
 
 
 def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
     stage.start()
-    stage.saves_into(ReadOnlyStore(stage.store))
+    stage.use_store(ReadOnlyStore(stage.store))
     visits = stage.ticks(8)
     assert {visit.problem for visit in visits} == {"the disk is full"}
     assert stage.world.weight_now() == 10
-    assert not any("going to 100 %" in notice.text for notice in stage.told)
+    assert not any("going to 100 %" in notice.text for notice in stage.notices)
 
 
 def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         other = a_second(stage)
         first = stage.start()
-        stage.saves_into(ReadOnlyStore(stage.store, only=other.id))
+        stage.use_store(ReadOnlyStore(stage.store, only=other.id))
         for _ in range(5):
             stage.tick(other.id, first.id)
         assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
@@ -148,11 +148,11 @@ class Ownerless:
 def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         done = a_second(stage)
-        stage.runner.roll_back(done.id, "enough")
+        stage.runner.roll_back(done.id, "limit")
         first = stage.start()
-        stage.saves_into(Ownerless(stage.store))
+        stage.use_store(Ownerless(stage.store))
         ticked = stage.runner.tick([done.id, first.id])
         while stage.world.weight_now() > 0:
             assert stage.world.clock.now() < first.created + 10 * MINUTE
@@ -160,7 +160,7 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
             ticked = stage.runner.tick([done.id, first.id])
         problems = {one.rollout.id: one.problem for one in ticked.visits}
         assert problems[done.id] == "the owner cannot be looked up"
-        assert (stage.world.weight_now(), ticked.missed) == (0, [])
+        assert (stage.world.weight_now(), ticked.skips) == (0, [])
         assert stage.store.load(first.id).reason is Reason.GATE_FAILED
 
 
@@ -168,7 +168,7 @@ def test_a_rollback_by_hand_asks_for_no_owner(stage: Stage) -> None:
     stage.start()
     while stage.rollout.phase is not Phase.SUCCEEDED:
         stage.tick()
-    stage.saves_into(Ownerless(stage.store))
+    stage.use_store(Ownerless(stage.store))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, True, 0,
@@ -198,7 +198,7 @@ def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
         stage.world.clock.advance(later)
 
     stage.start()
-    stage.world.layers.append(Before(WRITE, somebody_writes))
+    stage.world.interceptors.append(ActBefore(WRITE, somebody_writes))
     stage.tick_until(100)
     attempts = stage.writes
     visit = stage.tick()
@@ -210,7 +210,7 @@ def test_another_hand_between_decision_and_write_pauses_and_nothing_is_raised(
 
 def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> None:
     lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[lost])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[lost])) as stage:
         rollout = stage.start()
         assert (rollout.reason, stage.world.weight_now()) == (Reason.SETTLED, 10)
         assert stage.writes == 1
@@ -220,26 +220,26 @@ def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> No
 
 
 def test_a_move_that_is_in_force_within_the_tick_is_recorded_by_it(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
+    with open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
         assert rollout.settled == stage.world.clock.now() == begin + timedelta(seconds=20)
 
 
 def test_a_slow_move_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+    with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         begin = stage.world.clock.now()
         rollout = stage.start()
         assert rollout.settled is None
-        assert stage.world.clock.now() - begin == FOLLOW == timedelta(seconds=30)
+        assert stage.world.clock.now() - begin == APPLY_WAIT == timedelta(seconds=30)
         seen = [visit.rollout.reason for visit in stage.ticks(4)]
         assert seen == [Reason.WAITING] * 3 + [Reason.SETTLED]
         assert stage.writes == 1
 
 
 def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
-    policy = short(shift_timeout="3m")
-    with on_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
+    policy = short_policy(shift_timeout="3m")
+    with open_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
         stage.start()
         reasons = [visit.rollout.reason for visit in stage.ticks(5)]
         assert reasons == [Reason.WAITING] * 4 + [Reason.SHIFT_TIMED_OUT]
@@ -256,7 +256,7 @@ def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Pat
         "lasting": "4m",
         "how": "error",
     }
-    with on_stage(tmp_path, scenario(function=variables(), events=[outage])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[outage])) as stage:
         stage.start()
         seen = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)]
         (finding,) = seen[-1].findings
@@ -268,7 +268,7 @@ def a_second(stage: Stage, name: str = "payments") -> Rollout:
     """Start a rollout beside that of the stage: other name, other function, same metrics."""
     stage.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
     target = {**POLICY["target"], "function": name}
-    return start(stage.runner, Request(short(name=name, target=target))).rollout
+    return start(stage.runner, StartRequest(short_policy(name=name, target=target))).rollout
 
 
 def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
@@ -284,20 +284,20 @@ def test_two_rollouts_share_one_read_of_the_metrics(stage: Stage) -> None:
 @pytest.mark.parametrize("company", [False, True], ids=["alone", "beside one of other windows"])
 def test_a_sick_rollout_is_rolled_back_as_fast(tmp_path: Path, company: bool) -> None:
     sick = {"kind": "errors", "server_errors": "20%", "at": {"after": "12m"}}
-    with on_stage(tmp_path, scenario(function=variables(), events=[sick])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[sick])) as stage:
         target = {**POLICY["target"], "function": "payments"}
-        patient = {**SHORT["criteria"]["works"], "over": "1m", "failure_limit": 20}
-        quick = {**SHORT["criteria"]["works"], "over": "5m"}
+        patient = {**SHORT_POLICY["criteria"]["works"], "over": "1m", "failure_limit": 20}
+        quick = {**SHORT_POLICY["criteria"]["works"], "over": "5m"}
         hour = [{"weight": 10, "bake": "1h"}]
         stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
         stage.world.clock.advance(2 * MINUTE)
         ids = []
         if company:
             criteria = {"works": patient}
-            other = short(name="payments", target=target, criteria=criteria, steps=hour)
-            ids.append(start(stage.runner, Request(other)).rollout.id)
+            other = short_policy(name="payments", target=target, criteria=criteria, steps=hour)
+            ids.append(start(stage.runner, StartRequest(other)).rollout.id)
         stage.world.clock.advance(5 * MINUTE)
-        stage.policy = short(criteria={"works": quick}, steps=hour)
+        stage.policy = short_policy(criteria={"works": quick}, steps=hour)
         ids.insert(0, stage.start().id)
         while (rollout := stage.tick(*ids).rollout).phase is Phase.PROGRESSING:
             assert rollout.updated - rollout.created < timedelta(minutes=30)
@@ -312,7 +312,7 @@ def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stag
 
 
 def test_a_tick_without_rollouts_calls_nobody(stage: Stage) -> None:
-    assert stage.runner.tick([]) == Ticked([])
+    assert stage.runner.tick([]) == TickResult([])
     assert not stage.world.calls
 
 
@@ -338,7 +338,7 @@ def late_to(stage: Stage, rival: Runner) -> Callable[[], object]:
     """Return what happens while the lease of a slow run runs out: a rival ticks."""
 
     def act() -> None:
-        stage.world.clock.advance(LEASE)
+        stage.world.clock.advance(LEASE_DURATION)
         rival.tick(["orders#1"])
 
     return act
@@ -349,7 +349,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 ) -> None:
     stage.start()
     stage.world.clock.advance(5 * MINUTE)
-    stage.world.layers.append(Before(METRICS, late_to(stage, stage.another_run())))
+    stage.world.interceptors.append(ActBefore(METRICS, late_to(stage, stage.another_runner())))
     visit = stage.runner.visit("orders#1")
     assert visit.busy
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
@@ -360,8 +360,10 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 def test_a_rival_that_records_the_move_first_makes_nobody_busy(stage: Stage) -> None:
     """The start is done; only what it saw afterwards was written down by a tick beside it."""
 
-    follow = Before(READ, late_to(stage, stage.another_run()))
-    stage.world.layers.append(Before(WRITE, lambda: stage.world.layers.append(follow)))
+    follow = ActBefore(READ, late_to(stage, stage.another_runner()))
+    stage.world.interceptors.append(
+        ActBefore(WRITE, lambda: stage.world.interceptors.append(follow))
+    )
     rollout = stage.start()
     assert (rollout.reason, rollout.version) == (Reason.SETTLED, stage.rollout.version)
 
@@ -380,15 +382,15 @@ def until_it_lowers(stage: Stage) -> Visit:
 
 def back_to_zero(stage: Stage) -> list[str]:
     """Return what people were told of a rollback for its gate."""
-    return [one.text for one in stage.told if "is rolling back to 0 %: works fails" in one.text]
+    return [one.text for one in stage.notices if "is rolling back to 0 %: works fails" in one.text]
 
 
 def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        rival = stage.another_run()
-        rival = replace(rival, looking=replace(rival.looking, metrics=NoMetrics()))
-        stage.saves_into(RacingStore(stage.store, late_to(stage, rival)))
+        rival = stage.another_runner()
+        rival = replace(rival, observer=replace(rival.observer, metrics=NoMetrics()))
+        stage.use_store(RacingStore(stage.store, late_to(stage, rival)))
         visit = until_it_lowers(stage)
         assert (visit.busy, visit.problem, visit.saved) == (False, "", True)
         assert (stage.rollout.phase, stage.rollout.reason) == (
@@ -400,14 +402,14 @@ def test_a_rollback_keeps_its_reason_when_another_run_finds_its_0_first(tmp_path
 
 
 class NoMetrics:
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         raise MetricsError("nobody answers")
 
 
 def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.world.layers.append(Before(WRITE, late_to(stage, stage.another_run())))
+        stage.world.interceptors.append(ActBefore(WRITE, late_to(stage, stage.another_runner())))
         visit = until_it_lowers(stage)
         assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
         kinds = [entry.kind for entry in stage.store.history("orders#1")]
@@ -416,13 +418,13 @@ def test_a_rollback_that_both_runs_decide_is_recorded_and_told_once(tmp_path: Pa
 
 
 def test_people_hear_of_a_rollback_that_others_keep_from_being_recorded(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
 
         def meanwhile() -> None:
             stage.store.save(stage.rollout, [])
 
-        stage.saves_into(RacingStore(stage.store, meanwhile, times=100))
+        stage.use_store(RacingStore(stage.store, meanwhile, times=100))
         visit = until_it_lowers(stage)
         assert (visit.busy, visit.saved) == (False, False)
         assert "another run saved orders#1 first" in visit.problem
@@ -436,24 +438,24 @@ def test_a_rollback_by_hand_that_cannot_be_recorded_is_done_read_back_and_told_o
     stage: Stage,
 ) -> None:
     stage.start()
-    stage.saves_into(ReadOnlyStore(stage.store))
+    stage.use_store(ReadOnlyStore(stage.store))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.saved, visit.problem) == (False, "the disk is full")
     assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
     assert stage.rollout.phase is Phase.PROGRESSING
-    assert [one.text for one in stage.told if "orders#1 is rolling back" in one.text] == [
+    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
         "orders#1 is rolling back to 0 %: support is paged"
     ]
 
 
 def test_a_rollback_whose_end_cannot_be_recorded_is_told_once(stage: Stage) -> None:
     stage.start()
-    told = len(stage.told)
-    stage.saves_into(ReadOnlyStore(stage.store, after=1))
+    told = len(stage.notices)
+    stage.use_store(ReadOnlyStore(stage.store, after=1))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.saved, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
     assert stage.rollout.phase is Phase.ROLLING_BACK
-    assert len(stage.told) - told == 1
+    assert len(stage.notices) - told == 1
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["a slow update", "an update in progress"])
@@ -461,29 +463,29 @@ def test_a_rollback_by_hand_waits_as_long_as_the_policy_gives_it(
     tmp_path: Path, busy: bool
 ) -> None:
     slow = {"kind": "slow_updates", "at": {"step": 1}, "takes": "3m"}
-    policy = short(rollback_timeout="4m")
-    with on_stage(tmp_path, scenario(function=variables(), events=[slow]), policy) as stage:
+    policy = short_policy(rollback_timeout="4m")
+    with open_stage(tmp_path, scenario(function=function_with(), events=[slow]), policy) as stage:
         stage.start()
         stage.world.clock.advance(MINUTE)
         if busy:
             stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
-        assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
+        assert stage.runner.roll_back("orders#1", "limit").rollout.phase is Phase.ROLLED_BACK
 
 
 def test_a_rollback_that_lambda_refuses_pages_now_and_then_and_alerts_always(
     tmp_path: Path,
 ) -> None:
-    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
         if (service, operation) == WRITE:
-            raise refusal(operation, "AccessDeniedException", "not authorized")
+            raise client_error(operation, "AccessDeniedException", "not authorized")
         return proceed()
 
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.world.layers.append(deny)
+        stage.world.interceptors.append(deny)
         visits = [one for one in stage.ticks(40) if one.rollout.phase is Phase.ROLLING_BACK]
         assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
-        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        paged = [one.text for one in stage.notices if one.severity is Severity.CRITICAL]
         assert 2 <= len(paged) <= 3
         assert all("orders#1 is NOT rolled back" in text for text in paged)
         kinds = [entry.kind for entry in stage.store.history("orders#1")]
@@ -498,7 +500,9 @@ def test_a_weight_of_its_own_that_comes_back_after_the_rollback_is_lowered_again
     stage.world.set_variables("handler", {"PERCENTAGE": "10"})
     stage.tick(after=14 * MINUTE)
     assert stage.world.weight_now() == 0
-    assert stage.told[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
+    assert (
+        stage.notices[-1].text == "orders#1: 10 % came back after the rollback; lowering it again"
+    )
 
 
 def test_the_guard_of_zero_leaves_alone_what_a_person_sets_while_it_is_at_work(
@@ -508,7 +512,9 @@ def test_the_guard_of_zero_leaves_alone_what_a_person_sets_while_it_is_at_work(
     stage.runner.roll_back("orders#1", "looks odd")
     stage.world.set_variables("handler", {"PERCENTAGE": "10"})
     by_hand = {"PERCENTAGE": "5"}
-    stage.world.layers.append(Before(WRITE, lambda: stage.world.set_variables("handler", by_hand)))
+    stage.world.interceptors.append(
+        ActBefore(WRITE, lambda: stage.world.set_variables("handler", by_hand))
+    )
     stage.tick(after=14 * MINUTE)
     assert stage.variables["PERCENTAGE"] == "5"
 
@@ -524,7 +530,7 @@ def test_zero_is_guarded_for_15_minutes_only(stage: Stage) -> None:
 
 def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
     down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
         before = stage.world.calls[METRICS]
         visit = stage.runner.roll_back("orders#1", "support is paged")
@@ -536,8 +542,8 @@ def test_a_rollback_by_hand_needs_no_metrics(tmp_path: Path) -> None:
 
 def test_a_rollback_by_hand_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
     stage.start()
-    rival = stage.another_run()
-    stage.world.layers.append(Before(WRITE, lambda: rival.tick(["orders#1"])))
+    rival = stage.another_runner()
+    stage.world.interceptors.append(ActBefore(WRITE, lambda: rival.tick(["orders#1"])))
     stage.world.clock.advance(2 * MINUTE)
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
@@ -548,21 +554,21 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
     tmp_path: Path,
 ) -> None:
     denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
-    with on_stage(tmp_path, scenario(function=variables(), events=[denied, *SICK])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[denied, *SICK])) as stage:
         stage.start()
         kept, writes = dict(stage.variables), stage.writes
         first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
         assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
         assert (stage.writes, stage.variables) == (writes, kept)
-        paged = [notice.text for notice in stage.told if notice.severity is Severity.CRITICAL]
+        paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
         assert any("orders#1 is NOT rolled back" in text for text in paged)
         assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
 def test_a_bare_target_is_lowered_and_read_back_until_0_is_in_force(stage: Stage) -> None:
     stage.start()
-    target = stage.runner.looking.targets(stage.policy.target)
-    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    target = stage.runner.observer.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).has_applied(0)
     assert stage.world.weight_now() == 0
 
 
@@ -574,11 +580,11 @@ def test_a_bare_rollback_at_0_calls_back_a_first_raise_that_is_decided_and_not_w
     def crash() -> None:
         raise Crash
 
-    stage.world.layers.append(Before(WRITE, crash))
+    stage.world.interceptors.append(ActBefore(WRITE, crash))
     with pytest.raises(Crash):
         stage.start()
-    target = stage.runner.looking.targets(stage.policy.target)
-    assert lower_and_confirm(target, stage.world.clock).stands_at(0)
+    target = stage.runner.observer.targets(stage.policy.target)
+    assert lower_and_confirm(target, stage.world.clock).has_applied(0)
     stage.ticks(5)
     assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
@@ -594,11 +600,11 @@ def test_variables_of_others_survive_and_are_told_to_nobody(
     stage.tick_until(100)
     stage.world.set_variables("handler", {"PERCENTAGE": "40"})
     stage.tick()
-    stage.runner.roll_back("orders#1", "enough")
+    stage.runner.roll_back("orders#1", "limit")
     assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
     printed = capsys.readouterr()
     assert "weight_lowered" in printed.err
-    told = [*printed, *(notice.text for notice in stage.told)]
+    told = [*printed, *(notice.text for notice in stage.notices)]
     files = [path.read_bytes() for path in tmp_path.iterdir()]
     assert not any(SECRET in text for text in told)
     assert not any(SECRET.encode() in content for content in files)
@@ -613,7 +619,7 @@ def test_the_clock_of_a_host_that_runs_behind_does_not_turn_a_rollout_back(stage
 
 def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: Path) -> None:
     denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}, "lasting": "1m"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[denied])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[denied])) as stage:
         stage.start()
         problems = [visit.problem for visit in stage.ticks(3)]
         assert "cannot be read" in problems[0]
@@ -621,16 +627,16 @@ def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: 
 
 
 def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         other = a_second(stage)
         first = stage.start()
         calls: list[str] = []
 
-        def listen(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+        def listen(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
             calls.append(operation)
             return proceed()
 
-        stage.world.layers.append(listen)
+        stage.world.interceptors.append(listen)
         stage.runner.roll_back(first.id, "a person says so")
         stage.world.set_variables("handler", {"PERCENTAGE": "10"})
         stage.world.clock.advance(MINUTE)
@@ -664,14 +670,14 @@ def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Sta
 def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_somebody_is_paged(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         with_the_credentials_of_another_account(stage)
         visits = [one for one in stage.ticks(8) if one.rollout.phase is Phase.ROLLING_BACK]
         assert len(visits) > 1
         assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
         assert (stage.writes, stage.variables["PERCENTAGE"]) == (1, "10")
-        paged = [one.text for one in stage.told if one.severity is Severity.CRITICAL]
+        paged = [one.text for one in stage.notices if one.severity is Severity.CRITICAL]
         assert len(paged) == 1
         assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
 
@@ -694,13 +700,13 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_read_fails
     with_the_credentials_of_another_account(stage)
     reads: list[str] = []
 
-    def fail_twice(service: str, operation: str, request: Any, proceed: Proceed) -> Answer:
+    def fail_twice(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
         if (service, operation) == READ and len(reads) < 2:
             reads.append(operation)
-            raise refusal(operation, "TooManyRequestsException", "slow down")
+            raise client_error(operation, "TooManyRequestsException", "slow down")
         return proceed()
 
-    stage.world.layers.append(fail_twice)
+    stage.world.interceptors.append(fail_twice)
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
@@ -717,14 +723,14 @@ def test_a_rollback_in_the_right_account_again_is_carried_out(stage: Stage) -> N
 
 # --- what people ask ----------------------------------------------------------------------------
 
-BY_EYE = Ask(Verb.PROMOTE, "seen by eye")
+BY_EYE = Command(Verb.PROMOTE, "seen by eye")
 
 
 def test_a_promotion_is_saved_before_it_is_written_and_followed(stage: Stage) -> None:
     stage.start()
     stored: list[int] = []
-    stage.world.layers.append(Before(WRITE, lambda: stored.append(stage.rollout.weight)))
-    visit = stage.runner.ask("orders#1", BY_EYE)
+    stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
+    visit = stage.runner.run_command("orders#1", BY_EYE)
     assert (stored, stage.world.weight_now()) == ([100], 100)
     assert (visit.rollout.reason, visit.rollout.label) == (Reason.SETTLED, "not judged yet")
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
@@ -734,9 +740,9 @@ def test_a_promotion_is_saved_before_it_is_written_and_followed(stage: Stage) ->
 
 def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
     stage.start()
-    stage.saves_into(ReadOnlyStore(stage.store))
+    stage.use_store(ReadOnlyStore(stage.store))
     with pytest.raises(StoreError, match="the disk is full"):
-        stage.runner.ask("orders#1", BY_EYE)
+        stage.runner.run_command("orders#1", BY_EYE)
     assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
 
 
@@ -748,8 +754,8 @@ def test_a_promotion_that_another_hand_meets_on_its_way_is_not_raised(stage: Sta
         stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
         stage.world.clock.advance(timedelta(seconds=10))
 
-    stage.world.layers.append(Before(WRITE, somebody_writes))
-    stage.runner.ask("orders#1", BY_EYE)
+    stage.world.interceptors.append(ActBefore(WRITE, somebody_writes))
+    stage.runner.run_command("orders#1", BY_EYE)
     assert stage.world.weight_now() == 10
     assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
 
@@ -757,74 +763,77 @@ def test_a_promotion_that_another_hand_meets_on_its_way_is_not_raised(stage: Sta
 def test_a_promotion_looks_at_the_metrics_and_a_failing_canary_is_not_promoted(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
         with pytest.raises(UsageError, match="nobody promotes a fail"):
-            stage.runner.ask("orders#1", BY_EYE)
+            stage.runner.run_command("orders#1", BY_EYE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
 
 
 def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_path: Path) -> None:
     down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
         stage.world.clock.advance(5 * MINUTE)
-        visit = stage.runner.ask("orders#1", BY_EYE)
+        visit = stage.runner.run_command("orders#1", BY_EYE)
         assert (visit.rollout.weight, visit.rollout.label) == (100, Label.QUERY_FAILED)
 
 
 def test_a_resume_looks_at_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SICK)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
         stage.world.clock.advance(5 * MINUTE)
         with pytest.raises(UsageError, match="nobody resumes a fail, the next tick rolls back"):
-            stage.runner.ask("orders#1", Ask(Verb.RESUME))
+            stage.runner.run_command("orders#1", Command(Verb.RESUME))
         assert stage.tick().rollout.reason is Reason.GATE_FAILED
 
 
 def test_metrics_that_do_not_answer_keep_nobody_from_a_resume(tmp_path: Path) -> None:
     down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[down])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
         stage.start()
-        stage.runner.ask("orders#1", Ask(Verb.PAUSE))
+        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
         stage.world.clock.advance(5 * MINUTE)
-        assert stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout.reason is Reason.RESUMED
+        assert (
+            stage.runner.run_command("orders#1", Command(Verb.RESUME)).rollout.reason
+            is Reason.RESUMED
+        )
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
 def test_other_verbs_read_no_metrics(stage: Stage, verb: Verb) -> None:
-    steps = [SHORT["steps"][0], {**SHORT["steps"][1], "approval": "required"}]
-    stage.policy = short(steps=steps)
+    steps = [SHORT_POLICY["steps"][0], {**SHORT_POLICY["steps"][1], "approval": "required"}]
+    stage.policy = short_policy(steps=steps)
     stage.start()
     before = stage.world.calls[METRICS]
     stage.world.clock.advance(5 * MINUTE)
-    stage.runner.ask("orders#1", Ask(verb))
+    stage.runner.run_command("orders#1", Command(verb))
     assert stage.world.calls[METRICS] == before
 
 
 def test_a_pause_while_a_raise_is_on_its_way_leaves_it_to_arrive_and_goes_on_from_there(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
+    with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         stage.start()
-        stage.runner.ask("orders#1", Ask(Verb.PAUSE, "wait"))
+        stage.runner.run_command("orders#1", Command(Verb.PAUSE, "wait"))
         visits = stage.ticks(6)
         assert {one.rollout.reason for one in visits} == {Reason.PAUSED_BY_HAND}
         assert not any(one.alerts for one in visits)
         assert stage.world.weight_now() == 10
-        resumed = stage.runner.ask("orders#1", Ask(Verb.RESUME)).rollout
+        resumed = stage.runner.run_command("orders#1", Command(Verb.RESUME)).rollout
         assert (resumed.step, resumed.settled) == (0, stage.world.clock.now())
         assert stage.tick_until(100).rollout.step == 1
 
 
 def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
     stage.start()
-    stage.runner.ask("orders#1", Ask(Verb.PAUSE, "for today"))
+    stage.runner.run_command("orders#1", Command(Verb.PAUSE, "for today"))
     visits = [stage.tick(after=30 * MINUTE) for _ in range(100)]
     assert {one.rollout.phase for one in visits} == {Phase.PAUSED}
-    reminders = [one.text for one in stage.told if "has been paused for" in one.text]
+    reminders = [one.text for one in stage.notices if "has been paused for" in one.text]
     assert [text.split(": ")[0] for text in reminders] == [
         "orders#1 has been paused for 24h",
         "orders#1 has been paused for 48h",
@@ -833,6 +842,6 @@ def test_a_paused_rollout_goes_on_by_nobody(stage: Stage) -> None:
 
 def test_a_rollback_that_a_person_asks_for_is_one_of_the_verbs(stage: Stage) -> None:
     stage.start()
-    stage.runner.ask("orders#1", Ask(Verb.PAUSE))
-    visit = stage.runner.ask("orders#1", Ask(Verb.ROLLBACK, "support is paged"))
+    stage.runner.run_command("orders#1", Command(Verb.PAUSE))
+    visit = stage.runner.run_command("orders#1", Command(Verb.ROLLBACK, "support is paged"))
     assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

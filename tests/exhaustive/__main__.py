@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.exhaustive.start_states import STARTS
-from tests.exhaustive.worlds import explored
+from tests.exhaustive.search_cases import explore
+from tests.exhaustive.start_states import START_STATES
 
 
 def lines() -> Iterator[str]:
     """Yield a line for each world, and one for all of them."""
     begun, situations, schedules, wrong = time.process_time(), 0, 0, 0
     for slow in (False, True):
-        for start in STARTS:
+        for start in START_STATES:
             with TemporaryDirectory() as folder:
-                for name, found in explored(Path(folder), start, slow=slow):
-                    situations += found.situations
+                for name, found in explore(Path(folder), start, slow=slow):
+                    situations += found.states
                     schedules += found.schedules
-                    wrong += len(found.wrong)
-                    figures = f"{found.situations:>9,} {found.schedules:>15,} {len(found.wrong):>3}"
+                    wrong += len(found.violations)
+                    figures = (
+                        f"{found.states:>9,} {found.schedules:>15,} {len(found.violations):>3}"
+                    )
                     yield f"{figures}  {start}{', slow updates' if slow else ''}: {name}"
     seconds = time.process_time() - begun
     yield f"{situations:>9,} {schedules:>15,} {wrong:>3}  all worlds, {seconds:.0f} s of one core"

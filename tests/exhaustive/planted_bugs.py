@@ -10,18 +10,18 @@ import pytest
 from controller.adapters.aws.clients import AWS_ERRORS
 from controller.adapters.stores.sqlite import queries
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.adapters.targets.lambda_lowering import Lowering
+from controller.adapters.targets.lambda_lowering import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, Reading
+from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Rollout
-from controller.engine.execute import Carrying, Visit
+from controller.engine.execute import Executor, Visit
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedBug:
     """A bug, the small world in which it shows, and an invariant that it breaks."""
 
     plant: Plant
@@ -51,74 +51,74 @@ def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
 
 
 def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
-    carried = Carrying.out
+    carried = Executor.execute
 
     def out(
-        self: Carrying,
+        self: Executor,
         before: Rollout,
         seen: Observation,
         decision: Decision,
         patience: timedelta = timedelta(seconds=30),
     ) -> Visit:
         if isinstance(decision.move, Shift):
-            self.acting.shift_once(decision.rollout, decision.move)
+            self.actuator.shift_once(decision.rollout, decision.move)
         return carried(self, before, seen, decision, patience)
 
-    patch.setattr(Carrying, "out", out)
+    patch.setattr(Executor, "out", out)
 
 
 def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
-    def shift(self: Carrying, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
-        if self.acting.shift_once(rollout, move):
-            return self.follow(rollout, move.weight, patience)
+    def shift(self: Executor, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
+        if self.actuator.shift_once(rollout, move):
+            return self.confirm_weight(rollout, move.weight, patience)
         return Visit(rollout)
 
-    def is_done(self: Lowering, reading: Reading) -> bool:
+    def is_done(self: LoweringLoop, reading: TargetReading) -> bool:
         return reading.weight == 0
 
-    patch.setattr(Carrying, "_shift", shift)
-    patch.setattr(Lowering, "_is_done", is_done)
+    patch.setattr(Executor, "_shift", shift)
+    patch.setattr(LoweringLoop, "_is_done", is_done)
 
 
 def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
-    def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
-        return transitions.unwritten(
+    def untraced(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+        return transitions.retry_raise(
             replace(rollout, intent=replace(rollout.intent, token=target.token)), target, now
         )
 
-    patch.setattr(transitions, "untraced", untraced)
+    patch.setattr(transitions, "resolve_lost_raise", untraced)
 
 
 def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decide, "_paused", decide._climbing)
+    patch.setattr(decide, "_decide_paused", decide._decide_applied)
 
 
-PLANTED: Final[Mapping[str, Planted]] = {
-    "a save ignores the version": Planted(
+PLANTED_BUGS: Final[Mapping[str, PlantedBug]] = {
+    "a save ignores the version": PlantedBug(
         _save_ignores_version, "just started", "a tick and a rollback", "versions-rise"
     ),
-    "a save ignores the version and who has the lease": Planted(
+    "a save ignores the version and who has the lease": PlantedBug(
         _save_ignores_version_and_fence, "just started", "two ticks", "versions-rise"
     ),
-    "a raise ignores the token that it was decided under": Planted(
+    "a raise ignores the token that it was decided under": PlantedBug(
         _raise_ignores_token, "a pass due", "a tick and a person sets 5 %", "no-stale-raise"
     ),
-    "more traffic is written before it is saved": Planted(
+    "more traffic is written before it is saved": PlantedBug(
         _acts_before_it_saves, "a pass due", "two ticks", "recorded-raise"
     ),
-    "a rollback at 0 % writes nothing, and nobody takes back a raise that comes late": Planted(
+    "a rollback at 0 % writes nothing, and nobody takes back a raise that comes late": PlantedBug(
         _a_late_raise_stays,
         "the first raise saved, not written",
         "a tick and a rollback",
         "no-stale-raise",
     ),
-    "a raise that left no trace is written again": Planted(
+    "a raise that left no trace is written again": PlantedBug(
         _a_raise_without_trace_is_written_again,
         "a raise saved, not written",
         "a tick and a person sets 10 %",
         "nobody-fought",
     ),
-    "a pause ends by itself when the gate passes": Planted(
+    "a pause ends by itself when the gate passes": PlantedBug(
         _a_pause_ends_by_itself, "paused", "two ticks", "pause-holds"
     ),
 }

@@ -15,30 +15,36 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controller.core.rollout import Phase, Rollout
-from tests.exhaustive.events_of_steps import began, ended, unexpected
-from tests.exhaustive.programs import Program
-from tests.exhaustive.scene import Scene
-from tests.exhaustive.shared_changes import stored
-from tests.exhaustive.situation import OVER, Key, Move, Situation, replaced
-from tests.exhaustive.small_world import Shared
+from tests.exhaustive.replayable_process import ReplayableProcess
+from tests.exhaustive.search_setup import SearchSetup
+from tests.exhaustive.search_state import (
+    PROCESS_OVER,
+    SearchState,
+    StateKey,
+    Transition,
+    replace_item,
+)
+from tests.exhaustive.small_world import SharedState
+from tests.exhaustive.state_changes import stored_rollouts
+from tests.exhaustive.step_events import end_events, start_events, unexpected_outcome
 
-MOST_SITUATIONS: Final = 100_000
-MOST_CALM_TICKS: Final = 40
+MAX_STATES: Final = 100_000
+MAX_SETTLING_TICKS: Final = 40
 
 
 @dataclass(slots=True)
-class Found:
+class SearchResult:
     """What a search has seen.
 
-    situations: different ones. steps: from one to another. schedules: how many ways lead through
-    them to an end, each counted. ends: different ones. wrong: what does not hold, with its way.
+    states: different ones. steps: from one to another. schedules: how many ways lead through
+    them to an end, each counted. ends: different ones. violations: what does not hold, with its way.
     """
 
-    situations: int = 0
+    states: int = 0
     steps: int = 0
     schedules: int = 0
-    ends: list[Situation] = field(default_factory=list, repr=False)
-    wrong: list[str] = field(default_factory=list)
+    end_states: list[SearchState] = field(default_factory=list, repr=False)
+    violations: list[str] = field(default_factory=list)
 
 
 class Search:
@@ -47,131 +53,139 @@ class Search:
     crashes: how many of the processes may be gone at some point.
     """
 
-    def __init__(self, scene: Scene, programs: Sequence[Program], crashes: int = 0) -> None:
-        self._scene, self._steps, self._programs = scene, scene.steps, programs
-        self._settled: set[tuple[int, int]] = set()
-        self._found = Found()
+    def __init__(
+        self, setup: SearchSetup, programs: Sequence[ReplayableProcess], crashes: int = 0
+    ) -> None:
+        self._setup, self._steps, self._programs = setup, setup.steps, programs
+        self._checked_ends: set[tuple[int, int]] = set()
+        self._result = SearchResult()
         nobody, nothing = (None,) * len(programs), ((),) * len(programs)
-        self._first = Situation(scene.world.keep(), nobody, nothing, crashes, scene.tale)
+        self._first = SearchState(setup.world.snapshot(), nobody, nothing, crashes, setup.monitor)
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         """Go all ways, or to the first place where something is wrong."""
-        after: dict[Key, Sequence[Key]] = {self._first.key(): ()}
+        after: dict[StateKey, Sequence[StateKey]] = {self._first.key(): ()}
         queue = deque([self._first])
-        while queue and not self._found.wrong:
+        while queue and not self._result.violations:
             here = queue.popleft()
-            following = {one.key(): one for one in self._following(here)}
+            following = {one.key(): one for one in self._successors(here)}
             after[here.key()] = tuple(following)
             for key, one in following.items():
                 if key not in after:
                     after[key] = ()
                     queue.append(one)
-            self._found.steps += len(following)
-            self._check(here.tale.wrong, here)
+            self._result.steps += len(following)
+            self._check(here.monitor.violations, here)
             if not following:
                 self._settle(here)
-            if len(after) > MOST_SITUATIONS:
-                raise AssertionError(f"more than {MOST_SITUATIONS} situations: not all were seen")
-        self._scene.world.put_back(self._first.shared)
-        self._found.situations = len(after)
-        self._found.schedules = _ways(after, self._first.key(), {})
-        return self._found
+            if len(after) > MAX_STATES:
+                raise AssertionError(f"more than {MAX_STATES} situations: not all were seen")
+        self._setup.world.restore(self._first.shared)
+        self._result.states = len(after)
+        self._result.schedules = _count_schedules(after, self._first.key(), {})
+        return self._result
 
     # --- one step -------------------------------------------------------------------------------
 
-    def _following(self, here: Situation) -> Iterator[Situation]:
-        left = [number for number, place in enumerate(here.places) if place is not OVER]
+    def _successors(self, state: SearchState) -> Iterator[SearchState]:
+        left = [number for number, place in enumerate(state.processes) if place is not PROCESS_OVER]
         for number in left:
-            begun = here.places[number] is not None
-            if begun and len(left) <= here.crashes:
-                yield self._gone(here, number)
-            if begun or not self._waits(here, number):
-                yield self._gone_on(here, number)
+            begun = state.processes[number] is not None
+            if begun and len(left) <= state.crashes:
+                yield self._crash(state, number)
+            if begun or not self._is_redundant(state, number):
+                yield self._advance(state, number)
 
-    def _waits(self, here: Situation, number: int) -> bool:
+    def _is_redundant(self, state: SearchState, number: int) -> bool:
         """Tell whether a process leaves the begin to one that does the same: it is no other way."""
         twin = number - 1
         same = twin >= 0 and self._programs[twin].kind == self._programs[number].kind
-        return same and here.places[twin] is None
+        return same and state.processes[twin] is None
 
-    def _gone(self, here: Situation, number: int) -> Situation:
+    def _crash(self, state: SearchState, number: int) -> SearchState:
         program = self._programs[number]
-        told = ended(program, here.shared.now, here.quiet[number], None)
-        return Situation(
-            self._steps.without(program, here.shared),
-            replaced(here.places, number, OVER),
-            replaced(here.quiet, number, ()),
-            here.crashes - 1,
-            here.tale.and_then(told),
-            here,
-            Move(program),
+        told = end_events(program, state.shared.now, state.local_events[number], None)
+        return SearchState(
+            self._steps.without(program, state.shared),
+            replace_item(state.processes, number, PROCESS_OVER),
+            replace_item(state.local_events, number, ()),
+            state.crashes - 1,
+            state.monitor.extend(told),
+            state,
+            Transition(program),
         )
 
-    def _gone_on(self, here: Situation, number: int) -> Situation:
-        program, place, tale = self._programs[number], here.places[number], here.tale
+    def _advance(self, state: SearchState, number: int) -> SearchState:
+        program, place, tale = self._programs[number], state.processes[number], state.monitor
         if place is None:
-            place = self._steps.begun(program, here.shared)
-            tale = tale.and_then(began(program, here.shared.now))
-        step, there = self._steps.next(program, place, here.shared)
-        quiet = here.quiet[number]
-        if step.seen:
-            tale, quiet = tale.and_then([*quiet, *step.seen]), ()
-        quiet += step.quiet
-        if there.over:
-            tale, quiet = tale.and_then(ended(program, step.after.now, quiet, there)), ()
-        after = Situation(
+            place = self._steps.initial_state(program, state.shared)
+            tale = tale.extend(start_events(program, state.shared.now))
+        step, there = self._steps.next(program, place, state.shared)
+        quiet = state.local_events[number]
+        if step.visible:
+            tale, quiet = tale.extend([*quiet, *step.visible]), ()
+        quiet += step.local
+        if there.is_over:
+            tale, quiet = tale.extend(end_events(program, step.after.now, quiet, there)), ()
+        after = SearchState(
             step.after,
-            replaced(here.places, number, OVER if there.over else there),
-            replaced(here.quiet, number, quiet),
-            here.crashes,
+            replace_item(state.processes, number, PROCESS_OVER if there.is_over else there),
+            replace_item(state.local_events, number, quiet),
+            state.crashes,
             tale,
-            here,
-            Move(program, place, step),
+            state,
+            Transition(program, place, step),
         )
-        if there.over:
-            self._check(unexpected(there), after)
+        if there.is_over:
+            self._check(unexpected_outcome(there), after)
         return after
 
     # --- the end --------------------------------------------------------------------------------
 
-    def _settle(self, end: Situation) -> None:
+    def _settle(self, end: SearchState) -> None:
         """Let calm ticks follow until nothing happens any more, and see how it has ended."""
-        self._found.ends.append(end)
-        shared, tale = end.shared, end.tale
-        for number in range(MOST_CALM_TICKS):
-            if (id(shared), id(tale)) in self._settled:
+        self._result.end_states.append(end)
+        shared, tale = end.shared, end.monitor
+        for number in range(MAX_SETTLING_TICKS):
+            if (id(shared), id(tale)) in self._checked_ends:
                 return
-            self._settled.add((id(shared), id(tale)))
-            tick = self._scene.tick_called(f"calm-{number}")
-            after, told = self._steps.calmed(tick, shared)
-            tale = tale.and_then(told)
-            self._check(tale.wrong, end, f"{number + 1} calm ticks")
-            if all(map(_at_rest, stored(after))) and _nothing_happened(shared, after):
-                self._check(tale.over(), end, f"{number + 1} calm ticks, and nothing more")
+            self._checked_ends.add((id(shared), id(tale)))
+            tick = self._setup.tick_program(f"calm-{number}")
+            after, told = self._steps.settle(tick, shared)
+            tale = tale.extend(told)
+            self._check(tale.violations, end, f"{number + 1} calm ticks")
+            if all(map(_at_rest, stored_rollouts(after))) and _is_idle(shared, after):
+                self._check(
+                    tale.final_violations(), end, f"{number + 1} calm ticks, and nothing more"
+                )
                 return
             shared = after
-        sentences = [f"{one.id} {one.phase}: {one.sentence}" for one in stored(shared)]
-        self._check([f"it never comes to rest: {sentences}"], end, f"{MOST_CALM_TICKS} calm ticks")
+        sentences = [f"{one.id} {one.phase}: {one.sentence}" for one in stored_rollouts(shared)]
+        self._check(
+            [f"it never comes to rest: {sentences}"], end, f"{MAX_SETTLING_TICKS} calm ticks"
+        )
 
-    def _check(self, wrong: Sequence[str], here: Situation, *then: str) -> None:
+    def _check(self, wrong: Sequence[str], state: SearchState, *then: str) -> None:
         if wrong:
-            way = (f"  {move}" for move in (*here.schedule(), *then))
-            self._found.wrong.append("\n".join([*wrong, *way]))
+            way = (f"  {move}" for move in (*state.schedule(), *then))
+            self._result.violations.append("\n".join([*wrong, *way]))
 
 
 def _at_rest(rollout: Rollout) -> bool:
     return rollout.final or rollout.phase is Phase.PAUSED
 
 
-def _nothing_happened(before: Shared, after: Shared) -> bool:
+def _is_idle(before: SharedState, after: SharedState) -> bool:
     """Tell whether only time has passed, and leases came and went."""
-    known = {one.id: one.entries for one in stored(before)}
-    same = all(known[one.id] == one.entries for one in stored(after))
-    return same and before.sky.updates == after.sky.updates
+    known = {one.id: one.entries for one in stored_rollouts(before)}
+    same = all(known[one.id] == one.entries for one in stored_rollouts(after))
+    return same and before.cloud.updates == after.cloud.updates
 
 
-def _ways(after: Mapping[Key, Sequence[Key]], here: Key, known: dict[Key, int]) -> int:
-    """Return how many ways lead from `here` to an end; every step leads nearer to one."""
-    if here not in known:
-        known[here] = sum(_ways(after, there, known) for there in after[here]) or 1
-    return known[here]
+def _count_schedules(
+    after: Mapping[StateKey, Sequence[StateKey]], state: StateKey, known: dict[StateKey, int]
+) -> int:
+    """Return how many ways lead from `state` to an end; every step leads nearer to one."""
+    if state not in known:
+        known[state] = sum(_count_schedules(after, there, known) for there in after[state]) or 1
+    return known[state]

@@ -9,20 +9,20 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from controller.core.policy import LambdaEnv
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
-from controller.simulation.operators import pair_of, weight_of
+from controller.simulation.operators import weight_of, weight_variables
 from controller.simulation.scenario.script import UpdateRules
 from tests.simulation.worlds import FUNCTION, START
 from tests.support.stage import SECRET
 
-Canary: TypeAlias = Literal["healthy", "sick", "silent"]
+CanaryHealth: TypeAlias = Literal["healthy", "sick", "silent"]
 
 REQUESTS_PER_MINUTE: Final = 600
 # What of a function changes; its variables are kept as pairs.
-_PLAIN: Final = ("revision", "code_sha256", "modified", "status", "reason", "reason_code")
+_PLAIN_FIELDS: Final = ("revision", "code_sha256", "modified", "status", "reason", "reason_code")
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class ScheduledAction:
     """What the clock fires at a moment: the end of an update, of which there is one at a time.
 
     So two that are due at one moment, for a function that shows the same, do the same.
@@ -33,38 +33,38 @@ class Due:
     action: Callable[[], None] = field(compare=False)
 
 
-class Sky(NamedTuple):
+class CloudState(NamedTuple):
     """How the function stands, and what time it is.
 
-    shown, served: its variables, in the configuration and to requests. plain: its other fields.
-    updates: how many it has had. weights: since which second which weight is served. due: what the
+    shown, served: its variables, in the configuration and to requests. fields: its other fields.
+    updates: how many it has had. weights: since which second which weight is served. scheduled: what the
     clock has still to fire.
     """
 
     now: datetime
     shown: tuple[tuple[str, str], ...]
     served: tuple[tuple[str, str], ...]
-    plain: tuple[str, ...]
+    fields: tuple[str, ...]
     updates: int
     weights: tuple[tuple[float, int], ...]
-    due: tuple[Due, ...]
+    scheduled: tuple[ScheduledAction, ...]
 
     @property
     def revision(self) -> str:
         """The RevisionId of the function."""
-        return self.plain[_PLAIN.index("revision")]
+        return self.fields[_PLAIN_FIELDS.index("revision")]
 
     @property
     def status(self) -> str:
         """What became of its last update."""
-        return self.plain[_PLAIN.index("status")]
+        return self.fields[_PLAIN_FIELDS.index("status")]
 
 
 class _Clock(VirtualClock):
-    def keep(self) -> tuple[datetime, tuple[Due, ...]]:
-        return self._now, tuple(Due(*planned) for planned in sorted(self._due))
+    def snapshot(self) -> tuple[datetime, tuple[ScheduledAction, ...]]:
+        return self._now, tuple(ScheduledAction(*planned) for planned in sorted(self._due))
 
-    def put_back(self, now: datetime, due: tuple[Due, ...]) -> None:
+    def restore(self, now: datetime, due: tuple[ScheduledAction, ...]) -> None:
         self._now, self._due = now, [(one.at, one.number, one.action) for one in due]
         heapq.heapify(self._due)
 
@@ -86,12 +86,12 @@ class Cloud:
     takes no time is over with its answer.
     """
 
-    def __init__(self, target: LambdaEnv, canary: Canary, takes: timedelta) -> None:
+    def __init__(self, target: LambdaEnv, canary: CanaryHealth, takes: timedelta) -> None:
         self.target, self.canary, self.takes = target, canary, takes
         self.clock = _Clock(START)
         self._weights: list[tuple[float, int]] = [(float("-inf"), 0)]
         self._lambda = _Lambda(self.clock, self._rules, self._serve, seed=0)
-        self._template = {"API_KEY": SECRET, **pair_of(target, 0)}
+        self._template = {"API_KEY": SECRET, **weight_variables(target, 0)}
         self._function = self._lambda.add(FUNCTION, self._template)
 
     def call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Cloud:
 
     def set_weight(self, weight: int) -> None:
         """Set the pair of variables as a person does. Raises ClientError during an update."""
-        self._set(pair_of(self.target, weight))
+        self._set(weight_variables(self.target, weight))
 
     def deploy(self) -> None:
         """Put the environment back to that of the template. Raises ClientError during an update."""
@@ -121,28 +121,28 @@ class Cloud:
 
     # --- keeping and putting back ---------------------------------------------------------------
 
-    def keep(self) -> Sky:
+    def snapshot(self) -> CloudState:
         """Return everything as it stands."""
-        now, due = self.clock.keep()
+        now, due = self.clock.snapshot()
         function = self._function
-        return Sky(
+        return CloudState(
             now,
             tuple(sorted(function.variables.items())),
             tuple(sorted(function.served.items())),
-            tuple(getattr(function, name) for name in _PLAIN),
+            tuple(getattr(function, name) for name in _PLAIN_FIELDS),
             self._lambda.updates,
             tuple(self._weights),
             due,
         )
 
-    def put_back(self, sky: Sky) -> None:
+    def restore(self, state: CloudState) -> None:
         """Make everything as it was."""
-        for name, value in zip(_PLAIN, sky.plain, strict=True):
+        for name, value in zip(_PLAIN_FIELDS, state.fields, strict=True):
             setattr(self._function, name, value)
-        self._function.variables, self._function.served = dict(sky.shown), dict(sky.served)
-        self._lambda.updates = sky.updates
-        self._weights[:] = sky.weights
-        self.clock.put_back(sky.now, sky.due)
+        self._function.variables, self._function.served = dict(state.shown), dict(state.served)
+        self._lambda.updates = state.updates
+        self._weights[:] = state.weights
+        self.clock.restore(state.now, state.scheduled)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Cloud:
         return UpdateRules(takes=self.takes)
 
     def _serve(self, function: Function) -> None:
-        weight = weight_of(self.target, function.in_force)
+        weight = weight_of(self.target, function.effective_environment)
         if weight != self._weights[-1][1]:
             self._weights.append((self.clock.now().timestamp(), weight))
 

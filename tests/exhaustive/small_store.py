@@ -11,23 +11,23 @@ _TABLES: Final = {
     "history": "SELECT * FROM history ORDER BY rollout, seq",
     "locks": "SELECT * FROM locks ORDER BY lock",
 }
-_KEEPER: Final = "keeper"
+_INSPECTOR: Final = "keeper"
 
 
-class Books(NamedTuple):
+class StoreState(NamedTuple):
     """What is stored, and what store objects remember of it.
 
-    rollouts, history, locks: the rows of each table. memories: the fences that each process holds.
+    rollouts, history, locks: the rows of each table. fences: the fences that each process holds.
     """
 
     rollouts: tuple[tuple[Any, ...], ...] = ()
     history: tuple[tuple[Any, ...], ...] = ()
     locks: tuple[tuple[Any, ...], ...] = ()
-    memories: tuple[tuple[str, Any], ...] = ()
+    fences: tuple[tuple[str, Any], ...] = ()
 
-    def without(self, process: str) -> "Books":
+    def without(self, process: str) -> "StoreState":
         """Return it once `process` is gone, with all that only it could remember."""
-        return self._replace(memories=tuple(one for one in self.memories if one[0] != process))
+        return self._replace(fences=tuple(one for one in self.fences if one[0] != process))
 
     @property
     def rows(self) -> tuple[Any, ...]:
@@ -35,13 +35,13 @@ class Books(NamedTuple):
         return self[:3]
 
 
-class Stores:
+class ProcessStores:
     """One file, and the store object of each process."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "rollouts.db"
         self._open: dict[str, SqliteStore] = {}
-        self._loaded: tuple[int, tuple[Any, ...]] | None = None
+        self._cached_rows: tuple[int, tuple[Any, ...]] | None = None
 
     def of(self, process: str) -> SqliteStore:
         """Return the store as `process` has it open."""
@@ -56,31 +56,34 @@ class Stores:
         for store in self._open.values():
             store.close()
 
-    def keep(self) -> Books:
+    def snapshot(self) -> StoreState:
         """Return everything as it stands."""
         held = {name: _fences(store) for name, store in sorted(self._open.items())}
         memories = tuple((name, tuple(fences.items())) for name, fences in held.items() if fences)
         rollouts, history, locks = self._rows()
-        return Books(rollouts, history, locks, memories)
+        return StoreState(rollouts, history, locks, memories)
 
-    def put_back(self, books: Books) -> None:
+    def restore(self, state: StoreState) -> None:
         """Make everything as it was."""
-        known: Mapping[str, Any] = dict(books.memories)
+        known: Mapping[str, Any] = dict(state.fences)
         for name, store in self._open.items():
             vars(store)["_fences"] = dict(known.get(name, ()))
-        if books.rows != self._rows():
-            self._write(books.rows)
+        if state.rows != self._rows():
+            self._write(state.rows)
 
     def _rows(self) -> tuple[Any, ...]:
-        keeper = vars(self.of(_KEEPER))["_connection"]
-        changes = _changes(keeper)
-        if self._loaded is None or self._loaded[0] != changes:
+        keeper = vars(self.of(_INSPECTOR))["_connection"]
+        changes = _data_version(keeper)
+        if self._cached_rows is None or self._cached_rows[0] != changes:
             tables = _TABLES.values()
-            self._loaded = changes, tuple(tuple(keeper.execute(one).fetchall()) for one in tables)
-        return self._loaded[1]
+            self._cached_rows = (
+                changes,
+                tuple(tuple(keeper.execute(one).fetchall()) for one in tables),
+            )
+        return self._cached_rows[1]
 
     def _write(self, rows: tuple[Any, ...]) -> None:
-        keeper = vars(self.of(_KEEPER))["_connection"]
+        keeper = vars(self.of(_INSPECTOR))["_connection"]
         keeper.execute("BEGIN IMMEDIATE")
         keeper.execute("PRAGMA defer_foreign_keys = ON")
         for table, kept in zip(_TABLES, rows, strict=True):
@@ -89,10 +92,10 @@ class Stores:
                 places = ", ".join("?" * len(kept[0]))
                 keeper.executemany(f"INSERT INTO {table} VALUES ({places})", kept)  # noqa: S608
         keeper.execute("COMMIT")
-        self._loaded = _changes(keeper), rows
+        self._cached_rows = _data_version(keeper), rows
 
 
-def _changes(keeper: Any) -> int:
+def _data_version(keeper: Any) -> int:
     """Return a number that is another one once anybody else has changed the file."""
     (version,) = keeper.execute("PRAGMA data_version").fetchone()
     return int(version)

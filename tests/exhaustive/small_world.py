@@ -12,24 +12,24 @@ from typing import Any, Final
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.policy import Policy
 from tests.chaos.process import STORE
-from tests.exhaustive.small_account import Canary, Cloud, Sky
-from tests.exhaustive.small_store import Books, Stores
+from tests.exhaustive.small_account import CanaryHealth, Cloud, CloudState
+from tests.exhaustive.small_store import ProcessStores, StoreState
 
-AT_ONCE: Final = timedelta()
-SLOW: Final = timedelta(seconds=2)
+INSTANT_UPDATE: Final = timedelta()
+SLOW_UPDATE: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Shared:
+class SharedState:
     """Everything that processes share; there is one of equal ones, so they are told by identity."""
 
-    books: Books
-    sky: Sky
+    store: StoreState
+    cloud: CloudState
 
     @property
     def now(self) -> datetime:
         """What time it is."""
-        return self.sky.now
+        return self.cloud.now
 
 
 class SmallWorld:
@@ -39,15 +39,19 @@ class SmallWorld:
     """
 
     def __init__(
-        self, folder: Path, policy: Policy, canary: Canary = "healthy", takes: timedelta = AT_ONCE
+        self,
+        folder: Path,
+        policy: Policy,
+        canary: CanaryHealth = "healthy",
+        takes: timedelta = INSTANT_UPDATE,
     ) -> None:
         self.policy = policy
         self.cloud = Cloud(policy.target, canary, takes)
         self.clock = self.cloud.clock
-        self._stores = Stores(folder)
-        self._books: dict[Books, Books] = {}
-        self._skies: dict[Sky, Sky] = {}
-        self._known: dict[tuple[int, int], Shared] = {}
+        self._stores = ProcessStores(folder)
+        self._store_states: dict[StoreState, StoreState] = {}
+        self._cloud_states: dict[CloudState, CloudState] = {}
+        self._shared_states: dict[tuple[int, int], SharedState] = {}
 
     def client(self) -> "Client":
         """Return what stands for the boto3 clients of Lambda and CloudWatch."""
@@ -61,33 +65,38 @@ class SmallWorld:
         """Close every store."""
         self._stores.close()
 
-    def keep(self) -> Shared:
+    def snapshot(self) -> SharedState:
         """Return everything as it stands."""
-        return self._same(self._stores.keep(), self.cloud.keep())
+        return self._intern(self._stores.snapshot(), self.cloud.snapshot())
 
-    def put_back(self, shared: Shared) -> None:
+    def restore(self, shared: SharedState) -> None:
         """Make everything as it was."""
-        self._stores.put_back(shared.books)
-        self.cloud.put_back(shared.sky)
+        self._stores.restore(shared.store)
+        self.cloud.restore(shared.cloud)
 
-    def changed(self, shared: Shared, service: str, act: Callable[[], Any]) -> tuple[Any, Shared]:
+    def run_from(
+        self, shared: SharedState, service: str, act: Callable[[], Any]
+    ) -> tuple[Any, SharedState]:
         """Return what `act`, a step to `service` from `shared`, returns, and what is shared then.
 
         A step to the store changes nothing but the store, any other one everything but the store.
         """
-        self.cloud.put_back(shared.sky)
+        self.cloud.restore(shared.cloud)
         if service != STORE:
-            return act(), self._same(shared.books, self.cloud.keep())
-        self._stores.put_back(shared.books)
-        return act(), self._same(self._stores.keep(), shared.sky)
+            return act(), self._intern(shared.store, self.cloud.snapshot())
+        self._stores.restore(shared.store)
+        return act(), self._intern(self._stores.snapshot(), shared.cloud)
 
-    def without(self, shared: Shared, process: str) -> Shared:
+    def without(self, shared: SharedState, process: str) -> SharedState:
         """Return what is shared once `process` is gone."""
-        return self._same(shared.books.without(process), shared.sky)
+        return self._intern(shared.store.without(process), shared.cloud)
 
-    def _same(self, books: Books, sky: Sky) -> Shared:
-        books, sky = self._books.setdefault(books, books), self._skies.setdefault(sky, sky)
-        return self._known.setdefault((id(books), id(sky)), Shared(books, sky))
+    def _intern(self, books: StoreState, sky: CloudState) -> SharedState:
+        books, sky = (
+            self._store_states.setdefault(books, books),
+            self._cloud_states.setdefault(sky, sky),
+        )
+        return self._shared_states.setdefault((id(books), id(sky)), SharedState(books, sky))
 
 
 class Client:

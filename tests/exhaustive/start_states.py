@@ -9,12 +9,12 @@ from typing import Any, Final
 from controller.core.commands import Verb
 from tests.chaos.invariants import Invariants
 from tests.exhaustive import actors
-from tests.exhaustive.path_so_far import Tale
-from tests.exhaustive.scene import Scene, What, at
-from tests.exhaustive.shared_changes import forget
-from tests.exhaustive.small_account import Canary
-from tests.exhaustive.small_world import AT_ONCE, SLOW, SmallWorld
-from tests.support.stage import short
+from tests.exhaustive.monitor_state import MonitorState
+from tests.exhaustive.search_setup import SearchSetup, StepFault, fault_at
+from tests.exhaustive.small_account import CanaryHealth
+from tests.exhaustive.small_world import INSTANT_UPDATE, SLOW_UPDATE, SmallWorld
+from tests.exhaustive.state_changes import clear_caches
+from tests.support.stage import short_policy
 
 UPDATE: Final = "UpdateFunctionConfiguration"
 # After the raise is decided, and as long as anything happens.
@@ -22,135 +22,137 @@ FREEZE: Final = {"zone": "UTC", "daily": [{"from": "09:06", "to": "11:00"}]}
 FAILS_IN_A_FREEZE: Final = "a fail due while a raise waits for the end of a freeze"
 
 
-def _started(scene: Scene) -> None:
-    scene.start()
-    scene.passes(1)
+def _started(setup: SearchSetup) -> None:
+    setup.start()
+    setup.advance_time(1)
 
 
-def _start_unwritten(scene: Scene) -> None:
-    scene.play(actors.starting(scene.world), at(UPDATE, What.GONE_BEFORE))
-    scene.passes(3)
+def _start_unwritten(setup: SearchSetup) -> None:
+    setup.run_process(actors.policy_start(setup.world), fault_at(UPDATE, StepFault.CRASH_BEFORE))
+    setup.advance_time(3)
 
 
-def _start_in_flight(scene: Scene) -> None:
-    scene.slowly(scene.start)
+def _start_in_flight(setup: SearchSetup) -> None:
+    setup.with_slow_update(setup.start)
 
 
-def _pass_due(scene: Scene) -> None:
-    scene.start()
-    scene.passes(5)
+def _pass_due(setup: SearchSetup) -> None:
+    setup.start()
+    setup.advance_time(5)
 
 
-def _raise_unwritten(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.tick(0, at(UPDATE, What.GONE_BEFORE))
-    scene.passes(3)
+def _raise_unwritten(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.tick(0, fault_at(UPDATE, StepFault.CRASH_BEFORE))
+    setup.advance_time(3)
 
 
-def _fails_in_a_freeze(scene: Scene) -> None:
-    _raise_unwritten(scene)
-    scene.tick(1)
-    scene.world.cloud.canary = "sick"
-    scene.passes(2)
+def _fails_in_a_freeze(setup: SearchSetup) -> None:
+    _raise_unwritten(setup)
+    setup.tick(1)
+    setup.world.cloud.canary = "sick"
+    setup.advance_time(2)
 
 
-def _raise_in_flight(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.slowly(lambda: scene.tick(0))
+def _raise_in_flight(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.with_slow_update(lambda: setup.tick(0))
 
 
-def _last_pass_due(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.tick(0)
-    scene.passes(5)
+def _last_pass_due(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.tick(0)
+    setup.advance_time(5)
 
 
-def _hold_over(scene: Scene) -> None:
-    scene.start()
-    scene.tick(4)
-    scene.passes(8)
+def _hold_over(setup: SearchSetup) -> None:
+    setup.start()
+    setup.tick(4)
+    setup.advance_time(8)
 
 
-def _paused(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.play(actors.asking(scene.world, Verb.PAUSE))
+def _paused(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.run_process(actors.operator_command(setup.world, Verb.PAUSE))
 
 
-def _drifted(scene: Scene) -> None:
-    scene.start()
-    scene.play(actors.sets(scene.world, 50))
-    scene.tick()
+def _drifted(setup: SearchSetup) -> None:
+    setup.start()
+    setup.run_process(actors.manual_weight(setup.world, 50))
+    setup.tick()
 
 
-def _lowered_unrecorded(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.tick(0, at(UPDATE, What.GONE_AFTER))
-    scene.passes(3)
+def _lowered_unrecorded(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.tick(0, fault_at(UPDATE, StepFault.CRASH_AFTER))
+    setup.advance_time(3)
 
 
-def _rolling_back(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.tick(0, at(UPDATE, What.REFUSED))
+def _rolling_back(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.tick(0, fault_at(UPDATE, StepFault.THROTTLED))
 
 
-def _rolled_back(scene: Scene) -> None:
-    _pass_due(scene)
-    scene.tick(0)
-    scene.passes(1)
+def _rolled_back(setup: SearchSetup) -> None:
+    _pass_due(setup)
+    setup.tick(0)
+    setup.advance_time(1)
 
 
-def _adopted(scene: Scene) -> None:
-    scene.play(actors.sets(scene.world, 100))
-    scene.passes(1)
-    scene.start(adopt=True)
-    scene.passes(1)
+def _adopted(setup: SearchSetup) -> None:
+    setup.run_process(actors.manual_weight(setup.world, 100))
+    setup.advance_time(1)
+    setup.start(adopt=True)
+    setup.advance_time(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartState:
     """A stored state, how the canary does in its world, and what leads to it.
 
     parts: of the policy, where they differ.
     """
 
-    canary: Canary
-    lead: Callable[[Scene], None]
+    canary: CanaryHealth
+    prepare: Callable[[SearchSetup], None]
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
-STARTS: Final[Mapping[str, Start]] = {
-    "just started": Start("healthy", _started),
-    "the first raise saved, not written": Start("healthy", _start_unwritten),
-    "the first raise in flight": Start("healthy", _start_in_flight),
-    "a pass due": Start("healthy", _pass_due),
-    "a raise saved, not written": Start("healthy", _raise_unwritten),
-    FAILS_IN_A_FREEZE: Start("healthy", _fails_in_a_freeze, {"freeze": FREEZE}),
-    "a raise in flight": Start("healthy", _raise_in_flight),
-    "the last pass due": Start("healthy", _last_pass_due),
-    "adopted": Start("healthy", _adopted),
-    "paused": Start("healthy", _paused),
-    "drifted": Start("healthy", _drifted),
-    "the hold over": Start("silent", _hold_over),
-    "a fail due": Start("sick", _pass_due),
-    "a fail due in a pause": Start("sick", _paused),
-    "lowered, not recorded": Start("sick", _lowered_unrecorded),
-    "rolling back": Start("sick", _rolling_back),
-    "rolled back": Start("sick", _rolled_back),
+START_STATES: Final[Mapping[str, StartState]] = {
+    "just started": StartState("healthy", _started),
+    "the first raise saved, not written": StartState("healthy", _start_unwritten),
+    "the first raise in flight": StartState("healthy", _start_in_flight),
+    "a pass due": StartState("healthy", _pass_due),
+    "a raise saved, not written": StartState("healthy", _raise_unwritten),
+    FAILS_IN_A_FREEZE: StartState("healthy", _fails_in_a_freeze, {"freeze": FREEZE}),
+    "a raise in flight": StartState("healthy", _raise_in_flight),
+    "the last pass due": StartState("healthy", _last_pass_due),
+    "adopted": StartState("healthy", _adopted),
+    "paused": StartState("healthy", _paused),
+    "drifted": StartState("healthy", _drifted),
+    "the hold over": StartState("silent", _hold_over),
+    "a fail due": StartState("sick", _pass_due),
+    "a fail due in a pause": StartState("sick", _paused),
+    "lowered, not recorded": StartState("sick", _lowered_unrecorded),
+    "rolling back": StartState("sick", _rolling_back),
+    "rolled back": StartState("sick", _rolled_back),
 }
 
 
-NOTHING: Final = Start("healthy", lambda _: None)
+EMPTY_START: Final = StartState("healthy", lambda _: None)
 
 
 @contextmanager
-def standing(folder: Path, name: str, *, slow: bool = False) -> Iterator[Scene]:
+def open_start_state(folder: Path, name: str, *, slow: bool = False) -> Iterator[SearchSetup]:
     """Yield a world that stands where `name` says. slow: its updates take two seconds."""
-    begin = STARTS.get(name, NOTHING)
-    world = SmallWorld(folder, short(**begin.parts), begin.canary, SLOW if slow else AT_ONCE)
+    begin = START_STATES.get(name, EMPTY_START)
+    world = SmallWorld(
+        folder, short_policy(**begin.parts), begin.canary, SLOW_UPDATE if slow else INSTANT_UPDATE
+    )
     try:
-        made = Scene(world, Tale(Invariants(world.policy)))
-        begin.lead(made)
+        made = SearchSetup(world, MonitorState(Invariants(world.policy)))
+        begin.prepare(made)
         yield made
     finally:
         world.close()
-        forget()
+        clear_caches()

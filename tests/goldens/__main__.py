@@ -22,7 +22,7 @@ MOST_SHOWN: Final = 20  # stories whose differences are printed
 def main() -> int:
     """Check, record, print or compare; return 1 when a story differs."""
     options = _options()
-    logging.silence()
+    logging.disable()
     names = _chosen(options.stories)
     if options.show:
         for name in names:
@@ -51,7 +51,7 @@ def _chosen(words: Sequence[str]) -> list[str]:
 
 def played(names: Sequence[str]) -> Iterable[Play]:
     """Yield each story, played by as many processes as there are cores."""
-    with multiprocessing.Pool(os.cpu_count(), logging.silence) as pool:
+    with multiprocessing.Pool(os.cpu_count(), logging.disable) as pool:
         yield from pool.imap(play, names, chunksize=4)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from controller.bootstrap.stage import rehearsal
+from controller.bootstrap.rehearse import rehearsal
 from controller.core.codec import dump, dump_entry
 from controller.core.decision import Notice
 from controller.core.history import Entry
@@ -20,12 +20,18 @@ from controller.core.rollout import Rollout
 from controller.engine.exit_status import of_rehearsal
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
-from controller.process.settings import DynamoDbPlace, Place
+from controller.process.settings import DynamoDbLocation, StoreLocation
 from controller.simulation.scenario.scenario import scenario_names
-from tests.chaos.chaos import told
-from tests.chaos.dynamodb import NoPause
-from tests.chaos.event_log import Ended, Happening, Saved, Told, Wrote
+from tests.chaos.dynamodb import InstantClock
+from tests.chaos.event_log import (
+    EnvironmentWrite,
+    Notification,
+    ObservedEvent,
+    ProcessEnd,
+    RolloutSave,
+)
 from tests.chaos.fault_plan import StoreKind
+from tests.chaos.run import run_seed
 
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
@@ -85,16 +91,16 @@ def play(name: str) -> Play:
 
 
 def _chaos(name: str, store: StoreKind, seed: int) -> Play:
-    story = told(seed, store)
-    journal = _Journal(story.happenings[0].at)
-    for happening in story.happenings:
+    story = run_seed(seed, store)
+    journal = _Journal(story.events[0].at)
+    for happening in story.events:
         journal.happened(happening)
     for violation in story.violations:
         journal.add(violation.at, violation.by, f"VIOLATES {violation.invariant}")
     return Play(name, story.end, journal.lines, list(journal.stored()))
 
 
-def _rehearsal(name: str, policy: str, scenario: str, place: Place | None) -> Play:
+def _rehearsal(name: str, policy: str, scenario: str, place: StoreLocation | None) -> Play:
     with rehearsal(load(POLICIES[policy]), scenario, seed=1, store=place) as stage:
         clock, store = stage.runner.clock, stage.runner.store
         journal = _Journal(clock.now())
@@ -114,7 +120,7 @@ def _rehearsal(name: str, policy: str, scenario: str, place: Place | None) -> Pl
 
 
 @contextmanager
-def _table_on_moto() -> Iterator[Place]:
+def _table_on_moto() -> Iterator[StoreLocation]:
     from boto3.session import Session
     from moto import mock_aws
 
@@ -122,9 +128,9 @@ def _table_on_moto() -> Iterator[Place]:
     from controller.adapters.stores.dynamodb.table import create_table
 
     with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
-        create_table(Session(region_name=REGION).client("dynamodb"), TABLE, NoPause())
+        create_table(Session(region_name=REGION).client("dynamodb"), TABLE, InstantClock())
         with patch.dict("os.environ", AWS_DEFAULT_REGION=REGION):
-            yield DynamoDbPlace(TABLE)
+            yield DynamoDbLocation(TABLE)
 
 
 @dataclass(slots=True)
@@ -141,16 +147,16 @@ class _Journal:
         """How many history entries there are by now."""
         return sum(map(len, self._entries.values()))
 
-    def happened(self, happening: Happening) -> None:
+    def happened(self, happening: ObservedEvent) -> None:
         """Write down one happening of a chaos story, where it is a decision or an effect of one."""
         match happening:
-            case Saved(at=at, by=by, after=after, entries=entries):
+            case RolloutSave(at=at, by=by, after=after, entries=entries):
                 self.saved(at, by, after, entries)
-            case Told(at=at, by=by, notice=notice):
+            case Notification(at=at, by=by, notice=notice):
                 self.noticed(at, by, notice)
-            case Wrote(at=at, by=by, weight_before=before, weight_after=after):
+            case EnvironmentWrite(at=at, by=by, weight_before=before, weight_after=after):
                 self.add(at, by, f"weight written: {before} -> {after}")
-            case Ended(at=at, by=by, status=status) if status != 0:
+            case ProcessEnd(at=at, by=by, status=status) if status != 0:
                 self.add(at, by, "killed" if status is None else f"exit status {int(status)}")
 
     def saved(self, at: datetime, by: str, rollout: Rollout, entries: Sequence[Entry]) -> None:

@@ -16,7 +16,7 @@ SAMPLE = [
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 @pytest.fixture(scope="module")

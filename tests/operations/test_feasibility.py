@@ -20,13 +20,13 @@ from controller.core.stats.mixture import Fold, folded
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,
-    Flow,
-    Found,
-    Lack,
+    Detection,
     Power,
+    RequestRates,
+    ShortfallKind,
     StepPower,
+    detection_models,
     power_of,
-    trials,
 )
 from controller.simulation.traffic.random_draws import binomial, poisson
 
@@ -98,13 +98,13 @@ def power(name: str, per_minute: float, policy: Policy = POLICY) -> Power:
 
 def delays(name: str, per_minute: float) -> list[float]:
     """Return how long each fault takes, the smallest first; inf: never."""
-    return [one.minutes or inf for one in power(name, per_minute).found]
+    return [one.minutes or inf for one in power(name, per_minute).detections]
 
 
 # --- as soon as the judge -----------------------------------------------------------------------
 
 
-def drawn(bettor: Bettor, flow: Flow, hit: float, rng: Random, within: int) -> int:
+def drawn(bettor: Bettor, flow: RequestRates, hit: float, rng: Random, within: int) -> int:
     """Return when a rollout with random minutes fails; `within` when it does not."""
     stretch, fold = Stretch(0, 0, WARM * MINUTE_S), Fold()
     paired, slow_share = bettor.name == "fast", SLOW if bettor.percentile else 0.0
@@ -150,25 +150,28 @@ def test_the_judge_takes_as_long_as_was_said(
     name: str, rate: float, effect: float, hit: float
 ) -> None:
     """The median of 200 rollouts whose minutes are drawn, within a factor of 1.5."""
-    trial, flow, rng = trials(POLICY, 0, {})[name], Flow(rate, rate), Random(1)
+    trial, flow, rng = detection_models(POLICY, 0, {})[name], RequestRates(rate, rate), Random(1)
     told = trial.delay(flow, effect, 600)
     assert told is not None
-    seen = median(drawn(trial.bettor, flow, hit, rng, 4 * told) for _ in range(200))
+    seen = median(drawn(trial.criterion_test, flow, hit, rng, 4 * told) for _ in range(200))
     assert seen / 1.5 <= told <= seen * 1.5
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_what_is_allowed_is_never_rolled_back_for(name: str) -> None:
     allowed = {"works": 0.001, "share": 0.01, "limit": 0.0066, "in-time": 0.0}.get(name, 0.05)
-    trial = trials(POLICY, 0, {})[name]
-    assert trial.delay(Flow(300, 300), allowed, 2_000) is None
+    trial = detection_models(POLICY, 0, {})[name]
+    assert trial.delay(RequestRates(300, 300), allowed, 2_000) is None
 
 
 def test_what_is_never_found_is_found_by_no_drawn_rollout_either() -> None:
-    trial, rng = trials(POLICY, 0, {})["works"], Random(1)
-    assert power("works", 2).found[2] == Found(0.01, None)
+    trial, rng = detection_models(POLICY, 0, {})["works"], Random(1)
+    assert power("works", 2).detections[2] == Detection(0.01, None)
     within = WARM + 3 * 60
-    found = [drawn(trial.bettor, Flow(1, 1), 0.01, rng, within) < within for _ in range(200)]
+    found = [
+        drawn(trial.criterion_test, RequestRates(1, 1), 0.01, rng, within) < within
+        for _ in range(200)
+    ]
     assert sum(found) < 10
 
 
@@ -194,16 +197,16 @@ def test_more_traffic_finds_every_fault_no_later(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_more_traffic_finds_smaller_faults_within_the_bake(name: str) -> None:
-    found = [power(name, per_minute).smallest or inf for per_minute in TRAFFIC]
+    found = [power(name, per_minute).smallest_detectable or inf for per_minute in TRAFFIC]
     assert found == sorted(found, reverse=True)
     assert found[-1] < 0.2
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_the_smallest_is_found_within_the_bake_and_one_a_tenth_smaller_is_not(name: str) -> None:
-    smallest = power(name, 120).smallest
+    smallest = power(name, 120).smallest_detectable
     assert smallest is not None
-    trial, flow = trials(POLICY, 0, {})[name], Flow(60, 60)
+    trial, flow = detection_models(POLICY, 0, {})[name], RequestRates(60, 60)
     assert trial.delay(flow, smallest, WARM + 60) is not None
     assert trial.delay(flow, 0.9 * smallest, WARM + 60) is None
 
@@ -212,7 +215,9 @@ def test_a_baseline_that_varied_makes_every_fault_harder_to_see() -> None:
     def of(dispersion: float) -> float:
         value = FrozenValue(300, 10_000, 0, 86_400, share=SLOW, dispersion=dispersion)
         (first, *_) = power_of(POLICY, 600, {"as-before": value})
-        return next(one.smallest or inf for one in first.criteria if one.criterion == "as-before")
+        return next(
+            one.smallest_detectable or inf for one in first.criteria if one.criterion == "as-before"
+        )
 
     assert of(1) < of(5) < of(50)
 
@@ -234,45 +239,53 @@ def test_samples_are_those_that_a_pass_counts(
 ) -> None:
     found = power(name, 12)
     assert found.samples == pytest.approx(samples, abs=0.9)
-    assert found.least == least
-    assert found.least_after == pytest.approx(after, rel=0.01)
+    assert found.min_samples == least
+    assert found.min_samples_after == pytest.approx(after, rel=0.01)
 
 
 def test_a_proof_takes_as_many_requests_as_the_judge_asks_for() -> None:
     found = power("works", 12)
-    assert found.proof == requests_to_prove(0.001) == 3_807
+    assert found.proof_requests == requests_to_prove(0.001) == 3_807
     assert found.proof_per_minute == pytest.approx(2 * 3_807 / 60)
-    assert all(power(name, 12).proof is None for name in SEQUENTIAL[1:])
+    assert all(power(name, 12).proof_requests is None for name in SEQUENTIAL[1:])
 
 
 def test_literal_windows_say_in_how_few_requests_one_failure_is_a_breach() -> None:
     found = power("works", 12, a_policy("threshold"))
     assert found.window == 30
-    assert found.telling == pytest.approx(1_000)
-    assert (found.found, found.smallest, found.proof) == ((), None, None)
+    assert found.min_window_requests == pytest.approx(1_000)
+    assert (found.detections, found.smallest_detectable, found.proof_requests) == ((), None, None)
 
 
 # --- what cannot decide -------------------------------------------------------------------------
 
 
-def lacks(name: str, per_minute: float, policy: Policy = POLICY) -> list[Lack]:
-    return [one.what for one in power(name, per_minute, policy).lacking]
+def lacks(name: str, per_minute: float, policy: Policy = POLICY) -> list[ShortfallKind]:
+    return [one.kind for one in power(name, per_minute, policy).shortfalls]
 
 
 @pytest.mark.parametrize(
     ("name", "per_minute", "changes", "lacking"),
     [
         pytest.param("works", 60, {}, [], id="nothing"),
-        pytest.param("works", 2, {}, [Lack.SAMPLES], id="samples"),
-        pytest.param("works", 0.2, {}, [Lack.FAULTS, Lack.SAMPLES], id="faults are overlooked"),
-        pytest.param("works", 60, {"assurance": "proven"}, [Lack.PROOF], id="a proof"),
+        pytest.param("works", 2, {}, [ShortfallKind.SAMPLES], id="samples"),
+        pytest.param(
+            "works",
+            0.2,
+            {},
+            [ShortfallKind.FAULTS, ShortfallKind.SAMPLES],
+            id="faults are overlooked",
+        ),
+        pytest.param("works", 60, {"assurance": "proven"}, [ShortfallKind.PROOF], id="a proof"),
         pytest.param("works", 600, {"assurance": "proven"}, [], id="no proof any more"),
-        pytest.param("limit", 2, {}, [Lack.FAULTS], id="too few to exceed a count"),
-        pytest.param("works", 2, {"judge": "threshold"}, [Lack.SAMPLES], id="literal samples"),
+        pytest.param("limit", 2, {}, [ShortfallKind.FAULTS], id="too few to exceed a count"),
+        pytest.param(
+            "works", 2, {"judge": "threshold"}, [ShortfallKind.SAMPLES], id="literal samples"
+        ),
     ],
 )
 def test_a_criterion_cannot_decide_for_want_of(
-    name: str, per_minute: float, changes: dict[str, Any], lacking: list[Lack]
+    name: str, per_minute: float, changes: dict[str, Any], lacking: list[ShortfallKind]
 ) -> None:
     assert lacks(name, per_minute, a_policy(**{"judge": "sequential", **changes})) == lacking
 
@@ -291,7 +304,7 @@ def test_so_much_traffic_helps_indeed(
     name: str, per_minute: float, changes: dict[str, Any]
 ) -> None:
     policy = a_policy(**changes)
-    wanted = [one.per_minute for one in power(name, per_minute, policy).lacking]
+    wanted = [one.per_minute for one in power(name, per_minute, policy).shortfalls]
     assert wanted
     enough = max(one or inf for one in wanted)
     assert not lacks(name, 1.05 * enough, policy)
@@ -300,35 +313,38 @@ def test_so_much_traffic_helps_indeed(
 
 @pytest.mark.parametrize(("name", "per_minute", "changes"), WANTING[:4])
 def test_so_long_a_bake_helps_indeed(name: str, per_minute: float, changes: dict[str, Any]) -> None:
-    found = power(name, per_minute, a_policy(**changes)).lacking
+    found = power(name, per_minute, a_policy(**changes)).shortfalls
     for one in found:
         if one.bake is not None:
             longer = a_policy(bake=f"{one.bake}m", **changes)
-            assert one.what not in lacks(name, per_minute, longer)
+            assert one.kind not in lacks(name, per_minute, longer)
     assert any(one.bake for one in found)
 
 
 def test_probes_of_one_path_help_no_comparison_of_two() -> None:
-    overlooked, few = power("fast", 2).lacking
-    assert (overlooked.what, overlooked.probes) == (Lack.FAULTS, None)
-    assert (few.what, few.probes) == (Lack.SAMPLES, None)  # the control has too few as well
+    overlooked, few = power("fast", 2).shortfalls
+    assert (overlooked.kind, overlooked.probes) == (ShortfallKind.FAULTS, None)
+    assert (few.kind, few.probes) == (
+        ShortfallKind.SAMPLES,
+        None,
+    )  # the control has too few as well
 
 
 def test_what_comes_while_the_gate_holds_is_told_apart() -> None:
-    (soon,), (_, never) = power("works", 6).lacking, power("works", 0.5).lacking
-    assert (soon.what, soon.held) == (Lack.SAMPLES, True)
-    assert (never.what, never.held) == (Lack.SAMPLES, False)
+    (soon,), (_, never) = power("works", 6).shortfalls, power("works", 0.5).shortfalls
+    assert (soon.kind, soon.decides_in_hold) == (ShortfallKind.SAMPLES, True)
+    assert (never.kind, never.decides_in_hold) == (ShortfallKind.SAMPLES, False)
 
 
 def test_no_longer_bake_is_advised_than_a_policy_may_have() -> None:
-    assert [one.bake for one in power("works", 0.01).lacking] == [None, None]
+    assert [one.bake for one in power("works", 0.01).shortfalls] == [None, None]
 
 
 def test_where_two_paths_seldom_meet_more_of_one_alone_does_not_help() -> None:
     """288 requests in a day are enough, were each in a minute with one of the other path."""
     day = a_policy(bake="1d")
-    few = power("fast", 0.4, day).lacking[-1]
-    assert (few.what, few.needed, few.probes) == (Lack.SAMPLES, 200, None)
+    few = power("fast", 0.4, day).shortfalls[-1]
+    assert (few.kind, few.needed, few.probes) == (ShortfallKind.SAMPLES, 200, None)
     assert few.per_minute is not None
     assert few.per_minute > 0.4
-    assert Lack.SAMPLES not in lacks("fast", few.per_minute, day)
+    assert ShortfallKind.SAMPLES not in lacks("fast", few.per_minute, day)

@@ -8,12 +8,19 @@ import pytest
 
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.errors import LogsError
-from controller.operations.log_tail import LOOK_FOR, MISSES, MOST_EVENTS, MOST_PAGES, OVERLAP, Tail
+from controller.operations.log_tail import (
+    MAX_FAILURES,
+    MOST_EVENTS,
+    MOST_PAGES,
+    OVERLAP,
+    READ_LIMIT,
+    Tail,
+)
 from controller.ports.logs import LogEvent
 from controller.simulation.clock import VirtualClock
 from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, START, empty_world
-from tests.support.stage import Broken
+from tests.support.stage import FailingCall
 
 GROUP = "/aws/lambda/handler"
 SECOND = timedelta(seconds=1)
@@ -60,14 +67,14 @@ def test_what_lies_in_a_span_is_read_oldest_first(world: World) -> None:
     for second in (3, 1, 2):
         world.add_log_event(GROUP, START + second * SECOND, f"{second}")
     world.clock.advance(HOUR)
-    found = tail(world, page=2).once(START, world.clock.now())
-    assert (texts(found.events), found.cut) == (["1", "2", "3"], "")
+    found = tail(world, page=2).read(START, world.clock.now())
+    assert (texts(found.events), found.truncation) == (["1", "2", "3"], "")
 
 
 def test_a_pattern_is_left_to_the_log(world: World) -> None:
     world.add_log_event(GROUP, START, "gateway call")
     world.add_log_event(GROUP, START, "direct call")
-    found = tail(world, pattern='"gateway call"').once(START, world.clock.now())
+    found = tail(world, pattern='"gateway call"').read(START, world.clock.now())
     assert texts(found.events) == ["gateway call"]
 
 
@@ -105,21 +112,21 @@ def test_a_look_has_limits_and_says_where_it_stopped(
     size: int, takes: timedelta, cut: str, events: int
 ) -> None:
     clock = VirtualClock(START)
-    found = Tail(Endless(clock, size, takes), clock, GROUP).once(START, START + HOUR)
-    assert (len(found.events), found.cut) == (events, f"reading stopped {cut}")
-    assert (MOST_EVENTS, MOST_PAGES, LOOK_FOR) == (10_000, 100, 60 * SECOND)
+    found = Tail(Endless(clock, size, takes), clock, GROUP).read(START, START + HOUR)
+    assert (len(found.events), found.truncation) == (events, f"reading stopped {cut}")
+    assert (MOST_EVENTS, MOST_PAGES, READ_LIMIT) == (10_000, 100, 60 * SECOND)
 
 
 def test_a_group_that_is_not_there_is_said(world: World) -> None:
     reader = CloudWatchLogEvents(lambda: world.client("logs"))
     with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped: "):
-        Tail(reader, world.clock, "/aws/lambda/mistyped").once(START, START + HOUR)
+        Tail(reader, world.clock, "/aws/lambda/mistyped").read(START, START + HOUR)
 
 
 def test_a_denied_log_names_its_action(world: World) -> None:
-    world.layers.append(Broken(LOGS, "denied"))
+    world.interceptors.append(FailingCall(LOGS, "denied"))
     with pytest.raises(LogsError, match=r"could not be read \(logs:FilterLogEvents\)"):
-        tail(world).once(START, START + HOUR)
+        tail(world).read(START, START + HOUR)
 
 
 # --- follow -------------------------------------------------------------------------------------
@@ -151,7 +158,7 @@ def test_memory_does_not_grow_with_the_log(world: World) -> None:
         at(world, START + minute * MINUTE, f"{minute}")
     following = tail(world)
     assert len(texts(following.follow(START, START + HOUR, 5 * SECOND))) == 59
-    assert len(following._told) <= OVERLAP / MINUTE + 1
+    assert len(following._seen_ids) <= OVERLAP / MINUTE + 1
 
 
 def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
@@ -163,24 +170,26 @@ def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
 
 
 def test_a_log_that_does_not_answer_for_a_while_leaves_no_gap(world: World) -> None:
-    broken = Broken(LOGS, "denied")
+    broken = FailingCall(LOGS, "denied")
     for minute in range(1, 10):
         at(world, START + minute * MINUTE, f"{minute}")
-    world.clock.at(START + 4 * MINUTE, lambda: world.layers.append(broken))
-    world.clock.at(START + 7 * MINUTE, lambda: world.layers.remove(broken))
+    world.clock.at(START + 4 * MINUTE, lambda: world.interceptors.append(broken))
+    world.clock.at(START + 7 * MINUTE, lambda: world.interceptors.remove(broken))
     followed = tail(world).follow(START, START + 20 * MINUTE, MINUTE)
     assert texts(followed) == [f"{minute}" for minute in range(1, 10)]
 
 
 def test_a_log_that_never_answers_again_is_given_up(world: World) -> None:
-    world.clock.at(START + 4 * MINUTE, lambda: world.layers.append(Broken(LOGS, "denied")))
+    world.clock.at(
+        START + 4 * MINUTE, lambda: world.interceptors.append(FailingCall(LOGS, "denied"))
+    )
     with pytest.raises(LogsError):
         list(tail(world).follow(START, START + HOUR, MINUTE))
-    assert world.clock.now() == START + (3 + MISSES) * MINUTE
+    assert world.clock.now() == START + (3 + MAX_FAILURES) * MINUTE
 
 
 def test_a_first_look_that_is_denied_is_the_last(world: World) -> None:
-    world.layers.append(Broken(LOGS, "denied"))
+    world.interceptors.append(FailingCall(LOGS, "denied"))
     with pytest.raises(LogsError):
         list(tail(world).follow(START, START + HOUR, MINUTE))
     assert world.calls[LOGS] == 1

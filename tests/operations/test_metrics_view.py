@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from controller.core.judge.evidence import FrozenValue
-from controller.core.observation import Answer, Query, Series
+from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
-from controller.operations.metrics_view import Gauge, Standing, gauges, shown_of, span_of
+from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
 from tests.simulation.worlds import API
 from tests.simulation.worlds import POLICY as ORDERS
 from tests.support.rollouts import LADDER, NOON
@@ -39,10 +39,10 @@ def rows(
 
     None is a minute without data; what is no list is an answer that is no series.
     """
-    span, series = span_of(of, minutes, NOON), dict[Query, Series]()
-    for one in shown_of(of):
+    span, series = span_of(of, minutes, NOON), dict[MetricQuery, Series]()
+    for one in metric_views(of):
         said = points.get(one.name, [])
-        if isinstance(said, Answer):
+        if isinstance(said, QueryStatus):
             series[one.query] = Series({}, said, f"{one.name} was denied")
             continue
         begin = span.end - 60 * len(said)
@@ -57,7 +57,7 @@ def rows(
 
 
 def test_of_an_api_everything_that_a_person_looks_at_first_is_asked() -> None:
-    shown = shown_of(Policy.model_validate(ORDERS))
+    shown = metric_views(Policy.model_validate(ORDERS))
     of_api = [one.title for one in shown if dict(one.query.dimensions) == API]
     assert of_api == [
         "requests Sum", "client_errors Sum", "server_errors Sum", "latency p50", "latency p95",
@@ -74,11 +74,11 @@ def test_an_http_api_spells_its_errors_otherwise() -> None:
             "criteria": {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "calls"}},
         }
     )
-    assert [one.query.name for one in shown_of(of)][:3] == ["Count", "4xx", "5xx"]
+    assert [one.query.name for one in metric_views(of)][:3] == ["Count", "4xx", "5xx"]
 
 
 def test_no_series_is_asked_twice() -> None:
-    queries = [one.query for one in shown_of(Policy.model_validate(ORDERS))]
+    queries = [one.query for one in metric_views(Policy.model_validate(ORDERS))]
     assert len(queries) == len(set(queries))
 
 
@@ -99,50 +99,50 @@ REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "over": 
     ("of", "title", "points", "value", "standing"),
     [
         pytest.param(
-            SLOW, "latency p95", [400, 410, 450, 420, 430], 450, Standing.HOLDS,
+            SLOW, "latency p95", [400, 410, 450, 420, 430], 450, GaugeStatus.AS_EXPECTED,
             id="a latency is its highest minute",
         ),
         pytest.param(
-            SLOW, "latency p95", [400, 501, 450, 420, 430], 501, Standing.BREAKS,
+            SLOW, "latency p95", [400, 501, 450, 420, 430], 501, GaugeStatus.NOT_AS_EXPECTED,
             id="one minute above a bound is above it",
         ),
         pytest.param(
-            SLOW, "latency p95", [None] * 5, None, Standing.SILENT, id="silence is no latency of 0"
+            SLOW, "latency p95", [None] * 5, None, GaugeStatus.NO_TRAFFIC, id="silence is no latency of 0"
         ),
         pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, Standing.HOLDS, id="a count is a sum"
+            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, GaugeStatus.AS_EXPECTED, id="a count is a sum"
         ),
         pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, Standing.BREAKS, id="a sum above its bound"
+            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, GaugeStatus.NOT_AS_EXPECTED, id="a sum above its bound"
         ),
         pytest.param(
-            REJECTED, "errors Sum", [None] * 5, None, Standing.SILENT, id="silence is no 0"
+            REJECTED, "errors Sum", [None] * 5, None, GaugeStatus.NO_TRAFFIC, id="silence is no 0"
         ),
-        pytest.param(REJECTED, "errors Sum", [0] * 5, 0, Standing.HOLDS, id="0 that was counted"),
+        pytest.param(REJECTED, "errors Sum", [0] * 5, 0, GaugeStatus.AS_EXPECTED, id="0 that was counted"),
     ],
 )  # fmt: skip
 def test_a_metric_beside_its_bound(
-    of: Policy, title: str, points: Any, value: Any, standing: Standing
+    of: Policy, title: str, points: Any, value: Any, standing: GaugeStatus
 ) -> None:
     row = rows(of, {title.split()[0]: points})[title]
-    assert (row.value, row.standing) == (value, standing)
+    assert (row.value, row.status) == (value, standing)
 
 
 def test_a_bound_on_a_count_is_held_against_its_own_minutes_whatever_is_shown() -> None:
     row = rows(REJECTED, {"errors": [6, 2, 2, 2, 0]}, minutes=2)["errors Sum"]
-    assert (row.value, row.standing) == (2, Standing.BREAKS)
+    assert (row.value, row.status) == (2, GaugeStatus.NOT_AS_EXPECTED)
     row = rows(REJECTED, {"errors": [9, 2, 0, 0, 0, 0]}, minutes=60)["errors Sum"]
-    assert (row.value, row.standing) == (11, Standing.HOLDS)
+    assert (row.value, row.status) == (11, GaugeStatus.AS_EXPECTED)
 
 
 def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None:
     arrives = {"kind": "traffic", "judge": "threshold", "metric": "requests", "min": 3}
     of = policy(arrives={**arrives, "over": "1m"})
     for points, standing in (
-        ([9, 3, 0, 0, None], Standing.HOLDS),
-        ([9, 2, 9, 9, 9], Standing.BREAKS),
+        ([9, 3, 0, 0, None], GaugeStatus.AS_EXPECTED),
+        ([9, 2, 9, 9, 9], GaugeStatus.NOT_AS_EXPECTED),
     ):
-        assert rows(of, {"requests": points})["requests Sum"].standing is standing
+        assert rows(of, {"requests": points})["requests Sum"].status is standing
 
 
 def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
@@ -160,24 +160,24 @@ def test_what_is_published_only_when_it_happens_is_0_beside_others() -> None:
         }
     )
     assert rows(of, {"requests": [1] * 5})["errors Sum"].value == 0
-    assert rows(of, {})["errors Sum"].standing is Standing.SILENT
+    assert rows(of, {})["errors Sum"].status is GaugeStatus.NO_TRAFFIC
 
 
 def test_no_data_beside_requests_is_not_called_no_traffic() -> None:
     row = rows(WORKS, {"requests": [5] * 5})["errors Sum"]
-    assert (row.value, row.standing) == (None, Standing.NO_DATA)
-    assert rows(WORKS, {})["errors Sum"].standing is Standing.SILENT
+    assert (row.value, row.status) == (None, GaugeStatus.NO_DATA)
+    assert rows(WORKS, {})["errors Sum"].status is GaugeStatus.NO_TRAFFIC
 
 
 def test_a_stored_value_of_a_concurrent_control_is_no_bound() -> None:
     stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
     row = rows(increase({"concurrent": "direct"}), {"latency": [900] * 3}, 3, stored)["latency p95"]
-    assert (row.expected, row.standing) == ((), Standing.FREE)
+    assert (row.expected, row.status) == ((), GaugeStatus.NOTHING_EXPECTED)
 
 
 def test_what_was_not_read_has_no_value_and_says_why() -> None:
-    row = rows(SLOW, {"latency": Answer.FORBIDDEN})["latency p95"]
-    assert (row.value, row.standing, row.note) == (None, Standing.UNREAD, "latency was denied")
+    row = rows(SLOW, {"latency": QueryStatus.FORBIDDEN})["latency p95"]
+    assert (row.value, row.status, row.note) == (None, GaugeStatus.NOT_READ, "latency was denied")
 
 
 # --- several ------------------------------------------------------------------------------------
@@ -194,40 +194,40 @@ WORKS = policy(
     ("requests", "errors", "value", "standing", "note"),
     [
         pytest.param(
-            [500] * 4, [0, 1, 0, 0], 0.9995, Standing.HOLDS, "1 failure in 2 000 requests",
+            [500] * 4, [0, 1, 0, 0], 0.9995, GaugeStatus.AS_EXPECTED, "1 failure in 2 000 requests",
             id="a share of all minutes together",
         ),
         pytest.param(
-            [500] * 4, [0, 9, 0, 0], 0.9955, Standing.BREAKS, "9 failures in 2 000 requests",
+            [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED, "9 failures in 2 000 requests",
             id="too many failures",
         ),
         pytest.param(
-            [None] * 4, [None] * 4, None, Standing.SILENT, "0 failures in 0 requests",
+            [None] * 4, [None] * 4, None, GaugeStatus.NO_TRAFFIC, "0 failures in 0 requests",
             id="no traffic is no success",
         ),
         pytest.param(
-            [500] * 4, [None] * 4, None, Standing.NO_DATA, "errors: no data",
+            [500] * 4, [None] * 4, None, GaugeStatus.NO_DATA, "errors: no data",
             id="failures that nobody counts are not 0",
         ),
         pytest.param(
-            [500] * 4, Answer.ERROR, None, Standing.UNREAD, "errors was denied",
+            [500] * 4, QueryStatus.ERROR, None, GaugeStatus.NOT_READ, "errors was denied",
             id="failures that were not read are not 0",
         ),
     ],
 )  # fmt: skip
 def test_a_success_rate(
-    requests: Any, errors: Any, value: Any, standing: Standing, note: str
+    requests: Any, errors: Any, value: Any, standing: GaugeStatus, note: str
 ) -> None:
     row = rows(WORKS, {"requests": requests, "errors": errors}, 4)["works"]
     assert row.value == (value if value is None else pytest.approx(value))
-    assert (row.standing, row.note) == (standing, note)
+    assert (row.status, row.note) == (standing, note)
 
 
 def test_a_ratio_with_a_highest_value() -> None:
     of = policy(errors={**THRESHOLD, "metric": "errors", "per": "requests", "max": "1%"})
     row = rows(of, {"requests": [100] * 5, "errors": [1, 2, 0, 1, 2]})["errors"]
     assert row.value == pytest.approx(0.012)
-    assert (row.standing, row.expected[0].text) == (Standing.BREAKS, "≤ 1%")
+    assert (row.status, row.expected[0].text) == (GaugeStatus.NOT_AS_EXPECTED, "≤ 1%")
 
 
 def increase(baseline: Any) -> Policy:
@@ -238,24 +238,27 @@ def increase(baseline: Any) -> Policy:
 def test_an_increase_is_taken_between_typical_minutes() -> None:
     of = increase({"concurrent": "direct"})
     found = rows(of, {"latency": [104, 900, 104], "direct": [100, 100, 1]}, 3)["SC-003"]
-    assert (found.value == pytest.approx(0.04), found.standing) == (True, Standing.HOLDS)
+    assert (found.value == pytest.approx(0.04), found.status) == (True, GaugeStatus.AS_EXPECTED)
     found = rows(of, {"latency": [106] * 3, "direct": [100] * 3}, 3)["SC-003"]
-    assert (found.value == pytest.approx(0.06), found.standing) == (True, Standing.BREAKS)
+    assert (found.value == pytest.approx(0.06), found.status) == (True, GaugeStatus.NOT_AS_EXPECTED)
     assert found.expected[0].text == "≤ +5% of direct"
 
 
 def test_an_increase_over_nothing_is_none() -> None:
     of = increase({"concurrent": "direct"})
     one = rows(of, {"latency": [104] * 3}, 3)["SC-003"]
-    assert (one.value, one.standing, one.note) == (None, Standing.NO_DATA, "direct: no data")
-    assert rows(of, {}, 3)["SC-003"].standing is Standing.SILENT
+    assert (one.value, one.status, one.note) == (None, GaugeStatus.NO_DATA, "direct: no data")
+    assert rows(of, {}, 3)["SC-003"].status is GaugeStatus.NO_TRAFFIC
 
 
 def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> None:
     fixed = rows(increase({"fixed": 200.0}), {"latency": [211] * 3}, 3)["latency p95"]
-    assert (fixed.expected[0].text, fixed.standing) == ("≤ 210 ms", Standing.BREAKS)
+    assert (fixed.expected[0].text, fixed.status) == ("≤ 210 ms", GaugeStatus.NOT_AS_EXPECTED)
     frozen = increase({"frozen": "direct", "over": "24h"})
-    assert rows(frozen, {"latency": [211] * 3}, 3)["latency p95"].standing is Standing.FREE
+    assert (
+        rows(frozen, {"latency": [211] * 3}, 3)["latency p95"].status
+        is GaugeStatus.NOTHING_EXPECTED
+    )
     stored = {"SC-003": FrozenValue(200.0, 500, 0, 60)}
     known = rows(frozen, {"latency": [209] * 3}, 3, stored)["latency p95"]
-    assert (known.expected[0].text, known.standing) == ("≤ 210 ms", Standing.HOLDS)
+    assert (known.expected[0].text, known.status) == ("≤ 210 ms", GaugeStatus.AS_EXPECTED)

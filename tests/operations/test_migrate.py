@@ -11,12 +11,12 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import GUARD_ZERO
+from controller.core.transitions import ROLLBACK_GUARD
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
-from controller.operations.migrate import End, Item, Transfer
+from controller.operations.migrate import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
-from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, recorded, sound
+from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, consistent, with_entry
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"
 OTHER_ARN = ARN.replace("handler", "other")
@@ -55,7 +55,7 @@ class Both:
     def __init__(self, folder: Path) -> None:
         self._folder, self._opened = folder, list[SqliteStore]()
         self.old, self.new = self.store("old"), self.store("new")
-        self.clock = VirtualClock(NOON + GUARD_ZERO)
+        self.clock = VirtualClock(NOON + ROLLBACK_GUARD)
 
     def store(self, name: str) -> SqliteStore:
         """Open a store once more, as another process does."""
@@ -68,17 +68,17 @@ class Both:
         for store in self._opened:
             store.close()
 
-    def transfer(self, **ends: Any) -> Transfer:
+    def transfer(self, **ends: Any) -> Migration:
         source, destination = ends.get("old", self.old), ends.get("new", self.new)
-        return Transfer(End(source, OLD), End(destination, NEW), self.clock)
+        return Migration(Endpoint(source, OLD), Endpoint(destination, NEW), self.clock)
 
     def copy(self, *names: str, **ends: Any) -> list[tuple[str, str]]:
         """Copy rollouts; return each with what became of it."""
         transfer = self.transfer(**ends)
-        return told(list(transfer.carry_out(transfer.survey(names))))
+        return told(list(transfer.run(transfer.plan(names))))
 
 
-def told(items: list[Item]) -> list[tuple[str, str]]:
+def told(items: list[MigrationItem]) -> list[tuple[str, str]]:
     return [(item.rollout_id, str(item.outcome)) for item in items]
 
 
@@ -86,15 +86,17 @@ def kept(
     store: Store, rollout_id: str = "checkout#1", phase: Phase = Phase.SUCCEEDED, **facts: Any
 ) -> Rollout:
     """Keep a rollout with its locks and two entries in `store`."""
-    rollout, first = recorded(sound(a_rollout(rollout_id, phase=phase, **facts)))
-    rollout, second = recorded(rollout)
+    rollout, first = with_entry(consistent(a_rollout(rollout_id, phase=phase, **facts)))
+    rollout, second = with_entry(rollout)
     store.create(rollout, [first, second], rollout.locks)
     return store.load(rollout_id)
 
 
 def gone_on(store: Store, **facts: Any) -> Rollout:
     """Save `checkout#1` with one more entry."""
-    after, entry = recorded(sound(replace(store.load("checkout#1"), **facts)), sentence="More.")
+    after, entry = with_entry(
+        consistent(replace(store.load("checkout#1"), **facts)), sentence="More."
+    )
     return store.save(after, [entry])
 
 
@@ -143,7 +145,7 @@ def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: Both)
 
 def test_a_survey_changes_nothing(both: Both) -> None:
     was = kept(both.old)
-    assert told(both.transfer().survey()) == [("checkout#1", "copied")]
+    assert told(both.transfer().plan()) == [("checkout#1", "copied")]
     assert (both.old.load("checkout#1"), both.new.all()) == (was, ())
 
 
@@ -162,7 +164,7 @@ def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: Both) -
     kept(both.old, "checkout#1")
     kept(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
     transfer = both.transfer()
-    steps = transfer.carry_out(transfer.survey())
+    steps = transfer.run(transfer.plan())
     assert next(steps).rollout_id == "checkout#1"
     with pytest.raises(StoreError, match="the network is gone"):
         both.copy(new=Fragile(both.new, "receive"))
@@ -173,10 +175,10 @@ def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: Both) -
 def test_of_two_copies_at_once_the_slower_one_finds_that_it_is_done(both: Both) -> None:
     kept(both.old)
     transfer = both.transfer()
-    planned = transfer.survey()
+    planned = transfer.plan()
     both.copy()
     after = gone_on(both.new)
-    assert told(list(transfer.carry_out(planned))) == [("checkout#1", "there")]
+    assert told(list(transfer.run(planned))) == [("checkout#1", "there")]
     assert both.new.load("checkout#1") == after
 
 
@@ -194,8 +196,8 @@ def test_what_is_added_to_a_history_while_it_is_copied_is_left_for_the_next_copy
     was = kept(both.old)
     slower = Meanwhile(both.old, "history", lambda: gone_on(both.store("old")))
     transfer = both.transfer()
-    planned = transfer.survey()
-    assert told(list(both.transfer(old=slower).carry_out(planned))) == [("checkout#1", "copied")]
+    planned = transfer.plan()
+    assert told(list(both.transfer(old=slower).run(planned))) == [("checkout#1", "copied")]
     assert both.new.load("checkout#1") == was
     assert len(both.new.history("checkout#1")) == was.entries
 
@@ -251,10 +253,10 @@ def test_a_success_that_is_still_watched_is_copied(both: Both) -> None:
 def test_a_rollout_that_goes_back_between_survey_and_copy_is_not_copied(both: Both) -> None:
     kept(both.old)
     transfer = both.transfer()
-    planned = transfer.survey()
+    planned = transfer.plan()
     gone_on(both.old, phase=Phase.ROLLING_BACK)
     with pytest.raises(UsageError, match="checkout#1 was not copied: it is rolling_back at 0 %"):
-        list(transfer.carry_out(planned))
+        list(transfer.run(planned))
     assert both.new.all() == ()
 
 

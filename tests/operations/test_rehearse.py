@@ -13,20 +13,20 @@ from controller.core.history import broken_link
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
-from controller.operations.rehearse import AFTER_PAUSE, MOST_FROZEN, SPARE, Outcome, rehearse
+from controller.operations.rehearse import AFTER_PAUSE, EXTRA_TIME, MAX_FROZEN, Outcome, rehearse
 from controller.process import logging
 from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, START, scenario
 from tests.support.stage import (
     METRICS,
     READ,
-    SHORT,
+    SHORT_POLICY,
     WRITE,
     Stage,
     a_runner,
-    on_stage,
-    short,
-    variables,
+    function_with,
+    open_stage,
+    short_policy,
 )
 
 SILENT = [{"kind": "traffic", "times": 0}]
@@ -34,12 +34,12 @@ SILENT = [{"kind": "traffic", "times": 0}]
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with on_stage(tmp_path) as made:
+    with open_stage(tmp_path) as made:
         yield made
 
 
@@ -61,14 +61,14 @@ def played(
 
 def approved_at_100() -> Policy:
     """Return the short policy whose second step needs an approval."""
-    first, last = SHORT["steps"]
-    return short(steps=[first, {**last, "approval": "required"}])
+    first, last = SHORT_POLICY["steps"]
+    return short_policy(steps=[first, {**last, "approval": "required"}])
 
 
 def frozen_for(length: timedelta) -> Policy:
     """Return the short policy, frozen from a minute after the start on."""
     begin, end = (f"{START + after:%Y-%m-%dT%H:%M}" for after in (MINUTE, MINUTE + length))
-    return short(freeze={"zone": "UTC", "dates": [{"from": begin, "to": end}]})
+    return short_policy(freeze={"zone": "UTC", "dates": [{"from": begin, "to": end}]})
 
 
 def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
@@ -95,7 +95,7 @@ def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: St
 
 
 def test_a_pause_is_looked_at_for_an_hour_more(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(function=variables(), events=SILENT)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SILENT)) as stage:
         outcome, _ = played(stage)
         assert outcome.status == "paused"
         assert outcome.ended - outcome.rollout.since == AFTER_PAUSE == timedelta(hours=1)
@@ -116,8 +116,8 @@ def test_a_pause_is_looked_at_for_an_hour_more(tmp_path: Path) -> None:
 def test_a_pause_says_shortly_what_it_waited_for(
     tmp_path: Path, traffic: dict[str, Any], why: str
 ) -> None:
-    policy = short(criteria={**SHORT["criteria"], **traffic})
-    with on_stage(tmp_path, scenario(events=SILENT), policy) as stage:
+    policy = short_policy(criteria={**SHORT_POLICY["criteria"], **traffic})
+    with open_stage(tmp_path, scenario(events=SILENT), policy) as stage:
         sentence = played(stage)[0].rollout.sentence
         assert sentence.startswith(f"still held at 10 % 4m after the bake: {why}")
 
@@ -126,15 +126,15 @@ def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: 
     """A rollback that nobody may write goes on for ever; its rehearsal does not."""
     denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
     sick = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
-    with on_stage(tmp_path, scenario(function=variables(), events=[denied, sick])) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=[denied, sick])) as stage:
         outcome, _ = played(stage, timedelta(minutes=30))
         assert (outcome.status, outcome.final_weight) == ("rolling_back", 10)
-        assert timedelta() <= outcome.ended - START - SPARE < timedelta(hours=1)
+        assert timedelta() <= outcome.ended - START - EXTRA_TIME < timedelta(hours=1)
 
 
 def test_a_world_in_which_nothing_can_start_says_why(tmp_path: Path) -> None:
     with (
-        on_stage(tmp_path, scenario(function={"weight": 50}), short()) as stage,
+        open_stage(tmp_path, scenario(function={"weight": 50}), short_policy()) as stage,
         pytest.raises(UsageError, match="the canary has 50 % already"),
     ):
         played(stage)
@@ -144,12 +144,12 @@ def test_a_world_in_which_nothing_can_start_says_why(tmp_path: Path) -> None:
 
 
 def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
-    played_in = scenario(function=variables())
-    world = World.for_policy(short(), played_in, seed=1, start=START, adopt=True)
+    played_in = scenario(function=function_with())
+    world = World.for_policy(short_policy(), played_in, seed=1, start=START, adopt=True)
     with SqliteStore(tmp_path / "rollouts.db", durable=False) as store:
         runner = a_runner(world, store, LogNotifier())
         outcome = rehearse(
-            runner, world, short(), every=MINUTE, on_tick=lambda rollout: None, adopt=True
+            runner, world, short_policy(), every=MINUTE, on_tick=lambda rollout: None, adopt=True
         )
     assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (100,), 100)
     assert world.calls[WRITE] == 0
@@ -161,7 +161,7 @@ def test_nobody_adopts_where_the_canary_has_nothing(stage: Stage) -> None:
 
 
 def test_a_person_who_approves_is_asked_once_and_lets_it_go_on(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(), approved_at_100()) as stage:
+    with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
         outcome, _ = played(stage, approve=True)
     kinds = [entry.kind for entry in outcome.entries if entry.kind != "evidence"]
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
@@ -171,7 +171,7 @@ def test_a_person_who_approves_is_asked_once_and_lets_it_go_on(tmp_path: Path) -
 def test_an_approval_that_nobody_gives_is_waited_for_until_its_first_reminder(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, scenario(), approved_at_100()) as stage:
+    with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
         outcome, _ = played(stage, 10 * MINUTE)
     asked = next(entry.at for entry in outcome.entries if entry.kind == "held_up")
     assert (outcome.status, outcome.final_weight) == ("progressing", 10)
@@ -180,19 +180,19 @@ def test_an_approval_that_nobody_gives_is_waited_for_until_its_first_reminder(
 
 
 def test_a_freeze_is_sat_out(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(), frozen_for(timedelta(days=3))) as stage:
+    with open_stage(tmp_path, scenario(), frozen_for(timedelta(days=3))) as stage:
         outcome, _ = played(stage, 30 * MINUTE)
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
     assert timedelta(days=3) < outcome.ended - START < timedelta(days=3) + 2 * HOUR
 
 
 def test_a_freeze_that_is_too_long_is_left_as_it_stands(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(), frozen_for(timedelta(days=60))) as stage:
+    with open_stage(tmp_path, scenario(), frozen_for(timedelta(days=60))) as stage:
         outcome, _ = played(stage, 6 * HOUR)
     assert (outcome.status, outcome.rollout.reason, outcome.final_weight) == (
         "progressing", "frozen", 10,
     )  # fmt: skip
-    assert timedelta() <= outcome.ended - START - SPARE - MOST_FROZEN < timedelta(days=1)
+    assert timedelta() <= outcome.ended - START - EXTRA_TIME - MAX_FROZEN < timedelta(days=1)
 
 
 # --- second starts ------------------------------------------------------------------------------
@@ -202,28 +202,32 @@ def test_a_second_start_beside_the_rollout_is_refused_and_disturbs_nothing(
     tmp_path: Path,
 ) -> None:
     second = {"kind": "second_start", "at": {"step": 1, "after": "1m"}}
-    with on_stage(tmp_path, scenario(events=[second])) as stage:
+    with open_stage(tmp_path, scenario(events=[second])) as stage:
         outcome, _ = played(stage)
         assert list(stage.store.all()) == [outcome.rollout.id]
-    (refusal,) = outcome.refused
+    (refusal,) = outcome.rejected_starts
     assert "orders-beside was not started" in refusal
     assert "by orders#1" in refusal
-    assert (outcome.status, outcome.weights, outcome.accepted) == ("succeeded", (10, 100), ())
+    assert (outcome.status, outcome.weights, outcome.accepted_starts) == (
+        "succeeded",
+        (10, 100),
+        (),
+    )
     assert outcome.calls["lambda:UpdateFunctionConfiguration"] == 2
 
 
 def test_a_second_start_where_the_first_has_ended_is_accepted_and_named(tmp_path: Path) -> None:
     ended = {"kind": "person", "at": {"after": "1m"}, "weight": 0}
     second = {"kind": "second_start", "at": {"after": "3m"}}
-    with on_stage(tmp_path, scenario(events=[ended, second])) as stage:
+    with open_stage(tmp_path, scenario(events=[ended, second])) as stage:
         outcome, _ = played(stage)
-    assert (outcome.status, outcome.accepted) == ("rolled_back", ("orders-beside#1",))
-    assert outcome.refused == ()
+    assert (outcome.status, outcome.accepted_starts) == ("rolled_back", ("orders-beside#1",))
+    assert outcome.rejected_starts == ()
 
 
 def test_a_long_name_has_room_for_the_second_one(tmp_path: Path) -> None:
     second = {"kind": "second_start", "at": {"step": 1}}
-    policy = short(name=f"o{'-' * 62}")
-    with on_stage(tmp_path, scenario(events=[second]), policy) as stage:
-        (refusal,) = played(stage)[0].refused
+    policy = short_policy(name=f"o{'-' * 62}")
+    with open_stage(tmp_path, scenario(events=[second]), policy) as stage:
+        (refusal,) = played(stage)[0].rejected_starts
     assert refusal.startswith(f"o{'-' * 55}-beside was not started")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from controller.bootstrap.stage import rehearsal
+from controller.bootstrap.rehearse import rehearsal
 from controller.core.decision import Notice, Severity
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
@@ -73,7 +73,7 @@ EXPECTED: Mapping[str, Mapping[str, End]] = {
 
 
 # The week before the start is 10,000 minutes long; nothing that a scenario lets happen is in it.
-DRAWN = lru_cache(maxsize=20_000)(traffic.drawn.__wrapped__)
+DRAWN = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
 BEFORE: dict[Hashable, dict[Hashable, dict[int, object]]] = {}
 
 
@@ -98,12 +98,12 @@ def measured_before(world: World, alike: Hashable) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _silence() -> None:
-    logging.silence()
+    logging.disable()
 
 
 @pytest.fixture(autouse=True)
 def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "drawn", DRAWN)
+    monkeypatch.setattr(traffic, "draw_latencies", DRAWN)
 
 
 def played(
@@ -137,7 +137,7 @@ def played(
             adopt=adopt,
         )
     again = replay(outcome.rollout, outcome.entries)
-    assert again.same, "\n".join(replay_lines(again))
+    assert again.consistent, "\n".join(replay_lines(again))
     return outcome
 
 
@@ -198,10 +198,10 @@ def test_more_traffic_by_another_hand_pages_and_says_what_was_found(
 
 def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
     outcome = played("gateway-metrics-only", "second-owner")
-    (refusal,) = outcome.refused
+    (refusal,) = outcome.rejected_starts
     assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was touched:")
     assert "already by gateway-metrics-only#1" in refusal
-    assert outcome.accepted == ()
+    assert outcome.accepted_starts == ()
 
 
 # --- an alias in the way ------------------------------------------------------------------------

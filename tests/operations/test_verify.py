@@ -10,35 +10,41 @@ import pytest
 
 from controller.core.checks import Check, Level
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Answer, Query, Reading, Series, Unreadable
+from controller.core.observation import (
+    MetricQuery,
+    QueryStatus,
+    Series,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Reason, Rollout
 from controller.operations.verify import (
-    Stretch,
-    counts_of,
-    of_drain,
-    of_events,
-    of_metrics,
-    of_target,
-    stretch_of,
+    SettledWindow,
+    drain_checks,
+    event_share_checks,
+    metric_share_check,
+    path_metrics,
+    settled_window,
+    target_checks,
 )
-from controller.ports.logs import CHECK, LogEvent
+from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
-from tests.support.rollouts import LADDER, MINUTE, NOON, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
+    AFTER_SUCCESS,
     AT_10,
     AT_100,
-    BACK,
-    DONE,
-    FAILED,
-    GOING_BACK,
-    MOVING,
+    DURING_ROLLBACK,
     RAISING,
-    paused,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
+    a_paused_rollout,
 )
 
 BEGIN = int(NOON.timestamp())
-HALF_AN_HOUR = Stretch(10, BEGIN, BEGIN + 1_800, known=True)
+HALF_AN_HOUR = SettledWindow(10, BEGIN, BEGIN + 1_800, weight_known=True)
 ORDERS = Policy.model_validate(POLICY)
 
 
@@ -50,13 +56,17 @@ ORDERS = Policy.model_validate(POLICY)
     [
         pytest.param(AT_10, 10, 2, True, id="from the end of the warm-up"),
         pytest.param(AT_100, 100, 2, True, id="the same at 100"),
-        pytest.param(DONE, 100, 2, True, id="the same after a success"),
-        pytest.param(BACK, 0, 2, True, id="after a rollback, from the end of the drain"),
+        pytest.param(AFTER_SUCCESS, 100, 2, True, id="the same after a success"),
+        pytest.param(AFTER_ROLLBACK, 0, 2, True, id="after a rollback, from the end of the drain"),
         pytest.param(
-            paused(Reason.DRIFTED, seen_weight=40), 40, 17, True, id="what a person has set"
+            a_paused_rollout(Reason.DRIFTED, seen_weight=40),
+            40,
+            17,
+            True,
+            id="what a person has set",
         ),
         pytest.param(AT_10, 60, 0, False, id="nobody knows since when another weight is live"),
-        pytest.param(GOING_BACK, 10, 0, False, id="nor what a rollback has not lowered yet"),
+        pytest.param(DURING_ROLLBACK, 10, 0, False, id="nor what a rollback has not lowered yet"),
         pytest.param(None, 40, 0, False, id="nor without a rollout"),
     ],
 )
@@ -64,27 +74,27 @@ def test_only_minutes_with_the_live_weight_in_force_count(
     rollout: Rollout | None, live: int, begin: int, known: bool
 ) -> None:
     policy = AT_10.policy
-    found = stretch_of(policy, rollout, reads(live), 30, NOON + 33 * MINUTE)
-    assert found == Stretch(live, BEGIN + begin * 60, BEGIN + 1_800, known)
+    found = settled_window(policy, rollout, a_reading(live), 30, NOON + 33 * MINUTE)
+    assert found == SettledWindow(live, BEGIN + begin * 60, BEGIN + 1_800, known)
 
 
 def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
-    assert stretch_of(AT_10.policy, AT_10, reads(10), 30, NOON + 3 * MINUTE).empty
+    assert settled_window(AT_10.policy, AT_10, a_reading(10), 30, NOON + 3 * MINUTE).empty
 
 
 # --- shares by metrics --------------------------------------------------------------------------
 
 
-def counted(canary: Any, stable: Any, stretch: Stretch = HALF_AN_HOUR) -> Check:
+def counted(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR) -> Check:
     """Return the check of so many requests on either path, all in the first minute."""
-    counts = counts_of(ORDERS)
+    counts = path_metrics(ORDERS)
     assert counts is not None
     said = {counts.canary: canary, counts.control: stable}
-    series: dict[Query, Series] = {
+    series: dict[MetricQuery, Series] = {
         query: said[name] if isinstance(said[name], Series) else Series({BEGIN: float(said[name])})
         for name, query in counts.queries.items()
     }
-    return of_metrics(counts, series, stretch)
+    return metric_share_check(counts, series, stretch)
 
 
 @pytest.mark.parametrize(
@@ -123,18 +133,22 @@ def test_at_both_ends_chance_is_no_excuse(
 
 def test_minutes_outside_the_stretch_do_not_count() -> None:
     early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
-    assert counted(early, 900).seen.startswith("100 of 1 000 requests (10%)")
+    assert counted(early, 900).detail.startswith("100 of 1 000 requests (10%)")
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [(Answer.FORBIDDEN, "not allowed"), (Answer.PARTIAL, "in part"), (Answer.ERROR, "broken")],
+    [
+        (QueryStatus.FORBIDDEN, "not allowed"),
+        (QueryStatus.PARTIAL, "in part"),
+        (QueryStatus.ERROR, "broken"),
+    ],
 )
 def test_counts_that_were_not_read_to_their_end_are_compared_with_nothing(
-    answer: Answer, message: str
+    answer: QueryStatus, message: str
 ) -> None:
     check = counted(Series({BEGIN: 500.0}, answer, message), 900)
-    assert (check.level, check.seen) == (Level.UNREAD, f"the counts were not read: {message}")
+    assert (check.level, check.detail) == (Level.UNREAD, f"the counts were not read: {message}")
 
 
 ARRIVES = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
@@ -155,10 +169,10 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
     metrics = {name: {**one, "statistic": "Sum"} for name, one in POLICY["metrics"].items()
                if name in named}  # fmt: skip
     policy = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
-    counts = counts_of(policy)
+    counts = path_metrics(policy)
     assert (counts.canary if counts else None) == canary
     if counts is None:
-        assert of_metrics(counts, {}, HALF_AN_HOUR).level is Level.WARN
+        assert metric_share_check(counts, {}, HALF_AN_HOUR).level is Level.WARN
 
 
 # --- shares by events ---------------------------------------------------------------------------
@@ -167,16 +181,19 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
 def logged(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
     """Return so many events of the flag on either path."""
     flags = [True] * canary + [False] * stable
-    texts = [json.dumps({"event": CHECK, "use_api_gateway": one, **fields}) for one in flags]
+    texts = [json.dumps({"event": FLAG_CHECK, "use_api_gateway": one, **fields}) for one in flags]
     return [LogEvent(str(number), BEGIN * 1_000, text) for number, text in enumerate(texts)]
 
 
-def events(found: list[LogEvent], stretch: Stretch = HALF_AN_HOUR, cut: str = "") -> Any:
-    return {one.what: one for one in of_events(found, "/aws/lambda/handler", stretch, cut)}
+def events(found: list[LogEvent], stretch: SettledWindow = HALF_AN_HOUR, cut: str = "") -> Any:
+    return {one.what: one for one in event_share_checks(found, "/aws/lambda/handler", stretch, cut)}
 
 
 def test_other_events_and_those_that_name_no_path_do_not_count() -> None:
-    others = [LogEvent("a", 0, '{"event": "other"}'), LogEvent("b", 0, f'{{"event": "{CHECK}"}}')]
+    others = [
+        LogEvent("a", 0, '{"event": "other"}'),
+        LogEvent("b", 0, f'{{"event": "{FLAG_CHECK}"}}'),
+    ]
     found = events([*logged(10, 90), *others])["share (events)"]
     assert (found.level, found.seen[:34]) == (
         Level.OK,
@@ -201,44 +218,44 @@ def test_events_that_were_read_in_part_say_so() -> None:
 @pytest.mark.parametrize(
     ("rollout", "target", "what", "level", "words"),
     [
-        pytest.param(AT_10, reads(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"),
+        pytest.param(AT_10, a_reading(10), "variables", Level.OK, "as checkout#1 asks", id="as asked"),
         pytest.param(
-            AT_10, reads(30), "variables", Level.FAIL, "asks for 10 %", id="another hand"
+            AT_10, a_reading(30), "variables", Level.FAIL, "asks for 10 %", id="another hand"
         ),
         pytest.param(
-            RAISING, reads(10), "variables", Level.WARN, "which is on its way", id="on its way"
+            RAISING, a_reading(10), "variables", Level.WARN, "which is on its way", id="on its way"
         ),
         pytest.param(
-            GOING_BACK, reads(10), "variables", Level.FAIL, "rolls back to 0 %", id="going back"
+            DURING_ROLLBACK, a_reading(10), "variables", Level.FAIL, "rolls back to 0 %", id="going back"
         ),
         pytest.param(
-            DONE, reads(50), "variables", Level.FAIL, "asks for 100 %", id="after a success"
+            AFTER_SUCCESS, a_reading(50), "variables", Level.FAIL, "asks for 100 %", id="after a success"
         ),
         pytest.param(
-            AT_10, reads(10, MOVING), "update", Level.WARN, "in progress", id="an update"
+            AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress", id="an update"
         ),
         pytest.param(
-            AT_10, reads(10, FAILED, detail="no room"), "update", Level.FAIL,
+            AT_10, a_reading(10, UPDATE_FAILED, detail="no room"), "update", Level.FAIL,
             "the last update failed: no room", id="an update that failed",
         ),
         pytest.param(
-            AT_10, reads(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
+            AT_10, a_reading(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
         ),
         pytest.param(
-            AT_10, Unreadable("denied"), "variables", Level.UNREAD, "denied", id="not readable"
+            AT_10, UnreadableTarget("denied"), "variables", Level.UNREAD, "denied", id="not readable"
         ),
         pytest.param(
-            AT_10, Unreadable("no key", hopeless=True), "variables", Level.FAIL, "no key",
+            AT_10, UnreadableTarget("no key", permanent=True), "variables", Level.FAIL, "no key",
             id="never readable",
         ),
     ],
 )  # fmt: skip
 def test_the_target_beside_its_rollout(
-    rollout: Rollout, target: Reading | Unreadable, what: str, level: Level, words: str
+    rollout: Rollout, target: TargetReading | UnreadableTarget, what: str, level: Level, words: str
 ) -> None:
-    found = {one.what: one for one in of_target(rollout.policy, rollout, target, NOON + MINUTE)}
+    found = {one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)}
     assert found[what].level is level
-    assert words in found[what].seen
+    assert words in found[what].detail
 
 
 # --- the drain ----------------------------------------------------------------------------------
@@ -249,7 +266,7 @@ def drained(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     if verdict is not None:
         sentence = "drain as it was seen."
         finding = Finding("drain", verdict, Label.REFUTED, 1.0, 0.0, 1, 0, 60, sentence)
-    return list(of_drain(replace(BACK, drain=finding), NOON + minute * MINUTE))
+    return list(drain_checks(replace(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
 
 
 @pytest.mark.parametrize(
@@ -270,11 +287,11 @@ def test_what_became_of_the_requests_after_a_rollback(
 
 def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
     (check,) = drained(None, minute=5)
-    assert check.seen == "not known yet; ticks look until 2026-11-24 12:15 UTC"
+    assert check.detail == "not known yet; ticks look until 2026-11-24 12:15 UTC"
 
 
 def test_where_nothing_was_raised_nothing_drains() -> None:
-    never = replace(BACK, intent=Intent(0, 0, "", NOON))
-    assert list(of_drain(never, NOON + timedelta(hours=1))) == []
-    assert list(of_drain(AT_10, NOON)) == []
-    assert list(of_drain(None, NOON)) == []
+    never = replace(AFTER_ROLLBACK, intent=Intent(0, 0, "", NOON))
+    assert list(drain_checks(never, NOON + timedelta(hours=1))) == []
+    assert list(drain_checks(AT_10, NOON)) == []
+    assert list(drain_checks(None, NOON)) == []

@@ -329,7 +329,7 @@ def test_a_policy_with_a_piece_replaced_is_a_policy_or_a_policy_error(data: st.D
     end = data.draw(st.integers(start, len(PLAIN)))
     text = PLAIN[:start] + data.draw(_TOKENS) + PLAIN[end:]
     try:
-        told = loads(text, "p.yaml").ladder().split("\n")
+        told = loads(text, "p.yaml").steps_text().split("\n")
     except PolicyError as error:
         told = str(error).split("\n")
     assert all(line.startswith(("p.yaml:", "10 % for 1h, ")) for line in told)

@@ -6,48 +6,48 @@ import pytest
 
 from controller.flag import Flag
 from controller.ports.logs import (
-    CHECK,
+    FLAG_CHECK,
     JSON,
     TEXT,
+    EventSummary,
     LogEvent,
-    Told,
-    about,
-    counted,
-    shown,
-    told,
+    count_events,
+    matches_name,
+    parse_event,
+    readable_text,
 )
 
 ID = "6f2c1c5e-0000-4000-8000-000000000000"
-FLAG = {"event": CHECK, "percentage": 10, "use_api_gateway": True}
+FLAG = {"event": FLAG_CHECK, "percentage": 10, "use_api_gateway": True}
 LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
 
 
 @pytest.mark.parametrize(
     ("text", "name", "path", "percentage"),
     [
-        pytest.param(json.dumps(FLAG), CHECK, "canary", 10, id="JSON of the application"),
+        pytest.param(json.dumps(FLAG), FLAG_CHECK, "canary", 10, id="JSON of the application"),
         pytest.param(
-            json.dumps({**FLAG, "use_api_gateway": False}), CHECK, "stable", 10, id="the other path"
+            json.dumps({**FLAG, "use_api_gateway": False}), FLAG_CHECK, "stable", 10, id="the other path"
         ),
         pytest.param(
-            f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n", CHECK, "canary", 10,
+            f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n", FLAG_CHECK, "canary", 10,
             id="a line that Lambda has put words in front of",
         ),
         pytest.param(
-            json.dumps({**LAMBDA, "message": FLAG}), CHECK, "canary", 10,
+            json.dumps({**LAMBDA, "message": FLAG}), FLAG_CHECK, "canary", 10,
             id="an object inside Lambda's own JSON",
         ),
         pytest.param(
-            json.dumps({**LAMBDA, "message": json.dumps(FLAG)}), CHECK, "canary", 10,
+            json.dumps({**LAMBDA, "message": json.dumps(FLAG)}), FLAG_CHECK, "canary", 10,
             id="text inside Lambda's own JSON",
         ),
         pytest.param(
-            f"[INFO]\t2026\t{ID}\t{CHECK} percentage=10 use_api_gateway=True", CHECK, "canary", 10,
+            f"[INFO]\t2026\t{ID}\t{FLAG_CHECK} percentage=10 use_api_gateway=True", FLAG_CHECK, "canary", 10,
             id="a plain line that says the name",
         ),
         pytest.param(
-            f"2026-01-05 09:00:00 event={CHECK} use_api_gateway=False percentage=50",
-            CHECK, "stable", 50, id="a plain line of keys and values",
+            f"2026-01-05 09:00:00 event={FLAG_CHECK} use_api_gateway=False percentage=50",
+            FLAG_CHECK, "stable", 50, id="a plain line of keys and values",
         ),
         pytest.param('{"event": "shop", "Path": "stable"}', "shop", "stable", None, id="a path"),
         pytest.param('{"event": "shop", "Path": "/api"}', "shop", "", None, id="another path"),
@@ -73,7 +73,7 @@ LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
 def test_an_event_is_called_as_it_says(
     text: str, name: str, path: str, percentage: int | None
 ) -> None:
-    assert told(text) == Told(name, path, percentage)
+    assert parse_event(text) == EventSummary(name, path, percentage)
 
 
 @pytest.mark.parametrize(("weight", "path"), [(100, "canary"), (0, "stable")])
@@ -81,7 +81,7 @@ def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: 
     lines: list[str] = []
     with Flag(environ={"USE_API_GATEWAY_PERCENTAGE": str(weight)}, log=lines.append).request():
         pass
-    assert told(lines[0]) == Told(CHECK, path, weight)
+    assert parse_event(lines[0]) == EventSummary(FLAG_CHECK, path, weight)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,17 @@ def test_what_the_flag_of_this_repository_logs_is_understood(weight: int, path: 
 def test_an_event_is_found_by_its_name_and_plain_text_by_a_word(
     text: str, wanted: str, found: bool
 ) -> None:
-    assert about(LogEvent("1", 0, text), wanted) is found
+    assert matches_name(LogEvent("1", 0, text), wanted) is found
 
 
 def test_events_are_counted_by_name_and_path() -> None:
     texts = [json.dumps(FLAG)] * 3 + [json.dumps({**FLAG, "use_api_gateway": False}), "done"]
     events = [LogEvent(str(number), number, text) for number, text in enumerate(texts)]
-    assert counted(events) == {(CHECK, "canary"): 3, (CHECK, "stable"): 1, (TEXT, ""): 1}
+    assert count_events(events) == {
+        (FLAG_CHECK, "canary"): 3,
+        (FLAG_CHECK, "stable"): 1,
+        (TEXT, ""): 1,
+    }
 
 
 AWS = {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": "Shop"}]}
@@ -128,4 +132,4 @@ REQUEST = {"event": "request", "Path": "canary", "note": "größer"}
     ],
 )  # fmt: skip
 def test_people_read_a_line_without_what_only_tells_of_metrics(logged: str, read: str) -> None:
-    assert shown(logged) == read
+    assert readable_text(logged) == read

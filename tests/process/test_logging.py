@@ -36,11 +36,11 @@ def test_the_catalogue_and_the_code_name_the_same_events() -> None:
         for file in PACKAGE.rglob("*.py")
         for name in logged(ast.parse(file.read_text(encoding="utf-8")))
     }
-    assert used == set(logging.CATALOGUE)
+    assert used == set(logging.EVENTS)
 
 
 def test_events_are_a_noun_and_what_became_of_it() -> None:
-    assert all(name.replace("_", "").islower() and "_" in name for name in logging.CATALOGUE)
+    assert all(name.replace("_", "").islower() and "_" in name for name in logging.EVENTS)
 
 
 class Terminal(io.StringIO):
@@ -112,7 +112,7 @@ def test_a_log_that_takes_nothing_stops_nothing(
 
 
 def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
-    stream = logging.Unfailing(Full())
+    stream = logging.BestEffortStream(Full())
     assert (stream.write("line"), stream.isatty()) == (4, False)
     stream.flush()
     assert str(stream.problem) == "[Errno 28] No space left on device"
@@ -122,7 +122,7 @@ def test_a_stream_that_fails_says_why_and_is_no_binary_one() -> None:
 
 @pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))
 def test_silence_is_silent(level: str, capsys: pytest.CaptureFixture[str]) -> None:
-    logging.silence()
+    logging.disable()
     getattr(logging.logger(), level)("tick_lost")
     assert capsys.readouterr() == ("", "")
 
@@ -147,5 +147,5 @@ def test_beside_a_live_view_only_warnings_are_logged_and_all_again_afterwards() 
 
 
 def test_what_is_imported_late_is_the_module_itself() -> None:
-    late = logging._Late("json")
+    late = logging._LazyModule("json")
     assert late.dumps is json.dumps

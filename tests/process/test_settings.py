@@ -7,7 +7,13 @@ import pytest
 
 from controller.errors import UsageError
 from controller.process import settings
-from controller.process.settings import DynamoDbPlace, Egress, Place, Proxy, SqlitePlace
+from controller.process.settings import (
+    DynamoDbLocation,
+    Egress,
+    Proxy,
+    SqliteLocation,
+    StoreLocation,
+)
 
 HOME = {"HOME": "/home/me"}
 ECS = {**HOME, "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
@@ -23,38 +29,38 @@ def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
     ("environment", "url", "place"),
     [
         pytest.param(
-            HOME, None, SqlitePlace(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
+            HOME, None, SqliteLocation(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
             id="a file of the user",
         ),
         pytest.param(
             {**HOME, "XDG_STATE_HOME": "/state"}, None,
-            SqlitePlace(Path("/state/rolloutctl/rollouts.db")), id="where the user keeps state",
+            SqliteLocation(Path("/state/rolloutctl/rollouts.db")), id="where the user keeps state",
         ),
         pytest.param(
             {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None,
-            SqlitePlace(Path("/data/r.db")), id="the variable: absolute with four slashes",
+            SqliteLocation(Path("/data/r.db")), id="the variable: absolute with four slashes",
         ),
         pytest.param(
             {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, "sqlite:///mine/r.db",
-            SqlitePlace(Path("mine/r.db")), id="the option goes first: relative with three",
+            SqliteLocation(Path("mine/r.db")), id="the option goes first: relative with three",
         ),
         pytest.param(
-            ECS, "sqlite:////mnt/r.db", SqlitePlace(Path("/mnt/r.db")),
+            ECS, "sqlite:////mnt/r.db", SqliteLocation(Path("/mnt/r.db")),
             id="a container that names a file",
         ),
         pytest.param(
-            {**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbPlace("rollouts"),
+            {**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbLocation("rollouts"),
             id="a container that names a table",
         ),
         pytest.param(
-            HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbPlace("Team-A_rollouts.v2"),
+            HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbLocation("Team-A_rollouts.v2"),
             id="every character that a table's name may have",
         ),
-        pytest.param(HOME, "dynamodb://" + "t" * 255, DynamoDbPlace("t" * 255), id="255 of them"),
+        pytest.param(HOME, "dynamodb://" + "t" * 255, DynamoDbLocation("t" * 255), id="255 of them"),
     ],
 )  # fmt: skip
 def test_rollouts_are_kept_in(
-    environment: Mapping[str, str], url: str | None, place: Place
+    environment: Mapping[str, str], url: str | None, place: StoreLocation
 ) -> None:
     assert settings.read(environment, url).store == place
 
@@ -104,12 +110,12 @@ def test_a_file_has_one_url_however_it_is_spelt(
     (tmp_path / "linked").symlink_to(tmp_path / "sub")
     monkeypatch.chdir(tmp_path)
     urls = [f"sqlite:///{tmp_path}/sub/r.db", "sqlite:///sub/../linked/r.db"]
-    assert {settings.parse_place(url).url for url in urls} == {f"sqlite:///{tmp_path}/sub/r.db"}
+    assert {settings.parse_store_url(url).url for url in urls} == {f"sqlite:///{tmp_path}/sub/r.db"}
 
 
 @pytest.mark.parametrize("url", ["sqlite:////data/r.db", "dynamodb://rollouts"])
 def test_a_place_reads_its_own_url(url: str) -> None:
-    assert settings.parse_place(url).url == url
+    assert settings.parse_store_url(url).url == url
 
 
 def test_a_container_is_known_by_its_files_too(

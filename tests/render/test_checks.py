@@ -1,4 +1,4 @@
-from controller.core.checks import Check, fail, failed, ok, unread, warn
+from controller.core.checks import Check, any_failed, fail, ok, unread, warn
 from controller.render.checks import check_lines, checks_data
 
 CHECKS = [
@@ -24,7 +24,7 @@ def test_nothing_to_check_is_said_as_nothing() -> None:
 
 
 def test_only_a_failed_check_fails_them_all() -> None:
-    assert [failed(CHECKS), failed(CHECKS[:3]), failed([])] == [True, False, False]
+    assert [any_failed(CHECKS), any_failed(CHECKS[:3]), any_failed([])] == [True, False, False]
 
 
 def test_checks_are_data_too() -> None:

@@ -1,6 +1,6 @@
 """Whom a plan says that a policy asks, calls and tells."""
 
-from controller.render.contacts import outside_data
+from controller.render.contacts import contacts_data
 from controller.render.plan import plan_data, plan_text
 from tests.support.rollouts import NOON, a_policy
 
@@ -38,5 +38,5 @@ def test_a_plan_has_it_as_data() -> None:
 
 
 def test_a_plan_of_a_policy_that_tells_nobody_says_nothing_of_it() -> None:
-    assert outside_data(a_policy()) == {}
+    assert contacts_data(a_policy()) == {}
     assert "tells" not in plan_text(a_policy(), NOON)

@@ -9,9 +9,9 @@ import pytest
 
 from controller.core.policy import Policy
 from controller.core.policy.check.parse import parse
-from controller.operations.feasibility import Found, Lack, Lacking, Power, StepPower
+from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
 from controller.policy_file import yaml
-from controller.render.feasibility import gates, power_data, power_text
+from controller.render.feasibility import gate_power, power_data, power_text
 from tests.core.policy.test_policy import changed
 
 POLICY = parse(
@@ -35,11 +35,13 @@ POLICY = parse(
         }
     )
 )  # fmt: skip
-ERRORS = (Found(0.01, None), Found(0.05, 80), Found(0.2, 7))
-WORKS = Power("works", 360.0, 300, 49.2, ERRORS, 0.0551, proof=3_807, proof_per_minute=634.5)
-FAST = Power("fast", 360.0, 200, 70.0, (Found(0.1, None), Found(0.5, 20)), 0.313)
+ERRORS = (Detection(0.01, None), Detection(0.05, 80), Detection(0.2, 7))
+WORKS = Power(
+    "works", 360.0, 300, 49.2, ERRORS, 0.0551, proof_requests=3_807, proof_per_minute=634.5
+)
+FAST = Power("fast", 360.0, 200, 70.0, (Detection(0.1, None), Detection(0.5, 20)), 0.313)
 COUNT = Power("count", 360.0, 0, 0.0)
-LITERAL = Power("literal", 360.0, 300, inf, window=30.0, telling=100.0)
+LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100.0)
 
 
 def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
@@ -77,11 +79,11 @@ def test_a_step_of_all_traffic_has_nothing_beside_it() -> None:
     assert page(step=1)[0] == "  100 %  360 requests on the canary in 24h"
 
 
-def lacking(what: Lack, needed: float, **helps: Any) -> Power:
+def lacking(what: ShortfallKind, needed: float, **helps: Any) -> Power:
     """Return a criterion that cannot decide."""
     known = {"bake": None, "per_minute": None, "probes": None, "held": False, **helps}
-    criterion, found = ("works", ERRORS) if what is not Lack.FAULTS else ("fast", ())
-    return Power(criterion, 120.7, 300, inf, found, lacking=(Lacking(what, needed, **known),))
+    criterion, found = ("works", ERRORS) if what is not ShortfallKind.FAULTS else ("fast", ())
+    return Power(criterion, 120.7, 300, inf, found, shortfalls=(Shortfall(what, needed, **known),))
 
 
 CANNOT = "cannot decide in this step: it"
@@ -102,35 +104,35 @@ CANNOT = "cannot decide in this step: it"
             id="windows in which one failure decides",
         ),
         pytest.param(
-            Power("literal", 360.0, 300, 5.0, window=300.0, telling=100.0),
+            Power("literal", 360.0, 300, 5.0, window=300.0, min_window_requests=100.0),
             "literal: 300 requests in a window of 5m",
             id="windows in which it does not",
         ),
         pytest.param(
-            Power("literal", 60.0, 300, 5.0, window=1.0, telling=100.0),
+            Power("literal", 60.0, 300, 5.0, window=1.0, min_window_requests=100.0),
             "literal: 1 request in a window of 5m; below 100, one failure is a breach",
             id="windows of one request",
         ),
         pytest.param(
-            lacking(Lack.FAULTS, 0.5),
+            lacking(ShortfallKind.FAULTS, 0.5),
             f"warning: fast {CANNOT} overlooks +50%",
             id="nothing that anybody has would help",
         ),
         pytest.param(
-            lacking(Lack.FAULTS, 0.5, bake=95, held=True, per_minute=121.3),
+            lacking(ShortfallKind.FAULTS, 0.5, bake=95, held=True, per_minute=121.3),
             f"warning: fast {CANNOT} overlooks +50% in the bake; what helps: a bake of 1h 35m, or "
             "122 requests a minute",
             id="a fault that is found while the gate holds",
         ),
         pytest.param(
-            lacking(Lack.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
+            lacking(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
             f"warning: works {CANNOT} has 120 of 300 samples at the end of the bake and 362 at "
             "that of `max_hold`; what helps: a bake of 2h 30m, or 51 requests a minute, or 0.44 "
             "probes a minute on the canary, or a smaller `min_samples`",
             id="samples",
         ),
         pytest.param(
-            lacking(Lack.PROOF, 3_807, bake=635, held=True),
+            lacking(ShortfallKind.PROOF, 3_807, bake=635, held=True),
             f"warning: works {CANNOT} has 120 of 3 807 requests for a proof at the end of the "
             "bake; what helps: a bake of 10h 35m, or `assurance: not_refuted`",
             id="a proof",
@@ -142,8 +144,10 @@ def test_below_the_table_it_says(power: Power, line: str) -> None:
 
 
 def test_a_program_reads_the_same() -> None:
-    few = Lacking(Lack.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, held=True)
-    power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, lacking=(few,))
+    few = Shortfall(
+        ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, decides_in_hold=True
+    )
+    power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, shortfalls=(few,))
     data = power_data(POLICY, 60.0, "given", [StepPower(0, 360.0, 3_240.0, (power,))])
     assert (data["requests_per_minute"], data["source"]) == (60.0, "given")
     (step,) = data["steps"]
@@ -177,7 +181,7 @@ def test_a_program_reads_the_same() -> None:
 
 
 def test_never_is_null_and_a_whole_policy_is_told() -> None:
-    data, text = gates(POLICY, 0.2, "given")
+    data, text = gate_power(POLICY, 0.2, "given")
     first, last = data["steps"]
     assert first["criteria"]["works"]["min_samples_after_minutes"] == 15_000
     assert first["criteria"]["works"]["smallest"] is None
@@ -195,6 +199,6 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     data: Any = yaml.parse(whole, "docs/policy.md").data
     changes: Any = yaml.parse(part, "docs/policy.md").data
     policy = parse({**data, **changes})
-    lines = gates(policy, 60.0, "given")[1].splitlines()
+    lines = gate_power(policy, 60.0, "given")[1].splitlines()
     first = lines[3 : lines.index("", 3)]
     assert "\n".join(first) in text

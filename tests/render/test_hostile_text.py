@@ -22,7 +22,7 @@ from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
-from controller.cli.streams import Printed
+from controller.cli.streams import PrintableStream
 from controller.core.checks import Check, Level
 from controller.core.history import Entry
 from controller.core.judge.findings import Finding, Label, Verdict
@@ -40,11 +40,11 @@ from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.plan import plan_text
 from controller.render.status import overview_lines, rollout_line, rollout_text
-from controller.render.terminal.plain import Filtered
+from controller.render.terminal.plain import PrintableRenderable
 from controller.render.terminal.status import live_view
-from controller.text import page, printable
+from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
-from tests.support.hostile import HOSTILE, obeyed
+from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 from tests.support.rollouts import LADDER, NOON, a_rollout
 
 ROOT: Final = Path(__file__).parents[2]
@@ -147,13 +147,13 @@ def logged(text: str) -> str:
 def printed(text: str) -> str:
     """Return what a stream gets of it where only breaks and tabs were taken away."""
     stream = io.StringIO()
-    print(re.sub("[\n\t]", " ", text), file=Printed(stream))
+    print(re.sub("[\n\t]", " ", text), file=PrintableStream(stream))
     return stream.getvalue()
 
 
 def refused(text: str) -> str:
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetFunction")
-    return clients.told("the function could not be read", error)
+    return clients.error_text("the function could not be read", error)
 
 
 class Alarms:
@@ -169,17 +169,19 @@ class Alarms:
 
 def log_rows(text: str) -> str:
     said = [LogEvent("1", 0, text), LogEvent("2", 1, json.dumps({"event": text, "said": text}))]
-    return page([*map(event_line, said), *count_lines(said)])
+    return printable_block([*map(event_line, said), *count_lines(said)])
 
 
 # What each output is called, and what it shows where a text stands in all of its places.
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "status, a page": lambda text: rollout_text(stands(text), NOON),
-    "status, many": lambda text: page(overview_lines([stands(text)], NOON)),
+    "status, many": lambda text: printable_block(overview_lines([stands(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(stands(text))),
-    "history": lambda text: page(history_lines(entries(text))),
+    "history": lambda text: printable_block(history_lines(entries(text))),
     "plan": lambda text: plan_text(stands(text).policy, NOON),
-    "doctor and verify": lambda text: page(check_lines([Check(text, Level.FAIL, text, text)])),
+    "doctor and verify": lambda text: printable_block(
+        check_lines([Check(text, Level.FAIL, text, text)])
+    ),
     "logs": log_rows,
     "the live view": drawn,
     "the log on a terminal": logged,
@@ -193,7 +195,7 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
         CloudWatchAlarms(lambda: Alarms(text)).states(["slow"])["slow"].reason
     ),
     "a hook's refusal": lambda text: (
-        answer.consent(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).said
+        answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).said
     ),
     "Slack": lambda text: "\n".join(strings(slack.blocks(stands(text), message(text)))),
     "SNS": lambda text: sns.text(message(text), stands(text)),
@@ -201,25 +203,25 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
 }
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_no_output_obeys_a_text_from_outside(output: str, text: str) -> None:
     shown, plain = OUTPUTS[output](text), OUTPUTS[output](HARMLESS)
-    assert list(obeyed(shown)) == []
+    assert list(unsafe_parts(shown)) == []
     assert "pwned" in shown or "\\u" in shown or "?" in shown
     if output not in ("the live view", "the log on a terminal"):  # a column there may wrap
         assert shown.count("\n") == plain.count("\n")
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_an_annotation_is_one_command_and_no_other(text: str) -> None:
     shown = annotation(Flaw(text, text, 1, 2))
     head, _, rest = shown.removeprefix("::").partition("::")
     assert head.startswith("error file=")
-    assert list(obeyed(f"{head} {rest}")) == []
+    assert list(unsafe_parts(f"{head} {rest}")) == []
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_a_report_is_xml_with_as_many_cases(text: str) -> None:
     assert tags(junit_text(stands(text), entries(text))) == tags(
         junit_text(stands(HARMLESS), entries(HARMLESS))
@@ -235,7 +237,7 @@ def tags(document: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_attributes_of_sns_are_what_sns_takes(text: str) -> None:
     sent: dict[str, Any] = {}
 
@@ -247,8 +249,8 @@ def test_attributes_of_sns_are_what_sns_takes(text: str) -> None:
         {**LADDER, "notify": [{"kind": "sns", "topic": "arn:aws:sns:eu-west-1:123456789012:t"}]}
     )
     (channel,) = policy.notify or ()
-    sns.SnsCourier(Topic).deliver(channel, stands(text), message(text))  # type: ignore[arg-type]
-    assert list(obeyed("\n".join(strings(sent["MessageAttributes"])))) == []
+    sns.SnsNotifier(Topic).deliver(channel, stands(text), message(text))  # type: ignore[arg-type]
+    assert list(unsafe_parts("\n".join(strings(sent["MessageAttributes"])))) == []
 
 
 MARKUP: Final = "[red]pwned[/red] [link=http://x]y[/link] :boom:"
@@ -263,8 +265,8 @@ def test_markup_in_a_text_is_drawn_as_text() -> None:
 
 def test_what_was_forgotten_is_marked_where_it_is_drawn() -> None:
     console = Console(width=80, file=io.StringIO(), color_system=None, record=True)
-    console.print(Filtered("a\x1b[2Jb\u202ec"))
-    assert list(obeyed(console.export_text())) == []
+    console.print(PrintableRenderable("a\x1b[2Jb\u202ec"))
+    assert list(unsafe_parts(console.export_text())) == []
 
 
 LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c"

@@ -9,7 +9,7 @@ import pytest
 from controller.core.history import Entry
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Rollout
-from controller.render.markdown import MOST_CHARACTERS, escaped, rollout_markdown
+from controller.render.markdown import MOST_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.rollouts import MINUTE, NOON, a_rollout
 
 WORKS = Finding("works", Verdict.FAIL, Label.REFUTED, 0.98, 0.999, 1_000, 0, 60, "works fails.")
@@ -73,7 +73,7 @@ def test_a_rollout_that_no_tick_has_seen_for_an_hour_says_so() -> None:
     ],
 )
 def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape_markdown(text) == shown
 
 
 def test_nothing_in_a_timeline_ends_its_block() -> None:

@@ -5,23 +5,23 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from controller.operations.metrics_view import Expected, Gauge, Standing, Unit
+from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
 from controller.render.metrics_view import gauge_lines, gauges_data
 from controller.render.sparkline import sparkline
 from controller.render.terminal.metrics_view import gauge_table
 from tests.support.rollouts import NOON
 
-AT_MOST = Expected("p95", "≤ 500 ms", high=500)
+AT_MOST = ExpectedRange("p95", "≤ 500 ms", high=500)
 ROWS = [
-    Gauge("requests Sum", Unit.COUNT, "", 2_202, (), Standing.FREE, (700, 900, 602)),
-    Gauge("latency p95", Unit.LEVEL, "ms", 512.4, (AT_MOST,), Standing.BREAKS, (400, 512.4, None)),
+    Gauge("requests Sum", Unit.COUNT, "", 2_202, (), GaugeStatus.NOTHING_EXPECTED, (700, 900, 602)),
+    Gauge("latency p95", Unit.LEVEL, "ms", 512.4, (AT_MOST,), GaugeStatus.NOT_AS_EXPECTED, (400, 512.4, None)),
     Gauge(
-        "SC-004", Unit.SHARE, "", 0.9995, (Expected("SC-004", "≥ 99.9%", low=0.999),),
-        Standing.HOLDS, (1.0, 0.999, 1.0), "1 failure in 2 202 requests",
+        "SC-004", Unit.SHARE, "", 0.9995, (ExpectedRange("SC-004", "≥ 99.9%", low=0.999),),
+        GaugeStatus.AS_EXPECTED, (1.0, 0.999, 1.0), "1 failure in 2 202 requests",
     ),
-    Gauge("SC-003", Unit.INCREASE, "", 0.031, (), Standing.HOLDS, (0.03, 0.031, 0.05)),
-    Gauge("4XXError Sum", Unit.COUNT, "", None, (), Standing.SILENT, (None, None, None)),
-    Gauge("direct p95", Unit.LEVEL, "", None, (), Standing.UNREAD, (None,) * 3, "AccessDenied"),
+    Gauge("SC-003", Unit.INCREASE, "", 0.031, (), GaugeStatus.AS_EXPECTED, (0.03, 0.031, 0.05)),
+    Gauge("4XXError Sum", Unit.COUNT, "", None, (), GaugeStatus.NO_TRAFFIC, (None, None, None)),
+    Gauge("direct p95", Unit.LEVEL, "", None, (), GaugeStatus.NOT_READ, (None,) * 3, "AccessDenied"),
 ]  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from controller.core.policy import Policy
 from controller.core.rollout import Phase
 from controller.render.permanent import (
     FORMS,
-    change_of,
+    change_text,
     checklist,
-    not_yet,
     permanent_data,
     permanent_text,
+    too_early_reason,
 )
 from tests.operations.monitoring.watched import a_watched
 from tests.support.rollouts import NOON, a_rollout
@@ -32,7 +32,7 @@ def policy(**target: Any) -> Policy:
 
 def template(found: Policy) -> dict[str, Any]:
     """Return the change for CloudFormation, read as YAML."""
-    read: dict[str, Any] = YAML(typ="safe").load(change_of(found, "cloudformation"))["Resources"]
+    read: dict[str, Any] = YAML(typ="safe").load(change_text(found, "cloudformation"))["Resources"]
     return read
 
 
@@ -59,7 +59,7 @@ def test_a_name_that_cloudformation_made_tells_which_resource_it_is(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_names_the_function_and_each_variable_with_its_value(form: str) -> None:
-    text = change_of(policy(function="a-b-c", boolean="ENABLED"), form)
+    text = change_text(policy(function="a-b-c", boolean="ENABLED"), form)
     assert "a-b-c" in text
     for name, value in {"PERCENTAGE": "100", "ENABLED": "true"}.items():
         assert any(name in line and f'"{value}"' in line for line in text.splitlines())
@@ -108,8 +108,8 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
     ],
 )
 def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:
-    assert not_yet(replace(a_rollout("shop#1"), phase=phase)) == early
-    assert not_yet(None) == ""
+    assert too_early_reason(replace(a_rollout("shop#1"), phase=phase)) == early
+    assert too_early_reason(None) == ""
 
 
 def test_the_page_shows_the_forms_that_were_asked_for() -> None:

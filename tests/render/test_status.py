@@ -11,7 +11,7 @@ from controller.core.decision import Alert
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.rollout import Intent, Phase, Rollout
 from controller.engine.execute import Visit
-from controller.engine.lease import Missed
+from controller.engine.lease import Skip
 from controller.errors import StoreError
 from controller.render.status import (
     ladder_text,
@@ -74,7 +74,7 @@ def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
 
 
 def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> None:
-    missed = Missed("checkout#1", StoreError("the state of checkout#1 is damaged"))
+    missed = Skip("checkout#1", StoreError("the state of checkout#1 is damaged"))
     assert missed_line(missed) == "checkout#1  was not visited: the state of checkout#1 is damaged"
     data = json.loads(json.dumps(missed_data(missed)))
     assert (data["id"], data["phase"]) == ("checkout#1", None)

@@ -22,7 +22,7 @@ def logging(**verify: str) -> World:
     """Return a world whose requests log events."""
     policy = Policy.model_validate({**POLICY, "verify_rollback": {**VERIFY, **verify}})
     made = World.for_policy(policy, scenario(), seed=1, start=START)
-    made.layers.append(hold_to_model)
+    made.interceptors.append(hold_to_model)
     return made
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Policy
-from controller.simulation.scenario.first_minute import DEFAULT_START, live_since, start_of
+from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
 from tests.simulation.worlds import HOUR, POLICY, scenario
 
 WEEK = {"frozen": "direct", "from": "2026-11-09T00:00:00Z", "to": "2026-11-16T02:00:00+02:00"}
@@ -58,7 +58,7 @@ def frozen(begin: str, end: str) -> dict[str, Any]:
 def test_a_rehearsal_begins_when_its_policy_may_start(
     said: dict[str, Any], played: dict[str, Any], begin: datetime
 ) -> None:
-    assert start_of(policy(**said), scenario(**played)) == begin
+    assert rehearsal_start(policy(**said), scenario(**played)) == begin
 
 
 @pytest.mark.parametrize(

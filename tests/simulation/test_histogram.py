@@ -5,14 +5,20 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from controller.simulation.traffic.histogram import Distribution, above, merged, percentile, thinned
+from controller.simulation.traffic.histogram import (
+    Distribution,
+    count_above,
+    merge,
+    percentile,
+    thin,
+)
 
 VALUES = st.lists(st.floats(min_value=0.01, max_value=1e6), min_size=1, max_size=200)
 LIMITS = st.floats(min_value=0, max_value=1e6)
 
 
 def distribution(values: list[float]) -> Distribution:
-    return merged(tuple(Distribution.of({value: 1}) for value in values))
+    return merge(tuple(Distribution.of({value: 1}) for value in values))
 
 
 def exact(values: list[float], percent: float) -> float:
@@ -49,7 +55,7 @@ def test_count_total_lowest_and_highest_are_exact(values: list[float]) -> None:
 def test_the_count_above_a_limit_never_strays_further_than_one_bin(
     values: list[float], limit: float
 ) -> None:
-    found = above(distribution(values), limit)
+    found = count_above(distribution(values), limit)
     fewest, most = (sum(one > limit * by for one in values) for by in (1.0201, 1 / 1.0201))
     assert 0 <= fewest <= found <= most <= len(values)
 
@@ -57,7 +63,7 @@ def test_the_count_above_a_limit_never_strays_further_than_one_bin(
 @given(VALUES, LIMITS, LIMITS)
 def test_fewer_are_above_a_higher_limit(values: list[float], one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert above(distribution(values), low) >= above(distribution(values), high)
+    assert count_above(distribution(values), low) >= count_above(distribution(values), high)
 
 
 @given(VALUES, LIMITS, st.sampled_from([50, 90, 95, 99]))
@@ -65,7 +71,7 @@ def test_a_percentile_is_above_a_limit_iff_more_than_the_rest_of_the_values_are(
     values: list[float], limit: float, percent: int
 ) -> None:
     whole = distribution(values)
-    found, rest = above(whole, limit), (1 - percent / 100) * len(values)
+    found, rest = count_above(whole, limit), (1 - percent / 100) * len(values)
     assume(found != pytest.approx(rest, abs=1e-6))  # a limit at the percentile, but for rounding
     assert (percentile(whole, percent) > limit) == (found > rest)
 
@@ -73,13 +79,13 @@ def test_a_percentile_is_above_a_limit_iff_more_than_the_rest_of_the_values_are(
 def test_the_count_above_a_limit_is_cut_out_of_its_bin() -> None:
     """Ten values share a bin that reaches from 100.9 to 102.9; 102 is a little above its middle."""
     values = distribution([10.0] * 10 + [101.0, 102.8] * 5)
-    assert above(values, 100.0) == 10
-    assert above(values, 102.0) == pytest.approx(4.5, abs=0.1)
+    assert count_above(values, 100.0) == 10
+    assert count_above(values, 102.0) == pytest.approx(4.5, abs=0.1)
 
 
 @pytest.mark.parametrize(("limit", "found"), [(0, 1), (249, 1), (250, 0), (251, 0)])
 def test_a_lone_value_is_above_a_limit_or_not(limit: float, found: int) -> None:
-    assert above(distribution([250.0]), limit) == found
+    assert count_above(distribution([250.0]), limit) == found
 
 
 @given(
@@ -92,9 +98,9 @@ def test_with_more_values_arrived_nothing_shrinks(
     values: list[float], limit: float, fractions: list[float]
 ) -> None:
     whole = distribution(values)
-    shown = [thinned(whole, fraction) for fraction in sorted(fractions)] + [whole]
+    shown = [thin(whole, fraction) for fraction in sorted(fractions)] + [whole]
     assert [part.count for part in shown] == sorted(part.count for part in shown)
-    over = [above(part, limit) for part in shown]
+    over = [count_above(part, limit) for part in shown]
     assert over == sorted(over)
     totals = [part.total for part in shown]
     assert totals == pytest.approx(sorted(totals))
@@ -105,5 +111,5 @@ def test_zeros_and_ones_are_counted_exactly() -> None:
     assert (errors.count, errors.total, errors.low, errors.high) == (1_000, 10, 0, 1)
     assert percentile(errors, 50) == 0
     assert percentile(errors, 99.5) == 1
-    assert (above(errors, 0), above(errors, 0.5), above(errors, 1)) == (10, 10, 0)
-    assert thinned(errors, 0.8).total == pytest.approx(8)
+    assert (count_above(errors, 0), count_above(errors, 0.5), count_above(errors, 1)) == (10, 10, 0)
+    assert thin(errors, 0.8).total == pytest.approx(8)

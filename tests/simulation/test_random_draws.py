@@ -5,7 +5,7 @@ from statistics import fmean, pvariance
 
 import pytest
 
-from controller.simulation.traffic.histogram import merged, percentile
+from controller.simulation.traffic.histogram import merge, percentile
 from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
 
 DRAWS = 4_000
@@ -46,7 +46,7 @@ def test_as_many_latencies_are_drawn_as_asked_for(count: int) -> None:
 @pytest.mark.parametrize(("count", "times"), [(30, 2_000), (3_000, 20)], ids=["single", "in bins"])
 def test_latencies_follow_their_lognormal(count: int, times: int) -> None:
     rng = Random(5)
-    drawn = merged(tuple(lognormal(rng, count, 100, 0.3) for _ in range(times)))
+    drawn = merge(tuple(lognormal(rng, count, 100, 0.3) for _ in range(times)))
     assert percentile(drawn, 50) == pytest.approx(100, rel=0.01)
     assert percentile(drawn, 95) == pytest.approx(100 * exp(1.6449 * 0.3), rel=0.01)
     assert drawn.total / drawn.count == pytest.approx(100 * exp(0.3**2 / 2), rel=0.01)

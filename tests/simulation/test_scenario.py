@@ -6,16 +6,21 @@ import pytest
 from pydantic import BaseModel
 
 from controller.errors import PolicyError
-from controller.simulation.scenario.fault_events import When
+from controller.simulation.scenario.fault_events import EventTime
 from controller.simulation.scenario.metric_roles import Role
 from controller.simulation.scenario.path_model import (
     ColdStart,
-    FunctionBehaviour,
-    PathBehaviour,
+    FunctionModel,
+    PathModel,
     Publication,
-    Rhythm,
+    TrafficProfile,
 )
-from controller.simulation.scenario.scenario import EVENTS, Scenario, load_scenario, scenario_names
+from controller.simulation.scenario.scenario import (
+    EVENT_TYPES,
+    Scenario,
+    load_scenario,
+    scenario_names,
+)
 
 SOUND = """\
 name: mine
@@ -95,14 +100,14 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 MODELS: list[type[BaseModel]] = [
     Scenario,
-    Rhythm,
-    PathBehaviour,
+    TrafficProfile,
+    PathModel,
     ColdStart,
-    FunctionBehaviour,
+    FunctionModel,
     Publication,
     Role,
-    When,
-    *EVENTS.values(),
+    EventTime,
+    *EVENT_TYPES.values(),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.simulation.fakes.errors import STATUS, refusal
+from controller.simulation.fakes.errors import STATUS, client_error
 from tests.simulation.service_model import hold_to_model, operation_model, strangers
 
 READ = ("lambda", "GetFunctionConfiguration")
@@ -42,14 +42,16 @@ def test_an_answer_that_aws_never_gives_is_found(
 
 def test_an_error_that_an_operation_does_not_have_is_found() -> None:
     def answer_412() -> dict[str, Any]:
-        raise refusal("GetFunctionConfiguration", "PreconditionFailedException", "no such thing")
+        raise client_error(
+            "GetFunctionConfiguration", "PreconditionFailedException", "no such thing"
+        )
 
     with pytest.raises(AssertionError):
         hold_to_model(*READ, {"FunctionName": "handler"}, answer_412)
 
 
 def test_a_refusal_looks_as_botocore_raises_it() -> None:
-    error = refusal("UpdateFunctionConfiguration", "ResourceConflictException", "busy")
+    error = client_error("UpdateFunctionConfiguration", "ResourceConflictException", "busy")
     assert isinstance(error, ClientError)
     assert error.operation_name == "UpdateFunctionConfiguration"
     assert error.response["Error"] == {"Code": "ResourceConflictException", "Message": "busy"}

@@ -127,7 +127,7 @@ def test_another_hand_can_act_between_a_read_and_the_write_that_follows_it() -> 
             made.clock.advance(3 * SECOND)
         return proceed()
 
-    made.layers.append(meddle)
+    made.interceptors.append(meddle)
     with pytest.raises(ClientError, match="PreconditionFailedException"):
         made.client("lambda").update_function_configuration(
             FunctionName=FUNCTION, Environment={"Variables": {}}, RevisionId=revision

@@ -101,14 +101,14 @@ def world(played: Scenario | None = None, *, seed: int = 1) -> World:
     made = World.for_policy(
         Policy.model_validate(POLICY), played or scenario(), seed=seed, start=START
     )
-    made.layers.append(hold_to_model)
+    made.interceptors.append(hold_to_model)
     return made
 
 
 def empty_world(played: Scenario | None = None) -> World:
     """Return a world without a function, in which every answer is held to the service models."""
     made = World(start=START) if played is None else World(played, start=START)
-    made.layers.append(hold_to_model)
+    made.interceptors.append(hold_to_model)
     return made
 
 

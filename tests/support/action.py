@@ -14,7 +14,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 ROOT: Final = Path(__file__).parents[2]
-HERE: Final = ROOT / "deploy" / "github"
+ACTION_FOLDER: Final = ROOT / "deploy" / "github"
 LIMIT_S: Final = 120.0
 COMMIT: Final = "8f74223d1b10e8888abcd995cf7c6d8d3c4b5a69"
 
@@ -27,11 +27,11 @@ def yaml(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
-ACTION: Final = yaml((HERE / "action.yml").read_text(encoding="utf-8"))
+ACTION: Final = yaml((ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ActionRun:
     """What the steps of one `uses:` did: the last exit status, the log, the files of the runner."""
 
     status: int
@@ -42,10 +42,10 @@ class Played:
     @property
     def commands(self) -> list[str]:
         """The lines of the log that GitHub takes for errors."""
-        return [line for line in _heard(self.log) if line.startswith("::error ")]
+        return [line for line in _command_lines(self.log) if line.startswith("::error ")]
 
 
-def _heard(log: str) -> Iterator[str]:
+def _command_lines(log: str) -> Iterator[str]:
     """Yield the lines in which GitHub looks for commands: between stop and go, there are none."""
     token = ""
     for line in log.splitlines():
@@ -64,49 +64,49 @@ PROGRAM: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class RunnerSetup:
     """What is around a job. action: where the action lies. version: of the rolloutctl on the path.
 
     python: the one that is python3.
     cache: a folder that stands for the cache of the workflow; None: it does not answer.
     """
 
-    action: Path = HERE
+    action: Path = ACTION_FOLDER
     cache: Path | None = None
     version: str = VERSION
     python: Path = Path(sys.executable)
 
 
-GITHUB: Final = Around()
+DEFAULT_SETUP: Final = RunnerSetup()
 
 
-def play(
+def run_action(
     folder: Path,
     environment: Mapping[str, str],
     program: str | None = PROGRAM,
-    around: Around = GITHUB,
+    setup: RunnerSetup = DEFAULT_SETUP,
     /,
-    **given: str,
-) -> Played:
-    """Play the action in a checkout at `folder`; `given`: its inputs, with _ for -.
+    **inputs: str,
+) -> ActionRun:
+    """Play the action in a checkout at `folder`; `inputs`: its inputs, with _ for -.
 
     environment: what the job has beside that. program: what bash does for the rolloutctl on the
     path; None: there is none.
     """
     known = {f"inputs.{name}": str(one["default"]) for name, one in ACTION["inputs"].items()}
-    for name, value in given.items():
+    for name, value in inputs.items():
         assert f"inputs.{name.replace('_', '-')}" in known
         known[f"inputs.{name.replace('_', '-')}"] = value
-    runner = _runner(folder, environment, around.action)
-    _put_on_the_path(Path(runner["HOME"]), program, around)
-    played = Played(0, "", "", "")
+    runner = _runner(folder, environment, setup.action)
+    _install_programs(Path(runner["HOME"]), program, setup)
+    played = ActionRun(0, "", "", "")
     for step in ACTION["runs"]["steps"]:
-        if not _wanted(step.get("if", ""), known, played.status):
+        if not _condition_holds(step.get("if", ""), known, played.status):
             continue
         if "uses" in step:
-            _cached(step, known, around.cache)
+            _run_cache_step(step, known, setup.cache)
             continue
-        env = {name: _filled(value, known) for name, value in step.get("env", {}).items()}
+        env = {name: _expand(value, known) for name, value in step.get("env", {}).items()}
         outputs, path = Path(runner["GITHUB_OUTPUT"]), Path(runner["GITHUB_PATH"])
         outputs.write_text("")
         ended = subprocess.run(
@@ -119,7 +119,7 @@ def play(
             known[f"steps.{step.get('id')}.outputs.{name}"] = value
         runner["PATH"] = ":".join([*path.read_text().splitlines(), runner["PATH"]])
         path.write_text("")
-        played = Played(
+        played = ActionRun(
             played.status or ended.returncode,
             played.log + ended.stdout,
             Path(runner["GITHUB_STEP_SUMMARY"]).read_text(),
@@ -149,12 +149,12 @@ def _runner(folder: Path, environment: Mapping[str, str], action: Path) -> dict[
     }
 
 
-def _put_on_the_path(home: Path, program: str | None, around: Around) -> None:
+def _install_programs(home: Path, program: str | None, setup: RunnerSetup) -> None:
     """Put a Python on the path and, unless it is None, a rolloutctl."""
     (home / "bin").mkdir(exist_ok=True)
-    says = f'[ "$1" != --version ] || {{ echo "rolloutctl, version {around.version}"; exit; }}'
+    says = f'[ "$1" != --version ] || {{ echo "rolloutctl, version {setup.version}"; exit; }}'
     scripts = {
-        "python3": f'exec {shlex.quote(str(around.python))} "$@"',
+        "python3": f'exec {shlex.quote(str(setup.python))} "$@"',
         "rolloutctl": None if program is None else f"{says}\n{program}",
     }
     for name, text in scripts.items():
@@ -165,28 +165,30 @@ def _put_on_the_path(home: Path, program: str | None, around: Around) -> None:
             script.chmod(0o755)
 
 
-def _cached(step: Mapping[str, Any], known: Mapping[str, str], cache: Path | None) -> None:
+def _run_cache_step(
+    step: Mapping[str, Any], context: Mapping[str, str], cache: Path | None
+) -> None:
     """Do what a step of actions/cache does, which never ends a job."""
     assert step["continue-on-error"] is True
     if cache is None:
         return
-    here, kept = (_filled(step["with"][name], known) for name in ("path", "key"))
+    here, kept = (_expand(step["with"][name], context) for name in ("path", "key"))
     job, _ = step["uses"].removeprefix("actions/cache/").split("@")
     source, sink = {"restore": (cache / kept, Path(here)), "save": (Path(here), cache / kept)}[job]
     if source.exists():
         shutil.copytree(source, sink, dirs_exist_ok=True)
 
 
-def _wanted(condition: str, known: Mapping[str, str], status: int) -> bool:
+def _condition_holds(condition: str, context: Mapping[str, str], status: int) -> bool:
     if not condition:
         return status == 0
     match = _CONDITION.fullmatch(condition)
     assert match is not None, condition
     whatever, name, sign, word = match.groups()
-    return (status == 0 or bool(whatever)) and (known.get(name, "") == word) == (sign == "==")
+    return (status == 0 or bool(whatever)) and (context.get(name, "") == word) == (sign == "==")
 
 
-def _filled(text: str, known: Mapping[str, str]) -> str:
+def _expand(text: str, known: Mapping[str, str]) -> str:
     known = {"github.sha": COMMIT, **known}
     # What an input says is filled in as the default of another does: once, and no further.
     return _EXPRESSION.sub(lambda found: known[found[1]].replace("${{ github.sha }}", COMMIT), text)

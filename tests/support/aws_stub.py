@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 JSON = "application/x-amz-json-1.1"
 SECRET = "hunter2-and-more"
 
-Answering: TypeAlias = Callable[["Endpoint", socket.socket], None]
+Responder: TypeAlias = Callable[["Endpoint", socket.socket], None]
 
 
 @dataclass(slots=True)
@@ -23,12 +23,12 @@ class Endpoint:
     """
 
     url: str
-    answers: list[Answering] = field(default_factory=list)
-    got: list[bytes] = field(default_factory=list)
+    answers: list[Responder] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
 
-    def next_answer(self, body: bytes) -> Answering:
-        self.got.append(body)
+    def next_answer(self, body: bytes) -> Responder:
+        self.requests.append(body)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -44,7 +44,7 @@ def head(length: int, status: int = 200, kind: str = JSON) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def says(content: bytes, status: int = 200, kind: str = JSON) -> Answering:
+def responds(content: bytes, status: int = 200, kind: str = JSON) -> Responder:
     """Answer with `content`."""
 
     def answer(_endpoint: Endpoint, connection: socket.socket) -> None:
@@ -53,14 +53,14 @@ def says(content: bytes, status: int = 200, kind: str = JSON) -> Answering:
     return answer
 
 
-def page(_endpoint: Endpoint, connection: socket.socket) -> None:
+def captive_portal(_endpoint: Endpoint, connection: socket.socket) -> None:
     """Answer as a captive portal does, without a request id."""
     html = b"<html>Please log in</html>"
     lines = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(html)}\r\n\r\n"
     connection.sendall(lines.encode() + html)
 
 
-def breaks_off(content: bytes) -> Answering:
+def breaks_off(content: bytes) -> Responder:
     """Announce a longer answer than `content`, and hang up after that."""
 
     def answer(_endpoint: Endpoint, connection: socket.socket) -> None:
@@ -81,7 +81,7 @@ def hangs_after_the_head(endpoint: Endpoint, connection: socket.socket) -> None:
     endpoint.closed.wait()
 
 
-def drips(content: bytes, every_s: float) -> Answering:
+def drips(content: bytes, every_s: float) -> Responder:
     """Send `content`, head and all, a byte at a time."""
 
     def answer(endpoint: Endpoint, connection: socket.socket) -> None:
@@ -93,7 +93,7 @@ def drips(content: bytes, every_s: float) -> Answering:
     return answer
 
 
-def drips_its_body(every_s: float) -> Answering:
+def drips_its_body(every_s: float) -> Responder:
     """Send the head at once, and then a byte at a time."""
 
     def answer(endpoint: Endpoint, connection: socket.socket) -> None:
@@ -146,18 +146,18 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 # What is no answer of any service.
-GARBAGE: Mapping[str, Answering] = {
-    "null": says(b"null"),
-    "a list": says(b"[1, 2]"),
-    "a string": says(b'"%s"' % SECRET.encode()),
-    "a number": says(b"42"),
-    "no UTF-8": says(b"\xff\xfe\x00" + SECRET.encode()),
-    "cut off": says(b'{"FunctionArn": "%s' % SECRET.encode()),
-    "too deep": says(b'{"a":' * 100_000),
-    "HTML": says(b"<html>Please log in</html>", kind="text/html"),
-    "a page": page,
-    "a redirect": says(b"", status=302, kind="text/html"),
-    "a page that forbids": says(b"<html>No.</html>", status=403, kind="text/html"),
-    "an error of a list": says(b"[]", status=400),
-    "an error of null": says(b"null", status=500),
+GARBAGE: Mapping[str, Responder] = {
+    "null": responds(b"null"),
+    "a list": responds(b"[1, 2]"),
+    "a string": responds(b'"%s"' % SECRET.encode()),
+    "a number": responds(b"42"),
+    "no UTF-8": responds(b"\xff\xfe\x00" + SECRET.encode()),
+    "cut off": responds(b'{"FunctionArn": "%s' % SECRET.encode()),
+    "too deep": responds(b'{"a":' * 100_000),
+    "HTML": responds(b"<html>Please log in</html>", kind="text/html"),
+    "a page": captive_portal,
+    "a redirect": responds(b"", status=302, kind="text/html"),
+    "a page that forbids": responds(b"<html>No.</html>", status=403, kind="text/html"),
+    "an error of a list": responds(b"[]", status=400),
+    "an error of null": responds(b"null", status=500),
 }

@@ -14,17 +14,17 @@ Behaviour = Callable[[socket.socket], object] | None
 
 @dataclass(slots=True)
 class ConnectProxy:
-    """The proxy. does: what it does with a request; asked: the requests, each as its lines."""
+    """The proxy. behaviour: what it does with a request; asked: the requests, each as its lines."""
 
     port: int
-    does: Behaviour = None
-    asked: list[list[str]] = field(default_factory=list)
+    behaviour: Behaviour = None
+    requests: list[list[str]] = field(default_factory=list)
 
     def url(self, credentials: str = "") -> str:
         return f"http://{credentials}127.0.0.1:{self.port}"
 
 
-def says(raw: bytes) -> Behaviour:
+def tunnel_response(raw: bytes) -> Behaviour:
     """Answer with these bytes, and hang up."""
     return lambda connection: connection.sendall(raw)
 
@@ -64,9 +64,9 @@ def _serve(proxy: ConnectProxy, connection: socket.socket, over: threading.Event
         while not head.endswith(b"\r\n\r\n"):
             head += connection.recv(1) or b"\r\n\r\n"
         lines = head.decode().split("\r\n")
-        proxy.asked.append(lines[:-2])
-        if proxy.does is not None:
-            proxy.does(connection)
+        proxy.requests.append(lines[:-2])
+        if proxy.behaviour is not None:
+            proxy.behaviour(connection)
             return
         port = int(lines[0].split()[1].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as there:

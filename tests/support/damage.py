@@ -35,7 +35,7 @@ def _without(*names: str) -> Callable[[str], bytes]:
     return damaged
 
 
-def _cut_off(text: str) -> bytes:
+def _truncate(text: str) -> bytes:
     return text.encode()[: len(text) // 2]
 
 
@@ -43,7 +43,7 @@ def _many_digits(text: str) -> bytes:
     return _with(version="@")(text).replace(b'"@"', b"9" * 5_000)
 
 
-def _loosened(text: str) -> bytes:
+def _loosen_policy(text: str) -> bytes:
     """Let half of the requests fail, and every step bake for a minute."""
     policy = json.loads(text)
     for criterion in policy["criteria"].values():
@@ -55,10 +55,10 @@ def _loosened(text: str) -> bytes:
 
 
 LOOSENED = "policy: looser than at the start"
-NAIVE = "2026-11-24T12:00:00"
+NAIVE_TIME = "2026-11-24T12:00:00"
 STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "empty": lambda _: b"",
-    "cut off": _cut_off,
+    "cut off": _truncate,
     "no object": lambda _: b"[]",
     "null": lambda _: b"null",
     "nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
@@ -80,8 +80,8 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "no phase": _with(phase=None),
     "an unknown reason": _with(reason="because"),
     "never updated": _with(updated=None),
-    "updated in local time": _with(updated=NAIVE),
-    "asked in local time": _with_intent(asked=NAIVE),
+    "updated in local time": _with(updated=NAIVE_TIME),
+    "asked in local time": _with_intent(asked=NAIVE_TIME),
     "updated before time": _with(updated="0001-01-01T00:00:00+00:00"),
     "updated after time": _with(updated="9999-12-31T23:59:59+00:00"),
     "created after it was updated": _with(created="2199-01-01T00:00:00+00:00"),
@@ -99,12 +99,12 @@ STATE_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
 }
 POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
     "policy: empty": lambda _: b"",
-    "policy: cut off": _cut_off,
+    "policy: cut off": _truncate,
     "policy: nested too deeply": lambda _: b"[" * NESTED + b"]" * NESTED,
     "policy: not UTF-8": lambda _: b"\xff\xfe",
     "policy: without steps": _with(steps=[]),
     "policy: another than at the start": _with(summary="Nothing to see here."),
-    LOOSENED: _loosened,
+    LOOSENED: _loosen_policy,
 }
 
 # Damages that leave the rollout itself readable: a lease is acquired or refused, a lock has no
@@ -130,7 +130,7 @@ IN_HISTORY = "history: "
 UNLISTED = frozenset({"created: missing"})
 
 # What a list shows last, although it looks at little of a rollout.
-SEEN_IN_LISTS = frozenset(
+VISIBLE_IN_LISTS = frozenset(
     {
         "closed: neither 0 nor 1",
         "closed: text",
@@ -149,18 +149,20 @@ SEEN_IN_LISTS = frozenset(
 # --- in a row of SQLite -------------------------------------------------------------------------
 
 
-def _state(change: Callable[[str], bytes], column: str, at: sqlite3.Connection, one: str) -> None:
+def _state(
+    change: Callable[[str], bytes], column: str, connection: sqlite3.Connection, rollout_id: str
+) -> None:
     select = f"SELECT {column} FROM rollouts WHERE id = ?"  # noqa: S608 - one of two names
-    (text,) = at.execute(select, (one,)).fetchone()
+    (text,) = connection.execute(select, (rollout_id,)).fetchone()
     update = f"UPDATE rollouts SET {column} = CAST(? AS TEXT) WHERE id = ?"  # noqa: S608
-    at.execute(update, (change(text), one))
+    connection.execute(update, (change(text), rollout_id))
 
 
 def _row(column: str, value: object) -> SqliteDamage:
     """Return a damage that writes `value`, of which bytes are text that is not UTF-8."""
     new = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
     statement = f"UPDATE rollouts SET {column} = {new} WHERE id = ?"  # noqa: S608
-    return lambda at, one: _done(at.execute(statement, (value, one)))
+    return lambda at, one: _discard_result(at.execute(statement, (value, one)))
 
 
 def _statement(*statements: str) -> SqliteDamage:
@@ -172,7 +174,7 @@ def _statement(*statements: str) -> SqliteDamage:
     return damage
 
 
-def _done(_: object) -> None:
+def _discard_result(_: object) -> None:
     """Return nothing, whatever a call has returned."""
 
 
@@ -183,7 +185,7 @@ SQLITE_DAMAGES: Mapping[str, SqliteDamage] = {
     **{name: partial(_state, change, "policy") for name, change in POLICY_DAMAGES.items()},
     "created: no time": _row("created", "x"),
     "created: a number": _row("created", -(10**18)),
-    "created: local time": _row("created", NAIVE),
+    "created: local time": _row("created", NAIVE_TIME),
     "created: not UTF-8": _row("created", b"\xff"),
     "closed: neither 0 nor 1": _row("closed", 7),
     "closed: below 0": _row("closed", -1),
@@ -211,7 +213,7 @@ SQLITE_DAMAGES: Mapping[str, SqliteDamage] = {
         "UPDATE locks SET rollout = 'gone#1' WHERE rollout = :id"
     ),
     "history: no JSON": _statement(_ENTRY.format("'{'")),
-    "history: nested too deeply": lambda at, one: _done(
+    "history: nested too deeply": lambda at, one: _discard_result(
         at.execute(_ENTRY.format(":entry"), {"id": one, "entry": "[" * NESTED + "]" * NESTED})
     ),
     "history: not UTF-8": _statement(_ENTRY.format("CAST(x'fffe' AS TEXT)")),

@@ -26,10 +26,10 @@ UPDATE_S: Final = 0.55
 _HOST: Final = "127.0.0.1"
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
-_LOG_SHOWN: Final = 4_000  # characters
+_LOG_TAIL_CHARACTERS: Final = 4_000  # characters
 
 # A person's own profiles and credentials must neither help a test nor meet an emulator.
-NOBODY: Final = {
+NO_CREDENTIALS: Final = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -61,7 +61,7 @@ class Emulator:
     def environment(self, account: str) -> dict[str, str]:
         """Return the variables that make a process act in `account` of this emulator."""
         return {
-            **NOBODY,
+            **NO_CREDENTIALS,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": account,
@@ -70,11 +70,11 @@ class Emulator:
 
     def log(self) -> str:
         """Return the end of what the emulator printed."""
-        return self.log_file.read_text(errors="replace")[-_LOG_SHOWN:]
+        return self.log_file.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:]
 
 
 @contextmanager
-def running(folder: Path, *, enforcing: bool = False) -> Iterator[Emulator]:
+def running_emulator(folder: Path, *, enforcing: bool = False) -> Iterator[Emulator]:
     """Yield an emulator that keeps its log and its files in `folder`, and stop it afterwards.
 
     enforcing: a role may do what its policies allow, and nothing else; an account may do all.
@@ -85,7 +85,7 @@ def running(folder: Path, *, enforcing: bool = False) -> Iterator[Emulator]:
     port = _free_port()
     log_file = folder / "ministack.log"
     environment = {
-        **NOBODY,
+        **NO_CREDENTIALS,
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
         "TMPDIR": str(folder),

@@ -6,7 +6,7 @@ from typing import Final
 from unicodedata import category
 
 # Each tries to do something to the program that shows it, and says `pwned`.
-HOSTILE: Final = {
+HOSTILE_TEXTS: Final = {
     "a workflow command": "::error::pwned",
     "a workflow command on a line of its own": "x\n::error::pwned",
     "a workflow command behind blanks": "x\r\n \t\xa0::add-mask::pwned",
@@ -36,22 +36,22 @@ HOSTILE: Final = {
     "what no Unicode has": "\u0378\uffff\U0010ffffpwned",
 }
 # What people write.
-HARMLESS: Final = (
+HARMLESS_TEXTS: Final = (
     "Checkout über das API-Gateway: 50 % (größer/gleich)",
     "日本語の説明、全角　スペース",
     "مرحبا بالعالم",
     "no-break\xa0space, thin\u2009space, a::b, # and [x]",
     "🚀 ⚠️ ✓ … – “quoted”",
 )
-_OBEYED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0e\U000e0100-\U000e01ef]")
+_UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0e\U000e0100-\U000e01ef]")
 
 
-def obeyed(output: str) -> Iterator[str]:
+def unsafe_parts(output: str) -> Iterator[str]:
     """Yield what a terminal, a CI runner or a reader's eye would obey in the lines of `output`."""
     for line in output.split("\n"):
-        yield from (f"U+{ord(one):04X}" for one in line if category(one) in _OBEYED)
-        yield from (f"U+{ord(one):04X}" for one in _UNSEEN.findall(line))
+        yield from (f"U+{ord(one):04X}" for one in line if category(one) in _UNSAFE_CATEGORIES)
+        yield from (f"U+{ord(one):04X}" for one in _INVISIBLE.findall(line))
         said = line.replace("\ufe0f", "")
         if said.lstrip().startswith("::") or "##[" in said:
             yield line

@@ -26,7 +26,7 @@ class Request:
     body: bytes
 
 
-Answering = Callable[[BaseHTTPRequestHandler], object]
+Responder = Callable[[BaseHTTPRequestHandler], object]
 
 
 @dataclass(slots=True)
@@ -34,14 +34,14 @@ class Host:
     """The host. answer: what it does with a request that was read; got: all of them."""
 
     port: int
-    answer: Answering
-    got: list[Request] = field(default_factory=list)
+    answer: Responder
+    requests: list[Request] = field(default_factory=list)
 
     def url(self, path: str = "/hook", name: str = "localhost") -> str:
         return f"https://{name}:{self.port}{path}"
 
 
-def answers(status: int = 200, body: bytes = b"ok", **headers: str) -> Answering:
+def responds(status: int = 200, body: bytes = b"ok", **headers: str) -> Responder:
     """Answer with this status and body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -55,7 +55,7 @@ def answers(status: int = 200, body: bytes = b"ok", **headers: str) -> Answering
     return answer
 
 
-def in_turn(*several: Answering) -> Answering:
+def in_turn(*several: Responder) -> Responder:
     """Answer with one after the other, and the last from then on."""
     left = list(several)
 
@@ -65,7 +65,7 @@ def in_turn(*several: Answering) -> Answering:
     return answer
 
 
-def breaks_off(body: bytes) -> Answering:
+def breaks_off(body: bytes) -> Responder:
     """Announce a whole answer, send all but its last byte, and hang up."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -77,7 +77,7 @@ def breaks_off(body: bytes) -> Answering:
     return answer
 
 
-def sends(raw: bytes, *, goodbye: bool) -> Answering:
+def sends(raw: bytes, *, goodbye: bool) -> Responder:
     """Send these bytes and hang up. goodbye: TLS is closed as it should be, with close_notify."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -89,7 +89,7 @@ def sends(raw: bytes, *, goodbye: bool) -> Answering:
     return answer
 
 
-def drips(every_s: float, *, announced: bool = True) -> Answering:
+def drips(every_s: float, *, announced: bool = True) -> Responder:
     """Begin an answer, and send a byte of it now and then, for ever.
 
     announced: the length of the answer; without it, the answer ends with the connection.
@@ -109,7 +109,7 @@ def drips(every_s: float, *, announced: bool = True) -> Answering:
 
 
 @contextmanager
-def host(certificate: Path, answer: Answering | None = None) -> Iterator[Host]:
+def host(certificate: Path, answer: Responder | None = None) -> Iterator[Host]:
     """Yield a host that shows `certificate` (with its key), and stop it afterwards."""
     stage: list[Host] = []
 
@@ -117,7 +117,7 @@ def host(certificate: Path, answer: Answering | None = None) -> Iterator[Host]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             request = Request(self.path, dict(self.headers.items()), self.rfile.read(length))
-            stage[0].got.append(request)
+            stage[0].requests.append(request)
             stage[0].answer(self)
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -135,7 +135,7 @@ def host(certificate: Path, answer: Answering | None = None) -> Iterator[Host]:
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
-    stage.append(Host(server.server_address[1], answer or answers()))
+    stage.append(Host(server.server_address[1], answer or responds()))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

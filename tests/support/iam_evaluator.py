@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.stores.dynamodb.table import SHAPE
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ class UnknownRuleError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AccessRequest:
     """What IAM is asked for one action: the context has a key, or has it not."""
 
     action: str
@@ -29,14 +29,14 @@ class Asked:
     context: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def allows(document: Document, asked: Iterable[Asked]) -> bool:
+def allows(document: Document, requests: Iterable[AccessRequest]) -> bool:
     """Tell whether a role that has this document alone may do all that is asked."""
-    return all(_decide(document, one) for one in asked)
+    return all(_decide(document, one) for one in requests)
 
 
-def _decide(document: Document, asked: Asked) -> bool:
+def _decide(document: Document, request: AccessRequest) -> bool:
     """An explicit Deny wins; what nothing allows is denied."""
-    effects = {one["Effect"] for one in _list(document["Statement"]) if _applies(one, asked)}
+    effects = {one["Effect"] for one in _list(document["Statement"]) if _applies(one, request)}
     if unknown := effects - {"Allow", "Deny"}:
         raise UnknownRuleError(f"effects {unknown}")
     return effects == {"Allow"}
@@ -47,29 +47,29 @@ _ELEMENTS: Final = frozenset(
 )
 
 
-def _applies(statement: Mapping[str, Any], asked: Asked) -> bool:
+def _applies(statement: Mapping[str, Any], request: AccessRequest) -> bool:
     if unknown := set(statement) - _ELEMENTS:
         raise UnknownRuleError(f"elements {unknown}")
     return (
-        _named(statement, "Action", asked.action.lower(), str.lower)
-        and _named(statement, "Resource", asked.resource, str)
+        _matches_element(statement, "Action", request.action.lower(), str.lower)
+        and _matches_element(statement, "Resource", request.resource, str)
         and all(
-            _holds(operator, values, asked.context.get(key))
+            _condition_holds(operator, values, request.context.get(key))
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
     )
 
 
-def _named(
-    statement: Mapping[str, Any], element: str, value: str, spelt: Callable[[str], str]
+def _matches_element(
+    statement: Mapping[str, Any], element: str, value: str, normalize: Callable[[str], str]
 ) -> bool:
     """Tell whether an element, or what its opposite leaves, has `value` among its patterns."""
     given, opposite = statement.get(element), statement.get(f"Not{element}")
     if (given is None) == (opposite is None):
         raise UnknownRuleError(f"a statement has {element}, or Not{element}")
     patterns = _list(opposite if given is None else given)
-    found = any(_like(spelt(pattern), value) for pattern in patterns)
+    found = any(_like(normalize(pattern), value) for pattern in patterns)
     return found if opposite is None else not found
 
 
@@ -77,18 +77,18 @@ def _named(
 
 
 def _equal(pattern: str, value: str) -> bool:
-    _check_filled_in(pattern)
+    _check_no_placeholder(pattern)
     return pattern == value
 
 
 def _like(pattern: str, value: str) -> bool:
     """Compare with a pattern: `*` is any text and `?` one character; nothing else is special."""
-    _check_filled_in(pattern)
+    _check_no_placeholder(pattern)
     parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
     return re.fullmatch("".join(parts), value, re.DOTALL) is not None
 
 
-def _check_filled_in(pattern: str) -> None:
+def _check_no_placeholder(pattern: str) -> None:
     if "${" in pattern:
         raise UnknownRuleError(f"{pattern} is not filled in")
 
@@ -102,7 +102,7 @@ _OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
 }
 
 
-def _holds(operator: str, expected: Any, values: Sequence[str] | None) -> bool:
+def _condition_holds(operator: str, expected: Any, values: Sequence[str] | None) -> bool:
     """Tell whether a condition on one key holds; `values` is None where the request has no such."""
     patterns = [str(one).lower() if operator == "Null" else one for one in _list(expected)]
     if operator == "Null":
@@ -134,27 +134,29 @@ def _list(value: Any) -> list[Any]:
 # --- what a request to DynamoDB asks for --------------------------------------------------------
 
 
-def asked_of_dynamodb(
+def access_requests(
     operation: str, request: Mapping[str, Any], *, region: str, account: str
-) -> list[Asked]:
+) -> list[AccessRequest]:
     """Return what IAM is asked for one request: of a transaction, each part by itself."""
     if operation == "TransactWriteItems":
         parts = [pair for one in request["TransactItems"] for pair in one.items()]
-        return [_item(f"{kind}Item", part, region, account) for kind, part in parts]
+        return [_item_request(f"{kind}Item", part, region, account) for kind, part in parts]
     if operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
-        return [_item(operation, request, region, account)]
+        return [_item_request(operation, request, region, account)]
     if operation == "Query":
-        keys = {LEADING_KEYS: (_queried(request),)}
-        return [Asked("dynamodb:Query", _table(request, region, account), keys)]
+        keys = {LEADING_KEYS: (_query_partition_key(request),)}
+        return [AccessRequest("dynamodb:Query", _table(request, region, account), keys)]
     if operation == "Scan":  # it has no key, and a condition on all its keys holds
-        return [Asked("dynamodb:Scan", _table(request, region, account))]
+        return [AccessRequest("dynamodb:Scan", _table(request, region, account))]
     raise UnknownRuleError(f"dynamodb:{operation}")
 
 
-def _item(operation: str, request: Mapping[str, Any], region: str, account: str) -> Asked:
+def _item_request(
+    operation: str, request: Mapping[str, Any], region: str, account: str
+) -> AccessRequest:
     key = request.get("Key") or request["Item"]
     keys = {LEADING_KEYS: (str(key["pk"]["S"]),)}
-    return Asked(f"dynamodb:{operation}", _table(request, region, account), keys)
+    return AccessRequest(f"dynamodb:{operation}", _table(request, region, account), keys)
 
 
 def _table(request: Mapping[str, Any], region: str, account: str) -> str:
@@ -164,8 +166,11 @@ def _table(request: Mapping[str, Any], region: str, account: str) -> str:
 
 def _partition_keys() -> Iterator[tuple[str, str]]:
     """Yield the partition key of the table, whose name is empty here, and of each index."""
-    indexes = [*SHAPE["GlobalSecondaryIndexes"], *SHAPE["LocalSecondaryIndexes"]]
-    for name, shape in [("", SHAPE), *((one["IndexName"], one) for one in indexes)]:
+    indexes = [
+        *TABLE_DEFINITION["GlobalSecondaryIndexes"],
+        *TABLE_DEFINITION["LocalSecondaryIndexes"],
+    ]
+    for name, shape in [("", TABLE_DEFINITION), *((one["IndexName"], one) for one in indexes)]:
         (key,) = [one["AttributeName"] for one in shape["KeySchema"] if one["KeyType"] == "HASH"]
         yield name, key
 
@@ -173,7 +178,7 @@ def _partition_keys() -> Iterator[tuple[str, str]]:
 _PARTITION_KEYS: Final = dict(_partition_keys())
 
 
-def _queried(request: Mapping[str, Any]) -> str:
+def _query_partition_key(request: Mapping[str, Any]) -> str:
     """Return the partition key that a Query asks for, of the table or of its index."""
     wanted = _PARTITION_KEYS[request.get("IndexName", "")]
     names = request.get("ExpressionAttributeNames", {})

@@ -50,7 +50,7 @@ _SPELLINGS: Final = {name: spellings(value) for name, value in PLANTED.items()}
 def leaks(texts: Iterable[str | bytes]) -> set[tuple[str, str]]:
     """Return which variables stand in which of `texts`, with what stands around them."""
     return {
-        (name, _around(text, one))
+        (name, _context(text, one))
         for text in map(_text, texts)
         for name, known in _SPELLINGS.items()
         for one in known
@@ -65,12 +65,12 @@ def files(folder: Path) -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def chain(error: BaseException | None) -> Iterator[str]:
+def error_texts(error: BaseException | None) -> Iterator[str]:
     """Yield all that an error and those behind it say and carry, told in a traceback or not."""
     while error is not None:
         yield from (str(error), repr(error), repr(vars(error)))
         if error.__context__ is not error.__cause__:
-            yield from chain(error.__context__)
+            yield from error_texts(error.__context__)
         error = error.__cause__
 
 
@@ -86,10 +86,10 @@ def quoting(variables: Mapping[str, Any]) -> Mapping[str, str]:
     }
 
 
-def _text(found: str | bytes) -> str:
-    return found if isinstance(found, str) else found.decode("utf-8", errors="replace")
+def _text(content: str | bytes) -> str:
+    return content if isinstance(content, str) else content.decode("utf-8", errors="replace")
 
 
-def _around(text: str, found: str) -> str:
+def _context(text: str, found: str) -> str:
     at = text.index(found)
     return text[max(0, at - 60) : at + 60]

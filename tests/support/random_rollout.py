@@ -7,15 +7,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from controller.core.commands import Ask, Verb, Way
+from controller.core.commands import Command, DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.errors import RolloutError
-from controller.operations.start.start import Request, start
-from controller.simulation.operators import pair_of
+from controller.operations.start.start import StartRequest, start
+from controller.simulation.operators import weight_variables
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
-from tests.support.stage import WRITE, Before, Stage, a_runner, on_stage, variables
+from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
 
-TROUBLE: tuple[Mapping[str, Any], ...] = (
+FAULT_EVENTS: tuple[Mapping[str, Any], ...] = (
     {"kind": "errors", "server_errors": "3%"},
     {"kind": "errors", "server_errors": "0.2%"},
     {"kind": "latency", "times": 1.2},
@@ -28,18 +28,18 @@ TROUBLE: tuple[Mapping[str, Any], ...] = (
     {"kind": "kms_denied"},
 )
 LENGTHS = ("2m", "20m", "2h")
-WAYS: tuple[Way, ...] = ("", "restore", "keep")
+RESUME_OPTIONS: tuple[DriftResolution, ...] = ("", "restore", "keep")
 
 
 @contextmanager
-def wandered(folder: Path, seed: int, ticks: int = 120) -> Iterator[Stage]:
+def random_walk(folder: Path, seed: int, ticks: int = 120) -> Iterator[Stage]:
     """Yield a stage on which one rollout, chosen by `seed`, was visited so many times."""
     chance = Random(seed)
-    played = scenario(function=variables(), events=_events(chance))
-    with on_stage(folder, played, _policy(chance)) as stage:
-        _started(stage, chance)
+    played = scenario(function=function_with(), events=_events(chance))
+    with open_stage(folder, played, _policy(chance)) as stage:
+        _start(stage, chance)
         for _ in range(ticks if stage.store.all() else 0):
-            _something_happens(stage, chance)
+            _random_action(stage, chance)
             stage.tick(after=chance.choice((1, 1, 3, 5, 14)) * MINUTE)
         yield stage
 
@@ -47,7 +47,7 @@ def wandered(folder: Path, seed: int, ticks: int = 120) -> Iterator[Stage]:
 def _events(chance: Random) -> list[dict[str, Any]]:
     return [
         {
-            **chance.choice(TROUBLE),
+            **chance.choice(FAULT_EVENTS),
             "at": {"step": chance.randint(1, 3), "after": f"{chance.randint(0, 90)}m"},
             "lasting": chance.choice(LENGTHS),
         }
@@ -72,31 +72,34 @@ def _policy(chance: Random) -> Policy:
     )
 
 
-def _started(stage: Stage, chance: Random) -> None:
+def _start(stage: Stage, chance: Random) -> None:
     adopt = chance.random() < 0.2
     if adopt:
         _set_weight(stage, chance.choice((10, 50, 100)))
         stage.world.clock.advance(timedelta(minutes=5))
     try:
-        start(stage.runner, Request(stage.policy, adopt=adopt))
+        start(stage.runner, StartRequest(stage.policy, adopt=adopt))
     except RolloutError:
         assert not stage.store.all()
 
 
 def _set_weight(stage: Stage, weight: int) -> None:
-    stage.world.set_variables(FUNCTION, pair_of(stage.policy.target, weight))
+    stage.world.set_variables(FUNCTION, weight_variables(stage.policy.target, weight))
 
 
-def _something_happens(stage: Stage, chance: Random) -> None:
+def _random_action(stage: Stage, chance: Random) -> None:
     """Let a person ask for something, a hand move the weight, or another run come first."""
     match chance.randrange(20):
         case 0:
-            _ask(stage, Ask(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
+            _ask(stage, Command(chance.choice((Verb.PAUSE, Verb.PROMOTE)), "because"))
         case 1 | 2:
-            _ask(stage, Ask(Verb.RESUME, chance.choice(("", "so")), chance.choice(WAYS)))
-            _ask(stage, Ask(Verb.APPROVE))
+            _ask(
+                stage,
+                Command(Verb.RESUME, chance.choice(("", "so")), chance.choice(RESUME_OPTIONS)),
+            )
+            _ask(stage, Command(Verb.APPROVE))
         case 3 if chance.random() < 0.1:
-            _ask(stage, Ask(Verb.ROLLBACK, "enough"))
+            _ask(stage, Command(Verb.ROLLBACK, "limit"))
         case 4 if chance.random() < 0.2:
             _set_weight(stage, chance.choice((0, 5, 10, 50, 70, 100)))
         case 5 if chance.random() < 0.1:
@@ -104,11 +107,13 @@ def _something_happens(stage: Stage, chance: Random) -> None:
             stage.world.set_variables(FUNCTION, contradiction)
         case 6 if chance.random() < 0.05:
             rival, found = a_runner(stage.world, stage.store, stage), stage.rollout.id
-            stage.world.layers.append(Before(WRITE, lambda: rival.roll_back(found, "at once")))
+            stage.world.interceptors.append(
+                ActBefore(WRITE, lambda: rival.roll_back(found, "at once"))
+            )
         case _:
             pass
 
 
-def _ask(stage: Stage, ask: Ask) -> None:
+def _ask(stage: Stage, ask: Command) -> None:
     with suppress(RolloutError):  # it does not fit, and changed nothing
-        stage.runner.ask(stage.rollout.id, ask)
+        stage.runner.run_command(stage.rollout.id, ask)

@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.core.decision import Record
 from controller.core.history import Entry, append
-from controller.core.observation import Answer, Reading, Series, Update
+from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
 
@@ -95,7 +95,9 @@ def a_policy(**parts: Any) -> Policy:
     return Policy.model_validate({**LADDER, **parts})
 
 
-def reads(weight: int | None, update: Update = Update.SUCCESSFUL, **facts: Any) -> Reading:
+def a_reading(
+    weight: int | None, update: UpdateStatus = UpdateStatus.SUCCESSFUL, **facts: Any
+) -> TargetReading:
     """Return a target that answers with `weight`, changed by `facts`."""
     plain: dict[str, Any] = {
         "identity": ARN,
@@ -104,21 +106,21 @@ def reads(weight: int | None, update: Update = Update.SUCCESSFUL, **facts: Any) 
         "token": "token-1",
         "update": update,
     }
-    return Reading(**{**plain, **facts})
+    return TargetReading(**{**plain, **facts})
 
 
-def points(
+def a_series(
     values: Sequence[float | None],
     *,
     every: timedelta = MINUTE,
     start: datetime = NOON,
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> Series:
     """Return a series with one value per period from `start` on; None is a period without data."""
     first, period_s = int(start.timestamp()), int(every.total_seconds())
     stamped = {first + index * period_s: value for index, value in enumerate(values)}
     found = {second: float(value) for second, value in stamped.items() if value is not None}
-    return Series(found, answer, "" if answer is Answer.COMPLETE else "Throttling")
+    return Series(found, answer, "" if answer is QueryStatus.COMPLETE else "Throttling")
 
 
 def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
@@ -144,7 +146,7 @@ def a_rollout(rollout_id: str = "checkout#1", **facts: Any) -> Rollout:
     return Rollout(**{**plain, **facts})
 
 
-def sound(rollout: Rollout) -> Rollout:
+def consistent(rollout: Rollout) -> Rollout:
     """Return `rollout` with what follows from its phase and its moments, as every stored one has.
 
     A store refuses what contradicts itself; a test that is about something else need not say it.
@@ -180,6 +182,6 @@ def a_record(rollout: Rollout, **facts: Any) -> Record:
     return Record(**{**plain, **facts})
 
 
-def recorded(rollout: Rollout, **facts: Any) -> tuple[Rollout, Entry]:
+def with_entry(rollout: Rollout, **facts: Any) -> tuple[Rollout, Entry]:
     """Return `rollout` with one more entry in its history, and that entry."""
-    return append(rollout, a_record(rollout, **facts), by="tester", seen={})
+    return append(rollout, a_record(rollout, **facts), by="tester", observation={})

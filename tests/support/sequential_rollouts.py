@@ -43,30 +43,32 @@ BASELINE = FrozenValue(400.0, 100_000, 0, 86_400, 0.05, 1.0)
 BASELINES = {"beside": BASELINE, "stored": BASELINE}
 
 
-def a_judged_policy(*criteria: str, **parts: Any) -> Policy:
+def a_sequential_policy(*criteria: str, **parts: Any) -> Policy:
     """Return a policy of some of the criteria, all of them judged by their evidence."""
     weighed = {name: {**CRITERIA[name], "judge": "sequential"} for name in criteria or CRITERIA}
     return a_policy(metrics=METRICS, criteria=weighed, **parts)
 
 
 ONE_STEP = {"steps": [{"weight": 100, "bake": "24h"}], "warmup": "0s"}
-RATE = a_judged_policy("rate", **ONE_STEP)
+RATE = a_sequential_policy("rate", **ONE_STEP)
 
 
-def failing(
+def failure_window(
     requests: float, failed: float, control: float = 0, control_failed: float = 0
 ) -> Window:
     """Return a minute of requests and failures, of the canary and of its control."""
     return Window(requests, failed, 0.0, False, control, control_failed)
 
 
-def slow(requests: float, share: float, control: float = 0, control_share: float = 0) -> Window:
+def latency_window(
+    requests: float, share: float, control: float = 0, control_share: float = 0
+) -> Window:
     """Return a minute of requests and shares of slow ones, of the canary and of its control."""
     amount, beside = share * requests, control_share * control
     return Window(requests, amount, share, False, control, beside, True, amount)
 
 
-def placed(
+def minute_evidence(
     policy: Policy, name: str, window: Window, *, minute: int = 0, control: Control | None = None
 ) -> list[Bet]:
     """Return what criterion `name` bets in a minute of the first step."""
@@ -75,7 +77,7 @@ def placed(
     return bettors(policy, 0, BASELINES)[name].bets(window, fold, stretch, minute * MINUTE_S)[0]
 
 
-def after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
+def fold_after(policy: Policy, minutes: Iterable[Mapping[str, Window]], warmup_s: int = 0) -> Fold:
     """Return the fold over `minutes` of the first step, each with what some criteria saw."""
     fold = Fold()
     for fold in _folds(policy, minutes, warmup_s):  # noqa: B007
@@ -108,6 +110,6 @@ def _folds(
         yield fold
 
 
-def rates(counts: Sequence[tuple[float, ...]]) -> list[Mapping[str, Window]]:
+def rate_minutes(counts: Sequence[tuple[float, ...]]) -> list[Mapping[str, Window]]:
     """Return minutes of the success rate: requests and failures, then those of the control."""
-    return [{"rate": failing(*one)} for one in counts]
+    return [{"rate": failure_window(*one)} for one in counts]

@@ -9,7 +9,7 @@ from typing import Any
 
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.decision import Notice
@@ -17,13 +17,13 @@ from controller.core.history import Entry
 from controller.core.policy import LambdaEnv, Policy
 from controller.core.rollout import Rollout
 from controller.engine.execute import Visit
-from controller.engine.observe import Looking
+from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import StoreError
-from controller.operations.start.start import Request, start
+from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.ports.target import OpenTarget
-from controller.simulation.fakes.outages import Answer, Proceed, broken
+from controller.ports.target import InspectableTarget
+from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
@@ -35,7 +35,7 @@ METRICS = ("cloudwatch", "GetMetricData")
 
 # Ten minutes from 0 to success: a settled step is judged at once, bakes for two minutes, and its
 # data settle within two more. One bad minute fails, and a pass needs 50 requests.
-SHORT: Mapping[str, Any] = {
+SHORT_POLICY: Mapping[str, Any] = {
     **POLICY,
     "metrics": {
         name: POLICY["metrics"][name] for name in ("requests", "client_errors", "server_errors")
@@ -55,14 +55,14 @@ SHORT: Mapping[str, Any] = {
 }
 
 
-def short(**parts: Any) -> Policy:
+def short_policy(**parts: Any) -> Policy:
     """Return the short policy, with whole `parts` of it replaced."""
-    return Policy.model_validate({**SHORT, **parts})
+    return Policy.model_validate({**SHORT_POLICY, **parts})
 
 
-def variables(**others: str) -> dict[str, Any]:
-    """Return a function of a scenario that has `others` beside the weight."""
-    return {"variables": {"API_KEY": SECRET, **others}}
+def function_with(**extra: str) -> dict[str, Any]:
+    """Return a function of a scenario that has `extra` beside the weight."""
+    return {"variables": {"API_KEY": SECRET, **extra}}
 
 
 @dataclass(slots=True)
@@ -77,25 +77,25 @@ class Stage:
     file: Path
     store: SqliteStore
     runner: Runner
-    told: list[Notice] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     _others: ExitStack = field(default_factory=ExitStack)
 
     def notify(self, rollout: Rollout, notice: Notice) -> None:
         """Remember `notice`: the stage is its runner's notifier."""
-        self.told.append(notice)
+        self.notices.append(notice)
 
     def start(self) -> Rollout:
         """Start the policy."""
-        return start(self.runner, Request(self.policy)).rollout
+        return start(self.runner, StartRequest(self.policy)).rollout
 
-    def another_run(self) -> Runner:
+    def another_runner(self) -> Runner:
         """Return what another process is: a runner with the same world, file and notifier."""
         store = self._others.enter_context(SqliteStore(self.file, durable=False))
         return a_runner(self.world, store, self)
 
-    def saves_into(self, store: Store) -> None:
+    def use_store(self, store: Store) -> None:
         """From now on the runner keeps rollouts in `store`."""
-        self.runner = replace(self.runner, looking=replace(self.runner.looking, store=store))
+        self.runner = replace(self.runner, observer=replace(self.runner.observer, store=store))
 
     def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
         """Let time pass and visit the newest rollout of the policy, or those named."""
@@ -135,23 +135,23 @@ class Stage:
 def a_runner(world: World, store: Store, notifier: Any) -> Runner:
     """Return a runner on the real adapters."""
 
-    def open_target(target: LambdaEnv) -> OpenTarget:
+    def open_target(target: LambdaEnv) -> InspectableTarget:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock)
 
     metrics = CloudWatchMetrics(world.client("cloudwatch"))
-    logs = CloudWatchLogs(lambda: world.client("logs"), world.clock)
+    logs = CloudWatchLogCounts(lambda: world.client("logs"), world.clock)
     alarms = CloudWatchAlarms(lambda: world.client("cloudwatch"))
-    looking = Looking(store, open_target, metrics, world.clock, logs, alarms)
+    looking = Observer(store, open_target, metrics, world.clock, logs, alarms)
     return Runner(looking, notifier, by="tester")
 
 
 @contextmanager
-def on_stage(
+def open_stage(
     folder: Path, played: Scenario | None = None, policy: Policy | None = None
 ) -> Iterator[Stage]:
     """Yield a stage whose function has a secret beside the weight."""
-    policy = policy or short()
-    played = played or scenario(function=variables())
+    policy = policy or short_policy()
+    played = played or scenario(function=function_with())
     world = World.for_policy(policy, played, seed=1, start=START)
     file = folder / "rollouts.db"
     with SqliteStore(file, durable=False) as store, ExitStack() as others:
@@ -161,7 +161,7 @@ def on_stage(
 
 
 @dataclass(slots=True)
-class Before:
+class ActBefore:
     """A layer of the world: does something once, just before the next call of one kind."""
 
     call: tuple[str, str]
@@ -170,7 +170,7 @@ class Before:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == self.call and not self.done:
             self.done = True
             self.act()
@@ -178,7 +178,7 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class FailingCall:
     """A layer of the world: no call of one kind is answered any more, in the way of `how`."""
 
     call: tuple[str, str]
@@ -186,9 +186,9 @@ class Broken:
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> Answer:
+    ) -> AwsResponse:
         if (service, operation) == self.call:
-            return broken(service, operation, self.how, proceed)
+            return apply_outage(service, operation, self.how, proceed)
         return proceed()
 
 

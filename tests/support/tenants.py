@@ -9,10 +9,10 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from controller.bootstrap import iam
-from controller.bootstrap.iam import Job, Where
+from controller.bootstrap.iam import AwsLocation, Job
 from controller.core.policy import Policy
 from controller.process import settings
-from tests.support.iam_evaluator import Document, allows, asked_of_dynamodb
+from tests.support.iam_evaluator import Document, access_requests, allows
 
 REGION: Final = "us-east-1"  # of the simulated Lambda
 ACCOUNT: Final = "123456789012"
@@ -20,20 +20,20 @@ TABLE: Final = "rollouts"
 URL: Final = f"dynamodb://{TABLE}"
 
 
-def printed(job: Job, *policies: Policy, bound: bool = True) -> Document:
+def iam_document(job: Job, *policies: Policy, bound: bool = True) -> Document:
     """Return the document that `rolloutctl iam` prints for a role."""
-    where = Where.of(ACCOUNT, REGION)
-    return iam.document(policies, settings.parse_place(URL), [job], where, bound=bound)
+    where = AwsLocation.of(ACCOUNT, REGION)
+    return iam.iam_policy(policies, settings.parse_store_url(URL), [job], where, bound=bound)
 
 
-def may(document: Document, operation: str, request: Mapping[str, Any]) -> bool:
+def is_allowed(document: Document, operation: str, request: Mapping[str, Any]) -> bool:
     """Tell whether a role with this document may make a request to DynamoDB."""
-    asked = asked_of_dynamodb(operation, request, region=REGION, account=ACCOUNT)
+    asked = access_requests(operation, request, region=REGION, account=ACCOUNT)
     return allows(document, asked)
 
 
 @dataclass(slots=True)
-class Guard:
+class RoleGuard:
     """Stands before a client of DynamoDB, and denies what the role of the moment may not do.
 
     made, denied: the requests of roles, in order: the job, the operation, and what was asked.
@@ -45,7 +45,7 @@ class Guard:
     _role: tuple[Job, Document] | None = None
 
     @classmethod
-    def of_a_client(cls) -> "Guard":
+    def new(cls) -> "RoleGuard":
         """Return one before a new client, which does all that is asked until a role acts."""
         found = cls(Session("test", "test", region_name=REGION).client("dynamodb"))
         events = found.client.meta.events
@@ -53,7 +53,7 @@ class Guard:
         return found
 
     @contextmanager
-    def acting(self, job: Job, document: Document) -> Iterator[None]:
+    def acting_as(self, job: Job, document: Document) -> Iterator[None]:
         """Let a role act that has this document alone."""
         self._role = job, document
         try:
@@ -67,7 +67,7 @@ class Guard:
         job, document = self._role
         made = (job, model.name, dict(params))
         self.made.append(made)
-        if not may(document, model.name, params):
+        if not is_allowed(document, model.name, params):
             self.denied.append(made)
             raise ClientError(
                 {

@@ -13,7 +13,7 @@ def test_a_missing_emulator_says_how_to_get_it(
 ) -> None:
     """A suite that skips in silence proves nothing."""
     monkeypatch.setattr(emulator, "PROGRAM", tmp_path / "ministack")
-    with pytest.raises(EmulatorError, match="make e2e-venv"), emulator.running(tmp_path):
+    with pytest.raises(EmulatorError, match="make e2e-venv"), emulator.running_emulator(tmp_path):
         pass
 
 
@@ -24,7 +24,10 @@ def test_an_emulator_that_ends_by_itself_is_told_with_its_log(
     broken.write_text("#!/bin/sh\necho no room\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setattr(emulator, "PROGRAM", broken)
-    with pytest.raises(EmulatorError, match="ended with 3:\nno room"), emulator.running(tmp_path):
+    with (
+        pytest.raises(EmulatorError, match="ended with 3:\nno room"),
+        emulator.running_emulator(tmp_path),
+    ):
         pass
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.iam_evaluator import (
     LEADING_KEYS,
-    Asked,
+    AccessRequest,
     UnknownRuleError,
+    access_requests,
     allows,
-    asked_of_dynamodb,
 )
 
 TABLE = "arn:aws:dynamodb:eu-central-1:123456789012:table/rollouts"
@@ -28,9 +28,9 @@ def document(*statements: Mapping[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def keys(*values: str) -> Asked:
+def keys(*values: str) -> AccessRequest:
     """Return a read of items with these leading keys."""
-    return Asked(GET, TABLE, {LEADING_KEYS: values} if values else {})
+    return AccessRequest(GET, TABLE, {LEADING_KEYS: values} if values else {})
 
 
 def if_keys(operator: str, *patterns: str) -> dict[str, Any]:
@@ -122,7 +122,9 @@ def test_all_conditions_of_a_statement_have_to_hold() -> None:
         }
     )
     assert allows(document(both), [keys("ab")])
-    assert not allows(document(both), [Asked(GET, TABLE, {LEADING_KEYS: ["ab"], "other:Key": "y"})])
+    assert not allows(
+        document(both), [AccessRequest(GET, TABLE, {LEADING_KEYS: ["ab"], "other:Key": "y"})]
+    )
     assert not allows(document(both), [keys()])
 
 
@@ -213,11 +215,11 @@ def query(condition: str, names: Mapping[str, str], *, index: str = "") -> dict[
 def test_a_request_asks_for_the_actions_and_keys_of_its_parts(
     operation: str, request_: dict[str, Any], asked: list[tuple[str, str, str | None]]
 ) -> None:
-    found = asked_of_dynamodb(
+    found = access_requests(
         operation, {**IN, **request_}, region="eu-central-1", account="123456789012"
     )
     assert found == [
-        Asked(
+        AccessRequest(
             f"dynamodb:{action}", f"{TABLE}{index}", {} if key is None else {LEADING_KEYS: (key,)}
         )
         for action, index, key in asked
@@ -236,4 +238,4 @@ def test_a_transaction_is_denied_for_one_foreign_part() -> None:
 )
 def test_an_unknown_request_is_not_judged(operation: str, request_: dict[str, Any]) -> None:
     with pytest.raises(UnknownRuleError):
-        asked_of_dynamodb(operation, {**IN, **request_}, region="x", account="y")
+        access_requests(operation, {**IN, **request_}, region="x", account="y")

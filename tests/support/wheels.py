@@ -23,7 +23,7 @@ LOCKS: Final = ("requirements.lock", "requirements-build.lock")
 _MADE_BY_INSTALLERS: Final = {"INSTALLER", "REQUESTED", "direct_url.json", "RECORD"}
 
 
-def action_with(wheels: Path, root: Path, stub: str = "") -> Path:
+def copy_action_with_wheels(wheels: Path, root: Path, stub: str = "") -> Path:
     """Copy what the action needs to `root`, with lock files of the wheels that are made here.
 
     The wheels go to `wheels`. Their hashes are others than those of the wheels that were published.
@@ -44,11 +44,11 @@ def action_with(wheels: Path, root: Path, stub: str = "") -> Path:
         names = re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
         if stub and lock == "requirements.lock":
             names = ["click"]
-        (root / lock).write_text("".join(_packed(name, wheels) for name in names))
+        (root / lock).write_text("".join(_pack(name, wheels) for name in names))
     return root / "deploy" / "github"
 
 
-def _packed(name: str, wheels: Path) -> str:
+def _pack(name: str, wheels: Path) -> str:
     """Make a wheel of what is installed as `name`, and return its line of a lock file."""
     try:
         found = distribution(name)
@@ -62,14 +62,14 @@ def _packed(name: str, wheels: Path) -> str:
     return f"{found.metadata['Name']}=={found.version} --hash=sha256:{digest}\n"
 
 
-def _write(found: Distribution, wheel: Path, record: str) -> None:
+def _write(package: Distribution, wheel: Path, record: str) -> None:
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     with ZipFile(wheel, "w") as archive:
-        for file in found.files or ():
+        for file in package.files or ():
             if ".." in file.parts or "__pycache__" in file.parts:
                 continue
-            if file.name in _MADE_BY_INSTALLERS and str(file.parent) == _info(found):
+            if file.name in _MADE_BY_INSTALLERS and str(file.parent) == _info(package):
                 continue
             body = Path(str(file.locate())).read_bytes()
             archive.writestr(str(file), body)
@@ -79,8 +79,8 @@ def _write(found: Distribution, wheel: Path, record: str) -> None:
         archive.writestr(record, rows.getvalue())
 
 
-def _info(found: Distribution) -> str:
-    (folder,) = {str(one.parent) for one in found.files or () if one.name == "METADATA"}
+def _info(package: Distribution) -> str:
+    (folder,) = {str(one.parent) for one in package.files or () if one.name == "METADATA"}
     return folder
 
 
@@ -89,7 +89,7 @@ class Index:
     """A package index on loopback. asked: the paths of every request."""
 
     url: str
-    asked: list[str] = field(default_factory=list)
+    requested_paths: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -103,7 +103,7 @@ def index(wheels: Path) -> Iterator[Index]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found.asked.append(self.path)
+            found.requested_paths.append(self.path)
             folder, _, file = self.path.removeprefix("/simple/").rstrip("/").partition("/")
             body = (wheels / file).read_bytes() if file else _page(wheels, folder)
             self.send_response(200)

@@ -25,10 +25,10 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
     "timestamp": (datetime,),
 }
 # Milliseconds of a log event: until the year 2200, far from the last moment that Python knows.
-_STAMPS: Final = range(7_258_118_400_000)
+_TIMESTAMP_RANGE: Final = range(7_258_118_400_000)
 
 
-def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:
+def answer_problem(model: Any, request: Mapping[str, Any], answer: Any, content: bytes) -> str:
     """Return what is wrong with `answer`, in a few words; empty when nothing is.
 
     model: botocore's of the operation. content: what `answer` was read from; empty: unknown.
@@ -43,7 +43,7 @@ def problem_of(model: Any, request: Mapping[str, Any], answer: Any, content: byt
         return "it is no JSON"  # which botocore takes for an answer without content
     if problem := _misfit_of_members(model, answer):
         return problem
-    missing = [name for name in _ALWAYS.get(model.name, ()) if name not in answer]
+    missing = [name for name in _REQUIRED_MEMBERS.get(model.name, ()) if name not in answer]
     if missing:
         return f"it has no {missing[0]}"
     check = _CHECKS.get(model.name)
@@ -81,7 +81,7 @@ def _misfit_of_members(model: Any, answer: Mapping[str, Any]) -> str:
     if shape is None:
         return ""
     streamed = shape.serialization.get("payload") if model.has_streaming_output else None
-    return _first(
+    return _first_problem(
         _misfit(member, answer[name], name)
         for name, member in shape.members.items()
         if name in answer and name != streamed
@@ -98,10 +98,10 @@ def _misfit(shape: Any, value: Any, place: str) -> str:
             return f"{place} is no list"
         return _misfit_of_several(shape.member, value, place)
     if kind == "map":
-        if not isinstance(value, dict) or not _are(value, (str,)):
+        if not isinstance(value, dict) or not _have_types(value, (str,)):
             return f"{place} is no map of text"
         return _misfit_of_several(shape.value, value.values(), place)
-    return "" if _are((value,), _SCALARS.get(kind, (object,))) else f"{place} is no {kind}"
+    return "" if _have_types((value,), _SCALARS.get(kind, (object,))) else f"{place} is no {kind}"
 
 
 def _misfit_of_structure(shape: Any, value: Any, place: str) -> str:
@@ -109,7 +109,7 @@ def _misfit_of_structure(shape: Any, value: Any, place: str) -> str:
         return ""
     if not isinstance(value, dict):
         return f"{place} is no structure"
-    return _first(
+    return _first_problem(
         _misfit(member, value[name], f"{place}.{name}")
         for name, member in shape.members.items()
         if name in value
@@ -120,11 +120,11 @@ def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
     """Check what a list or a map holds; scalars by their types, for there may be thousands."""
     allowed = _SCALARS.get(shape.type_name)
     if allowed is None:
-        return _first(_misfit(shape, one, f"{place}[]") for one in values)
-    return "" if _are(values, allowed) else f"{place} holds what is no {shape.type_name}"
+        return _first_problem(_misfit(shape, one, f"{place}[]") for one in values)
+    return "" if _have_types(values, allowed) else f"{place} holds what is no {shape.type_name}"
 
 
-def _are(values: Iterable[Any], allowed: tuple[type, ...]) -> bool:
+def _have_types(values: Iterable[Any], allowed: tuple[type, ...]) -> bool:
     """Tell whether all are of these types; of these, no number is true or false."""
     kinds = set(map(type, values))
     return all(issubclass(kind, allowed) for kind in kinds) and (
@@ -132,14 +132,14 @@ def _are(values: Iterable[Any], allowed: tuple[type, ...]) -> bool:
     )
 
 
-def _first(problems: Iterable[str]) -> str:
+def _first_problem(problems: Iterable[str]) -> str:
     return next(filter(None, problems), "")
 
 
 # --- what is always there -----------------------------------------------------------------------
 
 # An answer without it is a page, or was made by something else that speaks JSON.
-_ALWAYS: Final[Mapping[str, tuple[str, ...]]] = {
+_REQUIRED_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "CreateChangeSet": ("Id", "StackId"),
     "CreateTable": ("TableDescription",),
     "DescribeChangeSet": ("Status",),
@@ -165,22 +165,22 @@ _ALWAYS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def _asked_for(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+def _check_query_ids(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     asked = {one["Id"] for one in request["MetricDataQueries"]}
     strange = any(one.get("Id") not in asked for one in answer["MetricDataResults"])
     return "it has results of queries that were not asked" if strange else ""
 
 
-def _stamped(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-    stamped = all(one.get("timestamp", -1) in _STAMPS for one in answer["events"])
+def _check_timestamps(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    stamped = all(one.get("timestamp", -1) in _TIMESTAMP_RANGE for one in answer["events"])
     return "" if stamped else "an event has no time"
 
 
-def _listed(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, Any]], str]:
+def _entries_with(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, Any]], str]:
     """Return a check that each entry of the lists has these members."""
 
     def check(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
-        return _first(
+        return _first_problem(
             f"an entry of {name} has no {member}"
             for name, members in ways
             for member in members
@@ -190,12 +190,12 @@ def _listed(*ways: tuple[str, tuple[str, ...]]) -> Callable[[Any, Mapping[str, A
     return check
 
 
-def _updated(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+def _check_attributes(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     wanted = request.get("ReturnValues", "NONE") != "NONE"
     return "it has no Attributes" if wanted and "Attributes" not in answer else ""
 
 
-def _of_the_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+def _check_function(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     """Check that the function is the one that was asked for, by its name or by an ARN."""
     asked = str(request["FunctionName"]).split(":")
     name = asked[0] if len(asked) < 3 else asked[asked.index("function") + 1]
@@ -208,32 +208,34 @@ def _of_one_stack(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str
     return "" if len(found) == 1 else "it is not of one stack"
 
 
-def _with_the_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+def _check_key(request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     item, key = answer.get("Item"), request["Key"]
     same = item is None or all(item.get(name) == value for name, value in key.items())
     return "" if same else "it is another item"
 
 
-def _with_the_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+def _check_keys(_request: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     """Check that every item has the keys of its table, which an index shows, too."""
     keyed = all("S" in one.get(name, ()) for one in answer["Items"] for name in ("pk", "sk"))
     return "" if keyed else "an item has no key"
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
-    "DescribeAlarms": _listed(
+    "DescribeAlarms": _entries_with(
         ("MetricAlarms", ("AlarmName", "AlarmArn")), ("CompositeAlarms", ("AlarmName", "AlarmArn"))
     ),
     "DescribeStacks": _of_one_stack,
-    "FilterLogEvents": _stamped,
-    "GetFunctionConfiguration": _of_the_function,
-    "GetItem": _with_the_key,
-    "GetMetricData": _asked_for,
-    "ListAliases": _listed(("Aliases", ("Name",))),
-    "ListMetrics": _listed(("Metrics", ("MetricName",))),
-    "Query": _with_the_keys,
-    "Scan": _with_the_keys,
-    "SimulatePrincipalPolicy": _listed(("EvaluationResults", ("EvalActionName", "EvalDecision"))),
-    "UpdateFunctionConfiguration": _of_the_function,
-    "UpdateItem": _updated,
+    "FilterLogEvents": _check_timestamps,
+    "GetFunctionConfiguration": _check_function,
+    "GetItem": _check_key,
+    "GetMetricData": _check_query_ids,
+    "ListAliases": _entries_with(("Aliases", ("Name",))),
+    "ListMetrics": _entries_with(("Metrics", ("MetricName",))),
+    "Query": _check_keys,
+    "Scan": _check_keys,
+    "SimulatePrincipalPolicy": _entries_with(
+        ("EvaluationResults", ("EvalActionName", "EvalDecision"))
+    ),
+    "UpdateFunctionConfiguration": _check_function,
+    "UpdateItem": _check_attributes,
 }

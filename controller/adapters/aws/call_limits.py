@@ -28,12 +28,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from controller.adapters.aws.answers import error_problem, problem_of
+from controller.adapters.aws.answers import answer_problem, error_problem
 
 PAUSE_S: Final = 0.2  # before an invalid answer is asked for again; doubles each time
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; the longest that AWS sends is a third of it
-MOST_STREAMED: Final = 64 * 1024  # of the answer of a function; the rest is not read
-_PIECE: Final = 64 * 1024
+MOST_STREAM_BYTES: Final = 64 * 1024  # of the answer of a function; the rest is not read
+_CHUNK_BYTES: Final = 64 * 1024
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class CallTimeoutError(BotoCoreError):
         super().__init__(what=what, limit_s=limit_s)  # type: ignore[no-untyped-call]
 
 
-class _GivenUpError(Exception):
+class _AbandonedError(Exception):
     """Ends the thread of a call that was given up; its caller has another error already."""
 
 
@@ -86,41 +86,41 @@ class _Call:
     was read to its end.
     """
 
-    given_up: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
     sent: int = 0
     body: Any = None
     content: bytes = b""
     result: Any = None
     error: BaseException | None = None
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Let the thread send nothing more, and wake it where it waits for more of a body."""
-        self.given_up.set()
+        self.abandoned.set()
         if self.body is not None:
             with suppress(OSError, ValueError, RuntimeError):  # it was read to its end meanwhile
                 self.body.shutdown()
 
 
-_here = threading.local()
+_thread_state = threading.local()
 
 
-def now_s() -> float:
+def monotonic_s() -> float:
     """Return the seconds of a clock that only goes on; no test moves it."""
     return clock_gettime(CLOCK_MONOTONIC)
 
 
-def begin_request() -> None:
+def count_request() -> None:
     """Note that this thread is about to send a request. Raises when its call was given up."""
-    call: _Call | None = getattr(_here, "call", None)
+    call: _Call | None = getattr(_thread_state, "call", None)
     if call is None:
         return
-    if call.given_up.is_set():
-        raise _GivenUpError
+    if call.abandoned.is_set():
+        raise _AbandonedError
     call.sent += 1
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Let a thread that starts here get no signal, now or later.
 
     The kernel gives a signal of the process to any thread that takes it. Only the main thread can
@@ -133,7 +133,7 @@ def _signals_kept() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
+def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
     Raises CallTimeoutError after `limit_s` seconds, and at once what a signal handler raises; the
@@ -143,7 +143,7 @@ def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     done = threading.Event()
 
     def run() -> None:
-        _here.call = call
+        _thread_state.call = call
         try:
             call.result = work()
         except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
@@ -153,14 +153,14 @@ def within(limit_s: float, what: str, work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name=what, daemon=True)
     try:
-        with _signals_kept():
+        with _signals_blocked():
             thread.start()
         in_time = done.wait(limit_s)
     except BaseException:
-        call.give_up()
+        call.abandon()
         raise
     if not in_time:
-        call.give_up()
+        call.abandon()
         raise CallTimeoutError(what, limit_s)
     error, call.error = call.error, None
     if error is not None:
@@ -197,10 +197,12 @@ class LimitedClient:
     def _call(self, operation: str, method: Callable[..., Any], /, **request: Any) -> Any:
         limit_s = min(self._limits.total_s, self._left_s())
         what = self._client.meta.service_model.service_name
-        end = now_s() + limit_s
-        return within(limit_s, what, lambda: self._tried(operation, method, request, end))
+        end = monotonic_s() + limit_s
+        return run_within(
+            limit_s, what, lambda: self._call_with_retries(operation, method, request, end)
+        )
 
-    def _tried(
+    def _call_with_retries(
         self, operation: str, method: Callable[..., Any], request: Mapping[str, Any], end: float
     ) -> Any:
         model = self._client.meta.service_model.operation_model(operation)
@@ -208,40 +210,40 @@ class LimitedClient:
         request = {**{name: str(uuid4()) for name in model.idempotent_members}, **request}
         problem = ""
         for attempt in range(self._limits.attempts):
-            answer, problem = _once(model, method, request, attempt)
+            answer, problem = _attempt(model, method, request, attempt)
             if not problem:
                 return answer
             pause_s = self._pause_s * 2**attempt
-            if attempt + 1 == self._limits.attempts or now_s() + pause_s >= end:
+            if attempt + 1 == self._limits.attempts or monotonic_s() + pause_s >= end:
                 break
-            _here.call.given_up.wait(pause_s)
+            _thread_state.call.abandoned.wait(pause_s)
         raise StrangeAnswerError(problem)  # out here: nothing in its context quotes the answer
 
 
-def _once(
+def _attempt(
     model: Any, method: Callable[..., Any], request: Mapping[str, Any], before: int
 ) -> tuple[Any, str]:
     """Return an answer, and what is wrong with it. before: the attempts that were made until now.
 
     Raises what AWS says, and what kept it from saying anything.
     """
-    sent, _here.call.content = _here.call.sent, b""
+    sent, _thread_state.call.content = _thread_state.call.sent, b""
     try:
         answer = method(**request)
         if model.has_streaming_output:
             _read_streams(answer)
-        return answer, problem_of(model, request, answer, _here.call.content)
+        return answer, answer_problem(model, request, answer, _thread_state.call.content)
     except ClientError as error:
-        problem = error_problem(model, error, _here.call.content)
+        problem = error_problem(model, error, _thread_state.call.content)
         if not problem:
             _add_attempts(error, before)
             raise
-    except (BotoCoreError, _GivenUpError):
+    except (BotoCoreError, _AbandonedError):
         raise
     except StrangeAnswerError as error:
         problem = error.problem
     except Exception as error:
-        if _here.call.sent == sent:
+        if _thread_state.call.sent == sent:
             raise  # nothing was asked, so this is no answer
         problem = f"it cannot be parsed: {type(error).__name__}"
     return None, problem
@@ -257,9 +259,9 @@ def _read_streams(answer: dict[str, Any]) -> None:
     """Replace each stream in `answer` by the beginning of its content."""
     for name, value in list(answer.items()):
         if hasattr(value, "read"):
-            _here.call.body = getattr(value, "_raw_stream", None)
-            content = value.read(MOST_STREAMED)
-            if len(content) < MOST_STREAMED:
+            _thread_state.call.body = getattr(value, "_raw_stream", None)
+            content = value.read(MOST_STREAM_BYTES)
+            if len(content) < MOST_STREAM_BYTES:
                 value.read(1)  # raises where more was announced
             value.close()
             answer[name] = BytesIO(content)
@@ -285,7 +287,7 @@ class _BoundedSession:
 
         request.stream_output = True  # so that it is read here and not there
         answer = self._session.send(request)
-        body = _Body(_content(request, answer.raw))
+        body = _Body(_read_body(request, answer.raw))
         return AWSResponse(answer.url, answer.status_code, answer.headers, body)
 
 
@@ -296,13 +298,13 @@ class _Body(BytesIO):
         yield self.read()
 
 
-def _content(request: Any, raw: Any) -> bytes:
+def _read_body(request: Any, raw: Any) -> bytes:
     """Return the whole body `raw`, and raise as botocore does when it breaks off."""
-    call: _Call = getattr(_here, "call", None) or _Call()
+    call: _Call = getattr(_thread_state, "call", None) or _Call()
     call.body = raw
     pieces, size = [], 0
-    with _as_botocore_says(request):
-        for piece in raw.stream(_PIECE):
+    with _botocore_errors(request):
+        for piece in raw.stream(_CHUNK_BYTES):
             pieces.append(piece)
             size += len(piece)
             if size > MOST_BYTES:
@@ -314,7 +316,7 @@ def _content(request: Any, raw: Any) -> bytes:
 
 
 @contextmanager
-def _as_botocore_says(request: Any) -> Iterator[None]:
+def _botocore_errors(request: Any) -> Iterator[None]:
     """Raise botocore's error for one of urllib3, as its own session does."""
     from urllib3.exceptions import ProtocolError
     from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError

@@ -25,9 +25,9 @@ from controller.adapters.aws.call_limits import (
     CallTimeoutError,
     LimitedClient,
     Limits,
-    begin_request,
-    now_s,
-    within,
+    count_request,
+    monotonic_s,
+    run_within,
 )
 from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
 from controller.errors import UsageError
@@ -52,7 +52,7 @@ READ_S: Final = 10
 ATTEMPTS: Final = 4  # in all; botocore repeats after throttling, 5xx and broken connections
 TOTAL_S: Final = 20  # of a call with its attempts, the pauses between them and the answer
 # Good to know, and nothing waits for it: asked briefly.
-BRIEF: Final[Mapping[str, Limits]] = {
+SHORT_LIMITS: Final[Mapping[str, Limits]] = {
     "sts": Limits(1, 1, 2, 3),  # who is calling; the record of a rollback waits for it
     "logs": Limits(2, 3, 5, 10),  # whether requests left the canary; the next tick asks again
     "sns": Limits(2, 2, 3, 6),  # who is told; the next tick tries again, as of the two below
@@ -75,7 +75,7 @@ class Clients:
 
     def __init__(
         self,
-        limits: Mapping[str, Limits] = BRIEF,
+        limits: Mapping[str, Limits] = SHORT_LIMITS,
         floor_s: float = FLOOR_S,
         pause_s: float = PAUSE_S,
     ) -> None:
@@ -85,12 +85,12 @@ class Clients:
         self._session: Any = None
         self._clients: dict[str, Any] = {}
 
-    def end_in(self, length: timedelta) -> None:
+    def limit_calls(self, length: timedelta) -> None:
         """Let no call last past `length` from now, but each at least FLOOR_S seconds.
 
         Calls of `get("lambda")` have their own limits all the same: they lower traffic.
         """
-        self._end = now_s() + length.total_seconds()
+        self._end = monotonic_s() + length.total_seconds()
 
     def get(self, service: Service) -> Any:
         """Return the client of `service`, the same one each time.
@@ -99,11 +99,11 @@ class Clients:
         """
         if service not in self._clients:
             limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
-            left_s = _for_ever if service == "lambda" else self._left_s
+            left_s = _no_limit if service == "lambda" else self._left_s
             self._clients[service] = self._make(service, limits, left_s)
         return self._clients[service]
 
-    def patient(self, service: Service, read_s: float) -> Any:
+    def single_try(self, service: Service, read_s: float) -> Any:
         """Return a new client that tries once and waits `read_s` seconds for a whole answer.
 
         Raises UsageError as `get` does.
@@ -123,8 +123,8 @@ class Clients:
         try:
             if self._session is None:
                 # Credentials may be asked for over the network.
-                self._session = within(TOTAL_S, "the source of the credentials", _session)
-                self._session.events.register("before-send", self._count)
+                self._session = run_within(TOTAL_S, "the source of the credentials", _session)
+                self._session.events.register("before-send", self._count_request)
             client = self._session.client(service, config=config)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
@@ -134,14 +134,14 @@ class Clients:
         return LimitedClient(client, limits, left_s, self._pause_s)
 
     def _left_s(self) -> float:
-        return max(self._floor_s, self._end - now_s())
+        return max(self._floor_s, self._end - monotonic_s())
 
-    def _count(self, event_name: str, **_: Any) -> None:
-        begin_request()  # raises in the thread of an abandoned call: it sends nothing
+    def _count_request(self, event_name: str, **_: Any) -> None:
+        count_request()  # raises in the thread of an abandoned call: it sends nothing
         self.calls[event_name.split(".")[1]] += 1
 
 
-def _for_ever() -> float:
+def _no_limit() -> float:
     return float("inf")
 
 
@@ -161,7 +161,7 @@ def _session() -> Any:
 # --- what went wrong ----------------------------------------------------------------------------
 
 _CONFLICT_STATUSES: Final = (409, 412)
-_THROTTLED: Final = frozenset(
+_THROTTLING_CODES: Final = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
@@ -171,7 +171,7 @@ _THROTTLED: Final = frozenset(
     }
 )
 # Known without asking AWS; whatever else keeps an answer from coming may pass.
-_OURS: Final = (
+_LOCAL_ERRORS: Final = (
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
@@ -191,12 +191,14 @@ def is_conflict(error: Exception) -> bool:
     return _status_of(error) in _CONFLICT_STATUSES
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Tell whether the same call may work a moment later: conflict, throttling, 5xx, no answer."""
     if not isinstance(error, ClientError):
-        return not isinstance(error, _OURS)
+        return not isinstance(error, _LOCAL_ERRORS)
     status = _status_of(error)
-    return status >= 500 or status in (*_CONFLICT_STATUSES, 429) or code_of(error) in _THROTTLED
+    return (
+        status >= 500 or status in (*_CONFLICT_STATUSES, 429) or code_of(error) in _THROTTLING_CODES
+    )
 
 
 def _status_of(error: Exception) -> int:
@@ -208,10 +210,10 @@ def _status_of(error: Exception) -> int:
 
 _WITHHELD: Final = "what was said is left out, because it may quote other variables"
 # With these AWS speaks of who asks, of the function's name, or of its own state; never of a value.
-_UNQUOTING: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
+_SAFE_STATUSES: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
 
 
-def without_quotes(error: Exception) -> Exception:
+def redact(error: Exception) -> Exception:
     """Return `error`, or one without its words where AWS or botocore quote what they refuse.
 
     They quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
@@ -222,7 +224,7 @@ def without_quotes(error: Exception) -> Exception:
         return ParamValidationError(report=_WITHHELD)
     if not isinstance(error, ClientError):
         return error
-    if _status_of(error) in _UNQUOTING and not code_of(error).isdigit():
+    if _status_of(error) in _SAFE_STATUSES and not code_of(error).isdigit():
         return error
     metadata = error.response.get("ResponseMetadata", {})
     answer: Any = {
@@ -232,56 +234,58 @@ def without_quotes(error: Exception) -> Exception:
     return ClientError(answer, error.operation_name)
 
 
-_LOG_IN: Final = "the credentials have expired; log in again"
-_GRANT: Final = "grant the action to this role"
-SLOW_DOWN: Final = "the account's limit for such calls is reached; run again in a moment"
-_UNREACHABLE: Final = "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
-MOST_WORDS: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
-_KEY: Final = (
+_LOG_IN_ADVICE: Final = "the credentials have expired; log in again"
+_GRANT_ADVICE: Final = "grant the action to this role"
+THROTTLED_ADVICE: Final = "the account's limit for such calls is reached; run again in a moment"
+_UNREACHABLE_ADVICE: Final = (
+    "AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL"
+)
+MOST_MESSAGE: Final = 1_000  # of AWS; botocore takes the whole page of a proxy for a message
+_KEY_ADVICE: Final = (
     "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
     "enabled"
 )
-_LATE: Final = "run again"
+_RETRY_ADVICE: Final = "run again"
 _ADVICE: Final = {
-    "AccessDenied": _GRANT,
-    "AccessDeniedException": _GRANT,
-    "AuthorizationError": _GRANT,  # as SNS says it
-    CallTimeoutError.__name__: _LATE,
-    "ConnectTimeoutError": _UNREACHABLE,
-    "EndpointConnectionError": _UNREACHABLE,
-    "ExpiredToken": _LOG_IN,
-    "ExpiredTokenException": _LOG_IN,
+    "AccessDenied": _GRANT_ADVICE,
+    "AccessDeniedException": _GRANT_ADVICE,
+    "AuthorizationError": _GRANT_ADVICE,  # as SNS says it
+    CallTimeoutError.__name__: _RETRY_ADVICE,
+    "ConnectTimeoutError": _UNREACHABLE_ADVICE,
+    "EndpointConnectionError": _UNREACHABLE_ADVICE,
+    "ExpiredToken": _LOG_IN_ADVICE,
+    "ExpiredTokenException": _LOG_IN_ADVICE,
     "InvalidClientTokenId": "the credentials are not valid; log in again",
     "NoCredentialsError": "there are no credentials; set AWS_PROFILE or give the task a role",
-    "KMSAccessDeniedException": _KEY,
-    "KMSDisabledException": _KEY,
-    "KMSInvalidStateException": _KEY,
-    "KMSNotFoundException": _KEY,
-    "ReadTimeoutError": _LATE,
+    "KMSAccessDeniedException": _KEY_ADVICE,
+    "KMSDisabledException": _KEY_ADVICE,
+    "KMSInvalidStateException": _KEY_ADVICE,
+    "KMSNotFoundException": _KEY_ADVICE,
+    "ReadTimeoutError": _RETRY_ADVICE,
     "ResourceConflictException": "another change is in progress; run again in a moment",
     "ResourceNotFoundException": "check the name, the region and the account",
     "StrangeAnswerError": "check AWS_ENDPOINT_URL and any proxy, and run again",
     "TransactionInProgressException": "the same write is still on its way; run again in a moment",
-    "UnauthorizedSSOTokenError": _LOG_IN,
+    "UnauthorizedSSOTokenError": _LOG_IN_ADVICE,
     "UnrecognizedClientException": "the credentials are not valid in this region or account",
 }
 
 
-def told(action: str, error: Exception) -> str:
+def error_text(action: str, error: Exception) -> str:
     """Return one sentence: which call failed, AWS's own words, and what to do now."""
     words = str(error)
     if isinstance(error, ClientError):
         words = str(error.response.get("Error", {}).get("Message", "")) or words
-    words = f"{words[:MOST_WORDS]}..." if len(words) > MOST_WORDS else words.rstrip(".")
+    words = f"{words[:MOST_MESSAGE]}..." if len(words) > MOST_MESSAGE else words.rstrip(".")
     return printable(f"{action}: {code_of(error)}: {words}; {_advice(error)}")
 
 
 def _advice(error: Exception) -> str:
     code = code_of(error)
-    if code in _THROTTLED:
-        return SLOW_DOWN
+    if code in _THROTTLING_CODES:
+        return THROTTLED_ADVICE
     if code in _ADVICE:
         return _ADVICE[code]
-    if is_passing(error):
+    if is_transient(error):
         return "it may pass; run again in a moment"
     return "check what was asked for, and the AWS_ variables"

@@ -20,18 +20,18 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
 from controller.adapters.iam.permission import (
     ALARM_TOPIC,
     ANY,
     DASHBOARD,
-    OWN_ALARMS,
+    POLICY_ALARMS,
     STACK,
     Job,
     Permission,
 )
-from controller.core.units import length_text
+from controller.core.units import duration_text
 from controller.errors import MonitoringError, UsageError
 from controller.ports.clock import Clock
 from controller.ports.monitoring import NO_TEMPLATE, TAG, Change, Template, name_of
@@ -40,7 +40,7 @@ _TAGS: Final = "TagResource UntagResource ListTagsForResource"
 _GRANTS: Final = (
     ("cloudformation", STACK, "CreateChangeSet DescribeChangeSet DescribeEvents ExecuteChangeSet"),
     ("cloudformation", STACK, "DeleteChangeSet DescribeStackEvents DeleteStack TagResource"),
-    ("cloudwatch", OWN_ALARMS, f"PutMetricAlarm DescribeAlarms DeleteAlarms {_TAGS}"),
+    ("cloudwatch", POLICY_ALARMS, f"PutMetricAlarm DescribeAlarms DeleteAlarms {_TAGS}"),
     ("cloudwatch", DASHBOARD, f"PutDashboard GetDashboard DeleteDashboards {_TAGS}"),
     ("sns", ALARM_TOPIC, f"CreateTopic GetTopicAttributes SetTopicAttributes DeleteTopic {_TAGS}"),
     ("sns", ALARM_TOPIC, "GetDataProtectionPolicy ListSubscriptionsByTopic Subscribe"),
@@ -239,7 +239,7 @@ class Stack:
         while not (status := read()).startswith(begins) or status.endswith(_UNDER_WAY):
             if self._clock.now() >= deadline:
                 raise MonitoringError(
-                    f"stack {self.name} is {status} after {length_text(within)}; run again later"
+                    f"stack {self.name} is {status} after {duration_text(within)}; run again later"
                 )
             self._clock.sleep(ASK_EVERY)
         return status
@@ -250,7 +250,7 @@ class Stack:
         except AWS_ERRORS as error:
             action = "".join(map(str.title, method.split("_")))
             doing = f"stack {self.name} (cloudformation:{action})"
-            raise MonitoringError(told(doing, error), code=code_of(error)) from error
+            raise MonitoringError(error_text(doing, error), code=code_of(error)) from error
 
 
 def _change(change: Mapping[str, Any]) -> Change:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from controller.adapters.hooks.answer import clean, consent
-from controller.adapters.http.request import HttpsError, NotAskedError, post
+from controller.adapters.hooks.answer import consent_of, printable_line
+from controller.adapters.http.request import HttpsError, NotSentError, post
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import HttpsHook, Kept
+from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.ports.clock import Clock
 from controller.process.settings import Egress
@@ -39,7 +39,9 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
 class HttpsHooks:
     """Calls hosts, as `egress` allows. read_secret: gives the key of a signature."""
 
-    def __init__(self, read_secret: Callable[[Kept], str], clock: Clock, egress: Egress) -> None:
+    def __init__(
+        self, read_secret: Callable[[SecretReference], str], clock: Clock, egress: Egress
+    ) -> None:
         self._read_secret, self._clock, self._egress = read_secret, clock, egress
 
     def ask(
@@ -47,11 +49,11 @@ class HttpsHooks:
     ) -> HookAnswer:
         """Return what `hook` says to `call`. Never raises."""
         try:
-            answer = self._called(hook, call, within, private, whole=True)
+            answer = self._call(hook, call, within, private, whole=True)
         except (HttpsError, DeliveryError) as error:
-            return HookAnswer(Consent.FAILED, clean(str(error)))
-        if _good(answer):
-            return _said(hook, answer)
+            return HookAnswer(Consent.FAILED, printable_line(str(error)))
+        if _is_success(answer):
+            return _consent_of(hook, answer)
         moved = "; redirects are not followed" if 300 <= answer.status < 400 else ""
         refused = answer.status in (401, 403, 409, 412, 423)
         verdict = Consent.REFUSED if refused else Consent.FAILED
@@ -62,13 +64,17 @@ class HttpsHooks:
     ) -> None:
         """Tell `hook` what happened. Raises DeliveryError."""
         try:
-            answer = self._called(hook, call, within, private, whole=False)
+            answer = self._call(hook, call, within, private, whole=False)
         except HttpsError as error:
-            raise DeliveryError(f"{hook.shown} was not reached: {error}") from error
-        if not _good(answer):  # what stands in the body is of no interest, nor whether it is whole
-            raise DeliveryError(f"{hook.shown} did not take it: the answer was {answer.status}")
+            raise DeliveryError(f"{hook.display_name} was not reached: {error}") from error
+        if not _is_success(
+            answer
+        ):  # what stands in the body is of no interest, nor whether it is whole
+            raise DeliveryError(
+                f"{hook.display_name} did not take it: the answer was {answer.status}"
+            )
 
-    def _called(
+    def _call(
         self,
         hook: HttpsHook,
         call: HookCall,
@@ -89,20 +95,20 @@ class HttpsHooks:
             if left <= timedelta():
                 break
             try:
-                answer = self._once(hook, call, key, body, left, private)
-            except NotAskedError:
+                answer = self._attempt(hook, call, key, body, left, private)
+            except NotSentError:
                 raise
             except HttpsError:
                 if not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     raise
             else:
-                passing = _busy(answer) or (whole and _good(answer) and answer.flaw)
+                passing = _is_retryable(answer) or (whole and _is_success(answer) and answer.flaw)
                 if not passing or not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     return answer
             self._clock.sleep(PAUSE)
         raise HttpsError("no time was left")
 
-    def _once(
+    def _attempt(
         self,
         hook: HttpsHook,
         call: HookCall,
@@ -111,7 +117,7 @@ class HttpsHooks:
         left: timedelta,
         private: Collection[str],
     ) -> "Answer":
-        timestamp = _unix(self._clock.now())
+        timestamp = _unix_text(self._clock.now())
         headers = {
             "Content-Type": "application/json",
             DELIVERY: call.delivery,
@@ -122,20 +128,20 @@ class HttpsHooks:
         return post(hook.url, body, headers, within_s=seconds, private=private, egress=self._egress)
 
 
-def _unix(moment: datetime) -> str:
+def _unix_text(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
-def _good(answer: "Answer") -> bool:
+def _is_success(answer: "Answer") -> bool:
     return 200 <= answer.status < 300
 
 
-def _busy(answer: "Answer") -> bool:
+def _is_retryable(answer: "Answer") -> bool:
     return answer.status == 429 or answer.status >= 500
 
 
-def _said(hook: HttpsHook, answer: "Answer") -> HookAnswer:
+def _consent_of(hook: HttpsHook, answer: "Answer") -> HookAnswer:
     """Return what a good answer says. Of a host, nothing at all is consent: `204 No Content`."""
     if answer.flaw:
         return HookAnswer(Consent.FAILED, f"{hook.host} {answer.flaw}")
-    return consent(answer.body) if answer.body else HookAnswer(Consent.GIVEN)
+    return consent_of(answer.body) if answer.body else HookAnswer(Consent.GIVEN)

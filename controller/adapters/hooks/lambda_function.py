@@ -7,15 +7,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
-from controller.adapters.hooks.answer import clean, consent
-from controller.adapters.iam.permission import HOOK, MOVING, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.hooks.answer import consent_of, printable_line
+from controller.adapters.iam.permission import HOOK, TRAFFIC_JOBS, Permission
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
 
-IAM: Final = (Permission("lambda:InvokeFunction", HOOK, MOVING),)
+IAM: Final = (Permission("lambda:InvokeFunction", HOOK, TRAFFIC_JOBS),)
 
 MOST_ANSWER: Final = 16_384
 
@@ -29,25 +29,27 @@ class LambdaHooks:
     def ask(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> HookAnswer:
         """Return what `hook` says to `call`. Never raises."""
         try:
-            answer = self._invoked(hook, call, within, "RequestResponse")
+            answer = self._invoke(hook, call, within, "RequestResponse")
             if answer.get("FunctionError"):  # what the function said of it may be anything
                 return HookAnswer(Consent.FAILED, "it ended in an error; see its log")
             said = _payload(answer)
         except DeliveryError as error:
-            return HookAnswer(Consent.FAILED, clean(str(error)))
+            return HookAnswer(Consent.FAILED, printable_line(str(error)))
         except AWS_ERRORS as error:
-            return HookAnswer(Consent.FAILED, clean(told(f"{hook.shown} broke off", error)))
+            return HookAnswer(
+                Consent.FAILED, printable_line(error_text(f"{hook.display_name} broke off", error))
+            )
         if len(said) > MOST_ANSWER:
             return HookAnswer(
                 Consent.FAILED, f"its answer is longer than {MOST_ANSWER // 1024} KiB"
             )
-        return consent(said)
+        return consent_of(said)
 
     def tell(self, hook: LambdaHook, call: HookCall, *, within: timedelta) -> None:
         """Hand `call` over to Lambda, which tries again by itself. Raises DeliveryError."""
-        self._invoked(hook, call, within, "Event")
+        self._invoke(hook, call, within, "Event")
 
-    def _invoked(self, hook: LambdaHook, call: HookCall, within: timedelta, how: str) -> Any:
+    def _invoke(self, hook: LambdaHook, call: HookCall, within: timedelta, how: str) -> Any:
         try:
             answer = self._open_client(within.total_seconds()).invoke(
                 FunctionName=hook.function, InvocationType=how, Payload=call.body.encode()
@@ -55,8 +57,8 @@ class LambdaHooks:
         except UsageError as error:
             raise DeliveryError(str(error)) from error
         except AWS_ERRORS as error:
-            what = f"{hook.shown} was not invoked (lambda:InvokeFunction)"
-            raise DeliveryError(told(what, error)) from error
+            what = f"{hook.display_name} was not invoked (lambda:InvokeFunction)"
+            raise DeliveryError(error_text(what, error)) from error
         return answer
 
 

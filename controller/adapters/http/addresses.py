@@ -47,26 +47,26 @@ NOT_PUBLIC: Final = {
     "ff00::/8": "multicast",
 }
 # What else is public in IPv6 is in here: IANA has given out nothing of the rest.
-UNICAST: Final = "2000::/3"
+PUBLIC_IPV6: Final = "2000::/3"
 # IPv6 addresses that stand for an IPv4 address: how many bits are behind it.
-EMBEDDING: Final = {"::ffff:0:0/96": 0, "64:ff9b::/96": 0, "2002::/16": 80}
+IPV4_EMBEDDINGS: Final = {"::ffff:0:0/96": 0, "64:ff9b::/96": 0, "2002::/16": 80}
 
 
 def is_public(address: str) -> bool:
     """Tell whether `address` is one of the public internet; what is no address is not."""
     try:
-        one = plain(address)
+        one = effective_address(address)
     except ValueError:
         return False
-    if isinstance(one, IPv6Address) and one not in _network(UNICAST):
+    if isinstance(one, IPv6Address) and one not in _network(PUBLIC_IPV6):
         return False
     return not any(one in _network(text) for text in NOT_PUBLIC)
 
 
-def plain(address: str) -> IPv4Address | IPv6Address:
+def effective_address(address: str) -> IPv4Address | IPv6Address:
     """Return the address; of one that stands for an IPv4 address, that. Raises ValueError."""
     one = ip_address(address.partition("%")[0])  # what is behind it names an interface
-    for text, behind in EMBEDDING.items():
+    for text, behind in IPV4_EMBEDDINGS.items():
         if isinstance(one, IPv6Address) and one in _network(text):
             return IPv4Address(int(one) >> behind & 0xFFFF_FFFF)
     return one

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     pass
 
 # Names that lead into this network: RFC 6761, 6762, 8375, and what ICANN keeps for that.
-LOCAL_ENDS: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
-_SENDABLE: Final = re.compile(r"[A-Za-z0-9._:-]+")
+LOCAL_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
+_HOST_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._:-]+")
 
 # Of what a proxy answers before the tunnel stands.
 MOST_HEAD: Final = 8_192
@@ -28,35 +28,37 @@ class TunnelError(Exception):
     """The proxy opened no way: why, to follow the name of the host."""
 
 
-def refusal(host: str, addresses: Collection[str], private: Collection[str], egress: Egress) -> str:
+def address_refusal(
+    host: str, addresses: Collection[str], private: Collection[str], egress: Egress
+) -> str:
     """Return why nothing may be sent to `host` at these addresses; empty: it may.
 
     private: hosts that the policy names. Every address has to be allowed.
     """
-    from controller.adapters.http.addresses import is_public, plain
+    from controller.adapters.http.addresses import effective_address, is_public
 
     for address in addresses:
         if is_public(address):
             continue
-        if host not in private or not egress.allows(host, plain(address)):
+        if host not in private or not egress.allows(host, effective_address(address)):
             return (
                 f"{host} has the address {address}, which is not public; {_advice(host, private)}"
             )
     return ""
 
 
-def refusal_of_name(host: str, private: Collection[str], egress: Egress) -> str:
+def name_refusal(host: str, private: Collection[str], egress: Egress) -> str:
     """Return why a proxy may not be asked for `host`; empty: it may.
 
     What is written as an address is judged as one, in every spelling that a resolver takes. A name
     is refused where it leads into a private network by itself.
     """
-    if not _SENDABLE.fullmatch(host):
+    if not _HOST_CHARACTERS.fullmatch(host):
         return f"{host} has a character that a proxy is not told"
-    if literal := _literal(host):
-        return refusal(host, [literal], private, egress)
+    if literal := _ip_literal(host):
+        return address_refusal(host, [literal], private, egress)
     name = host.rstrip(".").lower()
-    local = "." not in name or any(f".{name}".endswith(f".{end}") for end in LOCAL_ENDS)
+    local = "." not in name or any(f".{name}".endswith(f".{end}") for end in LOCAL_SUFFIXES)
     if not local or (host in private and egress.allows(host, None)):
         return ""
     return f"{host} is the name of a host that is not public; {_advice(host, private)}"
@@ -68,7 +70,7 @@ def _advice(host: str, private: Collection[str]) -> str:
     return f"where that is meant, the policy has to name the host, and {PRIVATE_HOSTS} to allow it"
 
 
-def _literal(host: str) -> str:
+def _ip_literal(host: str) -> str:
     """Return the address that `host` is, without asking anybody; empty: it is a name."""
     from ipaddress import ip_address
 

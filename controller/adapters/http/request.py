@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from controller.adapters.http.egress import TunnelError, open_tunnel, refusal, refusal_of_name
+from controller.adapters.http.egress import TunnelError, address_refusal, name_refusal, open_tunnel
 from controller.core.units import count_text
 from controller.process.settings import Egress, Proxy
 
@@ -31,7 +31,7 @@ class HttpsError(Exception):
     """No answer came, or none was asked for: why, in words that name the host alone."""
 
 
-class NotAskedError(HttpsError):
+class NotSentError(HttpsError):
     """Nothing was sent, and nothing will be: the URL, the policy or a setting is against it."""
 
 
@@ -51,16 +51,16 @@ def post(
     """
     host, port, path = _parts(url)
     if egress.problem:
-        raise NotAskedError(egress.problem)
+        raise NotSentError(egress.problem)
     deadline = monotonic() + within_s
     if egress.proxy is None:
-        addresses = _resolved(host, port, within_s)
-        _check(refusal(host, addresses, private, egress))
-        raw = _connected(host, addresses, port, deadline)
+        addresses = _resolve(host, port, within_s)
+        _raise_refusal(address_refusal(host, addresses, private, egress))
+        raw = _connect(host, addresses, port, deadline)
     else:
-        _check(refusal_of_name(host, private, egress))
-        raw = _through(egress.proxy, host, port, deadline)
-    return _Exchange(_secured(raw, host), host, deadline, within_s).run(path, body, headers)
+        _raise_refusal(name_refusal(host, private, egress))
+        raw = _connect_through_proxy(egress.proxy, host, port, deadline)
+    return _Exchange(_start_tls(raw, host), host, deadline, within_s).run(path, body, headers)
 
 
 def host_of(url: str) -> str:
@@ -75,18 +75,16 @@ def _parts(url: str) -> tuple[str, int, str]:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise NotAskedError("what should be a URL is none") from None
+        raise NotSentError("what should be a URL is none") from None
     if parts.scheme != "https" or not host:
-        raise NotAskedError("only a URL that begins with https:// and names a host is asked")
+        raise NotSentError("only a URL that begins with https:// and names a host is asked")
     if parts.username is not None or parts.fragment or not url.isprintable():
-        raise NotAskedError(
-            f"the URL of {host} has a user, a fragment or a strange character in it"
-        )
+        raise NotSentError(f"the URL of {host} has a user, a fragment or a strange character in it")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return host, port or _PORT, path
 
 
-def _resolved(host: str, port: int, within_s: float) -> list[str]:
+def _resolve(host: str, port: int, within_s: float) -> list[str]:
     """Return the addresses of `host`; the system's resolver knows no limit, so a thread asks it."""
     found: list[str] = []
     problem: list[str] = []
@@ -107,12 +105,12 @@ def _resolved(host: str, port: int, within_s: float) -> list[str]:
     return found
 
 
-def _check(refused: str) -> None:
-    if refused:
-        raise NotAskedError(refused)
+def _raise_refusal(refusal: str) -> None:
+    if refusal:
+        raise NotSentError(refusal)
 
 
-def _connected(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
+def _connect(host: str, addresses: Collection[str], port: int, deadline: float) -> socket.socket:
     """Return a connection to the first address that takes one; nothing was said on it yet."""
     why = "no answer"
     for address in addresses:
@@ -126,11 +124,11 @@ def _connected(host: str, addresses: Collection[str], port: int, deadline: float
     raise HttpsError(f"{host} could not be reached: {why}")
 
 
-def _through(proxy: Proxy, host: str, port: int, deadline: float) -> socket.socket:
+def _connect_through_proxy(proxy: Proxy, host: str, port: int, deadline: float) -> socket.socket:
     """Return a connection to `host` that the proxy has opened; its own address may be any."""
     try:
-        addresses = _resolved(proxy.host, proxy.port, max(0.0, deadline - monotonic()))
-        raw = _connected(proxy.host, addresses, proxy.port, deadline)
+        addresses = _resolve(proxy.host, proxy.port, max(0.0, deadline - monotonic()))
+        raw = _connect(proxy.host, addresses, proxy.port, deadline)
     except HttpsError as error:
         raise HttpsError(f"the egress proxy {error}") from error
     try:
@@ -142,7 +140,7 @@ def _through(proxy: Proxy, host: str, port: int, deadline: float) -> socket.sock
     return raw
 
 
-def _secured(raw: socket.socket, host: str) -> "SSLSocket":
+def _start_tls(raw: socket.socket, host: str) -> "SSLSocket":
     """Return `raw` as the beginning of TLS with `host`, whose certificate has to name it."""
     import ssl
 
@@ -161,13 +159,13 @@ class _Exchange:
         self, connection: "SSLSocket", host: str, deadline: float, within_s: float
     ) -> None:
         self._connection, self._host, self._within_s = connection, host, within_s
-        self._late = False
+        self._timed_out = False
         self._timer = threading.Timer(max(0.0, deadline - monotonic()), self._cut)
         self._timer.daemon = True
 
     def _cut(self) -> None:
         """End the exchange from another thread: whoever waits for a byte gets none any more."""
-        self._late = True
+        self._timed_out = True
         try:
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
         except OSError:
@@ -176,31 +174,31 @@ class _Exchange:
     def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
         from http.client import HTTPException, HTTPSConnection
 
-        from controller.adapters.http.response import WholeResponse, whole
+        from controller.adapters.http.response import LineTrackingResponse, read_answer
 
         self._timer.start()
         try:
             self._connection.do_handshake()
             exchange = HTTPSConnection(self._host)
             exchange.sock = self._connection
-            exchange.response_class = WholeResponse
+            exchange.response_class = LineTrackingResponse
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
             with exchange.getresponse() as response:
-                answer = whole(response)
-            if self._late:
-                raise HttpsError(f"{self._host} {self._too_late()}")
+                answer = read_answer(response)
+            if self._timed_out:
+                raise HttpsError(f"{self._host} {self._timeout_text()}")
             return answer
         except (OSError, HTTPException, ValueError, AttributeError) as error:
-            raise HttpsError(f"{self._host} {self._why(error)}") from error
+            raise HttpsError(f"{self._host} {self._error_text(error)}") from error
         finally:
             self._timer.cancel()
             self._connection.close()
 
-    def _too_late(self) -> str:
+    def _timeout_text(self) -> str:
         return f"gave no whole answer within {count_text(self._within_s, 'second')}"
 
-    def _why(self, error: Exception) -> str:
-        if self._late or isinstance(error, TimeoutError):  # whichever of both was first
-            return self._too_late()
+    def _error_text(self, error: Exception) -> str:
+        if self._timed_out or isinstance(error, TimeoutError):  # whichever of both was first
+            return self._timeout_text()
         reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
         return f"gave no answer: {reason or type(error).__name__}"

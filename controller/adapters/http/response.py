@@ -17,7 +17,7 @@ _LINE_ENDS: Final = (b"\r\n", b"\n")
 BROKE_OFF: Final = "broke off in the middle of its answer"
 NO_END: Final = "closed the connection without saying that its answer ends there"
 TOO_LONG: Final = f"gave an answer longer than {MOST_ANSWER // 1024} KiB"
-UNCLEAR: Final = "announced the length of its answer in a way that cannot be relied on"
+AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cannot be relied on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Lines(BufferedReader):
         return self.last
 
 
-class WholeResponse(HTTPResponse):
+class LineTrackingResponse(HTTPResponse):
     """A response of http.client that keeps the last line of its headers, or of its chunks."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -52,7 +52,7 @@ class WholeResponse(HTTPResponse):
         self.fp = self.lines
 
 
-def whole(response: HTTPResponse) -> Answer:
+def read_answer(response: HTTPResponse) -> Answer:
     """Return the answer of a WholeResponse, with its flaw if it has one. Raises TimeoutError."""
     try:
         body = response.read(MOST_ANSWER + 1)
@@ -66,15 +66,15 @@ def whole(response: HTTPResponse) -> Answer:
 
 
 def _flaw(response: HTTPResponse, body: bytes) -> str:
-    if _unclear(response):
-        return UNCLEAR
+    if _is_length_ambiguous(response):
+        return AMBIGUOUS_LENGTH
     if len(body) > MOST_ANSWER:
         return TOO_LONG
-    ended = isinstance(response, WholeResponse) and response.lines.last in _LINE_ENDS
+    ended = isinstance(response, LineTrackingResponse) and response.lines.last in _LINE_ENDS
     return BROKE_OFF if response.length or not ended else ""
 
 
-def _unclear(response: HTTPResponse) -> bool:
+def _is_length_ambiguous(response: HTTPResponse) -> bool:
     """Tell whether the headers announce the length in no way, in two, or against the status."""
     lengths = {one.strip() for one in response.headers.get_all("Content-Length", [])}
     codings = [one.strip().lower() for one in response.headers.get_all("Transfer-Encoding", [])]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller.adapters.aws.clients import AWS_ERRORS, Clients, told
+from controller.adapters.aws.clients import AWS_ERRORS, Clients, error_text
 from controller.errors import UsageError
 from controller.process import logging
 
@@ -11,7 +11,7 @@ log = logging.logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallerIdentity:
     """Who calls, and when, as AWS says; at: None where the answer has no date.
 
     problem: why nobody knows; the rest is empty then.
@@ -22,28 +22,28 @@ class Caller:
     problem: str = ""
 
 
-def asked(clients: Clients) -> Caller:
+def caller_identity(clients: Clients) -> CallerIdentity:
     """Return who calls, by one question to STS. Raises UsageError without region or credentials."""
     try:
         answer = clients.get("sts").get_caller_identity()
     except AWS_ERRORS as error:
-        return Caller(problem=told("sts:GetCallerIdentity", error))
+        return CallerIdentity(problem=error_text("sts:GetCallerIdentity", error))
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return Caller(str(answer.get("Arn", "")), _date(headers.get("date", "")))
+    return CallerIdentity(str(answer.get("Arn", "")), _date(headers.get("date", "")))
 
 
-def caller(clients: Clients) -> str:
+def caller_arn(clients: Clients) -> str:
     """Return the ARN behind this process's credentials; empty without any, or when AWS is silent.
 
     A name for the history is worth no error: what keeps it from us is logged, whatever it is. By
     the time of this question a rollback is written, and must be recorded.
     """
     try:
-        found = asked(clients)
+        found = caller_identity(clients)
     except UsageError:  # no region, no credentials: nobody calls
         return ""
     except Exception as error:  # noqa: BLE001 - as above
-        found = Caller(problem=f"sts:GetCallerIdentity: unexpected {type(error).__name__}")
+        found = CallerIdentity(problem=f"sts:GetCallerIdentity: unexpected {type(error).__name__}")
     if found.problem:
         log.warning("caller_unknown", problem=found.problem)
     return found.arn

@@ -15,9 +15,9 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
-    PEOPLE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; LOOK
+    OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; LOOK
     INVESTIGATE = "investigate"  # metrics, logs, verify
-    LOOK = "look"  # status, history, replay, plan
+    READ = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
     COPY_FROM = "copy-from"  # store copy, in the table that it reads
     COPY_TO = "copy-to"  # store copy, in the table that it writes
@@ -26,30 +26,30 @@ class Job(StrEnum):
 
 
 # Whoever moves traffic, or may have to.
-MOVING: Final = frozenset({Job.TICK, Job.START, Job.PEOPLE})
+TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
 # What is done to a whole table, whatever policies are in it.
-WHOLE: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
+TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
 
 # Whoever measures.
-MEASURING: Final = MOVING | {Job.INVESTIGATE, Job.DOCTOR}
+METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR}
 
 ALARMS: Final = "{alarms}"  # every alarm, where a policy names one
 ANY: Final = "*"  # the action has no finer resource
 FUNCTION: Final = "{function}"
 GATE_LOGS: Final = "{gate_logs}"  # the log groups in which a gate counts events
-KEY: Final = "{key}"  # of the customer, on the function's environment
+FUNCTION_KEY: Final = "{key}"  # of the customer, on the function's environment
 LOGS: Final = "{logs}"  # the log groups in which a policy counts events
 FUNCTION_LOGS: Final = "{function_logs}"  # the log group of the function
 TABLE: Final = "{table}"
 TOPIC: Final = "{topic}"  # of SNS, that a policy tells
 BUS: Final = "{bus}"  # of EventBridge, that a policy tells
 HOOK: Final = "{hook}"  # the function that a policy calls as a hook
-KEPT: Final = "{secret}"  # in Secrets Manager, that a policy names
-KEPT_KEY: Final = "{secret_key}"  # of the customer, on those secrets
+SECRETS: Final = "{secret}"  # in Secrets Manager, that a policy names
+SECRETS_KEY: Final = "{secret_key}"  # of the customer, on those secrets
 # What watches a policy: its stack, its alarms, its dashboard, and the topic that the alarms tell.
 STACK: Final = "{stack}"
-OWN_ALARMS: Final = "{own_alarms}"
+POLICY_ALARMS: Final = "{own_alarms}"
 DASHBOARD: Final = "{dashboard}"
 ALARM_TOPIC: Final = "{alarm_topic}"
 
@@ -59,7 +59,7 @@ class Permission:
     """One action that IAM must allow.
 
     action: as IAM spells it, like `lambda:ListAliases`.
-    on: the ARN that it is asked of; what stands there in braces is an ARN that a policy, a store or
+    resource: the ARN that it is asked of; what stands there in braces is an ARN that a policy, a store or
     a person names, and where nobody names one, nothing needs to be allowed.
     jobs: what needs it. via: the AWS service that alone may ask for it in our name.
     keyed: it is asked with a partition key of the table, to which a role can be bound; a Scan never
@@ -69,7 +69,7 @@ class Permission:
     """
 
     action: str
-    on: str
+    resource: str
     jobs: Collection[Job]
     via: str = ""
     keyed: bool = False

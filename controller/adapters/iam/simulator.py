@@ -7,7 +7,7 @@ about).
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import ANY, Job, Permission
 
 IAM: Final = (Permission("iam:SimulatePrincipalPolicy", ANY, {Job.DOCTOR}),)
@@ -26,11 +26,11 @@ def decisions(
     return {
         (one["EvalActionName"], one.get("EvalResourceName", "*")): one["EvalDecision"]
         for statement in statements
-        for one in _simulated(client, principal, statement)
+        for one in _simulate(client, principal, statement)
     }
 
 
-def _simulated(
+def _simulate(
     client: Any, principal: str, statement: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
     request: dict[str, Any] = {
@@ -43,7 +43,7 @@ def _simulated(
             page = client.simulate_principal_policy(**request)
         except AWS_ERRORS as error:
             what = f"{principal} could not be simulated (iam:SimulatePrincipalPolicy)"
-            raise NotSimulatedError(told(what, error)) from error
+            raise NotSimulatedError(error_text(what, error)) from error
         yield from page.get("EvaluationResults", ())
         if not (page.get("IsTruncated") and page.get("Marker")):
             return

@@ -7,15 +7,15 @@ of composite alarms only then; `doctor` looks at the alarms of `monitoring`, too
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
-from controller.adapters.iam.permission import ALARMS, ANY, MOVING, Job, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.iam.permission import ALARMS, ANY, TRAFFIC_JOBS, Job, Permission
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import alarm_name
 from controller.errors import UsageError
 from controller.text import printable
 
 IAM: Final = (
-    Permission("cloudwatch:DescribeAlarms", ALARMS, MOVING),
+    Permission("cloudwatch:DescribeAlarms", ALARMS, TRAFFIC_JOBS),
     Permission("cloudwatch:DescribeAlarms", ANY, {Job.DOCTOR}),
 )
 
@@ -27,7 +27,7 @@ _STATES: Final = {
     "ALARM": AlarmState.ALARM,
     "INSUFFICIENT_DATA": AlarmState.INSUFFICIENT_DATA,
 }
-_REASON: Final = 200  # characters that are kept of CloudWatch's own words
+_MOST_REASON: Final = 200  # characters that are kept of CloudWatch's own words
 
 
 class CloudWatchAlarms:
@@ -54,15 +54,15 @@ class CloudWatchAlarms:
                 found |= _unread(some, str(error))
             except AWS_ERRORS as error:
                 action = "alarms could not be read (cloudwatch:DescribeAlarms)"
-                found |= _unread(some, told(action, error))
+                found |= _unread(some, error_text(action, error))
         return found
 
     def _read(self, wanted: Sequence[str]) -> dict[str, AlarmReading]:
         names = list(dict.fromkeys(alarm_name(one) for one in wanted))
-        described = {one.get("AlarmName"): one for one in self._described(names)}
+        described = {one.get("AlarmName"): one for one in self._describe(names)}
         return {one: _reading(one, described.get(alarm_name(one))) for one in wanted}
 
-    def _described(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    def _describe(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         request: dict[str, Any] = {"AlarmNames": names, "AlarmTypes": _TYPES}
         client = self._open_client()
         for _ in range(PAGES_PER_CALL):
@@ -100,4 +100,4 @@ def _since(alarm: Mapping[str, Any]) -> int:
 
 def _one_line(text: str | None) -> str:
     line = " ".join(printable(text or "").split())
-    return line if len(line) <= _REASON else f"{line[:_REASON]}..."
+    return line if len(line) <= _MOST_REASON else f"{line[:_MOST_REASON]}..."

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from botocore.exceptions import ParamValidationError
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
-from controller.adapters.iam.permission import ANY, MEASURING, Permission
-from controller.core.observation import Answer, Query, Series, Span
-from controller.core.units import at
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.iam.permission import ANY, METRIC_JOBS, Permission
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.units import from_unix
 from controller.errors import MetricsError, MetricsRefusedError
 from controller.process import logging
 
 log = logging.logger()
 
-IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, MEASURING),)
+IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, METRIC_JOBS),)
 
 QUERIES_PER_CALL: Final = 500
 PAGES_PER_CALL: Final = 100
@@ -31,10 +31,10 @@ _REFUSALS: Final = frozenset(
     {"InvalidParameterCombination", "InvalidParameterValue", "ValidationError"}
 )
 _ANSWERS: Final = {
-    "Complete": Answer.COMPLETE,
-    "PartialData": Answer.PARTIAL,
-    "InternalError": Answer.ERROR,
-    "Forbidden": Answer.FORBIDDEN,
+    "Complete": QueryStatus.COMPLETE,
+    "PartialData": QueryStatus.PARTIAL,
+    "InternalError": QueryStatus.ERROR,
+    "Forbidden": QueryStatus.FORBIDDEN,
 }
 
 
@@ -47,7 +47,7 @@ class _Result:
     message: str = ""
     pages: int = 0
 
-    def take(self, result: Mapping[str, Any]) -> None:
+    def add_page(self, result: Mapping[str, Any]) -> None:
         """Add one page's part. Partial means: go on; a failure stays, whatever follows."""
         stamps, values = result.get("Timestamps", ()), result.get("Values", ())
         seconds = (int(stamp.timestamp()) for stamp in stamps)
@@ -67,17 +67,21 @@ class _Result:
         is no number is within every bound: such a series is a failed one, and never an empty one.
         """
         if not _are_numbers(self.points.values()):
-            return Series({}, Answer.ERROR, "some of its values are no numbers")
+            return Series({}, QueryStatus.ERROR, "some of its values are no numbers")
         if self.points and not (
             span.start - period_s < min(self.points) and max(self.points) < span.end + period_s
         ):
-            return Series({}, Answer.ERROR, "some of its stamps lie outside of what was asked for")
+            return Series(
+                {}, QueryStatus.ERROR, "some of its stamps lie outside of what was asked for"
+            )
         if any(second % period_s for second in self.points):
-            return Series({}, Answer.ERROR, f"its stamps do not fit the period of {period_s} s")
-        answer = _ANSWERS.get(self.status, Answer.ERROR)
+            return Series(
+                {}, QueryStatus.ERROR, f"its stamps do not fit the period of {period_s} s"
+            )
+        answer = _ANSWERS.get(self.status, QueryStatus.ERROR)
         points = dict(sorted(self.points.items())) if self.pages > 1 else self.points
         message = self.message
-        if answer is not Answer.COMPLETE and not message:
+        if answer is not QueryStatus.COMPLETE and not message:
             message = self.status
         return Series(points, answer, message)
 
@@ -88,18 +92,18 @@ class CloudWatchMetrics:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; equal queries are asked once, 500 to a call.
 
         Raises MetricsError when CloudWatch does not answer a call at all.
         """
         wanted = list(dict.fromkeys(queries))
-        found: dict[Query, Series] = {}
+        found: dict[MetricQuery, Series] = {}
         for begin in range(0, len(wanted), QUERIES_PER_CALL):
             found.update(self._call(wanted[begin : begin + QUERIES_PER_CALL], span))
         return found
 
-    def _call(self, queries: Sequence[Query], span: Span) -> dict[Query, Series]:
+    def _call(self, queries: Sequence[MetricQuery], span: Span) -> dict[MetricQuery, Series]:
         """Ask one batch, follow its pages, and put together what belongs to one Id."""
         results = {f"q{number}": _Result() for number in range(len(queries))}
         for page in self._pages(queries, span):
@@ -108,19 +112,19 @@ class CloudWatchMetrics:
             for result in page.get("MetricDataResults", ()):
                 if result.get("Id") not in results:
                     raise MetricsError("CloudWatch answered a query that was not asked; run again")
-                results[result["Id"]].take(result)
+                results[result["Id"]].add_page(result)
         return {
             query: result.series(query.period_s, span)
             for query, result in zip(queries, results.values(), strict=True)
         }
 
-    def _pages(self, queries: Sequence[Query], span: Span) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, queries: Sequence[MetricQuery], span: Span) -> Iterator[Mapping[str, Any]]:
         request: dict[str, Any] = {
             "MetricDataQueries": [
                 _metric_stat(f"q{number}", query) for number, query in enumerate(queries)
             ],
-            "StartTime": at(span.start),
-            "EndTime": at(span.end),
+            "StartTime": from_unix(span.start),
+            "EndTime": from_unix(span.end),
             "ScanBy": "TimestampAscending",
         }
         for _ in range(PAGES_PER_CALL):
@@ -129,7 +133,7 @@ class CloudWatchMetrics:
             except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
                 kind = MetricsRefusedError if _is_refusal(error) else MetricsError
-                raise kind(told(action, error), code=code_of(error)) from error
+                raise kind(error_text(action, error), code=code_of(error)) from error
             yield page
             if not page.get("NextToken"):
                 return
@@ -156,7 +160,7 @@ def _text(messages: Iterable[Mapping[str, str]] | None) -> str:
     return "; ".join(f"{one.get('Code')}: {one.get('Value')}" for one in messages or ())
 
 
-def _metric_stat(identity: str, query: Query) -> dict[str, Any]:
+def _metric_stat(identity: str, query: MetricQuery) -> dict[str, Any]:
     return {
         "Id": identity,
         "MetricStat": {

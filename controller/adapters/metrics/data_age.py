@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
-from controller.core.observation import Query, Series, Span
+from controller.core.observation import MetricQuery, Series, Span
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 
 
-class MeteredMetrics:
+class LagTrackingMetrics:
     """`MetricSource` on another one, which `open_metrics` gives when something is asked for.
 
     lag: how long before a read the newest datapoint had ended; None without one.
@@ -20,7 +20,7 @@ class MeteredMetrics:
         self._clock = clock
         self.lag: timedelta | None = None
 
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return what the other one does, and raise what it raises."""
         if self._metrics is None:
             self._metrics = self._open_metrics()

@@ -10,27 +10,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
-from controller.adapters.iam.permission import GATE_LOGS, LOGS, MOVING, Job, Permission
-from controller.core.observation import Answer, LogQuery, Series
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.iam.permission import GATE_LOGS, LOGS, TRAFFIC_JOBS, Job, Permission
+from controller.core.observation import LogQuery, QueryStatus, Series
 from controller.core.units import MINUTE_S, format_duration
 from controller.errors import UsageError
 from controller.ports.clock import Clock
 
 IAM: Final = (
     Permission("logs:FilterLogEvents", LOGS, {Job.TICK, Job.DOCTOR}),
-    Permission("logs:FilterLogEvents", GATE_LOGS, MOVING - {Job.TICK}),
+    Permission("logs:FilterLogEvents", GATE_LOGS, TRAFFIC_JOBS - {Job.TICK}),
 )
 
 # A page may be empty and not the last: these two end the search all the same.
 PAGES_PER_QUERY: Final = 50
-LOOK_FOR: Final = timedelta(seconds=20)  # for all queries of one call together
-_TOGETHER: Final = f"{format_duration(LOOK_FOR)} for all searches of a tick"
+SEARCH_LIMIT: Final = timedelta(seconds=20)  # for all queries of one call together
+_LIMIT_TEXT: Final = f"{format_duration(SEARCH_LIMIT)} for all searches of a tick"
 
 _DENIED: Final = ("AccessDenied", "AccessDeniedException")
 
 
-class CloudWatchLogs:
+class CloudWatchLogCounts:
     """`LogSource` on a boto3 client of CloudWatch Logs.
 
     open_client: gives the client; called when something is counted, and not before.
@@ -47,29 +47,29 @@ class CloudWatchLogs:
         has no end takes none of the time of those after it.
         """
         wanted = list(dict.fromkeys(queries))
-        end = self._clock.now() + LOOK_FOR
+        end = self._clock.now() + SEARCH_LIMIT
         found: dict[LogQuery, Series] = {}
         for query in wanted:
             now = self._clock.now()
             part = max(end - now, timedelta()) / (len(wanted) - len(found))
-            found[query] = self._counted(query, now + part)
+            found[query] = self._count_query(query, now + part)
         return found
 
-    def _counted(self, query: LogQuery, deadline: datetime) -> Series:
+    def _count_query(self, query: LogQuery, deadline: datetime) -> Series:
         minutes: Counter[int] = Counter()
-        answer, why = Answer.COMPLETE, ""
+        answer, why = QueryStatus.COMPLETE, ""
         try:
             for page in self._pages(query, deadline):
-                minutes.update(_minutes(page, query.enough - minutes.total()))
-                if minutes.total() >= query.enough:
+                minutes.update(_minutes(page, query.limit - minutes.total()))
+                if minutes.total() >= query.limit:
                     break
         except _UnfinishedError as error:
-            answer, why = Answer.PARTIAL, f"{query.group} was searched in part: {error}"
+            answer, why = QueryStatus.PARTIAL, f"{query.group} was searched in part: {error}"
         except UsageError as error:
-            answer, why = Answer.ERROR, str(error)
+            answer, why = QueryStatus.ERROR, str(error)
         except AWS_ERRORS as error:
-            answer = Answer.FORBIDDEN if code_of(error) in _DENIED else Answer.ERROR
-            why = told(f"{query.group} could not be searched (logs:FilterLogEvents)", error)
+            answer = QueryStatus.FORBIDDEN if code_of(error) in _DENIED else QueryStatus.ERROR
+            why = error_text(f"{query.group} could not be searched (logs:FilterLogEvents)", error)
         return Series({second: float(n) for second, n in sorted(minutes.items())}, answer, why)
 
     def _pages(self, query: LogQuery, deadline: datetime) -> Iterator[Mapping[str, Any]]:
@@ -78,13 +78,13 @@ class CloudWatchLogs:
             "logGroupName": query.group,
             "startTime": query.span.start * 1_000,
             "endTime": query.span.end * 1_000 - 1,  # of this one, the end is included
-            "limit": query.enough,
+            "limit": query.limit,
             **({"filterPattern": query.pattern} if query.pattern else {}),
         }
         client = self._open_client()
         for _ in range(PAGES_PER_QUERY):
             if self._clock.now() >= deadline:
-                raise _UnfinishedError(f"it took longer than its part of {_TOGETHER}")
+                raise _UnfinishedError(f"it took longer than its part of {_LIMIT_TEXT}")
             page = client.filter_log_events(**request)
             yield page
             if not page.get("nextToken"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, told
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import FUNCTION, FUNCTION_LOGS, Job, Permission
 from controller.errors import LogsError, NoLogGroupError
 from controller.ports.logs import LogEvent
@@ -71,7 +71,7 @@ def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _failed(group: str, error: Exception) -> LogsError:
-    text = told(f"{group} could not be read (logs:FilterLogEvents)", error)
+    text = error_text(f"{group} could not be read (logs:FilterLogEvents)", error)
     return LogsError(text, code=code_of(error))
 
 
@@ -88,7 +88,7 @@ def group_of(client: Any, function: str) -> str:
         answer = client.get_function_configuration(FunctionName=function)
     except AWS_ERRORS as error:
         action = f"the log group of {function} is not known (lambda:GetFunctionConfiguration)"
-        raise LogsError(told(action, error), code=code_of(error)) from error
+        raise LogsError(error_text(action, error), code=code_of(error)) from error
     configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or default_group(function)
     return configured
 

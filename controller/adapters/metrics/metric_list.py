@@ -8,10 +8,10 @@ CloudWatch lists what had data in the last two weeks.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import ANY, Job, Permission
 from controller.core.policy import Metric
-from controller.ports.metrics import Listed
+from controller.ports.metrics import MetricListing
 
 IAM: Final = (Permission("cloudwatch:ListMetrics", ANY, {Job.DOCTOR}),)
 
@@ -24,24 +24,24 @@ class MetricList:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def like(self, metric: Metric) -> Listed:
+    def similar(self, metric: Metric) -> MetricListing:
         """Return the dimensions under which a metric of this name is listed, or other names.
 
         What cannot be listed says why.
         """
         try:
-            same = list(self._listed(Namespace=metric.namespace, MetricName=metric.name))
-            others = [] if same else list(self._listed(Namespace=metric.namespace))
+            same = list(self._list(Namespace=metric.namespace, MetricName=metric.name))
+            others = [] if same else list(self._list(Namespace=metric.namespace))
         except AWS_ERRORS as error:
-            problem = told("metrics could not be listed (cloudwatch:ListMetrics)", error)
-            return Listed(problem=problem)
+            problem = error_text("metrics could not be listed (cloudwatch:ListMetrics)", error)
+            return MetricListing(problem=problem)
         dimensions = [
             {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
             for one in same
         ]
-        return Listed(dimensions, sorted({one["MetricName"] for one in others}))
+        return MetricListing(dimensions, sorted({one["MetricName"] for one in others}))
 
-    def _listed(self, **asked: str) -> Iterator[Mapping[str, Any]]:
+    def _list(self, **asked: str) -> Iterator[Mapping[str, Any]]:
         request = dict(asked)
         for _ in range(PAGES):
             page = self._client.list_metrics(**request)

@@ -7,22 +7,22 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
-from controller.adapters.iam.permission import BUS, MOVING, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
-from controller.core.outbox import event
+from controller.core.outbox import event_data
 from controller.core.policy import EventBridgeChannel
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 
-IAM: Final = (Permission("events:PutEvents", BUS, MOVING),)
+IAM: Final = (Permission("events:PutEvents", BUS, TRAFFIC_JOBS),)
 
 SOURCE: Final = "rolloutctl"
 DETAIL_TYPE: Final = "Rollout Message"
 MOST_BYTES: Final = 240_000  # of one entry, AWS takes 256 KB with all its parts
 
 
-class EventBridgeCourier:
+class EventBridgeNotifier:
     """Puts events on buses. open_client: gives the client; called when an event is put."""
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
@@ -42,7 +42,7 @@ class EventBridgeCourier:
         try:
             answer = self._open_client().put_events(Entries=[entry])
         except AWS_ERRORS as error:
-            raise DeliveryError(told(what, error)) from error
+            raise DeliveryError(error_text(what, error)) from error
         if answer.get("FailedEntryCount"):
             refused = (answer.get("Entries") or [{}])[0]
             code, words = refused.get("ErrorCode", "Unknown"), refused.get("ErrorMessage", "")
@@ -51,6 +51,6 @@ class EventBridgeCourier:
 
 def detail(rollout: Rollout, message: Message) -> str:
     """Return the detail of the event as JSON; without its findings where it would be too long."""
-    data = event(rollout, message)
+    data = event_data(rollout, message)
     written = json.dumps(data)
     return written if len(written) <= MOST_BYTES else json.dumps({**data, "findings": []})

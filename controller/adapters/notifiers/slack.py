@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from controller.adapters.http.request import HttpsError, host_of, post
 from controller.core.message import Message
-from controller.core.policy import Kept, SlackChannel
-from controller.core.policy.notify import SLACK
+from controller.core.policy import SecretReference, SlackChannel
+from controller.core.policy.notify import SLACK_HOSTS
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
 from controller.process.settings import Egress
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
 WITHIN_S: Final = 5.0
 
@@ -27,23 +27,23 @@ MOST_SECTION: Final = 3_000
 _MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 
 
-class SlackCourier:
+class SlackNotifier:
     """Writes to webhooks, as `egress` allows. read_secret: gives the URL that is kept somewhere."""
 
-    def __init__(self, read_secret: Callable[[Kept], str], egress: Egress) -> None:
+    def __init__(self, read_secret: Callable[[SecretReference], str], egress: Egress) -> None:
         self._read_secret, self._egress = read_secret, egress
 
     def deliver(self, channel: SlackChannel, rollout: Rollout, message: Message) -> None:
         """Write `message` to the webhook of `channel`. Raises DeliveryError."""
         url = self._read_secret(channel.webhook)
-        allowed = SLACK if channel.hosts is None else channel.hosts
+        allowed = SLACK_HOSTS if channel.hosts is None else channel.hosts
         body = json.dumps(blocks(rollout, message)).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
             host = host_of(url)
             if host not in allowed:
                 raise DeliveryError(
-                    f"{channel.webhook.shown} names the host {host}, and only {', '.join(allowed)} "
+                    f"{channel.webhook.display_name} names the host {host}, and only {', '.join(allowed)} "
                     "is allowed; another one has to stand in `hosts` of the channel"
                 )
             answer = post(
@@ -51,7 +51,7 @@ class SlackCourier:
                 body,
                 headers,
                 within_s=WITHIN_S,
-                private=set(allowed) - set(SLACK),
+                private=set(allowed) - set(SLACK_HOSTS),
                 egress=self._egress,
             )
         except HttpsError as error:
@@ -78,7 +78,7 @@ def blocks(rollout: Rollout, message: Message) -> dict[str, Any]:
     }
     header = printable(f"{_MARKS[message.severity]} {rollout.id}: {message.kind}")
     return {
-        "text": _escaped(page(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
+        "text": _escaped(printable_block(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
         "blocks": [
             {"type": "header", "text": _plain(header, MOST_HEADER)},
             {"type": "section", "text": _plain(message.text, MOST_SECTION)},
@@ -103,7 +103,7 @@ def _names(message: Message) -> list[str]:
 
 def _plain(text: str, most: int) -> dict[str, Any]:
     # The last message of a rollout has a table.
-    text = page(text.split("\n"))
+    text = printable_block(text.split("\n"))
     fit = text if len(text) <= most else f"{text[: most - 3]}..."
     return {"type": "plain_text", "text": fit, "emoji": False}
 

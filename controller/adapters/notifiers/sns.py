@@ -7,21 +7,21 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, told
-from controller.adapters.iam.permission import MOVING, TOPIC, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.iam.permission import TOPIC, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import SnsChannel
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
-from controller.text import page, printable
+from controller.text import printable, printable_block
 
-IAM: Final = (Permission("sns:Publish", TOPIC, MOVING),)
+IAM: Final = (Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),)
 
 MOST_SUBJECT: Final = 100  # printable ASCII; SNS refuses the rest
 
 
-class SnsCourier:
+class SnsNotifier:
     """Publishes to topics. open_client: gives the client; called when something is published."""
 
     def __init__(self, open_client: Callable[[], Any]) -> None:
@@ -42,7 +42,7 @@ class SnsCourier:
             self._open_client().publish(**request)
         except AWS_ERRORS as error:
             what = f"{channel.topic} took no message (sns:Publish)"
-            raise DeliveryError(told(what, error)) from error
+            raise DeliveryError(error_text(what, error)) from error
 
 
 def subject(message: Message, rollout: Rollout) -> str:
@@ -64,8 +64,8 @@ def text(message: Message, rollout: Rollout) -> str:
         "run": message.run,
         "key": message.key,
     }
-    lines = page(f"{name + ':':<9} {value}" for name, value in facts.items())
-    said = page(message.text.split("\n"))  # the last message of a rollout has a table
+    lines = printable_block(f"{name + ':':<9} {value}" for name, value in facts.items())
+    said = printable_block(message.text.split("\n"))  # the last message of a rollout has a table
     return f"{said}\n\n{lines}\n"
 
 

@@ -6,7 +6,7 @@ IAM: sns:ListSubscriptionsByTopic on the topics that a policy tells, and on that
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import ALARM_TOPIC, TOPIC, Job, Permission
 from controller.errors import MonitoringError
 from controller.ports.monitoring import Subscription
@@ -33,7 +33,7 @@ class Subscribers:
             except AWS_ERRORS as error:
                 what = f"the subscriptions of {topic.rpartition(':')[2]} could not be read"
                 doing = f"{what} (sns:ListSubscriptionsByTopic)"
-                raise MonitoringError(told(doing, error), code=code_of(error)) from error
+                raise MonitoringError(error_text(doing, error), code=code_of(error)) from error
             yield from map(_subscription, page.get("Subscriptions", ()))
             if not page.get("NextToken"):
                 return

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.ports.store import Exposure, Holder, Store
+from controller.ports.store import Exposure, LockHolder, Store
 from controller.process import logging
 
 log = logging.logger()
 
 
-class LoggedStore:
+class AuditLogStore:
     """`Store` that says `rollout_saved` after each save that came to its end, once.
 
     Reading and leases go through as they are. A save that may or may not have been written is not
@@ -88,7 +88,7 @@ class LoggedStore:
         """Return the id of the rollout that holds `lock`."""
         return self._store.owner(lock)
 
-    def holder(self, lock: str) -> Holder | None:
+    def holder(self, lock: str) -> LockHolder | None:
         """Return who holds `lock`, and whether it gives way."""
         return self._store.holder(lock)
 

@@ -13,15 +13,15 @@ from controller.errors import (
     TargetTakenError,
     UnknownRolloutError,
 )
-from controller.ports.store import Holder
+from controller.ports.store import LockHolder
 
 # An honest lease is never longer than the one asked for; twice that leaves room for clocks.
-_DOUBTFUL = 2
+_PLAUSIBLE_FACTOR = 2
 
-_AGAIN = "nothing was written, it is safe to run again"
+_RETRY_ADVICE = "nothing was written, it is safe to run again"
 
 
-def unknown(rollout_id: str, place: str) -> UnknownRolloutError:
+def unknown_rollout(rollout_id: str, place: str) -> UnknownRolloutError:
     """Return the refusal of an id that nothing has in the store at `place`."""
     return UnknownRolloutError(
         f"no rollout has the id {rollout_id} in {place}; check the id and which store was asked",
@@ -30,7 +30,7 @@ def unknown(rollout_id: str, place: str) -> UnknownRolloutError:
     )
 
 
-def damaged(rollout_id: str, why: str) -> StoreError:
+def damaged_record(rollout_id: str, why: str) -> StoreError:
     """Return the refusal of what is stored of a rollout beside its state, and cannot be true."""
     return StoreError(
         f"what is stored of {rollout_id} is damaged ({why}); traffic was not touched; restore the "
@@ -40,14 +40,15 @@ def damaged(rollout_id: str, why: str) -> StoreError:
     )
 
 
-def exists(rollout_id: str) -> StateConflictError:
+def already_exists(rollout_id: str) -> StateConflictError:
     """Return the refusal of an id that is used already."""
     return StateConflictError(
-        f"{rollout_id} exists already: another run started it first; {_AGAIN}", rollout=rollout_id
+        f"{rollout_id} exists already: another run started it first; {_RETRY_ADVICE}",
+        rollout=rollout_id,
     )
 
 
-def check_gives_way(rollout_id: str, holder: Holder, lock: str) -> None:
+def check_takeover(rollout_id: str, holder: LockHolder, lock: str) -> None:
     """Raise TargetTakenError unless the `holder` of `lock` is final."""
     if holder.final:
         return
@@ -61,36 +62,36 @@ def check_gives_way(rollout_id: str, holder: Holder, lock: str) -> None:
     )
 
 
-def doubtful_from(now: datetime, until: datetime) -> datetime:
+def implausible_from(now: datetime, until: datetime) -> datetime:
     """Return which end of a lease is too late to be true, for who asks for one `until` then."""
-    return now + _DOUBTFUL * (until - now)
+    return now + _PLAUSIBLE_FACTOR * (until - now)
 
 
-def held(rollout_id: str, until: datetime) -> LeaseHeldError:
+def lease_held(rollout_id: str, until: datetime) -> LeaseHeldError:
     """Return the refusal of a rollout that another run has `until` then."""
     return LeaseHeldError(
-        f"another run has {rollout_id}, until {clock_text(until)} at the latest; {_AGAIN}",
+        f"another run has {rollout_id}, until {clock_text(until)} at the latest; {_RETRY_ADVICE}",
         rollout=rollout_id,
         until=until.isoformat(),
     )
 
 
-def overtaken(ours: Rollout, stored: Rollout) -> StateConflictError:
+def save_conflict(read: Rollout, stored: Rollout) -> StateConflictError:
     """Return the refusal of a save: another run saved first, or took the rollout over."""
     facts = f"({stored.reason}, {clock_text(stored.updated)})"
-    if stored.version == ours.version:
-        text = f"another run took {ours.id} over {facts}: the lease of this run was over; {_AGAIN}"
+    if stored.version == read.version:
+        text = f"another run took {read.id} over {facts}: the lease of this run was over; {_RETRY_ADVICE}"
     else:
         text = (
-            f"another run saved {ours.id} first {facts}: version {stored.version} is stored, "
-            f"this run read {ours.version}; {_AGAIN}"
+            f"another run saved {read.id} first {facts}: version {stored.version} is stored, "
+            f"this run read {read.version}; {_RETRY_ADVICE}"
         )
     return StateConflictError(
-        text, rollout=ours.id, stored_version=stored.version, read_version=ours.version
+        text, rollout=read.id, stored_version=stored.version, read_version=read.version
     )
 
 
-def already_there(stored: Rollout, rollout: Rollout, entries: Sequence[Entry]) -> None:
+def check_same_history(stored: Rollout, rollout: Rollout, entries: Sequence[Entry]) -> None:
     """Raise StateConflictError unless `stored` is what a receive of `rollout` would bring."""
     if (stored.entries, stored.chain) == (len(entries), rollout.chain):
         return

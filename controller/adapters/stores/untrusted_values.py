@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from controller.core.rollout import RANKS, Phase
+from controller.core.rollout import VISIT_PRIORITY, Phase
 
-Turn: TypeAlias = tuple[bool, int, datetime, datetime, str]
+VisitOrder: TypeAlias = tuple[bool, int, datetime, datetime, str]
 
-NEVER: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
+LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
 
 
 def moment_of(value: object) -> datetime | None:
@@ -19,9 +19,9 @@ def moment_of(value: object) -> datetime | None:
     return None if found is None or found.tzinfo is None else found
 
 
-def turn_of(
+def visit_order(
     rollout_id: str, *, phase: object, updated: object, created: object, damaged: bool
-) -> Turn:
+) -> VisitOrder:
     """Return what sorts a rollout into the order in which a tick takes them.
 
     What is damaged is last. Rollbacks are first, then what has traffic to judge, then what guards
@@ -30,11 +30,11 @@ def turn_of(
     """
     saved = moment_of(updated)
     damaged = damaged or saved is None or phase not in _PHASES
-    begun = moment_of(created) or NEVER
+    begun = moment_of(created) or LAST_MOMENT
     return (
         damaged,
-        RANKS[Phase(str(phase))] if phase in _PHASES else 0,
-        saved or NEVER,
+        VISIT_PRIORITY[Phase(str(phase))] if phase in _PHASES else 0,
+        saved or LAST_MOMENT,
         begun,
         rollout_id,
     )
@@ -43,7 +43,7 @@ def turn_of(
 _PHASES: Final = frozenset(map(str, Phase))
 
 
-def readable(rollout_id: object) -> str:
+def printable_id(rollout_id: object) -> str:
     """Return the id of a rollout as it can be printed, whatever bytes it has."""
     text = rollout_id if isinstance(rollout_id, str) else repr(rollout_id)
     if text.isascii() and text.isprintable():

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_conflict, is_passing
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_conflict, is_transient
 from controller.adapters.targets.lambda_function import Configuration, LambdaFunction
-from controller.adapters.targets.lambda_lowering import Lowering
+from controller.adapters.targets.lambda_lowering import LoweringLoop
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.checks import Obstacle
-from controller.core.observation import Reading
+from controller.core.observation import TargetReading
 from controller.core.policy import LambdaEnv
 from controller.errors import (
     TargetError,
@@ -24,7 +24,7 @@ from controller.errors import (
 from controller.ports.clock import Clock
 
 if TYPE_CHECKING:
-    from controller.adapters.targets.variable_names import Doubt
+    from controller.adapters.targets.variable_names import NameWarning
 
 
 class LambdaEnvTarget:
@@ -46,7 +46,7 @@ class LambdaEnvTarget:
         self._clock = clock
         self._jitter = jitter
 
-    def read(self) -> Reading:
+    def read(self) -> TargetReading:
         """Return the weight as it stands.
 
         Raises TargetError when Lambda does not answer, WriteRefusedError when it answers without
@@ -60,19 +60,19 @@ class LambdaEnvTarget:
 
         return reachability.obstacles(self._client, self._function.name, self._pair)
 
-    def doubts(self) -> "Sequence[Doubt]":
+    def name_warnings(self) -> "Sequence[NameWarning]":
         """Return why these may be the wrong names for the function. Raises what `read` raises."""
         from controller.adapters.targets import variable_names
 
         found = self._function.read()
-        return variable_names.doubts(self._function.name, self._pair, found.variables)
+        return variable_names.name_warnings(self._function.name, self._pair, found.variables)
 
-    def strangers(self) -> Sequence[str]:
+    def foreign_values(self) -> Sequence[str]:
         """Return the variables that hold what can be meant for neither, and would be lost.
 
         Raises what `read` raises.
         """
-        return self._pair.strangers(self._function.read().variables)
+        return self._pair.foreign_values(self._function.read().variables)
 
     # --- shifting: one shot ---------------------------------------------------------------------
 
@@ -89,20 +89,20 @@ class LambdaEnvTarget:
         except AWS_ERRORS as error:
             self._resolve(found, weight, error)
 
-    def _check_shift(self, found: Configuration, weight: int, token: str) -> None:
+    def _check_shift(self, configuration: Configuration, weight: int, token: str) -> None:
         name = self._function.name
         if not token:
             raise WriteRefusedError(
                 f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
                 "rollback; nothing was written: use an endpoint that gives one"
             )
-        if found.reading.token != token:
+        if configuration.reading.token != token:
             raise WriteConflictError(
                 f"{name} was changed since {weight} % was decided; nothing was written, and it "
                 "has to be decided anew",
                 weight_percent=weight,
             )
-        size = environment_bytes(self._pair.merged(found.variables, weight))
+        size = environment_bytes(self._pair.merged(configuration.variables, weight))
         if size > ENVIRONMENT_BYTES:
             raise WriteRefusedError(
                 f"the environment of {name} would have {size} bytes, and Lambda takes "
@@ -111,14 +111,14 @@ class LambdaEnvTarget:
                 size_bytes=size,
             )
 
-    def _resolve(self, found: Configuration, weight: int, error: Exception) -> None:
+    def _resolve(self, configuration: Configuration, weight: int, error: Exception) -> None:
         """A failed or unanswered write: when the weight stands there, it happened after all.
 
         botocore repeats a call whose answer was lost, and the repetition then meets its own first
         write as a 412.
         """
-        text, code = self._function.not_set(weight, error, found), code_of(error)
-        if not is_passing(error):
+        text, code = self._function.write_problem(weight, error, configuration), code_of(error)
+        if not is_transient(error):
             raise WriteRefusedError(text, code=code) from error
         try:
             stands = self.read().weight
@@ -126,7 +126,7 @@ class LambdaEnvTarget:
             raise WriteUncertainError(f"{text}; and then {unread}", code=code) from error
         if stands == weight:
             return
-        if is_conflict(error) and found.state:  # no other update is in the way
+        if is_conflict(error) and configuration.state:  # no other update is in the way
             raise WriteRefusedError(text, code=code) from error
         kind = WriteConflictError if is_conflict(error) else WriteUncertainError
         raise kind(text, code=code) from error
@@ -138,7 +138,7 @@ class LambdaEnvTarget:
         within: timedelta,
         *,
         void: str = "",
-        check: Callable[[Reading], object] | None = None,
+        check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Write 0 % over whatever stands there, trying again until `within` is over.
 
@@ -148,4 +148,4 @@ class LambdaEnvTarget:
         lose settings, TargetError when the function cannot be read for good or time is over, and
         what `check` raises.
         """
-        Lowering(self._function, self._pair, self._clock, self._jitter, void, check).run(within)
+        LoweringLoop(self._function, self._pair, self._clock, self._jitter, void, check).run(within)

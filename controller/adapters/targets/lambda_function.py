@@ -12,26 +12,32 @@ from controller.adapters.aws.clients import (
     AWS_ERRORS,
     StrangeAnswerError,
     code_of,
-    is_passing,
-    told,
-    without_quotes,
+    error_text,
+    is_transient,
+    redact,
 )
-from controller.adapters.iam.permission import FUNCTION, KEY, MEASURING, MOVING, Permission
+from controller.adapters.iam.permission import (
+    FUNCTION,
+    FUNCTION_KEY,
+    METRIC_JOBS,
+    TRAFFIC_JOBS,
+    Permission,
+)
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
 
 IAM: Final = (
-    Permission("lambda:GetFunctionConfiguration", FUNCTION, MEASURING),
-    Permission("lambda:UpdateFunctionConfiguration", FUNCTION, MOVING),
-    Permission("kms:Decrypt", KEY, MEASURING, via="lambda"),
-    Permission("kms:Encrypt", KEY, MOVING, via="lambda"),
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, METRIC_JOBS),
+    Permission("lambda:UpdateFunctionConfiguration", FUNCTION, TRAFFIC_JOBS),
+    Permission("kms:Decrypt", FUNCTION_KEY, METRIC_JOBS, via="lambda"),
+    Permission("kms:Encrypt", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
 )
 
 _UPDATES: Final = {
-    "Successful": Update.SUCCESSFUL,
-    "InProgress": Update.IN_PROGRESS,
-    "Failed": Update.FAILED,
+    "Successful": UpdateStatus.SUCCESSFUL,
+    "InProgress": UpdateStatus.IN_PROGRESS,
+    "Failed": UpdateStatus.FAILED,
 }
 
 
@@ -46,7 +52,7 @@ class Configuration:
     state: of the function as a whole, with its reason; empty while it is active.
     """
 
-    reading: Reading
+    reading: TargetReading
     variables: Mapping[str, str] = field(repr=False)
     state: str = ""
 
@@ -66,10 +72,12 @@ class LambdaFunction:
         answers without the environment.
         """
         try:
-            answer = _lambdas(self._client.get_function_configuration(FunctionName=self.name))
+            answer = _check_answer(self._client.get_function_configuration(FunctionName=self.name))
         except AWS_ERRORS as error:
-            text = told(f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error)
-            kind = NoAnswerError if is_passing(error) else TargetError
+            text = error_text(
+                f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error
+            )
+            kind = NoAnswerError if is_transient(error) else TargetError
             raise kind(text, code=code_of(error)) from error
         problem = _undecryptable(answer)
         if problem:
@@ -82,25 +90,27 @@ class LambdaFunction:
         variables: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
         return Configuration(self._reading(answer, variables), variables, _state(answer))
 
-    def write(self, found: Configuration, weight: int) -> None:
-        """Send the environment of `found` with `weight` in it, under the RevisionId read with it.
+    def write(self, configuration: Configuration, weight: int) -> None:
+        """Send the environment of `configuration` with `weight` in it, under the RevisionId read with it.
 
         Raises what boto3 raises, without words that may quote another variable, and
         WriteUncertainError when Lambda took the write and cannot read the environment back.
         """
-        condition = {"RevisionId": found.reading.token} if found.reading.token else {}
+        condition = (
+            {"RevisionId": configuration.reading.token} if configuration.reading.token else {}
+        )
         failure: Exception | None = None
         answer: Mapping[str, Any] = {}
         try:
-            answer = _lambdas(
+            answer = _check_answer(
                 self._client.update_function_configuration(
                     FunctionName=self.name,
-                    Environment={"Variables": self._pair.merged(found.variables, weight)},
+                    Environment={"Variables": self._pair.merged(configuration.variables, weight)},
                     **condition,
                 )
             )
         except AWS_ERRORS as error:
-            failure = without_quotes(error)
+            failure = redact(error)
         if failure is not None:
             raise failure  # out here: in there it would carry the words that were withheld
         problem = _undecryptable(answer)
@@ -111,17 +121,17 @@ class LambdaFunction:
                 problem=problem,
             )
 
-    def not_set(self, weight: int, error: Exception, found: Configuration) -> str:
-        """Return why `weight` was not written over `found`, in one sentence with what to do.
+    def write_problem(self, weight: int, error: Exception, configuration: Configuration) -> str:
+        """Return why `weight` was not written over `configuration`, in one sentence with what to do.
 
         Lambda's own words are left out where they may quote a value; what they say of the size of
         the environment, or of the state of the function, is seen here as well.
         """
         action = f"{self.name} was not set to {weight} % (lambda:UpdateFunctionConfiguration)"
-        text = told(action, error)
-        if found.state:
-            text += f"; the function is not active: {found.state}"
-        size = environment_bytes(self._pair.merged(found.variables, weight))
+        text = error_text(action, error)
+        if configuration.state:
+            text += f"; the function is not active: {configuration.state}"
+        size = environment_bytes(self._pair.merged(configuration.variables, weight))
         if size > ENVIRONMENT_BYTES:
             text += (
                 f"; its environment would have {size} bytes, and Lambda takes {ENVIRONMENT_BYTES}: "
@@ -129,14 +139,16 @@ class LambdaFunction:
             )
         return text
 
-    def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> Reading:
+    def _reading(self, answer: Mapping[str, Any], variables: Mapping[str, str]) -> TargetReading:
         reasons = ("LastUpdateStatusReasonCode", "LastUpdateStatusReason")
-        return Reading(
+        return TargetReading(
             identity=answer["FunctionArn"],
             weight=self._pair.weight(variables),
             shown=self._pair.shown(variables),
             token=answer.get("RevisionId", ""),
-            update=_UPDATES.get(answer.get("LastUpdateStatus", "Successful"), Update.IN_PROGRESS),
+            update=_UPDATES.get(
+                answer.get("LastUpdateStatus", "Successful"), UpdateStatus.IN_PROGRESS
+            ),
             code=answer.get("CodeSha256", ""),
             detail=": ".join(str(answer[key]) for key in reasons if answer.get(key)),
             may_be_full=self._pair.may_be_full(variables),
@@ -144,24 +156,24 @@ class LambdaFunction:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class FunctionIdentity:
     """The ARN of a function, and of the customer key on its environment; without one, empty."""
 
     arn: str
     key: str
 
 
-def identity(client: Any, name: str) -> Identity:
+def identity(client: Any, name: str) -> FunctionIdentity:
     """Return what IAM calls the function `name`. Raises TargetError when Lambda does not say."""
     try:
-        answer = _lambdas(client.get_function_configuration(FunctionName=name))
+        answer = _check_answer(client.get_function_configuration(FunctionName=name))
     except AWS_ERRORS as error:
-        text = told(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
+        text = error_text(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
         raise TargetError(text, code=code_of(error)) from error
-    return Identity(answer["FunctionArn"], answer.get("KMSKeyArn", ""))
+    return FunctionIdentity(answer["FunctionArn"], answer.get("KMSKeyArn", ""))
 
 
-def _lambdas(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `answer`. Raises StrangeAnswerError when it is none of Lambda's."""
     if "FunctionArn" not in answer:
         raise StrangeAnswerError

@@ -7,10 +7,10 @@ from typing import Final
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_passing
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_transient
 from controller.adapters.targets.lambda_function import LambdaFunction, NoAnswerError
 from controller.adapters.targets.weight_variables import Pair
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
 from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
 from controller.ports.clock import Clock
@@ -26,7 +26,7 @@ LOWER_ATTEMPTS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Lowering:
+class LoweringLoop:
     """Writes 0 % over whatever `function` shows.
 
     jitter: draws a pause between two limits, in seconds. void: while this is the RevisionId, 0 % is
@@ -39,7 +39,7 @@ class Lowering:
     clock: Clock
     jitter: Callable[[float, float], float]
     void: str
-    check: Callable[[Reading], object] | None
+    check: Callable[[TargetReading], object] | None
 
     def run(self, within: timedelta) -> None:
         """Try until it is done, or `within` is over; raise what `Target.lower_to_zero` says.
@@ -48,66 +48,66 @@ class Lowering:
         """
         deadline = self.clock.now() + within
         retrying = Retrying(
-            retry=retry_if_exception_type(_NotYetError),
+            retry=retry_if_exception_type(_RetryError),
             wait=self._pause_s,
             sleep=lambda pause_s: self._pause(pause_s, deadline - self.clock.now()),
             stop=lambda state: (
                 self.clock.now() >= deadline
                 or state.attempt_number >= LOWER_ATTEMPTS
-                or signals.spent()
+                or signals.grace_is_over()
             ),
             before_sleep=self._log_retry,
             reraise=True,
         )
         try:
-            retrying(self._once)
-        except _NotYetError as error:
+            retrying(self._attempt)
+        except _RetryError as error:
             # The answer to the last try may be all that was lost.
-            found = self._found_now()
+            found = self._read_or_none()
             if found is not None and self._is_done(found):
                 return
             stands = error.stands if found is None else f"it shows {found.shown}"
             by_hand = self.pair.shown(self.pair.merged({}, 0))
-            limit = "before this run had to end" if signals.spent() else ""
+            limit = "before this run had to end" if signals.grace_is_over() else ""
             raise TargetError(
                 f"{self.function.name} was not set to 0 % "
                 f"{limit or f'within {format_duration(within)}'}; "
                 f"{stands}; last problem: {error}. Roll back again, or set {by_hand} by hand"
             ) from error
 
-    def _once(self) -> None:
+    def _attempt(self) -> None:
         """Lower once. Raises _NotYetError for what may pass, else what `run` raises."""
         try:
             found = self.function.read()
         except NoAnswerError as error:
-            raise _NotYetError(str(error), "what it shows is not known") from error
+            raise _RetryError(str(error), "what it shows is not known") from error
         reading = found.reading
         if self._is_done(reading):
             return
         stands = f"it shows {reading.shown}"
-        if reading.update is Update.IN_PROGRESS:
-            raise _NotYetError("an update is in progress", stands)
+        if reading.update is UpdateStatus.IN_PROGRESS:
+            raise _RetryError("an update is in progress", stands)
         try:
             self.function.write(found, 0)
         except WriteUncertainError as error:
             raise WriteRefusedError(str(error), **error.context) from error
         except AWS_ERRORS as error:
-            text = self.function.not_set(0, error, found)
-            if is_passing(error):
-                raise _NotYetError(text, stands) from error
+            text = self.function.write_problem(0, error, found)
+            if is_transient(error):
+                raise _RetryError(text, stands) from error
             raise WriteRefusedError(text, code=code_of(error)) from error
 
-    def _is_done(self, reading: Reading) -> bool:
+    def _is_done(self, reading: TargetReading) -> bool:
         """Tell whether 0 % is written and may come into force; a failed update never does.
 
         Raises what `check` raises.
         """
         if self.check is not None:
             self.check(reading)
-        at_zero = reading.weight == 0 and reading.update is not Update.FAILED
+        at_zero = reading.weight == 0 and reading.update is not UpdateStatus.FAILED
         return at_zero and not (self.void and reading.token == self.void)
 
-    def _found_now(self) -> Reading | None:
+    def _read_or_none(self) -> TargetReading | None:
         """Return what the function shows; None when it does not answer."""
         try:
             return self.function.read().reading
@@ -132,7 +132,7 @@ class Lowering:
         )
 
 
-class _NotYetError(Exception):
+class _RetryError(Exception):
     """The lowering loop goes round once more. stands: what the function shows, in words."""
 
     def __init__(self, problem: str, stands: str) -> None:

@@ -7,7 +7,7 @@ lambda:ListProvisionedConcurrencyConfigs; what may not be called is told as not 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, told
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
 from controller.adapters.iam.permission import FUNCTION, Job, Permission
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.checks import Obstacle
@@ -35,7 +35,7 @@ def obstacles(client: Any, function: str, pair: Pair) -> list[Obstacle]:
         try:
             found.extend(check(client, function, pair))
         except AWS_ERRORS as error:
-            problem = told(f"{what} of {function} could not be checked ({action})", error)
+            problem = error_text(f"{what} of {function} could not be checked ({action})", error)
             missing = code_of(error).endswith("NotFoundException")
             found.append(Obstacle(fatal=False, text=problem, unread=not missing))
     return sorted(found, key=lambda obstacle: not obstacle.fatal)

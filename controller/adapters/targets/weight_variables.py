@@ -58,15 +58,15 @@ class Pair:
         value a secret.
         """
         return ", ".join(
-            f"{name}={_shown(variables[name])}" if name in variables else f"{name} is not set"
+            f"{name}={_masked(variables[name])}" if name in variables else f"{name} is not set"
             for name in self._names()
         )
 
-    def strangers(self, variables: Mapping[str, str]) -> list[str]:
+    def foreign_values(self, variables: Mapping[str, str]) -> list[str]:
         """Return the variables of the pair whose value can be meant for neither of the two."""
         return [name for name in self._names() if not _SHOWN.fullmatch(variables.get(name, ""))]
 
-    def unlike(self, variables: Mapping[str, str]) -> dict[str, str]:
+    def type_mismatches(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that are there and hold no number, or neither true nor false.
 
         By name, with what each holds instead, in words.
@@ -75,7 +75,7 @@ class Pair:
         if self.boolean is not None:
             looks[self.boolean] = (_FLAG, "a boolean")
         return {
-            name: f"{_shown(variables[name]) or 'nothing'} where {kind} is expected"
+            name: f"{_masked(variables[name]) or 'nothing'} where {kind} is expected"
             for name, (pattern, kind) in looks.items()
             if name in variables and not pattern.fullmatch(variables[name])
         }
@@ -91,7 +91,7 @@ class Pair:
         return False if text.lower() in ("", "false") else None
 
 
-def _shown(value: str) -> str:
+def _masked(value: str) -> str:
     return value if _SHOWN.fullmatch(value) else f"({len(value)} characters, not shown)"
 
 

@@ -16,16 +16,16 @@ from controller.core.judge.kinds.threshold import UNLIKELY, broken
 from controller.core.judge.queries import Needs, aligned, key, query
 from controller.core.judge.series import NO_SERIES
 from controller.core.judge.wording import query_failed
-from controller.core.observation import Answer, LogQuery, Query, Series, Span
+from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic, VerifyRollback
 from controller.core.rollout import Rollout
 from controller.core.units import (
     MINUTE_S,
-    at,
     clock_text,
     count_text,
     floor_to,
     format_duration,
+    from_unix,
     next_minute,
 )
 
@@ -64,7 +64,7 @@ class Watched:
     @property
     def since(self) -> str:
         """When the first of these minutes began."""
-        return clock_text(at(self.begin))
+        return clock_text(from_unix(self.begin))
 
     @property
     def at_zero_since(self) -> str:
@@ -248,7 +248,7 @@ def log_queries(watched: Watched, open_end: int, *, last: bool) -> dict[str, Log
     verify = policy.verify_rollback
     if verify is None:
         return {}
-    group, all_of_it = verify.group_of(policy.target.function), Span(watched.begin, open_end)
+    group, all_of_it = verify.log_group_of(policy.target.function), Span(watched.begin, open_end)
     queries = {ABSENT: LogQuery(group, verify.absent, all_of_it, ENOUGH_EVENTS)}
     if not watched.unsettled:
         settled = Span(watched.begin, watched.closed)
@@ -313,7 +313,7 @@ class Events:
     def _unread(self) -> str:
         """Why an event could not be counted to the end; empty when both were."""
         both = (self._one(ABSENT), self._one(PRESENT))
-        failed = next((one for one in both if one.answer is not Answer.COMPLETE), None)
+        failed = next((one for one in both if one.answer is not QueryStatus.COMPLETE), None)
         if failed is None:
             return ""
         return failed.message.rstrip(".") or f"the events in {self._group} were not read"
@@ -324,7 +324,7 @@ class Events:
 
     @property
     def _group(self) -> str:
-        return self.verify.group_of(self.watched.rollout.policy.target.function)
+        return self.verify.log_group_of(self.watched.rollout.policy.target.function)
 
     @property
     def _silence(self) -> str:
@@ -360,7 +360,7 @@ def drain_needs(rollout: Rollout, now: datetime) -> Needs:
     return Needs(queries, aligned(queries, watched.begin, end), logs)
 
 
-def _queries(policy: Policy) -> dict[str, Query]:
+def _queries(policy: Policy) -> dict[str, MetricQuery]:
     counts = counts_of(policy)
     keys = {} if counts is None else counts.keys(policy)
     return {

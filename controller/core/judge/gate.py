@@ -39,11 +39,11 @@ from controller.core.judge.sequential_fold import Case
 from controller.core.judge.sequential_tests import criterion_of, usual_share
 from controller.core.judge.tally import given_up, windows
 from controller.core.judge.wording import lost
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import (
     Alarm,
     Attestation,
-    Bounded,
+    BoundedCriterion,
     BurnRate,
     Criterion,
     LatencyIncrease,
@@ -154,7 +154,7 @@ def _judge_one(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) 
 
 
 def _measured(
-    name: str, criterion: Bounded | Share | BurnRate, evidence: Evidence, fold: Fold
+    name: str, criterion: BoundedCriterion | Share | BurnRate, evidence: Evidence, fold: Fold
 ) -> Finding:
     tally = evidence.tallies.get(name, Tally())
     failed = broken(answers_of(name, criterion, evidence))
@@ -201,4 +201,4 @@ def _case(name: str, criterion: Criterion, evidence: Evidence, fold: Fold) -> Ca
 
 def unanswered(message: str, keys: Mapping[str, object]) -> dict[str, Series]:
     """Return a failed series under every key: what an outage of the whole source looks like."""
-    return {key: Series(answer=Answer.ERROR, message=message) for key in keys}
+    return {key: Series(answer=QueryStatus.ERROR, message=message) for key in keys}

@@ -45,7 +45,7 @@ def log_queries_of(
     """
     if seen.start >= seen.end:
         return
-    group = criterion.group_of(function)
+    group = criterion.log_group_of(function)
     event, control = log_keys(name)
     newest = Span(control_from(criterion, seen.start, seen.end), seen.end)
     span = event_span(begin, seen.end)

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from controller.core.judge.evidence import FrozenValue
 from controller.core.judge.latency_tail import SAMPLES, Limits, limits_of, statistics
 from controller.core.judge.log_queries import log_queries_of
-from controller.core.judged_intervals import stretches_of
-from controller.core.observation import LogQuery, Query, Span
+from controller.core.judged_intervals import unsealed_intervals
+from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.policy import (
     Alarm,
     Attestation,
@@ -37,7 +37,7 @@ class Needs:
     alarms: names and ARNs of alarms.
     """
 
-    queries: Mapping[str, Query] = field(default_factory=dict)
+    queries: Mapping[str, MetricQuery] = field(default_factory=dict)
     span: Span = Span(0, 0)
     logs: Mapping[str, LogQuery] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
@@ -103,17 +103,17 @@ def _plain(criterion: Criterion, metrics: Mapping[str, Metric]) -> list[tuple[st
     return wanted
 
 
-def query(metric: Metric, statistic: str, period_s: int) -> Query:
+def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
     """Return the query for one statistic of `metric`."""
     dimensions = tuple(sorted(metric.dimensions.items()))
-    return Query(metric.namespace, metric.name, statistic, period_s, dimensions)
+    return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
 def queries_for(
     policy: Policy,
     gate: Mapping[str, Criterion],
     baselines: Mapping[str, FrozenValue] = MappingProxyType({}),
-) -> dict[str, Query]:
+) -> dict[str, MetricQuery]:
     """Return every query of `gate`, by series key; a series shared by criteria is asked once."""
     return {
         series: query(policy.metrics[metric], statistic, period_of(criterion))
@@ -122,7 +122,7 @@ def queries_for(
     }
 
 
-def aligned(queries: Mapping[str, Query], start: int, end: int) -> Span:
+def aligned(queries: Mapping[str, MetricQuery], start: int, end: int) -> Span:
     """Return the smallest span around `start`..`end` that begins and ends on every period.
 
     CloudWatch asks for that: what it does with a start inside a period is not documented.
@@ -149,7 +149,7 @@ def gate_needs(rollout: Rollout, now: datetime) -> Needs:
     ]
     judged_from = rollout.judged_from or start
     begin = max(judged_from, min(sealed, default=0))
-    stretches = stretches_of(rollout)
+    stretches = unsealed_intervals(rollout)
     for one in stretches:
         weighed = {name: kept for name, kept in policy.gate(one.step).items() if kept.sequential}
         queries |= queries_for(policy, weighed, rollout.baselines)

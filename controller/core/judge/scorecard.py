@@ -12,7 +12,7 @@ from controller.core.judge.wording import number, percent
 from controller.core.policy import (
     Alarm,
     Attestation,
-    Bounded,
+    BoundedCriterion,
     BurnRate,
     Criterion,
     LatencyIncrease,
@@ -53,7 +53,7 @@ def measured_text(finding: Finding, policy: Policy) -> str:
             return _bounded(criterion, value, finding.bound, policy)
 
 
-def _bounded(criterion: Bounded, value: float, bound: float, policy: Policy) -> str:
+def _bounded(criterion: BoundedCriterion, value: float, bound: float, policy: Policy) -> str:
     match criterion:
         case LatencyIncrease() | Threshold() if _of_slow(criterion, policy):
             return f"{percent(value, bound, 1)} slow"
@@ -114,7 +114,7 @@ def _target(criterion: Criterion, bound: float, policy: Policy) -> str:
             return _bound(criterion, bound, policy)
 
 
-def _bound(criterion: Bounded, bound: float, policy: Policy) -> str:
+def _bound(criterion: BoundedCriterion, bound: float, policy: Policy) -> str:
     match criterion:
         case SuccessRate():
             return f"≥ {percent(bound, bound, _DIGITS)}"

@@ -12,12 +12,12 @@ from controller.core.judge.kinds.alarm import Said
 from controller.core.judge.kinds.attestation import of_attestation
 from controller.core.judge.log_queries import log_keys
 from controller.core.judge.queries import JUDGED, keys_of
-from controller.core.judged_intervals import stretches_of
-from controller.core.observation import Answer, Observation, Reading, Series
+from controller.core.judged_intervals import unsealed_intervals
+from controller.core.observation import Observation, QueryStatus, Series, TargetReading
 from controller.core.policy import Attestation, LogEvents
 from controller.core.rollout import Rollout
 from controller.core.stats.mixture import Fold
-from controller.core.units import MINUTE_S, at, floor_to
+from controller.core.units import MINUTE_S, floor_to, from_unix
 
 # Evidence is sealed and written to the history at most this often, and at each transition; and with
 # each tick while a log that was not read for long is caught up with.
@@ -44,7 +44,7 @@ def evidence_of(rollout: Rollout, seen: Observation, now: datetime) -> Evidence 
         weight=_weight(rollout, seen),
         baselines=rollout.baselines,
         fold=rollout.fold.usable,
-        stretches=stretches_of(rollout),
+        stretches=unsealed_intervals(rollout),
         said=Said(seen.alarms, rollout.signed, int(rollout.created.timestamp()), rollout.id),
     )
 
@@ -76,8 +76,10 @@ def _weight(rollout: Rollout, seen: Observation) -> int:
     That is the live one where another hand moved it; the lower of both, for the evidence of the
     step is older than that hand.
     """
-    weight = rollout.weight if rollout.waits is None else rollout.intent.previous
-    return min(weight, seen.target.weight or 0) if isinstance(seen.target, Reading) else weight
+    weight = rollout.weight if rollout.previous_live is None else rollout.intent.previous
+    return (
+        min(weight, seen.target.weight or 0) if isinstance(seen.target, TargetReading) else weight
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def sealed(rollout: Rollout, seen: Observation, now: datetime) -> Seal | None:
     if evidence is None:
         return None
     first = evidence.stretches[0].begin if evidence.stretches else evidence.start
-    last = rollout.sealed_at or at(first)
+    last = rollout.sealed_at or from_unix(first)
     if now - last < SEAL_EVERY and not catching_up(evidence):
         return None
     return Seal(seal(evidence, now), seal_fold(evidence, now))
@@ -123,7 +125,7 @@ def whole(
         return dict(series)
     return {
         key: replace(one, points={**sealed_points.get(key, {}), **one.points})
-        if one.answer is Answer.COMPLETE
+        if one.answer is QueryStatus.COMPLETE
         else one
         for key, one in series.items()
     }
@@ -150,7 +152,7 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
         for key in keys:
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
-    stretches = stretches_of(rollout)
+    stretches = unsealed_intervals(rollout)
     for one in stretches:
         through = max(stretches[0].begin, rollout.fold.through)
         ends |= {key: max(tallied.get(key, 0), through) for key in _weighed(rollout, one)}

@@ -12,7 +12,13 @@ from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.kinds.threshold import UNLIKELY, Context, unready
 from controller.core.judge.sequential_fold import Case
 from controller.core.judge.sequential_wording import Told
-from controller.core.policy import Bounded, Criterion, LatencyIncrease, SuccessRate, Threshold
+from controller.core.policy import (
+    BoundedCriterion,
+    Criterion,
+    LatencyIncrease,
+    SuccessRate,
+    Threshold,
+)
 from controller.core.stats.binomial import log_proof
 from controller.core.units import MINUTE_S
 
@@ -21,7 +27,7 @@ _PROOF = log(20)
 
 
 def conclude_weighed(
-    name: str, criterion: Bounded, tally: Tally, context: Context, case: Case
+    name: str, criterion: BoundedCriterion, tally: Tally, context: Context, case: Case
 ) -> Finding:
     """Return what the evidence says about `criterion`, in numbers and in words."""
     told = Told(name, criterion, tally, context, case)

@@ -16,7 +16,7 @@ from controller.core.judge.sequential_tests import (
     tests_of,
 )
 from controller.core.judge.series import NO_SERIES, Measure, Window, measure_for
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy
 from controller.core.stats.mixture import Bet, Control, Fold, Test, folded
 from controller.core.units import MINUTE_S
@@ -125,7 +125,9 @@ class Minutes:
 
     def _answered(self, name: str, criterion: Criterion) -> bool:
         keys = keys_of(criterion, self.policy.metrics, self.baselines.get(name))
-        return all(self.series.get(key, NO_SERIES).answer is Answer.COMPLETE for _, _, key in keys)
+        return all(
+            self.series.get(key, NO_SERIES).answer is QueryStatus.COMPLETE for _, _, key in keys
+        )
 
 
 def _told(

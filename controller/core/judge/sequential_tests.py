@@ -39,7 +39,9 @@ _LEAST, _USUAL, _MOST_ALLOWED = 0.0001, 0.05, 0.9
 
 def tests_of(policy: Policy) -> tuple[Test, ...]:
     """Return every test of `policy`; their weights add up to 1."""
-    found = [test for name, one in policy.sequential().items() for test in _tests(name, one)]
+    found = [
+        test for name, one in policy.sequential_criteria().items() for test in _tests(name, one)
+    ]
     whole = sum(part for _, part, _ in found)
     return tuple(
         Test(name, part / whole, cap_for(policy.budget * part / whole, datapoints))

@@ -10,7 +10,7 @@ from controller.core.judge.latency_tail import Limits, by_percentiles
 from controller.core.judge.sequential_fold import Blamed, Case
 from controller.core.judge.wording import moment, number, percent, stretch
 from controller.core.policy import (
-    Bounded,
+    BoundedCriterion,
     FrozenBaseline,
     LatencyIncrease,
     SuccessRate,
@@ -27,7 +27,7 @@ from controller.core.units import (
 )
 
 
-def seen_text(criterion: Bounded, case: Case, unit: str, seen: Blamed) -> str:
+def seen_text(criterion: BoundedCriterion, case: Case, unit: str, seen: Blamed) -> str:
     """Return what `seen` shows of `criterion` beside what is allowed; values are in `unit`."""
     match criterion:
         case SuccessRate():
@@ -138,7 +138,7 @@ class Told:
     """Sentences about one criterion."""
 
     name: str
-    criterion: Bounded
+    criterion: BoundedCriterion
     tally: Tally
     context: Context
     case: Case

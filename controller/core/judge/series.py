@@ -14,11 +14,11 @@ from controller.core.judge.latency_tail import (
     slower,
 )
 from controller.core.judge.queries import key, period_of, slow_limits
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import (
     Alarm,
     Attestation,
-    Bounded,
+    BoundedCriterion,
     BurnRate,
     ConcurrentBaseline,
     Criterion,
@@ -31,7 +31,7 @@ from controller.core.policy import (
     Traffic,
 )
 
-NO_SERIES = Series(answer=Answer.ERROR, message="was not asked for")
+NO_SERIES = Series(answer=QueryStatus.ERROR, message="was not asked for")
 
 Failing: TypeAlias = Callable[[int], tuple[float, float] | None]
 """Start of a window -> requests and failures; None without requests; failures -1: no sense."""
@@ -77,7 +77,7 @@ class Reader:
     def absent_is_zero(self, metric: str) -> bool:
         """Tell whether a window without a datapoint of `metric` has none of what it counts."""
         # What a failed query left out is not zero: it is unknown.
-        complete = self._answer(metric).answer is Answer.COMPLETE
+        complete = self._answer(metric).answer is QueryStatus.COMPLETE
         return complete and self.metrics[metric].missing == "zero"
 
     def _answer(self, metric: str, statistic: str | None = None) -> Series:
@@ -138,7 +138,7 @@ def measure_for(
 
 
 def _bounded(
-    criterion: Bounded,
+    criterion: BoundedCriterion,
     metrics: Mapping[str, Metric],
     read: Reader,
     *,

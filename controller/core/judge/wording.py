@@ -5,7 +5,7 @@ from math import ceil, floor, log10
 
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Label
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Criterion, LatencyIncrease, SuccessRate, Threshold
 from controller.core.stats.binomial import (
     CONFIDENCE,
@@ -14,11 +14,11 @@ from controller.core.stats.binomial import (
     rules_out,
 )
 from controller.core.units import (
-    at,
     clock_text,
     count_text,
     format_duration,
     format_percent,
+    from_unix,
     number_text,
 )
 
@@ -27,7 +27,7 @@ _DIGITS = 9
 
 def moment(second: int) -> str:
     """Return a unix second as a person reads it: `2026-11-24 12:00 UTC`."""
-    return clock_text(at(second))
+    return clock_text(from_unix(second))
 
 
 def stretch(start: int, end: int) -> str:
@@ -269,10 +269,10 @@ def not_yet(name: str, criterion: Criterion) -> str:
 def query_failed(name: str, series: str, answer: Series) -> str:
     """Return why a criterion could not be judged although it was asked for."""
     why = {
-        Answer.PARTIAL: "CloudWatch answered in part",
-        Answer.ERROR: "CloudWatch did not answer",
-        Answer.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
-        Answer.COMPLETE: "CloudWatch answered",
+        QueryStatus.PARTIAL: "CloudWatch answered in part",
+        QueryStatus.ERROR: "CloudWatch did not answer",
+        QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
+        QueryStatus.COMPLETE: "CloudWatch answered",
     }[answer.answer]
     detail = f": {answer.message}" if answer.message else ""
     return f"{name} cannot be judged: {why} for {series}{detail}."

@@ -14,8 +14,8 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
-NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"
-Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$"
+Name: TypeAlias = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 # Strict: neither "3" nor true is a number of requests.
 Count: TypeAlias = Annotated[int, Field(ge=1, strict=True)]
@@ -31,4 +31,4 @@ def _period(length: timedelta) -> timedelta:
     return length
 
 
-Window: TypeAlias = Annotated[timedelta, DurationRange("1m", "1d"), AfterValidator(_period)]
+WindowLength: TypeAlias = Annotated[timedelta, DurationRange("1m", "1d"), AfterValidator(_period)]

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from controller.core.policy.base import Model, Name
-from controller.core.units import DurationRange, shown
+from controller.core.units import DurationRange, quote_value
 
 
 def _moment(value: object) -> object:
@@ -26,7 +26,7 @@ def _moment(value: object) -> object:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ValueError(
-            f"expected a moment with its time zone, like 2026-11-20T00:00:00Z, not {shown(value)}"
+            f"expected a moment with its time zone, like 2026-11-20T00:00:00Z, not {quote_value(value)}"
         )
     return moment
 

@@ -24,23 +24,23 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.base import Count, Model, Name, Window
+from controller.core.policy.base import Count, Model, Name, WindowLength
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
-from controller.core.policy.drain import LOG_GROUP, EventPattern, group_of
+from controller.core.policy.drain import LOG_GROUP_PATTERN, EventPattern, lambda_log_group
 from controller.core.policy.judging import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
     Assurance,
-    ByMinute,
     Control,
+    DualJudgeRule,
     Exceedance,
     FailureLimit,
-    Judged,
+    MinutelyRule,
     Reference,
     Rule,
-    Weighed,
-    not_empty,
-    only_sequential,
+    WindowedRule,
+    require_metrics,
+    require_sequential,
 )
 from controller.core.units import (
     PERCENT_PATTERN,
@@ -49,7 +49,7 @@ from controller.core.units import (
     format_duration,
     format_percent,
     parse_percent,
-    shown,
+    quote_value,
 )
 
 # Three failures expected at ten times the allowed rate of 0.1 %: rules out 1 % at 95 % confidence.
@@ -64,7 +64,7 @@ def _open_interval(share: float) -> float:
     return share
 
 
-class Traffic(Judged):
+class Traffic(WindowedRule):
     """Requests arrived on the canary, so that a flag that reached nobody is seen."""
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
@@ -77,7 +77,7 @@ class Traffic(Judged):
         description="Metric that counts requests of the stable path alone; with it, silence of "
         "the canary fails when it is unlikely (< 0.1 %).",
     )
-    over: Window = Field(default=timedelta(minutes=1), description="Length of one window.")
+    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -104,7 +104,7 @@ class Share(Rule):
         default=SHARE_SAMPLES,
         description="Requests on both paths in the step without which nothing passes.",
     )
-    over: Window = Field(default=timedelta(minutes=1), description="Length of one window.")
+    over: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
     @property
     def window(self) -> timedelta:
@@ -141,7 +141,7 @@ class BurnWindow(Model):
         return format_duration(self.short)
 
 
-def _hours(factor: float, long: int, short_minutes: int) -> BurnWindow:
+def _burn_window(factor: float, long: int, short_minutes: int) -> BurnWindow:
     return BurnWindow.model_construct(
         factor=factor, long=timedelta(hours=long), short=timedelta(minutes=short_minutes)
     )
@@ -149,7 +149,7 @@ def _hours(factor: float, long: int, short_minutes: int) -> BurnWindow:
 
 # 2 % of the budget of 30 days in an hour, 5 % in six hours: The Site Reliability Workbook (Beyer et
 # al., O'Reilly 2018), chapter 5, "Alerting on SLOs", table 5-8, "Multiwindow, Multi-Burn-Rate".
-BURN_WINDOWS = (_hours(14.4, 1, 5), _hours(6, 6, 30))
+BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 
 
 class BurnRate(Rule):
@@ -157,7 +157,7 @@ class BurnRate(Rule):
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(not_empty)] = Field(
+    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
         description="Metrics that count failed requests; they are added up.",
         json_schema_extra={"minItems": 1},
     )
@@ -173,7 +173,7 @@ class BurnRate(Rule):
         default=RATE_SAMPLES,
         description="Requests without which nothing passes, and no long window fails.",
     )
-    over: Window = Field(
+    over: WindowLength = Field(
         default=timedelta(minutes=5),
         description="Length of one counted window; every length of `windows` is a multiple.",
     )
@@ -200,7 +200,7 @@ class BurnRate(Rule):
         return self.over
 
     @property
-    def longest(self) -> timedelta:
+    def longest_window(self) -> timedelta:
         """The longest window that is looked back over."""
         return max(pair.long for pair in self.windows)
 
@@ -214,21 +214,23 @@ class BurnRate(Rule):
 # --- Alarms, log events and attestations ----------------------------------------------------------
 
 _ARN = re.compile(r"arn:[a-z-]+:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:(?P<name>.+)")
-_LONGEST_NAME = 255
+_MAX_ALARM_NAME_LENGTH = 255
 
 
-def _alarm(written: str) -> str:
+def _alarm_id(written: str) -> str:
     """Return what was written when it is a name, or the ARN of an alarm."""
     found = _ARN.fullmatch(written)
     name = written if found is None else found["name"]
     if (found is None and written.startswith("arn:")) or not written.isprintable():
-        raise ValueError(f"expected the name or ARN of an alarm, not {shown(written)}")
-    if len(name) > _LONGEST_NAME:
-        raise ValueError(f"the name of an alarm has at most {_LONGEST_NAME} characters")
+        raise ValueError(f"expected the name or ARN of an alarm, not {quote_value(written)}")
+    if len(name) > _MAX_ALARM_NAME_LENGTH:
+        raise ValueError(f"the name of an alarm has at most {_MAX_ALARM_NAME_LENGTH} characters")
     return written
 
 
-AlarmId: TypeAlias = Annotated[str, Field(min_length=1, max_length=1_600), AfterValidator(_alarm)]
+AlarmId: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1_600), AfterValidator(_alarm_id)
+]
 
 
 def alarm_name(alarm: str) -> str:
@@ -255,7 +257,7 @@ class LogEvents(Rule):
     )
 
     kind: Literal["log_events"] = Field(description="Kind of the criterion.")
-    log_group: Annotated[str, Field(pattern=LOG_GROUP)] | None = Field(
+    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
         default=None,
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )
@@ -275,7 +277,7 @@ class LogEvents(Rule):
         description="Filter pattern of an event that is logged whatever happens, like one of every "
         "request: the positive control, without which silence proves nothing."
     )
-    over: Window = Field(
+    over: WindowLength = Field(
         default=timedelta(minutes=15),
         description="The newest stretch in which `control` has to be logged.",
     )
@@ -302,9 +304,9 @@ class LogEvents(Rule):
         """The most that may be logged of `absent`, or the least that has to be of `present`."""
         return (self.max or 0) if self.present is None else (self.min or 1)
 
-    def group_of(self, function: str) -> str:
+    def log_group_of(self, function: str) -> str:
         """Return the log group, of a policy whose target is the function of this name or ARN."""
-        return self.log_group or group_of(function)
+        return self.log_group or lambda_log_group(function)
 
 
 class Attestation(Rule):
@@ -322,7 +324,7 @@ class Attestation(Rule):
 PERCENTILE_SAMPLES = 200
 
 # "10 in a day" is no mean of 10 / 1,440 a minute to whoever writes it.
-_LONGEST_MEAN = timedelta(hours=1)
+_MAX_MEAN_WINDOW = timedelta(hours=1)
 
 Bound: TypeAlias = Annotated[
     float,
@@ -330,12 +332,12 @@ Bound: TypeAlias = Annotated[
 ]
 
 
-class SuccessRate(ByMinute):
+class SuccessRate(MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(not_empty)] = Field(
+    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
         description="Metrics that count failed requests; they are added up.",
         json_schema_extra={"minItems": 1},
     )
@@ -360,10 +362,10 @@ class SuccessRate(ByMinute):
     )
 
     @model_validator(mode="after")
-    def _of_the_sequential_judge(self) -> Self:
+    def _check_sequential_fields(self) -> Self:
         if self.sequential and not 0.8 <= self.min < 1:
             raise ValueError("the sequential judge needs a `min` from 80% to below 100%")
-        return only_sequential(self, "assurance", "control")
+        return require_sequential(self, "assurance", "control")
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
@@ -375,7 +377,7 @@ class SuccessRate(ByMinute):
                 yield ("control", *place), name
 
 
-class LatencyIncrease(ByMinute):
+class LatencyIncrease(MinutelyRule):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
@@ -400,10 +402,10 @@ class LatencyIncrease(ByMinute):
     )
 
     @model_validator(mode="after")
-    def _of_the_sequential_judge(self) -> Self:
+    def _check_sequential_fields(self) -> Self:
         if isinstance(self.baseline, ConcurrentBaseline) and self.drift_allowance is not None:
             raise ValueError("a concurrent control drifts along: leave `drift_allowance` out")
-        return only_sequential(self, "drift_allowance", "exceedance")
+        return require_sequential(self, "drift_allowance", "exceedance")
 
     @property
     def allowance(self) -> float:
@@ -421,7 +423,7 @@ class LatencyIncrease(ByMinute):
             yield ("baseline", "concurrent"), self.baseline.concurrent
 
 
-class Threshold(Weighed):
+class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
     model_config = ConfigDict(
@@ -457,7 +459,9 @@ class Threshold(Weighed):
         if info.data["per"] is not None:
             return parse_percent(value)
         if type(value) not in (int, float):
-            raise ValueError(f"expected a number in the unit of the metric, not {shown(value)}")
+            raise ValueError(
+                f"expected a number in the unit of the metric, not {quote_value(value)}"
+            )
         return value
 
     @model_validator(mode="after")
@@ -468,11 +472,11 @@ class Threshold(Weighed):
             raise ValueError("the sequential judge needs a `max`")
         if self.sequential and self.per is not None and not 0 < self.bound <= 0.5:
             raise ValueError("the sequential judge needs a `max` above 0% and up to 50%")
-        if self.sequential and self.over > _LONGEST_MEAN:
+        if self.sequential and self.over > _MAX_MEAN_WINDOW:
             raise ValueError(
                 "the sequential judge reads minutes: `over` is for a count, and at most 1h"
             )
-        return only_sequential(self, "exceedance")
+        return require_sequential(self, "exceedance")
 
     @field_serializer("max", "min")
     def _bound_text(self, value: float | None) -> float | str | None:
@@ -492,9 +496,9 @@ class Threshold(Weighed):
 
 
 # What is compared with a bound of its own, in windows or as evidence that adds up.
-Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffic
+BoundedCriterion: TypeAlias = SuccessRate | LatencyIncrease | Threshold | Traffic
 # What no metric tells.
-Told: TypeAlias = Alarm | LogEvents | Attestation
+NonMetricCriterion: TypeAlias = Alarm | LogEvents | Attestation
 
 Criterion: TypeAlias = Annotated[
     SuccessRate

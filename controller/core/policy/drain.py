@@ -5,12 +5,12 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field
 
 from controller.core.policy.base import Model
-from controller.core.units import shown
+from controller.core.units import quote_value
 
-LOG_GROUP = r"^[A-Za-z0-9_./#-]{1,512}$"
+LOG_GROUP_PATTERN = r"^[A-Za-z0-9_./#-]{1,512}$"
 
 
-def _pattern(written: str) -> str:
+def _event_pattern(written: str) -> str:
     """Return what was written when it is one event, so that nothing else is counted."""
     text = written.strip()
     ends = (text[:1], text[-1:])
@@ -20,17 +20,17 @@ def _pattern(written: str) -> str:
     if not (fits or (text.isascii() and text.replace("_", "").isalnum())):
         raise ValueError(
             'expected { $.event = "name" }, "words in quotes" or one word of letters, digits and '
-            f"_, not {shown(written)}"
+            f"_, not {quote_value(written)}"
         )
     return text
 
 
 EventPattern: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=1_024), AfterValidator(_pattern)
+    str, Field(min_length=1, max_length=1_024), AfterValidator(_event_pattern)
 ]
 
 
-def group_of(function: str) -> str:
+def lambda_log_group(function: str) -> str:
     """Return where Lambda logs for the function of this name or ARN, unless told otherwise."""
     return f"/aws/lambda/{function.rpartition(':')[2]}"
 
@@ -38,7 +38,7 @@ def group_of(function: str) -> str:
 class VerifyRollback(Model):
     """Two events in the log of the function: of the canary alone, and of the stable path alone."""
 
-    log_group: Annotated[str, Field(pattern=LOG_GROUP)] | None = Field(
+    log_group: Annotated[str, Field(pattern=LOG_GROUP_PATTERN)] | None = Field(
         default=None,
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )
@@ -51,6 +51,6 @@ class VerifyRollback(Model):
         "without it, silence proves nothing."
     )
 
-    def group_of(self, function: str) -> str:
+    def log_group_of(self, function: str) -> str:
         """Return the log group, of a policy whose target is the function of this name or ARN."""
-        return self.log_group or group_of(function)
+        return self.log_group or lambda_log_group(function)

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from controller.core.policy.base import Model
-from controller.core.units import clock_text, shown
+from controller.core.units import clock_text, quote_value
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
@@ -52,7 +52,9 @@ def read_time(value: object) -> time:
     if isinstance(value, time):
         return value
     if not isinstance(value, str) or not re.fullmatch(_CLOCK, value):
-        raise ValueError(f"expected a time from 00:00 to 23:59, like 22:00, not {shown(value)}")
+        raise ValueError(
+            f"expected a time from 00:00 to 23:59, like 22:00, not {quote_value(value)}"
+        )
     return time.fromisoformat(value)
 
 
@@ -75,10 +77,12 @@ class WeekTime:
             return value
         match = _WEEK.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"expected a weekday and a time, like fri 16:00, not {shown(value)}")
+            raise ValueError(
+                f"expected a weekday and a time, like fri 16:00, not {quote_value(value)}"
+            )
         if match[1] not in DAYS:
             known = ", ".join(DAYS)
-            raise ValueError(f"no weekday is called {shown(match[1])}; known: {known}")
+            raise ValueError(f"no weekday is called {quote_value(match[1])}; known: {known}")
         return cls(DAYS.index(match[1]), time.fromisoformat(match[2]))
 
     def __str__(self) -> str:
@@ -106,7 +110,7 @@ class CalendarTime:
         if match is None:
             raise ValueError(
                 "expected a day or a local moment without a zone, like 2026-12-23 or "
-                f"2026-11-27T12:00, not {shown(value)}"
+                f"2026-11-27T12:00, not {quote_value(value)}"
             )
         day, reading = match[1], match[2]
         try:
@@ -276,9 +280,9 @@ def _after(wall: datetime, minutes: int) -> datetime:
 # --- The freeze -----------------------------------------------------------------------------------
 
 # How many windows a sentence names before it says how many more there are.
-_NAMED = 3
+_MAX_NAMED_WINDOWS = 3
 # Of a freeze that cannot be read nobody can say when it ends: after this long one looks again.
-_LOOK_AGAIN = timedelta(minutes=15)
+_UNKNOWN_ZONE_RETRY = timedelta(minutes=15)
 
 _Windows = TypeVar("_Windows", bound=tuple[Model, ...])
 
@@ -323,7 +327,7 @@ class Freeze(Model):
         if not self.windows:
             raise ValueError("needs at least one window: weekly, daily or dates")
         recurring: list[RecurringWindow] = [*(self.weekly or ()), *(self.daily or ())]
-        if _covered(span for window in recurring for span in window.minutes()):
+        if _covers_whole_week(span for window in recurring for span in window.minutes()):
             raise ValueError("its windows cover the whole week: nothing could ever advance")
         return self
 
@@ -336,7 +340,7 @@ class Freeze(Model):
         """Return the frozen stretch that `now` lies in; None when there is none."""
         zone = self._zone()
         if zone is None:
-            return Frozen(now.astimezone(UTC) + _LOOK_AGAIN, self._unreadable())
+            return Frozen(now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY, self._unknown_zone_text())
         wall, names = _wall(now, zone), list[str]()
         # Ends as long as the windows leave a minute of each week free, which is checked above.
         while holding := [
@@ -347,9 +351,9 @@ class Freeze(Model):
         if not names:
             return None
         until = _moment(wall, zone, now)
-        return Frozen(until, self._told(until, names))
+        return Frozen(until, self._period_text(until, names))
 
-    def coming(self, now: datetime) -> tuple[datetime, Frozen] | None:
+    def next_period(self, now: datetime) -> tuple[datetime, Frozen] | None:
         """Return when the next window begins after `now`, and the stretch that it is part of."""
         zone = self._zone()
         if zone is None:
@@ -376,12 +380,14 @@ class Freeze(Model):
         except (LookupError, OSError, ValueError):  # not there; a directory; no name of a zone
             return None
 
-    def _told(self, until: datetime, names: Sequence[str]) -> str:
-        more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-        windows = ", then ".join([*names[:_NAMED], *more])
+    def _period_text(self, until: datetime, names: Sequence[str]) -> str:
+        more = (
+            [f"{len(names) - _MAX_NAMED_WINDOWS} more"] if len(names) > _MAX_NAMED_WINDOWS else []
+        )
+        windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
         return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
 
-    def _unreadable(self) -> str:
+    def _unknown_zone_text(self) -> str:
         return (
             "frozen, and nobody can say until when: this machine knows no time zone "
             f"{self.zone}; install the tzdata package"
@@ -402,7 +408,7 @@ def _moment(wall: datetime, zone: tzinfo, after: datetime) -> datetime:
     return first if first > after else second
 
 
-def _covered(spans: Iterable[tuple[int, int]]) -> bool:
+def _covers_whole_week(spans: Iterable[tuple[int, int]]) -> bool:
     """Tell whether spans, begin and length in minutes of the week, leave none of it free."""
     pieces: list[tuple[int, int]] = []
     for begin, length in spans:

@@ -8,15 +8,15 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from controller.core.policy.base import Model
-from controller.core.policy.notify import Host, SecretPlace
+from controller.core.policy.notify import Host, SecretField
 from controller.core.units import DurationRange
 
-FUNCTION = (
+FUNCTION_PATTERN = (
     r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
     r"[A-Za-z0-9_-]{1,140}(:[A-Za-z0-9_$-]{1,128})?$"
 )
 # Neither a user nor a fragment: the signature says who calls.
-URL = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
+URL_PATTERN = r"^https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?][!-\"$-~]*)?$"
 
 Timeout: TypeAlias = Annotated[timedelta, DurationRange("1s", "60s")]
 _TIMEOUT: Final = timedelta(seconds=10)
@@ -26,7 +26,7 @@ class LambdaHook(Model):
     """A Lambda function; IAM says who may invoke it."""
 
     kind: Literal["lambda"] = Field(description="What is called.")
-    function: Annotated[str, Field(pattern=FUNCTION)] = Field(
+    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
         description="Name or ARN of the function; with a version or an alias behind a colon."
     )
     timeout: Timeout = Field(
@@ -34,7 +34,7 @@ class LambdaHook(Model):
     )
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The hook in a few words."""
         return f"lambda {self.function.partition(':function:')[2] or self.function}"
 
@@ -43,10 +43,10 @@ class HttpsHook(Model):
     """A host that takes a signed POST."""
 
     kind: Literal["https"] = Field(description="What is called.")
-    url: Annotated[str, Field(max_length=2_000, pattern=URL)] = Field(
+    url: Annotated[str, Field(max_length=2_000, pattern=URL_PATTERN)] = Field(
         description="Where to; it is in the history and the log, so it must hold no secret."
     )
-    secret: SecretPlace = Field(
+    secret: SecretField = Field(
         description="Where the key of the signature is kept; it never stands in a policy."
     )
     timeout: Timeout = Field(
@@ -59,7 +59,7 @@ class HttpsHook(Model):
         return re.split("[/:?]", self.url.removeprefix("https://"))[0]
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The hook in a few words: its host alone."""
         return f"https {self.host}"
 
@@ -73,7 +73,7 @@ def _not_empty(hooks: tuple[Any, ...]) -> tuple[Any, ...]:
     return hooks
 
 
-Several: TypeAlias = Annotated[
+HookList: TypeAlias = Annotated[
     tuple[Hook, ...],
     Field(max_length=5, json_schema_extra={"minItems": 1}),
     AfterValidator(_not_empty),
@@ -82,7 +82,7 @@ Several: TypeAlias = Annotated[
 BEFORE_START: Final = "before_start"
 BEFORE_ADVANCE: Final = "before_advance"
 # Called when the history has an entry of that kind.
-AFTER: Final = {
+AFTER_HOOKS: Final = {
     "started": "after_start",
     "advanced": "after_advance",
     "paused": "after_pause",
@@ -94,22 +94,22 @@ AFTER: Final = {
 class Hooks(Model):
     """Whom to ask before something, and whom to call after it."""
 
-    before_start: Several | None = Field(
+    before_start: HookList | None = Field(
         default=None, description="Asked before a start; unless all allow it, nothing is started."
     )
-    before_advance: Several | None = Field(
+    before_advance: HookList | None = Field(
         default=None,
         description="Asked before each weight after the first; unless all allow it, it waits.",
     )
-    after_start: Several | None = Field(default=None, description="Called after a start.")
-    after_advance: Several | None = Field(
+    after_start: HookList | None = Field(default=None, description="Called after a start.")
+    after_advance: HookList | None = Field(
         default=None, description="Called once a next weight is decided."
     )
-    after_pause: Several | None = Field(default=None, description="Called after a pause begins.")
-    after_rollback: Several | None = Field(
+    after_pause: HookList | None = Field(default=None, description="Called after a pause begins.")
+    after_rollback: HookList | None = Field(
         default=None, description="Called once 0 % was read back after a rollback."
     )
-    after_success: Several | None = Field(default=None, description="Called after the end.")
+    after_success: HookList | None = Field(default=None, description="Called after the end.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,
         description="Hosts that may have an address which is not public, if "
@@ -117,17 +117,17 @@ class Hooks(Model):
     )
 
     @model_validator(mode="after")
-    def _some(self) -> Self:
+    def _at_least_one_hook(self) -> Self:
         if not any(True for _ in self.all()):
             raise ValueError("needs at least one hook; leave the key out where there is none")
         return self
 
-    def at(self, moment: str) -> dict[str, LambdaHook | HttpsHook]:
+    def at(self, trigger: str) -> dict[str, LambdaHook | HttpsHook]:
         """Return the hooks of a moment, like `before_start`, by their addresses."""
-        hooks: tuple[LambdaHook | HttpsHook, ...] = getattr(self, moment, None) or ()
-        return {f"{moment}[{index}]": one for index, one in enumerate(hooks)}
+        hooks: tuple[LambdaHook | HttpsHook, ...] = getattr(self, trigger, None) or ()
+        return {f"{trigger}[{index}]": one for index, one in enumerate(hooks)}
 
     def all(self) -> Iterator[tuple[str, LambdaHook | HttpsHook]]:
         """Yield every hook with its address."""
-        for moment in (BEFORE_START, BEFORE_ADVANCE, *AFTER.values()):
+        for moment in (BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values()):
             yield from self.at(moment).items()

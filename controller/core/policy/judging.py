@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from controller.core.policy.base import Count, Model, Name, Window
-from controller.core.units import PercentUpTo, shown
+from controller.core.policy.base import Count, Model, Name, WindowLength
+from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
 MINUTE = timedelta(minutes=1)
 # What a stored latency may have drifted since, without anybody's fault.
 DRIFT_ALLOWANCE = 0.05
 # The chance that a rollout which breaks no rule is rolled back, over all its criteria and minutes.
-FALSE_ROLLBACK = 0.01
+DEFAULT_FALSE_ROLLBACK = 0.01
 
 Judge: TypeAlias = Literal["threshold", "sequential"]
 FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
@@ -29,16 +29,16 @@ Exceedance: TypeAlias = Literal["counts", "percentiles"]
 Reference: TypeAlias = tuple[tuple[str | int, ...], str]
 
 
-def _more_than_none(share: float) -> float:
+def _above_zero(share: float) -> float:
     if share <= 0:
         raise ValueError("must be above 0%: nothing would ever be rolled back")
     return share
 
 
-Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_more_than_none)]
+Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_zero)]
 
 
-def not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
+def require_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse an empty list of metrics."""
     # A validator and no `min_length`: pydantic counts only the sound items, and says 0 of one.
     if not names:
@@ -48,7 +48,7 @@ def not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _left_out_or_false(value: object) -> object:
     if value is not None and type(value) is not bool:  # 0 equals False, and `no` is text
-        raise ValueError(f"expected true or false, not {shown(value)}")
+        raise ValueError(f"expected true or false, not {quote_value(value)}")
     return None if value else value  # true is what leaving it out means: one meaning, one digest
 
 
@@ -88,13 +88,13 @@ class Rule(Model):
         yield from ()
 
 
-class Judged(Rule):
+class WindowedRule(Rule):
     """A criterion whose closed windows are compared one by one."""
 
     judge: Literal["threshold"] = Field(
         description="How evidence becomes a verdict: threshold compares each closed window."
     )
-    over: Window = Field(default=timedelta(minutes=5), description="Length of one window.")
+    over: WindowLength = Field(default=timedelta(minutes=5), description="Length of one window.")
 
     @property
     def window(self) -> timedelta:
@@ -102,7 +102,7 @@ class Judged(Rule):
         return self.over
 
 
-class Weighed(Judged):
+class DualJudgeRule(WindowedRule):
     """A criterion that either judge may judge."""
 
     judge: Judge = Field(  # type: ignore[assignment] # more than the base allows, on purpose
@@ -121,7 +121,7 @@ class Weighed(Judged):
         return self.judge == "sequential"
 
     @model_validator(mode="after")
-    def _takes_part(self) -> Self:
+    def _check_sequential_gates(self) -> Self:
         if self.sequential and not self.gating:
             raise ValueError(
                 "the sequential judge has one budget of false rollbacks for all that gates: a "
@@ -130,33 +130,33 @@ class Weighed(Judged):
         return self
 
     @model_validator(mode="after")
-    def _no_limit_of_windows(self) -> Self:
+    def _check_no_failure_limit(self) -> Self:
         if self.sequential and getattr(self, "failure_limit", FAILURE_LIMIT) != FAILURE_LIMIT:
             raise ValueError("the sequential judge counts no windows: leave `failure_limit` out")
         return self
 
 
-class ByMinute(Weighed):
+class MinutelyRule(DualJudgeRule):
     """A criterion of which the sequential judge knows no longer window than a minute."""
 
     @model_validator(mode="before")
     @classmethod
-    def _minutes(cls, data: Any) -> Any:
+    def _default_window(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("judge") == "sequential" and "over" not in data:
             return {**data, "over": "1m"}
         return data
 
     @model_validator(mode="after")
-    def _no_longer_window(self) -> Self:
+    def _check_window(self) -> Self:
         if self.sequential and self.over != MINUTE:
             raise ValueError("the sequential judge adds up minutes: leave `over` out")
         return self
 
 
-_C = TypeVar("_C", bound=Weighed)
+_C = TypeVar("_C", bound=DualJudgeRule)
 
 
-def only_sequential(criterion: _C, *fields: str) -> _C:
+def require_sequential(criterion: _C, *fields: str) -> _C:
     """Return `criterion`; raise ValueError when it sets one of `fields` and is judged literally."""
     said = [name for name in fields if getattr(criterion, name) is not None]
     if said and not criterion.sequential:
@@ -168,7 +168,7 @@ class Control(Model):
     """The same counts of the stable path: what fails there too is not the canary's fault."""
 
     total: Name = Field(description="Metric that counts requests of the stable path.")
-    failures: Annotated[tuple[Name, ...], AfterValidator(not_empty)] = Field(
+    failures: Annotated[tuple[Name, ...], AfterValidator(require_metrics)] = Field(
         description="Metrics that count failed requests of the stable path.",
         json_schema_extra={"minItems": 1},
     )

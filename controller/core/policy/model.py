@@ -17,16 +17,16 @@ from controller.core.policy.criteria import Criterion
 from controller.core.policy.drain import VerifyRollback
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
-from controller.core.policy.judging import FALSE_ROLLBACK, Budget
+from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget
 from controller.core.policy.notify import SUMMARY_EVERY, Channels, SummaryEvery
-from controller.core.units import DurationRange, format_duration, shown
+from controller.core.units import DurationRange, format_duration, quote_value
 
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
-POLICY_NAME = r"^[a-z][a-z0-9-]{0,62}$"
-ENV_NAME = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
-STATISTIC = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
-FUNCTION = r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,140}$"
+POLICY_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+ENV_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
+STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
+FUNCTION_PATTERN = r"^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,140}$"
 
 
 def _unreserved(name: str) -> str:
@@ -35,7 +35,7 @@ def _unreserved(name: str) -> str:
     return name
 
 
-EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_unreserved)]
+EnvName: TypeAlias = Annotated[str, Field(pattern=ENV_NAME_PATTERN), AfterValidator(_unreserved)]
 
 AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -44,7 +44,7 @@ class LambdaEnv(Model):
     """A percentage (and a boolean) in the environment of one Lambda function."""
 
     kind: Literal["lambda-env"] = Field(description="What holds the weight.")
-    function: Annotated[str, Field(pattern=FUNCTION)] = Field(
+    function: Annotated[str, Field(pattern=FUNCTION_PATTERN)] = Field(
         description="Name or ARN of the function, without version or alias: only $LATEST changes."
     )
     percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
@@ -63,7 +63,7 @@ class Metric(Model):
 
     namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
     name: AwsName = Field(description="CloudWatch metric name, like Latency.")
-    statistic: Annotated[str, Field(pattern=STATISTIC)] = Field(
+    statistic: Annotated[str, Field(pattern=STATISTIC_PATTERN)] = Field(
         description="Sum, Average, Minimum, Maximum, SampleCount, or a percentile like p95."
     )
     dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
@@ -106,19 +106,19 @@ class Step(Model):
     )
 
 
-def _whole(value: object) -> object:
+def _version_number(value: object) -> object:
     if type(value) in (float, bool):  # 1.0 and true equal 1, and may not mean it
-        raise ValueError(f"expected 1, not {shown(value)}")
+        raise ValueError(f"expected 1, not {quote_value(value)}")
     return value
 
 
 class Policy(Model):
     """How one change is rolled out: target, metrics, criteria and steps."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)] = Field(
+    version: Annotated[Literal[1], BeforeValidator(_version_number)] = Field(
         description="Version of the policy format."
     )
-    name: Annotated[str, Field(pattern=POLICY_NAME)] = Field(
+    name: Annotated[str, Field(pattern=POLICY_NAME_PATTERN)] = Field(
         description="Name of the rollout; its records are called name#1, name#2, ..."
     )
     summary: Annotated[str, Field(max_length=200)] = Field(
@@ -187,9 +187,9 @@ class Policy(Model):
     @property
     def budget(self) -> float:
         """The chance of a false rollback that all sequential criteria share."""
-        return FALSE_ROLLBACK if self.false_rollback is None else self.false_rollback
+        return DEFAULT_FALSE_ROLLBACK if self.false_rollback is None else self.false_rollback
 
-    def sequential(self) -> dict[str, Criterion]:
+    def sequential_criteria(self) -> dict[str, Criterion]:
         """Return the criteria whose evidence adds up over the whole rollout, by id."""
         return {name: one for name, one in self.criteria.items() if one.sequential}
 
@@ -207,13 +207,13 @@ class Policy(Model):
         """Tell whether step number `step` waits for a person before it is taken."""
         return self.steps[step].approval == "required"
 
-    def frozen(self, now: datetime) -> Frozen | None:
+    def freeze_at(self, now: datetime) -> Frozen | None:
         """Return the stretch around `now` in which no step is taken; None when there is none."""
         return None if self.freeze is None else self.freeze.at(now)
 
-    def hooks_at(self, moment: str) -> dict[str, Hook]:
+    def hooks_at(self, trigger: str) -> dict[str, Hook]:
         """Return the hooks of a moment, like `before_start`, by their addresses."""
-        return {} if self.hooks is None else self.hooks.at(moment)
+        return {} if self.hooks is None else self.hooks.at(trigger)
 
     @property
     def summary_period(self) -> timedelta | None:
@@ -221,7 +221,7 @@ class Policy(Model):
         every = SUMMARY_EVERY if self.summary_every is None else self.summary_every
         return every if self.notify and every else None
 
-    def ladder(self) -> str:
+    def steps_text(self) -> str:
         """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""
         return ", ".join(f"{step.weight} % for {format_duration(step.bake)}" for step in self.steps)
 

@@ -8,38 +8,40 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from controller.core.policy.base import Model
 from controller.core.units import DurationRange
 
-TOPIC = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
-BUS = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256}$"
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
-SECRET = r"^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@!-]{1,512}$"
-HOST = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+TOPIC_PATTERN = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
+BUS_PATTERN = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9_./-]{1,256}$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
+SECRET_PATTERN = (
+    r"^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@!-]{1,512}$"
+)
+HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
 # Where Slack's webhooks live. Another name has to be allowed in so many words.
-SLACK: tuple[str, ...] = ("hooks.slack.com",)
+SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
 # How often a rollout that bakes at 100 % says how it goes, where the policy says nothing else.
 SUMMARY_EVERY = timedelta(hours=1)
 
-_BELONGS = (
+_INLINE_SECRET_MESSAGE = (
     "a webhook URL, or any other secret, never stands in a policy: keep it in Secrets Manager and "
     "write {secret: NAME}, or in an environment variable and write {environment: NAME}"
 )
 
 
-def _named_only(value: object) -> object:
+def _reject_inline_secret(value: object) -> object:
     """Refuse a secret that was written into the policy, without repeating it."""
     written = value.values() if isinstance(value, dict) else (value,)
     if any(isinstance(one, str) and "://" in one for one in written) or isinstance(value, str):
-        raise ValueError(_BELONGS)
+        raise ValueError(_INLINE_SECRET_MESSAGE)
     return value
 
 
-class Kept(Model):
+class SecretReference(Model):
     """Where a secret is kept: in one of two places, by its name there."""
 
-    secret: Annotated[str, Field(pattern=SECRET)] | None = Field(
+    secret: Annotated[str, Field(pattern=SECRET_PATTERN)] | None = Field(
         default=None, description="Name or ARN of a secret in AWS Secrets Manager, kept as text."
     )
-    environment: Annotated[str, Field(pattern=VARIABLE)] | None = Field(
+    environment: Annotated[str, Field(pattern=VARIABLE_PATTERN)] | None = Field(
         default=None, description="Environment variable of the process that ticks."
     )
 
@@ -50,22 +52,22 @@ class Kept(Model):
         return self
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """Where it is kept, for people; never what."""
         if self.secret is not None:
             return f"the secret {self.secret}"
         return f"the environment variable {self.environment}"
 
 
-SecretPlace: TypeAlias = Annotated[Kept, BeforeValidator(_named_only)]
-Host: TypeAlias = Annotated[str, Field(pattern=HOST)]
-Least: TypeAlias = Literal["info", "warning", "critical"]
+SecretField: TypeAlias = Annotated[SecretReference, BeforeValidator(_reject_inline_secret)]
+Host: TypeAlias = Annotated[str, Field(pattern=HOST_PATTERN)]
+MinSeverity: TypeAlias = Literal["info", "warning", "critical"]
 
 
 class _Channel(Model):
     """What all channels have."""
 
-    least: Least | None = Field(
+    least: MinSeverity | None = Field(
         default=None, description="Least severity that is sent there; info when left out."
     )
 
@@ -79,12 +81,12 @@ class SnsChannel(_Channel):
     """An SNS topic: e-mail, SMS, queues, pagers."""
 
     kind: Literal["sns"] = Field(description="What sort of channel it is.")
-    topic: Annotated[str, Field(pattern=TOPIC)] = Field(
+    topic: Annotated[str, Field(pattern=TOPIC_PATTERN)] = Field(
         description="ARN of the topic, in the region of the rollout."
     )
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The channel in a few words."""
         return f"sns {self.topic.rpartition(':')[2]}"
 
@@ -93,7 +95,7 @@ class SlackChannel(_Channel):
     """An incoming webhook of Slack, or of what takes the same messages."""
 
     kind: Literal["slack"] = Field(description="What sort of channel it is.")
-    webhook: SecretPlace = Field(
+    webhook: SecretField = Field(
         description="Where the URL of the webhook is kept; it never stands in a policy."
     )
     hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
@@ -101,21 +103,21 @@ class SlackChannel(_Channel):
     )
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The channel in a few words."""
-        return f"slack by {self.webhook.shown}"
+        return f"slack by {self.webhook.display_name}"
 
 
 class EventBridgeChannel(_Channel):
     """An EventBridge event bus: rules may start anything."""
 
     kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
-    bus: Annotated[str, Field(pattern=BUS)] = Field(
+    bus: Annotated[str, Field(pattern=BUS_PATTERN)] = Field(
         default="default", description="Name or ARN of the bus."
     )
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The channel in a few words."""
         return f"eventbridge {self.bus.rpartition('/')[2]}"
 

@@ -5,75 +5,79 @@ from dataclasses import replace
 from typing import assert_never
 
 from controller.core import transitions as to
-from controller.core.commands import Ask, asked
-from controller.core.conflict import overtaken
-from controller.core.decide import decide, refused
+from controller.core.commands import Command, apply_command
+from controller.core.conflict import rebase_rollback
+from controller.core.decide import decide, with_refused_rollback
 from controller.core.decision import Decision
 from controller.core.judge.sealing import sealed, whole
-from controller.core.observation import Observation, Reading, Update
-from controller.core.replay.entry import Overtaken, Recorded, Start, WriteFailed
+from controller.core.observation import Observation, TargetReading, UpdateStatus
+from controller.core.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 from controller.core.rollout import Phase, Reason, Rollout
 
 STARTED = "started"
 EVIDENCE = "evidence"
 
 
-def begun(stored: Rollout, recorded: Recorded) -> Decision:
+def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
     """Return the start of `stored`, as it follows from its first entry.
 
     The policy, the revision and the baselines that were read before the start are those stored.
     """
     start = recorded.cause if isinstance(recorded.cause, Start) else Start()
-    target, is_start = recorded.seen.target, recorded.kind == STARTED
-    if not isinstance(target, Reading):
-        target = Reading(stored.target, 0, "", "", Update.SUCCESSFUL)
-    return to.created(
+    target, is_start = recorded.observation.target, recorded.kind == STARTED
+    if not isinstance(target, TargetReading):
+        target = TargetReading(stored.target, 0, "", "", UpdateStatus.SUCCESSFUL)
+    return to.start_rollout(
         stored.policy,
         stored.revision,
         target,
         stored.attempt,
         stored.baselines,
         start.retry_reason,
-        recorded.decided if is_start else stored.created,
+        recorded.decided_at if is_start else stored.created,
         start.adopted,
     )
 
 
-def derived(
-    before: Rollout, recorded: Recorded, sealed_points: Mapping[str, Mapping[int, float]]
+def derive_decision(
+    before: Rollout, recorded: RecordedDecision, sealed_points: Mapping[str, Mapping[int, float]]
 ) -> Decision:
     """Return what follows from what `recorded` says was seen of `before`.
 
     sealed_points: by series, what earlier entries have sealed. Raises UsageError when a person
     asked for what changes nothing.
     """
-    series = whole(before, recorded.seen.series, sealed_points)
-    decision = _decided(before, recorded, replace(recorded.seen, series=series))
-    if recorded.refused is not None:
-        return refused(decision, recorded.refused, recorded.entry.at)
+    series = whole(before, recorded.observation.series, sealed_points)
+    decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
+    if recorded.refusal is not None:
+        return with_refused_rollback(decision, recorded.refusal, recorded.entry.at)
     if recorded.write_error is not None:
-        return to.write_failed(decision, recorded.write_error, recorded.entry.at)
+        return to.with_write_failure(decision, recorded.write_error, recorded.entry.at)
     return decision
 
 
-def _decided(before: Rollout, recorded: Recorded, seen: Observation) -> Decision:
-    cause, now = recorded.cause, recorded.decided
+def _derive_by_cause(
+    before: Rollout, recorded: RecordedDecision, observation: Observation
+) -> Decision:
+    cause, now = recorded.cause, recorded.decided_at
     match cause:
-        case Ask():
-            return asked(before, cause, seen, now)
-        case Overtaken():
-            return overtaken(before, _lowered(before, cause, recorded), seen, now)
+        case Command():
+            return apply_command(before, cause, observation, now)
+        case LostRace():
+            return rebase_rollback(
+                before, _lowering_decision(before, cause, recorded), observation, now
+            )
         case WriteFailed():
             return Decision(replace(before, updated=now))
         case None if recorded.kind == EVIDENCE:
-            return _sealing(before, recorded, seen)
+            return _derive_seal(before, recorded, observation)
         case None | Start():
-            return decide(before, seen, now)
+            return decide(before, observation, now)
         case unreachable:
             assert_never(unreachable)
 
 
-def _lowered(before: Rollout, cause: Overtaken, recorded: Recorded) -> Decision:
+def _lowering_decision(before: Rollout, cause: LostRace, recorded: RecordedDecision) -> Decision:
     """Return the decision that was carried out when another run had saved first."""
     guarded = cause.reason is Reason.GUARDING_ZERO
     phase = Phase.ROLLED_BACK if guarded else Phase.ROLLING_BACK
@@ -81,14 +85,14 @@ def _lowered(before: Rollout, cause: Overtaken, recorded: Recorded) -> Decision:
     return Decision(replace(lowered, findings=recorded.findings))
 
 
-def _sealing(before: Rollout, recorded: Recorded, seen: Observation) -> Decision:
+def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Observation) -> Decision:
     """Seal what the entry kept. What else that tick found came from more than was kept."""
-    now = max(recorded.decided, before.updated)
+    now = max(recorded.decided_at, before.updated)
     rollout = replace(
         before, reason=recorded.reason, sentence=recorded.sentence, findings=recorded.findings,
         updated=now,
     )  # fmt: skip
-    tallies = sealed(rollout, seen, now)
+    tallies = sealed(rollout, observation, now)
     if tallies is None:
         return Decision(rollout)
-    return to.sighted(before, to.evidence_entry(rollout, tallies, now), seen, now)
+    return to.with_visibility(before, to.evidence_entry(rollout, tallies, now), observation, now)

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias, get_type_hints
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from controller.core.commands import Ask
-from controller.core.conflict import OVERTAKEN
-from controller.core.history import MEMORY, Entry
+from controller.core.commands import Command
+from controller.core.conflict import LOST_RACE
+from controller.core.history import MEMORY_FIELDS, Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED
@@ -18,9 +18,9 @@ from controller.core.observation import (
     AlarmReading,
     HookAnswer,
     Observation,
-    Reading,
     Series,
-    Unreadable,
+    TargetReading,
+    UnreadableTarget,
 )
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.mixture import Fold
@@ -40,7 +40,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaken:
+class LostRace:
     """A rollback that was carried out while another run saved first, and why."""
 
     reason: Reason
@@ -52,26 +52,26 @@ class WriteFailed:
     """A decision that was saved and then could not be written."""
 
 
-Cause: TypeAlias = Ask | Start | Overtaken | WriteFailed | None
+Cause: TypeAlias = Command | Start | LostRace | WriteFailed | None
 """What decided beside the observation; None: nothing did."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedDecision:
     """What one entry holds.
 
     memory: the fields that ticks without an entry may have changed before the decision.
-    decided: when it was decided; the time of the entry may be when its move was refused.
+    decided_at: when it was decided; the time of the entry may be when its move was refused.
     refused: why its move to 0 % was refused for good; None when it was not.
     write_error: why its move could not be written; None when it was, or refused for good.
     """
 
     entry: Entry
-    seen: Observation
+    observation: Observation
     memory: Mapping[str, Any]
     cause: Cause
-    decided: datetime
-    refused: str | None
+    decided_at: datetime
+    refusal: str | None
     write_error: str | None
     phase: Phase
     weight: int
@@ -88,43 +88,43 @@ class Recorded:
         return self.entry.kind
 
     @property
-    def shown(self) -> str:
+    def summary(self) -> str:
         """The decision in a few words."""
         return f"{self.kind}: {self.sentence}"
 
-    def remembered(self, rollout: Rollout) -> Rollout:
+    def with_memory(self, rollout: Rollout) -> Rollout:
         """Return `rollout` with what ticks without an entry had changed of it.
 
         While a gate is judged its findings change with every tick; a decision that does not judge
         takes over the last ones.
         """
-        if rollout.phase in JUDGED and (rollout.settled or rollout.waits):
+        if rollout.phase in JUDGED and (rollout.settled or rollout.previous_live):
             rollout = replace(rollout, findings=self.findings)
         return replace(rollout, **self.memory)
 
 
-def read(entry: Entry, steps: int) -> Recorded:
+def read_entry(entry: Entry, steps: int) -> RecordedDecision:
     """Return what `entry` holds, in the history of a policy of so many `steps`.
 
     Raises UnreadableEntryError for a body that makes no sense.
     """
     try:
-        recorded = _read(entry)
+        recorded = _parse_entry(entry)
         _check_steps(recorded, steps)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableEntryError(f"{type(error).__name__}: {_first_line(error)}") from error
     return recorded
 
 
-def _read(entry: Entry) -> Recorded:
+def _parse_entry(entry: Entry) -> RecordedDecision:
     body = entry.body
     seen = body["seen"]
     because = body.get("because", {})
     series = {key: _series(one) for key, one in seen["series"].items()}
     at = _MOMENT.validate_python(entry.at)
-    return Recorded(
+    return RecordedDecision(
         entry=entry,
-        seen=Observation(
+        observation=Observation(
             _target(seen["target"]),
             series,
             seen.get("owns_target", True),
@@ -133,12 +133,12 @@ def _read(entry: Entry) -> Recorded:
         ),
         memory=_memory(seen["memory"]),
         cause=_cause(because),
-        decided=_MOMENT.validate_python(because.get("decided", at)),
-        refused=because.get("refused"),
+        decided_at=_MOMENT.validate_python(because.get("decided", at)),
+        refusal=because.get("refused"),
         write_error=because.get("write_error"),
         phase=Phase(body["phase_to"]),
-        weight=_WHOLE.validate_python(body["weight_to"]),
-        step=_WHOLE.validate_python(body["step"]),
+        weight=_INTEGER.validate_python(body["weight_to"]),
+        step=_INTEGER.validate_python(body["step"]),
         reason=Reason(body["reason"]),
         sentence=_TEXT.validate_python(body["sentence"]),
         findings=_FINDINGS.validate_python(body["findings"]),
@@ -147,7 +147,7 @@ def _read(entry: Entry) -> Recorded:
     )
 
 
-def _check_steps(recorded: Recorded, steps: int) -> None:
+def _check_steps(recorded: RecordedDecision, steps: int) -> None:
     adopted = recorded.cause.adopted if isinstance(recorded.cause, Start) else None
     for step in (recorded.step, adopted):
         if step is not None and not 0 <= step < steps:
@@ -155,23 +155,23 @@ def _check_steps(recorded: Recorded, steps: int) -> None:
 
 
 _TEXT: Final = TypeAdapter(str)
-_WHOLE: Final = TypeAdapter(int)
+_INTEGER: Final = TypeAdapter(int)
 _MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
 _FINDINGS: Final = TypeAdapter(tuple[Finding, ...])
 _TALLIES: Final = TypeAdapter(dict[str, Tally])
 _FOLD: Final = TypeAdapter(Fold)
 _ALARMS: Final = TypeAdapter(dict[str, AlarmReading])
-_READING: Final = TypeAdapter(Reading)
+_READING: Final = TypeAdapter(TargetReading)
 _SERIES: Final = TypeAdapter(Series)
 _HOOKS: Final = TypeAdapter(dict[str, HookAnswer])
-_ASK: Final = TypeAdapter(Ask)
+_COMMAND: Final = TypeAdapter(Command)
 _START: Final = TypeAdapter(Start)
-_OVERTAKEN: Final = TypeAdapter(Overtaken)
-_REMEMBERED: Final = {
+_LOST_RACE: Final = TypeAdapter(LostRace)
+_MEMORY_ADAPTERS: Final = {
     one.name: (TypeAdapter(kind), one.default)
     for one in fields(Rollout)
     for name, kind in get_type_hints(Rollout).items()
-    if name == one.name and name in MEMORY
+    if name == one.name and name in MEMORY_FIELDS
 }
 
 
@@ -181,17 +181,17 @@ def _cause(because: Mapping[str, Any]) -> Cause:
             return None
         case "start":
             return _START.validate_python(because)
-        case verb if verb == OVERTAKEN:
-            return _OVERTAKEN.validate_python(because)
+        case verb if verb == LOST_RACE:
+            return _LOST_RACE.validate_python(because)
         case verb if verb == WRITE_FAILED:
             return WriteFailed()
         case _:
-            return _ASK.validate_python(because)
+            return _COMMAND.validate_python(because)
 
 
-def _target(data: Mapping[str, Any]) -> Reading | Unreadable:
+def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:
     if "unreadable" in data:
-        return Unreadable(_TEXT.validate_python(data["unreadable"]), data["hopeless"] is True)
+        return UnreadableTarget(_TEXT.validate_python(data["unreadable"]), data["hopeless"] is True)
     return _READING.validate_python(data)
 
 
@@ -205,7 +205,7 @@ def _series(data: Mapping[str, Any]) -> Series:
 def _memory(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return every field of the memory; what an entry leaves out had its default."""
     memory: dict[str, Any] = {}
-    for name, (kind, default) in _REMEMBERED.items():
+    for name, (kind, default) in _MEMORY_ADAPTERS.items():
         value = kind.validate_python(data[name]) if name in data else default
         if value is not MISSING:
             memory[name] = _MOMENT.validate_python(value) if isinstance(value, datetime) else value

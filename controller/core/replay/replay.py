@@ -13,26 +13,26 @@ from datetime import datetime
 from controller.core.decision import Decision
 from controller.core.history import Entry, broken_link
 from controller.core.observation import Observation
-from controller.core.outbox import HOOKED
-from controller.core.replay.compare import Contrast, decision_contrasts, state_contrasts
-from controller.core.replay.derive import EVIDENCE, begun, derived
-from controller.core.replay.entry import Recorded, UnreadableEntryError, read
-from controller.core.replay.resume import as_recorded
+from controller.core.outbox import HOOK_CALLED
+from controller.core.replay.compare import Difference, decision_differences, state_differences
+from controller.core.replay.derive import EVIDENCE, derive_decision, derive_start
+from controller.core.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
+from controller.core.replay.resync import resync_to_entry
 from controller.core.rollout import Rollout
 from controller.core.snapshot import Digests, digests
 from controller.errors import UsageError
 
-__all__ = ["Contrast", "Differing", "Replay", "replay"]
+__all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
-class Differing:
+class EntryDifferences:
     """An entry that does not follow from what it says was seen."""
 
     seq: int
     at: datetime
     kind: str
-    contrasts: tuple[Contrast, ...]
+    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,19 @@ class Replay:
     entries: int
     decisions: int
     seals: int
-    broken: int | None
-    differing: tuple[Differing, ...]
-    state: tuple[Contrast, ...]
+    broken_at: int | None
+    entry_differences: tuple[EntryDifferences, ...]
+    state: tuple[Difference, ...]
     policy: Digests
 
     @property
-    def same(self) -> bool:
+    def consistent(self) -> bool:
         """True when the chain holds and everything was derived again as it stands.
 
         A policy that was changed since the start is none to derive from.
         """
-        sound = self.broken is None and self.policy.same
-        return sound and not self.differing and not self.state
+        sound = self.broken_at is None and self.policy.consistent
+        return sound and not self.entry_differences and not self.state
 
 
 def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Replay:
@@ -75,17 +75,17 @@ def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = Non
     """
     walk = _Walk(stored)
     for entry in entries:
-        if entry.kind != HOOKED:  # nothing was decided
-            walk.pass_by(entry)
+        if entry.kind != HOOK_CALLED:  # nothing was decided
+            walk.replay_entry(entry)
     seals = sum(entry.kind == EVIDENCE for entry in entries)
-    hooked = sum(entry.kind == HOOKED for entry in entries)
+    hooked = sum(entry.kind == HOOK_CALLED for entry in entries)
     return Replay(
         rollout=stored.id,
         entries=len(entries),
         decisions=len(entries) - seals - hooked,
         seals=seals,
-        broken=broken_link(entries, stored.chain),
-        differing=tuple(walk.differing),
+        broken_at=broken_link(entries, stored.chain),
+        entry_differences=tuple(walk.entry_differences),
         state=walk.state(),
         policy=digests(stored, entries, snapshot),
     )
@@ -102,48 +102,52 @@ class _Walk:
     stored: Rollout
     rollout: Rollout | None = None
     sealed: dict[str, dict[int, float]] = field(default_factory=dict)
-    differing: list[Differing] = field(default_factory=list)
+    entry_differences: list[EntryDifferences] = field(default_factory=list)
 
-    def pass_by(self, entry: Entry) -> None:
+    def replay_entry(self, entry: Entry) -> None:
         """Derive the decision of `entry`, tell what differs, and go on from there."""
         try:
-            recorded = read(entry, len(self.stored.policy.steps))
+            recorded = read_entry(entry, len(self.stored.policy.steps))
         except UnreadableEntryError as error:
-            self._tell(entry, [Contrast("the entry", f"what cannot be read ({error})", "unknown")])
+            self._add_differences(
+                entry, [Difference("the entry", f"what cannot be read ({error})", "unknown")]
+            )
             return
         before = self._before(recorded)
         try:
-            decision = self._decided(before, recorded)
-            contrasts = decision_contrasts(recorded, decision)
+            decision = self._derive(before, recorded)
+            contrasts = decision_differences(recorded, decision)
         except UsageError as error:
             decision = Decision(before)
-            contrasts = [Contrast("the decision", recorded.shown, str(error))]
+            contrasts = [Difference("the decision", recorded.summary, str(error))]
         self.rollout = decision.rollout
         if contrasts:
-            self._tell(entry, contrasts)
-            self.rollout = as_recorded(before, decision, recorded)
+            self._add_differences(entry, contrasts)
+            self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
-            self._keep(recorded.seen)
+            self._add_sealed_points(recorded.observation)
 
-    def state(self) -> tuple[Contrast, ...]:
+    def state(self) -> tuple[Difference, ...]:
         """Return what is stored otherwise than it follows from the last entry."""
         if self.rollout is None:
             return ()
-        return tuple(state_contrasts(self.stored, self.rollout, exact=not self.differing))
+        return tuple(state_differences(self.stored, self.rollout, exact=not self.entry_differences))
 
-    def _before(self, recorded: Recorded) -> Rollout:
+    def _before(self, recorded: RecordedDecision) -> Rollout:
         if self.rollout is None:
-            return begun(self.stored, recorded).rollout
-        return recorded.remembered(self.rollout)
+            return derive_start(self.stored, recorded).rollout
+        return recorded.with_memory(self.rollout)
 
-    def _decided(self, before: Rollout, recorded: Recorded) -> Decision:
+    def _derive(self, before: Rollout, recorded: RecordedDecision) -> Decision:
         if self.rollout is None:
-            return begun(self.stored, recorded)
-        return derived(before, recorded, self.sealed)
+            return derive_start(self.stored, recorded)
+        return derive_decision(before, recorded, self.sealed)
 
-    def _tell(self, entry: Entry, contrasts: Sequence[Contrast]) -> None:
-        self.differing.append(Differing(entry.seq, entry.at, entry.kind, tuple(contrasts)))
+    def _add_differences(self, entry: Entry, contrasts: Sequence[Difference]) -> None:
+        self.entry_differences.append(
+            EntryDifferences(entry.seq, entry.at, entry.kind, tuple(contrasts))
+        )
 
-    def _keep(self, seen: Observation) -> None:
-        for key, one in seen.series.items():
+    def _add_sealed_points(self, observation: Observation) -> None:
+        for key, one in observation.series.items():
             self.sealed.setdefault(key, {}).update(one.points)

@@ -10,35 +10,50 @@ from typing import Final
 from controller.core.decision import Decision, Notice, Record, Severity
 from controller.core.judge.log_queries import LOG
 from controller.core.message import Page
-from controller.core.next_action import REMIND_EVERY, outlook, record, unanswered
-from controller.core.observation import AlarmState, Answer, Observation, Reading, Unreadable
+from controller.core.next_action import (
+    REMIND_EVERY,
+    transition_record,
+    unacknowledged_page,
+    with_next_action,
+)
+from controller.core.observation import (
+    AlarmState,
+    Observation,
+    QueryStatus,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.rollback import GUARD_ZERO, PAGE_EVERY
-from controller.core.units import clock_text, format_duration, length_text
+from controller.core.transitions.rollback import PAGE_EVERY, ROLLBACK_GUARD
+from controller.core.units import clock_text, duration_text, format_duration
 
 # Shorter gaps are weather. This long, somebody should know that nothing guards the traffic.
-BLIND_FOR = timedelta(minutes=15)
+BLIND_AFTER = timedelta(minutes=15)
 
 # Where traffic stands on the canary and is left there because of what is seen.
-_GUARDED = frozenset({Phase.PROGRESSING, Phase.PAUSED})
-_NOT_ANSWERED = frozenset({Answer.ERROR, Answer.FORBIDDEN})
+_EXPOSED_PHASES = frozenset({Phase.PROGRESSING, Phase.PAUSED})
+_FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 
 
-def sighted(before: Rollout, decision: Decision, seen: Observation, now: datetime) -> Decision:
+def with_visibility(
+    before: Rollout, decision: Decision, observation: Observation, now: datetime
+) -> Decision:
     """Return `decision` with the live weight it saw, or with a word that it has long seen none.
 
     That word is said after a quarter of an hour without sight, and then once a day.
     """
     after = decision.rollout
-    if isinstance(seen.target, Reading):
-        after = replace(after, seen_weight=seen.target.weight)
-    blindness = _blindness(seen)
-    if blindness is None or after.phase not in _GUARDED:
+    if isinstance(observation.target, TargetReading):
+        after = replace(after, seen_weight=observation.target.weight)
+    blindness = _blindness(observation)
+    if blindness is None or after.phase not in _EXPOSED_PHASES:
         return replace(decision, rollout=replace(after, blind_since=None))
     since = before.blind_since or now
     decision = replace(decision, rollout=replace(after, blind_since=since))
     return (
-        _told(decision, since, blindness, now) if _due(before, decision, since, now) else decision
+        _with_blind_notice(decision, since, blindness, now)
+        if _is_blind_notice_due(before, decision, since, now)
+        else decision
     )
 
 
@@ -48,21 +63,21 @@ class _Blindness:
 
     what: str
     why: str
-    so: str
+    consequence: str
 
 
-def _blindness(seen: Observation) -> _Blindness | None:
-    """Return what cannot be seen: the target, or any of the metrics that were asked for.
+def _blindness(observation: Observation) -> _Blindness | None:
+    """Return what cannot be observation: the target, or any of the metrics that were asked for.
 
     Where no metric was asked for, it is any of the log events and alarms.
     """
-    if isinstance(seen.target, Unreadable):
+    if isinstance(observation.target, UnreadableTarget):
         so = "traffic is not raised meanwhile; a criterion that fails still rolls it back"
-        return _Blindness("its target", seen.target.reason, so)
-    metrics = [one for key, one in seen.series.items() if not key.startswith(LOG)]
-    logs = [] if metrics else [*seen.series.values()]
-    alarms = [] if metrics else [*seen.alarms.values()]
-    read = any(one.answer not in _NOT_ANSWERED for one in (*metrics, *logs))
+        return _Blindness("its target", observation.target.reason, so)
+    metrics = [one for key, one in observation.series.items() if not key.startswith(LOG)]
+    logs = [] if metrics else [*observation.series.values()]
+    alarms = [] if metrics else [*observation.alarms.values()]
+    read = any(one.answer not in _FAILED_STATUSES for one in (*metrics, *logs))
     read |= any(one.state is not AlarmState.UNREAD for one in alarms)
     words = {"metric": metrics, "log event": logs, "alarm": alarms}
     asked = [word for word, answers in words.items() if answers]
@@ -74,24 +89,28 @@ def _blindness(seen: Observation) -> _Blindness | None:
     return _Blindness(f"any {' or '.join(asked)}", why, so)
 
 
-def _due(before: Rollout, decision: Decision, since: datetime, now: datetime) -> bool:
+def _is_blind_notice_due(
+    before: Rollout, decision: Decision, since: datetime, now: datetime
+) -> bool:
     """Tell whether to speak: first for this gap, or a day after the last reminder of any kind."""
-    if now - since < BLIND_FOR:
+    if now - since < BLIND_AFTER:
         return False
-    if before.reminded is None or before.reminded < since + BLIND_FOR:
+    if before.reminded is None or before.reminded < since + BLIND_AFTER:
         return True
     return now - (decision.rollout.reminded or now) >= REMIND_EVERY
 
 
-def _told(decision: Decision, since: datetime, blind: _Blindness, now: datetime) -> Decision:
+def _with_blind_notice(
+    decision: Decision, since: datetime, blind: _Blindness, now: datetime
+) -> Decision:
     rollout = decision.rollout
     gap = format_duration(timedelta(minutes=(now - since) // timedelta(minutes=1)))
     text = (
-        f"{rollout.id} has not seen {blind.what} for {gap} ({blind.why}): {blind.so}. "
+        f"{rollout.id} has not seen {blind.what} for {gap} ({blind.why}): {blind.consequence}. "
         f"To end it: rolloutctl rollback {rollout.id}"
     )
-    rollout = outlook(replace(rollout, reminded=now))
-    entry = record("blind", rollout, rollout, None, now, keeps_series=True)
+    rollout = with_next_action(replace(rollout, reminded=now))
+    entry = transition_record("blind", rollout, rollout, None, now, keeps_series=True)
     entry = replace(entry, sentence=text)
     return replace(
         decision,
@@ -114,22 +133,22 @@ REPEATED: Final = "repeated"
 ACKNOWLEDGED: Final = "acknowledged"
 
 
-def heard(before: Rollout, decision: Decision, now: datetime) -> Decision:
+def with_announcements(before: Rollout, decision: Decision, now: datetime) -> Decision:
     """Return `decision` with what else people should hear of a tick."""
-    return paged(_summed_up(before, _hold_begun(before, decision), now), now)
+    return with_page(_with_summary(before, _with_hold_notice(before, decision), now), now)
 
 
-def _hold_begun(before: Rollout, decision: Decision) -> Decision:
+def _with_hold_notice(before: Rollout, decision: Decision) -> Decision:
     """A hold is told in the moment in which it begins."""
     after = decision.rollout
     if after.reason is not Reason.HOLDING or before.reason is Reason.HOLDING:
         return decision
     next_ = f" Next: {after.next}." if after.next else ""
-    text = f"{after.id} is {_ended(after.sentence)}{next_}"
-    return _with(decision, Notice(Severity.WARNING, text, HOLDING))
+    text = f"{after.id} is {_with_full_stop(after.sentence)}{next_}"
+    return _with_notice(decision, Notice(Severity.WARNING, text, HOLDING))
 
 
-def _summed_up(before: Rollout, decision: Decision, now: datetime) -> Decision:
+def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decision:
     """At 100 % a bake is long: once in every period it says how it goes."""
     after = decision.rollout
     every = after.policy.summary_period
@@ -139,18 +158,18 @@ def _summed_up(before: Rollout, decision: Decision, now: datetime) -> Decision:
     periods = (now - after.settled) // every
     if periods <= (before.updated - after.settled) // every or periods < 1:
         return decision
-    findings = " ".join(_ended(one.sentence) for one in after.findings)
+    findings = " ".join(_with_full_stop(one.sentence) for one in after.findings)
     text = (
-        f"{after.id} has been at 100 % for {length_text(now - after.settled)}: "
-        f"{_ended(after.sentence)} {findings}".rstrip()
+        f"{after.id} has been at 100 % for {duration_text(now - after.settled)}: "
+        f"{_with_full_stop(after.sentence)} {findings}".rstrip()
     )
-    return _with(decision, Notice(Severity.INFO, text, SUMMARY))
+    return _with_notice(decision, Notice(Severity.INFO, text, SUMMARY))
 
 
 # --- what is critical ---------------------------------------------------------------------------
 
 
-def paged(decision: Decision, now: datetime) -> Decision:
+def with_page(decision: Decision, now: datetime) -> Decision:
     """Return `decision` with what is critical in it remembered, told again, or let be.
 
     A page ends with the phase that it is about. One that was acknowledged is told no more, until
@@ -158,48 +177,50 @@ def paged(decision: Decision, now: datetime) -> Decision:
     """
     if not decision.rollout.policy.notify:
         return decision
-    return _visited(_paged(decision, now))
+    return _extend_watch(_update_page(decision, now))
 
 
-def _paged(decision: Decision, now: datetime) -> Decision:
+def _update_page(decision: Decision, now: datetime) -> Decision:
     rollout = decision.rollout
-    page = standing(rollout)
+    page = current_page(rollout)
     loud = [one for one in decision.notices if one.severity is Severity.CRITICAL]
     if loud:
-        return _loud(decision, loud[-1], page, now)
+        return _page_critical_notice(decision, loud[-1], page, now)
     if page is None or page.acknowledged or now - page.told < REPEAT_EVERY:
-        return decision if page == rollout.page else _remembering(decision, page)
+        return decision if page == rollout.page else _with_stored_page(decision, page)
     if rollout.final and now - page.since >= REPEAT_FOR:
         return decision  # it may still be visited, for what a channel does not take
     text = (
-        f"{_ended(page.text)} Critical since {clock_text(page.since)} and not acknowledged: "
+        f"{_with_full_stop(page.text)} Critical since {clock_text(page.since)} and not acknowledged: "
         f"rolloutctl ack {rollout.id}"
     )
-    again = _with(decision, Notice(Severity.CRITICAL, text, REPEATED))
-    return _remembering(again, replace(page, told=now))
+    again = _with_notice(decision, Notice(Severity.CRITICAL, text, REPEATED))
+    return _with_stored_page(again, replace(page, told=now))
 
 
-def standing(rollout: Rollout) -> Page | None:
+def current_page(rollout: Rollout) -> Page | None:
     """Return what is critical in the phase of `rollout`, acknowledged or not."""
     page = rollout.page
     return page if page is not None and page.since >= rollout.since else None
 
 
-def _loud(decision: Decision, notice: Notice, page: Page | None, now: datetime) -> Decision:
+def _page_critical_notice(
+    decision: Decision, notice: Notice, page: Page | None, now: datetime
+) -> Decision:
     kind = notice.kind or (decision.record.kind if decision.record else "")
     if page is None or page.kind != kind:
-        return _remembering(decision, Page(kind, notice.text, since=now, told=now))
+        return _with_stored_page(decision, Page(kind, notice.text, since=now, told=now))
     if page.acknowledged:
         quiet = tuple(one for one in decision.notices if one is not notice)
         return replace(decision, notices=quiet)
-    return _remembering(decision, replace(page, text=notice.text, told=now))
+    return _with_stored_page(decision, replace(page, text=notice.text, told=now))
 
 
-def _remembering(decision: Decision, page: Page | None) -> Decision:
-    return replace(decision, rollout=outlook(replace(decision.rollout, page=page)))
+def _with_stored_page(decision: Decision, page: Page | None) -> Decision:
+    return replace(decision, rollout=with_next_action(replace(decision.rollout, page=page)))
 
 
-def _visited(decision: Decision) -> Decision:
+def _extend_watch(decision: Decision) -> Decision:
     """Return `decision` with a rollback that ticks go on visiting while it waits for somebody.
 
     That begins when its drain is known, for until then it is watched in any case.
@@ -207,27 +228,27 @@ def _visited(decision: Decision) -> Decision:
     rollout = decision.rollout
     if rollout.phase is not Phase.ROLLED_BACK or rollout.drain is None:
         return decision
-    page, until = unanswered(rollout), rollout.since + GUARD_ZERO
+    page, until = unacknowledged_page(rollout), rollout.since + ROLLBACK_GUARD
     if page is not None:
         until = max(until, page.since + REPEAT_FOR)
     if until == rollout.watch_until:
         return decision
-    return replace(decision, rollout=outlook(replace(rollout, watch_until=until)))
+    return replace(decision, rollout=with_next_action(replace(rollout, watch_until=until)))
 
 
-def acknowledged(rollout: Rollout, page: Page, note: str, now: datetime) -> Decision:
+def acknowledge(rollout: Rollout, page: Page, note: str, now: datetime) -> Decision:
     """Somebody has seen what is critical: it is not told again."""
     because = f": {note}" if note else ""
     text = f"acknowledged what was critical since {clock_text(page.since)} ({page.kind}){because}"
-    quiet = _visited(_remembering(Decision(rollout), replace(page, acknowledged=True)))
-    entry: Record = record(ACKNOWLEDGED, rollout, quiet.rollout, rollout.weight, now)
+    quiet = _extend_watch(_with_stored_page(Decision(rollout), replace(page, acknowledged=True)))
+    entry: Record = transition_record(ACKNOWLEDGED, rollout, quiet.rollout, rollout.weight, now)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
     return replace(quiet, notices=(notice,), record=replace(entry, sentence=text))
 
 
-def _with(decision: Decision, notice: Notice) -> Decision:
+def _with_notice(decision: Decision, notice: Notice) -> Decision:
     return replace(decision, notices=(*decision.notices, notice))
 
 
-def _ended(text: str) -> str:
+def _with_full_stop(text: str) -> str:
     return text if text.endswith(".") else f"{text}."

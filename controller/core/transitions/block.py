@@ -10,21 +10,26 @@ from typing import Final
 
 from controller.core.decision import Decision, Notice, Severity
 from controller.core.judge.findings import Verdict, gate
-from controller.core.next_action import REMIND_EVERY, outlook, record, why_held
-from controller.core.observation import Consent, HookAnswer, Reading, Unreadable
+from controller.core.next_action import (
+    REMIND_EVERY,
+    hold_reason,
+    transition_record,
+    with_next_action,
+)
+from controller.core.observation import Consent, HookAnswer, TargetReading, UnreadableTarget
 from controller.core.policy import Hook
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions.advance import passed
+from controller.core.transitions.advance import advance_reason
 
 # Waits that no clock ends: they are remembered once a day.
-_OPEN: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
+_OPEN_ENDED_REASONS: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK})
 # So much of what hooks say is told.
-_MOST_SAID: Final = 1_000
+_MAX_OBJECTIONS_LENGTH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Barrier:
+class Block:
     """Why a rollout does not go up although it could, for machines and for people.
 
     asks: addresses of hooks that nobody has asked yet.
@@ -32,10 +37,10 @@ class Barrier:
 
     reason: Reason
     text: str
-    asks: tuple[str, ...] = ()
+    hooks_to_call: tuple[str, ...] = ()
 
 
-def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
+def advance_block(rollout: Rollout, now: datetime) -> Block | None:
     """Return what keeps `rollout` from its next step; None when nothing does, or none is left.
 
     A missing approval comes first, for it takes a person: freezes come and go while it is waited
@@ -44,14 +49,14 @@ def barrier(rollout: Rollout, now: datetime) -> Barrier | None:
     policy, step = rollout.policy, rollout.step + 1
     if step == len(policy.steps):
         return None
-    frozen = policy.frozen(now)
+    frozen = policy.freeze_at(now)
     if policy.needs_approval(step) and rollout.approved != step:
         text = f"{policy.steps[step].weight} % needs an approval: rolloutctl approve {rollout.id}"
-        return Barrier(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
-    return Barrier(Reason.FROZEN, frozen.text) if frozen else None
+        return Block(Reason.AWAITING_APPROVAL, f"{frozen.text}; {text}" if frozen else text)
+    return Block(Reason.FROZEN, frozen.text) if frozen else None
 
 
-def hook_barrier(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Barrier | None:
+def hook_block(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Block | None:
     """Return what the hooks of the policy have against the next step; None when nothing, or none.
 
     They are asked last, once nothing else is in the way, and with every tick until all allow it.
@@ -60,30 +65,30 @@ def hook_barrier(rollout: Rollout, answers: Mapping[str, HookAnswer]) -> Barrier
         return None
     hooks = rollout.policy.hooks_at(BEFORE_ADVANCE)
     if unasked := tuple(address for address in hooks if address not in answers):
-        shown = ", ".join(hooks[address].shown for address in unasked)
-        return Barrier(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {shown}", unasked)
+        shown = ", ".join(hooks[address].display_name for address in unasked)
+        return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE} was not asked: {shown}", unasked)
     against = objections(hooks, answers)
-    return Barrier(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {against}") if against else None
+    return Block(Reason.AWAITING_HOOK, f"{BEFORE_ADVANCE}: {against}") if against else None
 
 
 def objections(hooks: Mapping[str, Hook], answers: Mapping[str, HookAnswer]) -> str:
     """Return in words what `hooks` have against it; empty when all of them allow it."""
     against = (
-        f"{hook.shown} {_VERBS[answers[address].consent]}: {answers[address].said}"
+        f"{hook.display_name} {_CONSENT_WORDS[answers[address].consent]}: {answers[address].said}"
         for address, hook in hooks.items()
         if answers[address].consent is not Consent.GIVEN
     )
-    return "; ".join(against)[:_MOST_SAID]
+    return "; ".join(against)[:_MAX_OBJECTIONS_LENGTH]
 
 
-_VERBS: Final = {
+_CONSENT_WORDS: Final = {
     Consent.GIVEN: "allows it",
     Consent.REFUSED: "refuses",
     Consent.FAILED: "did not answer",
 }
 
 
-def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Decision:
+def block_advance(rollout: Rollout, block: Block, reason: Reason, now: datetime) -> Decision:
     """Stay although the gate lets the rollout go on for `reason`, and say so once.
 
     Should a gate that passed lose its verdict when nothing holds it up any more, its hold begins
@@ -91,41 +96,45 @@ def held_up(rollout: Rollout, by: Barrier, reason: Reason, now: datetime) -> Dec
     """
     if reason is Reason.GATE_PASSED:
         rollout = replace(rollout, hold_from=now)
-    return _held(rollout, by, f"{passed(rollout, reason)}; {by.text}", now)
+    return _block(rollout, block, f"{advance_reason(rollout, reason)}; {block.text}", now)
 
 
-def waited(rollout: Rollout) -> bool:
+def was_blocked(rollout: Rollout) -> bool:
     """Tell whether the last tick left a gate that had passed waiting for a freeze or an approval.
 
     A gate without a verdict that the policy lets advance goes on as it says, and holds until then.
     """
-    kept = rollout.reason in (*_OPEN, Reason.FROZEN, Reason.APPROVED)
+    kept = rollout.reason in (*_OPEN_ENDED_REASONS, Reason.FROZEN, Reason.APPROVED)
     advances = rollout.policy.on_inconclusive == "advance"
     return kept and (not advances or gate(rollout.findings) is Verdict.PASS)
 
 
-def put_off(rollout: Rollout, by: Barrier, target: Reading | Unreadable, now: datetime) -> Decision:
+def stay_blocked(
+    rollout: Rollout, block: Block, target: TargetReading | UnreadableTarget, now: datetime
+) -> Decision:
     """Go on waiting: a gate that had passed has no verdict now, or its target takes no raise."""
-    return _held(rollout, by, f"{by.text}; meanwhile: {why_held(rollout, target)}", now)
+    return _block(rollout, block, f"{block.text}; meanwhile: {hold_reason(rollout, target)}", now)
 
 
-def _held(rollout: Rollout, by: Barrier, sentence: str, now: datetime) -> Decision:
+def _block(rollout: Rollout, block: Block, sentence: str, now: datetime) -> Decision:
     """Say once what is waited for, and once a day where no clock ends that wait."""
-    new = rollout.barrier != by.reason
-    due = new or (by.reason in _OPEN and now - (rollout.reminded or now) >= REMIND_EVERY)
+    new = rollout.barrier != block.reason
+    due = new or (
+        block.reason in _OPEN_ENDED_REASONS and now - (rollout.reminded or now) >= REMIND_EVERY
+    )
     after = replace(
         rollout,
-        reason=by.reason,
+        reason=block.reason,
         sentence=sentence,
-        blocked=by.text,
-        barrier=str(by.reason),
+        blocked=block.text,
+        barrier=str(block.reason),
         reminded=now if due else rollout.reminded,
     )
-    after = outlook(after)
+    after = with_next_action(after)
     if not due:
-        return Decision(after, asks=by.asks)
+        return Decision(after, hooks_to_call=block.hooks_to_call)
     kind = "held_up" if new else "reminded"
-    entry = record(kind, rollout, after, rollout.weight, now, keeps_series=True)
-    severity = Severity.WARNING if by.reason in _OPEN else Severity.INFO
+    entry = transition_record(kind, rollout, after, rollout.weight, now, keeps_series=True)
+    severity = Severity.WARNING if block.reason in _OPEN_ENDED_REASONS else Severity.INFO
     notice = Notice(severity, f"{rollout.id}: {sentence}")
-    return Decision(after, notices=(notice,), record=entry, asks=by.asks)
+    return Decision(after, notices=(notice,), record=entry, hooks_to_call=block.hooks_to_call)

@@ -4,20 +4,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Alert, Decision, Notice, Severity
-from controller.core.next_action import REMIND_EVERY, held_too_long, outlook, record
-from controller.core.observation import Reading, Unreadable, weight_of
+from controller.core.next_action import (
+    REMIND_EVERY,
+    hold_expired_text,
+    transition_record,
+    with_next_action,
+)
+from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.pending_raise import handed_over
-from controller.core.transitions.rollback import rolling_back
+from controller.core.transitions.pending_raise import suspend_raise
+from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration
 
-_MEANWHILE = (
+_TRAFFIC_NOTE = (
     "Traffic stays where it is and is not raised any more; a criterion that fails still rolls it "
     "back."
 )
 
 
-def _what_now(rollout: Rollout) -> str:
+def _operator_options(rollout: Rollout) -> str:
     """Return what a person can do about a pause of `rollout`."""
     ways = ""
     if rollout.reason is Reason.DRIFTED:
@@ -27,55 +32,61 @@ def _what_now(rollout: Rollout) -> str:
     ):  # until the raise is seen in force
         ways = f" with --keep, to go on from {rollout.intent.previous} %"
     return (
-        f"{_MEANWHILE} To go on: rolloutctl resume {rollout.id}{ways}; "
+        f"{_TRAFFIC_NOTE} To go on: rolloutctl resume {rollout.id}{ways}; "
         f"to end it: rolloutctl rollback {rollout.id}"
     )
 
 
-def raise_uncertain(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def pause_uncertain_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """The raise left no trace and the target changed meanwhile: a person must look."""
     why = (
         f"the target still shows {rollout.intent.previous} % and was changed by another hand after "
         f"{rollout.weight} % was decided, so nobody can say whether that was written"
     )
-    return _paused(rollout, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
+    return _pause(rollout, Reason.RAISE_UNCERTAIN, why, target, Severity.WARNING, now)
 
 
-def not_in_force(
-    rollout: Rollout, reason: Reason, why: str, target: Reading | Unreadable, now: datetime
+def pause_unapplied_write(
+    rollout: Rollout,
+    reason: Reason,
+    why: str,
+    target: TargetReading | UnreadableTarget,
+    now: datetime,
 ) -> Decision:
     """A write that raised nothing did not come into force: nothing is taken back for that."""
-    return _paused(rollout, reason, why, target, Severity.WARNING, now)
+    return _pause(rollout, reason, why, target, Severity.WARNING, now)
 
 
-def inconclusive(rollout: Rollout, target: Reading | Unreadable, now: datetime) -> Decision:
+def pause_inconclusive(
+    rollout: Rollout, target: TargetReading | UnreadableTarget, now: datetime
+) -> Decision:
     """The hold is over without a way on, and the policy says pause."""
-    why = held_too_long(rollout, target)
-    return _paused(rollout, Reason.INCONCLUSIVE, why, target, Severity.WARNING, now)
+    why = hold_expired_text(rollout, target)
+    return _pause(rollout, Reason.INCONCLUSIVE, why, target, Severity.WARNING, now)
 
 
-def drifted(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def handle_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Another hand moved a weight that this rollout had set."""
     higher = target.may_be_full or (target.weight is not None and target.weight > rollout.weight)
     why = f"another hand moved the weight: {target.shown} where {rollout.weight} % was asked for"
     if higher and rollout.policy.on_drift_up == "rollback":
-        back = rolling_back(rollout, Reason.DRIFTED, why, target.weight, now)
+        back = roll_back(rollout, Reason.DRIFTED, why, target.weight, now)
         return replace(back, alert=Alert.DRIFT)
     severity = Severity.CRITICAL if higher or target.weight is None else Severity.WARNING
-    paused = _paused(rollout, Reason.DRIFTED, why, target, severity, now)
+    paused = _pause(rollout, Reason.DRIFTED, why, target, severity, now)
     return replace(paused, alert=Alert.DRIFT)
 
 
-def _paused(
+def _pause(
     rollout: Rollout,
     reason: Reason,
     why: str,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     severity: Severity,
     now: datetime,
 ) -> Decision:
     after = replace(
-        handed_over(rollout, target, now),
+        suspend_raise(rollout, target, now),
         phase=Phase.PAUSED,
         reason=reason,
         sentence=why,
@@ -83,46 +94,48 @@ def _paused(
         blocked="a person",
     )
     weight = weight_of(target)
-    notice = Notice(severity, f"{rollout.id} is paused: {_ended(why)} {_what_now(after)}")
-    entry = record("paused", rollout, after, weight, now, keeps_series=True)
-    return Decision(outlook(after), notices=(notice,), record=entry)
+    notice = Notice(
+        severity, f"{rollout.id} is paused: {_with_full_stop(why)} {_operator_options(after)}"
+    )
+    entry = transition_record("paused", rollout, after, weight, now, keeps_series=True)
+    return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
-def _ended(why: str) -> str:
+def _with_full_stop(why: str) -> str:
     return why if why.endswith(".") else f"{why}."
 
 
-def reminder(rollout: Rollout, now: datetime) -> Decision | None:
+def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
     """Say once a day that a rollout is still paused; None when that is not due."""
     if now - max(rollout.reminded or rollout.since, rollout.since) < REMIND_EVERY:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
-    why = _ended(rollout.sentence)
-    text = f"{rollout.id} has been paused for {paused_for}: {why} {_what_now(rollout)}"
-    after = outlook(replace(rollout, reminded=now))
-    entry = record("reminded", rollout, after, rollout.weight, now, keeps_series=True)
+    why = _with_full_stop(rollout.sentence)
+    text = f"{rollout.id} has been paused for {paused_for}: {why} {_operator_options(rollout)}"
+    after = with_next_action(replace(rollout, reminded=now))
+    entry = transition_record("reminded", rollout, after, rollout.weight, now, keeps_series=True)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)
 
 
-def drift_in_final(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """A finished rollout's weight was moved: said once, left alone. At 0 % its exposure is over."""
     exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
     if rollout.drift_told and exposed_to == rollout.exposed_to:
         return Decision(rollout)
     text = f"{rollout.id} ended at {rollout.weight} %,"
-    return _drift_told(replace(rollout, exposed_to=exposed_to), text, target, now)
+    return _report_drift(replace(rollout, exposed_to=exposed_to), text, target, now)
 
 
-def exposed_again(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """A success that was found at 0 % has traffic again: its exposure goes on."""
     text = f"{rollout.id} ended at {rollout.weight} % and was found at 0 % since"
-    return _drift_told(replace(rollout, exposed_to=None), f"{text};", target, now)
+    return _report_drift(replace(rollout, exposed_to=None), f"{text};", target, now)
 
 
-def _drift_told(rollout: Rollout, text: str, target: Reading, now: datetime) -> Decision:
+def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
     text = f"{text} now the target shows {target.shown}; left alone"
     after = replace(rollout, drift_told=True)
-    entry = record("drifted", rollout, after, target.weight, now)
+    entry = transition_record("drifted", rollout, after, target.weight, now)
     return Decision(
         after,
         notices=(Notice(Severity.WARNING, text),),

@@ -7,19 +7,19 @@ from controller.core.decision import Decision, Notice, Severity, Shift
 from controller.core.judge.evidence import Signature
 from controller.core.judge.kinds.alarm import Said
 from controller.core.judge.kinds.attestation import of_attestation
-from controller.core.next_action import baking_sentence, outlook, record
-from controller.core.observation import Reading, Unreadable, weight_of
+from controller.core.next_action import baking_sentence, transition_record, with_next_action
+from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.policy import Attestation
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions.advance import cleared, left_behind, skipping
-from controller.core.transitions.pending_raise import handed_over
+from controller.core.transitions.advance import earlier_findings, label_after_skip, reset_step
+from controller.core.transitions.pending_raise import suspend_raise
 
 # Pauses in which nobody moved the weight.
-_UNMOVED = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
+_PAUSES_WITHOUT_DRIFT = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})
 
 
-def paused_by_hand(
-    rollout: Rollout, target: Reading | Unreadable, why: str, now: datetime
+def pause_by_operator(
+    rollout: Rollout, target: TargetReading | UnreadableTarget, why: str, now: datetime
 ) -> Decision:
     """Nothing goes up any more until somebody says so; a criterion that fails still goes back.
 
@@ -29,7 +29,7 @@ def paused_by_hand(
     weight = weight_of(target)
     ours = rollout.settled is None and weight in (rollout.intent.previous, rollout.weight)
     after = replace(
-        handed_over(rollout, target, now),
+        suspend_raise(rollout, target, now),
         phase=Phase.PAUSED,
         reason=Reason.PAUSED_BY_HAND,
         sentence=why,
@@ -37,61 +37,69 @@ def paused_by_hand(
         seen_weight=weight if ours else rollout.seen_weight,
         blocked="a person",
     )
-    return _told("paused", rollout, after, weight, now)
+    return _transition("paused", rollout, after, weight, now)
 
 
-def resumed(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
+def resume_at_intended_weight(
+    rollout: Rollout, target: TargetReading, why: str, now: datetime
+) -> Decision:
     """Go on at the weight that the rollout had asked for, and that is live.
 
     After a pause in which nobody moved the weight the bake goes on; otherwise it begins anew, for
     the weight is seen in force now. The time in which an inconclusive gate holds begins anew in any
     case.
     """
-    after = _going_on(rollout if undisturbed(rollout) else _anew(rollout, now), now)
-    sentence = f"going on at {rollout.weight} %{_because(why)}"
+    after = _mark_resumed(
+        rollout if is_bake_uninterrupted(rollout) else _restart_step(rollout, now), now
+    )
+    sentence = f"going on at {rollout.weight} %{_reason_suffix(why)}"
     if after.bake_end is not None and now < after.bake_end:
         sentence += f"; {baking_sentence(after)}"
-    return _told("resumed", rollout, replace(after, sentence=sentence), target.weight, now)
+    return _transition("resumed", rollout, replace(after, sentence=sentence), target.weight, now)
 
 
-def undisturbed(rollout: Rollout) -> bool:
+def is_bake_uninterrupted(rollout: Rollout) -> bool:
     """Tell whether all that was measured since the weight was in force is of the step."""
     if rollout.phase is not Phase.PAUSED:
         return True
-    return rollout.reason in _UNMOVED and rollout.settled not in (None, rollout.since)
+    return rollout.reason in _PAUSES_WITHOUT_DRIFT and rollout.settled not in (None, rollout.since)
 
 
-def restored(rollout: Rollout, target: Reading, why: str, now: datetime) -> Decision:
+def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datetime) -> Decision:
     """Take the weight back to what the rollout had asked for: one shot, and the step anew."""
     live = 100 if target.weight is None else target.weight
-    sentence = f"going back from {target.shown} to {rollout.weight} %, and on{_because(why)}"
+    sentence = f"going back from {target.shown} to {rollout.weight} %, and on{_reason_suffix(why)}"
     after = replace(
-        _going_on(cleared(rollout), now),
+        _mark_resumed(reset_step(rollout), now),
         sentence=sentence,
         intent=Intent(rollout.weight, live, target.token, now),
     )
     move = Shift(rollout.weight, target.token)
-    return replace(_told("resumed", rollout, after, target.weight, now), move=move)
+    return replace(_transition("resumed", rollout, after, target.weight, now), move=move)
 
 
-def kept(rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime) -> Decision:
+def resume_at_live_weight(
+    rollout: Rollout, step: int, weight: int, token: str, why: str, now: datetime
+) -> Decision:
     """Go on with the `weight` that is live, in the step that it has reached."""
     after = replace(
-        _going_on(_anew(rollout, now), now),
+        _mark_resumed(_restart_step(rollout, now), now),
         step=step,
         intent=Intent(weight, weight, token, now),
         peak=weight,
-        earlier=left_behind(rollout, step),
-        label=skipping(rollout, step),
+        earlier=earlier_findings(rollout, step),
+        label=label_after_skip(rollout, step),
         approved=None,
     )
     whose = "that another hand had set" if weight != rollout.intent.previous else "that are live"
-    sentence = f"going on with the {weight} % {whose}{_because(why)}; {baking_sentence(after)}"
-    return _told("resumed", rollout, replace(after, sentence=sentence), weight, now)
+    sentence = (
+        f"going on with the {weight} % {whose}{_reason_suffix(why)}; {baking_sentence(after)}"
+    )
+    return _transition("resumed", rollout, replace(after, sentence=sentence), weight, now)
 
 
-def set_by_hand(
-    rollout: Rollout, target: Reading, weight: int, why: str, now: datetime
+def pause_and_set_weight(
+    rollout: Rollout, target: TargetReading, weight: int, why: str, now: datetime
 ) -> Decision:
     """Pause, and put `weight` in force because a person insists: one shot, recorded before.
 
@@ -100,50 +108,56 @@ def set_by_hand(
     """
     live = target.shown if target.weight is None else f"{target.weight} %"
     after = replace(
-        handed_over(rollout, target, now),
+        suspend_raise(rollout, target, now),
         phase=Phase.PAUSED,
         reason=Reason.DRIFTED,
-        sentence=f"set from {live} to {weight} % by hand{_because(why)}",
+        sentence=f"set from {live} to {weight} % by hand{_reason_suffix(why)}",
         since=now,
         seen_weight=weight,
         blocked="a person",
     )
-    told = _told("paused", rollout, after, target.weight, now)
+    told = _transition("paused", rollout, after, target.weight, now)
     return replace(told, move=Shift(weight, target.token))
 
 
-def approved(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
+def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Let the next step be entered once its turn comes."""
     weight = rollout.policy.steps[step].weight
-    text = f"{weight} % may be entered once the gate at {rollout.weight} % passes{_because(why)}"
+    text = (
+        f"{weight} % may be entered once the gate at {rollout.weight} % passes{_reason_suffix(why)}"
+    )
     after = replace(rollout, approved=step)
     if rollout.reason is Reason.AWAITING_APPROVAL:  # what it says of itself is over
         after = replace(after, reason=Reason.APPROVED, sentence=text, blocked="")
-    entry = record("approved", rollout, after, rollout.weight, now)
+    entry = transition_record("approved", rollout, after, rollout.weight, now)
     entry = replace(entry, reason=Reason.APPROVED, sentence=text)
     notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
-    return Decision(outlook(after), notices=(notice,), record=entry)
+    return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
-def attested(rollout: Rollout, criterion: str, signature: Signature, now: datetime) -> Decision:
+def record_attestation(
+    rollout: Rollout, criterion: str, signature: Signature, now: datetime
+) -> Decision:
     """Keep what a person says of a criterion; what follows from it does with the next tick."""
     word = "refused" if signature.refused else "attested"
     text = f"{criterion} is {word} by {signature.by}: {signature.note}"
     gates = rollout.policy.criteria[criterion].gating
     if signature.refused and gates:
         text += "; the next tick rolls back"
-    after = _heard(replace(rollout, signed={**rollout.signed, criterion: signature}), criterion)
-    entry = record(word, rollout, after, rollout.weight, now)
+    after = _with_attestation_finding(
+        replace(rollout, signed={**rollout.signed, criterion: signature}), criterion
+    )
+    entry = transition_record(word, rollout, after, rollout.weight, now)
     reason = Reason.ATTESTATION_REFUSED if signature.refused else Reason.ATTESTED
     severity = Severity.WARNING if signature.refused else Severity.INFO
     return Decision(
-        outlook(after),
+        with_next_action(after),
         notices=(Notice(severity, f"{rollout.id}: {text}"),),
         record=replace(entry, reason=reason, sentence=text),
     )
 
 
-def _heard(rollout: Rollout, criterion: str) -> Rollout:
+def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
     """Return `rollout` with what is said of `criterion` in its findings, if it has one of it."""
     rule = rollout.policy.criteria[criterion]
     said = Said(signed=rollout.signed)
@@ -156,7 +170,7 @@ def _heard(rollout: Rollout, criterion: str) -> Rollout:
     return replace(rollout, findings=tuple(findings))
 
 
-def _going_on(rollout: Rollout, now: datetime) -> Rollout:
+def _mark_resumed(rollout: Rollout, now: datetime) -> Rollout:
     return replace(
         rollout,
         phase=Phase.PROGRESSING,
@@ -168,18 +182,18 @@ def _going_on(rollout: Rollout, now: datetime) -> Rollout:
     )
 
 
-def _anew(rollout: Rollout, now: datetime) -> Rollout:
+def _restart_step(rollout: Rollout, now: datetime) -> Rollout:
     """The step from its begin: its weight was read back in force."""
-    return replace(cleared(rollout), settled=now)
+    return replace(reset_step(rollout), settled=now)
 
 
-def _told(
+def _transition(
     kind: str, before: Rollout, after: Rollout, weight: int | None, now: datetime
 ) -> Decision:
-    entry = record(kind, before, after, weight, now, keeps_series=True)
+    entry = transition_record(kind, before, after, weight, now, keeps_series=True)
     notice = Notice(Severity.INFO, f"{before.id} is {after.phase}: {after.sentence}")
-    return Decision(outlook(after), notices=(notice,), record=entry)
+    return Decision(with_next_action(after), notices=(notice,), record=entry)
 
 
-def _because(why: str) -> str:
+def _reason_suffix(why: str) -> str:
     return f": {why}" if why else ""

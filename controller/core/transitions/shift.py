@@ -8,84 +8,86 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.decision import Decision, Notice, Severity, Shift
-from controller.core.judged_intervals import went_on
-from controller.core.next_action import outlook, record
-from controller.core.observation import Reading, Unreadable, weight_of
+from controller.core.judged_intervals import reopen
+from controller.core.next_action import transition_record, with_next_action
+from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.policy import Frozen
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.transitions.advance import waited_no_more, waiting
-from controller.core.transitions.pause import not_in_force, raise_uncertain
-from controller.core.transitions.rollback import ended_at_zero, never_raised, rolling_back
+from controller.core.transitions.advance import drop_previous_live, wait_for_target
+from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
+from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
 
 
-def failed(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def give_up_failed_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """The update that was to bring the weight failed, or one that came after it."""
     why = f"the update to {rollout.weight} % failed: {target.detail or 'no reason given'}"
-    return _given_up(rollout, Reason.SHIFT_FAILED, why, target, now)
+    return _give_up(rollout, Reason.SHIFT_FAILED, why, target, now)
 
 
-def unseen(rollout: Rollout, target: Unreadable, now: datetime) -> Decision:
+def wait_for_readable_target(rollout: Rollout, target: UnreadableTarget, now: datetime) -> Decision:
     """Nobody can say whether the raise is in force. One that waits behind a freeze is not late."""
-    if rollout.barrier == Reason.FROZEN and rollout.policy.frozen(now) is not None:
-        return waiting(rollout, Reason.TARGET_UNREADABLE, target.reason)
-    if not _overdue(rollout, now):
-        return waiting(_looked(rollout, now), Reason.TARGET_UNREADABLE, target.reason)
-    why = f"{_not_in_force(rollout)}, and the target cannot be read: {target.reason}"
-    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
+    if rollout.barrier == Reason.FROZEN and rollout.policy.freeze_at(now) is not None:
+        return wait_for_target(rollout, Reason.TARGET_UNREADABLE, target.reason)
+    if not _is_overdue(rollout, now):
+        return wait_for_target(
+            _with_first_look(rollout, now), Reason.TARGET_UNREADABLE, target.reason
+        )
+    why = f"{_not_applied_text(rollout)}, and the target cannot be read: {target.reason}"
+    return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
-def moving(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def wait_for_update(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """The update to the new weight, or another one, is in progress."""
-    if not _overdue(rollout, now):
+    if not _is_overdue(rollout, now):
         why = target.detail or "the update is still in progress"
-        return waiting(_looked(rollout, now), Reason.WAITING, why)
-    why = f"{_not_in_force(rollout)}: the update is still in progress"
-    return _given_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
+        return wait_for_target(_with_first_look(rollout, now), Reason.WAITING, why)
+    why = f"{_not_applied_text(rollout)}: the update is still in progress"
+    return _give_up(rollout, Reason.SHIFT_TIMED_OUT, why, target, now)
 
 
-def unwritten(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def retry_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Nobody changed the target since the raise was saved: the same raise, under the same token."""
     going_up = rollout.intent.previous < rollout.weight
-    frozen = rollout.policy.frozen(now) if going_up else None
+    frozen = rollout.policy.freeze_at(now) if going_up else None
     if frozen is not None:
-        return _frozen(rollout, frozen, now)
-    rollout = waited_no_more(rollout)
-    if not _overdue(rollout, now):
-        return _write_again(_looked(rollout, now), now)
+        return _freeze_raise(rollout, frozen, now)
+    rollout = drop_previous_live(rollout)
+    if not _is_overdue(rollout, now):
+        return _write_again(_with_first_look(rollout, now), now)
     why = (
-        f"{_not_in_force(rollout)}: the target is unchanged at {rollout.intent.previous} %, so "
+        f"{_not_applied_text(rollout)}: the target is unchanged at {rollout.intent.previous} %, so "
         "every write was refused or never arrived"
     )
     if rollout.write_error:
         why += f"; the last write failed: {rollout.write_error}"
-    if target.stands_at(0):
+    if target.has_applied(0):
         why += "; no traffic was ever moved"
-        return ended_at_zero(rollout, target, Reason.SHIFT_TIMED_OUT, why, now)
-    return rolling_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
+        return end_at_zero(rollout, target, Reason.SHIFT_TIMED_OUT, why, now)
+    return roll_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
 
 
-def held_back(rollout: Rollout, move: Shift, now: datetime) -> bool:
+def is_raise_frozen(rollout: Rollout, move: Shift, now: datetime) -> bool:
     """Tell whether a freeze has begun since `move` was decided that is to raise the weight.
 
     Between the two lie measurements and hooks. What a person sets is that person's.
     """
     raises = rollout.intent.previous < move.weight == rollout.weight
     ours = raises and rollout.phase is Phase.PROGRESSING
-    return ours and rollout.policy.frozen(max(now, rollout.updated)) is not None
+    return ours and rollout.policy.freeze_at(max(now, rollout.updated)) is not None
 
 
-def untraced(rollout: Rollout, target: Reading, now: datetime) -> Decision:
+def resolve_lost_raise(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """The raise left no trace, and another hand changed the target: where 0 % stands, that is all.
 
     Elsewhere a person must look.
     """
     if target.weight == 0:
-        return never_raised(rollout, target, now)
-    return raise_uncertain(rollout, target, now)
+        return end_unraised(rollout, target, now)
+    return pause_uncertain_raise(rollout, target, now)
 
 
-def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
+def _freeze_raise(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
     """A raise that was decided before a freeze is written after it, and has all its time then.
 
     Until then the weight that is live is judged by the gate of its own step, whose literal windows
@@ -102,12 +104,12 @@ def _frozen(rollout: Rollout, frozen: Frozen, now: datetime) -> Decision:
         blocked=frozen.text,
         unfinished_since=None,
         barrier=str(Reason.FROZEN),
-        stretches=went_on(rollout, rollout.unfinished_since or rollout.intent.asked),
+        stretches=reopen(rollout, rollout.unfinished_since or rollout.intent.asked),
     )
-    after = outlook(after)
+    after = with_next_action(after)
     if rollout.barrier == Reason.FROZEN and rollout.stretches == after.stretches:
         return Decision(after)
-    entry = record("held_up", rollout, after, live, now)
+    entry = transition_record("held_up", rollout, after, live, now)
     return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
 
 
@@ -116,29 +118,33 @@ def _write_again(rollout: Rollout, now: datetime) -> Decision:
     failed = f" ({rollout.write_error})" if rollout.write_error else ""
     sentence = f"{move.weight} % was decided but not written{failed}; writing it again"
     after = replace(rollout, reason=Reason.WRITE_AGAIN, sentence=sentence, barrier="", blocked="")
-    entry = record("write_again", rollout, after, rollout.intent.previous, now)
-    return Decision(outlook(after), move, record=entry)
+    entry = transition_record("write_again", rollout, after, rollout.intent.previous, now)
+    return Decision(with_next_action(after), move, record=entry)
 
 
-def _given_up(
-    rollout: Rollout, reason: Reason, why: str, target: Reading | Unreadable, now: datetime
+def _give_up(
+    rollout: Rollout,
+    reason: Reason,
+    why: str,
+    target: TargetReading | UnreadableTarget,
+    now: datetime,
 ) -> Decision:
     """A raise is taken back. What raised nothing is not: a person must look."""
     if rollout.intent.previous == rollout.weight:
-        return not_in_force(rollout, reason, why, target, now)
+        return pause_unapplied_write(rollout, reason, why, target, now)
     weight = weight_of(target)
-    return rolling_back(rollout, reason, why, weight, now)
+    return roll_back(rollout, reason, why, weight, now)
 
 
-def _looked(rollout: Rollout, now: datetime) -> Rollout:
+def _with_first_look(rollout: Rollout, now: datetime) -> Rollout:
     return replace(rollout, unfinished_since=rollout.unfinished_since or now)
 
 
-def _overdue(rollout: Rollout, now: datetime) -> bool:
+def _is_overdue(rollout: Rollout, now: datetime) -> bool:
     limit: timedelta = rollout.policy.shift_timeout
     return rollout.unfinished_since is not None and now - rollout.unfinished_since > limit
 
 
-def _not_in_force(rollout: Rollout) -> str:
+def _not_applied_text(rollout: Rollout) -> str:
     limit = format_duration(rollout.policy.shift_timeout)
     return f"{rollout.weight} % was still not in force {limit} after the first look at it"

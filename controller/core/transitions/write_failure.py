@@ -6,17 +6,21 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.decision import Alert, Decision, Notice, Severity
-from controller.core.next_action import outlook, record
+from controller.core.next_action import transition_record, with_next_action
 from controller.core.rollout import Rollout
-from controller.core.transitions.rollback import BACK
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 
 WRITE_FAILED: Final = "write_failed"
 
 # Numbers and request ids differ from try to try of the same failure.
-_VARYING: Final = re.compile(r"\b[0-9a-f]{4,}(-[0-9a-f]{4,})+\b|\b\w*[0-9]\w*\b", re.IGNORECASE)
+_VARIABLE_PARTS: Final = re.compile(
+    r"\b[0-9a-f]{4,}(-[0-9a-f]{4,})+\b|\b\w*[0-9]\w*\b", re.IGNORECASE
+)
 
 
-def write_failed(decision: Decision, why: str, now: datetime, *, saved: bool = False) -> Decision:
+def with_write_failure(
+    decision: Decision, why: str, now: datetime, *, saved: bool = False
+) -> Decision:
     """Return what `decision` becomes when its move could not be written, and `why`.
 
     The reason stays in the state until the weight is seen applied. A new one is recorded, and
@@ -26,23 +30,23 @@ def write_failed(decision: Decision, why: str, now: datetime, *, saved: bool = F
     saved: the decision was saved before its move failed, so the failure is an entry of its own.
     """
     before = decision.rollout
-    lowering = before.phase in BACK
+    lowering = before.phase in ROLLBACK_PHASES
     rollout = replace(before, write_error=why, updated=max(now, before.updated))
     decision = replace(
         decision,
-        rollout=outlook(rollout),
+        rollout=with_next_action(rollout),
         alert=Alert.ROLLBACK_UNCONFIRMED if lowering else decision.alert,
     )
-    is_new = _kind_of(before.write_error) != _kind_of(why)
+    is_new = _error_kind(before.write_error) != _error_kind(why)
     if is_new:
         text = _sentence(rollout, why)
         decision = replace(
             decision, notices=(*decision.notices, Notice(Severity.WARNING, text, WRITE_FAILED))
         )
-    return _recorded(decision, before, why, is_new=is_new, saved=saved)
+    return _with_failure_record(decision, before, why, is_new=is_new, saved=saved)
 
 
-def _recorded(
+def _with_failure_record(
     decision: Decision, before: Rollout, why: str, *, is_new: bool, saved: bool
 ) -> Decision:
     entry, rollout = decision.record, decision.rollout
@@ -50,7 +54,9 @@ def _recorded(
     if entry is None and not is_new:
         return decision
     if entry is None:
-        entry = record(WRITE_FAILED, before, rollout, before.seen_weight, rollout.updated)
+        entry = transition_record(
+            WRITE_FAILED, before, rollout, before.seen_weight, rollout.updated
+        )
         entry = replace(entry, sentence=_sentence(rollout, why))
     if saved:
         because["verb"] = WRITE_FAILED
@@ -58,7 +64,7 @@ def _recorded(
 
 
 def _sentence(rollout: Rollout, why: str) -> str:
-    weight = 0 if rollout.phase in BACK else rollout.weight
+    weight = 0 if rollout.phase in ROLLBACK_PHASES else rollout.weight
     live = "unknown" if rollout.seen_weight is None else f"{rollout.seen_weight} %"
     return (
         f"{rollout.id}: {weight} % could not be written (weight last seen: {live}): {why}. "
@@ -66,5 +72,5 @@ def _sentence(rollout: Rollout, why: str) -> str:
     )
 
 
-def _kind_of(error: str) -> str:
-    return _VARYING.sub("", error)
+def _error_kind(error: str) -> str:
+    return _VARIABLE_PARTS.sub("", error)

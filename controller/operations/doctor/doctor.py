@@ -16,32 +16,32 @@ from controller.errors import (
     StoreError,
     TargetError,
     UsageError,
-    is_of_one_record,
+    is_record_error,
 )
-from controller.operations.doctor import evidence, metrics, target
+from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as watching
 from controller.operations.doctor import store as place
 from controller.operations.monitoring.desired import monitoring_of, wanted
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
 from controller.ports.logs import LogSource
-from controller.ports.metrics import AlarmSource, Listed, MetricSource
+from controller.ports.metrics import AlarmSource, MetricListing, MetricSource
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.store import Store
-from controller.ports.target import OpenTarget
+from controller.ports.target import InspectableTarget
 
 
-class Doubtful(Protocol):
+class TargetWarning(Protocol):
     """Why a variable of the policy may be the wrong one."""
 
     @property
     def text(self) -> str: ...
 
 
-class NamedTarget(OpenTarget, Protocol):
+class NameCheckedTarget(InspectableTarget, Protocol):
     """A target that also knows whether its variables are those of the function."""
 
-    def doubts(self) -> Sequence[Doubtful]:
+    def name_warnings(self) -> Sequence[TargetWarning]:
         """Return why they may not be. Raises TargetError."""
         ...
 
@@ -49,12 +49,12 @@ class NamedTarget(OpenTarget, Protocol):
 class MetricCatalogue(Protocol):
     """Which metrics there are."""
 
-    def like(self, metric: Metric) -> Listed:
+    def similar(self, metric: Metric) -> MetricListing:
         """Return what there is of this name, or in its namespace."""
         ...
 
 
-class Hearers(Protocol):
+class TopicSubscribers(Protocol):
     """Who hears a topic."""
 
     def of(self, topic: str) -> Iterable[Subscription]:
@@ -62,7 +62,7 @@ class Hearers(Protocol):
         ...
 
 
-def _loaded(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:
+def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:
     """Return the rollouts that can be read, and what is wrong with the records of the others.
 
     Raises StoreError when something is wrong with the whole store.
@@ -73,7 +73,7 @@ def _loaded(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[Store
         try:
             found.append(store.load(one))
         except StoreError as error:
-            if not is_of_one_record(error):
+            if not is_record_error(error):
                 raise
             damaged.append(error)
     return found, damaged
@@ -84,39 +84,39 @@ class Doctor:
     """What is looked at, and with what.
 
     store: or why it cannot be opened. deployed: the stack beside what should watch the policy; it
-    raises MonitoringError and UsageError. who, permissions: checks that the account alone can make.
+    raises MonitoringError and UsageError. caller_checks, permission_checks: checks that the account alone can make.
     """
 
     policy: Policy
     clock: Clock
     store: Store | StoreError
-    target: NamedTarget
+    target: NameCheckedTarget
     metrics: MetricSource
     catalogue: MetricCatalogue
     alarms: AlarmSource
     logs: LogSource
-    hearers: Hearers
+    subscribers: TopicSubscribers
     deployed: Callable[[Monitoring], Deployed | None]
-    who: Callable[[], Iterator[Check]]
-    permissions: Callable[[], Iterator[Check]]
+    caller_checks: Callable[[], Iterator[Check]]
+    permission_checks: Callable[[], Iterator[Check]]
 
     def checks(self) -> Iterator[Check]:
         """Yield every check, in the order in which one would mend things."""
-        yield from self.who()
+        yield from self.caller_checks()
         yield from self._store()
         yield from self._target()
         yield from self._metrics()
-        yield from self._witnesses()
-        yield from self._watching()
+        yield from self._alarms_and_logs()
+        yield from self._monitoring_checks()
         yield from self._channels()
-        yield from self.permissions()
+        yield from self.permission_checks()
 
     def _store(self) -> Iterator[Check]:
         try:
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            found, damaged = _loaded(self.store, self.store.active(now, [self.policy.name]))
+            found, damaged = _load_all(self.store, self.store.active(now, [self.policy.name]))
         except NoStoreError as error:
             yield warn("store", str(error))
             return
@@ -133,7 +133,7 @@ class Doctor:
     def _target(self) -> Iterator[Check]:
         try:
             yield target.reading_check(self.target.read())
-            yield from target.names_checks(one.text for one in self.target.doubts())
+            yield from target.names_checks(one.text for one in self.target.name_warnings())
         except TargetError as error:
             yield fail("target", str(error), "nothing can be moved before it can be read")
             return
@@ -152,19 +152,21 @@ class Doctor:
         for name, metric in self.policy.metrics.items():
             samples, values = (series.get(one, Series()) for one in asked[name])
             found = metrics.data_check(name, metric, samples, values, now)
-            yield found or metrics.silent_check(name, self.policy, self.catalogue.like(metric))
+            yield found or metrics.missing_data_check(
+                name, self.policy, self.catalogue.similar(metric)
+            )
 
-    def _witnesses(self) -> Iterator[Check]:
-        alarms = evidence.alarms_of(self.policy)
+    def _alarms_and_logs(self) -> Iterator[Check]:
+        alarms = alarms_and_logs.alarms_of(self.policy)
         stand = self.alarms.states(one.alarm for one in alarms.values())
         for name, one in alarms.items():
-            yield evidence.alarm_check(name, one, stand[one.alarm])
-        asked = evidence.log_queries(self.policy, self.clock.now())
+            yield alarms_and_logs.alarm_check(name, one, stand[one.alarm])
+        asked = alarms_and_logs.log_queries(self.policy, self.clock.now())
         counted = self.logs.count(query for queries in asked.values() for query in queries)
         for what, queries in asked.items():
-            yield evidence.log_check(what, queries, counted)
+            yield alarms_and_logs.log_check(what, queries, counted)
 
-    def _watching(self) -> Iterator[Check]:
+    def _monitoring_checks(self) -> Iterator[Check]:
         monitoring = self._monitoring()
         try:
             found = self.deployed(monitoring)
@@ -185,15 +187,17 @@ class Doctor:
         """Yield whether somebody hears the topics that the policy tells."""
         for channel in self.policy.notify or ():
             if isinstance(channel, SnsChannel):
-                yield from self._heard(channel.shown, channel.topic, "subscribe to it, or drop it")
+                yield from self._heard(
+                    channel.display_name, channel.topic, "subscribe to it, or drop it"
+                )
 
     def _heard(self, what: str, topic: str, otherwise: str) -> Iterator[Check]:
         try:
-            found = list(self.hearers.of(topic))
+            found = list(self.subscribers.of(topic))
         except MonitoringError as error:
             yield warn(what, f"not checked: {error}")
             return
-        yield from watching.heard_checks(what, found, otherwise)
+        yield from watching.subscription_checks(what, found, otherwise)
 
     def _monitoring(self) -> Monitoring:
         """Return what should watch the policy, as `monitoring deploy` would make it now."""

@@ -8,24 +8,24 @@ from typing import Final
 from controller.core.checks import Check, fail, ok, warn
 from controller.core.judge.latency_tail import SAMPLES
 from controller.core.judge.queries import query
-from controller.core.observation import Answer, Query, Series, Span
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
-from controller.core.units import at, count_text, floor_to, length_text
-from controller.ports.metrics import Dimensions, Listed
+from controller.core.units import count_text, duration_text, floor_to, from_unix
+from controller.ports.metrics import Dimensions, MetricListing
 
-BACK: Final = timedelta(hours=24)
+LOOKBACK: Final = timedelta(hours=24)
 _PERIOD_S: Final = 300
-_SHOWN: Final = 3
+_MAX_SHOWN: Final = 3
 _GRANT: Final = "grant cloudwatch:GetMetricData to this role, and run again"
 
 
 def span_until(now: datetime) -> Span:
     """Return the last day in whole periods, the one that is still open included."""
     end = floor_to(now, _PERIOD_S) + _PERIOD_S
-    return Span(end - int(BACK.total_seconds()), end)
+    return Span(end - int(LOOKBACK.total_seconds()), end)
 
 
-def queries_of(metric: Metric) -> tuple[Query, Query]:
+def queries_of(metric: Metric) -> tuple[MetricQuery, MetricQuery]:
     """Return what is asked of a metric: how many samples it has, and the policy's statistic."""
     return query(metric, SAMPLES, _PERIOD_S), query(metric, metric.statistic, _PERIOD_S)
 
@@ -36,7 +36,7 @@ def data_check(
     """Return the check of a metric that has data, or that cannot be read; None when it has none."""
     what = f"metric {name}"
     for series in (samples, values):
-        if series.answer in (Answer.ERROR, Answer.FORBIDDEN):
+        if series.answer in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
             return fail(what, f"cannot be read: {series.message or series.answer}", _GRANT)
     seconds = [second for second, count in samples.points.items() if count]
     if not seconds:
@@ -49,11 +49,11 @@ def data_check(
             "statistic sets",
             "publish values, or judge another statistic",
         )
-    age = length_text(max(now - at(max(seconds)), timedelta()))
+    age = duration_text(max(now - from_unix(max(seconds)), timedelta()))
     return ok(what, f"{counted} in the last 24h, the newest {age} ago")
 
 
-def silent_check(name: str, policy: Policy, listed: Listed) -> Check:
+def missing_data_check(name: str, policy: Policy, listed: MetricListing) -> Check:
     """Return the check of a metric that had no data for a day.
 
     That another metric of the policy is there, like that of the other path, says nothing of it.
@@ -71,13 +71,13 @@ def silent_check(name: str, policy: Policy, listed: Listed) -> Check:
         )
     if others:
         nearest = sorted(others, key=lambda one: _distance(metric.dimensions, one))
-        shown = " or ".join(map(_text, nearest[:_SHOWN]))
+        shown = " or ".join(map(_text, nearest[:_MAX_SHOWN]))
         return fail(
             what,
             f"{metric.namespace} {metric.name} has no dimensions {_text(metric.dimensions)}",
             f"it has {shown}: correct the policy",
         )
-    if alike := _close(metric.name, listed.names):
+    if alike := _close_matches(metric.name, listed.names):
         return fail(
             what,
             f"{metric.namespace} has no {metric.name}",
@@ -90,10 +90,10 @@ def silent_check(name: str, policy: Policy, listed: Listed) -> Check:
     )
 
 
-def _distance(wanted: Dimensions, there: Dimensions) -> tuple[int, int, str]:
+def _distance(wanted: Dimensions, listed: Dimensions) -> tuple[int, int, str]:
     """Return how far dimensions are from those that are wanted: values first, then names."""
-    pairs = len(set(wanted.items()) ^ set(there.items()))
-    return pairs, len(set(wanted) ^ set(there)), _text(there)
+    pairs = len(set(wanted.items()) ^ set(listed.items()))
+    return pairs, len(set(wanted) ^ set(listed)), _text(listed)
 
 
 def _text(dimensions: Dimensions) -> str:
@@ -112,7 +112,7 @@ def _paths(policy: Policy, metric: Metric) -> list[Dimensions]:
     return [one.dimensions for one in beside if shared or one.name == metric.name]
 
 
-def _close(name: str, names: Sequence[str]) -> list[str]:
+def _close_matches(name: str, names: Sequence[str]) -> list[str]:
     """Return names that `name` may have been meant for: another case, or a slip of the hand."""
     lower = {one.lower(): one for one in names if one != name}
-    return [lower[one] for one in get_close_matches(name.lower(), lower, n=_SHOWN, cutoff=0.75)]
+    return [lower[one] for one in get_close_matches(name.lower(), lower, n=_MAX_SHOWN, cutoff=0.75)]

@@ -39,8 +39,8 @@ def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
     return ok("alarms", f"none of {len(readings)} is in ALARM{blind}")
 
 
-def heard_checks(what: str, found: Iterable[Subscription], otherwise: str) -> Iterator[Check]:
-    """Yield whether somebody hears a topic; otherwise: what to do where nobody does."""
+def subscription_checks(what: str, found: Iterable[Subscription], remedy: str) -> Iterator[Check]:
+    """Yield whether somebody hears a topic; remedy: what to do where nobody does."""
     found = list(found)
     waiting = [one.address for one in found if not one.confirmed]
     if waiting:
@@ -53,4 +53,4 @@ def heard_checks(what: str, found: Iterable[Subscription], otherwise: str) -> It
     if confirmed:
         yield ok(what, f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
     elif not waiting:
-        yield warn(what, "it has no subscription", otherwise)
+        yield warn(what, "it has no subscription", remedy)

@@ -38,7 +38,7 @@ def permissions_check(principal: str, decisions: Mapping[tuple[str, str], str]) 
     )
 
 
-def unknown_check(why: str, writes: Sequence[str]) -> Check:
+def undetermined_check(why: str, writes: Sequence[str]) -> Check:
     """Return that nobody can tell without writing; why: what kept IAM from being asked."""
     return warn(
         "permissions",

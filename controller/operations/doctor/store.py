@@ -6,28 +6,30 @@ from typing import Final
 
 from controller.core.checks import Check, fail, ok, warn
 from controller.core.rollout import Rollout
-from controller.core.units import length_text
+from controller.core.units import duration_text
 
 # A header has whole seconds, and an answer takes a moment.
-SAME: Final = timedelta(seconds=5)
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 # Half of a judged minute is another minute then, at the latest.
-WRONG: Final = timedelta(seconds=30)
+CLOCK_SKEW_LIMIT: Final = timedelta(seconds=30)
 # The slowest schedule that guards zero after a rollback.
-TICKED_WITHIN: Final = timedelta(minutes=15)
+TICK_AGE_LIMIT: Final = timedelta(minutes=15)
 
 
-def clock_check(ours: datetime, theirs: datetime | None) -> Check:
-    """Return whether our clock agrees with that of AWS; theirs: None when no answer had a date."""
-    if theirs is None:
+def clock_check(local: datetime, aws: datetime | None) -> Check:
+    """Return whether our clock agrees with that of AWS; aws: None when no answer had a date."""
+    if aws is None:
         return warn("clock", "not checked: no answer of AWS had a date", "run again")
-    off = ours - theirs
+    off = local - aws
     seconds = abs(off).total_seconds()
     side = "ahead of" if off > timedelta() else "behind"
-    if abs(off) <= SAME:
+    if abs(off) <= CLOCK_TOLERANCE:
         return ok("clock", "agrees with the clock of AWS")
     text = f"{seconds:.0f} s {side} that of AWS"
     remedy = "let the time service of this machine run (chrony, NTP), and run again"
-    return warn("clock", text, remedy) if abs(off) <= WRONG else fail("clock", text, remedy)
+    return (
+        warn("clock", text, remedy) if abs(off) <= CLOCK_SKEW_LIMIT else fail("clock", text, remedy)
+    )
 
 
 def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
@@ -43,8 +45,8 @@ def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
         )
     newest = max(active, key=lambda one: one.updated)
     age = max(now - newest.updated, timedelta())
-    text = f"the newest tick was {length_text(age)} ago ({newest.id})"
-    if age <= TICKED_WITHIN:
+    text = f"the newest tick was {duration_text(age)} ago ({newest.id})"
+    if age <= TICK_AGE_LIMIT:
         return ok("schedule", text)
     return fail(
         "schedule",

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.core.checks import Check, fail, ok, warn
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 
 
-def reading_check(reading: Reading) -> Check:
+def reading_check(reading: TargetReading) -> Check:
     """Return whether the target shows one weight that is in force."""
     if reading.weight is None:
         return fail(
@@ -18,20 +18,20 @@ def reading_check(reading: Reading) -> Check:
     detail = f": {reading.detail}" if reading.detail else ""
     text = f"{reading.weight} % ({reading.shown})"
     match reading.update:
-        case Update.SUCCESSFUL:
+        case UpdateStatus.SUCCESSFUL:
             return ok("target", f"{text} is in force")
-        case Update.IN_PROGRESS:
+        case UpdateStatus.IN_PROGRESS:
             return warn("target", f"{text}, and an update is under way{detail}", "run again")
-        case Update.FAILED:
+        case UpdateStatus.FAILED:
             return fail(
                 "target", f"{text}, and the last update failed{detail}",
                 "mend what it says, and update the function once more",
             )  # fmt: skip
 
 
-def names_checks(doubts: Iterable[str]) -> Iterator[Check]:
+def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
     """Yield a check for each reason why these may be the wrong variables."""
-    for doubt in doubts:
+    for doubt in warnings:
         yield warn("variables", doubt, "fine before the first start; else correct the policy")
 
 

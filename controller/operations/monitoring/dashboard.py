@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.core.judge.evidence import FrozenValue
 from controller.core.judge.queries import query
-from controller.core.observation import Query
+from controller.core.observation import MetricQuery
 from controller.core.policy import (
     ConcurrentBaseline,
     Criterion,
@@ -41,10 +41,12 @@ class Panel:
     title: str
     left: str
     right: str = ""
-    _lines: dict[Query | str, Line] = field(default_factory=dict)
+    _lines: dict[MetricQuery | str, Line] = field(default_factory=dict)
     _bounds: dict[Bound, None] = field(default_factory=dict)
 
-    def series(self, query: Query, label: str, *, shown: bool = True, right: bool = False) -> str:
+    def series(
+        self, query: MetricQuery, label: str, *, shown: bool = True, right: bool = False
+    ) -> str:
         """Draw a metric, and return its id; what is only needed for others is not shown."""
         known = self._lines.get(query)
         if known is None:
@@ -112,8 +114,8 @@ class _Gateway:
         http = any(key == "ApiId" for key, _ in self.dimensions)
         return {"4XX": "4xx", "5XX": "5xx"} if http else {"4XX": "4XXError", "5XX": "5XXError"}
 
-    def query(self, name: str, statistic: str) -> Query:
-        return Query(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
+    def query(self, name: str, statistic: str) -> MetricQuery:
+        return MetricQuery(_GATEWAY, name, statistic, PERIOD_S, self.dimensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def _text(policy: Policy) -> str:
     target = policy.target
     return (
         f"**{policy.name}**:{summary} The weight is `{target.percentage}` of `{target.function}`: "
-        f"{policy.ladder()}.\n\n"
+        f"{policy.steps_text()}.\n\n"
         "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
     )
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from controller.core.judge.latency_tail import SAMPLES
 from controller.core.judge.queries import query
-from controller.core.observation import Query
+from controller.core.observation import MetricQuery
 from controller.core.policy import LatencyIncrease, Metric, Policy, SuccessRate, Threshold
 
 Missing: TypeAlias = Literal["missing", "notBreaching"]
@@ -22,7 +22,7 @@ class Line:
 
     id: str
     label: str
-    query: Query | None = None
+    query: MetricQuery | None = None
     expression: str = ""
     shown: bool = True
     right: bool = False

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from controller.core.observation import Query
+from controller.core.observation import MetricQuery
 from controller.operations.monitoring.resources import (
     Alarm,
     Bound,
@@ -66,7 +66,7 @@ def _metric_query(line: Line) -> dict[str, Any]:
     return {**shown, "MetricStat": stat}
 
 
-def _metric(query: Query) -> dict[str, Any]:
+def _metric(query: MetricQuery) -> dict[str, Any]:
     return {
         "Namespace": query.namespace,
         "MetricName": query.name,

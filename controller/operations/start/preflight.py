@@ -6,12 +6,16 @@ from datetime import datetime
 
 from controller.core.checks import Obstacle
 from controller.core.judge.evidence import FrozenValue
-from controller.core.observation import AlarmReading, AlarmState, Reading
+from controller.core.observation import AlarmReading, AlarmState, TargetReading
 from controller.core.policy import Alarm, Policy, alarm_name
-from controller.core.units import at, clock_text
+from controller.core.units import clock_text, from_unix
 from controller.engine.tick import Runner
 from controller.errors import MetricsError
-from controller.operations.start.baselines import baseline, taken_while_live, wanted
+from controller.operations.start.baselines import (
+    baseline_requests,
+    read_baseline,
+    unusable_when_adopting,
+)
 from controller.operations.start.measurements import (
     live_refusals,
     live_step,
@@ -32,27 +36,27 @@ def alarm_findings(
     criteria = {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
     if not criteria:
         return [], []
-    readings = runner.looking.alarms_now([one.alarm for one in criteria.values()])
+    readings = runner.observer.read_alarms([one.alarm for one in criteria.values()])
     when = "" if adopt else ", before any traffic moved"
     refusals, doubts = list[str](), list[str]()
     for name, one in criteria.items():
-        text, fatal = _wrong(name, alarm_name(one.alarm), readings[one.alarm], when)
+        text, fatal = _alarm_problem(name, alarm_name(one.alarm), readings[one.alarm], when)
         if text:
             (refusals if fatal and one.gating else doubts).append(text)
     return refusals, doubts
 
 
-def _wrong(name: str, alarm: str, seen: AlarmReading, when: str) -> tuple[str, bool]:
+def _alarm_problem(name: str, alarm: str, reading: AlarmReading, when: str) -> tuple[str, bool]:
     """Return what is wrong with an alarm, and whether a start makes no sense then.
 
     when: what is known of a red one; empty where the canary may be what made it red.
     """
-    match seen.state:
+    match reading.state:
         case AlarmState.OK:
             return "", False
         case AlarmState.ALARM:
-            since = f" since {clock_text(at(seen.since))}" if seen.since else ""
-            why = f" ({seen.reason})" if seen.reason else ""
+            since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
+            why = f" ({reading.reason})" if reading.reason else ""
             text = f"{name}: {alarm} is in ALARM already{since}{when}{why}"
             return text, True
         case AlarmState.INSUFFICIENT_DATA:
@@ -63,7 +67,7 @@ def _wrong(name: str, alarm: str, seen: AlarmReading, when: str) -> tuple[str, b
             )
             return text, True
         case AlarmState.UNREAD:
-            return f"{name}: {alarm} was not read: {seen.reason}", True
+            return f"{name}: {alarm} was not read: {reading.reason}", True
 
 
 # --- All checks -----------------------------------------------------------------------------------
@@ -73,7 +77,7 @@ def _wrong(name: str, alarm: str, seen: AlarmReading, when: str) -> tuple[str, b
 class Preflight:
     """What was found before a start; the start goes ahead only when `refusals` is empty."""
 
-    reading: Reading
+    reading: TargetReading
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
     baselines: Mapping[str, FrozenValue]
@@ -82,7 +86,7 @@ class Preflight:
 def preflight(
     runner: Runner,
     policy: Policy,
-    reading: Reading,
+    reading: TargetReading,
     obstacles: Sequence[Obstacle],
     now: datetime,
     *,
@@ -92,19 +96,21 @@ def preflight(
     refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
     refusals += update_refusals(reading)
     refusals += (one.text for one in obstacles if one.fatal)
-    frozen = None if adopt else policy.frozen(now)
+    frozen = None if adopt else policy.freeze_at(now)
     if frozen is not None:
         refusals.append(f"{frozen.text}; start it after that")
     warnings = [one.text for one in obstacles if not one.fatal]
     red, doubts = alarm_findings(runner, policy, adopt=adopt)
     refusals, warnings = refusals + red, warnings + doubts
-    unfit = taken_while_live(policy) if adopt else {}
+    unfit = unusable_when_adopting(policy) if adopt else {}
     refusals += unfit.values()
     baselines: dict[str, FrozenValue] = {}
     try:
         first = (live_step(policy, reading) or 0) if adopt else 0
-        for want in (one for one in wanted(policy, now, first) if one.criterion not in unfit):
-            value, problem = baseline(runner, policy, reading, want, now - policy.settle)
+        for want in (
+            one for one in baseline_requests(policy, now, first) if one.criterion not in unfit
+        ):
+            value, problem = read_baseline(runner, policy, reading, want, now - policy.settle)
             if problem:
                 refusals.append(problem)
             if value is not None:

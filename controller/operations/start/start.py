@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 from controller.core import transitions
 from controller.core.hook_call import start_calls
-from controller.core.observation import HookAnswer, Observation, Reading
+from controller.core.observation import HookAnswer, Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
 from controller.core.rollout import Phase, Rollout
-from controller.core.snapshot import SnapshotChangedError, check
+from controller.core.snapshot import SnapshotChangedError, check_digests
 from controller.core.transitions.block import objections
-from controller.engine.hooks import Asking
+from controller.engine.hooks import ConsentHooks
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.operations.start.measurements import live_step
 from controller.operations.start.preflight import Preflight, preflight
-from controller.ports.target import OpenTarget
+from controller.ports.target import InspectableTarget
 
 _TO_CHANGE = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class StartRequest:
     """What to start: a policy, and a revision (default: the code's digest).
 
     retry_reason: why a revision that was rolled back is started again; only `retry` gives one.
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """The rollout that runs now; `created` is False when it ran already."""
 
     rollout: Rollout
@@ -44,22 +44,22 @@ class Started:
     warnings: tuple[str, ...] = ()
 
 
-def start(runner: Runner, request: Request) -> Started:
+def start(runner: Runner, request: StartRequest) -> StartResult:
     """Create the rollout of `request` and decide its first weight; return at once.
 
     Idempotent: the same revision of the same policy is returned as it stands. Raises UsageError
     with every refusal, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
-    target = runner.looking.targets(request.policy.target)
+    target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
     revision = request.revision or reading.code
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
     ids = runner.store.of_name(request.policy.name)
-    known = _known(runner, ids, request, revision, reading)
+    known = _existing_rollout(runner, ids, request, revision, reading)
     if known is not None:
-        return Started(known, created=False)
+        return StartResult(known, created=False)
     now = runner.clock.now()
     checked = preflight(
         runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
@@ -70,9 +70,9 @@ def start(runner: Runner, request: Request) -> Started:
             *(f"  {line}" for line in checked.refusals),
         )
     step = live_step(request.policy, reading) if request.adopt else None
-    answers = _consent(runner, request.policy, revision, reading, step or 0)
+    answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # whoever started in between has it, and this one is refused
-    first = transitions.created(
+    first = transitions.start_rollout(
         request.policy,
         revision,
         reading,
@@ -82,22 +82,22 @@ def start(runner: Runner, request: Request) -> Started:
         now,
         step,
     )
-    begun = runner.begin(first, Observation(reading, hooks=answers))
+    begun = runner.create_rollout(first, Observation(reading, hooks=answers))
     warnings = checked.warnings
     if begun.problem:
         warnings = (*warnings, f"it was created, and then could not be saved: {begun.problem}")
-    return Started(begun.rollout, created=True, warnings=warnings)
+    return StartResult(begun.rollout, created=True, warnings=warnings)
 
 
-def _consent(
-    runner: Runner, policy: Policy, revision: str, reading: Reading, step: int
+def _hook_answers(
+    runner: Runner, policy: Policy, revision: str, reading: TargetReading, step: int
 ) -> dict[str, HookAnswer]:
     """Return what the hooks before a start say. Raises UsageError when one objects."""
     hooks = policy.hooks_at(BEFORE_START)
     now = runner.clock.now()
     calls = start_calls(policy, revision, reading, policy.steps[step].weight, now)
-    asking = Asking(runner.clock, runner.hooks)
-    answers = asking.answers(policy, hooks, calls, asking.until())
+    asking = ConsentHooks(runner.clock, runner.hooks)
+    answers = asking.answers(policy, hooks, calls, asking.deadline())
     if against := objections(hooks, answers):
         raise UsageError(
             f"{policy.name} was not started; nothing was touched:",
@@ -107,26 +107,31 @@ def _consent(
 
 
 def retry(
-    runner: Runner, rollout_id: str, why: str, policy: Policy | None = None, *, adopt: bool = False
-) -> Started:
+    runner: Runner,
+    rollout_id: str,
+    reason: str,
+    policy: Policy | None = None,
+    *,
+    adopt: bool = False,
+) -> StartResult:
     """Start the revision of a rollout that went back to 0 % once more.
 
     policy: what counts in place of the policy that is stored with the rollout. adopt: as in
         `Request`.
-    Raises UsageError when it did not go back, when the function has other code now, or when `why`
+    Raises UsageError when it did not go back, when the function has other code now, or when `reason`
     is empty; and what `start` raises.
     """
     if policy is None:
         known = runner.store.load(rollout_id)
-        check(known, runner.store.history(rollout_id))
+        check_digests(known, runner.store.history(rollout_id))
         policy = known.policy
     else:
-        known = _loaded(runner, rollout_id)
+        known = _load(runner, rollout_id)
     nothing = f"retry changed nothing of {known.id}"
-    if not why:
+    if not reason:
         raise UsageError(f"{nothing}: say why, it is written into the history")
-    reading = _read(runner.looking.targets(policy.target), policy)
-    if known.phase is not Phase.ROLLED_BACK and not _taken_back(known, reading):
+    reading = _read(runner.observer.targets(policy.target), policy)
+    if known.phase is not Phase.ROLLED_BACK and not _is_undone_success(known, reading):
         raise UsageError(
             f"{nothing}: it is {known.phase}, and only what was rolled back, or taken back to 0 % "
             "after its success, is tried again"
@@ -138,46 +143,46 @@ def retry(
             f"{nothing}: its revision was the code {known.revision}, and the function has {code} "
             "now; that is a new revision: rolloutctl start POLICY"
         )
-    return start(runner, Request(policy, known.revision, retry_reason=why, adopt=adopt))
+    return start(runner, StartRequest(policy, known.revision, retry_reason=reason, adopt=adopt))
 
 
-def look(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
+def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
     """Return what a start of `policy` would find. Raises UsageError for an unreadable target."""
-    target = runner.looking.targets(policy.target)
+    target = runner.observer.targets(policy.target)
     reading = _read(target, policy)
     now = runner.clock.now()
     return preflight(runner, policy, reading, target.obstacles(), now, adopt=adopt)
 
 
-def _read(target: OpenTarget, policy: Policy) -> Reading:
+def _read(target: InspectableTarget, policy: Policy) -> TargetReading:
     try:
         return target.read()
     except TargetError as error:
         raise UsageError(f"{policy.name} was not started; nothing was touched: {error}") from error
 
 
-def _known(
-    runner: Runner, ids: Sequence[str], request: Request, revision: str, reading: Reading
+def _existing_rollout(
+    runner: Runner, ids: Sequence[str], request: StartRequest, revision: str, reading: TargetReading
 ) -> Rollout | None:
     """Return the rollout of `ids` that this request would start again; None when there is none.
 
     Raises UsageError and RolledBackError as `start` says.
     """
     for rollout_id in reversed(ids):
-        known = _loaded(runner, rollout_id)
+        known = _load(runner, rollout_id)
         if not known.final:
-            return _same(known, request, revision)
+            return _check_same_policy(known, request, revision)
         if known.revision != revision:
             continue
         if request.retry_reason is None:
-            _check_not_back(known, request, reading)
+            _check_not_rolled_back(known, request, reading)
         if known.phase is Phase.SUCCEEDED and reading.weight == known.weight:
-            return _same(known, request, revision)
+            return _check_same_policy(known, request, revision)
         return None
     return None
 
 
-def _loaded(runner: Runner, rollout_id: str) -> Rollout:
+def _load(runner: Runner, rollout_id: str) -> Rollout:
     """Return a rollout whose stored policy no longer decides anything, or as `load` does."""
     try:
         return runner.store.load(rollout_id)
@@ -187,44 +192,44 @@ def _loaded(runner: Runner, rollout_id: str) -> Rollout:
         return error.rollout
 
 
-def _check_not_back(known: Rollout, request: Request, reading: Reading) -> None:
-    if known.phase is Phase.ROLLED_BACK:
-        what = f"was rolled back by {known.id}: {known.sentence}"
-    elif _taken_back(known, reading):
+def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: TargetReading) -> None:
+    if rollout.phase is Phase.ROLLED_BACK:
+        what = f"was rolled back by {rollout.id}: {rollout.sentence}"
+    elif _is_undone_success(rollout, reading):
         what = (
-            f"succeeded with {known.id}, and its weight was taken back to 0 % after that "
+            f"succeeded with {rollout.id}, and its weight was taken back to 0 % after that "
             f"({reading.shown})"
         )
     else:
         return
-    how = f"rolloutctl retry {known.id}{' --adopt' if request.adopt else ''} --reason TEXT"
-    if known.digest != request.policy.digest():
-        how += f" (a policy file in place of {known.id} gives the new attempt the file's policy)"
+    how = f"rolloutctl retry {rollout.id}{' --adopt' if request.adopt else ''} --reason TEXT"
+    if rollout.digest != request.policy.digest():
+        how += f" (a policy file in place of {rollout.id} gives the new attempt the file's policy)"
     raise RolledBackError(
-        f"revision {known.revision} {what.rstrip('.')}. The revision is blocked; to try it "
+        f"revision {rollout.revision} {what.rstrip('.')}. The revision is blocked; to try it "
         f"again: {how}"
     )
 
 
-def _taken_back(known: Rollout, reading: Reading) -> bool:
+def _is_undone_success(rollout: Rollout, reading: TargetReading) -> bool:
     """Tell whether a success has no traffic any more: somebody has decided that."""
-    return known.phase is Phase.SUCCEEDED and reading.weight == 0
+    return rollout.phase is Phase.SUCCEEDED and reading.weight == 0
 
 
-def _same(known: Rollout, request: Request, revision: str) -> Rollout:
-    if known.revision != revision:
+def _check_same_policy(rollout: Rollout, request: StartRequest, revision: str) -> Rollout:
+    if rollout.revision != revision:
         raise UsageError(
-            f"{known.id} is {known.phase} with revision {known.revision}; roll it back or let it "
+            f"{rollout.id} is {rollout.phase} with revision {rollout.revision}; roll it back or let it "
             f"finish before {revision} is started"
         )
-    if known.digest != request.policy.digest() and known.final:
+    if rollout.digest != request.policy.digest() and rollout.final:
         raise UsageError(
-            f"{known.id} brought revision {revision} to {known.weight} % with another version of "
+            f"{rollout.id} brought revision {revision} to {rollout.weight} % with another version of "
             f"the policy, so there is nothing to start. {_TO_CHANGE}"
         )
-    if known.digest != request.policy.digest():
+    if rollout.digest != request.policy.digest():
         raise UsageError(
-            f"{known.id} runs revision {revision} with another version of the policy; a running "
+            f"{rollout.id} runs revision {revision} with another version of the policy; a running "
             f"rollout keeps the policy it started with. {_TO_CHANGE}"
         )
-    return known
+    return rollout

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from controller.core.judge.latency_tail import SAMPLES
 from controller.core.judge.queries import query
-from controller.core.observation import Answer, Query, Series, Span
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,
     FrozenBaseline,
@@ -25,7 +25,7 @@ _PERIOD_S = 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class TrafficEstimate:
     """Requests a minute, on average over a day, and the metrics that counted them.
 
     stable: False where nothing counts the stable path, so that this is the canary's part alone.
@@ -33,44 +33,48 @@ class Counted:
 
     per_minute: float
     metrics: tuple[str, ...]
-    stable: bool
+    includes_stable: bool
 
 
-def counted(source: MetricSource, policy: Policy, now: datetime) -> Counted:
+def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
     """Return the requests of both paths in the last settled 24 hours, by one read.
 
     Of several metrics that count one path, the first that has any data is believed.
     Raises MetricsError when the source does not answer.
     """
-    canary, stable = dict(_canary(policy)), dict(_stable(policy))
+    canary, stable = dict(_canary_queries(policy)), dict(_stable_queries(policy))
     end = floor_to(now - policy.settle, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
     series = source.read([*canary.values(), *stable.values()], span)
-    found = [one for one in (_first(canary, series), _first(stable, series)) if one is not None]
+    found = [
+        one
+        for one in (_first_with_data(canary, series), _first_with_data(stable, series))
+        if one is not None
+    ]
     whole = sum(requests for _, requests in found)
-    return Counted(
+    return TrafficEstimate(
         whole / (DAY / timedelta(minutes=1)), tuple(name for name, _ in found), bool(stable)
     )
 
 
-def _canary(policy: Policy) -> Iterator[tuple[str, Query]]:
+def _canary_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield what counts requests of the canary, what a success rate counts first."""
     for kind in (SuccessRate, Traffic, Threshold):
         for one in policy.criteria.values():
             match one:
                 case SuccessRate(total=name) | Traffic(metric=name) | Threshold(per=str(name)):
                     if isinstance(one, kind):
-                        yield name, _asked(policy, name)
+                        yield name, _query_of(policy, name)
                 case _:
                     pass
 
 
-def _stable(policy: Policy) -> Iterator[tuple[str, Query]]:
+def _stable_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield what counts requests of the stable path; a latency has a sample for each."""
     for one in policy.criteria.values():
         match one:
             case SuccessRate(control=Control(total=name)) | Traffic(control=str(name)):
-                yield name, _asked(policy, name)
+                yield name, _query_of(policy, name)
             case _:
                 pass
     for one in policy.criteria.values():
@@ -78,22 +82,22 @@ def _stable(policy: Policy) -> Iterator[tuple[str, Query]]:
             case LatencyIncrease(
                 baseline=ConcurrentBaseline(concurrent=name) | FrozenBaseline(frozen=name)
             ):
-                yield name, _asked(policy, name, SAMPLES)
+                yield name, _query_of(policy, name, SAMPLES)
             case _:
                 pass
 
 
-def _asked(policy: Policy, name: str, statistic: str = "") -> Query:
+def _query_of(policy: Policy, name: str, statistic: str = "") -> MetricQuery:
     metric = policy.metrics[name]
     return query(metric, statistic or metric.statistic, _PERIOD_S)
 
 
-def _first(
-    queries: Mapping[str, Query], series: Mapping[Query, Series]
+def _first_with_data(
+    queries: Mapping[str, MetricQuery], series: Mapping[MetricQuery, Series]
 ) -> tuple[str, float] | None:
     """Return the first metric that has requests, and how many; None when none has."""
     for name, one in queries.items():
         whole = sum(series[one].points.values())
-        if series[one].answer is Answer.COMPLETE and whole:
+        if series[one].answer is QueryStatus.COMPLETE and whole:
             return name, whole
     return None

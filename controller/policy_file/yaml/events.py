@@ -17,7 +17,7 @@ class Position:
     column: int
 
 
-class StoppedError(Exception):
+class YamlReadError(Exception):
     """Reading cannot go on: the text is no YAML, or a limit is exceeded."""
 
     def __init__(self, position: Position, message: str) -> None:
@@ -36,12 +36,12 @@ def events(text: str) -> Iterator[Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = position if mark is None else position_of(mark)
-        raise StoppedError(where, _syntax(error)) from error
+        raise YamlReadError(where, _syntax_message(error)) from error
     except ReaderError as error:
         before = text[: error.position]
         where = Position(before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
         message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
-        raise StoppedError(where, message) from error
+        raise YamlReadError(where, message) from error
     except (
         YAMLError,
         ArithmeticError,
@@ -51,10 +51,10 @@ def events(text: str) -> Iterator[Any]:
         ValueError,
     ) as error:
         # The parser trips over some malformed text instead of refusing it, like "\UFFFFFFFF".
-        raise StoppedError(position, f"cannot be read as YAML: {_one_line(error)}") from error
+        raise YamlReadError(position, f"cannot be read as YAML: {_one_line(error)}") from error
 
 
-def _syntax(error: MarkedYAMLError) -> str:
+def _syntax_message(error: MarkedYAMLError) -> str:
     problem = _one_line(error.problem or error.context)
     if "'\\t'" in problem:
         return "a tab cannot indent YAML: use spaces"
@@ -65,8 +65,8 @@ def _syntax(error: MarkedYAMLError) -> str:
     return f"{problem}, {_one_line(error.context)}{since}"
 
 
-def _one_line(said: object) -> str:
-    return " ".join(str(said).split())
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def position_of(mark: Any) -> Position:

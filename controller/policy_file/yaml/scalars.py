@@ -40,7 +40,7 @@ def resolve(text: str) -> object:
     return text
 
 
-def tagged(tag: str, text: str) -> object:
+def resolve_tag(tag: str, text: str) -> object:
     """Return what `text` stands for under an explicit core tag like `int`.
 
     Raises ValueError when it is no such thing, or the tag is not of the core schema.

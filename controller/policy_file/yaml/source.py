@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.core.policy.check.problem import Place, Problem, dotted
+from controller.core.policy.check.problem import Place, Problem, place_text
 from controller.errors import Flaw, PolicyError
-from controller.policy_file.yaml.events import Position, StoppedError
+from controller.policy_file.yaml.events import Position, YamlReadError
 from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
 
 # A policy has about two kilobytes; a file this large is something else.
@@ -48,7 +48,7 @@ class Source:
         found = [(one.position, one.place, one.message) for one in self.mistakes]
         for problem in problems:
             node, position = self._locate(problem)
-            if not node.spoilt:
+            if not node.invalid:
                 found.append((position, problem.place, problem.message))
         found.sort(key=lambda one: one[0])
         return [_flaw(self.name, *one) for one in found]
@@ -74,7 +74,7 @@ def read(path: Path, limits: Limits | None = None) -> Source:
     Raises PolicyError with one line when it cannot be read, is no YAML, or exceeds a limit.
     """
     try:
-        raw = _content(path)
+        raw = _read_bytes(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise PolicyError.of(Flaw(str(path), f"cannot be read: {reason}")) from error
@@ -86,22 +86,22 @@ def read(path: Path, limits: Limits | None = None) -> Source:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig")
         problem = "is not UTF-8 from here on: save the file as UTF-8"
-        raise _refused(str(path), _end_of(before), problem) from error
+        raise _policy_error(str(path), _end_position(before), problem) from error
     return parse(text, str(path), limits)
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, and at most one more than it may have.
 
     Raises OSError for what is none, as a pipe is: nobody waits for who may write into it.
     """
-    with open(path, "rb", opener=_at_once) as file:
+    with open(path, "rb", opener=_open_nonblocking) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no file, but a pipe, a terminal or a device")
         return file.read(MAX_BYTES + 1)
 
 
-def _at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -112,19 +112,19 @@ def parse(text: str, name: str, limits: Limits | None = None) -> Source:
     """
     try:
         root, mistakes = build(text, limits or Limits())
-    except StoppedError as stop:
-        raise _refused(name, stop.position, stop.message) from stop.__cause__
+    except YamlReadError as stop:
+        raise _policy_error(name, stop.position, stop.message) from stop.__cause__
     return Source(name, root, tuple(mistakes))
 
 
-def _refused(name: str, position: Position, message: str) -> PolicyError:
+def _policy_error(name: str, position: Position, message: str) -> PolicyError:
     return PolicyError.of(_flaw(name, position, (), message))
 
 
-def _end_of(text: str) -> Position:
+def _end_position(text: str) -> Position:
     return Position(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
 
 
 def _flaw(name: str, position: Position, place: Place, message: str) -> Flaw:
-    text = ": ".join(part for part in (dotted(place), message) if part)
+    text = ": ".join(part for part in (place_text(place), message) if part)
     return Flaw(name, text, position.line, position.column)

@@ -21,10 +21,10 @@ from ruamel.yaml.events import (
 )
 
 from controller.core.policy.check.problem import Place
-from controller.policy_file.yaml.events import Position, StoppedError, events, position_of
-from controller.policy_file.yaml.scalars import resolve, tagged
+from controller.policy_file.yaml.events import Position, YamlReadError, events, position_of
+from controller.policy_file.yaml.scalars import resolve, resolve_tag
 
-_CORE = "tag:yaml.org,2002:"
+_CORE_TAG_PREFIX = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Node:
 
     children, keys: nodes by key or index, and where each key is; an alias has neither.
     nodes, depth: what it costs, itself included.
-    spoilt: a mistake took the data away, or a part of it: what is missing here is no news.
+    invalid: a mistake took the data away, or a part of it: what is missing here is no news.
     """
 
     position: Position
@@ -59,7 +59,7 @@ class Node:
     keys: dict[str | int, Position] = field(default_factory=dict)
     nodes: int = 1
     depth: int = 1
-    spoilt: bool = False
+    invalid: bool = False
 
 
 def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
@@ -88,9 +88,9 @@ class _Builder:
         start = next(self._events)
         if isinstance(start, StreamEndEvent):
             message = "nothing in here: the file is empty, or all comments"
-            raise StoppedError(Position(1, 1), message)
+            raise YamlReadError(Position(1, 1), message)
         if start.version not in (None, (1, 2)):
-            raise StoppedError(position_of(start.start_mark), "only YAML 1.2 is read")
+            raise YamlReadError(position_of(start.start_mark), "only YAML 1.2 is read")
         root = self._node(next(self._events), (), 1)
         next(self._events)  # the end of the document
         after = next(self._events)
@@ -106,17 +106,17 @@ class _Builder:
         position = position_of(event.start_mark)
         if isinstance(event, AliasEvent):
             return self._alias(event.anchor, position, depth)
-        self._pay(position, 1, depth)
+        self._count(position, 1, depth)
         if event.anchor is not None:
             if event.anchor in self._anchors:
                 self._mistake(position, place, f"the anchor &{event.anchor} is used twice")
             self._anchors[event.anchor] = None
-        node = self._new(event, Node(position), place, depth)
+        node = self._fill(event, Node(position), place, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
 
-    def _new(self, event: NodeEvent, node: Node, place: Place, depth: int) -> Node:
+    def _fill(self, event: NodeEvent, node: Node, place: Place, depth: int) -> Node:
         match event:
             case ScalarEvent():
                 self._scalar(event, node, place)
@@ -129,12 +129,12 @@ class _Builder:
                 kind = "map"
         tag = _tag(event)
         if tag not in (None, "!", f"!!{kind}"):
-            self._untag(node, place, f"the tag {tag} is not allowed: only plain data is read")
+            self._discard(node, place, f"the tag {tag} is not allowed: only plain data is read")
         return node
 
-    def _untag(self, node: Node, place: Place, message: str) -> None:
+    def _discard(self, node: Node, place: Place, message: str) -> None:
         self._mistake(node.position, place, message)
-        node.data, node.children, node.keys, node.spoilt = None, {}, {}, True
+        node.data, node.children, node.keys, node.invalid = None, {}, {}, True
 
     def _scalar(self, event: ScalarEvent, node: Node, place: Place) -> None:
         tag = _tag(event)
@@ -144,12 +144,12 @@ class _Builder:
             node.data = event.value
         else:
             try:
-                node.data = tagged(tag.removeprefix("!!"), event.value)
+                node.data = resolve_tag(tag.removeprefix("!!"), event.value)
             except ValueError as error:
-                self._untag(node, place, f"the tag {tag} is not allowed here: {error}")
-        if half := _half(node.data):
+                self._discard(node, place, f"the tag {tag} is not allowed here: {error}")
+        if half := _lone_surrogate(node.data):
             message = f"U+{ord(half):04X} is half of a character: write the whole one"
-            self._untag(node, place, message)
+            self._discard(node, place, message)
 
     def _sequence(self, node: Node, place: Place, depth: int) -> None:
         node.data = []
@@ -157,7 +157,7 @@ class _Builder:
             index = len(node.data)
             child = self._node(event, (*place, index), depth + 1)
             node.data.append(child.data)
-            self._adopt(node, index, child)
+            self._attach(node, index, child)
 
     def _mapping(self, node: Node, place: Place, depth: int) -> None:
         node.data = {}
@@ -168,12 +168,12 @@ class _Builder:
             child = self._node(follows, (*place, name), depth + 1)
             if _is_plain(follows, ""):
                 child.position = key.position  # the parser puts it at the next thing in the file
-            if key.spoilt:
-                node.spoilt = True
+            if key.invalid:
+                node.invalid = True
             elif not isinstance(key.data, str):
                 self._mistake(key.position, place, "a key must be text: put it in quotes")
             elif _is_plain(event, "<<"):
-                node.spoilt = True
+                node.invalid = True
                 message = "merge keys are not part of YAML 1.2: write the keys out"
                 self._mistake(key.position, place, message)
             elif name in node.keys:
@@ -182,37 +182,37 @@ class _Builder:
             else:
                 node.data[name] = child.data
                 node.keys[name] = key.position
-                self._adopt(node, name, child)
+                self._attach(node, name, child)
 
     @staticmethod
-    def _adopt(node: Node, part: str | int, child: Node) -> None:
+    def _attach(node: Node, part: str | int, child: Node) -> None:
         node.children[part] = child
         node.nodes += child.nodes
         node.depth = max(node.depth, child.depth + 1)
 
     def _alias(self, anchor: str, position: Position, depth: int) -> Node:
         if anchor not in self._anchors:
-            raise StoppedError(position, f"no anchor &{anchor} before this alias")
+            raise YamlReadError(position, f"no anchor &{anchor} before this alias")
         origin = self._anchors[anchor]
         if origin is None:
-            raise StoppedError(position, f"the alias *{anchor} stands inside what it stands for")
-        self._pay(position, origin.nodes, depth + origin.depth - 1)
+            raise YamlReadError(position, f"the alias *{anchor} stands inside what it stands for")
+        self._count(position, origin.nodes, depth + origin.depth - 1)
         return Node(
             position,
             origin.data,
             nodes=origin.nodes,
             depth=origin.depth,
-            spoilt=origin.spoilt,
+            invalid=origin.invalid,
         )
 
-    def _pay(self, position: Position, nodes: int, depth: int) -> None:
+    def _count(self, position: Position, nodes: int, depth: int) -> None:
         """Count `nodes` more. Raises StoppedError over a limit."""
         self._nodes += nodes
         if self._nodes > self._limits.nodes:
             message = f"more than {self._limits.nodes:,} values, counting what aliases stand for"
-            raise StoppedError(position, message)
+            raise YamlReadError(position, message)
         if depth > self._limits.depth:
-            raise StoppedError(position, f"nested more than {self._limits.depth} levels deep")
+            raise YamlReadError(position, f"nested more than {self._limits.depth} levels deep")
 
 
 def _tag(event: Any) -> str | None:
@@ -220,10 +220,10 @@ def _tag(event: Any) -> str | None:
     if event.ctag is None:
         return None
     text = str(event.ctag)
-    return f"!!{text.removeprefix(_CORE)}" if text.startswith(_CORE) else text
+    return f"!!{text.removeprefix(_CORE_TAG_PREFIX)}" if text.startswith(_CORE_TAG_PREFIX) else text
 
 
-def _half(data: object) -> str:
+def _lone_surrogate(data: object) -> str:
     """Return what is no character in `data`, and could not be written anywhere; empty: nothing."""
     try:
         str(data).encode()

@@ -20,11 +20,11 @@ _VERDICTS: Final = {
 _LONG_NAME = 24  # longer ones get a line of their own
 
 
-def criteria(rollout: Rollout) -> RenderableType:
+def findings_view(rollout: Rollout) -> RenderableType:
     """Return a row per finding, and the sentences of those that keep somebody waiting."""
     long = max(len(one.criterion) for one in rollout.findings) > _LONG_NAME
     table = _stacked(rollout) if long else _side_by_side(rollout)
-    told = [one for one in rollout.findings if _has_news(one, rollout)]
+    told = [one for one in rollout.findings if _needs_attention(one, rollout)]
     return Group(table, *(Padding(_sentence(one), (1, 0, 0, 0)) for one in told))
 
 
@@ -41,7 +41,7 @@ def _side_by_side(rollout: Rollout) -> RenderableType:
             plain(finding.criterion),
             plain(measured_text(finding, rollout.policy)),
             plain(bound_text(finding, rollout.policy)),
-            _shown(finding),
+            _label_text(finding),
         )
     return table
 
@@ -53,18 +53,18 @@ def _stacked(rollout: Rollout) -> RenderableType:
     table.add_column(overflow="fold")
     for finding in rollout.findings:
         measured = measured_text(finding, rollout.policy)
-        figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_shown(finding)}"
+        figures = f"{measured}, bound {bound_text(finding, rollout.policy)}, {_label_text(finding)}"
         table.add_row(_VERDICTS[finding.verdict], plain(finding.criterion))
         table.add_row("", plain(figures, "dim"))
     return table
 
 
-def _shown(finding: Finding) -> str:
+def _label_text(finding: Finding) -> str:
     """Return how much was shown, and that nothing goes by it where that is so."""
     return str(finding.label) if finding.gates else f"{finding.label} (report)"
 
 
-def _has_news(finding: Finding, rollout: Rollout) -> bool:
+def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
     """Tell whether the sentence of `finding` says why to worry or wait, and nobody else does."""
     told = finding.verdict is Verdict.PASS or finding.label is Label.NOT_YET
     told |= not finding.gates and finding.verdict is Verdict.INCONCLUSIVE  # nobody waits for it

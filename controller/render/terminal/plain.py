@@ -15,7 +15,7 @@ def plain(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
-class Filtered:
+class PrintableRenderable:
     """What `inner` draws, with a mark for each character that a terminal would obey.
 
     The renderers make text `plain` before, where its width still counts; this is for what was
@@ -28,10 +28,10 @@ class Filtered:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the segments of `inner`; those that move the cursor are rich's own."""
         for one in console.render(self._inner, options):
-            yield one if one.control else Segment(_shown(one.text), one.style)
+            yield one if one.control else Segment(_replace_unprintable(one.text), one.style)
 
 
-def _shown(text: str) -> str:
+def _replace_unprintable(text: str) -> str:
     return "".join(
         one if one == "\n" or is_printable(one) else "\N{REPLACEMENT CHARACTER}" for one in text
     )

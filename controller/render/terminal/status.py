@@ -13,16 +13,16 @@ from rich.text import Text
 
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, length_text
+from controller.core.units import clock_text, duration_text
 from controller.render.status import late_text
-from controller.render.terminal.findings import criteria
-from controller.render.terminal.plain import Filtered, plain
-from controller.render.terminal.steps import COLOURS, ladder
+from controller.render.terminal.findings import findings_view
+from controller.render.terminal.plain import PrintableRenderable, plain
+from controller.render.terminal.steps import COLOURS, steps_view
 
-Shown = TypeVar("Shown")
+View = TypeVar("View")
 
 
-class Screen(Generic[Shown]):
+class Screen(Generic[View]):
     """The place on a terminal where something is drawn, and drawn anew every second.
 
     draw: says how. What is printed meanwhile goes above it; stderr only if it `takes_stderr`.
@@ -30,16 +30,16 @@ class Screen(Generic[Shown]):
 
     def __init__(
         self,
-        draw: Callable[[Shown], RenderableType],
+        draw: Callable[[View], RenderableType],
         *,
         takes_stderr: bool,
         console: Console | None = None,
     ) -> None:
         self._draw = draw
-        self._shown: Shown | None = None
+        self._shown_view: View | None = None
         self._live = Live(
             console=console,
-            get_renderable=self._view,
+            get_renderable=self._render,
             refresh_per_second=1,
             redirect_stderr=takes_stderr,
         )
@@ -48,9 +48,9 @@ class Screen(Generic[Shown]):
         self._live.start()
         return self
 
-    def show(self, shown: Shown) -> None:
-        """Draw `shown` from now on."""
-        self._shown = shown
+    def show(self, view: View) -> None:
+        """Draw `view` from now on."""
+        self._shown_view = view
         self._live.refresh()
 
     def __exit__(
@@ -61,19 +61,19 @@ class Screen(Generic[Shown]):
     ) -> None:
         self._live.stop()
 
-    def _view(self) -> RenderableType:
-        return "" if self._shown is None else Filtered(self._draw(self._shown))
+    def _render(self) -> RenderableType:
+        return "" if self._shown_view is None else PrintableRenderable(self._draw(self._shown_view))
 
 
 def live_view(rollout: Rollout, now: datetime) -> RenderableType:
     """Return `rollout` as it stands at `now`, the most urgent first."""
     parts: list[RenderableType] = [
         _title(rollout),
-        Padding(ladder(rollout, now), (1, 0)),
+        Padding(steps_view(rollout, now), (1, 0)),
         _facts(rollout, now),
     ]
     if rollout.findings:
-        parts.append(Padding(criteria(rollout), (1, 0, 0, 0)))
+        parts.append(Padding(findings_view(rollout), (1, 0, 0, 0)))
     return Group(*parts)
 
 
@@ -88,18 +88,18 @@ def _facts(rollout: Rollout, now: datetime) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in _facts_of(rollout, now):
+    for name, value in _fact_rows(rollout, now):
         grid.add_row(name, value)
     return grid
 
 
-def _facts_of(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableType]]:
+def _fact_rows(rollout: Rollout, now: datetime) -> list[tuple[str, RenderableType]]:
     facts: list[tuple[str, RenderableType]] = [("weight", _weight(rollout))]
     facts.append(("because", plain(rollout.sentence)))
     if rollout.blocked:
         facts.append(("blocked by", plain(rollout.blocked)))
     if rollout.next:
-        facts.append(("next", plain(f"{rollout.next}{_in(rollout, now)}")))
+        facts.append(("next", plain(f"{rollout.next}{_countdown(rollout, now)}")))
     if rollout.label:
         facts.append(("shown", plain(rollout.label)))
     if rollout.drain is not None:
@@ -119,9 +119,9 @@ def _weight(rollout: Rollout) -> Text:
     return Text.assemble(asked, ", ", (f"{seen} % seen", "bold red" if differs else ""))
 
 
-def _in(rollout: Rollout, now: datetime) -> str:
+def _countdown(rollout: Rollout, now: datetime) -> str:
     """Return how far away that is, like ` (in 37m)`; empty when only a person can tell."""
     moment = rollout.next_at
     if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
         return ""
-    return f" (in {length_text(moment - now)})"
+    return f" (in {duration_text(moment - now)})"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import format_duration, length_text
+from controller.core.units import duration_text, format_duration
 
 COLOURS: Final = {
     Phase.PROGRESSING: "bold cyan",
@@ -21,7 +21,7 @@ COLOURS: Final = {
 _BAR_WIDTH = 24
 
 
-def ladder(rollout: Rollout, now: datetime) -> RenderableType:
+def steps_view(rollout: Rollout, now: datetime) -> RenderableType:
     """Return a row per step: where it stands, its weight and bake, and what is left of that."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -72,12 +72,12 @@ def _bake(rollout: Rollout, now: datetime) -> RenderableType:
     done = min(total, max(0.0, (now - begin).total_seconds()))
     bar = ProgressBar(total, done, width=_BAR_WIDTH, complete_style="cyan", finished_style="cyan")
     line = Table.grid(padding=(0, 1, 0, 0))
-    line.add_row(bar, Text(_left(rollout, end, now)))
+    line.add_row(bar, Text(_remaining_text(rollout, end, now)))
     return line
 
 
-def _left(rollout: Rollout, end: datetime, now: datetime) -> str:
+def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
     if now < end:
-        return f"{length_text(end - now)} left"
+        return f"{duration_text(end - now)} left"
     judged = end + rollout.policy.settle
     return "baked; its last data settle" if now < judged else "baked"

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.core.policy import alarm_name
-from controller.core.units import at
+from controller.core.units import from_unix
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.errors import client_error
 from controller.simulation.scenario.script import Script
 
 OPERATION: Final = "DescribeAlarms"
-MOST: Final = 100
+MAX_NAMES: Final = 100
 # Since when an alarm has been OK that nothing has happened to.
 _OK_FOR: Final = timedelta(days=1)
 _ARN: Final = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:"
@@ -22,7 +22,7 @@ class FakeAlarms:
 
     def __init__(self, clock: VirtualClock, script: Script) -> None:
         self._clock, self._script = clock, script
-        self._born = int((clock.now() - _OK_FOR).timestamp())
+        self._ok_since = int((clock.now() - _OK_FOR).timestamp())
         self._alarms: dict[str, str] = {}
 
     def add(self, alarm: str) -> None:
@@ -33,9 +33,9 @@ class FakeAlarms:
     def describe_alarms(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer DescribeAlarms for alarms by name."""
         names = request.get("AlarmNames", sorted(self._alarms))
-        if len(names) > MOST:
-            message = f"The collection AlarmNames must not have a size greater than {MOST}"
-            raise refusal(OPERATION, "ValidationError", message)
+        if len(names) > MAX_NAMES:
+            message = f"The collection AlarmNames must not have a size greater than {MAX_NAMES}"
+            raise client_error(OPERATION, "ValidationError", message)
         now_s = self._clock.now().timestamp()
         found = [self._described(name, now_s) for name in names if name in self._alarms]
         limit, offset = request.get("MaxRecords", 50), int(request.get("NextToken", "0"))
@@ -49,7 +49,7 @@ class FakeAlarms:
         return answer
 
     def _described(self, name: str, now_s: float) -> dict[str, Any] | None:
-        state, since = self._script.alarm(name, now_s, self._born)
+        state, since = self._script.alarm(name, now_s, self._ok_since)
         if state == "missing":
             return None
         return {
@@ -57,6 +57,6 @@ class FakeAlarms:
             "AlarmArn": self._alarms[name],
             "StateValue": state.upper(),
             "StateReason": f"the scenario says that it is {state.upper()}",
-            "StateUpdatedTimestamp": at(since),
-            "StateTransitionedTimestamp": at(since),
+            "StateUpdatedTimestamp": from_unix(since),
+            "StateTransitionedTimestamp": from_unix(since),
         }

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Protocol
 
-from controller.core.units import MINUTE_S, at
+from controller.core.units import MINUTE_S, from_unix
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import malformed
+from controller.simulation.fakes.errors import validation_error
 from controller.simulation.fakes.metric_query import (
     MetricQuery,
     MetricRequest,
@@ -17,17 +17,23 @@ from controller.simulation.fakes.metric_query import (
 )
 from controller.simulation.scenario.metric_roles import Identity
 from controller.simulation.scenario.path_model import Publication
-from controller.simulation.traffic.histogram import Distribution, above, merged, percentile, thinned
+from controller.simulation.traffic.histogram import (
+    Distribution,
+    count_above,
+    merge,
+    percentile,
+    thin,
+)
 
 # How long datapoints of a period are kept; a longer period is kept longer.
-_KEPT = (
+_RETENTION = (
     (3_600, timedelta(days=455)),
     (300, timedelta(days=63)),
     (MINUTE_S, timedelta(days=15)),
 )
 
 
-class Feed(Protocol):
+class MetricFeed(Protocol):
     """Where the values of one metric come from.
 
     unit: as CloudWatch spells it. scale: what every value is multiplied by.
@@ -45,7 +51,7 @@ class Feed(Protocol):
         ...
 
 
-class Recorded:
+class PutMetricFeed:
     """Values that were put."""
 
     def __init__(self, unit: str) -> None:
@@ -55,7 +61,7 @@ class Recorded:
 
     def add(self, second: int, values: Distribution) -> None:
         """Add `values` to the minute that begins at `second`."""
-        self._minutes[second] = merged((self.minute(second), values))
+        self._minutes[second] = merge((self.minute(second), values))
 
     def minute(self, second: int) -> Distribution:
         """Return what was put into the minute that begins at `second`."""
@@ -76,13 +82,13 @@ class FakeCloudWatch:
     def __init__(self, clock: VirtualClock, publication: Publication) -> None:
         self._clock = clock
         self._publication = publication
-        self._feeds: dict[Identity, Feed] = {}
+        self._feeds: dict[Identity, MetricFeed] = {}
         # Datapoints that can no longer change, by series and start; None where there is none.
         self._final: dict[tuple[Identity, str, int], dict[int, tuple[datetime, float] | None]] = (
             defaultdict(dict)
         )
 
-    def publish(self, identity: Identity, feed: Feed) -> None:
+    def publish(self, identity: Identity, feed: MetricFeed) -> None:
         """Make `feed` readable as the metric `identity`."""
         self._feeds[identity] = feed
 
@@ -101,51 +107,51 @@ class FakeCloudWatch:
                 datum["MetricName"],
                 tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
             )
-            feed = self._feeds.setdefault(identity, Recorded(datum.get("Unit", "None")))
-            if not isinstance(feed, Recorded):
+            feed = self._feeds.setdefault(identity, PutMetricFeed(datum.get("Unit", "None")))
+            if not isinstance(feed, PutMetricFeed):
                 raise NotImplementedError(f"{identity.name} is simulated already")
             moment = datum.get("Timestamp", self._clock.now())
             if moment.tzinfo is None:
-                raise malformed("Timestamp has no time zone")
+                raise validation_error("Timestamp has no time zone")
             feed.add(int(moment.timestamp()) // MINUTE_S * MINUTE_S, _values(datum))
-            self._forget(identity)
+            self._invalidate(identity)
         return {}
 
-    def _forget(self, identity: Identity) -> None:
+    def _invalidate(self, identity: Identity) -> None:
         """Drop what was taken as final: late values have arrived."""
         for key in self._final:
             if key[0] == identity:
                 self._final[key].clear()
 
-    def _points(self, query: MetricQuery, asked: MetricRequest) -> list[tuple[datetime, float]]:
+    def _points(self, query: MetricQuery, request: MetricRequest) -> list[tuple[datetime, float]]:
         feed = self._feeds.get(query.identity)
         period_s = query.period_s
         # An unknown metric, a wrong unit and a resolution that nobody publishes look like silence.
         if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
             return []
         now_s = self._clock.now().timestamp()
-        oldest = now_s - _kept(period_s).total_seconds()
-        begin = int(asked.start_s) // MINUTE_S * MINUTE_S
+        oldest = now_s - _retention_of(period_s).total_seconds()
+        begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
         known = self._final[query.identity, query.statistic, period_s]
         points = []
-        for start in range(first, ceil(min(asked.end_s, now_s)), period_s):
-            end = min(start + period_s, ceil(asked.end_s))
+        for start in range(first, ceil(min(request.end_s, now_s)), period_s):
+            end = min(start + period_s, ceil(request.end_s))
             if start in known and end == start + period_s:
                 point = known[start]
             else:
                 value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
-                point = None if value is None else (at(start), value)
+                point = None if value is None else (from_unix(start), value)
                 if final and end == start + period_s:
                     known[start] = point
             if point is not None:
                 points.append(point)
-        if asked.descending:
+        if request.descending:
             points.reverse()
         return points
 
     def _value(
-        self, feed: Feed, query: MetricQuery, minutes: range, now_s: float
+        self, feed: MetricFeed, query: MetricQuery, minutes: range, now_s: float
     ) -> tuple[float | None, bool]:
         """Return what a datapoint of `minutes` shows now, and whether it will never change."""
         parts = []
@@ -157,13 +163,13 @@ class FakeCloudWatch:
             whole_count = visible == 1.0 and query.statistic == "SampleCount"
             values = Distribution(feed.count(minute)) if whole_count else feed.minute(minute)
             if values.count:
-                parts.append(values if visible == 1.0 else thinned(values, visible))
+                parts.append(values if visible == 1.0 else thin(values, visible))
         value = _statistic(query.statistic, parts, feed.scale)
         return value, visible == 1.0
 
 
-def _kept(period_s: int) -> timedelta:
-    return next(kept for multiple, kept in _KEPT if period_s % multiple == 0)
+def _retention_of(period_s: int) -> timedelta:
+    return next(kept for multiple, kept in _RETENTION if period_s % multiple == 0)
 
 
 def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:
@@ -184,20 +190,20 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
         case _ if name.startswith("TC("):
             # Part by part: a count that was read is not changed by later minutes.
             limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
-            return sum(above(part, limit) for part in parts)
+            return sum(count_above(part, limit) for part in parts)
         case _:
-            return scale * percentile(merged(tuple(parts)), float(name.removeprefix("p")))
+            return scale * percentile(merge(tuple(parts)), float(name.removeprefix("p")))
 
 
 def _page(
-    asked: MetricRequest, series: list[tuple[MetricQuery, list[tuple[datetime, float]]]]
+    request: MetricRequest, series: list[tuple[MetricQuery, list[tuple[datetime, float]]]]
 ) -> dict[str, Any]:
     """Return the page that begins at the request's offset; a series may go on over pages."""
     results = []
-    skip, room = asked.offset, asked.max_datapoints
+    skip, room = request.offset, request.max_datapoints
     more = False
     for query, points in series:
-        if skip >= len(points) and (points or asked.offset):
+        if skip >= len(points) and (points or request.offset):
             skip -= len(points)  # was on an earlier page
             continue
         part = points[skip : skip + room]
@@ -208,7 +214,7 @@ def _page(
             results.append(_result(query, part, "Complete" if complete else "PartialData"))
     answer: dict[str, Any] = {"MetricDataResults": results, "Messages": []}
     if more:
-        answer["NextToken"] = next_token(asked.offset + asked.max_datapoints)
+        answer["NextToken"] = next_token(request.offset + request.max_datapoints)
     return answer
 
 

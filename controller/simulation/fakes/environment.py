@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.errors import client_error
 
 MAX_BYTES = 4_096
 
@@ -24,9 +24,9 @@ def check_environment(operation: str, variables: Mapping[str, str]) -> None:
                 f"{_UNABLE}contains reserved keys that are currently not supported for "
                 f"modification. Reserved keys used in this request: {name}"
             )
-            raise refusal(operation, _CODE, message)
+            raise client_error(operation, _CODE, message)
         if not _NAME.fullmatch(name):
-            raise refusal(operation, _CODE, f"environment variable name {name!r} is not valid")
+            raise client_error(operation, _CODE, f"environment variable name {name!r} is not valid")
     size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
     if size > MAX_BYTES:
-        raise refusal(operation, _CODE, f"{_UNABLE}exceeded the 4KB limit.")
+        raise client_error(operation, _CODE, f"{_UNABLE}exceeded the 4KB limit.")

@@ -20,7 +20,9 @@ STATUS = {
 }
 
 
-def refusal(operation: str, code: str, message: str, *, status: int | None = None) -> ClientError:
+def client_error(
+    operation: str, code: str, message: str, *, status: int | None = None
+) -> ClientError:
     """Return the error that a client raises when AWS answers `operation` with `code`.
 
     status: where a service has another one for this code than others.
@@ -40,11 +42,11 @@ def refusal(operation: str, code: str, message: str, *, status: int | None = Non
     )
 
 
-def malformed(report: str) -> ParamValidationError:
+def validation_error(report: str) -> ParamValidationError:
     """Return the error that a client raises by itself, before it asks AWS."""
     return ParamValidationError(report=report)
 
 
-def lost(service: str) -> ReadTimeoutError:
+def read_timeout(service: str) -> ReadTimeoutError:
     """Return the error that a client raises when no answer comes."""
     return ReadTimeoutError(endpoint_url=f"https://{service}.example.invalid/")

@@ -12,14 +12,14 @@ from controller.core.rollout import Rollout
 
 
 @dataclass(slots=True)
-class RecordingCourier:
+class FakeInbox:
     """`Courier` that keeps what would be sent, with the channel, in order."""
 
     sent: list[tuple[str, Message]] = field(default_factory=list)
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
         """Keep `message`."""
-        self.sent.append((channel.shown, message))
+        self.sent.append((channel.display_name, message))
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class ScriptedHooks:
     """
 
     refusal: Callable[[], str | None]
-    called: list[HookCall] = field(default_factory=list)
+    calls: list[HookCall] = field(default_factory=list)
 
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
         """Answer as the scenario says."""
-        self.called.append(call)
+        self.calls.append(call)
         how = self.refusal()
         if how is None:
             return HookAnswer(Consent.GIVEN)
@@ -47,4 +47,4 @@ class ScriptedHooks:
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
         """Keep the call."""
-        self.called.append(call)
+        self.calls.append(call)

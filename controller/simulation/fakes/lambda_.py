@@ -15,7 +15,7 @@ from uuid import UUID
 
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.environment import check_environment
-from controller.simulation.fakes.errors import malformed, refusal
+from controller.simulation.fakes.errors import client_error, validation_error
 from controller.simulation.scenario.script import UpdateRules
 
 REGION = "us-east-1"
@@ -56,7 +56,7 @@ class Function:
     pinned: Mapping[str, str] | None = None
 
     @property
-    def in_force(self) -> Mapping[str, str]:
+    def effective_environment(self) -> Mapping[str, str]:
         """The environment that requests meet."""
         return self.served if self.pinned is None else self.pinned
 
@@ -72,12 +72,12 @@ class FakeLambda:
         self,
         clock: VirtualClock,
         rules: Callable[[], UpdateRules],
-        served: Callable[[Function], None],
+        on_traffic_change: Callable[[Function], None],
         seed: int,
     ) -> None:
         self._clock = clock
         self._rules = rules
-        self._served = served
+        self._on_traffic_change = on_traffic_change
         self._rng = Random(f"{seed}:revisions")
         self._functions: dict[str, Function] = {}
 
@@ -120,7 +120,7 @@ class FakeLambda:
         function.pinned = dict(variables)
         arn = f"{function.arn}:live"
         function.aliases.append({"AliasArn": arn, "Name": "live", "FunctionVersion": "1"})
-        self._served(function)
+        self._on_traffic_change(function)
 
     def get_function_configuration(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer GetFunctionConfiguration."""
@@ -137,13 +137,13 @@ class FakeLambda:
                 "The operation cannot be performed at this time. An update is in progress for "
                 f"resource: {function.arn}"
             )
-            raise refusal(operation, "ResourceConflictException", message)
+            raise client_error(operation, "ResourceConflictException", message)
         if request.get("RevisionId", function.revision) != function.revision:
             message = (
                 "The Revision Id provided does not match the latest Revision Id. Call the "
                 "GetFunction/GetAlias API to retrieve the latest Revision Id"
             )
-            raise refusal(operation, "PreconditionFailedException", message)
+            raise client_error(operation, "PreconditionFailedException", message)
         environment = request.get("Environment")
         if environment is None:
             variables = function.variables
@@ -165,13 +165,13 @@ class FakeLambda:
     def _find(self, operation: str, request: Mapping[str, Any]) -> Function:
         name = request.get("FunctionName")
         if not isinstance(name, str):
-            raise malformed("FunctionName is required, and a string")
+            raise validation_error("FunctionName is required, and a string")
         found = self._functions.get(_ARN.sub("", name))
         qualifier = request.get("Qualifier", "$LATEST")
         if found is None or qualifier != "$LATEST" or (":" in name and name != found.arn):
             bare = _ARN.sub("", name)
             message = f"Function not found: arn:aws:lambda:{REGION}:{ACCOUNT}:function:{bare}"
-            raise refusal(operation, "ResourceNotFoundException", message)
+            raise client_error(operation, "ResourceNotFoundException", message)
         return found
 
     def _finish(self, function: Function, serve: dict[str, str], fails: bool) -> None:
@@ -184,7 +184,7 @@ class FakeLambda:
             return
         function.status, function.reason = "Successful", ""
         function.served = serve
-        self._served(function)
+        self._on_traffic_change(function)
 
     def _configuration(self, function: Function) -> dict[str, Any]:
         answer: dict[str, Any] = {

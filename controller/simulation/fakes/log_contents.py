@@ -9,7 +9,7 @@ from controller.simulation.fakes.log_pattern import LogPattern
 from controller.simulation.fakes.logs import FakeLogs
 from controller.simulation.scenario.metric_roles import Path
 from controller.simulation.scenario.script import Script
-from controller.simulation.traffic.traffic import EventFeed, TrafficModel
+from controller.simulation.traffic.traffic import RequestLogFeed, TrafficModel
 
 
 def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script: Script) -> None:
@@ -26,23 +26,23 @@ def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script
             raise PolicyError(f"{place}: {error}") from error
         groups.add(group)
         for path in paths:
-            logs.publish(group, EventFeed(traffic, path, message))
+            logs.publish(group, RequestLogFeed(traffic, path, message))
     for group in groups:
-        for message in script.lines():
-            logs.publish(group, _Lines(script, message))
+        for message in script.log_messages():
+            logs.publish(group, _MessageFeed(script, message))
 
 
 def _events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
     """Yield group, the paths that log it, place in the policy and pattern of each event."""
     function, verify = policy.target.function, policy.verify_rollback
     if verify is not None:
-        group = verify.group_of(function)
+        group = verify.log_group_of(function)
         yield group, (Path.STABLE,), "verify_rollback.present", verify.present
         yield group, (Path.CANARY,), "verify_rollback.absent", verify.absent
     told = set[tuple[str, str]]()
     for name, one in policy.criteria.items():
         if isinstance(one, LogEvents):
-            group = one.group_of(function)
+            group = one.log_group_of(function)
             paths = () if one.present is None else (Path.CANARY,)
             field = "absent" if one.present is None else "present"
             yield group, paths, f"criteria.{name}.{field}", one.event
@@ -51,7 +51,7 @@ def _events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
                 yield group, (Path.STABLE, Path.CANARY), f"criteria.{name}.control", one.control
 
 
-class _Lines:
+class _MessageFeed:
     """The lines of one text that a scenario adds to the log."""
 
     def __init__(self, script: Script, message: str) -> None:
@@ -62,6 +62,6 @@ class _Lines:
         """Return how many come in the minute that begins at `second`."""
         return sum(
             event.times
-            for moment, event in self._script.logged()
+            for moment, event in self._script.log_lines()
             if event.message == self.message and second <= moment < second + MINUTE_S
         )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-READ: Final = '{ $.event = "name" && $.flag IS TRUE }, "words in quotes" or one word'
+SUPPORTED_SYNTAX: Final = '{ $.event = "name" && $.flag IS TRUE }, "words in quotes" or one word'
 
 _TERM = re.compile(r'"([^"\\]+)"|([A-Za-z0-9_]+)')
 _CONDITION = re.compile(
@@ -32,7 +32,7 @@ class LogPattern:
         elif text:
             term = _TERM.fullmatch(text)
             if term is None:
-                raise ValueError(f"a simulated log reads {READ}, not {text}")
+                raise ValueError(f"a simulated log reads {SUPPORTED_SYNTAX}, not {text}")
             self._term = term[1] or term[2]
 
     def matches(self, message: str) -> bool:
@@ -45,7 +45,7 @@ class LogPattern:
             data = json.loads(message)
         except ValueError:
             return False
-        return all(_at(data, path) == value for path, value in self._conditions.items())
+        return all(_value_at(data, path) == value for path, value in self._conditions.items())
 
     def example(self) -> str:
         """Return a message that matches."""
@@ -64,7 +64,7 @@ class LogPattern:
 def _condition(part: str) -> tuple[str, Any]:
     found = _CONDITION.fullmatch(part.strip())
     if found is None:
-        raise ValueError(f"a simulated log reads {READ}, not {part.strip()}")
+        raise ValueError(f"a simulated log reads {SUPPORTED_SYNTAX}, not {part.strip()}")
     if found["flag"]:
         return found["path"], found["flag"] == "TRUE"
     if found["number"]:
@@ -72,7 +72,7 @@ def _condition(part: str) -> tuple[str, Any]:
     return found["path"], found["text"] or found["word"]
 
 
-def _at(data: object, path: str) -> object:
+def _value_at(data: object, path: str) -> object:
     """Return what stands at `path`; None where there is nothing."""
     for name in path.split("."):
         data = data.get(name) if isinstance(data, Mapping) else None

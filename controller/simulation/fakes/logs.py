@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from controller.core.units import MINUTE_S
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.log_pattern import LogPattern
 
 OPERATION: Final = "FilterLogEvents"
@@ -62,10 +62,10 @@ class FakeLogs:
         name = request["logGroupName"]
         if name not in self._groups:
             message = "The specified log group does not exist."
-            raise refusal(OPERATION, "ResourceNotFoundException", message, status=400)
+            raise client_error(OPERATION, "ResourceNotFoundException", message, status=400)
         limit = request.get("limit", MOST_EVENTS)
         offset = _offset(request.get("nextToken"))
-        found = list(islice(self._found(name, request), offset, offset + limit + 1))
+        found = list(islice(self._matching_events(name, request), offset, offset + limit + 1))
         answer: dict[str, Any] = {
             "events": [
                 {"logStreamName": "simulated", "timestamp": stamp, "message": text,
@@ -78,7 +78,7 @@ class FakeLogs:
             answer["nextToken"] = f"from-{offset + limit}"
         return answer
 
-    def _found(self, name: str, request: Mapping[str, Any]) -> Iterator[_Event]:
+    def _matching_events(self, name: str, request: Mapping[str, Any]) -> Iterator[_Event]:
         group, pattern = self._groups[name], LogPattern(request.get("filterPattern", ""))
         now_ms = int(self._clock.now().timestamp() * 1_000)
         begin, end = request.get("startTime", 0), min(request.get("endTime", now_ms), now_ms)
@@ -88,13 +88,13 @@ class FakeLogs:
             for number, feed in enumerate(group.feeds)
             if pattern.matches(feed.message)
         ]
-        given = (_of_feed(number, feed, begin, end, now_ms) for number, feed in feeds)
+        given = (_feed_events(number, feed, begin, end, now_ms) for number, feed in feeds)
         for event in merge(put, *given):
             if begin <= event[0] <= end:
                 yield event
 
 
-def _of_feed(number: int, feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[_Event]:
+def _feed_events(number: int, feed: LogFeed, begin: int, end: int, now_ms: int) -> Iterator[_Event]:
     """Yield the events of every minute that is over, evenly spread."""
     for minute in range(begin // _MINUTE_MS * _MINUTE_MS, end + 1, _MINUTE_MS):
         if minute + _MINUTE_MS > now_ms:
@@ -110,5 +110,5 @@ def _offset(token: str | None) -> int:
     match = re.fullmatch(r"from-(\d{1,12})", token)
     if match is None:
         message = "The specified nextToken is invalid."
-        raise refusal(OPERATION, "InvalidParameterException", message)
+        raise client_error(OPERATION, "InvalidParameterException", message)
     return int(match[1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.simulation.fakes.errors import malformed, refusal
+from controller.simulation.fakes.errors import client_error, validation_error
 from controller.simulation.scenario.metric_roles import Identity
 
 OPERATION = "GetMetricData"
@@ -26,7 +26,7 @@ _NOT_SIMULATED = re.compile(
 )
 _HIGH_RESOLUTION = (1, 5, 10, 20, 30)
 _SCANS = ("TimestampAscending", "TimestampDescending")
-_REQUEST = {
+_REQUEST_KEYS = {
     "MetricDataQueries",
     "StartTime",
     "EndTime",
@@ -67,10 +67,10 @@ def read_request(request: Mapping[str, Any]) -> MetricRequest:
     Raises ClientError as CloudWatch would, ParamValidationError as botocore would, and
     NotImplementedError for what CloudWatch can do but no simulated one does.
     """
-    unknown = request.keys() - _REQUEST
+    unknown = request.keys() - _REQUEST_KEYS
     missing = {"MetricDataQueries", "StartTime", "EndTime"} - request.keys()
     if unknown or missing:
-        raise malformed(f"unknown: {sorted(unknown)}, missing: {sorted(missing)}")
+        raise validation_error(f"unknown: {sorted(unknown)}, missing: {sorted(missing)}")
     start_s, end_s = _moment(request, "StartTime"), _moment(request, "EndTime")
     if start_s >= end_s:
         raise _invalid("The parameter StartTime must be less than the parameter EndTime.")
@@ -101,25 +101,25 @@ def _offset(token: str | None) -> int:
         return 0
     match = re.fullmatch(r"page-(\d{1,12})", token)
     if match is None:
-        raise refusal(OPERATION, "InvalidNextToken", "The next token specified is invalid.")
+        raise client_error(OPERATION, "InvalidNextToken", "The next token specified is invalid.")
     return int(match[1])
 
 
 def _moment(request: Mapping[str, Any], name: str) -> float:
     moment = request[name]
     if not isinstance(moment, datetime):
-        raise malformed(f"{name} must be a datetime, not {type(moment).__name__}")
+        raise validation_error(f"{name} must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
         # botocore would take it as UTC and so hide the mistake on every machine that runs in UTC.
-        raise malformed(f"{name} has no time zone")
+        raise validation_error(f"{name} has no time zone")
     return moment.timestamp()
 
 
-def _queries(given: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
-    if not 1 <= len(given) <= MAX_QUERIES:
-        raise _invalid(f"MetricDataQueries takes 1 to {MAX_QUERIES} queries, not {len(given)}.")
+def _queries(items: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
+    if not 1 <= len(items) <= MAX_QUERIES:
+        raise _invalid(f"MetricDataQueries takes 1 to {MAX_QUERIES} queries, not {len(items)}.")
     seen: set[str] = set()
-    for one in given:
+    for one in items:
         name = one.get("Id", "")
         if not _ID.fullmatch(name):
             raise _invalid(f"Id {name!r} does not match the pattern ^[a-z][a-zA-Z0-9_]*$.")
@@ -129,11 +129,11 @@ def _queries(given: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
         if "MetricStat" not in one:
             raise NotImplementedError(f"query {name}: no metric math in a simulated CloudWatch")
         if one.get("ReturnData", True):
-            yield _query(name, one)
+            yield _metric_query(name, one)
 
 
-def _query(name: str, one: Mapping[str, Any]) -> MetricQuery:
-    stat = one["MetricStat"]
+def _metric_query(name: str, item: Mapping[str, Any]) -> MetricQuery:
+    stat = item["MetricStat"]
     period_s, statistic, metric = stat["Period"], stat["Stat"], stat["Metric"]
     if period_s < 1 or (period_s % 60 and period_s not in _HIGH_RESOLUTION):
         raise _invalid(f"Period must be 1, 5, 10, 20, 30 or a multiple of 60, not {period_s}.")
@@ -149,9 +149,9 @@ def _query(name: str, one: Mapping[str, Any]) -> MetricQuery:
         metric["MetricName"],
         tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
     )
-    label = one.get("Label", identity.name)
+    label = item.get("Label", identity.name)
     return MetricQuery(name, label, identity, statistic, period_s, stat.get("Unit"))
 
 
 def _invalid(message: str) -> Exception:
-    return refusal(OPERATION, "ValidationError", message)
+    return client_error(OPERATION, "ValidationError", message)

@@ -6,23 +6,23 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Model
-from controller.core.units import DurationRange, PercentUpTo, shown
+from controller.core.units import DurationRange, PercentUpTo, quote_value
 from controller.simulation.scenario.metric_roles import Path
 
 
 def _true_or_false(value: object) -> object:
     if value is not None and type(value) is not bool:  # 1 equals True, and `yes` is text
-        raise ValueError(f"expected true or false, not {shown(value)}")
+        raise ValueError(f"expected true or false, not {quote_value(value)}")
     return value
 
 
 Duration: TypeAlias = Annotated[timedelta, DurationRange("0s", "30d")]
 Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
 Weight: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
-Flag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
+YamlFlag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
 
 
-class When(Model):
+class EventTime(Model):
     """A moment of the rehearsal."""
 
     step: Annotated[int, Field(ge=1, strict=True)] | None = Field(
@@ -33,13 +33,13 @@ class When(Model):
     after: Duration = Field(default=timedelta(), description="How long after that.")
 
 
-class Happening(Model):
+class FaultEvent(Model):
     """Something that happens once."""
 
-    at: When = Field(default=When(), description="When it begins.")
+    at: EventTime = Field(default=EventTime(), description="When it begins.")
 
 
-class Lasting(Happening):
+class LastingFault(FaultEvent):
     """Something that holds for a while."""
 
     lasting: Duration | None = Field(
@@ -47,7 +47,7 @@ class Lasting(Happening):
     )
 
 
-class Errors(Lasting):
+class Errors(LastingFault):
     """A path fails requests at another rate."""
 
     kind: Literal["errors"] = Field(description="What happens.")
@@ -60,7 +60,7 @@ class Errors(Lasting):
     )
 
 
-class Latency(Lasting):
+class Latency(LastingFault):
     """A path becomes slower or faster, at once or little by little."""
 
     kind: Literal["latency"] = Field(description="What happens.")
@@ -73,7 +73,7 @@ class Latency(Lasting):
     )
 
 
-class Requests(Lasting):
+class TrafficChange(LastingFault):
     """The number of requests changes, on both paths."""
 
     kind: Literal["traffic"] = Field(description="What happens.")
@@ -82,14 +82,14 @@ class Requests(Lasting):
     )
 
 
-class Person(Happening):
+class ManualChange(FaultEvent):
     """Somebody changes variables of the function by hand."""
 
     kind: Literal["person"] = Field(description="What happens.")
     weight: Weight | None = Field(
         default=None, description="Weight to set, in the policy's own variables."
     )
-    boolean: Flag | None = Field(
+    boolean: YamlFlag | None = Field(
         default=None,
         description="What to set the policy's boolean variable to, whatever the weight says.",
     )
@@ -98,41 +98,41 @@ class Person(Happening):
     )
 
 
-class StackUpdate(Happening):
+class StackUpdate(FaultEvent):
     """An infrastructure stack puts the environment back to what it was, and brings new code."""
 
     kind: Literal["stack_update"] = Field(description="What happens.")
 
 
-class AliasReset(Happening):
+class AliasReset(FaultEvent):
     """Callers are sent to an alias, of a version with the environment of the rehearsal's start."""
 
     kind: Literal["alias_reset"] = Field(description="What happens.")
 
 
-class SecondStart(Happening):
+class SecondStart(FaultEvent):
     """Somebody starts the policy once more, under another name, beside the rollout that runs."""
 
     kind: Literal["second_start"] = Field(description="What happens.")
 
 
-class Attests(Happening):
+class AttestationEvent(FaultEvent):
     """Somebody says yes or no to what the policy asks a person to attest."""
 
     kind: Literal["attestation"] = Field(description="What happens.")
     criterion: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
         default=None, description="Id of the criterion; every attestation when left out."
     )
-    refuse: Flag = Field(default=False, description="true: the person says no.")
+    refuse: YamlFlag = Field(default=False, description="true: the person says no.")
     note: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         default="seen in the rehearsal", description="What the person says of it."
     )
 
 
-Act: TypeAlias = Person | StackUpdate | AliasReset | SecondStart | Attests
+ExternalAction: TypeAlias = ManualChange | StackUpdate | AliasReset | SecondStart | AttestationEvent
 
 
-class Outage(Lasting):
+class Outage(LastingFault):
     """A service of AWS does not answer as it should."""
 
     service: ClassVar[str]
@@ -174,7 +174,7 @@ class LogsOutage(Outage):
     )
 
 
-class HooksRefuse(Lasting):
+class HooksRefuse(LastingFault):
     """Whoever the policy asks before it goes on does not allow it."""
 
     kind: Literal["hooks_refuse"] = Field(description="What happens.")
@@ -183,7 +183,7 @@ class HooksRefuse(Lasting):
     )
 
 
-class AlarmChange(Lasting):
+class AlarmChange(LastingFault):
     """An alarm of the policy comes into another state, whatever the metrics say."""
 
     kind: Literal["alarm"] = Field(description="What happens.")
@@ -195,7 +195,7 @@ class AlarmChange(Lasting):
     )
 
 
-class LogLine(Happening):
+class LogLine(FaultEvent):
     """The function logs something, in every log group that the policy looks into."""
 
     kind: Literal["log_event"] = Field(description="What happens.")
@@ -207,20 +207,20 @@ class LogLine(Happening):
     )
 
 
-class SlowUpdates(Lasting):
+class SlowUpdates(LastingFault):
     """Updates that begin meanwhile stay in progress for long."""
 
     kind: Literal["slow_updates"] = Field(description="What happens.")
     takes: Duration = Field(description="How long an update takes meanwhile.")
 
 
-class FailedUpdates(Lasting):
+class FailedUpdates(LastingFault):
     """Updates that begin meanwhile end as failed; traffic keeps the old configuration."""
 
     kind: Literal["failed_updates"] = Field(description="What happens.")
 
 
-class KmsDenied(Lasting):
+class KmsDenied(LastingFault):
     """The environment of the function cannot be decrypted."""
 
     kind: Literal["kms_denied"] = Field(description="What happens.")
@@ -229,12 +229,12 @@ class KmsDenied(Lasting):
 Event: TypeAlias = Annotated[
     Errors
     | Latency
-    | Requests
-    | Person
+    | TrafficChange
+    | ManualChange
     | StackUpdate
     | AliasReset
     | SecondStart
-    | Attests
+    | AttestationEvent
     | AlarmChange
     | LogLine
     | MetricsOutage

@@ -78,31 +78,31 @@ _MEASURES = {
 }
 
 # The dimensions of a flag's metrics; one without a name has no Flag.
-_FLAGGED = {"Path", "Flag"}
+_FLAG_DIMENSIONS = {"Path", "Flag"}
 
 
-def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
-    """Return what each metric of `policy` measures; `named` roles go before guesses.
+def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]:
+    """Return what each metric of `policy` measures; `stated` roles go before guesses.
 
     The metrics of an application's flag name their path. A gateway's measure the canary, those of
     another function the stable path, those of the target itself both. What serves only as a control
     measures the stable path.
 
     Raises PolicyError with one line for each metric that nobody can guess, and for each name in
-    `named` that the policy does not know.
+    `stated` that the policy does not know.
     """
     problems = [
         f"metrics.{name}: the policy has no such metric, but {', '.join(policy.metrics)}"
-        for name in named
+        for name in stated
         if name not in policy.metrics
     ]
-    controls = _only_controls(policy)
+    controls = _control_only_metrics(policy)
     roles: dict[Identity, Role] = {}
     for name, metric in policy.metrics.items():
         identity = Identity.of(metric)
-        role = named.get(name) or _guess(policy, metric, controls.get(identity))
+        role = stated.get(name) or _guess(policy, metric, controls.get(identity))
         if role is None:
-            problems.append(_unknown(name, metric))
+            problems.append(_unknown_metric_text(name, metric))
         elif roles.setdefault(identity, role) != role:
             other = roles[identity]
             problems.append(
@@ -117,7 +117,7 @@ def roles_of(policy: Policy, named: Mapping[str, Role]) -> dict[Identity, Role]:
 def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | None:
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
     if metric.namespace == NAMESPACE:
-        return _of_caller(metric, measure)
+        return _flag_role(metric, measure)
     if control is not None:
         return Role(path=Path.STABLE, measure=measure or control)
     if measure is None:
@@ -129,37 +129,41 @@ def _guess(policy: Policy, metric: Metric, control: Measure | None) -> Role | No
     return Role(path=Path.BOTH if own else Path.STABLE, measure=measure)
 
 
-def _of_caller(metric: Metric, measure: Measure | None) -> Role | None:
+def _flag_role(metric: Metric, measure: Measure | None) -> Role | None:
     """Return the role of a metric of the flag; None when no flag publishes it."""
     path = metric.dimensions.get("Path")
-    if measure is None or path not in (CANARY, STABLE) or metric.dimensions.keys() - _FLAGGED:
+    if (
+        measure is None
+        or path not in (CANARY, STABLE)
+        or metric.dimensions.keys() - _FLAG_DIMENSIONS
+    ):
         return None
     return Role(path=Path(path), measure=measure)
 
 
 # Where a criterion names what it only compares with, and what that has to measure.
-_CONTROLS: Mapping[Place, Measure] = {
+_CONTROL_MEASURES: Mapping[Place, Measure] = {
     ("baseline", "frozen"): Measure.LATENCY,
     ("baseline", "concurrent"): Measure.LATENCY,
     ("control",): Measure.REQUESTS,
 }
 
 
-def _only_controls(policy: Policy) -> dict[Identity, Measure]:
+def _control_only_metrics(policy: Policy) -> dict[Identity, Measure]:
     """Return the metrics that criteria only compare with, and what they have to measure."""
     controls: dict[Identity, Measure] = {}
     judged: set[Identity] = set()
     for criterion in policy.criteria.values():
         for place, name in criterion.references():
             identity = Identity.of(policy.metrics[name])
-            if place in _CONTROLS:
-                controls[identity] = _CONTROLS[place]
+            if place in _CONTROL_MEASURES:
+                controls[identity] = _CONTROL_MEASURES[place]
             else:
                 judged.add(identity)
     return {identity: measure for identity, measure in controls.items() if identity not in judged}
 
 
-def _unknown(name: str, metric: Metric) -> str:
+def _unknown_metric_text(name: str, metric: Metric) -> str:
     return (
         f"metrics.{name}: nobody can guess what {metric.namespace} {metric.name} measures; say it "
         f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: latency}}}}` (path: "

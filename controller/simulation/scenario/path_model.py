@@ -9,7 +9,7 @@ from controller.core.policy.base import Model
 from controller.simulation.scenario.fault_events import Duration, Share, Weight
 
 
-class Rhythm(Model):
+class TrafficProfile(Model):
     """How many requests arrive, on both paths together."""
 
     requests_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
@@ -33,7 +33,7 @@ class ColdStart(Model):
     lasting: Duration = Field(description="How long after the change.")
 
 
-class PathBehaviour(Model):
+class PathModel(Model):
     """How a path answers: lognormal latency, and shares of errors."""
 
     median_ms: Annotated[float, Field(gt=0, le=900_000)] = Field(
@@ -53,7 +53,7 @@ class PathBehaviour(Model):
     )
 
 
-class FunctionBehaviour(Model):
+class FunctionModel(Model):
     """The function that holds the weight, and its control plane."""
 
     weight: Weight = Field(default=0, description="Weight at the start.")

@@ -17,13 +17,13 @@ from controller.errors import PolicyError
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Role
 from controller.simulation.scenario.path_model import (
-    FunctionBehaviour,
-    PathBehaviour,
+    FunctionModel,
+    PathModel,
     Publication,
-    Rhythm,
+    TrafficProfile,
 )
 
-_SHIPPED = Path(__file__).parents[1] / "scenarios"
+_SHIPPED_FOLDER = Path(__file__).parents[1] / "scenarios"
 
 
 class Scenario(Model):
@@ -38,11 +38,11 @@ class Scenario(Model):
     start: AwareDatetime | None = Field(
         default=None, description="Moment at which the rehearsal starts, with a time zone."
     )
-    traffic: Rhythm = Field(description="How many requests arrive.")
-    stable: PathBehaviour = Field(description="The old path.")
-    canary: PathBehaviour = Field(description="The new path.")
-    function: FunctionBehaviour = Field(
-        default=FunctionBehaviour(), description="The function that holds the weight."
+    traffic: TrafficProfile = Field(description="How many requests arrive.")
+    stable: PathModel = Field(description="The old path.")
+    canary: PathModel = Field(description="The new path.")
+    function: FunctionModel = Field(
+        default=FunctionModel(), description="The function that holds the weight."
     )
     publication: Publication = Field(
         default=Publication(), description="When metrics become visible."
@@ -57,7 +57,7 @@ class Scenario(Model):
 
 def scenario_names() -> tuple[str, ...]:
     """Return the names of the shipped scenarios, in alphabetical order."""
-    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.yaml")))
+    return tuple(sorted(path.stem for path in _SHIPPED_FOLDER.glob("*.yaml")))
 
 
 def load_scenario(name_or_path: str) -> Scenario:
@@ -67,12 +67,12 @@ def load_scenario(name_or_path: str) -> Scenario:
     scenarios when there is neither.
     """
     if name_or_path in scenario_names():
-        return _read(_SHIPPED / f"{name_or_path}.yaml")
+        return _read(_SHIPPED_FOLDER / f"{name_or_path}.yaml")
     path = Path(name_or_path)
     if not path.is_file():
         raise PolicyError(
             f"no scenario is called {name_or_path!r}, and no file either; shipped: "
-            f"{', '.join(scenario_names())}; copy one of {_SHIPPED.name}/*.yaml to write your own"
+            f"{', '.join(scenario_names())}; copy one of {_SHIPPED_FOLDER.name}/*.yaml to write your own"
         )
     return _read(path)
 
@@ -93,7 +93,7 @@ def _read(path: Path) -> Scenario:
     return scenario
 
 
-EVENTS: dict[str, type[Model]] = {
+EVENT_TYPES: dict[str, type[Model]] = {
     kind: event
     for event in get_args(get_args(Event)[0])
     for kind in get_args(event.model_fields["kind"].annotation)
@@ -104,14 +104,14 @@ def _problem(item: ErrorDetails) -> Problem:
     place: Place = item["loc"]
     model: type[Model] = Scenario
     match place:
-        case ("events", index, str(kind), *rest) if kind in EVENTS:
+        case ("events", index, str(kind), *rest) if kind in EVENT_TYPES:
             # Pydantic puts the kind of an event into its path; the file has no such level.
-            place, model = ("events", index, *rest), EVENTS[kind]
+            place, model = ("events", index, *rest), EVENT_TYPES[kind]
         case ("events", _) if item["type"] == "union_tag_not_found":
-            return Problem((*place, "kind"), f"is required; one of {', '.join(EVENTS)}")
+            return Problem((*place, "kind"), f"is required; one of {', '.join(EVENT_TYPES)}")
         case ("events", _) if item["type"] == "union_tag_invalid":
             kind = str(item["input"]["kind"])
-            hint = wording.suggestion(kind, EVENTS)
+            hint = wording.suggestion(kind, EVENT_TYPES)
             return Problem((*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}")
     fields = _innermost(model, place).model_fields
     return Problem(place, wording.message(item, fields), at_key=item["type"] == "extra_forbidden")

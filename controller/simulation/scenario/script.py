@@ -8,29 +8,29 @@ from typing import TypeVar
 
 from controller.core.policy import alarm_name
 from controller.simulation.scenario.fault_events import (
-    Act,
     AlarmChange,
     Errors,
+    EventTime,
+    ExternalAction,
     FailedUpdates,
     HooksRefuse,
     KmsDenied,
-    Lasting,
+    LastingFault,
     Latency,
     LogLine,
     Outage,
-    Requests,
     SlowUpdates,
-    When,
+    TrafficChange,
 )
 from controller.simulation.scenario.metric_roles import Path
 from controller.simulation.scenario.path_model import ColdStart
 from controller.simulation.scenario.scenario import Scenario
 
-_L = TypeVar("_L", bound=Lasting)
+_L = TypeVar("_L", bound=LastingFault)
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class ResponseProfile:
     """How one path answers at one moment; rates as fractions."""
 
     median_ms: float
@@ -67,28 +67,28 @@ class Script:
         self.scenario = scenario
         self._steps = tuple(steps)
         self._start_s = start.timestamp()
-        self._begun: dict[int, float] = {}
+        self._step_starts: dict[int, float] = {}
         if adopted:
-            self._begun = dict.fromkeys(range(len(self._steps)), self._start_s)
+            self._step_starts = dict.fromkeys(range(len(self._steps)), self._start_s)
         self._events = scenario.events
 
-    def begin(self, weight: int, second: float) -> None:
+    def note_weight(self, weight: int, second: float) -> None:
         """Take note that `weight` is in force; only the first time of each step counts."""
         for index, step in enumerate(self._steps):
             if step == weight:
-                self._begun.setdefault(index, second)
+                self._step_starts.setdefault(index, second)
 
-    def moment(self, when: When) -> float | None:
+    def moment(self, when: EventTime) -> float | None:
         """Return the unix second that `when` names; None while its step has not come."""
         if when.step is None:
             return self._start_s + when.after.total_seconds()
-        begun = self._begun.get(min(when.step, len(self._steps)) - 1)
+        begun = self._step_starts.get(min(when.step, len(self._steps)) - 1)
         return None if begun is None else begun + when.after.total_seconds()
 
-    def acts(self) -> Iterator[tuple[int, datetime, Act]]:
+    def external_actions(self) -> Iterator[tuple[int, datetime, ExternalAction]]:
         """Yield number, moment and content of what others do, as far as its moment is known."""
         for number, event in enumerate(self._events):
-            if isinstance(event, Act):
+            if isinstance(event, ExternalAction):
                 moment = self.moment(event.at)
                 if moment is not None:
                     yield number, datetime.fromtimestamp(moment, UTC), event
@@ -99,33 +99,33 @@ class Script:
         hour = second / 3_600 % 24
         swing = rhythm.daily_swing * cos(2 * pi * (hour - rhythm.busiest_hour) / 24)
         rate = rhythm.requests_per_minute * (1 + swing)
-        for event, _ in self._holding(Requests, second):
+        for event, _ in self._active(TrafficChange, second):
             rate *= event.times
         return rate
 
-    def conditions(self, path: Path, second: float) -> Conditions:
+    def response_profile(self, path: Path, second: float) -> ResponseProfile:
         """Return how `path` (not both) answers at `second`."""
         usual = self.scenario.canary if path is Path.CANARY else self.scenario.stable
         client, server, median = usual.client_errors, usual.server_errors, usual.median_ms
-        for errors, _ in self._holding(Errors, second):
+        for errors, _ in self._active(Errors, second):
             if errors.path in (path, Path.BOTH):
                 client = client if errors.client_errors is None else errors.client_errors
                 server = server if errors.server_errors is None else errors.server_errors
-        for slower, since in self._holding(Latency, second):
+        for slower, since in self._active(Latency, second):
             if slower.path in (path, Path.BOTH):
                 ramp = slower.ramp.total_seconds()
                 part = min(1.0, since / ramp) if ramp else 1.0
                 median *= 1 + (slower.times - 1) * part
-        return Conditions(median, usual.sigma, client, server, usual.cold_start)
+        return ResponseProfile(median, usual.sigma, client, server, usual.cold_start)
 
     def outage(self, service: str, second: float) -> str | None:
         """Return how `service` is broken, in the words of the scenario; None when it is not."""
-        outages = (event for event, _ in self._holding(Outage, second))
+        outages = (event for event, _ in self._active(Outage, second))
         return next((event.how for event in outages if event.service == service), None)
 
-    def hooks(self, second: float) -> str | None:
+    def hook_refusal(self, second: float) -> str | None:
         """Return how hooks refuse at `second`, in the words of the scenario; None: they do not."""
-        return next((event.how for event, _ in self._holding(HooksRefuse, second)), None)
+        return next((event.how for event, _ in self._active(HooksRefuse, second)), None)
 
     def alarm(self, name: str, second: float, born: int) -> tuple[str, int]:
         """Return the state of alarm `name` and since when; OK since `born` where nothing happens.
@@ -145,11 +145,11 @@ class Script:
             back = max(back, int(begin + lasting.total_seconds()))
         return "ok", back
 
-    def lines(self) -> set[str]:
+    def log_messages(self) -> set[str]:
         """Return every text that the function logs beside what requests log."""
         return {event.message for event in self._events if isinstance(event, LogLine)}
 
-    def logged(self) -> Iterator[tuple[float, LogLine]]:
+    def log_lines(self) -> Iterator[tuple[float, LogLine]]:
         """Yield when the function logs what, as far as its moment is known."""
         for event in self._events:
             moment = self.moment(event.at)
@@ -159,15 +159,15 @@ class Script:
     def update_rules(self, second: float) -> UpdateRules:
         """Return what becomes of an update that begins at `second`."""
         takes = self.scenario.function.update_takes
-        for slow, _ in self._holding(SlowUpdates, second):
+        for slow, _ in self._active(SlowUpdates, second):
             takes = slow.takes
         return UpdateRules(
             takes=takes,
-            fails=any(self._holding(FailedUpdates, second)),
-            kms_denied=any(self._holding(KmsDenied, second)),
+            fails=any(self._active(FailedUpdates, second)),
+            kms_denied=any(self._active(KmsDenied, second)),
         )
 
-    def _holding(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
+    def _active(self, kind: type[_L], second: float) -> Iterator[tuple[_L, float]]:
         """Yield the events of `kind` that are in force, and for how many seconds already."""
         for event in self._events:
             if not isinstance(event, kind):

@@ -65,7 +65,7 @@ class Distribution:
 
 
 @lru_cache(maxsize=64)
-def thinned(values: Distribution, fraction: float) -> Distribution:
+def thin(values: Distribution, fraction: float) -> Distribution:
     """Return what is left of `values` when only `fraction` of them have arrived.
 
     Counted from the highest value down: with a growing fraction, counts, totals and what is above
@@ -97,7 +97,7 @@ def thinned(values: Distribution, fraction: float) -> Distribution:
 
 # Two metrics of the same requests, and two statistics of a metric, merge the same parts.
 @lru_cache(maxsize=64)
-def merged(parts: tuple[Distribution, ...]) -> Distribution:
+def merge(parts: tuple[Distribution, ...]) -> Distribution:
     """Return the distribution of all values of all `parts` together."""
     filled = [part for part in parts if part.count]
     if len(filled) == 1:
@@ -135,7 +135,7 @@ def percentile(values: Distribution, percent: float) -> float:
     return min(max(value_at(position), values.low), values.high)
 
 
-def above(values: Distribution, limit: float) -> float:
+def count_above(values: Distribution, limit: float) -> float:
     """Return how many values exceed `limit`, which is not negative, within one bin of them.
 
     Inside a bin, values are spread as for `percentile`: p95 exceeds a limit exactly when more than

@@ -70,7 +70,7 @@ def lognormal(rng: Random, count: int, median: float, sigma: float) -> Distribut
         return Distribution.of(values)
     bins: dict[int, int] = {}
     left = count
-    for index, chance in _ladder(median, sigma):
+    for index, chance in _bin_chances(median, sigma):
         drawn = binomial(rng, left, chance)
         if drawn:
             bins[index] = drawn
@@ -81,7 +81,7 @@ def lognormal(rng: Random, count: int, median: float, sigma: float) -> Distribut
 
 
 @lru_cache(maxsize=256)
-def _ladder(median: float, sigma: float) -> tuple[tuple[int, float], ...]:
+def _bin_chances(median: float, sigma: float) -> tuple[tuple[int, float], ...]:
     """Return each bin of a lognormal with its chance among the values not below it.
 
     Drawn one after the other with these chances, the bins together are one multinomial draw.

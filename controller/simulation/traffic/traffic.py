@@ -13,22 +13,22 @@ from random import Random
 
 from controller.core.units import MINUTE_S
 from controller.simulation.scenario.metric_roles import Measure, Path, Role
-from controller.simulation.scenario.script import Conditions, Script
-from controller.simulation.traffic.histogram import Distribution, merged
+from controller.simulation.scenario.script import ResponseProfile, Script
+from controller.simulation.traffic.histogram import Distribution, merge
 from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
 
 # Latencies of a minute take some kilobytes; a minute that was forgotten is drawn again, the same.
-_REMEMBERED = 2_048
+_CACHED_MINUTES = 2_048
 
 
-class Weights:
+class WeightTimeline:
     """Which weight was in force when; the first one has been so for ever."""
 
     def __init__(self, weight: int) -> None:
         self._seconds = [float("-inf")]
         self._weights = [weight]
 
-    def put(self, weight: int, second: float) -> None:
+    def record(self, weight: int, second: float) -> None:
         """Take note that `weight` is in force from `second` on."""
         if weight != self._weights[-1]:
             self._seconds.append(second)
@@ -38,7 +38,7 @@ class Weights:
         """Return the newest weight."""
         return self._weights[-1]
 
-    def stretches(self, begin: float, end: float) -> Iterator[tuple[float, float, int, float]]:
+    def segments(self, begin: float, end: float) -> Iterator[tuple[float, float, int, float]]:
         """Yield begin, end, weight, and since when it was in force, of each part of a time."""
         index = bisect_right(self._seconds, begin) - 1
         while begin < end:
@@ -50,72 +50,74 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TrafficSegment:
     """Requests of one path while nothing changed."""
 
     requests: int
     client_errors: int
     server_errors: int
     cold: int
-    conditions: Conditions
+    conditions: ResponseProfile
 
 
 class TrafficModel:
     """Draws the requests of both paths."""
 
-    def __init__(self, script: Script, weights: Weights, seed: int) -> None:
+    def __init__(self, script: Script, weights: WeightTimeline, seed: int) -> None:
         self.script = script
         self._weights = weights
         self._seed = seed
-        self._counts: dict[tuple[Path, int], tuple[Stretch, ...]] = {}
+        self._counts: dict[tuple[Path, int], tuple[TrafficSegment, ...]] = {}
 
-    def counts(self, path: Path, minute: int) -> tuple[Stretch, ...]:
+    def counts(self, path: Path, minute: int) -> tuple[TrafficSegment, ...]:
         """Return the requests of `path` in the minute that begins at unix second `minute`."""
         known = self._counts.get((path, minute))
         if known is None:
             rng = Random(f"{self._seed}:counts:{path}:{minute}")
             known = tuple(
-                self._stretch(rng, path, *stretch)
-                for stretch in self._weights.stretches(minute, minute + MINUTE_S)
+                self._draw_segment(rng, path, *stretch)
+                for stretch in self._weights.segments(minute, minute + MINUTE_S)
             )
             self._counts[path, minute] = known
         return known
 
     def latencies(self, path: Path, minute: int) -> Distribution:
         """Return the latencies, in ms, of the requests of `path` in that minute."""
-        return drawn(self._seed, path, minute, self.counts(path, minute))
+        return draw_latencies(self._seed, path, minute, self.counts(path, minute))
 
-    def _stretch(
+    def _draw_segment(
         self, rng: Random, path: Path, begin: float, end: float, weight: int, since: float
-    ) -> Stretch:
+    ) -> TrafficSegment:
         middle = (begin + end) / 2
         share = (weight if path is Path.CANARY else 100 - weight) / 100
         rate = self.script.requests_per_minute(middle) * share
         requests = poisson(rng, rate * (end - begin) / MINUTE_S)
-        conditions = self.script.conditions(path, middle)
+        conditions = self.script.response_profile(path, middle)
         client = binomial(rng, requests, conditions.client_errors)
         server = binomial(rng, requests - client, conditions.server_errors)
         cold_start = conditions.cold_start
         cold = 0
         if cold_start is not None and middle - since < cold_start.lasting.total_seconds():
             cold = binomial(rng, requests, cold_start.share)
-        return Stretch(requests, client, server, cold, conditions)
+        return TrafficSegment(requests, client, server, cold, conditions)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def drawn(seed: int, path: Path, minute: int, stretches: tuple[Stretch, ...]) -> Distribution:
+@lru_cache(maxsize=_CACHED_MINUTES)
+def draw_latencies(
+    seed: int, path: Path, minute: int, segments: tuple[TrafficSegment, ...]
+) -> Distribution:
     """Return the latencies of a minute: the same of the same requests in every world of a seed."""
     rng = Random(f"{seed}:latencies:{path}:{minute}")
-    return merged(tuple(_latencies(rng, stretch) for stretch in stretches))
+    return merge(tuple(_latencies(rng, stretch) for stretch in segments))
 
 
-def _latencies(rng: Random, stretch: Stretch) -> Distribution:
-    conditions = stretch.conditions
-    warm = lognormal(rng, stretch.requests - stretch.cold, conditions.median_ms, conditions.sigma)
-    if not stretch.cold or conditions.cold_start is None:
+def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
+    conditions = segment.conditions
+    warm = lognormal(rng, segment.requests - segment.cold, conditions.median_ms, conditions.sigma)
+    if not segment.cold or conditions.cold_start is None:
         return warm
     slow_ms = conditions.median_ms * conditions.cold_start.times
-    return merged((warm, lognormal(rng, stretch.cold, slow_ms, conditions.sigma)))
+    return merge((warm, lognormal(rng, segment.cold, slow_ms, conditions.sigma)))
 
 
 class TrafficFeed:
@@ -128,7 +130,7 @@ class TrafficFeed:
         latency = role.measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY)
         self.unit = "Milliseconds" if latency else "Count"
         self.scale = 1.0
-        self._known: dict[int, Distribution] = {}
+        self._cache: dict[int, Distribution] = {}
         self._traffic = traffic
         self._measure = role.measure
         self._paths = (Path.STABLE, Path.CANARY) if role.path is Path.BOTH else (role.path,)
@@ -139,12 +141,12 @@ class TrafficFeed:
 
     def minute(self, second: int) -> Distribution:
         """Return the values of the minute that begins at unix second `second`."""
-        known = self._known.get(second)
+        known = self._cache.get(second)
         if known is None:
-            known = merged(tuple(self._of(path, second) for path in self._paths))
-            self._known[second] = known
-            if len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
+            known = merge(tuple(self._distribution(path, second) for path in self._paths))
+            self._cache[second] = known
+            if len(self._cache) > _CACHED_MINUTES:
+                del self._cache[next(iter(self._cache))]
         return known
 
     def count(self, second: int) -> int:
@@ -154,7 +156,7 @@ class TrafficFeed:
     def _requests(self, path: Path, second: int) -> int:
         return sum(stretch.requests for stretch in self._traffic.counts(path, second))
 
-    def _of(self, path: Path, second: int) -> Distribution:
+    def _distribution(self, path: Path, second: int) -> Distribution:
         if self._measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY):
             return self._traffic.latencies(path, second)
         counts = self._traffic.counts(path, second)
@@ -172,7 +174,7 @@ class TrafficFeed:
         return Distribution.of({1.0: hits, 0.0: requests - hits})
 
 
-class EventFeed:
+class RequestLogFeed:
     """The log events of one path: one for each request, all alike."""
 
     def __init__(self, traffic: TrafficModel, path: Path, message: str) -> None:

@@ -17,24 +17,31 @@ from controller.adapters.iam.simulator import NotSimulatedError
 from controller.adapters.metrics import log_events
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.adapters.metrics.metric_list import MetricList
-from controller.adapters.notifiers.eventbridge import EventBridgeCourier
-from controller.adapters.notifiers.sns import SnsCourier
+from controller.adapters.notifiers.eventbridge import EventBridgeNotifier
+from controller.adapters.notifiers.sns import SnsNotifier
 from controller.adapters.notifiers.subscribers import Subscribers
-from controller.adapters.secrets import KeptSecrets
+from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.targets import lambda_function
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.hook_call import HookCall
-from controller.core.observation import AlarmState, Answer, Consent, LogQuery, Query, Span
+from controller.core.observation import (
+    AlarmState,
+    Consent,
+    LogQuery,
+    MetricQuery,
+    QueryStatus,
+    Span,
+)
 from controller.core.policy import (
     EventBridgeChannel,
-    Kept,
     LambdaHook,
     Metric,
+    SecretReference,
     SnsChannel,
 )
 from controller.errors import (
@@ -50,7 +57,7 @@ from tests.adapters.contracts.store import LATER, LOCK
 from tests.adapters.contracts.target import HANDLER
 from tests.adapters.notifiers.channels import TOPIC, a_message, told
 from tests.support import aws_stub
-from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, says
+from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
 from tests.support.rollouts import NOON, a_rollout
 
 LIMITS = Limits(attempts=2, connect_s=1, read_s=10, total_s=60)
@@ -58,8 +65,8 @@ SERVICES = (
     "cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs",
     "secretsmanager", "sns",
 )  # fmt: skip
-ERRORS = Query("AWS/Lambda", "Errors", "Sum", 60)
-EVENTS = LogQuery("/aws/lambda/handler", "ERROR", Span(0, 60), enough=3)
+ERRORS = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
+EVENTS = LogQuery("/aws/lambda/handler", "ERROR", Span(0, 60), limit=3)
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", "{}")
 HOOK = LambdaHook(kind="lambda", function="gate")
 TEN = timedelta(seconds=10)
@@ -92,7 +99,7 @@ def stack(made: Clients) -> Stack:
 
 RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     "a look at the function": (TargetError, lambda made: target(made).read()),
-    "the names in the function": (TargetError, lambda made: target(made).strangers()),
+    "the names in the function": (TargetError, lambda made: target(made).foreign_values()),
     "a raise": (TargetError, lambda made: target(made).shift_to(10, "r1")),
     "lowering": (TargetError, lambda made: target(made).lower_to_zero(timedelta(0))),
     "what IAM calls the function": (
@@ -127,19 +134,21 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a message by SNS": (
         DeliveryError,
-        lambda made: SnsCourier(partial(made.get, "sns")).deliver(
+        lambda made: SnsNotifier(partial(made.get, "sns")).deliver(
             SnsChannel(kind="sns", topic=TOPIC), told(), a_message()
         ),
     ),
     "a message by EventBridge": (
         DeliveryError,
-        lambda made: EventBridgeCourier(partial(made.get, "events")).deliver(
+        lambda made: EventBridgeNotifier(partial(made.get, "events")).deliver(
             EventBridgeChannel(kind="eventbridge"), told(), a_message()
         ),
     ),
     "a secret": (
         DeliveryError,
-        lambda made: KeptSecrets(partial(made.get, "secretsmanager"), {}).read(Kept(secret="a")),
+        lambda made: SecretReader(partial(made.get, "secretsmanager"), {}).read(
+            SecretReference(secret="a")
+        ),
     ),
     "a role": (
         NotSimulatedError,
@@ -174,8 +183,8 @@ def test_an_answer_that_is_none_is_the_error_of_the_port(
 
 
 def counted(made: Clients) -> bool:
-    logs = CloudWatchLogs(partial(made.get, "logs"), SystemClock())
-    return logs.count([EVENTS])[EVENTS].answer is Answer.ERROR
+    logs = CloudWatchLogCounts(partial(made.get, "logs"), SystemClock())
+    return logs.count([EVENTS])[EVENTS].answer is QueryStatus.ERROR
 
 
 def alarmed(made: Clients) -> bool:
@@ -192,9 +201,9 @@ FINDS: Mapping[str, Callable[[Clients], bool]] = {
     "counted log events are unread": counted,
     "an alarm is unread": alarmed,
     "what keeps a change from callers is unknown": reached,
-    "the caller is unknown": lambda made: bool(caller.asked(made).problem),
+    "the caller is unknown": lambda made: bool(caller.caller_identity(made).problem),
     "metrics are not listed": lambda made: bool(
-        MetricList(made.get("cloudwatch")).like(METRIC).problem
+        MetricList(made.get("cloudwatch")).similar(METRIC).problem
     ),
 }
 
@@ -211,29 +220,29 @@ def test_an_answer_that_is_none_is_a_finding(
 def test_a_page_instead_of_a_function_is_no_consent_and_asked_for_once(
     endpoint: Endpoint, made: Clients
 ) -> None:
-    endpoint.answers = [aws_stub.page]
-    hooks = LambdaHooks(partial(made.patient, "lambda"))
+    endpoint.answers = [aws_stub.captive_portal]
+    hooks = LambdaHooks(partial(made.single_try, "lambda"))
     assert hooks.ask(HOOK, CALL, within=TEN).consent is Consent.FAILED
     with pytest.raises(DeliveryError):
         hooks.tell(HOOK, CALL, within=TEN)
-    assert len(endpoint.got) == 2
+    assert len(endpoint.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("answer", "consent"),
     [
-        pytest.param(says(b'{"allow": true}'), Consent.GIVEN, id="whole"),
-        pytest.param(says(b'{"allow": false}'), Consent.REFUSED, id="a refusal"),
+        pytest.param(responds(b'{"allow": true}'), Consent.GIVEN, id="whole"),
+        pytest.param(responds(b'{"allow": false}'), Consent.REFUSED, id="a refusal"),
         pytest.param(aws_stub.breaks_off(b'{"allow": true}'), Consent.FAILED, id="that breaks off"),
         pytest.param(aws_stub.drips_its_body(0.05), Consent.FAILED, id="that drips"),
         pytest.param(aws_stub.hangs, Consent.FAILED, id="that does not come"),
     ],
 )
 def test_no_more_than_a_whole_answer_of_a_function_is_a_consent(
-    endpoint: Endpoint, made: Clients, answer: aws_stub.Answering, consent: Consent
+    endpoint: Endpoint, made: Clients, answer: aws_stub.Responder, consent: Consent
 ) -> None:
     endpoint.answers = [answer]
-    hooks = LambdaHooks(partial(made.patient, "lambda"))
+    hooks = LambdaHooks(partial(made.single_try, "lambda"))
     assert hooks.ask(HOOK, CALL, within=timedelta(seconds=1)).consent is consent
 
 
@@ -255,25 +264,25 @@ def test_a_series_with_points_that_cannot_be_is_a_failed_one(
     result = (
         f'{{"Id": "q0", "StatusCode": "Complete", "Timestamps": [{stamp}], "Values": [{value}]}}'
     )
-    endpoint.answers = [says(f'{{"MetricDataResults": [{result}]}}'.encode())]
+    endpoint.answers = [responds(f'{{"MetricDataResults": [{result}]}}'.encode())]
     found = CloudWatchMetrics(made.get("cloudwatch")).read([ERRORS], Span(0, 120))[ERRORS]
-    assert (found.points, found.answer) == ({}, Answer.ERROR)
+    assert (found.points, found.answer) == ({}, QueryStatus.ERROR)
     assert problem in found.message
 
 
 def test_a_page_of_log_events_that_leads_to_itself_is_not_read_for_ever(
     endpoint: Endpoint, made: Clients
 ) -> None:
-    endpoint.answers = [says(b'{"events": [], "nextToken": "t"}')]
+    endpoint.answers = [responds(b'{"events": [], "nextToken": "t"}')]
     with pytest.raises(LogsError):
         list(CloudWatchLogEvents(partial(made.get, "logs")).pages("group", "", NOON, LATER))
-    assert len(endpoint.got) == 2
+    assert len(endpoint.requests) == 2
 
 
 def test_a_table_that_is_described_in_part_is_not_taken_for_the_table_of_a_store(
     endpoint: Endpoint, made: Clients
 ) -> None:
-    endpoint.answers = [says(b'{"Table": {"TableStatus": "ACTIVE"}}')]
+    endpoint.answers = [responds(b'{"Table": {"TableStatus": "ACTIVE"}}')]
     with pytest.raises(StoreError):
         create_table(made.get("dynamodb"), "rollouts", SystemClock())
 
@@ -289,12 +298,12 @@ def test_the_date_of_an_answer_is_a_moment_with_its_zone_or_none(date: str) -> N
         def get_caller_identity(self) -> Any:
             return {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
 
-    found = caller.asked(Sts()).at
+    found = caller.caller_identity(Sts()).at
     assert found is None or found.utcoffset() == timedelta(0)
 
 
 def test_the_page_of_a_gateway_is_told_in_part(endpoint: Endpoint, made: Clients) -> None:
-    endpoint.answers = [says(b"<html>" + b"x" * 1_000_000, status=502, kind="text/html")]
+    endpoint.answers = [responds(b"<html>" + b"x" * 1_000_000, status=502, kind="text/html")]
     with pytest.raises(TargetError) as caught:
         target(made).read()
     assert len(str(caught.value)) < 2_000
@@ -308,7 +317,7 @@ def test_the_page_of_a_gateway_is_told_in_part(endpoint: Endpoint, made: Clients
 def test_a_raise_whose_answer_is_none_is_known_by_what_stands_there_afterwards(
     endpoint: Endpoint, made: Clients, content: str, stands: bytes
 ) -> None:
-    before, after = says(SOUND % b"0"), says(SOUND % stands)
+    before, after = responds(SOUND % b"0"), responds(SOUND % stands)
     endpoint.answers = [before, GARBAGE[content], GARBAGE[content], after]
     if stands == b"10":
         target(made).shift_to(10, "r1")
@@ -322,6 +331,6 @@ def test_lowering_goes_on_after_an_answer_that_is_none(
     endpoint: Endpoint, made: Clients, content: str
 ) -> None:
     strange = GARBAGE[content]
-    endpoint.answers = [says(SOUND % b"10"), strange, strange, says(SOUND % b"0")]
+    endpoint.answers = [responds(SOUND % b"10"), strange, strange, responds(SOUND % b"0")]
     target(made).lower_to_zero(timedelta(seconds=30))
-    assert len(endpoint.got) == 4
+    assert len(endpoint.requests) == 4

@@ -16,11 +16,11 @@ from moto import mock_aws
 
 from controller.adapters.aws import call_limits
 from controller.adapters.aws import clients as aws
-from controller.adapters.aws.call_limits import CallTimeoutError, Limits, within
+from controller.adapters.aws.call_limits import CallTimeoutError, Limits, run_within
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
 from controller.process.signals import StoppedError
 from tests.support import aws_stub
-from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, says
+from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, responds
 
 SHORT = Limits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
 LONG = Limits(attempts=3, connect_s=1, read_s=5, total_s=30)
@@ -63,16 +63,16 @@ def new_worker(others: set[threading.Thread]) -> threading.Thread:
     ],
 )
 def test_a_call_ends_within_its_limit_and_is_not_sent_again(
-    endpoint: Endpoint, answer: aws_stub.Answering
+    endpoint: Endpoint, answer: aws_stub.Responder
 ) -> None:
     endpoint.answers = [answer]
     made = clients(SHORT)
     with pytest.raises(CallTimeoutError) as caught:
         read_function(made)
-    assert (len(endpoint.got), made.calls) == (1, {"lambda": 1})
+    assert (len(endpoint.requests), made.calls) == (1, {"lambda": 1})
     assert isinstance(caught.value, aws.AWS_ERRORS)
-    assert aws.is_passing(caught.value)
-    assert aws.told("read", caught.value).endswith("run again")
+    assert aws.is_transient(caught.value)
+    assert aws.error_text("read", caught.value).endswith("run again")
 
 
 def test_a_call_that_was_given_up_sends_nothing_when_its_connection_breaks(
@@ -96,7 +96,7 @@ def test_a_call_that_was_given_up_sends_nothing_when_its_connection_breaks(
     assert gone.wait(30)
     worker.join(30)
     assert not worker.is_alive()
-    assert (len(endpoint.got), made.calls) == (1, {"lambda": 1})
+    assert (len(endpoint.requests), made.calls) == (1, {"lambda": 1})
 
 
 def test_the_thread_of_a_body_that_drips_ends_with_its_call(endpoint: Endpoint) -> None:
@@ -114,17 +114,17 @@ def test_a_body_without_an_end_is_not_kept(endpoint: Endpoint) -> None:
     endpoint.answers = [aws_stub.floods]
     with pytest.raises(StrangeAnswerError, match="longer than 16,777,216 bytes"):
         read_function(clients(LONG))
-    assert len(endpoint.got) == LONG.attempts
+    assert len(endpoint.requests) == LONG.attempts
 
 
 def test_what_a_function_answers_is_read_within_the_limit_and_in_part(endpoint: Endpoint) -> None:
-    endpoint.answers = [says(b"x" * 1_000_000), aws_stub.drips_its_body(0.05)]
+    endpoint.answers = [responds(b"x" * 1_000_000), aws_stub.drips_its_body(0.05)]
     made = clients(SHORT)
-    patient = made.patient("lambda", 5)
+    patient = made.single_try("lambda", 5)
     answer = patient.invoke(FunctionName="gate", InvocationType="RequestResponse")
-    assert answer["Payload"].read() == b"x" * call_limits.MOST_STREAMED
+    assert answer["Payload"].read() == b"x" * call_limits.MOST_STREAM_BYTES
     with pytest.raises(CallTimeoutError):
-        made.patient("lambda", 0.3).invoke(FunctionName="gate")
+        made.single_try("lambda", 0.3).invoke(FunctionName="gate")
 
 
 def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint) -> None:
@@ -151,7 +151,7 @@ def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint)
     free.set()
     assert gone.wait(30)
     worker.join(30)
-    assert len(endpoint.got) == 1
+    assert len(endpoint.requests) == 1
 
 
 def test_a_process_ends_although_a_call_hangs(endpoint: Endpoint) -> None:
@@ -179,11 +179,11 @@ def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its
 ) -> None:
     limits: list[tuple[str, float]] = []
     made = clients(LONG, floor_s=0.3)
-    made.end_in(timedelta(0))
+    made.limit_calls(timedelta(0))
     endpoint.answers = [aws_stub.hangs]
     calls: list[Callable[[], Any]] = [
         lambda: made.get("dynamodb").get_item(TableName="t", Key={"pk": {"S": "a"}}),
-        lambda: made.patient("lambda", 20).invoke(FunctionName="gate"),
+        lambda: made.single_try("lambda", 20).invoke(FunctionName="gate"),
     ]
     for call in calls:
         with pytest.raises(CallTimeoutError) as caught:
@@ -191,7 +191,7 @@ def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its
         limits.append((caught.value.kwargs["what"], caught.value.kwargs["limit_s"]))
     assert limits == [("dynamodb", 0.3), ("lambda", 0.3)]
 
-    endpoint.answers = [says(FUNCTION)]
+    endpoint.answers = [responds(FUNCTION)]
     assert read_function(made)["FunctionArn"]
     endpoint.answers = [aws_stub.drips(aws_stub.head(len(FUNCTION)) + FUNCTION, 0.004)]
     assert read_function(made)["FunctionArn"]  # which takes longer than the least time
@@ -199,7 +199,7 @@ def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its
 
 def test_before_that_end_a_call_has_no_more_than_what_is_left(endpoint: Endpoint) -> None:
     made = clients(LONG, floor_s=0.01)
-    made.end_in(timedelta(seconds=0.5))
+    made.limit_calls(timedelta(seconds=0.5))
     endpoint.answers = [aws_stub.hangs]
     with pytest.raises(CallTimeoutError) as caught:
         made.get("logs").filter_log_events(logGroupName="group")
@@ -212,16 +212,16 @@ def test_before_that_end_a_call_has_no_more_than_what_is_left(endpoint: Endpoint
 def test_context_and_errors_go_through_the_thread() -> None:
     name: ContextVar[str] = ContextVar("name", default="")
     name.set("checkout#1")
-    assert within(30, "work", name.get) == "checkout#1"
+    assert run_within(30, "work", name.get) == "checkout#1"
     with pytest.raises(ZeroDivisionError):
-        within(30, "work", lambda: 1 // 0)
+        run_within(30, "work", lambda: 1 // 0)
 
 
 def test_a_clock_that_stands_still_or_jumps_does_not_touch_the_limits(endpoint: Endpoint) -> None:
     endpoint.answers = [aws_stub.hangs]
     with freeze_time("2025-06-02 12:00:00") as clock:
         made = clients(LONG, floor_s=0.2)
-        made.end_in(timedelta(seconds=0.3))
+        made.limit_calls(timedelta(seconds=0.3))
         clock.move_to("2024-06-02 12:00:00")
         with pytest.raises(CallTimeoutError) as caught:
             made.get("logs").filter_log_events(logGroupName="group")
@@ -292,7 +292,7 @@ def test_what_is_no_answer_is_asked_for_again_and_then_is_a_named_error(
     made = clients(LONG)
     with pytest.raises(StrangeAnswerError) as caught:
         CALLS[call](made)
-    assert len(endpoint.got) == made.calls.total() == LONG.attempts
+    assert len(endpoint.requests) == made.calls.total() == LONG.attempts
     chain: BaseException | None = caught.value
     while chain is not None:
         assert SECRET not in str(chain)
@@ -379,14 +379,14 @@ def test_what_the_model_does_not_know_is_asked_for_again_and_then_is_a_named_err
 ) -> None:
     call, content = MISFITS[name]
     status = 400 if b"__type" in content else 200
-    endpoint.answers = [says(content, status)]
+    endpoint.answers = [responds(content, status)]
     made = clients(LONG)
     with pytest.raises(StrangeAnswerError, match=r"^the answer is not one of AWS \(") as caught:
         CALLS[call](made)
-    assert len(endpoint.got) == LONG.attempts
+    assert len(endpoint.requests) == LONG.attempts
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
-    assert aws.is_passing(caught.value)
+    assert aws.is_transient(caught.value)
 
 
 SOUND = {
@@ -410,17 +410,17 @@ SOUND = {
 def test_a_sound_answer_after_two_that_are_none_is_the_answer(
     endpoint: Endpoint, call: str
 ) -> None:
-    endpoint.answers = [says(b"null"), aws_stub.page, says(SOUND[call])]
+    endpoint.answers = [responds(b"null"), aws_stub.captive_portal, responds(SOUND[call])]
     made = clients(LONG)
     assert CALLS[call](made)["ResponseMetadata"]["RequestId"]
-    assert (len(endpoint.got), made.calls.total()) == (3, 3)
+    assert (len(endpoint.requests), made.calls.total()) == (3, 3)
 
 
 def test_all_attempts_of_a_transaction_have_one_token(endpoint: Endpoint) -> None:
-    endpoint.answers = [says(b"null"), says(b"{}")]
+    endpoint.answers = [responds(b"null"), responds(b"{}")]
     CALLS["transaction"](clients(LONG))
-    assert b'"ClientRequestToken"' in endpoint.got[0]
-    assert endpoint.got == [endpoint.got[0]] * 2
+    assert b'"ClientRequestToken"' in endpoint.requests[0]
+    assert endpoint.requests == [endpoint.requests[0]] * 2
 
 
 def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
@@ -428,7 +428,7 @@ def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
 ) -> None:
     """The first attempt may have written what makes the second one fail."""
     refusal = b'{"__type": "ConditionalCheckFailedException", "message": "no"}'
-    endpoint.answers = [says(b"null"), says(refusal, 400)]
+    endpoint.answers = [responds(b"null"), responds(refusal, 400)]
     with pytest.raises(ClientError) as caught:
         CALLS["update"](clients(LONG))
     assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 1
@@ -436,6 +436,6 @@ def test_a_refusal_after_an_answer_that_was_none_says_that_there_was_one_before(
 
 def test_no_signal_is_given_to_the_thread_of_a_call() -> None:
     """Only the main thread acts on one, and it waits: no thread would wake it."""
-    blocked = within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    blocked = run_within(5, "nobody", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
     assert blocked >= {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGALRM}

@@ -16,7 +16,7 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.observation import Query, Span
+from controller.core.observation import MetricQuery, Span
 from controller.errors import MetricsError, TargetError, UsageError
 from tests.adapters.contracts.target import HANDLER
 
@@ -139,7 +139,7 @@ def test_botocore_repeats_what_may_pass_and_leaves_conflicts_to_us(
     with pytest.raises(ClientError) as caught:
         Clients().get("lambda").get_function_configuration(FunctionName="handler")
     assert answer.asked == asked
-    assert aws.is_passing(caught.value) is (status != 403)
+    assert aws.is_transient(caught.value) is (status != 403)
     assert aws.is_conflict(caught.value) is (status in (409, 412))
 
 
@@ -151,7 +151,7 @@ def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
     told = r"the answer is not one of AWS \(it has no request id\); check AWS_ENDPOINT_URL"
     with pytest.raises(TargetError, match=told):
         target.read()
-    query = Query("AWS/Lambda", "Errors", "Sum", 60)
+    query = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
     with pytest.raises(MetricsError, match=told):
         CloudWatchMetrics(clients.get("cloudwatch")).read([query], Span(0, 60))
 
@@ -165,7 +165,7 @@ def test_an_endpoint_that_is_not_there_is_told_with_what_to_check(
         client = Clients().get("lambda")
         with pytest.raises(aws.AWS_ERRORS) as caught:
             client.get_function_configuration(FunctionName="handler")
-    told = aws.told("handler could not be read", caught.value)
+    told = aws.error_text("handler could not be read", caught.value)
     assert told.startswith("handler could not be read: EndpointConnectionError: Could not connect")
     assert told.endswith("AWS cannot be reached from here; check the network and AWS_ENDPOINT_URL")
-    assert aws.is_passing(caught.value)
+    assert aws.is_transient(caught.value)

@@ -15,7 +15,7 @@ from controller.adapters.cloudformation import stack
 from controller.adapters.cloudformation.stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.bootstrap.monitoring import open_stack
-from controller.core.policy.model import POLICY_NAME
+from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import MonitoringError, UsageError
 from controller.operations.monitoring.desired import wanted
 from controller.operations.monitoring.resources import Monitoring
@@ -377,6 +377,6 @@ def test_an_execution_without_an_answer_leaves_what_may_be_under_way(
 
 @pytest.mark.parametrize("policy", ["a", "shop-2", "a--", "p" * 63])
 def test_every_name_of_a_policy_makes_the_name_of_a_stack(policy: str) -> None:
-    assert re.fullmatch(POLICY_NAME, policy)
-    assert not re.fullmatch(POLICY_NAME, "p" * 64)
+    assert re.fullmatch(POLICY_NAME_PATTERN, policy)
+    assert not re.fullmatch(POLICY_NAME_PATTERN, "p" * 64)
     assert re.fullmatch("[A-Za-z][A-Za-z0-9-]{0,127}", name_of(policy))

@@ -16,7 +16,7 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
-from controller.core.units import at
+from controller.core.units import from_unix
 from controller.ports.clock import Clock
 from controller.simulation.world import World
 from tests.simulation.worlds import empty_world
@@ -142,7 +142,7 @@ class MetricsBench:
                 {
                     "MetricName": name,
                     "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
-                    "Timestamp": at(second),
+                    "Timestamp": from_unix(second),
                     "Values": list(values),
                     "Counts": [1.0] * len(values),
                 }
@@ -220,7 +220,7 @@ def simulated_logs() -> LogsBench:
 
     def put(group: str, events: Sequence[tuple[int, str]]) -> None:
         for stamp_ms, text in events:
-            world.add_log_event(group, at(0) + timedelta(milliseconds=stamp_ms), text)
+            world.add_log_event(group, from_unix(0) + timedelta(milliseconds=stamp_ms), text)
 
     start = _half_an_hour_before(world.clock)
     return LogsBench(world.client("logs"), world.clock, start, put)

@@ -10,7 +10,7 @@ from controller.core.history import broken_link
 from controller.errors import StoreError, UnknownRolloutError
 from controller.ports.store import Store
 from tests.adapters.contracts.store import LATER, LOCK, moved, started
-from tests.support.damage import HARMLESS, IN_HISTORY, SEEN_IN_LISTS, UNLISTED
+from tests.support.damage import HARMLESS, IN_HISTORY, UNLISTED, VISIBLE_IN_LISTS
 from tests.support.rollouts import NOON, a_rollout
 
 WRONG, SOUND = "checkout#1", "search#1"
@@ -48,7 +48,7 @@ class DamageContract:
 
         listed = {SOUND} if name in UNLISTED else {WRONG, SOUND}
         assert set(store.active(NOON)) == listed
-        if name in SEEN_IN_LISTS:
+        if name in VISIBLE_IN_LISTS:
             assert store.active(NOON)[-1] == WRONG
         assert set(store.all()) == listed
         assert store.of_name("checkout") == (WRONG,)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
-from controller.core.observation import Answer, LogQuery, Series, Span
-from controller.core.units import at
+from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.units import from_unix
 from controller.errors import LogsError
 from controller.ports.logs import LogEvent
 from tests.adapters.contracts.benches import LogsBench
@@ -33,14 +33,14 @@ def query(
 
 
 def answer(bench: LogsBench, asked: LogQuery) -> Series:
-    source = CloudWatchLogs(lambda: bench.client, bench.clock)
+    source = CloudWatchLogCounts(lambda: bench.client, bench.clock)
     return source.count([asked])[asked]
 
 
 def found(bench: LogsBench, asked: LogQuery) -> dict[int, float]:
     """Return how many events there were, by minutes after the bench's start."""
     series = answer(bench, asked)
-    assert (series.answer, series.message) == (Answer.COMPLETE, "")
+    assert (series.answer, series.message) == (QueryStatus.COMPLETE, "")
     return {(second - bench.start) // 60: number for second, number in series.points.items()}
 
 
@@ -107,7 +107,7 @@ class LogsContract:
         """CloudWatch takes no more than 10 000 to a page, and one page is one megabyte."""
         log(bench, *[(second, "gateway call") for second in range(20)])
         asked = query(bench)
-        source = CloudWatchLogs(lambda: _SmallPages(bench.client, 7), bench.clock)
+        source = CloudWatchLogCounts(lambda: _SmallPages(bench.client, 7), bench.clock)
         assert sum(source.count([asked])[asked].points.values()) == 20
 
     def test_no_more_is_counted_than_is_enough(self, bench: LogsBench) -> None:
@@ -116,7 +116,7 @@ class LogsContract:
 
     def test_a_group_that_is_not_there_is_said(self, bench: LogsBench) -> None:
         series = answer(bench, query(bench, group="/aws/lambda/mistyped"))
-        assert series.answer is Answer.ERROR
+        assert series.answer is QueryStatus.ERROR
         assert series.message.startswith(
             "/aws/lambda/mistyped could not be searched (logs:FilterLogEvents): "
             "ResourceNotFoundException: "
@@ -146,7 +146,7 @@ class LogsContract:
 def read(bench: LogsBench, begin: int, end: int, *, group: str = GROUP) -> list[LogEvent]:
     """Return the events between seconds after the bench's start."""
     reader = CloudWatchLogEvents(lambda: bench.client)
-    pages = reader.pages(group, "", at(bench.start + begin), at(bench.start + end))
+    pages = reader.pages(group, "", from_unix(bench.start + begin), from_unix(bench.start + end))
     return [event for page in pages for event in page]
 
 

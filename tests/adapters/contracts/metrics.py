@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.core.observation import Answer, Query, Span
+from controller.core.observation import MetricQuery, QueryStatus, Span
 from tests.adapters.contracts.benches import Dimensions, MetricsBench
 
 ORDERS: Dimensions = (("ApiName", "orders"),)
@@ -15,9 +15,9 @@ TEN_MINUTES = 600
 
 def latency(
     statistic: str, period_s: int = 60, dimensions: Dimensions = ORDERS, namespace: str = "Shop"
-) -> Query:
+) -> MetricQuery:
     """Return a query for the latency of the orders API, unless said otherwise."""
-    return Query(namespace, "Latency", statistic, period_s, dimensions)
+    return MetricQuery(namespace, "Latency", statistic, period_s, dimensions)
 
 
 def publish(
@@ -32,11 +32,13 @@ def publish(
         bench.put(namespace, "Latency", dimensions, second, values)
 
 
-def points(bench: MetricsBench, query: Query, span: Span | None = None) -> list[tuple[int, float]]:
+def points(
+    bench: MetricsBench, query: MetricQuery, span: Span | None = None
+) -> list[tuple[int, float]]:
     """Return the series of `query` in its order, by seconds after the bench's start."""
     span = span or Span(bench.start, bench.start + TEN_MINUTES)
     series = CloudWatchMetrics(bench.client).read([query], span)[query]
-    assert series.answer is Answer.COMPLETE
+    assert series.answer is QueryStatus.COMPLETE
     return [(second - bench.start, value) for second, value in series.points.items()]
 
 

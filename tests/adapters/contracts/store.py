@@ -22,8 +22,8 @@ from controller.errors import (
     TargetTakenError,
     UnknownRolloutError,
 )
-from controller.ports.store import Holder, Store
-from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, recorded, sound
+from controller.ports.store import LockHolder, Store
+from tests.support.rollouts import MINUTE, NOON, a_record, a_rollout, consistent, with_entry
 
 RACERS = 12
 RACE_LIMIT = timedelta(seconds=60)
@@ -40,7 +40,7 @@ OpenStore = Callable[[], AbstractContextManager[Store]]
 
 def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
     """Create `rollout` with one entry, and return it as the store has it."""
-    rollout, entry = recorded(sound(rollout))
+    rollout, entry = with_entry(consistent(rollout))
     store.create(rollout, [entry], locks)
     return store.load(rollout.id)
 
@@ -48,7 +48,7 @@ def started(store: Store, rollout: Rollout, *locks: str) -> Rollout:
 def moved(store: Store, rollout: Rollout, **facts: object) -> Rollout:
     """Save `rollout` changed by `facts`, with one entry, and return what `save` returned."""
     changed = replace(rollout, **facts)  # type: ignore[arg-type]
-    after, entry = recorded(sound(changed))
+    after, entry = with_entry(consistent(changed))
     return store.save(after, [entry])
 
 
@@ -102,9 +102,9 @@ def acquire_at_noon(wanted: str, store: Store, number: int) -> None:
 def lived(rollout: Rollout, entries: int) -> tuple[Rollout, list[Entry]]:
     """Return `rollout` after as many entries as said, one a minute, and these entries."""
     history: list[Entry] = []
-    rollout = sound(rollout)
+    rollout = consistent(rollout)
     for minute in range(entries):
-        rollout, entry = recorded(replace(rollout, updated=NOON + minute * MINUTE))
+        rollout, entry = with_entry(replace(rollout, updated=NOON + minute * MINUTE))
         history.append(entry)
     return rollout, history
 
@@ -113,7 +113,7 @@ def with_numbers(rollout: Rollout, numbers: int) -> tuple[Rollout, Entry]:
     """Return `rollout` with an entry of so many measured values, which compress badly."""
     draw = Random(1).random
     seen = {"series": [draw() for _ in range(numbers)]}
-    return append(rollout, a_record(rollout), by="tester", seen=seen)
+    return append(rollout, a_record(rollout), by="tester", observation=seen)
 
 
 class StoreContract:
@@ -135,7 +135,7 @@ class StoreContract:
     # --- what is written is what is read --------------------------------------------------------
 
     def test_a_created_rollout_is_loaded_as_it_was(self, store: Store) -> None:
-        rollout, entry = recorded(a_rollout())
+        rollout, entry = with_entry(a_rollout())
         store.create(rollout, [entry], [LOCK])
         assert store.load("checkout#1") == rollout
         assert store.history("checkout#1") == (entry,)
@@ -331,7 +331,7 @@ class StoreContract:
         self, store: Store, open_store: OpenStore
     ) -> None:
         started(store, a_rollout())
-        after, entry = recorded(store.acquire("checkout#1", NOON, LATER))
+        after, entry = with_entry(store.acquire("checkout#1", NOON, LATER))
         saved = store.save(after, [entry], hold=LATER + MINUTE)
         with open_store() as other:
             with pytest.raises(LeaseHeldError, match="12:03 UTC"):
@@ -397,7 +397,7 @@ class StoreContract:
         started(store, a_rollout())
         holder = store.acquire("checkout#1", NOON, LATER)
         with open_store() as person:
-            after, entry = recorded(sound(replace(holder, phase=Phase.ROLLING_BACK)))
+            after, entry = with_entry(consistent(replace(holder, phase=Phase.ROLLING_BACK)))
             saved = person.save(after, [entry], hold=hold)
             with pytest.raises(StateConflictError, match="saved checkout#1 first"):
                 moved(store, holder)
@@ -413,7 +413,7 @@ class StoreContract:
     def test_a_rollout_that_is_created_and_held_is_its_creators_alone(
         self, store: Store, open_store: OpenStore
     ) -> None:
-        rollout, entry = recorded(a_rollout())
+        rollout, entry = with_entry(a_rollout())
         store.create(rollout, [entry], [LOCK], hold=LATER)
         with open_store() as other:
             with pytest.raises(LeaseHeldError, match="12:02 UTC"):
@@ -529,7 +529,7 @@ class StoreContract:
         going = moved(store, first, phase=Phase.ROLLING_BACK)
         moved(store, going, phase=Phase.ROLLED_BACK, exposed_to=LATER)
         holder = store.holder(LOCK)
-        assert holder == Holder("search#1", final=False)
+        assert holder == LockHolder("search#1", final=False)
 
     def test_who_ends_while_another_one_starts_ends_and_gives_way_or_stays_the_owner(
         self, store: Store, open_store: OpenStore
@@ -556,7 +556,7 @@ class StoreContract:
             assert len(winners) <= 1
             assert {type(end) for end in ends if end} <= {TargetTakenError}
             owner = f"next-{turn}-{winners[0]}#1" if winners else first.id
-            assert store.holder(lock) == Holder(owner, final=not winners)
+            assert store.holder(lock) == LockHolder(owner, final=not winners)
             assert store.load(first.id).phase is Phase.SUCCEEDED
 
     @pytest.mark.parametrize(
@@ -568,7 +568,7 @@ class StoreContract:
     ) -> None:
         moved(store, started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK), phase=phase)
         for lock in (LOCK, BOOLEAN_LOCK):
-            assert store.holder(lock) == Holder("checkout#1", final)
+            assert store.holder(lock) == LockHolder("checkout#1", final)
         assert store.holder("another/lock") is None
 
     def test_an_id_is_used_once(self, store: Store) -> None:
@@ -835,7 +835,7 @@ class StoreContract:
         rollout = started(store, a_rollout())
         after, entry = with_numbers(rollout, 150_000)
         saved = store.save(after, [entry])
-        after, small = recorded(saved)
+        after, small = with_entry(saved)
         saved = store.save(after, [small])
         history = store.history("checkout#1")
         assert history[1:] == (entry, small)

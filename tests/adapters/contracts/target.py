@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import LambdaEnv
 from controller.errors import TargetError, WriteConflictError
 from tests.adapters.contracts.benches import LambdaBench
@@ -43,10 +43,10 @@ def variables(bench: LambdaBench) -> dict[str, str]:
     return shown
 
 
-def settled(bench: LambdaBench) -> Reading:
+def settled(bench: LambdaBench) -> TargetReading:
     """Wait until the last update is over, and return what the target shows then."""
     target, deadline = open_target(bench), bench.clock.now() + LIMIT
-    while (reading := target.read()).update is Update.IN_PROGRESS:
+    while (reading := target.read()).update is UpdateStatus.IN_PROGRESS:
         assert bench.clock.now() < deadline
         bench.clock.sleep(MOMENT)
     return reading
@@ -67,14 +67,14 @@ class TargetContract:
         reading = open_target(bench).read()
         assert reading.identity.startswith("arn:aws:lambda:us-east-1:")
         assert reading.identity.endswith(":function:handler")
-        assert reading.stands_at(10)
+        assert reading.has_applied(10)
         assert reading.shown == "PERCENTAGE=10, ENABLED=false"
         assert len(reading.code) == 44  # SHA-256 in base64
 
     def test_a_function_without_any_variable_is_at_0(self, bench: LambdaBench) -> None:
         bench.add_function("handler", {})
         reading = open_target(bench).read()
-        assert reading.stands_at(0)
+        assert reading.has_applied(0)
         assert reading.shown == "PERCENTAGE is not set, ENABLED is not set"
 
     def test_a_function_that_does_not_exist_is_told_by_name(self, bench: LambdaBench) -> None:
@@ -104,8 +104,8 @@ class TargetContract:
         target.shift_to(10, target.read().token)
         moving = target.read()
         assert moving.weight == 10
-        assert not moving.stands_at(10)
-        assert settled(bench).stands_at(10)
+        assert not moving.has_applied(10)
+        assert settled(bench).has_applied(10)
 
     def test_a_raise_under_an_old_token_writes_nothing(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
@@ -152,7 +152,7 @@ class TargetContract:
         bench.add_function("handler", {**OTHERS, **standing})
         open_target(bench).lower_to_zero(LIMIT)
         assert variables(bench) == {**OTHERS, **pair("0", "false")}
-        assert settled(bench).stands_at(0)
+        assert settled(bench).has_applied(0)
 
     def test_lowering_waits_for_an_update_that_is_in_progress(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)

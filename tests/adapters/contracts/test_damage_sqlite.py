@@ -69,7 +69,7 @@ def test_bytes_that_no_text_of_the_store_can_have_are_refused(path: Path) -> Non
 def test_what_sqlite_says_in_bytes_that_are_not_utf_8_is_damage(path: Path) -> None:
     with SqliteStore(path) as store:
         started(store, a_rollout())
-    with pytest.raises(StoreError, match="is damaged"), sqlite_file.explained(path, "read"):
+    with pytest.raises(StoreError, match="is damaged"), sqlite_file.store_errors(path, "read"):
         b"malformed database schema (\xff)".decode()
 
 

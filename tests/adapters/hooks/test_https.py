@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.hooks.answer import clean
+from controller.adapters.hooks.answer import printable_line
 from controller.adapters.hooks.https import PAUSE, TRIES, HttpsHooks, signature
 from controller.core.hook_call import HookCall
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import HttpsHook, Kept
+from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.process.settings import Egress, read_egress
 from controller.simulation.clock import VirtualClock
 from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
-from tests.support.https_stub import Host, answers, breaks_off, certificate, drips, host, in_turn
+from tests.support.https_stub import Host, breaks_off, certificate, drips, host, in_turn, responds
 from tests.support.rollouts import NOON
 
 KEY = "hunter2"
@@ -61,9 +61,9 @@ def ask(stub: Host, clock: VirtualClock, within_s: float = 10, **how: Any) -> Ho
 def test_a_call_arrives_with_its_delivery_and_a_signature_over_time_and_body(
     stub: Host, clock: VirtualClock
 ) -> None:
-    stub.answer = answers(204, b"")
+    stub.answer = responds(204, b"")
     assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
-    (got,) = stub.got
+    (got,) = stub.requests
     assert (got.path, got.body) == ("/gate", CALL.body.encode())
     assert got.headers["X-Rolloutctl-Delivery"] == CALL.delivery
     stamp = got.headers["X-Rolloutctl-Timestamp"]
@@ -165,8 +165,8 @@ def test_the_receiver_of_the_document_and_what_it_answers_fit_what_asks(
     stub: Host, clock: VirtualClock, against: str | None, expected: HookAnswer
 ) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        now, body = NOON.timestamp(), stub.got[-1].body
-        answers(*recipe().receive(KEY, handler.headers, body, now, lambda _call: against))(handler)
+        now, body = NOON.timestamp(), stub.requests[-1].body
+        responds(*recipe().receive(KEY, handler.headers, body, now, lambda _call: against))(handler)
 
     stub.answer = answer
     assert ask(stub, clock) == expected
@@ -176,8 +176,8 @@ def test_who_has_another_key_is_refused_by_the_receiver_of_the_document(
     stub: Host, clock: VirtualClock
 ) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        now, body = NOON.timestamp(), stub.got[-1].body
-        answers(*recipe().receive("another", handler.headers, body, now, pytest.fail))(handler)
+        now, body = NOON.timestamp(), stub.requests[-1].body
+        responds(*recipe().receive("another", handler.headers, body, now, pytest.fail))(handler)
 
     stub.answer = answer
     assert ask(stub, clock) == HookAnswer(Consent.REFUSED, "the answer was 401")
@@ -187,9 +187,9 @@ def test_who_has_another_key_is_refused_by_the_receiver_of_the_document(
 def test_a_body_is_consent_a_refusal_or_no_answer(
     stub: Host, clock: VirtualClock, row: Body
 ) -> None:
-    stub.answer = answers(200, row.body)
+    stub.answer = responds(200, row.body)
     assert ask(stub, clock) == HookAnswer(row.consent, row.said)
-    assert len(stub.got) == 1
+    assert len(stub.requests) == 1
 
 
 @pytest.mark.parametrize("row", SENT, ids=lambda row: row.shown)
@@ -198,51 +198,53 @@ def test_what_a_host_sends_is_consent_a_refusal_or_no_answer(
 ) -> None:
     stub.answer = row.answer
     assert ask(stub, clock) == HookAnswer(row.consent, row.said)
-    assert len(stub.got) == row.tries
+    assert len(stub.requests) == row.tries
 
 
 def test_a_consent_after_an_answer_that_broke_off_counts(stub: Host, clock: VirtualClock) -> None:
-    stub.answer = in_turn(breaks_off(b'{"allow": true}'), answers(200, b'{"allow": true}'))
+    stub.answer = in_turn(breaks_off(b'{"allow": true}'), responds(200, b'{"allow": true}'))
     assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
 
 
 def test_an_answer_without_consent_is_not_tried_again_until_one_comes(
     stub: Host, clock: VirtualClock
 ) -> None:
-    stub.answer = in_turn(answers(200, PAGE), answers(204, b""))
+    stub.answer = in_turn(responds(200, PAGE), responds(204, b""))
     assert ask(stub, clock).consent is Consent.FAILED
-    assert len(stub.got) == 1
+    assert len(stub.requests) == 1
 
 
 def test_who_is_told_afterwards_has_taken_it_whatever_stands_in_the_body(
     stub: Host, clock: VirtualClock
 ) -> None:
     """Told again, a host would act twice."""
-    for answer in (answers(200, PAGE), breaks_off(b"accepted")):
+    for answer in (responds(200, PAGE), breaks_off(b"accepted")):
         stub.answer = answer
         hooks(clock).tell(hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL)
-    assert len(stub.got) == 2
+    assert len(stub.requests) == 2
 
 
 def test_what_may_pass_is_tried_again_with_the_same_delivery(
     stub: Host, clock: VirtualClock
 ) -> None:
-    stub.answer = in_turn(answers(503), answers(429), answers(204, b""))
+    stub.answer = in_turn(responds(503), responds(429), responds(204, b""))
     assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
-    assert [one.headers["X-Rolloutctl-Delivery"] for one in stub.got] == [CALL.delivery] * TRIES
+    assert [one.headers["X-Rolloutctl-Delivery"] for one in stub.requests] == [
+        CALL.delivery
+    ] * TRIES
     assert clock.now() - NOON == (TRIES - 1) * PAUSE
 
 
 def test_tries_have_an_end(stub: Host, clock: VirtualClock) -> None:
-    stub.answer = answers(500)
+    stub.answer = responds(500)
     assert ask(stub, clock).consent is Consent.FAILED
-    assert len(stub.got) == TRIES
+    assert len(stub.requests) == TRIES
 
 
 def test_a_refusal_is_not_tried_again(stub: Host, clock: VirtualClock) -> None:
-    stub.answer = answers(403)
+    stub.answer = responds(403)
     ask(stub, clock)
-    assert len(stub.got) == 1
+    assert len(stub.requests) == 1
 
 
 def test_a_slow_answer_is_none_when_the_time_is_over(stub: Host, clock: VirtualClock) -> None:
@@ -250,7 +252,7 @@ def test_a_slow_answer_is_none_when_the_time_is_over(stub: Host, clock: VirtualC
     answer = ask(stub, clock, within_s=0.3)
     assert answer.consent is Consent.FAILED
     assert answer.said == "localhost gave no whole answer within 0.3 seconds"
-    assert len(stub.got) == 1
+    assert len(stub.requests) == 1
 
 
 def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
@@ -259,7 +261,7 @@ def test_an_address_that_is_not_public_is_refused_unless_its_host_is_allowed(
     answer = ask(stub, clock, private=())
     assert answer.consent is Consent.FAILED
     assert "127.0.0.1, which is not public" in answer.said
-    assert not stub.got
+    assert not stub.requests
     assert clock.now() == NOON  # it is not tried again
 
 
@@ -273,18 +275,18 @@ def test_a_wrong_setting_is_said_and_is_no_consent(stub: Host, clock: VirtualClo
 
 
 def test_without_its_key_a_call_is_not_made(stub: Host, clock: VirtualClock) -> None:
-    def no_key(_place: Kept) -> str:
+    def no_key(_place: SecretReference) -> str:
         raise DeliveryError("the environment variable KEY is not set, or empty")
 
     answer = HttpsHooks(no_key, clock, EGRESS).ask(
         hook(stub), CALL, within=timedelta(seconds=5), private=LOCAL
     )
     assert answer == HookAnswer(Consent.FAILED, "the environment variable KEY is not set, or empty")
-    assert not stub.got
+    assert not stub.requests
 
 
 def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: VirtualClock) -> None:
-    def slow(_place: Kept) -> str:
+    def slow(_place: SecretReference) -> str:
         clock.sleep(timedelta(seconds=10))
         return KEY
 
@@ -292,13 +294,13 @@ def test_reading_the_key_takes_of_the_time_of_the_call(stub: Host, clock: Virtua
         hook(stub), CALL, within=timedelta(seconds=10), private=LOCAL
     )
     assert answer == HookAnswer(Consent.FAILED, "no time was left")
-    assert not stub.got
+    assert not stub.requests
 
 
 def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: VirtualClock) -> None:
     seconds = timedelta(seconds=5)
     hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
-    stub.answer = answers(404)
+    stub.answer = responds(404)
     with pytest.raises(DeliveryError, match="https localhost did not take it: the answer was 404"):
         hooks(clock).tell(hook(stub), CALL, within=seconds, private=LOCAL)
     with pytest.raises(DeliveryError, match="was not reached: localhost has the address"):
@@ -306,5 +308,5 @@ def test_who_is_told_afterwards_and_takes_it_not_is_said(stub: Host, clock: Virt
 
 
 def test_what_a_hook_says_is_one_short_line_that_no_terminal_obeys() -> None:
-    assert clean("a\x1b[2J\n\tb\u202e  c") == "a\\u001b[2J b\\u202e c"
-    assert len(clean("x" * 5_000)) == 400
+    assert printable_line("a\x1b[2J\n\tb\u202e  c") == "a\\u001b[2J b\\u202e c"
+    assert len(printable_line("x" * 5_000)) == 400

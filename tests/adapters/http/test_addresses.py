@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.http import addresses
-from controller.adapters.http.addresses import EMBEDDING, NOT_PUBLIC, is_public, plain
+from controller.adapters.http.addresses import (
+    IPV4_EMBEDDINGS,
+    NOT_PUBLIC,
+    effective_address,
+    is_public,
+)
 from tests.docs.tables.addresses import RANGES
 
 ROWS = {
@@ -32,7 +37,7 @@ def test_an_address_is_public_or_not(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
-@pytest.mark.parametrize("network", [*NOT_PUBLIC, *EMBEDDING])
+@pytest.mark.parametrize("network", [*NOT_PUBLIC, *IPV4_EMBEDDINGS])
 def test_a_range_has_rows_and_they_are_in_it(network: str) -> None:
     (row,) = (one for one in RANGES if one.network == network)
     inside = [one.partition("%")[0] for one in (*row.public, *row.not_public)]
@@ -48,7 +53,7 @@ def test_what_is_no_address_is_not_public(text: str) -> None:
 
 def test_an_address_that_stands_for_another_is_compared_as_that() -> None:
     for address in ("::ffff:10.0.0.5", "64:ff9b::10.0.0.5", "2002:a00:5::1", "10.0.0.5"):
-        assert str(plain(address)) == "10.0.0.5"
+        assert str(effective_address(address)) == "10.0.0.5"
 
 
 @pytest.mark.parametrize("minor", range(11, 15))

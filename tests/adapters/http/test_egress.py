@@ -11,8 +11,14 @@ import pytest
 from controller.adapters.http.egress import MOST_HEAD
 from controller.adapters.http.request import HttpsError, post
 from controller.process.settings import Egress, read_egress
-from tests.support.connect_proxy import OPEN, Behaviour, ConnectProxy, connect_proxy, says
-from tests.support.https_stub import Host, answers, certificate, host
+from tests.support.connect_proxy import (
+    OPEN,
+    Behaviour,
+    ConnectProxy,
+    connect_proxy,
+    tunnel_response,
+)
+from tests.support.https_stub import Host, certificate, host, responds
 
 NAME = "hooks.example"
 
@@ -56,10 +62,10 @@ def test_a_call_goes_through_the_proxy_which_alone_resolves_the_name(
         return real(name, *rest, **more)  # type: ignore[arg-type] # whatever it was called with
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    stub.answer = answers(202, b"taken")
+    stub.answer = responds(202, b"taken")
     answer = post(stub.url(name=NAME), b"{}", {}, within_s=5, egress=through(proxy))
     assert (answer.status, answer.body, answer.flaw) == (202, b"taken", "")
-    assert proxy.asked == [[f"CONNECT {NAME}:{stub.port} HTTP/1.1", f"Host: {NAME}:{stub.port}"]]
+    assert proxy.requests == [[f"CONNECT {NAME}:{stub.port} HTTP/1.1", f"Host: {NAME}:{stub.port}"]]
     assert {*looked_up} == {"127.0.0.1"}  # the proxy's address, and the stub's
 
 
@@ -67,8 +73,8 @@ def test_credentials_go_to_the_proxy_and_not_to_the_host(stub: Host, proxy: Conn
     egress = through(proxy, "me:hunt%40er2@")
     assert post(stub.url(name=NAME), b"{}", {}, within_s=5, egress=egress).status == 200
     told = base64.b64encode(b"me:hunt@er2").decode()
-    assert f"Proxy-Authorization: Basic {told}" in proxy.asked[0]
-    assert not [name for name in stub.got[0].headers if name.lower().startswith("proxy")]
+    assert f"Proxy-Authorization: Basic {told}" in proxy.requests[0]
+    assert not [name for name in stub.requests[0].headers if name.lower().startswith("proxy")]
 
 
 def test_the_certificate_of_the_host_is_verified_behind_the_proxy_too(
@@ -76,7 +82,7 @@ def test_the_certificate_of_the_host_is_verified_behind_the_proxy_too(
 ) -> None:
     problem = why(stub.url(name="other.example"), through(proxy))
     assert "Hostname mismatch" in problem
-    assert not stub.got
+    assert not stub.requests
 
 
 LOCAL = "is the name of a host that is not public; "
@@ -116,15 +122,15 @@ OPERATOR = "the policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow
 def test_a_proxy_is_asked_for_public_hosts_and_for_allowed_ones(
     proxy: ConnectProxy, name: str, of_policy: tuple[str, ...], of_operator: str, refused: str
 ) -> None:
-    proxy.does = says(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+    proxy.behaviour = tunnel_response(b"HTTP/1.1 403 Forbidden\r\n\r\n")
     egress = through(proxy, private=of_operator)
     problem = why(f"https://{name}/hook", egress, private=of_policy)
     if refused:
         assert refused in problem
-        assert not proxy.asked
+        assert not proxy.requests
     else:
         assert problem.endswith("could not be reached: the egress proxy answered 403")
-        (asked,) = proxy.asked
+        (asked,) = proxy.requests
         assert asked[0] == f"CONNECT {name}:443 HTTP/1.1"
 
 
@@ -143,16 +149,22 @@ def _drips(connection: socket.socket) -> None:
     ("does", "said"),
     [
         pytest.param(
-            says(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
+            tunnel_response(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
             "answered 407; it wants other credentials in ROLLOUTCTL_EGRESS_PROXY",
             id="other credentials",
         ),
-        pytest.param(says(b"HTTP/1.1 502 hunter2\r\n\r\n<html>"), "answered 502", id="an outage"),
-        pytest.param(says(b"HTTP/1.1 302 Found\r\n\r\n"), "answered 302", id="a redirect"),
-        pytest.param(says(b""), "answered in no HTTP", id="nothing"),
-        pytest.param(says(OPEN[:-2]), "answered in no HTTP", id="half an answer"),
-        pytest.param(says(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), "answered in no HTTP", id="another one"),
-        pytest.param(says(b"x" * 3 * MOST_HEAD), "answered in no HTTP", id="too much"),
+        pytest.param(
+            tunnel_response(b"HTTP/1.1 502 hunter2\r\n\r\n<html>"), "answered 502", id="an outage"
+        ),
+        pytest.param(
+            tunnel_response(b"HTTP/1.1 302 Found\r\n\r\n"), "answered 302", id="a redirect"
+        ),
+        pytest.param(tunnel_response(b""), "answered in no HTTP", id="nothing"),
+        pytest.param(tunnel_response(OPEN[:-2]), "answered in no HTTP", id="half an answer"),
+        pytest.param(
+            tunnel_response(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), "answered in no HTTP", id="another one"
+        ),
+        pytest.param(tunnel_response(b"x" * 3 * MOST_HEAD), "answered in no HTTP", id="too much"),
         pytest.param(_hangs, "gave no answer in time", id="silence"),
         pytest.param(_drips, "gave no answer in time", id="an answer that drips"),
     ],
@@ -160,7 +172,7 @@ def _drips(connection: socket.socket) -> None:
 def test_a_proxy_that_opens_no_way_is_named_without_its_words(
     proxy: ConnectProxy, does: Behaviour, said: str
 ) -> None:
-    proxy.does = does
+    proxy.behaviour = does
     within_s = 1.0 if "in time" in said else 5.0
     egress = through(proxy, "me:hunter2@")
     problem = why(f"https://{NAME}/secret", egress, within_s=within_s)
@@ -172,12 +184,12 @@ def test_a_proxy_that_opens_no_way_is_named_without_its_words(
 def test_a_proxy_that_hangs_up_after_it_opened_the_way_gave_no_answer(
     proxy: ConnectProxy,
 ) -> None:
-    proxy.does = says(OPEN)
+    proxy.behaviour = tunnel_response(OPEN)
     assert why(f"https://{NAME}/", through(proxy)).startswith(f"{NAME} gave no answer: ")
 
 
 def test_bytes_that_a_proxy_slips_in_are_no_answer_of_the_host(proxy: ConnectProxy) -> None:
-    proxy.does = says(OPEN + b"HTTP/1.1 204 No Content\r\n\r\n")
+    proxy.behaviour = tunnel_response(OPEN + b"HTTP/1.1 204 No Content\r\n\r\n")
     assert why(f"https://{NAME}/", through(proxy)).startswith(f"{NAME} gave no answer: ")
 
 
@@ -193,7 +205,7 @@ def test_a_proxy_that_does_not_run_is_named() -> None:
 def test_a_name_that_would_change_the_request_is_not_told(proxy: ConnectProxy, name: str) -> None:
     problem = why(f"https://{name}/", through(proxy))
     assert problem.endswith("has a character that a proxy is not told")
-    assert not proxy.asked
+    assert not proxy.requests
 
 
 def test_without_the_setting_no_proxy_is_asked(
@@ -202,4 +214,4 @@ def test_without_the_setting_no_proxy_is_asked(
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, proxy.url())
     why(stub.url(name="localhost"), Egress())
-    assert not proxy.asked
+    assert not proxy.requests

@@ -11,7 +11,7 @@ from controller.adapters.http.request import HttpsError, post
 from controller.adapters.http.response import MOST_ANSWER
 from controller.process.settings import Egress, read_egress
 from tests.docs.tables.addresses import RANGES
-from tests.support.https_stub import Host, answers, certificate, drips, host
+from tests.support.https_stub import Host, certificate, drips, host, responds
 
 LOCAL = frozenset({"localhost"})
 ALLOWED = Egress(private_names=LOCAL)
@@ -38,7 +38,7 @@ def why(
 
 
 def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> None:
-    stub.answer = answers(202, b"taken")
+    stub.answer = responds(202, b"taken")
     answer = post(
         stub.url("/hook?a=1"),
         b'{"a": 1}',
@@ -48,19 +48,19 @@ def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> Non
         egress=ALLOWED,
     )
     assert (answer.status, answer.body) == (202, b"taken")
-    (got,) = stub.got
+    (got,) = stub.requests
     assert (got.path, got.body, got.headers["X-Mark"]) == ("/hook?a=1", b'{"a": 1}', "7")
     assert got.headers["Host"].startswith("localhost")
 
 
 def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
-    stub.answer = answers(302, b"", Location=stub.url("/elsewhere"))
+    stub.answer = responds(302, b"", Location=stub.url("/elsewhere"))
     assert post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED).status == 302
-    assert [one.path for one in stub.got] == ["/hook"]
+    assert [one.path for one in stub.requests] == ["/hook"]
 
 
 def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
-    stub.answer = answers(200, b"x" * (3 * MOST_ANSWER))
+    stub.answer = responds(200, b"x" * (3 * MOST_ANSWER))
     answer = post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED)
     assert (len(answer.body), answer.flaw) == (MOST_ANSWER, "gave an answer longer than 16 KiB")
 
@@ -87,7 +87,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     assert why(stub.url()) == "localhost gave no answer: self-signed certificate"
-    assert not stub.got
+    assert not stub.requests
 
 
 def test_a_certificate_of_another_name_is_refused(
@@ -97,7 +97,7 @@ def test_a_certificate_of_another_name_is_refused(
     monkeypatch.setenv("SSL_CERT_FILE", str(signed))
     with host(signed) as other:
         assert "Hostname mismatch" in why(other.url())
-        assert not other.got
+        assert not other.requests
 
 
 OFF = "localhost has the address 127.0.0.1, which is not public; "
@@ -132,7 +132,7 @@ def test_a_private_host_needs_the_policy_and_the_operator(
     assert not egress.problem
     if problem:
         assert why(stub.url(), private=frozenset(of_policy), egress=egress) == problem
-        assert not stub.got
+        assert not stub.requests
     else:
         assert post(stub.url(), b"", {}, within_s=5, private=of_policy, egress=egress).status == 200
 
@@ -156,7 +156,7 @@ def test_an_address_that_is_not_public_is_refused(
 def test_a_wrong_setting_sends_nothing(stub: Host) -> None:
     egress = read_egress({"ROLLOUTCTL_PRIVATE_HOSTS": "localhost", "ROLLOUTCTL_EGRESS_PROXY": "x"})
     assert why(stub.url(), egress=egress).startswith("ROLLOUTCTL_EGRESS_PROXY is no URL of a proxy")
-    assert not stub.got
+    assert not stub.requests
 
 
 @pytest.mark.parametrize("number", ["2130706433", "127.1", "0x7f000001"])

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from structlog.testing import capture_logs
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import caller
+from controller.adapters.iam.caller import caller_arn
 from controller.errors import UsageError
 
 ARN = "arn:aws:sts::123456789012:assumed-role/Admin/jo"
@@ -33,7 +33,7 @@ class Sts(Clients):
 
 
 def test_the_caller_is_whose_credentials_they_are() -> None:
-    assert caller(Sts({"Arn": ARN, "Account": "123456789012"})) == ARN
+    assert caller_arn(Sts({"Arn": ARN, "Account": "123456789012"})) == ARN
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_caller_is_whose_credentials_they_are() -> None:
 )
 def test_a_call_that_fails_is_logged_and_no_error(answer: object, problem: str) -> None:
     with capture_logs() as logs:
-        assert caller(Sts(answer)) == ""
+        assert caller_arn(Sts(answer)) == ""
     (line,) = logs
     assert (line["event"], line["log_level"]) == ("caller_unknown", "warning")
     assert line["problem"].startswith("sts:GetCallerIdentity: ")
@@ -60,13 +60,13 @@ def test_a_call_that_fails_is_logged_and_no_error(answer: object, problem: str) 
 
 def test_without_credentials_nobody_calls_and_that_is_no_news() -> None:
     with capture_logs() as logs:
-        assert caller(Sts(UsageError("there are no AWS credentials"))) == ""
+        assert caller_arn(Sts(UsageError("there are no AWS credentials"))) == ""
     assert logs == []
 
 
 def test_whatever_else_is_raised_is_logged_by_its_kind_alone() -> None:
     with capture_logs() as logs:
-        assert caller(Sts(ValueError("a secret"))) == ""
+        assert caller_arn(Sts(ValueError("a secret"))) == ""
     (line,) = logs
     assert line["problem"] == "sts:GetCallerIdentity: unexpected ValueError"
 

@@ -8,9 +8,9 @@ from importlib import import_module
 import pytest
 
 from controller import adapters
-from controller.bootstrap.iam import Job, declared
+from controller.bootstrap.iam import Job, declared_permissions
 
-DECLARED = dict(declared())
+DECLARED = dict(declared_permissions())
 
 # "IAM: " and what follows, to the end of its paragraph.
 _PARAGRAPH = re.compile(r"^IAM: (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -9,7 +9,7 @@ import pytest
 from controller.adapters.metrics.alarms import ALARMS_PER_CALL, PAGES_PER_CALL, CloudWatchAlarms
 from controller.core.observation import AlarmReading, AlarmState
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import lost, refusal
+from controller.simulation.fakes.errors import client_error, read_timeout
 
 MOMENT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SECOND = int(MOMENT.timestamp())
@@ -71,11 +71,11 @@ def test_an_alarm_that_could_not_be_evaluated_is_not_ok(
     ("error", "why"),
     [
         (
-            refusal("DescribeAlarms", "AccessDeniedException", "no"),
+            client_error("DescribeAlarms", "AccessDeniedException", "no"),
             "alarms could not be read (cloudwatch:DescribeAlarms): AccessDeniedException: no; "
             "grant the action to this role",
         ),
-        (lost("monitoring"), "; run again"),
+        (read_timeout("monitoring"), "; run again"),
     ],
 )
 def test_what_goes_wrong_is_said_of_each_alarm(error: Exception, why: str) -> None:

@@ -11,14 +11,14 @@ from botocore.stub import ANY, Stubber
 from structlog.testing import capture_logs
 
 from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMetrics
-from controller.core.observation import Answer, Query, Series, Span
-from controller.core.units import at
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.units import from_unix
 from controller.errors import MetricsError
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 HOUR = Span(NOON, NOON + 3_600)
-COUNT = Query("AWS/ApiGateway", "Count", "Sum", 60, (("ApiName", "orders"),))
-LATENCY = Query("AWS/ApiGateway", "Latency", "p95", 60, (("ApiName", "orders"),))
+COUNT = MetricQuery("AWS/ApiGateway", "Count", "Sum", 60, (("ApiName", "orders"),))
+LATENCY = MetricQuery("AWS/ApiGateway", "Latency", "p95", 60, (("ApiName", "orders"),))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def result(number: int, minutes: list[int], status: str = "Complete", **more: An
     """Return what is answered to query `number`: as value each minute, in minutes after noon."""
     return {
         "Id": f"q{number}",
-        "Timestamps": [at(NOON + 60 * minute) for minute in minutes],
+        "Timestamps": [from_unix(NOON + 60 * minute) for minute in minutes],
         "Values": [float(minute) for minute in minutes],
         "StatusCode": status,
         **more,
@@ -58,7 +58,7 @@ def queue(stub: Stubber, *results: Any, token: str | None = None, **expected: An
     stub.add_response("get_metric_data", page, request)
 
 
-def read(stub: Stubber, *queries: Query) -> dict[Query, Series]:
+def read(stub: Stubber, *queries: MetricQuery) -> dict[MetricQuery, Series]:
     """Ask for `queries` over an hour."""
     return dict(CloudWatchMetrics(stub.client).read(queries, HOUR))
 
@@ -73,7 +73,7 @@ def minutes(series: Series) -> list[int]:
 def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
     stub: Stubber, statistic: str
 ) -> None:
-    asked = Query("AWS/ApiGateway", "Latency", statistic, 60, (("ApiName", "orders"),))
+    asked = MetricQuery("AWS/ApiGateway", "Latency", statistic, 60, (("ApiName", "orders"),))
     queue(
         stub,
         result(0, []),
@@ -115,27 +115,27 @@ def test_pages_of_one_series_are_put_in_order_whatever_order_they_come_in(stub: 
     found = read(stub, COUNT, LATENCY)
     assert minutes(found[COUNT]) == [1, 5, 7, 9]
     assert minutes(found[LATENCY]) == [2, 3]
-    assert {one.answer for one in found.values()} == {Answer.COMPLETE}
+    assert {one.answer for one in found.values()} == {QueryStatus.COMPLETE}
 
 
 @pytest.mark.parametrize(
     ("status", "answer"),
     [
-        ("Complete", Answer.COMPLETE),
-        ("PartialData", Answer.PARTIAL),
-        ("InternalError", Answer.ERROR),
-        ("Forbidden", Answer.FORBIDDEN),
-        ("Reticulating", Answer.ERROR),
+        ("Complete", QueryStatus.COMPLETE),
+        ("PartialData", QueryStatus.PARTIAL),
+        ("InternalError", QueryStatus.ERROR),
+        ("Forbidden", QueryStatus.FORBIDDEN),
+        ("Reticulating", QueryStatus.ERROR),
     ],
 )
 def test_a_series_is_as_complete_as_its_status_says(
-    stub: Stubber, status: str, answer: Answer
+    stub: Stubber, status: str, answer: QueryStatus
 ) -> None:
     queue(stub, result(0, [1], status), result(1, [1]))
     found = read(stub, COUNT, LATENCY)
     assert found[COUNT].answer is answer
     assert found[COUNT].message == ("" if status == "Complete" else status)
-    assert found[LATENCY].answer is Answer.COMPLETE
+    assert found[LATENCY].answer is QueryStatus.COMPLETE
 
 
 def test_the_words_of_a_series_are_kept(stub: Stubber) -> None:
@@ -154,7 +154,7 @@ def test_a_series_that_was_not_answered_to_its_end_is_not_complete(
     queue(stub, *part, token="a")
     queue(stub, NextToken="a")
     found = read(stub, COUNT)[COUNT]
-    assert found.answer is (Answer.PARTIAL if part else Answer.ERROR)
+    assert found.answer is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
     assert found.message
 
 
@@ -162,11 +162,11 @@ def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
     bare = result(0, [1])
     del bare["StatusCode"]
     queue(stub, bare)
-    assert read(stub, COUNT)[COUNT].answer is Answer.ERROR
+    assert read(stub, COUNT)[COUNT].answer is QueryStatus.ERROR
 
 
 def test_501_queries_take_two_calls(stub: Stubber) -> None:
-    queries = [Query("Shop", f"Metric{number}", "Sum", 60) for number in range(501)]
+    queries = [MetricQuery("Shop", f"Metric{number}", "Sum", 60) for number in range(501)]
     queue(stub, *(result(number, [number % 7]) for number in range(500)))
     queue(stub, result(0, [30]))
     found = read(stub, *queries)
@@ -219,10 +219,11 @@ def test_a_warning_about_the_whole_call_is_logged(stub: Stubber) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"), [("Forbidden", Answer.FORBIDDEN), ("InternalError", Answer.ERROR)]
+    ("status", "answer"),
+    [("Forbidden", QueryStatus.FORBIDDEN), ("InternalError", QueryStatus.ERROR)],
 )
 def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
-    stub: Stubber, status: str, answer: Answer
+    stub: Stubber, status: str, answer: QueryStatus
 ) -> None:
     queue(stub, result(0, [1], status), token="more")
     queue(stub, result(0, [2]), NextToken="more")
@@ -230,18 +231,18 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
 
 
 def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
-    five_minutes = Query("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
+    five_minutes = MetricQuery("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
     queue(stub, result(0, [3, 8]), result(1, [3, 8]))
     found = read(stub, five_minutes, COUNT)
     assert found[five_minutes] == Series(
-        {}, Answer.ERROR, "its stamps do not fit the period of 300 s"
+        {}, QueryStatus.ERROR, "its stamps do not fit the period of 300 s"
     )
     assert minutes(found[COUNT]) == [3, 8]
 
 
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
-    assert read(stub, COUNT)[COUNT].answer is Answer.ERROR
+    assert read(stub, COUNT)[COUNT].answer is QueryStatus.ERROR
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
@@ -249,5 +250,5 @@ def test_a_value_that_is_no_number_makes_its_series_a_failed_one(
     stub: Stubber, value: float
 ) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0, value]})
-    expected = Series({}, Answer.ERROR, "some of its values are no numbers")
+    expected = Series({}, QueryStatus.ERROR, "some of its values are no numbers")
     assert read(stub, COUNT)[COUNT] == expected

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.metrics.log_counts import LOOK_FOR, PAGES_PER_QUERY, CloudWatchLogs
-from controller.core.observation import Answer, LogQuery, Series, Span
+from controller.adapters.metrics.log_counts import (
+    PAGES_PER_QUERY,
+    SEARCH_LIMIT,
+    CloudWatchLogCounts,
+)
+from controller.core.observation import LogQuery, QueryStatus, Series, Span
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import refusal
-from controller.simulation.fakes.outages import broken
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.worlds import START, empty_world
 
 GROUP = "/aws/lambda/handler"
@@ -44,7 +48,7 @@ def count(
     """Return the answer to `query`, and what was asked; each page takes that long."""
     clock = empty_world().clock
     client = Pages(pages, lambda: clock.advance(takes))
-    return CloudWatchLogs(lambda: client, clock).count([query])[query], client.requests
+    return CloudWatchLogCounts(lambda: client, clock).count([query])[query], client.requests
 
 
 def test_an_empty_page_may_not_be_the_last() -> None:
@@ -67,7 +71,11 @@ def test_what_is_asked_for_is_a_half_open_span_in_milliseconds() -> None:
 def test_no_page_is_read_behind_what_is_enough() -> None:
     query = LogQuery(GROUP, "gateway", QUERY.span, 3)
     series, requests = count(iter([page(*[NOW - 60] * 2), page(*[NOW - 30] * 9)]), query)
-    assert (series.answer, sum(series.points.values()), len(requests)) == (Answer.COMPLETE, 3, 2)
+    assert (series.answer, sum(series.points.values()), len(requests)) == (
+        QueryStatus.COMPLETE,
+        3,
+        2,
+    )
 
 
 def endless() -> Iterator[dict[str, Any]]:
@@ -77,15 +85,15 @@ def endless() -> Iterator[dict[str, Any]]:
 
 def test_a_search_without_an_end_ends() -> None:
     series, requests = count(endless())
-    assert series.answer is Answer.PARTIAL
+    assert series.answer is QueryStatus.PARTIAL
     assert series.points == {NOW - 60: PAGES_PER_QUERY}
     assert series.message == f"{GROUP} was searched in part: there were more than 50 pages"
     assert len(requests) == PAGES_PER_QUERY
 
 
 def test_a_search_that_takes_long_ends() -> None:
-    series, requests = count(endless(), takes=LOOK_FOR / 4)
-    assert series.answer is Answer.PARTIAL
+    series, requests = count(endless(), takes=SEARCH_LIMIT / 4)
+    assert series.answer is QueryStatus.PARTIAL
     assert series.message == (
         f"{GROUP} was searched in part: it took longer than its part of 20s for all searches of a "
         "tick"
@@ -95,10 +103,10 @@ def test_a_search_that_takes_long_ends() -> None:
 
 def test_all_queries_together_have_one_limit_of_time() -> None:
     clock = empty_world().clock
-    client = Pages(endless(), lambda: clock.advance(LOOK_FOR / 2))
+    client = Pages(endless(), lambda: clock.advance(SEARCH_LIMIT / 2))
     other = LogQuery(GROUP, "direct", QUERY.span, 1_000)
-    found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
-    assert {one.answer for one in found.values()} == {Answer.PARTIAL}
+    found = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
+    assert {one.answer for one in found.values()} == {QueryStatus.PARTIAL}
     assert len(client.requests) == 2
 
 
@@ -108,12 +116,12 @@ def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
     last = {"events": [{"timestamp": (NOW - 60) * 1_000, "message": "direct"}]}
 
     def read(**request: Any) -> dict[str, Any]:
-        clock.advance(LOOK_FOR / 10)
+        clock.advance(SEARCH_LIMIT / 10)
         return last if request["logGroupName"] == other.group else page(NOW - 60)
 
     client = SimpleNamespace(filter_log_events=read)
-    found = CloudWatchLogs(lambda: client, clock).count([QUERY, other])
-    assert found[QUERY].answer is Answer.PARTIAL
+    found = CloudWatchLogCounts(lambda: client, clock).count([QUERY, other])
+    assert found[QUERY].answer is QueryStatus.PARTIAL
     assert found[other] == Series({NOW - 60: 1.0})
 
 
@@ -121,31 +129,31 @@ def test_a_search_without_an_end_leaves_the_others_their_time() -> None:
     ("how", "answer", "message"),
     [
         (
-            "throttle", Answer.ERROR,
+            "throttle", QueryStatus.ERROR,
             "ThrottlingException: Rate exceeded; the account's limit for such calls is reached; "
             "run again in a moment",
         ),
         (
-            "denied", Answer.FORBIDDEN,
+            "denied", QueryStatus.FORBIDDEN,
             "AccessDeniedException: not authorized to perform this action; grant the action to "
             "this role",
         ),
         (
-            "timeout", Answer.ERROR,
+            "timeout", QueryStatus.ERROR,
             'ReadTimeoutError: Read timeout on endpoint URL: "https://logs.example.invalid/"'
             "; run again",
         ),
     ],
 )  # fmt: skip
 def test_why_a_log_could_not_be_searched_is_said_and_nothing_is_raised(
-    how: str, answer: Answer, message: str
+    how: str, answer: QueryStatus, message: str
 ) -> None:
     world = empty_world()
     world.add_log_event(GROUP, START, "gateway")
-    world.layers.append(
-        lambda service, operation, request, proceed: broken(service, operation, how, proceed)
+    world.interceptors.append(
+        lambda service, operation, request, proceed: apply_outage(service, operation, how, proceed)
     )
-    series = CloudWatchLogs(lambda: world.client("logs"), world.clock).count([QUERY])[QUERY]
+    series = CloudWatchLogCounts(lambda: world.client("logs"), world.clock).count([QUERY])[QUERY]
     told = f"{GROUP} could not be searched (logs:FilterLogEvents): {message}"
     assert (series.answer, series.message, series.points) == (answer, told, {})
 
@@ -155,18 +163,18 @@ def test_what_was_counted_before_it_failed_is_kept() -> None:
 
     def pages() -> Iterator[dict[str, Any]]:
         yield page(NOW - 60)
-        raise refusal("FilterLogEvents", "ThrottlingException", "Rate exceeded")
+        raise client_error("FilterLogEvents", "ThrottlingException", "Rate exceeded")
 
     series, _ = count(pages())
-    assert (series.answer, series.points) == (Answer.ERROR, {NOW - 60: 1.0})
+    assert (series.answer, series.points) == (QueryStatus.ERROR, {NOW - 60: 1.0})
 
 
 def test_a_client_that_cannot_be_opened_is_said_too() -> None:
     def none() -> Any:
         raise UsageError("there is no AWS client for logs")
 
-    series = CloudWatchLogs(none, empty_world().clock).count([QUERY])[QUERY]
-    assert (series.answer, series.message) == (Answer.ERROR, "there is no AWS client for logs")
+    series = CloudWatchLogCounts(none, empty_world().clock).count([QUERY])[QUERY]
+    assert (series.answer, series.message) == (QueryStatus.ERROR, "there is no AWS client for logs")
 
 
 def test_no_client_is_opened_before_something_is_counted() -> None:
@@ -176,7 +184,7 @@ def test_no_client_is_opened_before_something_is_counted() -> None:
         opened.append("logs")
         return Pages(iter([page(more=False)]), lambda: None)
 
-    source = CloudWatchLogs(open_client, empty_world().clock)
+    source = CloudWatchLogCounts(open_client, empty_world().clock)
     assert source.count([]) == {}
     assert opened == []
     source.count([QUERY])

@@ -28,10 +28,10 @@ def published(client: Any) -> Any:
 
 def check(client: Any) -> None:
     listing = MetricList(published(client))
-    found = listing.like(LATENCY)
+    found = listing.similar(LATENCY)
     assert sorted(one["Path"] for one in found.dimensions) == ["new", "stable"]
     assert (found.names, found.problem) == ([], "")
-    renamed = listing.like(LATENCY.model_copy(update={"name": "latency"}))
+    renamed = listing.similar(LATENCY.model_copy(update={"name": "latency"}))
     assert (renamed.dimensions, renamed.names) == ([], ["Latency"])
 
 
@@ -60,11 +60,11 @@ class Pages:
 
 
 def test_every_page_is_read() -> None:
-    assert MetricList(Pages()).like(LATENCY).dimensions == [{"Path": "canary"}]
+    assert MetricList(Pages()).similar(LATENCY).dimensions == [{"Path": "canary"}]
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
 def test_a_list_that_is_refused_says_why(code: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListMetrics")
-    problem = MetricList(Pages(error)).like(LATENCY).problem
+    problem = MetricList(Pages(error)).similar(LATENCY).problem
     assert problem.startswith(f"metrics could not be listed (cloudwatch:ListMetrics): {code}: no; ")

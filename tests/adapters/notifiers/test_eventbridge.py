@@ -14,7 +14,7 @@ from moto import mock_aws
 from controller.adapters.notifiers.eventbridge import (
     DETAIL_TYPE,
     SOURCE,
-    EventBridgeCourier,
+    EventBridgeNotifier,
     detail,
 )
 from controller.core.policy import EventBridgeChannel
@@ -35,12 +35,12 @@ class Contract:
     CANNOT: ClassVar[Mapping[str, str]] = {}
 
     def test_an_event_is_taken(self, clients: tuple[Any, Any]) -> None:
-        EventBridgeCourier(lambda: clients[0]).deliver(CHANNEL, told(), a_message())
+        EventBridgeNotifier(lambda: clients[0]).deliver(CHANNEL, told(), a_message())
 
     def test_a_rule_finds_the_event_by_what_is_in_it(self, clients: tuple[Any, Any]) -> None:
         events, sqs = clients
         queue = ruled(events, sqs)
-        courier = EventBridgeCourier(lambda: events)
+        courier = EventBridgeNotifier(lambda: events)
         courier.deliver(CHANNEL, told(), a_message(severity="info", kind="advanced"))
         courier.deliver(CHANNEL, told(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
@@ -109,7 +109,7 @@ class Bus:
 
 def problem(answer: Any) -> str:
     with pytest.raises(DeliveryError) as caught:
-        EventBridgeCourier(lambda: Bus(answer)).deliver(CHANNEL, told(), a_message())
+        EventBridgeNotifier(lambda: Bus(answer)).deliver(CHANNEL, told(), a_message())
     return str(caught.value)
 
 

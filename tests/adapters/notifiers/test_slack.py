@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.notifiers.slack import SlackCourier, blocks
-from controller.core.policy import Kept, SlackChannel
+from controller.adapters.notifiers.slack import SlackNotifier, blocks
+from controller.core.policy import SecretReference, SlackChannel
 from controller.errors import DeliveryError
 from controller.process.settings import Egress
 from tests.adapters.notifiers.channels import a_message, told
-from tests.support.https_stub import Answering, Host, answers, certificate, host
+from tests.support.https_stub import Host, Responder, certificate, host, responds
 
 SECRET = "T000-B000-hunter2"
 CHANNEL: dict[str, Any] = {"kind": "slack", "webhook": {"environment": "HOOK"}}
@@ -31,11 +31,11 @@ ALLOWED = Egress(private_names=frozenset({"localhost"}))
 
 
 def deliver(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> None:
-    def read(place: Kept) -> str:
+    def read(place: SecretReference) -> str:
         assert place == channel.webhook
         return url
 
-    SlackCourier(read, egress).deliver(channel, told(), a_message())
+    SlackNotifier(read, egress).deliver(channel, told(), a_message())
 
 
 def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -> str:
@@ -47,7 +47,7 @@ def problem(url: str, channel: SlackChannel = LOCAL, egress: Egress = ALLOWED) -
 
 def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     deliver(stub.url(f"/services/{SECRET}"))
-    (got,) = stub.got
+    (got,) = stub.requests
     assert got.path == f"/services/{SECRET}"
     assert got.headers["Content-Type"] == "application/json; charset=utf-8"
     data = json.loads(got.body)
@@ -76,17 +76,17 @@ def test_nothing_in_a_message_calls_anybody_or_is_longer_than_slack_takes() -> N
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        pytest.param(answers(404, b"no_service"), "404: no_service", id="Slack's own word"),
-        pytest.param(answers(500, b"<html>x</html>"), "500", id="somebody else's page"),
-        pytest.param(answers(500, SECRET.encode()), "500", id="an echo"),
+        pytest.param(responds(404, b"no_service"), "404: no_service", id="Slack's own word"),
+        pytest.param(responds(500, b"<html>x</html>"), "500", id="somebody else's page"),
+        pytest.param(responds(500, SECRET.encode()), "500", id="an echo"),
         pytest.param(
-            answers(302, b"", Location="/elsewhere"),
+            responds(302, b"", Location="/elsewhere"),
             "302; redirects are not followed",
             id="a redirect",
         ),
     ],
 )
-def test_what_is_not_200_did_not_arrive(stub: Host, answer: Answering, said: str) -> None:
+def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, said: str) -> None:
     stub.answer = answer
     text = problem(stub.url(f"/{SECRET}"))
     assert text == f"Slack took no message: the answer was {said}"
@@ -129,4 +129,4 @@ def test_a_webhook_on_a_private_host_needs_the_operator_as_well(stub: Host) -> N
         "Slack took no message: localhost has the address 127.0.0.1, which is not public; the "
         "policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
     )
-    assert not stub.got
+    assert not stub.requests

@@ -9,7 +9,7 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from controller.adapters.notifiers.sns import SnsCourier, subject
+from controller.adapters.notifiers.sns import SnsNotifier, subject
 from controller.core.policy import SnsChannel
 from controller.errors import DeliveryError
 from tests.adapters.notifiers.channels import TOPIC, a_message, told
@@ -25,7 +25,7 @@ class Contract:
         sns, sqs = clients
         topic, queue = subscribed(sns, sqs)
         channel = SnsChannel(kind="sns", topic=topic)
-        SnsCourier(lambda: sns).deliver(channel, told(), a_message())
+        SnsNotifier(lambda: sns).deliver(channel, told(), a_message())
         (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
         body = json.loads(got["Body"])
         assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
@@ -45,7 +45,7 @@ class Contract:
     def test_a_topic_that_is_not_there_is_said(self, clients: tuple[Any, Any]) -> None:
         missing = SnsChannel(kind="sns", topic=f"arn:aws:sns:{REGION}:123456789012:missing")
         with pytest.raises(DeliveryError, match=r"took no message \(sns:Publish\): NotFound"):
-            SnsCourier(lambda: clients[0]).deliver(missing, told(), a_message())
+            SnsNotifier(lambda: clients[0]).deliver(missing, told(), a_message())
 
 
 def subscribed(sns: Any, sqs: Any) -> tuple[str, str]:
@@ -104,7 +104,7 @@ class Denying:
 
 def test_a_denied_publication_names_the_action() -> None:
     with pytest.raises(DeliveryError) as caught:
-        SnsCourier(Denying).deliver(SnsChannel(kind="sns", topic=TOPIC), told(), a_message())
+        SnsNotifier(Denying).deliver(SnsChannel(kind="sns", topic=TOPIC), told(), a_message())
     assert str(caught.value) == (
         f"{TOPIC} took no message (sns:Publish): AuthorizationError: not authorized; grant the "
         "action to this role"
@@ -120,7 +120,7 @@ def test_a_fifo_topic_gets_an_order_and_forgets_what_it_had_already() -> None:
 
     channel = SnsChannel(kind="sns", topic=f"{TOPIC}.fifo")
     for _ in range(2):
-        SnsCourier(Topics).deliver(channel, told(), a_message())
+        SnsNotifier(Topics).deliver(channel, told(), a_message())
     assert {one["MessageGroupId"] for one in sent} == {"checkout"}
     (once,) = {one["MessageDeduplicationId"] for one in sent}
     assert len(once) <= 128

@@ -12,14 +12,14 @@ from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
-from controller.adapters.stores.dynamodb.failures import UnansweredError
-from controller.adapters.stores.dynamodb.items import packed
+from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
+from controller.adapters.stores.dynamodb.items import pack
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.rollout import Phase
 from controller.core.snapshot import SnapshotChangedError
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
-from controller.ports.store import Holder, Store
+from controller.ports.store import LockHolder, Store
 from tests.adapters.contracts.store import (
     LATER,
     LOCK,
@@ -144,7 +144,7 @@ def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any)
     rollout, entries = lived(a_rollout(), 150)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
 
-    with pytest.raises(UnansweredError):
+    with pytest.raises(UnknownWriteOutcomeError):
         store.receive(rollout, entries, [LOCK])
 
     for read in (store.load, store.history):
@@ -160,7 +160,7 @@ def test_what_an_interrupted_receive_left_is_nobody_elses_history(client: Any) -
     odd = OddClient(client)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
     rollout, entries = lived(a_rollout(), 150)
-    with pytest.raises(UnansweredError):
+    with pytest.raises(UnknownWriteOutcomeError):
         DynamoDbStore(odd, TABLE).receive(rollout, entries, [LOCK])
     with pytest.raises(StoreError, match="copy from another store that was cut short") as raised:
         started(store, a_rollout(), LOCK)
@@ -174,7 +174,7 @@ def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(clien
     odd = OddClient(client)
     odd.faults["transact_write_items"] = [lambda call: call(), never_arrived]
     longer, left = lived(a_rollout(sentence="Another."), 150)
-    with pytest.raises(UnansweredError):
+    with pytest.raises(UnknownWriteOutcomeError):
         DynamoDbStore(odd, TABLE).receive(longer, left, [LOCK])
 
     rollout, entries = lived(a_rollout(), 2)
@@ -267,13 +267,13 @@ def test_what_was_rolled_back_by_a_policy_that_somebody_changed_gives_way(client
         Key={"pk": {"S": "ROLLOUT#checkout"}, "sk": {"S": "0000000001"}},
         UpdateExpression="SET #policy = :policy",
         ExpressionAttributeNames={"#policy": "policy"},
-        ExpressionAttributeValues={":policy": packed("checkout#1", other.snapshot())},
+        ExpressionAttributeValues={":policy": pack("checkout#1", other.snapshot())},
     )
     run = DynamoDbStore(client, TABLE)
     with pytest.raises(SnapshotChangedError) as raised:
         run.acquire("checkout#1", NOON, LATER)
     moved(run, raised.value.rollout, phase=Phase.ROLLED_BACK)
-    assert store.holder(LOCK) == Holder("checkout#1", final=True)
+    assert store.holder(LOCK) == LockHolder("checkout#1", final=True)
     assert run.owns("checkout#1")
     started(store, a_rollout("search#1"), LOCK)
     assert not DynamoDbStore(client, TABLE).owns("checkout#1")

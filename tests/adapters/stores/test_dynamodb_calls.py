@@ -11,7 +11,7 @@ from moto import mock_aws
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb import calls as dynamodb_calls
 from controller.adapters.stores.dynamodb.calls import TRIES
-from controller.adapters.stores.dynamodb.failures import UnansweredError
+from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
@@ -22,12 +22,12 @@ from controller.errors import (
     StoreError,
     TargetTakenError,
 )
-from controller.ports.store import Holder
+from controller.ports.store import LockHolder
 from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, moved, started
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.support.emulator import REGION
-from tests.support.rollouts import MINUTE, NOON, a_rollout, recorded
+from tests.support.rollouts import MINUTE, NOON, a_rollout, with_entry
 
 SESSION = Session("test", "test", region_name=REGION)
 DONE_UNHEARD = [odd.answer_lost, odd.done_then_500]
@@ -66,7 +66,7 @@ def lose_every_read(client: OddClient) -> None:
 
 def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
     """Save `rollout` by the call that is meant: with an entry, or without."""
-    after, entry = recorded(replace(rollout, reason=Reason.BAKING))
+    after, entry = with_entry(replace(rollout, reason=Reason.BAKING))
     if operation == "update_item":
         return store.save(replace(rollout, reason=Reason.BAKING), [])
     return store.save(after, [entry])
@@ -140,7 +140,7 @@ def test_a_release_whose_answer_was_lost_counts(
 def test_a_start_whose_answer_was_lost_counts(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
 ) -> None:
-    rollout, entry = recorded(a_rollout())
+    rollout, entry = with_entry(a_rollout())
     client.faults["transact_write_items"] = [fault]
     store.create(rollout, [entry], [LOCK], hold=LATER)
     assert other.owner(LOCK) == "checkout#1"
@@ -152,7 +152,7 @@ def test_a_start_whose_answer_was_lost_counts(
 def test_a_start_that_botocore_sent_twice_counts_once(
     client: OddClient, store: DynamoDbStore
 ) -> None:
-    rollout, entry = recorded(a_rollout())
+    rollout, entry = with_entry(a_rollout())
     repeat_next(client, "TransactWriteItems")
     store.create(rollout, [entry], [LOCK])
     assert store.load("checkout#1") == rollout
@@ -169,7 +169,7 @@ def test_a_save_that_never_arrived_is_an_error_and_not_written(
 ) -> None:
     rollout = started(store, a_rollout())
     client.faults[operation] = [fault]
-    with pytest.raises(UnansweredError, match="cannot save checkout#1") as raised:
+    with pytest.raises(UnknownWriteOutcomeError, match="cannot save checkout#1") as raised:
         save(store, rollout, operation)
     assert raised.value.exit_status == Exit.INTERNAL
     assert store.load("checkout#1") == rollout
@@ -182,7 +182,7 @@ def test_a_lease_that_was_never_asked_for_is_not_had(
 ) -> None:
     rollout = started(store, a_rollout())
     client.faults["update_item"] = [fault]
-    with pytest.raises(UnansweredError, match="cannot acquire checkout#1"):
+    with pytest.raises(UnknownWriteOutcomeError, match="cannot acquire checkout#1"):
         store.acquire("checkout#1", NOON, LATER)
     assert other.acquire("checkout#1", NOON, LATER) == rollout
 
@@ -191,7 +191,7 @@ def test_a_release_that_never_arrived_is_an_error(client: OddClient, store: Dyna
     started(store, a_rollout())
     store.acquire("checkout#1", NOON, LATER)
     client.faults["update_item"] = [odd.never_arrived]
-    with pytest.raises(UnansweredError, match="cannot release checkout#1"):
+    with pytest.raises(UnknownWriteOutcomeError, match="cannot release checkout#1"):
         store.release("checkout#1")
 
 
@@ -199,7 +199,7 @@ def test_a_start_that_never_arrived_is_an_error_and_not_written(
     client: OddClient, store: DynamoDbStore
 ) -> None:
     client.faults["transact_write_items"] = [odd.never_arrived]
-    with pytest.raises(UnansweredError, match="cannot create checkout#1"):
+    with pytest.raises(UnknownWriteOutcomeError, match="cannot create checkout#1"):
         started(store, a_rollout(), LOCK)
     assert (store.all(), store.owner(LOCK)) == ((), None)
     started(store, a_rollout(), LOCK)
@@ -226,7 +226,9 @@ def test_a_lost_save_that_others_saved_over_is_said_to_be_unknown(
         return odd.never_arrived(call)
 
     client.faults["update_item"] = [lost_and_overtaken]
-    with pytest.raises(UnansweredError, match=r"version 1 of checkout#1 .*not known.*version 2"):
+    with pytest.raises(
+        UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
+    ):
         store.save(rollout, [])
 
 
@@ -235,7 +237,9 @@ def test_a_save_that_botocore_sent_twice_with_another_between_is_said_to_be_unkn
 ) -> None:
     rollout = started(store, a_rollout())
     repeat_next(client, "UpdateItem", lambda: moved(other, other.load("checkout#1")))
-    with pytest.raises(UnansweredError, match=r"version 1 of checkout#1 .*not known.*version 2"):
+    with pytest.raises(
+        UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
+    ):
         store.save(rollout, [])
 
 
@@ -265,7 +269,7 @@ def test_a_transaction_that_is_still_on_its_way_is_looked_up(
     if done:
         assert save(store, rollout, "transact_write_items") == store.load("checkout#1")
     else:
-        with pytest.raises(UnansweredError, match="whether it was written is not known"):
+        with pytest.raises(UnknownWriteOutcomeError, match="whether it was written is not known"):
             save(store, rollout, "transact_write_items")
         assert store.load("checkout#1") == rollout
 
@@ -392,7 +396,7 @@ def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
     client.faults["transact_write_items"] = [taken_meanwhile]
     saved = moved(store, done, exposed_to=LATER)
     assert store.load("checkout#1") == saved
-    assert store.holder(LOCK) == Holder("search#1", final=False)
+    assert store.holder(LOCK) == LockHolder("search#1", final=False)
     assert other.active(NOON) == ("search#1",)
     assert not store.owns("checkout#1")
 
@@ -406,7 +410,7 @@ def test_an_end_whose_answer_is_lost_is_told_by_the_lock_too(
     saved = moved(store, rollout, phase=Phase.SUCCEEDED)
     assert store.load("checkout#1") == saved
     for lock in (LOCK, BOOLEAN_LOCK):
-        assert store.holder(lock) == Holder("checkout#1", final=True)
+        assert store.holder(lock) == LockHolder("checkout#1", final=True)
 
 
 @pytest.mark.parametrize("after", [Phase.SUCCEEDED, Phase.ROLLED_BACK])
@@ -431,7 +435,7 @@ def test_a_stale_run_tells_no_lock_that_its_rollout_has_ended(
     moved(other, stale, sentence="I was first.")
     with pytest.raises(StateConflictError):
         moved(store, stale, phase=Phase.SUCCEEDED)
-    assert store.holder(LOCK) == Holder("checkout#1", final=False)
+    assert store.holder(LOCK) == LockHolder("checkout#1", final=False)
 
 
 def test_a_save_that_changes_nothing_for_others_leaves_the_lock_alone(

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import (
-    BACKED_UP_WITHIN,
-    SHAPE,
+    BACKUP_LIMIT,
+    TABLE_DEFINITION,
     create_table,
     template,
 )
@@ -116,7 +116,7 @@ def test_backups_that_never_come_are_an_error_and_the_next_run_goes_on(
     client.faults["update_continuous_backups"] = [unavailable] * 1_000
     with pytest.raises(StoreError, match=r"rollouts is there, but without backups .*run again"):
         create_table(client, "rollouts", clock)
-    assert BACKED_UP_WITHIN <= clock.now() - NOON < 2 * BACKED_UP_WITHIN
+    assert BACKUP_LIMIT <= clock.now() - NOON < 2 * BACKUP_LIMIT
     client.faults.clear()
     assert create_table(client, "rollouts", clock) is False
     assert facts(client, "rollouts")["backups"] == "ENABLED"
@@ -136,10 +136,10 @@ def test_a_table_is_waited_for_and_not_for_ever(client: OddClient, clock: Clock)
 
 
 OTHER_KEY = {
-    **SHAPE,
+    **TABLE_DEFINITION,
     "LocalSecondaryIndexes": None,
     "AttributeDefinitions": [
-        *SHAPE["AttributeDefinitions"][1:],
+        *TABLE_DEFINITION["AttributeDefinitions"][1:],
         {"AttributeName": "id", "AttributeType": "N"},
     ],
     "KeySchema": [
@@ -148,16 +148,16 @@ OTHER_KEY = {
     ],
 }
 NO_INDEX = {
-    **SHAPE,
-    "AttributeDefinitions": SHAPE["AttributeDefinitions"][:2],
+    **TABLE_DEFINITION,
+    "AttributeDefinitions": TABLE_DEFINITION["AttributeDefinitions"][:2],
     "GlobalSecondaryIndexes": None,
     "LocalSecondaryIndexes": None,
 }
 KEYS_ONLY = {
-    **SHAPE,
+    **TABLE_DEFINITION,
     "GlobalSecondaryIndexes": [
         {**one, "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        for one in SHAPE["GlobalSecondaryIndexes"]
+        for one in TABLE_DEFINITION["GlobalSecondaryIndexes"]
     ],
 }
 

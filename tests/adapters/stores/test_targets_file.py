@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import targets_file as beside
-from controller.adapters.stores.sqlite.targets_file import KnownTarget, targets_beside
+from controller.adapters.stores.sqlite.targets_file import KnownTarget, read_targets
 from controller.core.rollout import Phase
 from tests.adapters.contracts.store import LOCK, lived, moved, started
 from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout
@@ -39,7 +39,7 @@ def test_a_start_leaves_the_names_of_its_target(path: Path) -> None:
         started(store, a_rollout("checkout#1"), LOCK)
         rollout, entries = lived(a_rollout("search#1"), 1)
         store.receive(rollout, entries, [])
-    assert targets_beside(path) == {"checkout#1": KNOWN, "search#1": KNOWN}
+    assert read_targets(path) == {"checkout#1": KNOWN, "search#1": KNOWN}
     stored = json.loads(path.with_name("rollouts.db.targets.json").read_text())
     assert stored == {"checkout#1": ENTRY, "search#1": ENTRY}
 
@@ -49,16 +49,16 @@ def test_the_names_are_read_whatever_became_of_the_database(path: Path, content:
     with SqliteStore(path) as store:
         started(store, a_rollout())
     path.write_bytes(content)
-    assert targets_beside(path) == {"checkout#1": KNOWN}
+    assert read_targets(path) == {"checkout#1": KNOWN}
     path.unlink()
-    assert targets_beside(path) == {"checkout#1": KNOWN}
+    assert read_targets(path) == {"checkout#1": KNOWN}
 
 
 def test_the_names_are_read_while_another_process_has_the_database(path: Path) -> None:
     with SqliteStore(path) as store, closing(sqlite3.connect(path)) as other:
         started(store, a_rollout())
         other.execute("BEGIN EXCLUSIVE")
-        assert targets_beside(path) == {"checkout#1": KNOWN}
+        assert read_targets(path) == {"checkout#1": KNOWN}
 
 
 def a_directory(file: Path) -> None:
@@ -79,7 +79,7 @@ def no_file(_: Path) -> None: ...
 @pytest.mark.parametrize("place", [a_directory, a_pipe, a_dangling_link, no_file])
 def test_what_is_no_file_is_none(path: Path, file: Path, place: Callable[[Path], None]) -> None:
     place(file)
-    assert targets_beside(path) == {}
+    assert read_targets(path) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_garbage_knows_no_target_and_the_next_start_replaces_it(
     path: Path, file: Path, content: bytes
 ) -> None:
     file.write_bytes(content)
-    assert targets_beside(path) == {}
+    assert read_targets(path) == {}
     with SqliteStore(path) as store:
         started(store, a_rollout())
-    assert targets_beside(path) == {"checkout#1": KNOWN}
+    assert read_targets(path) == {"checkout#1": KNOWN}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_garbage_knows_no_target_and_the_next_start_replaces_it(
 )  # fmt: skip
 def test_an_entry_that_is_none_hides_no_other_one(path: Path, file: Path, entry: Any) -> None:
     file.write_text(json.dumps({"odd#1": entry, "checkout#1": ENTRY}))
-    assert targets_beside(path) == {"checkout#1": KNOWN}
+    assert read_targets(path) == {"checkout#1": KNOWN}
 
 
 def test_no_value_of_a_variable_is_in_it(path: Path) -> None:
@@ -124,13 +124,13 @@ def test_no_value_of_a_variable_is_in_it(path: Path) -> None:
 def test_the_newest_entries_are_kept_and_those_of_active_rollouts(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beside, "KEPT", 3)
+    monkeypatch.setattr(beside, "MOST_ENTRIES", 3)
     with SqliteStore(path) as store:
         started(store, a_rollout("checkout#1"), LOCK)
         for attempt in range(1, 7):
             over = started(store, a_rollout(f"search#{attempt}"))
             moved(store, over, phase=Phase.SUCCEEDED, watch_until=NOON - MINUTE)
-    assert [*targets_beside(path)] == ["checkout#1", "search#4", "search#5", "search#6"]
+    assert [*read_targets(path)] == ["checkout#1", "search#4", "search#5", "search#6"]
 
 
 def test_the_file_stays_small_enough_to_be_read(
@@ -140,7 +140,7 @@ def test_the_file_stays_small_enough_to_be_read(
     with SqliteStore(path) as store:
         for attempt in range(1, 9):
             started(store, a_rollout(f"checkout#{attempt}"))
-    assert [*targets_beside(path)][-1] == "checkout#8"
+    assert [*read_targets(path)][-1] == "checkout#8"
 
 
 def test_a_start_does_not_fail_for_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

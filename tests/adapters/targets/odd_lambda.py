@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.simulation.fakes.errors import refusal
+from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
 from tests.adapters.contracts.target import HANDLER, pair
@@ -50,7 +50,7 @@ def meets(world: World, operation: str, odd: Odd, times: int | None = None) -> N
         left[0] = None if left[0] is None else left[0] - 1
         return odd(proceed)
 
-    world.layers.append(layer)
+    world.interceptors.append(layer)
 
 
 def fails(error: Exception) -> Odd:
@@ -79,7 +79,7 @@ def unreadable(proceed: Proceed) -> dict[str, Any]:
 
 def answered(code: str, operation: str = UPDATE, message: str = "Odd.") -> Exception:
     """Return the error that AWS answers with `code`."""
-    return refusal(operation, code, message)
+    return client_error(operation, code, message)
 
 
 BROKEN = EndpointConnectionError(endpoint_url="https://lambda.invalid")

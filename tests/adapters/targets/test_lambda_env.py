@@ -10,14 +10,14 @@ from botocore.exceptions import NoCredentialsError
 from controller.adapters.aws.clients import StrangeAnswerError
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lambda_lowering import LOWER_ATTEMPTS
-from controller.core.observation import Reading, Update
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import (
     TargetError,
     WriteConflictError,
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.fakes.errors import lost
+from controller.simulation.fakes.errors import read_timeout
 from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
 from tests.adapters.contracts.target import HANDLER, pair
@@ -54,7 +54,7 @@ def world() -> World:
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(lost("lambda"), id="the answer is lost"),
+        pytest.param(read_timeout("lambda"), id="the answer is lost"),
         pytest.param(CLOSED, id="the connection is closed"),
         pytest.param(StrangeAnswerError(), id="a proxy answers"),
         pytest.param(answered("ServiceException"), id="500"),
@@ -72,7 +72,7 @@ def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception)
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        pytest.param(lost("lambda"), WriteUncertainError, id="no answer"),
+        pytest.param(read_timeout("lambda"), WriteUncertainError, id="no answer"),
         pytest.param(BROKEN, WriteUncertainError, id="no connection"),
         pytest.param(answered("ServiceException"), WriteUncertainError, id="500"),
         pytest.param(answered("TooManyRequestsException"), WriteUncertainError, id="429"),
@@ -111,7 +111,7 @@ def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_rea
 
     def odd(proceed: Proceed) -> dict[str, Any]:
         meets(world, READ, unreadable)
-        raise lost("lambda")
+        raise read_timeout("lambda")
 
     meets(world, UPDATE, odd)
     with pytest.raises(WriteUncertainError, match=r"not set to 50 %.* and then .*cannot be read"):
@@ -156,7 +156,7 @@ def test_nothing_is_raised_without_a_token(world: World) -> None:
 @pytest.mark.parametrize(
     ("operation", "odd"),
     [
-        pytest.param(READ, fails(lost("lambda")), id="read: no answer"),
+        pytest.param(READ, fails(read_timeout("lambda")), id="read: no answer"),
         pytest.param(READ, fails(answered("ServiceException", READ)), id="read: 500"),
         pytest.param(READ, fails(answered("TooManyRequestsException", READ)), id="read: 429"),
         pytest.param(UPDATE, fails(answered(CONFLICT)), id="write: 409"),
@@ -164,10 +164,10 @@ def test_nothing_is_raised_without_a_token(world: World) -> None:
         pytest.param(UPDATE, fails(answered("TooManyRequestsException")), id="write: 429"),
         pytest.param(UPDATE, fails(answered("ServiceException")), id="write: 500"),
         pytest.param(UPDATE, fails(BROKEN), id="write: no connection"),
-        pytest.param(UPDATE, fails(lost("lambda")), id="write: no answer"),
+        pytest.param(UPDATE, fails(read_timeout("lambda")), id="write: no answer"),
         pytest.param(UPDATE, lambda _: {}, id="write: a proxy answers"),
         pytest.param(READ, lambda _: {}, id="read: a proxy answers"),
-        pytest.param(UPDATE, happens_but(lost("lambda")), id="write: done, no answer"),
+        pytest.param(UPDATE, happens_but(read_timeout("lambda")), id="write: done, no answer"),
     ],
 )
 def test_lowering_gets_past_what_passes(world: World, operation: str, odd: Odd, times: int) -> None:
@@ -215,7 +215,7 @@ def test_lowering_writes_0_again_where_its_update_failed(world: World) -> None:
     function = world.add_function("handler", pair("0", "false"))
     function.status = "Failed"
     opened(world).lower_to_zero(MINUTE)
-    assert opened(world).read().update is Update.IN_PROGRESS
+    assert opened(world).read().update is UpdateStatus.IN_PROGRESS
 
 
 def test_lowering_leaves_an_update_to_0_alone(world: World) -> None:
@@ -224,7 +224,7 @@ def test_lowering_leaves_an_update_to_0_alone(world: World) -> None:
     moving = target.read()
     target.lower_to_zero(MINUTE)
     assert target.read() == moving
-    assert moving.update is Update.IN_PROGRESS
+    assert moving.update is UpdateStatus.IN_PROGRESS
 
 
 def test_lowering_ends_at_its_deadline_and_says_what_stands_there_and_what_to_do(
@@ -331,7 +331,7 @@ def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_
 ) -> None:
     def taken_and_lost(proceed: Proceed) -> dict[str, Any]:
         proceed()
-        raise lost("lambda")
+        raise read_timeout("lambda")
 
     meets(world, UPDATE, taken_and_lost)
     opened(world).lower_to_zero(timedelta())
@@ -342,8 +342,8 @@ def test_an_answer_that_was_lost_on_the_last_try_is_looked_up_before_anybody_is_
     "odd",
     [
         pytest.param(fails(answered("TooManyRequestsException")), id="429"),
-        pytest.param(fails(lost("lambda")), id="no answer"),
-        pytest.param(happens_but(lost("lambda")), id="done, no answer"),
+        pytest.param(fails(read_timeout("lambda")), id="no answer"),
+        pytest.param(happens_but(read_timeout("lambda")), id="done, no answer"),
     ],
 )
 def test_lowering_at_0_insists_until_the_token_of_a_raise_is_old(world: World, odd: Odd) -> None:
@@ -365,9 +365,9 @@ def test_lowering_at_0_that_could_not_make_the_token_of_a_raise_old_says_so(worl
 
 def test_lowering_shows_every_reading_before_it_writes(world: World) -> None:
     """Whoever looks may find that this is another function of the same name."""
-    meets(world, READ, fails(lost("lambda")), times=1)
+    meets(world, READ, fails(read_timeout("lambda")), times=1)
 
-    def foreign(reading: Reading) -> None:
+    def foreign(reading: TargetReading) -> None:
         raise WriteRefusedError(f"{reading.identity} is not ours")
 
     with pytest.raises(WriteRefusedError, match="function:handler is not ours"):

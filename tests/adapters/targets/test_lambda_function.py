@@ -8,12 +8,12 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from structlog.testing import capture_logs
 
-from controller.core.observation import Update
+from controller.core.observation import UpdateStatus
 from controller.errors import (
     RolloutError,
     WriteRefusedError,
 )
-from controller.simulation.fakes.errors import lost, refusal
+from controller.simulation.fakes.errors import client_error, read_timeout
 from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
@@ -45,7 +45,7 @@ def test_an_answer_without_a_status_is_of_a_finished_update(world: World) -> Non
         return {key: value for key, value in proceed().items() if key != "LastUpdateStatus"}
 
     meets(world, READ, plain)
-    assert opened(world).read().stands_at(10)
+    assert opened(world).read().has_applied(10)
 
 
 def test_a_failed_update_is_told_with_its_reason(world: World) -> None:
@@ -53,7 +53,7 @@ def test_a_failed_update_is_told_with_its_reason(world: World) -> None:
     function.status, function.reason_code = "Failed", "EniLimitExceeded"
     function.reason = "No interface is left."
     reading = opened(world).read()
-    assert reading.update is Update.FAILED
+    assert reading.update is UpdateStatus.FAILED
     assert reading.detail == "EniLimitExceeded: No interface is left."
 
 
@@ -66,7 +66,7 @@ def test_a_boolean_set_beside_the_percentage_may_be_full(world: World) -> None:
 
 def test_a_status_that_nobody_knows_yet_is_not_in_force(world: World) -> None:
     world.function("handler").status = "Reticulating"
-    assert opened(world).read().update is Update.IN_PROGRESS
+    assert opened(world).read().update is UpdateStatus.IN_PROGRESS
 
 
 def test_an_environment_that_cannot_be_decrypted_is_told_with_the_missing_permission(
@@ -99,17 +99,19 @@ CUT_OFF = f"Value '{{TOKEN={SECRET[:10]}... at 'environment.variables' failed"
         pytest.param(UPDATE, fails(ParamValidationError(report=QUOTED)), id="botocore quotes it"),
         pytest.param(
             UPDATE,
-            fails(refusal(UPDATE, "RequestTooLargeException", QUOTED, status=413)),
+            fails(client_error(UPDATE, "RequestTooLargeException", QUOTED, status=413)),
             id="it is too large",
         ),
         pytest.param(
-            UPDATE, fails(refusal(UPDATE, "502", QUOTED, status=502)), id="a proxy quotes it"
+            UPDATE, fails(client_error(UPDATE, "502", QUOTED, status=502)), id="a proxy quotes it"
         ),
         pytest.param(
-            UPDATE, fails(refusal(UPDATE, "403", QUOTED, status=403)), id="a firewall quotes it"
+            UPDATE,
+            fails(client_error(UPDATE, "403", QUOTED, status=403)),
+            id="a firewall quotes it",
         ),
         pytest.param(UPDATE, fails(answered(PRECONDITION)), id="conflict"),
-        pytest.param(UPDATE, fails(lost("lambda")), id="no answer"),
+        pytest.param(UPDATE, fails(read_timeout("lambda")), id="no answer"),
         pytest.param(UPDATE, unreadable, id="not read back"),
         pytest.param(READ, unreadable, id="not shown"),
     ],

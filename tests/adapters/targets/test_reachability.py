@@ -85,5 +85,5 @@ def test_what_stands_on_a_later_page_is_found(
             return proceed()
         return {key: [{"Name": "live"}]} if request.get("Marker") else {key: [], "NextMarker": "2"}
 
-    world.layers.append(paged)
+    world.interceptors.append(paged)
     assert any(told in one.text for one in opened(world).obstacles())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.adapters.targets.variable_names import doubts
+from controller.adapters.targets.variable_names import name_warnings
 from controller.adapters.targets.weight_variables import Pair
 
 
@@ -27,7 +27,7 @@ from controller.adapters.targets.weight_variables import Pair
 def test_what_may_still_send_traffic_is(
     percentage: str, variables: Mapping[str, str], left_on: list[str]
 ) -> None:
-    found = doubts("handler", Pair(percentage, None), {**variables, percentage: "100"})
+    found = name_warnings("handler", Pair(percentage, None), {**variables, percentage: "100"})
     assert [one.left_on for one in found] == left_on
 
 
@@ -52,4 +52,6 @@ def test_what_may_still_send_traffic_is(
     ],
 )
 def test_what_is_not_set_and_should_be_is(variables: Mapping[str, str], unset: list[bool]) -> None:
-    assert [one.mistaken for one in doubts("handler", Pair("WEIGHT", "ON"), variables)] == unset
+    assert [
+        one.mistaken for one in name_warnings("handler", Pair("WEIGHT", "ON"), variables)
+    ] == unset

@@ -7,39 +7,39 @@ when all has had the time to come to rest.
 from datetime import timedelta
 
 from controller.core.policy import Policy
-from tests.chaos.event_log import Happening
-from tests.chaos.invariants.ending import EndsWithReason, SilenceStays
-from tests.chaos.invariants.hands import (
-    NobodyFought,
-    NoReturn,
-    OwnWeightOnly,
-    PauseHolds,
-)
+from tests.chaos.event_log import ObservedEvent
+from tests.chaos.invariants.ending import EndsWithReason, NoPassWithoutData
 from tests.chaos.invariants.invariant import Invariant, Violation
-from tests.chaos.invariants.raising import (
-    KnownWeight,
-    NoStaleRaise,
-    OneRaise,
-    RecordedRaise,
+from tests.chaos.invariants.operators import (
+    NoOperatorOverride,
+    NoUnattendedRetry,
+    PausePersists,
+    ZeroGuardScope,
 )
-from tests.chaos.invariants.record import (
+from tests.chaos.invariants.persistence import (
+    MonotonicTime,
+    NotifyOnce,
     OneOwner,
     OneTransition,
     SoundHistory,
     StepByStep,
-    TimeForward,
-    ToldOnce,
-    VersionsRise,
+    VersionIncrements,
 )
-from tests.chaos.invariants.scene import Scene
+from tests.chaos.invariants.raises import (
+    KnownWeight,
+    NoStaleRaise,
+    OneRaisePerAdvance,
+    RecordedRaise,
+)
+from tests.chaos.invariants.system_state import SystemState
 from tests.chaos.invariants.target import (
-    BakedFromSight,
-    FailureGoesBack,
-    OtherVariables,
+    BakeFromServed,
+    FailureRollsBack,
+    OtherVariablesUnchanged,
     TrafficJudged,
 )
 
-__all__ = ["ALL", "Invariant", "Invariants", "Scene", "Violation"]
+__all__ = ["ALL", "Invariant", "Invariants", "SystemState", "Violation"]
 
 # Clocks of two processes may be this far apart.
 MOST_SKEW = timedelta(minutes=6)
@@ -47,24 +47,24 @@ MOST_SKEW = timedelta(minutes=6)
 ALL: tuple[type[Invariant], ...] = (
     KnownWeight,
     RecordedRaise,
-    OneRaise,
+    OneRaisePerAdvance,
     NoStaleRaise,
-    OtherVariables,
-    FailureGoesBack,
+    OtherVariablesUnchanged,
+    FailureRollsBack,
     TrafficJudged,
-    NobodyFought,
-    PauseHolds,
-    OwnWeightOnly,
-    NoReturn,
-    SilenceStays,
-    BakedFromSight,
+    NoOperatorOverride,
+    PausePersists,
+    ZeroGuardScope,
+    NoUnattendedRetry,
+    NoPassWithoutData,
+    BakeFromServed,
     StepByStep,
     OneTransition,
     SoundHistory,
-    VersionsRise,
-    TimeForward,
+    VersionIncrements,
+    MonotonicTime,
     OneOwner,
-    ToldOnce,
+    NotifyOnce,
     EndsWithReason,
 )
 
@@ -77,28 +77,28 @@ class Invariants:
     """
 
     def __init__(self, policy: Policy, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
-        self.scene = Scene(policy.target, weight, weight, skew=skew)
+        self.state = SystemState(policy.target, weight, weight, skew=skew)
         self.violations: list[Violation] = []
         self._all = [one() for one in ALL]
 
-    def check(self, happening: Happening) -> list[Violation]:
+    def check(self, event: ObservedEvent) -> list[Violation]:
         """Return what does not hold any more."""
-        self.scene.now = happening.at
+        self.state.now = event.at
         found = [
-            Violation(one.name, happening.at, happening.by, sentence)
+            Violation(one.name, event.at, event.by, sentence)
             for one in self._all
-            for sentence in one.see(happening, self.scene)
+            for sentence in one.check(event, self.state)
         ]
-        self.scene.hear(happening)
+        self.state.apply(event)
         self.violations += found
         return found
 
     def finish(self) -> list[Violation]:
         """Return what does not hold at the end, when all has had the time to come to rest."""
         found = [
-            Violation(one.name, self.scene.now, "the story", sentence)
+            Violation(one.name, self.state.now, "the story", sentence)
             for one in self._all
-            for sentence in one.over(self.scene)
+            for sentence in one.at_end(self.state)
         ]
         self.violations += found
         return found

@@ -6,11 +6,11 @@ from controller.core.commands import Verb
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
-from tests.chaos.event_log import Saved
+from tests.chaos.event_log import RolloutSave
 from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Scene
+from tests.chaos.invariants.system_state import SystemState
 
-_WAITS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
+_WAIT_REASONS = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.FROZEN})
 _TAKEN_BACK = frozenset(
     {
         Reason.DRIFTED,
@@ -30,7 +30,7 @@ REASONS = {
 }
 
 
-class SilenceStays(Invariant):
+class NoPassWithoutData(Invariant):
     """A person's promote stands in for a gate without a verdict, and for none that fails."""
 
     name = "silence-stays"
@@ -40,19 +40,21 @@ class SilenceStays(Invariant):
         "it; one that fails never does."
     )
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield an advance that nothing allowed."""
-        for entry in saved.entries:
-            if saved.before is not None and entry.kind in ("advanced", "succeeded"):
-                yield from self._advanced(saved, saved.before, entry, scene)
+        for entry in save.entries:
+            if save.before is not None and entry.kind in ("advanced", "succeeded"):
+                yield from self._advanced(save, save.before, entry, state)
 
-    def _advanced(self, saved: Saved, before: Rollout, entry: Entry, scene: Scene) -> Iterator[str]:
+    def _advanced(
+        self, save: RolloutSave, before: Rollout, entry: Entry, state: SystemState
+    ) -> Iterator[str]:
         findings = entry.body["findings"]
         verdicts = {one["verdict"] for one in findings}
         what = f"let {before.id} go up from {before.weight} %"
         if Verdict.FAIL in verdicts:
             yield f"{what} although a criterion fails"
-        elif Verb.PROMOTE in scene.asked(saved.by):
+        elif Verb.PROMOTE in state.verbs_of(save.by):
             return
         elif verdicts == {Verdict.PASS}:
             criteria = before.policy.criteria
@@ -76,9 +78,9 @@ class EndsWithReason(Invariant):
         "word: that a person asked is its reason."
     )
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a rest without a reason."""
-        after = saved.after
+        after = save.after
         allowed = REASONS.get(after.phase)
         if allowed is None:
             return
@@ -87,11 +89,11 @@ class EndsWithReason(Invariant):
         if not after.sentence and after.reason is not Reason.ROLLBACK_REQUESTED:
             yield f"left {after.id} {after.phase} without a word"
 
-    def over(self, scene: Scene) -> Iterator[str]:
+    def at_end(self, state: SystemState) -> Iterator[str]:
         """Yield what neither ended nor waits for anybody."""
-        for one in scene.stored.values():
+        for one in state.stored.values():
             waits = one.phase is Phase.PAUSED or (
-                one.phase is Phase.PROGRESSING and one.reason in _WAITS
+                one.phase is Phase.PROGRESSING and one.reason in _WAIT_REASONS
             )
             if not one.final and not waits:
                 yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import ClassVar
 
 from tests.chaos.event_log import (
-    Ended,
-    Happening,
-    Judged,
-    Saved,
-    Told,
-    Wrote,
-    is_hand,
+    EnvironmentWrite,
+    GateVerdict,
+    Notification,
+    ObservedEvent,
+    ProcessEnd,
+    RolloutSave,
+    is_external,
 )
-from tests.chaos.invariants.scene import Scene
+from tests.chaos.invariants.system_state import SystemState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +42,44 @@ class Invariant:
     text: ClassVar[str]
     allows: ClassVar[str] = ""
 
-    def see(self, happening: Happening, scene: Scene) -> Iterator[str]:
-        """Yield what is wrong with `happening`."""
-        match happening:
-            case Wrote(by=by) if not is_hand(by):
-                yield from self.wrote(happening, scene)
-            case Wrote():
+    def check(self, event: ObservedEvent, state: SystemState) -> Iterator[str]:
+        """Yield what is wrong with `event`."""
+        match event:
+            case EnvironmentWrite(by=by) if not is_external(by):
+                yield from self.on_write(event, state)
+            case EnvironmentWrite():
                 pass
-            case Saved():
-                yield from self.saved(happening, scene)
-            case Judged():
-                yield from self.judged(happening, scene)
-            case Told():
-                yield from self.told(happening, scene)
-            case Ended():
-                yield from self.ended(happening, scene)
+            case RolloutSave():
+                yield from self.on_save(event, state)
+            case GateVerdict():
+                yield from self.on_verdict(event, state)
+            case Notification():
+                yield from self.on_notification(event, state)
+            case ProcessEnd():
+                yield from self.on_process_end(event, state)
             case _:
                 pass
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with a write of ours."""
         yield from ()
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with what is stored."""
         yield from ()
 
-    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
+    def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with what was measured."""
         yield from ()
 
-    def told(self, told: Told, scene: Scene) -> Iterator[str]:
+    def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with what people were told."""
         yield from ()
 
-    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+    def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with how a process left everything."""
         yield from ()
 
-    def over(self, scene: Scene) -> Iterator[str]:
+    def at_end(self, state: SystemState) -> Iterator[str]:
         """Yield what is wrong with the end of the story."""
         yield from ()

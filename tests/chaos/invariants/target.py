@@ -8,40 +8,40 @@ from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED
 from controller.core.rollout import Phase, Rollout
 from tests.chaos.event_log import (
-    BARE,
-    Ended,
-    Judged,
-    Saved,
-    Told,
-    Wrote,
-    is_hand,
+    BARE_ROLLBACK,
+    EnvironmentWrite,
+    GateVerdict,
+    Notification,
+    ProcessEnd,
+    RolloutSave,
+    is_external,
 )
 from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Life, Scene
+from tests.chaos.invariants.system_state import ProcessRecord, SystemState
 
 # How long it takes at most from one look of a tick to the next.
-_TICKS = timedelta(minutes=2)
-_LOWERS = frozenset({Verb.ROLLBACK, BARE})
+_TICK_GAP = timedelta(minutes=2)
+_LOWERING_VERBS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK})
 
 
-class OtherVariables(Invariant):
+class OtherVariablesUnchanged(Invariant):
     """Names are told, values never."""
 
     name = "other-variables"
     text = "No other environment variable ever changes, comes or goes by our hand."
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield the names of what was changed beside the pair."""
-        ours = {scene.target.percentage, scene.target.boolean}
-        both = wrote.before.keys() | wrote.after.keys()
+        ours = {state.target.percentage, state.target.boolean}
+        both = write.before.keys() | write.after.keys()
         changed = sorted(
-            name for name in both - ours if wrote.before.get(name) != wrote.after.get(name)
+            name for name in both - ours if write.before.get(name) != write.after.get(name)
         )
         if changed:
             yield f"changed {', '.join(changed)} beside the weight"
 
 
-class FailureGoesBack(Invariant):
+class FailureRollsBack(Invariant):
     """Held against each run that could: it saw what fails, Lambda answered, and it was not killed.
 
     That is stricter than the policy's rollback_timeout, which is for a Lambda that refuses: the
@@ -63,48 +63,62 @@ class FailureGoesBack(Invariant):
     def __init__(self) -> None:
         self._failing: dict[str, str] = {}
 
-    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
+    def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
         """Take note of a criterion that fails."""
-        known = scene.life(judged.by, judged.at).found.get(judged.rollout)
-        as_found = known is not None and known.version == scene.stored[judged.rollout].version
-        if judged.verdict is Verdict.FAIL and as_found:
-            self._failing[judged.by] = f"saw {judged.rollout} fail"
+        known = state.process(judgement.by, judgement.at).rollouts_at_start.get(judgement.rollout)
+        as_found = known is not None and known.version == state.stored[judgement.rollout].version
+        if judgement.verdict is Verdict.FAIL and as_found:
+            self._failing[judgement.by] = f"saw {judgement.rollout} fail"
         yield from ()
 
-    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+    def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
         """Yield a process that left traffic where it must not be."""
-        failing = self._failing.pop(ended.by, "")
-        life = scene.lives.get(ended.by)
-        if life is None or ended.status is None or not life.answers or not life.sound:
+        failing = self._failing.pop(end.by, "")
+        life = state.processes.get(end.by)
+        if life is None or end.status is None or not life.answers or not life.sound:
             return
-        if scene.weight == 0 or (is_hand(scene.last) and scene.last_number >= life.begun):
+        if state.weight == 0 or (
+            is_external(state.last_writer) and state.last_write_number >= life.start_number
+        ):
             return
-        newest = scene.newest()
-        if newest is not None and newest.id not in life.found and not life.asked & _LOWERS:
+        newest = state.newest()
+        if (
+            newest is not None
+            and newest.id not in life.rollouts_at_start
+            and not life.verbs & _LOWERING_VERBS
+        ):
             return
-        why = self._had_to(life, failing, scene)
+        why = self._duty(life, failing, state)
         if why:
-            left = "a contradiction" if scene.weight is None else f"{scene.weight} %"
+            left = "a contradiction" if state.weight is None else f"{state.weight} %"
             yield f"{why} and left {left}, although Lambda answered"
 
-    def _had_to(self, life: Life, failing: str, scene: Scene) -> str:
-        if life.asked:
-            return "was asked to roll back" if life.asked & _LOWERS else ""
+    def _duty(self, process: ProcessRecord, failing: str, state: SystemState) -> str:
+        if process.verbs:
+            return "was asked to roll back" if process.verbs & _LOWERING_VERBS else ""
         if failing:
             return failing
-        for one in life.found.values():
+        for one in process.rollouts_at_start.values():
             if one.phase is Phase.ROLLING_BACK:
                 return f"found {one.id} rolling back"
-            if self._came_back(one, life, scene):
+            if self._reappeared(one, process, state):
                 return f"found {one.id} rolled back and its {one.peak} % come back"
         return ""
 
-    def _came_back(self, one: Rollout, life: Life, scene: Scene) -> bool:
+    def _reappeared(self, rollout: Rollout, process: ProcessRecord, state: SystemState) -> bool:
         """Tell whether a rollout that owns the target has to guard its 0 % against itself."""
-        if one.phase is not Phase.ROLLED_BACK or one != scene.newest() or is_hand(scene.last):
+        if (
+            rollout.phase is not Phase.ROLLED_BACK
+            or rollout != state.newest()
+            or is_external(state.last_writer)
+        ):
             return False
-        watched = one.watch_until is not None and scene.now < one.watch_until - scene.skew
-        return watched and scene.weight == one.peak and scene.last_number < life.begun
+        watched = rollout.watch_until is not None and state.now < rollout.watch_until - state.skew
+        return (
+            watched
+            and state.weight == rollout.peak
+            and state.last_write_number < process.start_number
+        )
 
 
 class TrafficJudged(Invariant):
@@ -124,37 +138,37 @@ class TrafficJudged(Invariant):
     def __init__(self) -> None:
         self._left: dict[str, datetime] = {}
 
-    def judged(self, judged: Judged, scene: Scene) -> Iterator[str]:
+    def on_verdict(self, judgement: GateVerdict, state: SystemState) -> Iterator[str]:
         """Take note of who was judged, and yield the gate of a weight that nobody has met."""
-        self._left.pop(judged.rollout, None)
-        one = scene.stored[judged.rollout]
+        self._left.pop(judgement.rollout, None)
+        one = state.stored[judgement.rollout]
         raised = 0 < one.intent.previous < one.weight
-        if raised and one.waits is None and one.id not in scene.met:
+        if raised and one.previous_live is None and one.id not in state.served_rollouts:
             yield f"judged {one.id} by the gate of {one.weight} %, which was never in force"
 
-    def told(self, told: Told, scene: Scene) -> Iterator[str]:
+    def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
         """Take note of what people know."""
-        self._left.pop(told.rollout.id, None)
+        self._left.pop(notification.rollout.id, None)
         yield from ()
 
-    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+    def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
         """Yield a canary that a tick has left alone like those before it."""
-        life = scene.lives.get(ended.by)
-        if life is None or ended.status != 0 or life.asked or not (life.answers and life.sound):
+        life = state.processes.get(end.by)
+        if life is None or end.status != 0 or life.verbs or not (life.answers and life.sound):
             return
-        for one in life.found.values():
-            if scene.in_force == 0 or scene.stored[one.id].phase not in JUDGED:
+        for one in life.rollouts_at_start.values():
+            if state.served_weight == 0 or state.stored[one.id].phase not in JUDGED:
                 self._left.pop(one.id, None)
                 continue
-            since = self._left.setdefault(one.id, ended.at)
+            since = self._left.setdefault(one.id, end.at)
             policy = one.policy
             step = min(one.step, len(policy.steps) - 1)  # another invariant tells a wrong one
-            limit = policy.shift_timeout + policy.warmup_of(step) + _TICKS + scene.skew
-            if ended.at - since > limit:
-                yield f"left {one.id} at {scene.in_force} % unjudged since {since:%H:%M}"
+            limit = policy.shift_timeout + policy.warmup_of(step) + _TICK_GAP + state.skew
+            if end.at - since > limit:
+                yield f"left {one.id} at {state.served_weight} % unjudged since {since:%H:%M}"
 
 
-class BakedFromSight(Invariant):
+class BakeFromServed(Invariant):
     """Requests really met the weight: what the function shows is not enough."""
 
     name = "baked-from-sight"
@@ -167,10 +181,10 @@ class BakedFromSight(Invariant):
         "criterion is there for that."
     )
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield what goes on from a weight that nobody met."""
-        before, after = saved.before, saved.after
-        for entry in saved.entries:
+        before, after = save.before, save.after
+        for entry in save.entries:
             leaves = entry.kind in ("settled", "advanced", "succeeded")
-            if leaves and before is not None and before.id not in scene.met:
+            if leaves and before is not None and before.id not in state.served_rollouts:
                 yield f"wrote {entry.kind} of {after.id}, and {before.weight} % was never in force"

@@ -13,7 +13,7 @@ from controller.core.observation import AlarmReading, AlarmState, Observation
 from controller.core.rollout import Phase
 from controller.core.units import MINUTE_S
 from tests.core.judge.kinds import START, evidence_of, judged
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import AT_10, HEALTHY
 
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
@@ -132,14 +132,14 @@ def test_an_alarm_that_went_red_rolls_a_healthy_canary_back(minute: int, phase: 
     policy = a_policy(criteria={"red": ALARM, **LADDER["criteria"]})
     rollout = replace(AT_10, policy=policy, created=NOON - 5 * MINUTE)
     red = AlarmReading(AlarmState.ALARM, START + minute * MINUTE_S)
-    seen = Observation(reads(10), HEALTHY, alarms={"auth-failures": red})
+    seen = Observation(a_reading(10), HEALTHY, alarms={"auth-failures": red})
     assert decide(rollout, seen, NOON + 20 * MINUTE).rollout.phase is phase
 
 
 def test_beside_an_alarm_what_is_measured_is_sealed() -> None:
     policy = a_policy(criteria={"red": ALARM, **LADDER["criteria"]})
     evidence = replace(evidence_of(ALARM, {}, closed=60), policy=policy, gate=policy.criteria)
-    minutes = points([100] * 60), points([0] * 60)
+    minutes = a_series([100] * 60), a_series([0] * 60)
     series = dict(zip(("requests:Sum@60", "errors:Sum@60"), minutes, strict=True))
     tallies = seal(replace(evidence, series=series), NOON + 63 * MINUTE)
     assert {name: one.windows for name, one in tallies.items()} == {"works": 48}

@@ -7,10 +7,10 @@ import pytest
 
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import judge, seal
-from controller.core.observation import Answer, Series
-from controller.core.units import MINUTE_S, at
+from controller.core.observation import QueryStatus, Series
+from controller.core.units import MINUTE_S, from_unix
 from tests.core.judge.kinds import START, evidence_of, judged
-from tests.support.rollouts import MINUTE, points
+from tests.support.rollouts import MINUTE, a_series
 
 BURN: dict[str, Any] = {
     "kind": "burn_rate", "total": "canary", "failures": ["errors"], "slo": "99.9%",
@@ -24,8 +24,8 @@ def series_of(failed: Sequence[float | None], requests: float = 1_000) -> dict[s
     """Return so many failures in each five minutes of 1 000 requests; None: no request."""
     total = [None if one is None else requests for one in failed]
     return {
-        "canary:Sum@300": points(total, every=EVERY * MINUTE),
-        "errors:Sum@300": points(failed, every=EVERY * MINUTE),
+        "canary:Sum@300": a_series(total, every=EVERY * MINUTE),
+        "errors:Sum@300": a_series(failed, every=EVERY * MINUTE),
     }
 
 
@@ -96,8 +96,8 @@ def halves(windows: Sequence[tuple[float, float]], pairs: Sequence[Any], least: 
     """Return the finding over windows of requests and failures."""
     total, failed = ([one[part] for one in windows] for part in (0, 1))
     series = {
-        "canary:Sum@300": points(total, every=EVERY * MINUTE),
-        "errors:Sum@300": points(failed, every=EVERY * MINUTE),
+        "canary:Sum@300": a_series(total, every=EVERY * MINUTE),
+        "errors:Sum@300": a_series(failed, every=EVERY * MINUTE),
     }
     criterion = {**BURN, **HALF, "windows": list(pairs), "min_samples": least}
     return judged(criterion, series, closed=len(windows) * EVERY)
@@ -225,7 +225,7 @@ def test_counts_that_made_no_sense_once_are_no_more_than_a_gap() -> None:
 
 def test_a_window_without_requests_is_remembered_as_that() -> None:
     evidence = evidence_of(BURN, series_of([5, None, 1_001, 7]), closed=20)
-    recent = seal(evidence, at(START) + 35 * MINUTE)["C"].recent
+    recent = seal(evidence, from_unix(START) + 35 * MINUTE)["C"].recent
     assert recent == ((1_000, 5), (0, 0), (0, 0), (1_000, 7))
 
 
@@ -261,7 +261,10 @@ def test_what_burns_in_too_few_requests_says_so() -> None:
 
 
 def test_a_failed_query_is_no_budget() -> None:
-    series = {**series_of([0]), "errors:Sum@300": Series(answer=Answer.ERROR, message="throttled")}
+    series = {
+        **series_of([0]),
+        "errors:Sum@300": Series(answer=QueryStatus.ERROR, message="throttled"),
+    }
     finding = judged(BURN, series, closed=EVERY)
     assert (finding.verdict, finding.label) == (INCONCLUSIVE, Label.QUERY_FAILED)
     assert finding.sentence == (
@@ -310,7 +313,9 @@ def test_sealed_evidence_says_the_same_as_all_of_it() -> None:
     failed = [7.0] * 6 * HOUR
     closed = len(failed) * EVERY
     whole = evidence_of(BURN, series_of(failed), closed=closed)
-    tallies = seal(evidence_of(BURN, series_of(failed[:66]), closed=330), at(START) + 345 * MINUTE)
+    tallies = seal(
+        evidence_of(BURN, series_of(failed[:66]), closed=330), from_unix(START) + 345 * MINUTE
+    )
     through = tallies["C"].through
     assert through == START + 330 * MINUTE_S
     rest = {
@@ -323,11 +328,13 @@ def test_sealed_evidence_says_the_same_as_all_of_it() -> None:
 def test_windows_that_were_lost_were_not_seen_to_burn() -> None:
     """A query that stays unanswered for six hours is given up; the others keep their place."""
     broken = {
-        key: Series(one.points, Answer.ERROR, "throttled")
+        key: Series(one.points, QueryStatus.ERROR, "throttled")
         for key, one in series_of([20] * 9).items()
     }
-    tallies = seal(evidence_of(BURN, series_of([20] * 4), closed=20), at(START) + 35 * MINUTE)
-    late = at(START) + 405 * MINUTE
+    tallies = seal(
+        evidence_of(BURN, series_of([20] * 4), closed=20), from_unix(START) + 35 * MINUTE
+    )
+    late = from_unix(START) + 405 * MINUTE
     lost = seal(evidence_of(BURN, broken, closed=400, tallies=tallies), late)["C"]
     assert lost.lost == 5
     assert lost.recent == ((1_000.0, 20.0),) * 4 + ((0.0, 0.0),) * 5
@@ -335,11 +342,11 @@ def test_windows_that_were_lost_were_not_seen_to_burn() -> None:
 
 def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
     """A pause has no limit, and a store takes no state of any size."""
-    broken = {key: Series({}, Answer.ERROR, "denied") for key in series_of([0])}
-    tallies = seal(evidence_of(BURN, series_of([0]), closed=5), at(START) + 20 * MINUTE)
+    broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in series_of([0])}
+    tallies = seal(evidence_of(BURN, series_of([0]), closed=5), from_unix(START) + 20 * MINUTE)
     for hour in range(1, 48):
         minutes = 60 * hour
         evidence = evidence_of(BURN, broken, closed=minutes, tallies=tallies)
-        tallies = seal(evidence, at(START) + minutes * MINUTE)
+        tallies = seal(evidence, from_unix(START) + minutes * MINUTE)
     assert tallies["C"].lost > 6 * HOUR
     assert len(tallies["C"].recent) == 6 * HOUR

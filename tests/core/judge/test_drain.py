@@ -6,26 +6,32 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Ask, Verb, asked
+from controller.core.commands import Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Severity
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import needs
-from controller.core.observation import Answer, Observation, Reading, Series, Unreadable
+from controller.core.observation import (
+    Observation,
+    QueryStatus,
+    Series,
+    TargetReading,
+    UnreadableTarget,
+)
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Reason, Rollout
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
-    BACK,
+    AFTER_ROLLBACK,
     FIRST_RAISE,
-    GONE,
     ON_HOLD,
     RAISING,
-    adopted,
-    ask,
+    UNREADABLE,
+    a_paused_rollout,
+    a_rollout_paused_in_flight,
+    an_adopted_rollout,
     at_weight,
-    paused,
-    paused_in_flight,
+    decide_command,
 )
 
 TRAFFIC = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
@@ -51,21 +57,21 @@ def counted(samples: int, minutes: int = 60) -> Finding:
     )
 
 
-BUSY = replace(BACK, findings=(counted(600),))
-CONTROL = replace(BACK, policy=CONTROLLED)
-UNCOUNTED_BACK = replace(BACK, policy=UNCOUNTED)
+BUSY = replace(AFTER_ROLLBACK, findings=(counted(600),))
+CONTROL = replace(AFTER_ROLLBACK, policy=CONTROLLED)
+UNCOUNTED_BACK = replace(AFTER_ROLLBACK, policy=UNCOUNTED)
 NEVER_UP = replace(BUSY, settled=None, intent=Intent(0, 0, "", NOON))
 
 
 def requests(
     canary: Sequence[float | None] = QUARTER,
     direct: Sequence[float | None] = QUARTER,
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> Mapping[str, Series]:
     """Return what was counted in each minute from noon on."""
     return {
-        "requests:Sum@60": points(canary, answer=answer),
-        "direct:Sum@60": points(direct, answer=answer),
+        "requests:Sum@60": a_series(canary, answer=answer),
+        "direct:Sum@60": a_series(direct, answer=answer),
     }
 
 
@@ -73,10 +79,10 @@ def look(
     rollout: Rollout,
     minute: float,
     series: Mapping[str, Series],
-    target: Reading | Unreadable | None = None,
+    target: TargetReading | UnreadableTarget | None = None,
     owns: bool = True,
 ) -> Decision:
-    seen = Observation(target or reads(0), series, owns)
+    seen = Observation(target or a_reading(0), series, owns)
     return decide(rollout, seen, NOON + minute * MINUTE)
 
 
@@ -100,23 +106,23 @@ CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSER
         pytest.param(BUSY, 3.5, requests(leak(2)), REFUTED, id="a leak, however young"),
         pytest.param(BUSY, 12, requests(leak(9, 1)), REFUTED, id="one request, not settled yet"),
         pytest.param(
-            BUSY, 4, requests(leak(3), answer=Answer.PARTIAL), REFUTED,
+            BUSY, 4, requests(leak(3), answer=QueryStatus.PARTIAL), REFUTED,
             id="a leak in an answer in part",
         ),
         pytest.param(BUSY, 10, requests([0] * 20), CONFIRMED, id="zeros are silence, too"),
-        pytest.param(BACK, 12.9, requests(), None, id="nobody knows what was due: not yet"),
-        pytest.param(BACK, 13, requests(), UNOBSERVABLE, id="nobody knows what was due: the end"),
+        pytest.param(AFTER_ROLLBACK, 12.9, requests(), None, id="nobody knows what was due: not yet"),
+        pytest.param(AFTER_ROLLBACK, 13, requests(), UNOBSERVABLE, id="nobody knows what was due: the end"),
         pytest.param(
-            replace(BACK, findings=(counted(82),)), 10, requests(), None, id="6.8 were due: chance"
+            replace(AFTER_ROLLBACK, findings=(counted(82),)), 10, requests(), None, id="6.8 were due: chance"
         ),
         pytest.param(
-            replace(BACK, findings=(counted(84),)), 10, requests(), CONFIRMED, id="7 were due"
+            replace(AFTER_ROLLBACK, findings=(counted(84),)), 10, requests(), CONFIRMED, id="7 were due"
         ),
         pytest.param(
-            BUSY, 12.9, requests(answer=Answer.ERROR), None, id="no answer: tried again"
+            BUSY, 12.9, requests(answer=QueryStatus.ERROR), None, id="no answer: tried again"
         ),
         pytest.param(
-            BUSY, 13, requests(answer=Answer.PARTIAL), UNOBSERVABLE, id="no whole answer: the end"
+            BUSY, 13, requests(answer=QueryStatus.PARTIAL), UNOBSERVABLE, id="no whole answer: the end"
         ),
         pytest.param(BUSY, 13, {}, UNOBSERVABLE, id="not asked: the end"),
         pytest.param(
@@ -145,8 +151,8 @@ def test_what_is_known_of_the_drain(
 def full(policy: Policy) -> Rollout:
     """Return a rollback from 100 %."""
     return at_weight(
-        100, policy=policy, phase=BACK.phase, intent=Intent(0, 100, "", NOON),
-        watch_until=BACK.watch_until, peak=100,
+        100, policy=policy, phase=AFTER_ROLLBACK.phase, intent=Intent(0, 100, "", NOON),
+        watch_until=AFTER_ROLLBACK.watch_until, peak=100,
     )  # fmt: skip
 
 
@@ -190,21 +196,21 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
             id="both silent",
         ),
         pytest.param(
-            BACK, 13, requests(),
+            AFTER_ROLLBACK, 13, requests(),
             "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
             "UTC, and none before it; no logs or metrics is no proof. Only the weight was read "
             "back.",
             id="silent before",
         ),
         pytest.param(
-            replace(BACK, findings=(counted(8),)), 13, requests(),
+            replace(AFTER_ROLLBACK, findings=(counted(8),)), 13, requests(),
             "drain unobservable: requests counted no request in 8 minutes since 2026-11-24 12:02 "
             "UTC; about 1 request was due at the rate before, too few to tell a drain from chance. "
             "Only the weight was read back.",
             id="too few before",
         ),
         pytest.param(
-            BUSY, 13, requests(answer=Answer.ERROR),
+            BUSY, 13, requests(answer=QueryStatus.ERROR),
             "drain unobservable: it cannot be judged: CloudWatch did not answer for requests: "
             "Throttling. Only the weight was read back.",
             id="no answer",
@@ -237,7 +243,7 @@ def test_the_sentence_says_what_was_seen_and_what_now(
     ("rollout", "minute", "series", "severity", "alert"),
     [
         (BUSY, 10, requests(), Severity.INFO, None),
-        (BACK, 13, requests(), Severity.INFO, None),
+        (AFTER_ROLLBACK, 13, requests(), Severity.INFO, None),
         (BUSY, 4, requests(leak(3)), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
     ],
     ids=["confirmed", "unobservable", "refuted"],
@@ -261,7 +267,7 @@ def test_a_leak_pages_and_everything_else_is_only_told(
         pytest.param(10, requests(), Verdict.PASS, CONFIRMED, 0.0, 0, 7, id="confirmed"),
         pytest.param(4, requests(leak(3)), Verdict.FAIL, REFUTED, 3.0, 3, 2, id="refuted"),
         pytest.param(
-            13, requests(answer=Answer.ERROR), Verdict.INCONCLUSIVE, UNOBSERVABLE, None, 0, 10,
+            13, requests(answer=QueryStatus.ERROR), Verdict.INCONCLUSIVE, UNOBSERVABLE, None, 0, 10,
             id="unobservable",
         ),
     ],
@@ -285,12 +291,12 @@ def test_a_drain_is_a_finding_of_the_minutes_after_it(
 @pytest.mark.parametrize(
     ("rollout", "target"),
     [
-        pytest.param(UNCOUNTED_BACK, reads(0), id="nothing counts requests"),
-        pytest.param(BUSY, reads(20), id="another hand moved the weight"),
+        pytest.param(UNCOUNTED_BACK, a_reading(0), id="nothing counts requests"),
+        pytest.param(BUSY, a_reading(20), id="another hand moved the weight"),
     ],
 )
 def test_a_drain_that_cannot_be_looked_at_covers_no_minute(
-    rollout: Rollout, target: Reading
+    rollout: Rollout, target: TargetReading
 ) -> None:
     found, begin = look(rollout, 3, {}, target).rollout.drain, int(NOON.timestamp()) + 2 * 60
     assert found is not None
@@ -319,8 +325,8 @@ def test_what_was_due_is_known_from_before_the_rollback(
     policy: Policy, criterion: str, minutes: int, expected: Label | None
 ) -> None:
     before = replace(counted(600, minutes), criterion=criterion)
-    rollout = replace(BACK, policy=policy, findings=(before,))
-    silence = {**requests(), "errors:Sum@60": points(QUARTER)}
+    rollout = replace(AFTER_ROLLBACK, policy=policy, findings=(before,))
+    silence = {**requests(), "errors:Sum@60": a_series(QUARTER)}
     assert label(look(rollout, 10, silence)) == expected
 
 
@@ -349,7 +355,9 @@ def test_nothing_is_said_of_a_drain_that_is_not_watched(
     assert (label(decision), decision.record, decision.alert) == (None, None, None)
 
 
-RESTORING = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(100), way="restore", minute=-5).rollout
+RESTORING = decide_command(
+    a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(100), way="restore", minute=-5
+).rollout
 
 
 @pytest.mark.parametrize(
@@ -360,7 +368,7 @@ RESTORING = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(100), way="restore", 
         pytest.param(replace(at_weight(50), seen_weight=50), 0, 50, id="0 by another hand"),
         pytest.param(at_weight(10), 100, 100, id="a weight raised by another hand"),
         pytest.param(
-            replace(paused(Reason.DRIFTED), seen_weight=100), None, 100, id="one that was seen"
+            replace(a_paused_rollout(Reason.DRIFTED), seen_weight=100), None, 100, id="one that was seen"
         ),
         pytest.param(RAISING, 10, 10, id="a raise under way: the weight before"),
         pytest.param(RAISING, 50, 10, id="a raise that is not surely in force: the weight before"),
@@ -372,16 +380,16 @@ RESTORING = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(100), way="restore", 
         ),
         pytest.param(RESTORING, 100, 10, id="a restore that was not written: the lower weight"),
         pytest.param(RESTORING, None, 10, id="a restore that nobody could see"),
-        pytest.param(adopted(100), 100, 100, id="an adopted weight"),
-        pytest.param(adopted(100), 0, 100, id="an adopted weight, and 0 by another hand"),
-        pytest.param(adopted(10), 10, 10, id="an adopted first step"),
+        pytest.param(an_adopted_rollout(100), 100, 100, id="an adopted weight"),
+        pytest.param(an_adopted_rollout(100), 0, 100, id="an adopted weight, and 0 by another hand"),
+        pytest.param(an_adopted_rollout(10), 10, 10, id="an adopted first step"),
         pytest.param(
-            ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="keep", minute=-5).rollout,
+            decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep", minute=-5).rollout,
             30, 30, id="a kept weight",
         ),
-        pytest.param(paused_in_flight(), 10, 10, id="a raise that was paused and not written"),
-        pytest.param(BACK, 0, 10, id="another rollback of the same"),
-        pytest.param(BACK, 20, 20, id="another rollback, of what came back"),
+        pytest.param(a_rollout_paused_in_flight(), 10, 10, id="a raise that was paused and not written"),
+        pytest.param(AFTER_ROLLBACK, 0, 10, id="another rollback of the same"),
+        pytest.param(AFTER_ROLLBACK, 20, 20, id="another rollback, of what came back"),
     ],
 )  # fmt: skip
 def test_requests_are_looked_for_against_the_weight_that_was_in_force_last(
@@ -389,8 +397,8 @@ def test_requests_are_looked_for_against_the_weight_that_was_in_force_last(
 ) -> None:
     """By a person, and where 0 % is found: a rollback that takes two ticks, and one of one."""
     before = replace(before, policy=CONTROLLED, updated=NOON - 9 * MINUTE)
-    target = GONE if live is None else reads(live)
-    back = asked(before, Ask(Verb.ROLLBACK, "now"), Observation(target), NOON).rollout
+    target = UNREADABLE if live is None else a_reading(live)
+    back = apply_command(before, Command(Verb.ROLLBACK, "now"), Observation(target), NOON).rollout
     back = look(back, 0, {}).rollout
     told = look(back, 10, requests(direct=[1000] * 20)).rollout.drain
     assert (told is not None) == (stood_at > 0)
@@ -401,13 +409,13 @@ def test_requests_are_looked_for_against_the_weight_that_was_in_force_last(
 
 
 def test_counts_tell_nothing_while_the_target_cannot_be_read() -> None:
-    assert label(look(BUSY, 10, requests(leak(3)), GONE)) is None
-    assert label(look(BUSY, 13, requests(leak(3)), GONE)) is UNOBSERVABLE
+    assert label(look(BUSY, 10, requests(leak(3)), UNREADABLE)) is None
+    assert label(look(BUSY, 13, requests(leak(3)), UNREADABLE)) is UNOBSERVABLE
 
 
 @pytest.mark.parametrize("weight", [10, 20], ids=["our own late write", "another hand"])
 def test_a_weight_that_moves_again_ends_the_look_at_the_drain(weight: int) -> None:
-    moved = look(BUSY, 4, requests(), reads(weight)).rollout
+    moved = look(BUSY, 4, requests(), a_reading(weight)).rollout
     assert moved.drain is not None
     assert moved.drain.label is UNOBSERVABLE
     assert f"(NEW_PATH_PERCENTAGE={weight})" in moved.drain.sentence
@@ -415,18 +423,18 @@ def test_a_weight_that_moves_again_ends_the_look_at_the_drain(weight: int) -> No
 
 
 def test_a_weight_that_moves_where_none_had_been_in_force_disturbs_no_drain() -> None:
-    assert look(NEVER_UP, 4, requests(), reads(20)).rollout.drain is None
+    assert look(NEVER_UP, 4, requests(), a_reading(20)).rollout.drain is None
 
 
 def test_a_weight_that_moves_later_does_not_change_what_was_known() -> None:
     known = look(BUSY, 10, requests()).rollout
-    assert look(known, 11, requests(), reads(20)).rollout.drain == known.drain
+    assert look(known, 11, requests(), a_reading(20)).rollout.drain == known.drain
 
 
 def test_another_rollback_watches_its_own_drain() -> None:
     known = look(BUSY, 10, requests()).rollout
-    again = asked(
-        known, Ask(Verb.ROLLBACK, "again"), Observation(reads(0)), NOON + 11 * MINUTE
+    again = apply_command(
+        known, Command(Verb.ROLLBACK, "again"), Observation(a_reading(0)), NOON + 11 * MINUTE
     ).rollout
     assert again.drain is None
 

@@ -11,7 +11,7 @@ from controller.core.decision import Alert, Severity
 from controller.core.judge.drain import ABSENT, ANY, ENOUGH_EVENTS, PRESENT
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.gate import needs
-from controller.core.observation import Answer, LogQuery, Observation, Series, Span
+from controller.core.observation import LogQuery, Observation, QueryStatus, Series, Span
 from controller.core.rollout import Rollout
 from tests.core.judge.test_drain import (
     BUSY,
@@ -23,15 +23,15 @@ from tests.core.judge.test_drain import (
     look,
     requests,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, points, reads
-from tests.support.three_steps import BACK
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.three_steps import AFTER_ROLLBACK
 
 GATEWAY, DIRECT = '{ $.event = "gateway" }', '{ $.event = "direct" }'
 VERIFY = {"verify_rollback": {"absent": GATEWAY, "present": DIRECT}}
 GROUP = "/aws/lambda/handler"
 
 LOGS = replace(
-    BACK,
+    AFTER_ROLLBACK,
     policy=a_policy(
         metrics=UNCOUNTED.model_dump()["metrics"],
         criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
@@ -41,8 +41,12 @@ LOGS = replace(
 FULL = replace(LOGS, intent=replace(LOGS.intent, previous=100))
 BOTH = replace(BUSY, policy=a_policy(**VERIFY))
 
-DENIED = Series({}, Answer.FORBIDDEN, "/aws/lambda/handler could not be searched: AccessDenied.")
-CUT_OFF = Series({}, Answer.PARTIAL, "/aws/lambda/handler was searched in part: too many pages")
+DENIED = Series(
+    {}, QueryStatus.FORBIDDEN, "/aws/lambda/handler could not be searched: AccessDenied."
+)
+CUT_OFF = Series(
+    {}, QueryStatus.PARTIAL, "/aws/lambda/handler was searched in part: too many pages"
+)
 
 
 def events(
@@ -54,12 +58,12 @@ def events(
 
 def each_minute(number: float) -> Series:
     """Return so many events in every minute from noon on."""
-    return points([number] * 20)
+    return a_series([number] * 20)
 
 
 BUSY_LOG = events(direct=each_minute(100))
 SILENT_LOG = events()
-LEAK = events(gateway=points(leak(3)), direct=each_minute(100))
+LEAK = events(gateway=a_series(leak(3)), direct=each_minute(100))
 CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSERVABLE
 
 
@@ -72,14 +76,14 @@ CONFIRMED, REFUTED, UNOBSERVABLE = Label.CONFIRMED, Label.REFUTED, Label.UNOBSER
             LOGS, 10, events(direct=each_minute(13)), CONFIRMED, id="65 of the control: 7 were due"
         ),
         pytest.param(LOGS, 10, events(direct=each_minute(12)), None, id="60: chance"),
-        pytest.param(FULL, 10, events(direct=points(leak(4, 1))), CONFIRMED, id="one, after 100 %"),
-        pytest.param(FULL, 10, events(direct=points(leak(8, 1))), None, id="one, not settled yet"),
-        pytest.param(LOGS, 3.5, events(gateway=points(leak(2))), REFUTED, id="a leak at once"),
-        pytest.param(LOGS, 10, events(points(leak(1)), each_minute(99)), CONFIRMED, id="in flight"),
-        pytest.param(LOGS, 4, events(points(leak(3, 1))), REFUTED, id="one event is a leak"),
+        pytest.param(FULL, 10, events(direct=a_series(leak(4, 1))), CONFIRMED, id="one, after 100 %"),
+        pytest.param(FULL, 10, events(direct=a_series(leak(8, 1))), None, id="one, not settled yet"),
+        pytest.param(LOGS, 3.5, events(gateway=a_series(leak(2))), REFUTED, id="a leak at once"),
+        pytest.param(LOGS, 10, events(a_series(leak(1)), each_minute(99)), CONFIRMED, id="in flight"),
+        pytest.param(LOGS, 4, events(a_series(leak(3, 1))), REFUTED, id="one event is a leak"),
         pytest.param(LOGS, 10, LEAK, REFUTED, id="a leak beside the control"),
         pytest.param(
-            LOGS, 5, events(gateway=replace(points(leak(3)), answer=Answer.PARTIAL)), REFUTED,
+            LOGS, 5, events(gateway=replace(a_series(leak(3)), answer=QueryStatus.PARTIAL)), REFUTED,
             id="a leak in a search that was cut off",
         ),
         pytest.param(LOGS, 12.9, SILENT_LOG, None, id="no event yet"),
@@ -107,12 +111,14 @@ COUNTED, LEAKED = requests(), requests(leak(3))
         pytest.param(COUNTED, BUSY_LOG, CONFIRMED, id="both confirm"),
         pytest.param(COUNTED, SILENT_LOG, CONFIRMED, id="requests confirm, the log is silent"),
         pytest.param(COUNTED, events(DENIED, DENIED), CONFIRMED, id="requests, no logs"),
-        pytest.param(requests(answer=Answer.ERROR), BUSY_LOG, CONFIRMED, id="events, no metrics"),
+        pytest.param(
+            requests(answer=QueryStatus.ERROR), BUSY_LOG, CONFIRMED, id="events, no metrics"
+        ),
         pytest.param(LEAKED, BUSY_LOG, REFUTED, id="requests refute what events confirm"),
         pytest.param(COUNTED, LEAK, REFUTED, id="events refute what requests confirm"),
         pytest.param(LEAKED, LEAK, REFUTED, id="both refute"),
         pytest.param(LEAKED, events(DENIED, DENIED), REFUTED, id="requests, no log"),
-        pytest.param(requests(answer=Answer.ERROR), SILENT_LOG, UNOBSERVABLE, id="neither"),
+        pytest.param(requests(answer=QueryStatus.ERROR), SILENT_LOG, UNOBSERVABLE, id="neither"),
     ],
 )
 def test_either_refutes_and_one_that_confirms_is_enough(
@@ -138,13 +144,13 @@ SINCE = "since 2026-11-24 12:02 UTC"
             id="confirmed",
         ),
         pytest.param(
-            FULL, 10, events(direct=points(leak(4, 1))),
+            FULL, 10, events(direct=a_series(leak(4, 1))),
             f"drain confirmed: {GATEWAY} was not logged in {GROUP} in 5 minutes {SINCE}; {DIRECT} "
             "was logged once.",
             id="confirmed after 100 %",
         ),
         pytest.param(
-            FULL, 10, events(direct=points(leak(4, 2))),
+            FULL, 10, events(direct=a_series(leak(4, 2))),
             f"drain confirmed: {GATEWAY} was not logged in {GROUP} in 5 minutes {SINCE}; {DIRECT} "
             "was logged 2 times.",
             id="confirmed twice after 100 %",
@@ -204,7 +210,7 @@ SINCE = "since 2026-11-24 12:02 UTC"
             id="confirmed by one of two",
         ),
         pytest.param(
-            BOTH, 10, {**requests(answer=Answer.ERROR), **BUSY_LOG},
+            BOTH, 10, {**requests(answer=QueryStatus.ERROR), **BUSY_LOG},
             f"drain confirmed: {GATEWAY} was not logged in {GROUP} in 5 minutes {SINCE}; {DIRECT} "
             "was logged 500 times, and about 56 requests were due at 10 %. By requests: "
             "unobservable: it cannot be judged: CloudWatch did not answer for requests: "
@@ -212,7 +218,7 @@ SINCE = "since 2026-11-24 12:02 UTC"
             id="confirmed by the other",
         ),
         pytest.param(
-            BOTH, 13, {**requests(answer=Answer.ERROR), **SILENT_LOG},
+            BOTH, 13, {**requests(answer=QueryStatus.ERROR), **SILENT_LOG},
             "drain unobservable: it cannot be judged: CloudWatch did not answer for requests: "
             f"Throttling. By log events: no log event at all in {GROUP} {SINCE}; that proves "
             "nothing. Only the weight was read back.",
@@ -237,7 +243,7 @@ def test_what_one_witness_refutes_the_other_is_quoted_on() -> None:
 
 def test_silence_on_the_canary_alone_confirms_nothing_where_the_control_is_silent_too() -> None:
     """By either witness: it needs traffic on the stable path."""
-    control = replace(BACK, policy=CONTROLLED)
+    control = replace(AFTER_ROLLBACK, policy=CONTROLLED)
     assert label(look(control, 13, requests(QUARTER, [100] * 20))) is CONFIRMED
     assert label(look(control, 13, requests(QUARTER, QUARTER))) is UNOBSERVABLE
     assert label(look(control, 13, requests(QUARTER, [100, 100] + [None] * 18))) is UNOBSERVABLE
@@ -300,5 +306,5 @@ def test_logs_are_read_only_while_they_may_tell_something(
 
 
 def test_counts_tell_nothing_once_another_hand_has_moved_the_weight() -> None:
-    decision = decide(LOGS, Observation(reads(20), LEAK), NOON + 5 * MINUTE)
+    decision = decide(LOGS, Observation(a_reading(20), LEAK), NOON + 5 * MINUTE)
     assert label(decision) is UNOBSERVABLE

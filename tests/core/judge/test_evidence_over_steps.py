@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from controller.core.commands import Ask, Verb, asked
+from controller.core.commands import Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision
 from controller.core.judge.evidence import Stretch
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import seal_fold
 from controller.core.judge.sealing import evidence_of, sealed
-from controller.core.judged_intervals import stretches_of
-from controller.core.observation import Answer, Observation, Series
+from controller.core.judged_intervals import unsealed_intervals
+from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.mixture import JUDGE_VERSION, Fold
-from tests.support.rollouts import LADDER, MINUTE, NOON, points, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, a_series
 from tests.support.three_steps import at_weight
 
 WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
@@ -34,7 +34,7 @@ def minutes(*requests_and_errors: tuple[int, int, int | None]) -> Mapping[str, S
     """Return the series of stretches that begin at noon: minutes, requests and errors of each."""
     requests = [one for many, one, _ in requests_and_errors for _ in range(many)]
     errors = [one for many, _, one in requests_and_errors for _ in range(many)]
-    return {"requests:Sum@60": points(requests), "errors:Sum@60": points(errors)}
+    return {"requests:Sum@60": a_series(requests), "errors:Sum@60": a_series(errors)}
 
 
 def ticks(
@@ -46,7 +46,7 @@ def ticks(
     """
     decisions, phase = [], rollout.phase
     for minute in range(first, until + 1, every):
-        seen = Observation(reads(rollout.weight), series)
+        seen = Observation(a_reading(rollout.weight), series)
         decisions.append(decide(rollout, seen, NOON + minute * MINUTE))
         rollout = decisions[-1].rollout
         if rollout.phase is not phase:
@@ -154,7 +154,7 @@ def test_a_short_burst_that_is_over_is_no_longer_there_for_who_comes_late() -> N
 def test_at_the_end_of_the_bake_a_step_shows(
     series: Mapping[str, Series], label: Label, said: str
 ) -> None:
-    seen = Observation(reads(10), series)
+    seen = Observation(a_reading(10), series)
     decision = decide(AT_10, seen, NOON + 15 * MINUTE)
     (finding,) = decision.record.findings if decision.record else decision.rollout.findings
     assert (finding.label, finding.sentence) == (label, said)
@@ -162,7 +162,7 @@ def test_at_the_end_of_the_bake_a_step_shows(
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     broken = {
-        key: replace(one, answer=Answer.PARTIAL) for key, one in minutes((30, 100, 40)).items()
+        key: replace(one, answer=QueryStatus.PARTIAL) for key, one in minutes((30, 100, 40)).items()
     }
     rollout, _ = ticks(AT_10, broken, until=12)
     assert rollout.phase is Phase.PROGRESSING
@@ -177,13 +177,13 @@ HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 def the_fold() -> Fold:
     """Return the fold of `HALF_BAD` at 12:30, up to 12:15: younger minutes may change."""
-    whole = evidence_of(AT_10, Observation(reads(10), HALF_BAD), NOON + 30 * MINUTE)
+    whole = evidence_of(AT_10, Observation(a_reading(10), HALF_BAD), NOON + 30 * MINUTE)
     assert whole is not None
     return seal_fold(whole, NOON + 30 * MINUTE)
 
 
 def test_evidence_of_this_judge_version_is_gone_on_with() -> None:
-    known, seen = the_fold(), Observation(reads(10), HALF_BAD)
+    known, seen = the_fold(), Observation(a_reading(10), HALF_BAD)
     assert known.peak > 1
     assert known.through == int((NOON + 15 * MINUTE).timestamp())
     later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
@@ -195,7 +195,7 @@ def test_evidence_of_this_judge_version_is_gone_on_with() -> None:
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
     known = replace(the_fold(), version=version, peak=1e6, carried="works")
-    seen = Observation(reads(10), HALF_BAD)
+    seen = Observation(a_reading(10), HALF_BAD)
     later = evidence_of(replace(AT_10, fold=known), seen, NOON + 31 * MINUTE)
     assert later is not None
     assert later.fold == Fold(through=known.through)
@@ -210,8 +210,8 @@ def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: 
 
 
 def asked_for(rollout: Rollout, verb: Verb, minute: int) -> Rollout:
-    seen = Observation(reads(rollout.weight), {})
-    return asked(rollout, Ask(verb, "lunch"), seen, NOON + minute * MINUTE).rollout
+    seen = Observation(a_reading(rollout.weight), {})
+    return apply_command(rollout, Command(verb, "lunch"), seen, NOON + minute * MINUTE).rollout
 
 
 def on_pause() -> Rollout:
@@ -310,8 +310,8 @@ def test_an_outage_of_both_paths_excuses_for_a_quarter_of_an_hour(gap: int) -> N
     lost = [bool(gap) and minute % gap == gap - 1 for minute in range(60)]
     series = {
         **minutes((60, 600, 36)),
-        "stable:Sum@60": points([None if one else 600 for one in lost]),
-        "stable_errors:Sum@60": points([None if one else 36 for one in lost]),
+        "stable:Sum@60": a_series([None if one else 600 for one in lost]),
+        "stable_errors:Sum@60": a_series([None if one else 36 for one in lost]),
     }
     rollout = at_weight(100, policy=judged)
     before, _ = ticks(rollout, series, until=15)
@@ -336,16 +336,16 @@ def test_a_stretch_that_is_sealed_to_its_end_is_read_no_more() -> None:
     left = Stretch(0, begin, begin, end)
     rollout = at_weight(50, policy=policy(), stretches=(left,))
     nearly, sealed = (replace(rollout, fold=Fold(through=one)) for one in (end - 60, end))
-    assert [one.step for one in stretches_of(nearly)] == [0, 1]
-    assert [one.step for one in stretches_of(sealed)] == [1]
+    assert [one.step for one in unsealed_intervals(nearly)] == [0, 1]
+    assert [one.step for one in unsealed_intervals(sealed)] == [1]
 
 
 def test_what_a_raise_left_behind_and_what_waits_are_read_together() -> None:
     begin, end = (int((NOON + many * MINUTE).timestamp()) for many in (-20, -10))
     left, open_one = Stretch(0, begin, begin, end), Stretch(0, end, end)
     raising = at_weight(50, policy=policy(), settled=None, stretches=(left, open_one))
-    assert raising.waits == open_one
-    assert stretches_of(raising) == (left, open_one)
+    assert raising.previous_live == open_one
+    assert unsealed_intervals(raising) == (left, open_one)
 
 
 def test_hourly_evidence_is_written_down_with_what_added_up() -> None:
@@ -363,7 +363,7 @@ def test_what_adds_up_is_sealed_an_hour_after_its_first_minute_and_not_after_the
     warming = policy().model_copy(update={"warmup": 30 * MINUTE})
     rollout, calm = at_weight(10, policy=warming), minutes((120, 100, 0))
     known = [
-        sealed(rollout, Observation(reads(10), calm), NOON + minute * MINUTE) is not None
+        sealed(rollout, Observation(a_reading(10), calm), NOON + minute * MINUTE) is not None
         for minute in (59, 60)
     ]
     assert known == [False, True]

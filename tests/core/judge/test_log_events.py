@@ -10,11 +10,11 @@ from controller.core.decide import decide
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import behind, catching_up, judge, needs, seal
-from controller.core.observation import Answer, LogQuery, Observation, Series, Span
+from controller.core.observation import LogQuery, Observation, QueryStatus, Series, Span
 from controller.core.rollout import Reason
-from controller.core.units import MINUTE_S, at
+from controller.core.units import MINUTE_S, from_unix
 from tests.core.judge.kinds import START, evidence_of, judged, policy_of
-from tests.support.rollouts import MINUTE, NOON, a_rollout, points, reads
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_rollout, a_series
 
 CONTROL = '{ $.event = "check" }'
 ABSENT: dict[str, Any] = {
@@ -26,10 +26,12 @@ SINCE = "since 2026-11-24 12:00 UTC"
 
 
 def logs(
-    events: list[float | None], control: list[float | None], answer: Answer = Answer.COMPLETE
+    events: list[float | None],
+    control: list[float | None],
+    answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> dict[str, Series]:
     """Return how often the event and its control were logged, minute by minute from noon on."""
-    return {"log:C": points(events, answer=answer), "log:C:control": points(control)}
+    return {"log:C": a_series(events, answer=answer), "log:C:control": a_series(control)}
 
 
 @pytest.mark.parametrize(
@@ -56,11 +58,11 @@ def logs(
             ABSENT, logs([1], []), FAIL, Label.REFUTED, None, id="it is no matter of the control",
         ),
         pytest.param(
-            ABSENT, logs([1], [3], Answer.PARTIAL), FAIL, Label.REFUTED, None,
+            ABSENT, logs([1], [3], QueryStatus.PARTIAL), FAIL, Label.REFUTED, None,
             id="an event that was read is no less for what was not read",
         ),
         pytest.param(
-            ABSENT, logs([], [3], Answer.PARTIAL), INCONCLUSIVE, Label.QUERY_FAILED,
+            ABSENT, logs([], [3], QueryStatus.PARTIAL), INCONCLUSIVE, Label.QUERY_FAILED,
             "C cannot be judged: Throttling.", id="a log that was read in part",
         ),
         pytest.param(
@@ -145,7 +147,7 @@ def test_what_is_read_is_what_is_judged_settled_and_not_sealed() -> None:
 
 def test_no_more_events_are_counted_than_are_asked_for() -> None:
     rollout = a_rollout(policy=policy_of({**PRESENT, "min": 3}), settled=NOON - 2 * MINUTE)
-    assert needs(rollout, NOON + 30 * MINUTE).logs["log:C"].enough == 3
+    assert needs(rollout, NOON + 30 * MINUTE).logs["log:C"].limit == 3
 
 
 def test_nothing_is_read_before_a_minute_has_settled() -> None:
@@ -163,23 +165,23 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
         policy=policy_of(criterion), settled=NOON - 2 * MINUTE, tallies=tallies, sealed_at=NOON
     )
     assert needs(rollout, NOON + 40 * MINUTE).logs["log:C"].span.start == through
-    third = {"log:C": Series({through: 1.0}), "log:C:control": points([1] * 35)}
+    third = {"log:C": Series({through: 1.0}), "log:C:control": a_series([1] * 35)}
     (finding,) = judge(evidence_of(criterion, third, closed=35, tallies=tallies))
     assert (finding.verdict, finding.measured) == (FAIL, 3)
 
 
 def test_a_log_that_could_not_be_read_is_sealed_by_nobody() -> None:
-    evidence = evidence_of(ABSENT, logs([], [3], Answer.ERROR), closed=60)
-    assert seal(evidence, at(START) + 63 * MINUTE)["C"].through == 0
+    evidence = evidence_of(ABSENT, logs([], [3], QueryStatus.ERROR), closed=60)
+    assert seal(evidence, from_unix(START) + 63 * MINUTE)["C"].through == 0
 
 
 def test_minutes_of_a_log_that_nobody_could_read_are_not_claimed() -> None:
     """A log that is not read for six hours is given up, and every later finding says so."""
     tallies = seal(
-        evidence_of(ABSENT, logs([], [3], Answer.ERROR), closed=400), NOON + 403 * MINUTE
+        evidence_of(ABSENT, logs([], [3], QueryStatus.ERROR), closed=400), NOON + 403 * MINUTE
     )
     assert tallies["C"].lost == 43
-    rest = {"log:C": Series(), "log:C:control": points([None] * 395 + [1] * 5)}
+    rest = {"log:C": Series(), "log:C:control": a_series([None] * 395 + [1] * 5)}
     evidence = evidence_of(ABSENT, rest, closed=400, tallies=tallies)
     ticks = 0
     while catching_up(evidence):
@@ -201,13 +203,13 @@ def test_what_is_sealed_to_the_end_is_judged_by_its_control_alone() -> None:
     )
     wants = needs(rollout, NOON + 45 * MINUTE)
     assert wants.logs.keys() == {"log:C:control"}
-    control = {"log:C:control": points([1] * 30)}
+    control = {"log:C:control": a_series([1] * 30)}
     finding = judged(ABSENT, control, closed=30, tallies=sealed)
     assert (finding.verdict, finding.label) == (PASS, Label.NOT_REFUTED)
 
 
 def test_an_event_too_many_counts_at_once_while_the_rest_is_still_to_be_read() -> None:
-    early = {"log:C": Series({START: 1.0}), "log:C:control": points([None] * 395 + [1] * 5)}
+    early = {"log:C": Series({START: 1.0}), "log:C:control": a_series([None] * 395 + [1] * 5)}
     assert judged(ABSENT, early, closed=400).verdict is FAIL
     assert judged(PRESENT, early, closed=400).verdict is PASS
     assert judged({**PRESENT, "min": 2}, early, closed=400).sentence == (
@@ -228,7 +230,7 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         span = reads_of["log:C"].span
         event = {late: float(fallbacks)} if span.start <= late < span.end else {}
         series = {"log:C": Series(event), "log:C:control": Series({span.end - 60: 1.0, late: 1.0})}
-        rollout = decide(rollout, Observation(reads(10), series), now).rollout
+        rollout = decide(rollout, Observation(a_reading(10), series), now).rollout
         reasons.append(rollout.reason)
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED

@@ -26,14 +26,22 @@ from controller.core.judge.gate import (
 )
 from controller.core.judge.sealing import evidence_of, kept, sealed, whole
 from controller.core.judge.tally import given_up
-from controller.core.observation import Answer, Observation, Series
+from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Rollout
 from controller.core.stats.mixture import Fold
-from controller.core.units import MINUTE_S, at
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout, points, reads
-from tests.support.sequential_rollouts import BASELINES, a_judged_policy
-from tests.support.three_steps import AT_10, AT_100, GONE, RAISING, THIN, at_weight, tick
+from controller.core.units import MINUTE_S, from_unix
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_rollout, a_series
+from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
+from tests.support.three_steps import (
+    AT_10,
+    AT_100,
+    RAISING,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    at_weight,
+    decide_tick,
+)
 
 START = int(NOON.timestamp())
 MINUTES = 40
@@ -102,7 +110,7 @@ def folded(whole: Evidence, at_minutes: Sequence[int]) -> Mapping[str, Tally]:
     """Return the tallies after sealing at each of `at_minutes`, as one tick after the other."""
     tallies: Mapping[str, Tally] = {}
     for minute in at_minutes:
-        now = at(START + minute * MINUTE_S) + SEAL_AGE
+        now = from_unix(START + minute * MINUTE_S) + SEAL_AGE
         tallies = seal(replace(whole, tallies=tallies), now)
     return tallies
 
@@ -121,13 +129,13 @@ def test_when_it_was_sealed_makes_no_difference(
     over = policy.criteria["rate"].window
     period = int(over.total_seconds())
     series = {
-        f"requests:Sum@{period}": points(requests, every=over),
-        f"errors:Sum@{period}": points(errors, every=over),
-        f"errors:SampleCount@{period}": points(requests, every=over),
-        f"latency:p95@{period}": points(latency, every=over),
-        f"latency:SampleCount@{period}": points(samples, every=over),
-        f"direct:p95@{period}": points(direct, every=over),
-        f"direct:SampleCount@{period}": points(samples, every=over),
+        f"requests:Sum@{period}": a_series(requests, every=over),
+        f"errors:Sum@{period}": a_series(errors, every=over),
+        f"errors:SampleCount@{period}": a_series(requests, every=over),
+        f"latency:p95@{period}": a_series(latency, every=over),
+        f"latency:SampleCount@{period}": a_series(samples, every=over),
+        f"direct:p95@{period}": a_series(direct, every=over),
+        f"direct:SampleCount@{period}": a_series(samples, every=over),
     }
     whole = evidence(policy, series, minute)
     never = judge(whole)
@@ -143,21 +151,21 @@ def tallies_of(rollout: Rollout, seen: Observation, now: datetime) -> Mapping[st
 
 def test_sealing_leaves_out_what_may_still_change() -> None:
     rollout = replace(AT_100, settled=NOON)
-    tallies = tallies_of(rollout, Observation(reads(100), THIN), NOON + 62 * MINUTE)
+    tallies = tallies_of(rollout, Observation(a_reading(100), TOO_FEW_REQUESTS), NOON + 62 * MINUTE)
     assert tallies is not None
     assert tallies["works"].through == START + (62 - 15) * MINUTE_S
 
 
 def test_what_is_sealed_is_not_read_again() -> None:
     now = NOON + 62 * MINUTE
-    tallies = tallies_of(AT_100, Observation(reads(100), THIN), now)
+    tallies = tallies_of(AT_100, Observation(a_reading(100), TOO_FEW_REQUESTS), now)
     assert tallies is not None
     assert needs(AT_100, now).span.start == START + 2 * MINUTE_S
     assert needs(replace(AT_100, tallies=tallies), now).span.start == START + 47 * MINUTE_S
 
 
 def test_evidence_is_sealed_an_hour_after_the_first_judged_minute_and_then_every_hour() -> None:
-    seen = Observation(reads(100), THIN)
+    seen = Observation(a_reading(100), TOO_FEW_REQUESTS)
     again = replace(AT_100, sealed_at=NOON + 62 * MINUTE)
     assert [
         sealed(AT_100, seen, NOON + 61 * MINUTE) is None,
@@ -168,34 +176,38 @@ def test_evidence_is_sealed_an_hour_after_the_first_judged_minute_and_then_every
 
 
 def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
-    decision = tick(AT_100, GONE, 70)
+    decision = decide_tick(AT_100, UNREADABLE, 70)
     assert decision.record is not None
     assert (decision.record.kind, decision.rollout.sealed_at) == ("evidence", NOON + 70 * MINUTE)
 
 
 def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
-    broken = dict(THIN) | {"errors:Sum@60": points([0] * 60, answer=Answer.PARTIAL)}
-    tallies = tallies_of(AT_100, Observation(reads(100), broken), NOON + 62 * MINUTE)
+    broken = dict(TOO_FEW_REQUESTS) | {
+        "errors:Sum@60": a_series([0] * 60, answer=QueryStatus.PARTIAL)
+    }
+    tallies = tallies_of(AT_100, Observation(a_reading(100), broken), NOON + 62 * MINUTE)
     assert tallies == {"works": Tally()}
 
 
 HOUR = 60 * MINUTE
-BROKEN = {key: points([0] * 600, answer=Answer.FORBIDDEN) for key in THIN}
+BROKEN = {key: a_series([0] * 600, answer=QueryStatus.FORBIDDEN) for key in TOO_FEW_REQUESTS}
 
 
 def after(hours: int, series: Mapping[str, Series], rollout: Rollout = AT_100) -> Rollout:
     """Return `rollout` with its evidence sealed every hour, the last time after `hours`."""
     for hour in range(1, hours + 1):
         now = NOON + hour * HOUR + 2 * MINUTE
-        tallies = tallies_of(rollout, Observation(reads(100), series), now)
+        tallies = tallies_of(rollout, Observation(a_reading(100), series), now)
         assert tallies is not None
         rollout = replace(rollout, tallies=tallies, sealed_at=now)
     return rollout
 
 
 def test_an_outage_of_the_whole_source_is_a_failed_answer_to_each_query() -> None:
-    answers = unanswered("no route to host", THIN)
-    assert answers == {key: Series({}, Answer.ERROR, "no route to host") for key in THIN}
+    answers = unanswered("no route to host", TOO_FEW_REQUESTS)
+    assert answers == {
+        key: Series({}, QueryStatus.ERROR, "no route to host") for key in TOO_FEW_REQUESTS
+    }
 
 
 def test_windows_that_stay_unanswered_for_hours_are_given_up() -> None:
@@ -218,10 +230,10 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
         now = NOON + hour * HOUR + 2 * MINUTE
         seen = {}
         for key in (wanted := needs(rollout, now)).queries:
-            answer = Answer.FORBIDDEN if key == "latency:p95@60" else Answer.COMPLETE
+            answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
             minutes = range(wanted.span.start, wanted.span.end, MINUTE_S)
             seen[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
-        tallies = tallies_of(rollout, Observation(reads(100), seen), now)
+        tallies = tallies_of(rollout, Observation(a_reading(100), seen), now)
         assert tallies is not None
         later = replace(rollout, tallies=tallies, sealed_at=now)
         paused = replace(rollout, phase=Phase.PAUSED)
@@ -233,10 +245,10 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
 def test_a_finding_says_how_many_windows_were_lost() -> None:
     rollout = after(8, BROKEN)
     whole = {
-        "requests:Sum@60": points([100] * 600),
-        "errors:Sum@60": points([0] * 600),
+        "requests:Sum@60": a_series([100] * 600),
+        "errors:Sum@60": a_series([0] * 600),
     }
-    evidence = evidence_of(rollout, Observation(reads(100), whole), NOON + 9 * HOUR)
+    evidence = evidence_of(rollout, Observation(a_reading(100), whole), NOON + 9 * HOUR)
     assert evidence is not None
     (finding,) = judge(evidence)
     assert "120 windows of 1m were never answered and left out." in finding.sentence
@@ -263,7 +275,7 @@ def minutes_of(entry: Mapping[str, Series]) -> list[int]:
     return [(second - START) // MINUTE_S for second in sorted(entry["requests:Sum@60"].points)]
 
 
-WHOLE = {key: points([9] * 600) for key in THIN}
+WHOLE = {key: a_series([9] * 600) for key in TOO_FEW_REQUESTS}
 
 
 def test_hourly_evidence_keeps_every_minute_once() -> None:
@@ -284,7 +296,7 @@ def test_a_transition_keeps_what_was_seen_since_the_last_seal() -> None:
 
 
 def test_a_transition_keeps_whole_what_no_criterion_of_the_step_reads() -> None:
-    drained = {"direct:Sum@60": points([9] * 600)}
+    drained = {"direct:Sum@60": a_series([9] * 600)}
     assert kept(AT_100, replace(AT_100, phase=Phase.PAUSED), drained) == drained
 
 
@@ -300,7 +312,7 @@ def lagging() -> tuple[Rollout, dict[str, dict[int, float]]]:
     """Return a rollout with a criterion that could seal nothing, and the points that others did."""
     reached = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
     policy = a_policy(criteria={"reached": reached, "works": AT_100.policy.criteria["works"]})
-    half = dict(WHOLE) | {"errors:Sum@60": points([9] * 600, answer=Answer.FORBIDDEN)}
+    half = dict(WHOLE) | {"errors:Sum@60": a_series([9] * 600, answer=QueryStatus.FORBIDDEN)}
     before = replace(AT_100, policy=policy)
     later = after(1, half, before)
     return later, {key: dict(one.points) for key, one in kept(before, later, half).items()}
@@ -312,7 +324,7 @@ def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from(
     entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), WHOLE)
 
     def found(series: Mapping[str, Series]) -> object:
-        evidence = evidence_of(rollout, Observation(reads(100), series), now)
+        evidence = evidence_of(rollout, Observation(a_reading(100), series), now)
         assert evidence is not None
         return judge(evidence)
 
@@ -322,14 +334,14 @@ def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from(
 
 def test_to_an_answer_that_was_not_complete_nothing_is_added() -> None:
     rollout, archive = lagging()
-    partial = {key: Series(one.points, Answer.PARTIAL) for key, one in WHOLE.items()}
+    partial = {key: Series(one.points, QueryStatus.PARTIAL) for key, one in WHOLE.items()}
     entry = kept(rollout, replace(rollout, phase=Phase.PAUSED), partial)
     assert whole(rollout, entry, archive) == entry
 
 
 def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:
     now = NOON + minute * MINUTE
-    evidence = evidence_of(rollout, Observation(reads(rollout.weight), THIN), now)
+    evidence = evidence_of(rollout, Observation(a_reading(rollout.weight), TOO_FEW_REQUESTS), now)
     return evidence is None and not needs(rollout, now).queries
 
 
@@ -359,7 +371,9 @@ def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
 
 def test_a_bake_is_over_when_its_last_minute_has_settled() -> None:
     def over(minute: float) -> bool:
-        evidence = evidence_of(AT_10, Observation(reads(10), THIN), NOON + minute * MINUTE)
+        evidence = evidence_of(
+            AT_10, Observation(a_reading(10), TOO_FEW_REQUESTS), NOON + minute * MINUTE
+        )
         return evidence is not None and evidence.bake_over
 
     assert [over(minute) for minute in (12, 14.9, 15)] == [False, False, True]
@@ -394,7 +408,9 @@ def test_a_bake_is_over_when_the_last_window_of_every_criterion_is() -> None:
 
 def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() -> None:
     def held(live: int | None) -> int:
-        evidence = evidence_of(AT_10, Observation(reads(live), THIN), NOON + 9 * MINUTE)
+        evidence = evidence_of(
+            AT_10, Observation(a_reading(live), TOO_FEW_REQUESTS), NOON + 9 * MINUTE
+        )
         assert evidence is not None
         return evidence.weight
 
@@ -403,7 +419,7 @@ def test_silence_is_held_against_the_lower_of_the_planned_and_the_live_weight() 
 
 def test_the_minute_that_is_still_open_is_read() -> None:
     now = NOON + 30.5 * MINUTE
-    evidence = evidence_of(AT_100, Observation(reads(100), THIN), now)
+    evidence = evidence_of(AT_100, Observation(a_reading(100), TOO_FEW_REQUESTS), now)
     assert evidence is not None
     assert evidence.open_end == needs(AT_100, now).span.end == START + 31 * MINUTE_S
 
@@ -420,13 +436,13 @@ def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
     first = Intent(5, 0, "token-0", NOON)
     policy = a_policy(criteria={"works": WEIGHED}, steps=steps)
     rollout = at_weight(10, policy=policy, intent=first, peak=5)
-    measured = {"requests:Sum@60": points([100] * 1_200), "errors:Sum@60": points([0] * 1_200)}
+    measured = {"requests:Sum@60": a_series([100] * 1_200), "errors:Sum@60": a_series([0] * 1_200)}
     spans, seals, now = [], [], NOON
     while rollout.weight < 100 and now < NOON + 20 * HOUR:
         now += 5 * MINUTE
         span = needs(rollout, now).span
         spans.append(span.end - span.start)
-        decision = decide(rollout, Observation(reads(rollout.weight), measured), now)
+        decision = decide(rollout, Observation(a_reading(rollout.weight), measured), now)
         if decision.record is not None and decision.record.kind == "evidence":
             seals.append(now)
         rollout = decision.rollout
@@ -438,7 +454,7 @@ def test_what_adds_up_is_sealed_hourly_over_steps_that_are_shorter() -> None:
 
 def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
     """Its latency is counted above the limit that its stored baseline gave."""
-    policy = a_judged_policy(
+    policy = a_sequential_policy(
         steps=[
             {"weight": 10, "bake": "20m", "criteria": ["stored"]},
             {"weight": 100, "bake": "1h", "criteria": ["rate"]},
@@ -461,7 +477,7 @@ def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
 
 def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_sealed_it() -> None:
     """What adds up is sealed together; a log by itself, and of its control only the newest is."""
-    weighed = a_judged_policy("rate", "share", "stored", steps=[{"weight": 100, "bake": "1h"}])
+    weighed = a_sequential_policy("rate", "share", "stored", steps=[{"weight": 100, "bake": "1h"}])
     parts = weighed.model_dump(mode="json", exclude_none=True)
     silent = {"kind": "log_events", "absent": "ERROR", "control": "check"}
     policy = Policy.model_validate({**parts, "criteria": {**parts["criteria"], "quiet": silent}})
@@ -482,7 +498,7 @@ def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_seale
         "log:quiet": 3,
         "log:quiet:control": 0,
     }
-    seen = {key: points(range(20)) for key in expected}
+    seen = {key: a_series(range(20)) for key in expected}
     found = kept(rollout, replace(rollout, phase=Phase.PAUSED), seen)
     assert {key: min(one.points) for key, one in found.items()} == {
         key: START + at * MINUTE_S for key, at in expected.items()

@@ -9,10 +9,10 @@ from controller.core.judge.evidence import FrozenValue, Stretch
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.queries import queries_for
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S
-from tests.support.sequential_rollouts import BASELINES, CRITERIA, a_judged_policy
+from tests.support.sequential_rollouts import BASELINES, CRITERIA, a_sequential_policy
 
 STEP = {"steps": [{"weight": 100, "bake": "1h"}], "warmup": "0s"}
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -23,7 +23,7 @@ ALL_HOUR = "from 1970-01-01 00:00 to 01:00 UTC"
 
 
 def policy_of(name: str, **parts: object) -> Policy:
-    policy = a_judged_policy(name, **STEP)
+    policy = a_sequential_policy(name, **STEP)
     criterion = {**CRITERIA[name], "judge": "sequential", **parts}
     return Policy.model_validate(
         {**policy.model_dump(mode="json", exclude_none=True), "criteria": {name: criterion}}
@@ -366,7 +366,9 @@ def test_without_its_baseline_a_latency_has_no_data() -> None:
 def test_a_query_that_failed_decides_nothing() -> None:
     whole = evidence_of(policy_of("rate"), rate(600, 0))
     broken = {
-        key: replace(one, answer=Answer.ERROR, message="Throttling") if "errors" in key else one
+        key: replace(one, answer=QueryStatus.ERROR, message="Throttling")
+        if "errors" in key
+        else one
         for key, one in whole.series.items()
     }
     (found,) = judge(replace(whole, series=broken))

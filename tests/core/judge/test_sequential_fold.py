@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from controller.core.judge.evidence import Stretch
 from controller.core.judge.queries import key, keys_of, queries_for
 from controller.core.judge.sequential_fold import Minutes
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
-from tests.support.sequential_rollouts import BASELINES, BUDGET, a_judged_policy
+from tests.support.sequential_rollouts import BASELINES, BUDGET, a_sequential_policy
 
 MINUTES = 60
 # Twenty minutes at 10 % beside a control, one that saw both weights, and then all traffic.
-POLICY = a_judged_policy(
+POLICY = a_sequential_policy(
     steps=[
         {"weight": 10, "bake": "20m", "criteria": ["rate", "beside", "count", "limit", "share"]},
         {"weight": 100, "bake": "1h", "criteria": ["rate", "stored", "count", "limit", "share"]},
@@ -122,7 +122,7 @@ def of(criterion: str) -> str:
 def unanswered(criterion: str, series: Mapping[str, Series]) -> dict[str, Series]:
     """Return `series` with half of an answer to one query of `criterion`."""
     name = of(criterion)
-    return {**series, name: replace(series[name], answer=Answer.PARTIAL, message="Throttling")}
+    return {**series, name: replace(series[name], answer=QueryStatus.PARTIAL, message="Throttling")}
 
 
 @pytest.mark.parametrize("name", ["rate", "beside", "stored", "limit"])

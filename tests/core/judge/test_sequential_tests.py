@@ -26,23 +26,23 @@ from tests.support.sequential_rollouts import (
     CRITERIA,
     ONE_STEP,
     RATE,
-    a_judged_policy,
-    after,
-    failing,
+    a_sequential_policy,
+    failure_window,
+    fold_after,
+    latency_window,
+    minute_evidence,
     minutes_to_fail,
-    placed,
-    rates,
-    slow,
+    rate_minutes,
 )
 
-ALL = a_judged_policy(steps=[{"weight": 100, "bake": "24h"}])
+ALL = a_sequential_policy(steps=[{"weight": 100, "bake": "24h"}])
 SOME = st.lists(st.sampled_from(sorted(CRITERIA)), min_size=1, unique=True)
 # What every criterion sees in a minute of 600 requests, none of which is too slow or fails.
 QUIET: Mapping[str, Window] = {
-    "rate": failing(600, 0, 600, 0),
-    "beside": slow(600, 0.05, 600, 0.05),
-    "stored": slow(600, 0.05),
-    "limit": slow(600, 0.05),
+    "rate": failure_window(600, 0, 600, 0),
+    "beside": latency_window(600, 0.05, 600, 0.05),
+    "stored": latency_window(600, 0.05),
+    "limit": latency_window(600, 0.05),
     "share": Window(600, 0, 0.0),
     "count": Window(600, 0, 0.0),
 }
@@ -54,7 +54,7 @@ QUIET: Mapping[str, Window] = {
 @given(SOME)
 def test_all_tests_of_a_policy_share_one_budget(names: list[str]) -> None:
     found = sequential_tests.tests_of(
-        a_judged_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
+        a_sequential_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
     )
     assert sum(one.weight for one in found) == pytest.approx(1)
     assert {criterion_of(one.name) for one in found} == set(names)
@@ -70,7 +70,7 @@ def test_a_success_rate_is_two_tests_and_any_other_criterion_one() -> None:
 
 def test_what_is_judged_window_by_window_takes_no_part_of_the_budget() -> None:
     literal = {"rate": {**CRITERIA["rate"], "control": None, "judge": "threshold"}}
-    judged = a_judged_policy("limit", steps=[{"weight": 100, "bake": "1h"}])
+    judged = a_sequential_policy("limit", steps=[{"weight": 100, "bake": "1h"}])
     mixed = judged.model_validate(
         {**judged.model_dump(), "criteria": {**judged.model_dump()["criteria"], **literal}}
     )
@@ -83,7 +83,7 @@ def test_a_test_rejects_in_as_many_minutes_whatever_shares_the_budget(names: lis
     """Its cap is as large as its part of the budget is small."""
     least = {"rate/breaker": 2, "rate/objective": 5, "beside": 3, "stored": 3}
     for one in sequential_tests.tests_of(
-        a_judged_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
+        a_sequential_policy(*names, steps=[{"weight": 100, "bake": "1h"}])
     ):
         minutes, needed = least.get(one.name, 5), 1 / (BUDGET * one.weight)
         assert exp((minutes - 1) * one.cap) < needed < exp(minutes * one.cap)
@@ -94,25 +94,25 @@ def test_a_test_rejects_in_as_many_minutes_whatever_shares_the_budget(names: lis
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
 def test_in_the_warm_up_only_the_breaker_bets(name: str) -> None:
-    begun = [one.test for one in placed(ALL, name, QUIET[name], minute=1)]
-    warm = [one.test for one in placed(ALL, name, QUIET[name], minute=2)]
+    begun = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=1)]
+    warm = [one.test for one in minute_evidence(ALL, name, QUIET[name], minute=2)]
     assert begun == (["rate/breaker"] if name == "rate" else [])
     assert warm == (["rate/breaker", "rate/objective"] if name == "rate" else [name])
 
 
 def test_a_release_that_is_broken_is_rolled_back_in_its_warm_up() -> None:
-    assert minutes_to_fail(RATE, rates([(600, 300)] * 10), warmup_s=600) == 2
-    assert minutes_to_fail(RATE, rates([(600, 60)] * 10), warmup_s=600) == 2
-    assert minutes_to_fail(RATE, rates([(600, 30)] * 10), warmup_s=600) == inf
+    assert minutes_to_fail(RATE, rate_minutes([(600, 300)] * 10), warmup_s=600) == 2
+    assert minutes_to_fail(RATE, rate_minutes([(600, 60)] * 10), warmup_s=600) == 2
+    assert minutes_to_fail(RATE, rate_minutes([(600, 30)] * 10), warmup_s=600) == inf
 
 
 def test_a_shared_outage_of_the_warm_up_rolls_nothing_back() -> None:
-    assert minutes_to_fail(RATE, rates([(600, 60, 600, 60)] * 10), warmup_s=600) == inf
-    assert minutes_to_fail(RATE, rates([(600, 60, 600, 0)] * 10), warmup_s=600) == 2
+    assert minutes_to_fail(RATE, rate_minutes([(600, 60, 600, 60)] * 10), warmup_s=600) == inf
+    assert minutes_to_fail(RATE, rate_minutes([(600, 60, 600, 0)] * 10), warmup_s=600) == 2
 
 
 def test_an_outage_of_the_warm_up_excuses_for_a_quarter_of_an_hour_too() -> None:
-    counts = rates([(600, 60, 600, 60)] * 20)
+    counts = rate_minutes([(600, 60, 600, 60)] * 20)
     assert EXCUSED_MINUTES + 2 <= minutes_to_fail(RATE, counts, warmup_s=1_200) <= 18
 
 
@@ -131,7 +131,7 @@ def test_a_step_is_bet_on_in_its_first_minute_with_data() -> None:
 
 
 STEPS = [{"weight": weight, "bake": f"{bake}m"} for weight, bake in [(10, 20), (50, 5), (100, 40)]]
-WHOLE = a_judged_policy(steps=STEPS)
+WHOLE = a_sequential_policy(steps=STEPS)
 VISITS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30)), min_size=1, max_size=6)
 
 
@@ -170,13 +170,13 @@ def test_no_rollout_bets_more_than_the_whole_prior(
 def test_a_minute_counts_as_300_requests_at_most_for_a_latency(
     name: str, requests: int, dispersion: float
 ) -> None:
-    (one,) = placed(ALL, name, slow(requests, 0.1, requests, 0.05), minute=2)
+    (one,) = minute_evidence(ALL, name, latency_window(requests, 0.1, requests, 0.05), minute=2)
     assert one.dispersion == pytest.approx(dispersion)
 
 
 def test_beside_a_control_the_path_with_fewer_requests_says_how_many_count() -> None:
-    for seen in (slow(600, 0.1, 5_400, 0.05), slow(5_400, 0.1, 600, 0.05)):
-        (one,) = placed(ALL, "beside", seen, minute=2)
+    for seen in (latency_window(600, 0.1, 5_400, 0.05), latency_window(5_400, 0.1, 600, 0.05)):
+        (one,) = minute_evidence(ALL, "beside", seen, minute=2)
         assert one.dispersion == pytest.approx(2.0)
 
 
@@ -187,7 +187,7 @@ def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute
     wavering = {name: replace(BASELINE, dispersion=4.0)}
     few, usual, many = (
         bettors(ALL, 0, wavering)[name]
-        .bets(slow(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)[0][0]
+        .bets(latency_window(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)[0][0]
         .dispersion
         for requests in (1, 60, 240)
     )
@@ -199,7 +199,9 @@ def test_what_a_baseline_varied_by_itself_weighs_more_the_more_requests_a_minute
 def test_a_minute_as_busy_as_those_of_its_baseline_varies_as_its_blocks_did(name: str) -> None:
     requests = BASELINE.samples / (24 * 60)
     bettor = bettors(ALL, 0, {name: replace(BASELINE, dispersion=4.0)})[name]
-    (one,), _ = bettor.bets(slow(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0)
+    (one,), _ = bettor.bets(
+        latency_window(requests, 0.05, requests, 0.05), Fold(), Stretch(0, 0, 0), 0
+    )
     assert one.dispersion == pytest.approx(4.0)
 
 
@@ -222,7 +224,9 @@ def test_at_the_share_that_a_baseline_allows_a_bet_gains_nothing_on_average() ->
     assert allowed > 0.06
     mean = 0.0
     for over in range(requests + 1):
-        (one,), _ = bettor.bets(slow(requests, over / requests), Fold(), Stretch(0, 0, 0), 0)
+        (one,), _ = bettor.bets(
+            latency_window(requests, over / requests), Fold(), Stretch(0, 0, 0), 0
+        )
         chance = comb(requests, over) * allowed**over * (1 - allowed) ** (requests - over)
         mean += chance * sum(map(exp, one.log_ratios)) / len(one.log_ratios)
     assert mean == pytest.approx(1)
@@ -242,12 +246,12 @@ def test_the_share_of_slow_requests_that_is_usual(name: str, share: float) -> No
 
 def test_what_is_usual_beside_a_control_is_learned_from_it() -> None:
     """A fifth of its requests turned slow: a canary twice as slow is noticed sooner then."""
-    minute = {"beside": slow(60, 0.2, 600, 0.2)}
-    known = after(a_judged_policy("beside", **ONE_STEP), [minute] * 120).controls["beside"]
+    minute = {"beside": latency_window(60, 0.2, 600, 0.2)}
+    known = fold_after(a_sequential_policy("beside", **ONE_STEP), [minute] * 120).controls["beside"]
     assert known.slow / known.requests == pytest.approx(0.2)
-    seen = slow(60, 0.4, 600, 0.2)
+    seen = latency_window(60, 0.4, 600, 0.2)
     learned, unlearned = (
-        max(placed(ALL, "beside", seen, minute=2, control=one)[0].log_ratios)
+        max(minute_evidence(ALL, "beside", seen, minute=2, control=one)[0].log_ratios)
         for one in (known, Control())
     )
     assert learned > unlearned + 1
@@ -255,13 +259,15 @@ def test_what_is_usual_beside_a_control_is_learned_from_it() -> None:
 
 def test_what_is_believed_of_a_control_weighs_as_much_as_fifty_requests() -> None:
     """95 of 950 requests were slow, and 2.5 of 50 are believed to be."""
-    (one,) = placed(ALL, "beside", slow(60, 0.4, 600, 0.2), minute=2, control=Control(950, 95))
+    (one,) = minute_evidence(
+        ALL, "beside", latency_window(60, 0.4, 600, 0.2), minute=2, control=Control(950, 95)
+    )
     assert one.log_ratios == pytest.approx(two_sample.log_ratios(Pair(60, 24, 600, 120), 0.0975))
 
 
 def test_a_latency_is_bet_on_as_carefully_as_its_baseline_varied() -> None:
     """A day of 100 000 requests is 69.4 a minute; nobody has measured how a fixed value varies."""
-    quiet = slow(60, 0.05)
+    quiet = latency_window(60, 0.05)
     varied = {"stored": replace(BASELINE, dispersion=3.0)}
     (seen,), _ = bettors(ALL, 0, varied)["stored"].bets(quiet, Fold(), Stretch(0, 0, 0), 0)
     assert seen.dispersion == pytest.approx(1 + 2 * 60 / (100_000 / 1_440))
@@ -275,7 +281,8 @@ def test_a_latency_is_bet_on_as_carefully_as_its_baseline_varied() -> None:
 def test_rejected_requests_are_bet_on_by_the_minute() -> None:
     """More than 10 in 5 minutes: 2 a minute are no evidence, 20 are."""
     fine, many = (
-        placed(ALL, "count", Window(600, count, count), minute=2)[0].log_ratios for count in (2, 20)
+        minute_evidence(ALL, "count", Window(600, count, count), minute=2)[0].log_ratios
+        for count in (2, 20)
     )
     assert max(fine) <= 0
     assert max(many) > 5
@@ -292,13 +299,16 @@ def test_a_count_adds_up_as_it_is_however_many_datapoints_it_was_made_from() -> 
 def test_a_share_of_rejects_cannot_exceed_its_requests() -> None:
     """Two metrics may count differently."""
     more, all_of_them = (
-        placed(ALL, "share", Window(10, count, 1.0), minute=2)[0].log_ratios for count in (12, 10)
+        minute_evidence(ALL, "share", Window(10, count, 1.0), minute=2)[0].log_ratios
+        for count in (12, 10)
     )
     assert more == all_of_them
 
 
 def test_the_objective_allows_what_the_policy_says() -> None:
-    (_, even), (_, more) = (placed(ALL, "rate", failing(10_000, k), minute=2) for k in (10, 30))
+    (_, even), (_, more) = (
+        minute_evidence(ALL, "rate", failure_window(10_000, k), minute=2) for k in (10, 30)
+    )
     assert max(even.log_ratios) < 0 < max(more.log_ratios)
 
 
@@ -313,8 +323,8 @@ def test_what_may_be_drift_keeps_a_step_from_passing_and_rolls_nothing_back() ->
     seen = measure_for(stored, ALL.metrics, series, reached=True, baseline=BASELINE)(0)
     assert seen is not None
     assert (seen.samples, seen.amount, seen.beyond) == (100, 9, 4)
-    (one,) = placed(ALL, "stored", seen, minute=2)
-    (less,) = placed(ALL, "stored", seen._replace(beyond=0.0), minute=2)
-    (same,) = placed(ALL, "stored", seen._replace(amount=50.0), minute=2)
+    (one,) = minute_evidence(ALL, "stored", seen, minute=2)
+    (less,) = minute_evidence(ALL, "stored", seen._replace(beyond=0.0), minute=2)
+    (same,) = minute_evidence(ALL, "stored", seen._replace(amount=50.0), minute=2)
     assert max(one.log_ratios) > max(less.log_ratios)
     assert same.log_ratios == one.log_ratios

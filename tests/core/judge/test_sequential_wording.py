@@ -16,12 +16,12 @@ from controller.core.stats.binomial import upper_bound
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.mixture import Fold
 from controller.core.units import MINUTE_S
-from tests.support.sequential_rollouts import BASELINES, a_judged_policy
+from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
 
 ONE_STEP = {"steps": [{"weight": 100, "bake": "1h"}], "warmup": "0s"}
-RATE = a_judged_policy("rate", **ONE_STEP)
+RATE = a_sequential_policy("rate", **ONE_STEP)
 # A latency gates the first step alone.
-TWO_STEPS = a_judged_policy(
+TWO_STEPS = a_sequential_policy(
     "rate",
     "beside",
     steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]}],
@@ -82,7 +82,7 @@ def test_odds_beyond_counting_are_not_counted() -> None:
 def test_the_odds_are_no_less_than_those_that_roll_back(
     budget: str, peak: float, said: str
 ) -> None:
-    policy = a_judged_policy("rate", false_rollback=budget, **ONE_STEP)
+    policy = a_sequential_policy("rate", false_rollback=budget, **ONE_STEP)
     fold = Fold(through=3_600, peak=peak, peak_at=3_000, carried="rate/objective")
     calm = an_hour(policy, {"requests": 600, "errors": 0, "stable": 0, "stable_errors": 0})
     assert the_failure(replace(calm, fold=fold)).sentence.endswith(f"; evidence {said}")

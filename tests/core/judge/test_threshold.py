@@ -10,9 +10,9 @@ import pytest
 from controller.core.judge.evidence import FrozenValue
 from controller.core.judge.findings import Finding, Label, Verdict, gate, weakest
 from controller.core.judge.gate import Evidence, judge
-from controller.core.observation import Answer, Series
-from controller.core.units import MINUTE_S, at
-from tests.support.rollouts import MINUTE, NOON, a_policy, points
+from controller.core.observation import QueryStatus, Series
+from controller.core.units import MINUTE_S, from_unix
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 START = int(NOON.timestamp())
 METRICS = {
@@ -24,7 +24,7 @@ METRICS = {
     "direct": {"namespace": "Shop", "name": "Direct", "statistic": "p95", "unit": "ms"},
 }
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
-PARTIAL, ERROR, FORBIDDEN = Answer.PARTIAL, Answer.ERROR, Answer.FORBIDDEN
+PARTIAL, ERROR, FORBIDDEN = QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN
 
 Values = Sequence[float | None]
 # A row of a table is judged in its test: what raises there fails one claim, and not all of them.
@@ -59,8 +59,8 @@ def judged(
     return finding
 
 
-def five(values: Values, answer: Answer = Answer.COMPLETE) -> Series:
-    return points(values, every=5 * MINUTE, answer=answer)
+def five(values: Values, answer: QueryStatus = QueryStatus.COMPLETE) -> Series:
+    return a_series(values, every=5 * MINUTE, answer=answer)
 
 
 # --- success_rate -------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def rate(
     requests: Values,
     errors: Values,
     rejects: Values = (),
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
     **changes: Any,
 ) -> Judging:
     series = {
@@ -287,7 +287,7 @@ SHARE = {
 
 
 def p95(values: Values, counts: Values, **changes: Any) -> Judging:
-    series = {"latency:p95@60": points(values), "latency:SampleCount@60": points(counts)}
+    series = {"latency:p95@60": a_series(values), "latency:SampleCount@60": a_series(counts)}
     return partial(judged, P95 | changes, series, closed=len(values))
 
 
@@ -296,15 +296,15 @@ def count(
     closed: int,
     name: str = "errors",
     weight: int = 10,
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
     **changes: Any,
 ) -> Judging:
     period = 300 if (COUNT | changes)["over"] == "5m" else 60
     every = timedelta(seconds=period)
     samples = [None if value is None else 1 for value in values]
     series = {
-        f"{name}:Sum@{period}": points(values, every=every, answer=answer),
-        f"{name}:SampleCount@{period}": points(samples, every=every),
+        f"{name}:Sum@{period}": a_series(values, every=every, answer=answer),
+        f"{name}:SampleCount@{period}": a_series(samples, every=every),
     }
     return partial(
         judged, {**COUNT, "metric": name, **changes}, series, closed=closed, weight=weight
@@ -313,9 +313,9 @@ def count(
 
 def share(errors: Values, requests: Values) -> Judging:
     series = {
-        "errors:Sum@60": points(errors),
-        "errors:SampleCount@60": points(requests),
-        "requests:Sum@60": points(requests),
+        "errors:Sum@60": a_series(errors),
+        "errors:SampleCount@60": a_series(requests),
+        "requests:Sum@60": a_series(requests),
     }
     return partial(judged, SHARE, series, closed=len(requests))
 
@@ -485,13 +485,15 @@ def test_threshold(judging: Judging, verdict: Verdict, label: Label, sentence: s
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        pytest.param(Answer.COMPLETE, FAIL, id="an absent datapoint is the zero it was said to be"),
+        pytest.param(
+            QueryStatus.COMPLETE, FAIL, id="an absent datapoint is the zero it was said to be"
+        ),
         pytest.param(PARTIAL, INCONCLUSIVE, id="what an answer in part left out is not zero"),
         pytest.param(ERROR, INCONCLUSIVE, id="an outage is not zero"),
     ],
 )
 @pytest.mark.parametrize("per", [None, "requests"], ids=["a count", "a share"])
-def test_missing_zero(answer: Answer, verdict: Verdict, per: str | None) -> None:
+def test_missing_zero(answer: QueryStatus, verdict: Verdict, per: str | None) -> None:
     criterion = COUNT | {
         "metric": "rejects", "max": None, "min": "1%" if per else 1, "per": per,
     }  # fmt: skip
@@ -521,7 +523,7 @@ def latency(
     *,
     baseline: Mapping[str, Any] = FROZEN,
     bake_over: bool = True,
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
     read_before: FrozenValue = READ_BEFORE,
     direct: Values = (),
     direct_counts: Values = (),
@@ -678,13 +680,13 @@ def traffic(
     requests: Values,
     control: Values | None = None,
     weight: int = 10,
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
     **changes: Any,
 ) -> Judging:
-    series = {"requests:Sum@60": points(requests, answer=answer)}
+    series = {"requests:Sum@60": a_series(requests, answer=answer)}
     if control is not None:
         changes["control"] = "errors"
-        series["errors:Sum@60"] = points(control)
+        series["errors:Sum@60"] = a_series(control)
     return partial(judged, TRAFFIC | changes, series, closed=len(requests), weight=weight)
 
 
@@ -840,7 +842,7 @@ def test_a_number_of_samples_is_a_count_that_only_grows() -> None:
 def test_a_row_over_midnight_has_two_days() -> None:
     late = START + 715 * MINUTE_S
     series = {
-        f"{name}:Sum@300": points([value] * 3, every=5 * MINUTE, start=at(late))
+        f"{name}:Sum@300": a_series([value] * 3, every=5 * MINUTE, start=from_unix(late))
         for name, value in {"requests": 100, "errors": 9, "rejects": 0}.items()
     }
     finding = judged(RATE, series, closed=730, start=late)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.units import MINUTE_S
 from tests.core.judge.kinds import START, judged
-from tests.support.rollouts import points
+from tests.support.rollouts import a_series
 
 SHARE = {"kind": "share", "metric": "canary", "control": "stable"}
 PASS, INCONCLUSIVE = Verdict.PASS, Verdict.INCONCLUSIVE
@@ -17,8 +17,8 @@ PASS, INCONCLUSIVE = Verdict.PASS, Verdict.INCONCLUSIVE
 def counts(canary: float | None, stable: float | None, minutes: int = 10) -> dict[str, Series]:
     """Return so many requests a minute on both paths."""
     return {
-        "canary:Sum@60": points([canary] * minutes),
-        "stable:Sum@60": points([stable] * minutes),
+        "canary:Sum@60": a_series([canary] * minutes),
+        "stable:Sum@60": a_series([stable] * minutes),
     }
 
 
@@ -61,8 +61,8 @@ def test_a_share_says_what_was_counted_and_what_is_likely() -> None:
 )
 def test_both_ends_of_the_band_are_within_it(canary: int, verdict: Verdict) -> None:
     series = {
-        "canary:Sum@60": points([canary] + [0] * 9),
-        "stable:Sum@60": points([1_000 - canary] + [0] * 9),
+        "canary:Sum@60": a_series([canary] + [0] * 9),
+        "stable:Sum@60": a_series([1_000 - canary] + [0] * 9),
     }
     assert judged(SHARE, series, closed=10).verdict is verdict
 
@@ -100,7 +100,7 @@ def test_a_share_that_holds_is_told_in_numbers_and_in_words() -> None:
             id="before a minute has settled",
         ),
         pytest.param(
-            counts(10, 90) | {"stable:Sum@60": points([90], answer=Answer.ERROR)}, {},
+            counts(10, 90) | {"stable:Sum@60": a_series([90], answer=QueryStatus.ERROR)}, {},
             Label.QUERY_FAILED,
             "C cannot be judged: CloudWatch did not answer for stable (Sum): Throttling.",
             id="a query failed",

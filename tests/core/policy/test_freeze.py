@@ -53,7 +53,7 @@ def _far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_zone_of_the_machine_has_no_part_in_it() -> None:
     found = [until(freeze(**NIGHTS), f"2026-11-25T{hour}:30:00") for hour in ("02", "12", "21")]
     assert found == ["2026-11-25 05:00:00", "", "2026-11-26 05:00:00"]
-    coming = freeze(**NIGHTS).coming(moment("2026-11-25T12:30:00"))
+    coming = freeze(**NIGHTS).next_period(moment("2026-11-25T12:30:00"))
     assert coming is not None
     assert f"{coming[0]:%Y-%m-%d %H:%M:%S}" == "2026-11-25 21:00:00"
 
@@ -245,7 +245,7 @@ def test_the_end_that_is_shown_is_that_of_the_window_on_the_wall_clock(
 
 def test_a_day_that_a_zone_skips_never_begins() -> None:
     skipped = freeze("Pacific/Apia", dates=[{"from": "2011-12-30", "to": "2011-12-30"}])
-    assert skipped.coming(moment("2011-12-01")) is None
+    assert skipped.next_period(moment("2011-12-01")) is None
 
 
 @pytest.mark.parametrize(
@@ -271,13 +271,13 @@ def test_a_day_that_a_zone_skips_never_begins() -> None:
 def test_the_next_window_is_the_first_that_begins(
     windows: dict[str, Any], now: str, begin: str
 ) -> None:
-    coming = freeze(**windows).coming(moment(now))
+    coming = freeze(**windows).next_period(moment(now))
     assert coming is not None
     assert coming[0] == moment(begin)
 
 
 def test_what_is_over_does_not_come_again() -> None:
-    assert freeze(**HOLIDAYS).coming(moment("2027-01-03")) is None
+    assert freeze(**HOLIDAYS).next_period(moment("2027-01-03")) is None
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_zone_that_the_machine_lost_freezes_and_spoils_no_stored_policy() -> N
     snapshot = parse(changed(freeze={"zone": BERLIN, **WEEKEND})).snapshot()
     stored = Policy.model_validate_json(snapshot.replace(BERLIN, "Europe/Atlantis"))
     now = moment("2026-11-25T12:00")
-    frozen = stored.frozen(now)
+    frozen = stored.freeze_at(now)
     assert frozen is not None
     assert frozen.until == now + timedelta(minutes=15)
     assert frozen.text == (
@@ -341,15 +341,15 @@ def test_a_zone_that_the_machine_lost_freezes_and_spoils_no_stored_policy() -> N
 
 
 def test_a_policy_without_a_freeze_is_never_frozen() -> None:
-    assert parse(changed()).frozen(moment("2026-12-24")) is None
+    assert parse(changed()).freeze_at(moment("2026-12-24")) is None
 
 
 def test_a_policy_is_frozen_when_its_freeze_is() -> None:
     policy = parse(changed(freeze={"zone": BERLIN, **WEEKEND}))
-    frozen = policy.frozen(moment("2026-11-28"))
+    frozen = policy.freeze_at(moment("2026-11-28"))
     assert frozen is not None
     assert frozen.until == moment("2026-11-30T07:00")
-    assert policy.frozen(moment("2026-11-26")) is None
+    assert policy.freeze_at(moment("2026-11-26")) is None
 
 
 # --- properties ---------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ def test_the_end_of_a_stretch_is_free_and_the_second_before_is_not(
 ) -> None:
     stretch = frozen.at(now)
     if stretch is None:
-        coming = frozen.coming(now)
+        coming = frozen.next_period(now)
         assume(coming is not None)
         assert coming is not None
         now, stretch = coming
@@ -433,7 +433,7 @@ def test_nothing_is_frozen_before_the_stretch_that_comes(
 ) -> None:
     stands = frozen.at(now)
     now = stands.until if stands else now
-    coming = frozen.coming(now)
+    coming = frozen.next_period(now)
     assume(coming is not None)
     assert coming is not None
     begin, stretch = coming

@@ -118,7 +118,7 @@ def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
     burn = parse(changed(criteria__c=BURN)).criteria["c"]
     assert isinstance(burn, BurnRate)
     assert [pair.text for pair in burn.windows] == ["14.4x over 1h and 5m", "6x over 6h and 30m"]
-    assert format_duration(burn.longest) == "6h"
+    assert format_duration(burn.longest_window) == "6h"
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_an_event_has_a_bound_and_a_group() -> None:
     assert {name: one.bound for name, one in found.items()} == {
         "absent": 0, "some": 3, "present": 1, "often": 5,
     }  # fmt: skip
-    assert found["absent"].group_of("arn:aws:lambda:eu-central-1:123456789012:function:f") == (
+    assert found["absent"].log_group_of("arn:aws:lambda:eu-central-1:123456789012:function:f") == (
         "/aws/lambda/f"
     )
-    assert found["some"].group_of("f") == "elsewhere"
+    assert found["some"].log_group_of("f") == "elsewhere"
 
 
 def test_neither_an_alarm_nor_a_share_is_judged_in_windows_of_its_own() -> None:

@@ -10,7 +10,7 @@ import pytest
 from controller.core.policy import FrozenBaseline, Policy, Threshold
 from controller.core.policy.check import zone
 from controller.core.policy.check.parse import PolicyProblems, parse
-from controller.core.policy.check.problem import dotted
+from controller.core.policy.check.problem import place_text
 
 PLAIN: dict[str, Any] = {
     "version": 1,
@@ -65,12 +65,12 @@ def mistakes(data: object) -> list[str]:
     """Return what is wrong with `data`, each as `path: problem`."""
     with pytest.raises(PolicyProblems) as caught:
         parse(data)
-    return [f"{dotted(one.place)}: {one.message}" for one in caught.value.problems]
+    return [f"{place_text(one.place)}: {one.message}" for one in caught.value.problems]
 
 
 def test_a_plain_policy_has_no_mistakes() -> None:
     policy = parse(PLAIN)
-    assert policy.ladder() == "10 % for 1h, 100 % for 24h"
+    assert policy.steps_text() == "10 % for 1h, 100 % for 24h"
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_a_mistake_in_what_verifies_a_rollback_is_one_line(verify: Any, line: st
 def test_a_function_logs_where_lambda_puts_it(function: str, group: str) -> None:
     policy = parse(changed(verify_rollback=EVENTS, target__function=function))
     assert policy.verify_rollback is not None
-    assert policy.verify_rollback.group_of(policy.target.function) == group
+    assert policy.verify_rollback.log_group_of(policy.target.function) == group
 
 
 @pytest.mark.parametrize(
@@ -936,7 +936,7 @@ def test_a_threshold_knows_its_bound() -> None:
     ],
 )
 def test_a_place_is_written_on_one_line(place: tuple[str | int, ...], text: str) -> None:
-    assert dotted(place) == text
+    assert place_text(place) == text
 
 
 # --- whom it tells ------------------------------------------------------------------------------

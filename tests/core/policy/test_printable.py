@@ -11,7 +11,7 @@ from controller.core.policy import Policy
 from controller.core.policy.check.parse import PolicyProblems, parse
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
-from tests.support.hostile import HARMLESS, HOSTILE
+from tests.support.hostile import HARMLESS_TEXTS, HOSTILE_TEXTS
 from tests.support.rollouts import a_policy
 
 # Where a text may be written, and the kind of each union on the way there.
@@ -84,7 +84,7 @@ def test_the_model_is_walked_to_its_ends() -> None:
     } <= places
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_every_field_refuses_it_with_one_problem(text: str) -> None:
     said = {leaf[0]: problems(document(leaf, text), leaf[0]) for leaf in LEAVES}
     assert {place: one for place, one in said.items() if len(one) != 1} == {}
@@ -93,7 +93,7 @@ def test_every_field_refuses_it_with_one_problem(text: str) -> None:
     assert other == []
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 @pytest.mark.parametrize(
     "place", [("metrics",), ("criteria",), ("metrics", KEY, "dimensions"), ()], ids=str
 )
@@ -104,7 +104,7 @@ def test_so_does_every_key(place: tuple[str, ...], text: str) -> None:
     assert len(problems(data, (*place, text))) == 1
 
 
-@pytest.mark.parametrize("text", HARMLESS)
+@pytest.mark.parametrize("text", HARMLESS_TEXTS)
 def test_what_people_write_is_taken(text: str) -> None:
     plain = a_policy().model_dump(mode="json", exclude_none=True, by_alias=True)
     assert parse({**plain, "summary": text}).summary == text

@@ -21,7 +21,13 @@ from controller.core.stats.success_rate import (
 )
 from controller.core.stats.two_sample import Pair
 from controller.simulation.traffic.random_draws import binomial
-from tests.support.sequential_rollouts import ALLOWED, RATE, after, minutes_to_fail, rates
+from tests.support.sequential_rollouts import (
+    ALLOWED,
+    RATE,
+    fold_after,
+    minutes_to_fail,
+    rate_minutes,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,7 @@ from tests.support.sequential_rollouts import ALLOWED, RATE, after, minutes_to_f
 def test_a_release_that_is_broken_is_rolled_back_within(
     requests: int, failed: int, at_most: int
 ) -> None:
-    assert minutes_to_fail(RATE, rates([(requests, failed)] * 60)) <= at_most
+    assert minutes_to_fail(RATE, rate_minutes([(requests, failed)] * 60)) <= at_most
 
 
 @pytest.mark.parametrize(
@@ -51,19 +57,19 @@ def test_a_release_that_is_broken_is_rolled_back_within(
     ],
 )  # fmt: skip
 def test_a_release_is_not_rolled_back_for(counts: list[tuple[float, float]]) -> None:
-    assert minutes_to_fail(RATE, rates(counts)) == inf
+    assert minutes_to_fail(RATE, rate_minutes(counts)) == inf
 
 
 def test_one_minute_alone_never_rolls_back_however_bad() -> None:
-    assert minutes_to_fail(RATE, rates([(10**6, 10**6)])) == inf
-    assert minutes_to_fail(RATE, rates([(10**6, 10**6)] * 2)) == 2
+    assert minutes_to_fail(RATE, rate_minutes([(10**6, 10**6)])) == inf
+    assert minutes_to_fail(RATE, rate_minutes([(10**6, 10**6)] * 2)) == 2
 
 
 def test_the_objective_alone_takes_five_bad_minutes() -> None:
     """3 % is not broken, however many requests there are."""
-    assert minutes_to_fail(RATE, rates([(10**6, 30_000)] * 4)) == inf
-    assert minutes_to_fail(RATE, rates([(10**6, 30_000)] * 60)) <= 6
-    assert after(RATE, rates([(10**6, 30_000)] * 6)).carried == "rate/objective"
+    assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 4)) == inf
+    assert minutes_to_fail(RATE, rate_minutes([(10**6, 30_000)] * 60)) <= 6
+    assert fold_after(RATE, rate_minutes([(10**6, 30_000)] * 6)).carried == "rate/objective"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,7 @@ HEALTHY, SHARED = (600, 0, 600, 0), (600, 48, 600, 48)
     ],
 )
 def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> None:
-    assert minutes_to_fail(RATE, rates(counts)) == inf
+    assert minutes_to_fail(RATE, rate_minutes(counts)) == inf
 
 
 @pytest.mark.parametrize(
@@ -275,8 +281,8 @@ def test_a_canary_is_not_rolled_back_for(counts: list[tuple[float, ...]]) -> Non
     ],
 )  # fmt: skip
 def test_a_canary_is_rolled_back_for(counts: list[tuple[float, ...]], carried: str) -> None:
-    assert minutes_to_fail(RATE, rates(counts)) <= len(counts)
-    assert after(RATE, rates(counts)).carried == carried
+    assert minutes_to_fail(RATE, rate_minutes(counts)) <= len(counts)
+    assert fold_after(RATE, rate_minutes(counts)).carried == carried
 
 
 @pytest.mark.parametrize(
@@ -290,12 +296,12 @@ def test_a_shared_outage_excuses_the_canary_for_a_quarter_of_an_hour(
     failed: int, carried: str, least: int, most: int
 ) -> None:
     """Then it may be the canary that causes it: from the 16th minute on it counts."""
-    counts = rates([HEALTHY, *[(600, failed, 600, failed)] * 60])
+    counts = rate_minutes([HEALTHY, *[(600, failed, 600, failed)] * 60])
     end = 1 + EXCUSED_MINUTES
     assert EXCUSED_MINUTES == 15
-    assert after(RATE, counts[:end]).peak < 2
+    assert fold_after(RATE, counts[:end]).peak < 2
     assert end + least <= minutes_to_fail(RATE, counts) <= end + most
-    assert after(RATE, counts[: end + most]).carried == carried
+    assert fold_after(RATE, counts[: end + most]).carried == carried
 
 
 A_MINUTE = pytest.mark.parametrize("requests", [60, 600, 6_000])
@@ -306,9 +312,9 @@ def test_a_canary_that_fails_30_percent_in_a_shared_outage_of_10_trips_the_break
     requests: int,
 ) -> None:
     broken = (requests, 0.3 * requests, requests, 0.1 * requests)
-    counts = rates([(requests, 0, requests, 0)] * 5 + [broken] * 5)
+    counts = rate_minutes([(requests, 0, requests, 0)] * 5 + [broken] * 5)
     assert minutes_to_fail(RATE, counts) <= 5 + 3
-    assert after(RATE, counts).carried == "rate/breaker"
+    assert fold_after(RATE, counts).carried == "rate/breaker"
 
 
 @A_MINUTE
@@ -316,7 +322,7 @@ def test_a_healthy_canary_is_not_rolled_back_for_ten_minutes_of_a_shared_outage_
     requests: int,
 ) -> None:
     healthy, shared = ((requests, n, requests, n) for n in (0, 0.1 * requests))
-    counts = rates([healthy] * 5 + [shared] * 10 + [healthy] * 60)
+    counts = rate_minutes([healthy] * 5 + [shared] * 10 + [healthy] * 60)
     assert minutes_to_fail(RATE, counts) == inf
 
 
@@ -327,5 +333,7 @@ def test_nor_where_chance_decides_which_requests_fail(requests: int) -> None:
         draw = Random(seed)
         canary, control = ([binomial(draw, requests, one) for one in shares] for _ in range(2))
         pairs = zip(canary, control, strict=True)
-        counts = rates([(requests, failed, requests, beside_it) for failed, beside_it in pairs])
+        counts = rate_minutes(
+            [(requests, failed, requests, beside_it) for failed, beside_it in pairs]
+        )
         assert minutes_to_fail(RATE, counts) == inf, seed

@@ -11,29 +11,29 @@ from controller.core.decision import Shift
 from controller.core.observation import Observation, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Reason, Rollout
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
     AT_10,
     AT_50,
     AT_100,
+    FAILING,
     POLICY,
     PROGRESSING,
     RAISING,
     ROLLING_BACK,
-    SICK,
     SUCCEEDED,
-    THIN,
-    tick,
+    TOO_FEW_REQUESTS,
+    decide_tick,
 )
 
 
 def test_the_clock_of_a_step_starts_when_its_weight_is_seen() -> None:
-    assert tick(RAISING, reads(50), 3).rollout.settled == NOON + 3 * MINUTE
+    assert decide_tick(RAISING, a_reading(50), 3).rollout.settled == NOON + 3 * MINUTE
 
 
 def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
     before = replace(AT_10, sealed_at=NOON, hold_from=NOON, barrier="frozen")
-    after = tick(before, reads(10), 15).rollout
+    after = decide_tick(before, a_reading(10), 15).rollout
     assert (after.settled, after.tallies, after.sealed_at, after.findings) == (None, {}, None, ())
     assert (after.hold_from, after.barrier) == (None, "")
 
@@ -43,23 +43,25 @@ def test_a_step_leaves_behind_what_the_next_one_does_not_ask_for() -> None:
     steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
     works = LADDER["criteria"]["works"]
     policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
-    after = tick(replace(AT_10, policy=policy), reads(10), 15).rollout
+    after = decide_tick(replace(AT_10, policy=policy), a_reading(10), 15).rollout
     assert after.weight == 50
     assert [(one.criterion, one.sentence) for one in after.earlier] == [("works", "")]
 
 
 def test_what_held_a_raise_up_is_forgotten_once_it_is_in_force() -> None:
-    after = tick(replace(RAISING, barrier="frozen", blocked="frozen"), reads(50), 3).rollout
+    after = decide_tick(
+        replace(RAISING, barrier="frozen", blocked="frozen"), a_reading(50), 3
+    ).rollout
     assert (after.barrier, after.blocked) == ("", "")
 
 
 def test_the_intent_of_a_raise_holds_what_a_crash_needs() -> None:
-    after = tick(AT_10, reads(10, token="token-2"), 15).rollout
+    after = decide_tick(AT_10, a_reading(10, token="token-2"), 15).rollout
     assert after.intent == Intent(50, 10, "token-2", NOON + 15 * MINUTE)
 
 
 def test_zero_is_guarded_against_the_last_weight_that_was_asked_for() -> None:
-    assert tick(AT_10, reads(10), 15).rollout.peak == 50
+    assert decide_tick(AT_10, a_reading(10), 15).rollout.peak == 50
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_a_start_says_what_and_why_again(retry_reason: str | None, sentence: str
 
 
 def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
-    after = tick(replace(AT_100, blocked="the bake"), reads(100), 35).rollout
+    after = decide_tick(replace(AT_100, blocked="the bake"), a_reading(100), 35).rollout
     assert (after.phase, after.reason, after.since, after.label, after.blocked) == (
         SUCCEEDED, Reason.COMPLETED, NOON + 35 * MINUTE, "not refuted", "",
     )  # fmt: skip
@@ -83,7 +85,7 @@ def test_the_last_step_that_passes_is_a_success_with_its_label() -> None:
 
 def test_the_next_weight_follows_the_step_and_not_the_weight() -> None:
     out_of_line = replace(AT_50, intent=replace(AT_50.intent, weight=10))
-    decision = tick(out_of_line, reads(10), 15)
+    decision = decide_tick(out_of_line, a_reading(10), 15)
     assert (decision.rollout.step, decision.move) == (2, Shift(100, "token-1"))
 
 
@@ -97,16 +99,16 @@ def test_a_step_is_judged_by_its_own_criteria() -> None:
         ],
     )
     lenient, strict = replace(AT_10, policy=policy), replace(AT_10, policy=policy, step=1)
-    assert tick(lenient, reads(10), 7, SICK).rollout.phase is PROGRESSING
-    assert tick(strict, reads(10), 7, SICK).rollout.phase is ROLLING_BACK
+    assert decide_tick(lenient, a_reading(10), 7, FAILING).rollout.phase is PROGRESSING
+    assert decide_tick(strict, a_reading(10), 7, FAILING).rollout.phase is ROLLING_BACK
 
 
 def test_an_unproven_advance_is_labelled_to_the_end() -> None:
     policy = a_policy(on_inconclusive="advance")
-    after = tick(replace(AT_10, policy=policy), reads(10), 32, THIN).rollout
+    after = decide_tick(replace(AT_10, policy=policy), a_reading(10), 32, TOO_FEW_REQUESTS).rollout
     assert after.label == "too few samples"
     last = replace(AT_100, policy=policy, label=after.label)
-    assert tick(last, reads(100), 35).rollout.label == "too few samples"
+    assert decide_tick(last, a_reading(100), 35).rollout.label == "too few samples"
 
 
 def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
@@ -119,7 +121,7 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
     )
     rollout, weight, told = created(policy), 10, []
     for minute in range(1, 260):
-        seen = Observation(reads(weight), healthy_until(minute))
+        seen = Observation(a_reading(weight), healthy_until(minute))
         decision = decide(rollout, seen, NOON + minute * MINUTE)
         if isinstance(decision.move, Shift):
             weight = decision.move.weight
@@ -140,10 +142,10 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
 
 
 def created(policy: Policy, retry_reason: str | None = None) -> Rollout:
-    decision = transitions.created(policy, "code-1", reads(0), 1, {}, retry_reason, NOON)
+    decision = transitions.start_rollout(policy, "code-1", a_reading(0), 1, {}, retry_reason, NOON)
     assert decision.move == Shift(10, "token-1")
     return decision.rollout
 
 
 def healthy_until(minute: int) -> dict[str, Series]:
-    return {"requests:Sum@60": points([100] * minute), "errors:Sum@60": points([0] * minute)}
+    return {"requests:Sum@60": a_series([100] * minute), "errors:Sum@60": a_series([0] * minute)}

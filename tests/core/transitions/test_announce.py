@@ -5,28 +5,28 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Ask, Verb, asked
-from controller.core.decide import refused
+from controller.core.commands import Command, Verb, apply_command
+from controller.core.decide import with_refused_rollback
 from controller.core.decision import Decision, Notice, Severity
 from controller.core.message import Page
-from controller.core.observation import Observation, Unreadable
+from controller.core.observation import Observation, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.transitions.announce import REPEAT_EVERY, REPEAT_FOR
-from controller.core.transitions.rollback import GUARD_ZERO
+from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.errors import UsageError
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
     AT_10,
-    BACK,
-    GOING_BACK,
-    GONE,
+    DURING_ROLLBACK,
+    FAILING,
     HEALTHY,
-    SICK,
-    SILENT,
-    THIN,
+    NO_DATA,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
     at_weight,
-    tick,
+    decide_tick,
 )
 
 TOLD = [{"kind": "eventbridge"}]
@@ -50,24 +50,24 @@ def critical(decision: Decision) -> list[Notice]:
 
 
 def test_a_hold_is_told_when_it_begins_and_not_again() -> None:
-    first = tick(AT_10, reads(10), 16, THIN)
+    first = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS)
     assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "holding")]
     assert first.notices[0].text.startswith("checkout#1 is holding at 10 %: ")
     assert ". Next: 50 % as soon as every criterion passes; pauses at" in first.notices[0].text
     assert ".." not in first.notices[0].text
-    assert tick(first.rollout, reads(10), 17, THIN).notices == ()
+    assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
 
 def test_a_hold_that_begins_anew_is_told_anew() -> None:
-    held = tick(AT_10, reads(10), 16, THIN).rollout
-    seen = Observation(reads(10), THIN)
-    stopped = asked(held, Ask(Verb.PAUSE), seen, NOON + 17 * MINUTE).rollout
-    again = asked(stopped, Ask(Verb.RESUME), seen, NOON + 18 * MINUTE).rollout
-    assert kinds(tick(again, reads(10), 19, THIN)) == ["holding"]
+    held = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS).rollout
+    seen = Observation(a_reading(10), TOO_FEW_REQUESTS)
+    stopped = apply_command(held, Command(Verb.PAUSE), seen, NOON + 17 * MINUTE).rollout
+    again = apply_command(stopped, Command(Verb.RESUME), seen, NOON + 18 * MINUTE).rollout
+    assert kinds(decide_tick(again, a_reading(10), 19, TOO_FEW_REQUESTS)) == ["holding"]
 
 
 def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
-    assert "holding" not in kinds(tick(AT_10, reads(10), 16, SICK))
+    assert "holding" not in kinds(decide_tick(AT_10, a_reading(10), 16, FAILING))
 
 
 # --- summaries ----------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def summaries(policy: Policy, minutes: range) -> list[int]:
     """Return the minutes of ticks at 100 % that say how it goes."""
     rollout, found = at_weight(100, policy=policy), []
     for minute in minutes:
-        decision = tick(rollout, reads(100), minute, HEALTHY)
+        decision = decide_tick(rollout, a_reading(100), minute, HEALTHY)
         rollout = decision.rollout
         if "summary" in kinds(decision):
             found.append(minute)
@@ -115,12 +115,12 @@ def test_a_policy_says_how_often(parts: dict[str, object], minutes: list[int]) -
 def test_below_100_nothing_is_summed_up() -> None:
     steps = [{"weight": 10, "bake": "24h"}, {"weight": 100, "bake": "24h"}]
     rollout = at_weight(10, policy=a_policy(notify=TOLD, steps=steps))
-    assert tick(rollout, reads(10), 61, HEALTHY).notices == ()
+    assert decide_tick(rollout, a_reading(10), 61, HEALTHY).notices == ()
 
 
 def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
     rollout = at_weight(100, policy=a_policy(notify=TOLD, steps=LONG), updated=NOON)
-    (notice,) = tick(rollout, reads(100), 61, HEALTHY).notices
+    (notice,) = decide_tick(rollout, a_reading(100), 61, HEALTHY).notices
     assert notice.severity is Severity.INFO
     assert notice.text.startswith(
         "checkout#1 has been at 100 % for 1h 01m: baking at 100 % until 2026-11-25 12:02 UTC. "
@@ -130,12 +130,14 @@ def test_a_summary_says_since_when_what_was_found_and_until_when() -> None:
 def test_a_summary_says_what_each_criterion_found_and_nothing_where_none_has() -> None:
     works = LADDER["criteria"]["works"]
     both = a_policy(notify=TOLD, steps=LONG, criteria={"works": works, "steady": works})
-    after = tick(at_weight(100, policy=both, updated=NOON), reads(100), 61, HEALTHY)
+    after = decide_tick(at_weight(100, policy=both, updated=NOON), a_reading(100), 61, HEALTHY)
     (notice,) = after.notices
     first, second = (one.sentence for one in after.rollout.findings)
     assert notice.text.endswith(f" UTC. {first} {second}")
     warming = a_policy(notify=TOLD, steps=LONG, warmup="2h")
-    (notice,) = tick(at_weight(100, policy=warming, updated=NOON), reads(100), 61, HEALTHY).notices
+    (notice,) = decide_tick(
+        at_weight(100, policy=warming, updated=NOON), a_reading(100), 61, HEALTHY
+    ).notices
     assert notice.text.endswith(" UTC.")
 
 
@@ -144,19 +146,19 @@ def test_a_summary_says_what_each_criterion_found_and_nothing_where_none_has() -
 
 def drifted() -> Decision:
     """Return a rollout that another hand has raised, a minute after noon."""
-    decision = tick(telling(AT_10), reads(70), 1)
+    decision = decide_tick(telling(AT_10), a_reading(70), 1)
     assert critical(decision)
     return decision
 
 
 def later(rollout: Rollout, minutes: float, weight: int = 70) -> Decision:
     after = (rollout.updated - NOON) / MINUTE + minutes
-    return tick(rollout, reads(weight), after)
+    return decide_tick(rollout, a_reading(weight), after)
 
 
 def ack(rollout: Rollout, note: str = "") -> Decision:
-    seen = Observation(reads(70))
-    return asked(rollout, Ask(Verb.ACK, note), seen, rollout.updated + MINUTE)
+    seen = Observation(a_reading(70))
+    return apply_command(rollout, Command(Verb.ACK, note), seen, rollout.updated + MINUTE)
 
 
 def test_what_is_critical_is_told_again_until_somebody_acknowledges_it() -> None:
@@ -173,10 +175,12 @@ def test_what_is_critical_is_told_again_until_somebody_acknowledges_it() -> None
 
 def test_what_a_person_does_meanwhile_delays_no_repeat() -> None:
     asking = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
-    rollout = tick(telling(AT_10, steps=[*asking, LADDER["steps"][2]]), reads(70), 1).rollout
-    approve, seen = Ask(Verb.APPROVE), Observation(reads(70))
-    assert not critical(asked(rollout, approve, seen, NOON + 15 * MINUTE))
-    assert critical(asked(rollout, approve, seen, NOON + 16 * MINUTE))
+    rollout = decide_tick(
+        telling(AT_10, steps=[*asking, LADDER["steps"][2]]), a_reading(70), 1
+    ).rollout
+    approve, seen = Command(Verb.APPROVE), Observation(a_reading(70))
+    assert not critical(apply_command(rollout, approve, seen, NOON + 15 * MINUTE))
+    assert critical(apply_command(rollout, approve, seen, NOON + 16 * MINUTE))
 
 
 def test_a_repeat_says_what_since_when_and_how_to_end_it() -> None:
@@ -220,7 +224,7 @@ def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which
     [
         pytest.param(telling(AT_10), id="nothing is critical"),
         pytest.param(ack(drifted().rollout).rollout, id="it was acknowledged"),
-        pytest.param(tick(AT_10, reads(70), 1).rollout, id="the policy tells nobody"),
+        pytest.param(decide_tick(AT_10, a_reading(70), 1).rollout, id="the policy tells nobody"),
     ],
 )
 def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
@@ -232,9 +236,9 @@ def test_an_acknowledgement_of_nothing_is_refused(rollout: Rollout) -> None:
 
 
 def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
-    seen = Observation(reads(70), HEALTHY)
-    rollout = asked(
-        drifted().rollout, Ask(Verb.RESUME, way="keep"), seen, NOON + 5 * MINUTE
+    seen = Observation(a_reading(70), HEALTHY)
+    rollout = apply_command(
+        drifted().rollout, Command(Verb.RESUME, way="keep"), seen, NOON + 5 * MINUTE
     ).rollout
     assert rollout.phase is Phase.PROGRESSING
     assert later(rollout, 1).rollout.page is None
@@ -243,23 +247,23 @@ def test_a_pause_that_somebody_ended_is_told_no_more() -> None:
 
 def stuck() -> Rollout:
     """Return a rollback that its target has refused for too long, and that has paged."""
-    decision = tick(telling(GOING_BACK), GONE, 6)
+    decision = decide_tick(telling(DURING_ROLLBACK), UNREADABLE, 6)
     assert kinds(decision) == ["rollback_unconfirmed"]
     return decision.rollout
 
 
 def test_a_rollback_that_is_stuck_pages_on_and_not_after_an_acknowledgement() -> None:
     rollout = stuck()
-    assert critical(tick(rollout, GONE, 21))
+    assert critical(decide_tick(rollout, UNREADABLE, 21))
     quiet = ack(rollout).rollout
-    decision = tick(quiet, GONE, 22)
+    decision = decide_tick(quiet, UNREADABLE, 22)
     assert not critical(decision)
     assert decision.alert is not None  # the tick's exit status is another matter
 
 
 def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
     first = stuck()
-    decision = tick(first, Unreadable("the function is gone"), 21)
+    decision = decide_tick(first, UnreadableTarget("the function is gone"), 21)
     (notice,) = critical(decision)
     before, page = first.page, decision.rollout.page
     assert before is not None
@@ -268,60 +272,66 @@ def test_what_is_critical_again_is_one_page_with_the_newest_words() -> None:
 
 
 def test_something_else_that_is_critical_is_told_after_an_acknowledgement() -> None:
-    refuted = telling(BACK)
+    refuted = telling(AFTER_ROLLBACK)
     page = drifted().rollout.page
     assert page is not None
     quiet = replace(refuted, page=replace(page, since=refuted.since, acknowledged=True))
-    one = tick(quiet, reads(10), 20)
+    one = decide_tick(quiet, a_reading(10), 20)
     assert not critical(one)
-    loud = refused(tick(quiet, reads(10), 3), "access denied", NOON + 3 * MINUTE)
+    loud = with_refused_rollback(
+        decide_tick(quiet, a_reading(10), 3), "access denied", NOON + 3 * MINUTE
+    )
     assert [one.kind for one in critical(loud)] == ["rollback_unconfirmed"]
 
 
 def test_a_rollback_that_is_confirmed_after_all_is_told_no_more() -> None:
-    rollout = tick(stuck(), reads(0), 7).rollout
+    rollout = decide_tick(stuck(), a_reading(0), 7).rollout
     assert rollout.phase is Phase.ROLLED_BACK
-    assert not critical(tick(rollout, reads(0), 20, SILENT))
-    assert rollout.watch_until == NOON + 7 * MINUTE + GUARD_ZERO
+    assert not critical(decide_tick(rollout, a_reading(0), 20, NO_DATA))
+    assert rollout.watch_until == NOON + 7 * MINUTE + ROLLBACK_GUARD
 
 
 def test_who_must_hear_of_a_rollback_is_told_for_a_day_and_zero_is_guarded_no_longer() -> None:
-    rollout = telling(BACK)
-    loud = refused(tick(rollout, reads(10), 3), "access denied", NOON + 3 * MINUTE).rollout
+    rollout = telling(AFTER_ROLLBACK)
+    loud = with_refused_rollback(
+        decide_tick(rollout, a_reading(10), 3), "access denied", NOON + 3 * MINUTE
+    ).rollout
     assert loud.watch_until == NOON + 3 * MINUTE + REPEAT_FOR
     assert loud.next == "told again until somebody says rolloutctl ack checkout#1"
     assert loud.next_at == loud.watch_until
-    end = GUARD_ZERO / MINUTE
-    assert tick(loud, reads(10), end - 1).move is not None
-    assert tick(loud, reads(10), end).move is None
-    late = tick(loud, reads(10), 40)
+    end = ROLLBACK_GUARD / MINUTE
+    assert decide_tick(loud, a_reading(10), end - 1).move is not None
+    assert decide_tick(loud, a_reading(10), end).move is None
+    late = decide_tick(loud, a_reading(10), 40)
     assert late.move is None
     assert [one.kind for one in critical(late)] == ["repeated"]
-    assert ack(late.rollout).rollout.watch_until == NOON + GUARD_ZERO
+    assert ack(late.rollout).rollout.watch_until == NOON + ROLLBACK_GUARD
 
 
 def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
     page = Page("rollback_unconfirmed", "access denied", NOON, NOON)
-    after = tick(replace(telling(BACK), page=page, since=NOON), GONE, 1).rollout
-    assert (after.drain, after.watch_until) == (None, NOON + GUARD_ZERO)
+    after = decide_tick(
+        replace(telling(AFTER_ROLLBACK), page=page, since=NOON), UNREADABLE, 1
+    ).rollout
+    assert (after.drain, after.watch_until) == (None, NOON + ROLLBACK_GUARD)
 
 
 def test_requests_that_go_on_after_a_rollback_are_told_for_a_day() -> None:
-    loud = tick(telling(BACK), reads(0), 6, HEALTHY).rollout
+    loud = decide_tick(telling(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
     assert loud.drain is not None
     assert loud.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
 
 
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
     """Otherwise a channel that is down for good would be told, and visited for, for good."""
-    loud = tick(telling(BACK), reads(0), 6, HEALTHY).rollout
+    loud = decide_tick(telling(AFTER_ROLLBACK), a_reading(0), 6, HEALTHY).rollout
     last = REPEAT_FOR / MINUTE + 6
-    assert [one.kind for one in critical(tick(loud, reads(0), last - 1))] == ["repeated"]
-    assert not critical(tick(loud, reads(0), last))
+    assert [one.kind for one in critical(decide_tick(loud, a_reading(0), last - 1))] == ["repeated"]
+    assert not critical(decide_tick(loud, a_reading(0), last))
 
 
 def test_without_channels_a_page_is_as_before() -> None:
-    rollout = tick(AT_10, reads(70), 1).rollout
+    rollout = decide_tick(AT_10, a_reading(70), 1).rollout
     assert rollout.page is None
     assert rollout.reason is Reason.DRIFTED
     assert not critical(later(rollout, 30))

@@ -11,30 +11,30 @@ from controller.core.decision import Severity
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
-    Answer,
     Observation,
-    Reading,
+    QueryStatus,
     Series,
-    Unreadable,
+    TargetReading,
+    UnreadableTarget,
 )
 from controller.core.rollout import Rollout
-from tests.support.rollouts import MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_100,
-    GOING_BACK,
-    GONE,
+    DURING_ROLLBACK,
     HEALTHY,
+    NO_DATA,
     ON_HOLD,
     OUTAGE,
     PARTIAL,
-    SILENT,
-    tick,
+    UNREADABLE,
+    decide_tick,
 )
 
 BLIND = [
-    pytest.param(GONE, HEALTHY, id="the target cannot be read"),
-    pytest.param(reads(100), OUTAGE, id="no metric can be read"),
-    pytest.param(reads(100), {**OUTAGE, "log:C": Series()}, id="a log is no metric"),
+    pytest.param(UNREADABLE, HEALTHY, id="the target cannot be read"),
+    pytest.param(a_reading(100), OUTAGE, id="no metric can be read"),
+    pytest.param(a_reading(100), {**OUTAGE, "log:C": Series()}, id="a log is no metric"),
 ]
 # At its last weight since noon, for three days.
 BAKING = replace(
@@ -51,28 +51,28 @@ BAKING = replace(
 
 def warned(
     rollout: Rollout,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     measured: Mapping[str, Series],
     minutes: range,
 ) -> tuple[Rollout, list[int]]:
     """Return the rollout after ticks at `minutes` after noon, and at which of them it warned."""
     found = []
     for minute in minutes:
-        decision = tick(rollout, target, minute, measured)
+        decision = decide_tick(rollout, target, minute, measured)
         found += [minute] * len(decision.notices)
         rollout = decision.rollout
     return rollout, found
 
 
 def test_a_log_that_cannot_be_read_is_no_blindness() -> None:
-    unread = Series(answer=Answer.ERROR, message="throttled")
-    _, minutes = warned(BAKING, reads(100), {**HEALTHY, "log:C": unread}, range(5, 100))
+    unread = Series(answer=QueryStatus.ERROR, message="throttled")
+    _, minutes = warned(BAKING, a_reading(100), {**HEALTHY, "log:C": unread}, range(5, 100))
     assert minutes == []
 
 
 @pytest.mark.parametrize(("target", "measured"), BLIND)
 def test_blindness_is_said_after_a_quarter_of_an_hour_and_then_once_a_day(
-    target: Reading | Unreadable, measured: Mapping[str, Series]
+    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
     _, minutes = warned(BAKING, target, measured, range(5, 3_000))
     assert minutes == [20, 20 + 24 * 60, 20 + 48 * 60]
@@ -80,10 +80,10 @@ def test_blindness_is_said_after_a_quarter_of_an_hour_and_then_once_a_day(
 
 @pytest.mark.parametrize(("target", "measured"), BLIND)
 def test_blindness_that_ended_is_forgotten(
-    target: Reading | Unreadable, measured: Mapping[str, Series]
+    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
     rollout, _ = warned(BAKING, target, measured, range(5, 30))
-    seeing = tick(rollout, reads(100), 30).rollout
+    seeing = decide_tick(rollout, a_reading(100), 30).rollout
     assert seeing.blind_since is None
     _, minutes = warned(seeing, target, measured, range(31, 60))
     assert minutes == [46]
@@ -91,22 +91,24 @@ def test_blindness_that_ended_is_forgotten(
 
 @pytest.mark.parametrize(
     ("target", "measured"),
-    [(reads(100), SILENT), (reads(100), PARTIAL), (reads(100), {})],
+    [(a_reading(100), NO_DATA), (a_reading(100), PARTIAL), (a_reading(100), {})],
     ids=["silence", "an answer in part", "nothing asked"],
 )
 def test_what_is_seen_is_not_called_blindness(
-    target: Reading, measured: Mapping[str, Series]
+    target: TargetReading, measured: Mapping[str, Series]
 ) -> None:
     assert warned(BAKING, target, measured, range(5, 60))[1] == []
 
 
 def test_one_series_that_answers_is_sight() -> None:
     half = {**OUTAGE, "requests:Sum@60": HEALTHY["requests:Sum@60"]}
-    assert warned(BAKING, reads(100), half, range(5, 60))[1] == []
+    assert warned(BAKING, a_reading(100), half, range(5, 60))[1] == []
 
 
 def test_the_warning_says_since_when_why_and_what_now() -> None:
-    decision = tick(replace(BAKING, blind_since=NOON, sealed_at=NOON + 60 * MINUTE), GONE, 95)
+    decision = decide_tick(
+        replace(BAKING, blind_since=NOON, sealed_at=NOON + 60 * MINUTE), UNREADABLE, 95
+    )
     (notice,) = decision.notices
     assert notice.severity is Severity.WARNING
     assert notice.text == (
@@ -119,7 +121,7 @@ def test_the_warning_says_since_when_why_and_what_now() -> None:
 
 
 def test_an_outage_of_the_metrics_is_told_in_their_words() -> None:
-    (notice,) = tick(replace(BAKING, blind_since=NOON), reads(100), 20, OUTAGE).notices
+    (notice,) = decide_tick(replace(BAKING, blind_since=NOON), a_reading(100), 20, OUTAGE).notices
     assert notice.text == (
         "checkout#1 has not seen any metric for 20m (Throttling): traffic stays where it is, and "
         "nothing would notice that the canary fails. To end it: rolloutctl rollback checkout#1"
@@ -127,7 +129,7 @@ def test_an_outage_of_the_metrics_is_told_in_their_words() -> None:
 
 
 UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")
-THROTTLED = Series(answer=Answer.ERROR, message="throttled")
+THROTTLED = Series(answer=QueryStatus.ERROR, message="throttled")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ THROTTLED = Series(answer=Answer.ERROR, message="throttled")
 def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
     series: Mapping[str, Series], alarms: Mapping[str, AlarmReading], told: str
 ) -> None:
-    seen = Observation(reads(100), series, alarms=alarms)
+    seen = Observation(a_reading(100), series, alarms=alarms)
     decision = decide(replace(BAKING, blind_since=NOON), seen, NOON + 20 * MINUTE)
     texts = [one.text for one in decision.notices]
     assert [told in one for one in texts] == [True] * bool(told)
@@ -157,34 +159,34 @@ def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
 
 
 def test_an_outage_without_a_word_is_told_all_the_same() -> None:
-    mute = {key: Series({}, Answer.ERROR) for key in OUTAGE}
-    (notice,) = tick(replace(BAKING, blind_since=NOON), reads(100), 20, mute).notices
+    mute = {key: Series({}, QueryStatus.ERROR) for key in OUTAGE}
+    (notice,) = decide_tick(replace(BAKING, blind_since=NOON), a_reading(100), 20, mute).notices
     assert "has not seen any metric for 20m (no reason given)" in notice.text
 
 
 def test_an_hourly_entry_does_not_silence_the_warning() -> None:
     due = replace(BAKING, blind_since=NOON, sealed_at=NOON - timedelta(hours=1))
-    decision = tick(due, reads(100), 20, OUTAGE)
+    decision = decide_tick(due, a_reading(100), 20, OUTAGE)
     assert decision.record is not None
     assert (decision.record.kind, len(decision.notices)) == ("evidence", 1)
 
 
 def test_a_paused_rollout_warns_of_blindness_and_then_reminds_once_a_day_in_all() -> None:
-    _, minutes = warned(ON_HOLD, GONE, HEALTHY, range(10, 3_000))
+    _, minutes = warned(ON_HOLD, UNREADABLE, HEALTHY, range(10, 3_000))
     assert minutes == [25, 25 + 24 * 60, 25 + 48 * 60]
 
 
 def test_a_reminder_of_a_pause_is_no_warning_of_blindness() -> None:
     blind = replace(ON_HOLD, blind_since=NOON, reminded=NOON + 10 * MINUTE)
-    assert len(tick(blind, GONE, 15).notices) == 1
+    assert len(decide_tick(blind, UNREADABLE, 15).notices) == 1
 
 
 def test_a_rollback_speaks_of_itself_only() -> None:
-    assert tick(GOING_BACK, GONE, 1).rollout.blind_since is None
+    assert decide_tick(DURING_ROLLBACK, UNREADABLE, 1).rollout.blind_since is None
 
 
 @pytest.mark.parametrize("weight", [30, None])
 def test_the_live_weight_is_remembered_as_last_seen(weight: int | None) -> None:
-    after = tick(replace(ON_HOLD, seen_weight=10), reads(weight), 1).rollout
+    after = decide_tick(replace(ON_HOLD, seen_weight=10), a_reading(weight), 1).rollout
     assert after.seen_weight == weight
-    assert tick(after, GONE, 2).rollout.seen_weight == weight
+    assert decide_tick(after, UNREADABLE, 2).rollout.seen_weight == weight

@@ -9,19 +9,19 @@ import pytest
 
 from controller.core.commands import Verb
 from controller.core.decision import Decision, Severity, Shift
-from controller.core.observation import Reading, Series, Unreadable
+from controller.core.observation import Series, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from controller.core.transitions import held_back
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, points, reads
+from controller.core.transitions import is_raise_frozen
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
 from tests.support.three_steps import (
     AT_10,
     AT_100,
+    FAILING,
     FIRST_RAISE,
-    GONE,
     HEALTHY,
     LOWER,
-    MOVING,
+    NO_DATA,
     ON_HOLD,
     OUTAGE,
     PAUSED,
@@ -29,12 +29,12 @@ from tests.support.three_steps import (
     RAISING,
     ROLLED_BACK,
     ROLLING_BACK,
-    SICK,
-    SILENT,
     SUCCEEDED,
-    THIN,
-    ask,
-    tick,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UPDATE_IN_PROGRESS,
+    decide_command,
+    decide_tick,
 )
 
 FIRST, SECOND, THIRD = LADDER["steps"]
@@ -69,13 +69,13 @@ def clock(minute: float) -> datetime:
 def well(rollout: Rollout, minute: int) -> Decision:
     """Decide on a healthy canary at 10 %, measured from noon until then."""
     measured = {
-        "requests:Sum@60": points([100] * minute),
-        "errors:Sum@60": points([0] * minute),
+        "requests:Sum@60": a_series([100] * minute),
+        "errors:Sum@60": a_series([0] * minute),
     }
-    return tick(rollout, reads(10), minute, measured)
+    return decide_tick(rollout, a_reading(10), minute, measured)
 
 
-ALL_DAY = {"requests:Sum@60": points([100] * 600), "errors:Sum@60": points([0] * 600)}
+ALL_DAY = {"requests:Sum@60": a_series([100] * 600), "errors:Sum@60": a_series([0] * 600)}
 
 
 # --- what is delayed, and what is not -----------------------------------------------------------
@@ -94,7 +94,7 @@ ALL_DAY = {"requests:Sum@60": points([100] * 600), "errors:Sum@60": points([0] *
 def test_a_gate_that_passes_waits_and_says_for_what(
     rollout: Rollout, reason: Reason, why: str
 ) -> None:
-    decision = tick(rollout, reads(10), 15)
+    decision = decide_tick(rollout, a_reading(10), 15)
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
     assert after.sentence == f"the gate at 10 % passed; {why}"
@@ -129,54 +129,54 @@ def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     rollout: Rollout, weight: int, minute: int, held: bool
 ) -> None:
     move = Shift(weight, "token-1")
-    assert held_back(rollout, move, NOON + minute * MINUTE) is held
+    assert is_raise_frozen(rollout, move, NOON + minute * MINUTE) is held
 
 
 @pytest.mark.parametrize(
     ("rollout", "target", "minute", "measured", "phase", "move"),
     [
         pytest.param(
-            BOTH, reads(10), 15, SICK, ROLLING_BACK, LOWER, id="a criterion that fails goes back"
+            BOTH, a_reading(10), 15, FAILING, ROLLING_BACK, LOWER, id="a criterion that fails goes back"
         ),
-        pytest.param(BOTH, reads(0), 15, HEALTHY, ROLLED_BACK, None, id="0 % ends it"),
-        pytest.param(BOTH, reads(30), 15, HEALTHY, PAUSED, None, id="drift pauses"),
+        pytest.param(BOTH, a_reading(0), 15, HEALTHY, ROLLED_BACK, None, id="0 % ends it"),
+        pytest.param(BOTH, a_reading(30), 15, HEALTHY, PAUSED, None, id="drift pauses"),
         pytest.param(
-            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), reads(10), 32, THIN,
+            at_10(FREEZE, APPROVAL, {"on_inconclusive": "rollback"}), a_reading(10), 32, TOO_FEW_REQUESTS,
             ROLLING_BACK, LOWER, id="an inconclusive gate goes back where the policy says so",
         ),
         pytest.param(
-            BOTH, reads(10), 32, THIN, PAUSED, None, id="an inconclusive gate pauses",
+            BOTH, a_reading(10), 32, TOO_FEW_REQUESTS, PAUSED, None, id="an inconclusive gate pauses",
         ),
         pytest.param(
-            replace(AT_100, policy=BOTH.policy), reads(100), 35, HEALTHY, SUCCEEDED, None,
+            replace(AT_100, policy=BOTH.policy), a_reading(100), 35, HEALTHY, SUCCEEDED, None,
             id="the last gate that passes is a success",
         ),
         pytest.param(
-            replace(RESTORING, policy=BOTH.policy), reads(100), 15, HEALTHY, PROGRESSING,
+            replace(RESTORING, policy=BOTH.policy), a_reading(100), 15, HEALTHY, PROGRESSING,
             Shift(10, "token-1"), id="a weight that is taken back is written",
         ),
         pytest.param(
-            replace(ON_HOLD, policy=BOTH.policy), reads(10), 20, SICK, ROLLING_BACK, LOWER,
+            replace(ON_HOLD, policy=BOTH.policy), a_reading(10), 20, FAILING, ROLLING_BACK, LOWER,
             id="a pause whose gate fails goes back",
         ),
     ],
 )  # fmt: skip
 def test_nothing_but_an_advance_is_delayed(
     rollout: Rollout,
-    target: Reading,
+    target: TargetReading,
     minute: float,
     measured: Mapping[str, Series],
     phase: Phase,
     move: object,
 ) -> None:
-    decision = tick(rollout, target, minute, measured)
+    decision = decide_tick(rollout, target, minute, measured)
     assert (decision.rollout.phase, decision.move) == (phase, move)
 
 
 def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None:
     rollout, told = replace(RAISING, policy=FROZEN.policy), []
     for minute in (15, 16, 100, OVER - 1):
-        decision = tick(rollout, reads(10), minute, SILENT)
+        decision = decide_tick(rollout, a_reading(10), minute, NO_DATA)
         rollout = decision.rollout
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, Reason.FROZEN, None)
         told += [(minute, decision.record and decision.record.kind)] * len(decision.notices)
@@ -184,43 +184,50 @@ def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None
     meanwhile = "meanwhile the 10 % that are live are judged on"
     assert rollout.sentence == f"50 % was decided but not written; {WHY_FROZEN}; {meanwhile}"
     assert (rollout.next, rollout.next_at) == ("50 % at 2026-11-24 18:00 UTC", clock(OVER))
-    thawed = tick(rollout, reads(10), OVER, SILENT)
+    thawed = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
     assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
 
 
 def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
     looked = replace(RAISING, policy=FROZEN.policy, unfinished_since=clock(9))
-    frozen = tick(looked, reads(10), 15, SILENT).rollout
-    thawed = tick(frozen, reads(10), OVER, SILENT).rollout
-    assert tick(thawed, reads(10), OVER + 10, SILENT).rollout.reason is Reason.WRITE_AGAIN
-    assert tick(thawed, reads(10), OVER + 10.1, SILENT).rollout.reason is Reason.SHIFT_TIMED_OUT
+    frozen = decide_tick(looked, a_reading(10), 15, NO_DATA).rollout
+    thawed = decide_tick(frozen, a_reading(10), OVER, NO_DATA).rollout
+    assert (
+        decide_tick(thawed, a_reading(10), OVER + 10, NO_DATA).rollout.reason is Reason.WRITE_AGAIN
+    )
+    assert (
+        decide_tick(thawed, a_reading(10), OVER + 10.1, NO_DATA).rollout.reason
+        is Reason.SHIFT_TIMED_OUT
+    )
 
 
 def test_the_next_freeze_is_told_anew_once_the_weight_is_in_force() -> None:
-    waiting = tick(replace(RAISING, policy=FROZEN.policy), reads(10), 15, SILENT).rollout
+    waiting = decide_tick(
+        replace(RAISING, policy=FROZEN.policy), a_reading(10), 15, NO_DATA
+    ).rollout
     assert waiting.barrier == Reason.FROZEN
-    assert tick(waiting, reads(50), 16, SILENT).rollout.barrier == ""
+    assert decide_tick(waiting, a_reading(50), 16, NO_DATA).rollout.barrier == ""
 
 
 def test_a_freeze_ends_by_itself() -> None:
-    waiting = tick(FROZEN, reads(10), 15).rollout
+    waiting = decide_tick(FROZEN, a_reading(10), 15).rollout
     assert well(waiting, OVER - 1).move is None
     assert well(waiting, OVER).move == Shift(50, "token-1")
 
 
 def test_an_approval_is_still_needed_after_the_freeze() -> None:
-    waiting = tick(BOTH, reads(10), 15).rollout
+    waiting = decide_tick(BOTH, a_reading(10), 15).rollout
     assert well(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL
 
 
 def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
     approved = replace(BOTH, approved=1)
-    assert tick(approved, reads(10), 15).rollout.blocked == WHY_FROZEN
+    assert decide_tick(approved, a_reading(10), 15).rollout.blocked == WHY_FROZEN
     assert well(approved, OVER).move == Shift(50, "token-1")
 
 
 def test_an_approval_of_another_step_opens_nothing() -> None:
-    assert tick(replace(UNAPPROVED, approved=2), reads(10), 15).move is None
+    assert decide_tick(replace(UNAPPROVED, approved=2), a_reading(10), 15).move is None
 
 
 # --- an unproven advance ------------------------------------------------------------------------
@@ -237,7 +244,7 @@ UNPROVEN = "the gate at 10 % stayed inconclusive and the policy says advance"
     ],
 )
 def test_an_unproven_advance_waits_too(rollout: Rollout, why: str) -> None:
-    decision = tick(rollout, reads(10), 32, THIN)
+    decision = decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS)
     assert (decision.rollout.sentence, decision.move) == (f"{UNPROVEN}; {why}", None)
     assert "every criterion passes" not in decision.rollout.next
 
@@ -246,19 +253,21 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
     """Its hold is over: waiting for the freeze does not begin another."""
     rollout = at_10(FREEZE, ADVANCE)
     for minute in range(32, OVER):
-        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+        rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
         assert rollout.reason is Reason.FROZEN
-    after = tick(rollout, reads(10), OVER, SILENT)
+    after = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
     assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
 
 
-@pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "busy"])
+@pytest.mark.parametrize(
+    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "busy"]
+)
 def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
 ) -> None:
     waiting = well(at_10(FREEZE, ADVANCE), 15).rollout
     for minute in range(16, 100):
-        waiting = tick(waiting, target, minute, ALL_DAY).rollout
+        waiting = decide_tick(waiting, target, minute, ALL_DAY).rollout
         assert waiting.reason is Reason.FROZEN
 
 
@@ -268,10 +277,10 @@ def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_s
 LOST = pytest.mark.parametrize(
     ("target", "measured"),
     [
-        pytest.param(reads(10), SILENT, id="the canary falls silent"),
-        pytest.param(reads(10), OUTAGE, id="no metric is answered"),
-        pytest.param(reads(10, MOVING), ALL_DAY, id="the target is busy"),
-        pytest.param(GONE, ALL_DAY, id="the target cannot be read"),
+        pytest.param(a_reading(10), NO_DATA, id="the canary falls silent"),
+        pytest.param(a_reading(10), OUTAGE, id="no metric is answered"),
+        pytest.param(a_reading(10, UPDATE_IN_PROGRESS), ALL_DAY, id="the target is busy"),
+        pytest.param(UNREADABLE, ALL_DAY, id="the target cannot be read"),
     ],
 )
 NO_ADVANCE = pytest.mark.parametrize("then", ["pause", "rollback"])
@@ -290,95 +299,97 @@ def test_a_gate_that_loses_its_verdict_spends_no_hold_while_it_could_not_go_up_a
     parts: list[Mapping[str, Any]],
     reason: Reason,
     then: str,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     measured: Mapping[str, Series],
 ) -> None:
     rollout = well(at_10(*parts, {"on_inconclusive": then}), 15).rollout
     for minute in range(16, OVER):
-        decision = tick(rollout, target, minute, measured)
+        decision = decide_tick(rollout, target, minute, measured)
         rollout = decision.rollout
         assert (rollout.phase, rollout.reason, decision.move) == (PROGRESSING, reason, None)
 
 
 @LOST
 def test_its_hold_begins_with_the_first_tick_after_the_freeze(
-    target: Reading | Unreadable, measured: Mapping[str, Series]
+    target: TargetReading | UnreadableTarget, measured: Mapping[str, Series]
 ) -> None:
-    lost = tick(well(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
-    held = tick(lost, target, OVER + 30, measured).rollout
+    lost = decide_tick(well(FROZEN, 15).rollout, target, OVER - 1, measured).rollout
+    held = decide_tick(lost, target, OVER + 30, measured).rollout
     assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(OVER + 50))
-    assert tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
-    assert tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
+    assert decide_tick(held, target, OVER + 49.9, measured).rollout.phase is PROGRESSING
+    assert decide_tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
 
 
 def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advances_after_it() -> (
     None
 ):
     rollout = well(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
-    passed = tick(rollout, reads(10), OVER - 1, ALL_DAY).rollout
+    passed = decide_tick(rollout, a_reading(10), OVER - 1, ALL_DAY).rollout
     assert passed.reason is Reason.FROZEN
-    assert tick(passed, reads(10), OVER + 1, SILENT).rollout.reason is Reason.HOLDING
-    late = tick(passed, reads(10), OVER + 19, SILENT).rollout
+    assert decide_tick(passed, a_reading(10), OVER + 1, NO_DATA).rollout.reason is Reason.HOLDING
+    late = decide_tick(passed, a_reading(10), OVER + 19, NO_DATA).rollout
     assert late.reason is Reason.ADVANCED_UNPROVEN
 
 
 def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
-    waiting = tick(UNAPPROVED, reads(10), 15).rollout
-    assert tick(waiting, reads(10), 100).rollout.next_at == clock(15 + 24 * 60)
+    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
+    assert decide_tick(waiting, a_reading(10), 100).rollout.next_at == clock(15 + 24 * 60)
 
 
 def test_its_hold_begins_once_somebody_approves() -> None:
-    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 200, SILENT).rollout
-    approved = ask(lost, Verb.APPROVE, reads(10), minute=201).rollout
-    held = tick(approved, reads(10), 202, SILENT).rollout
+    lost = decide_tick(well(UNAPPROVED, 15).rollout, a_reading(10), 200, NO_DATA).rollout
+    approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=201).rollout
+    held = decide_tick(approved, a_reading(10), 202, NO_DATA).rollout
     assert (held.reason, held.hold_end) == (Reason.HOLDING, clock(222))
 
 
 def test_an_approval_in_a_freeze_begins_no_hold() -> None:
-    lost = tick(well(BOTH, 15).rollout, reads(10), 16, SILENT).rollout
-    approved = ask(lost, Verb.APPROVE, reads(10), minute=17).rollout
-    assert tick(approved, reads(10), 100, SILENT).rollout.reason is Reason.FROZEN
+    lost = decide_tick(well(BOTH, 15).rollout, a_reading(10), 16, NO_DATA).rollout
+    approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=17).rollout
+    assert decide_tick(approved, a_reading(10), 100, NO_DATA).rollout.reason is Reason.FROZEN
 
 
 def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
     """A service that fell silent for good is not waited for night after night."""
     rollout = well(at_10(FREEZE, {"max_hold": "24h"}), 15).rollout
     for minute in range(OVER - 1, OVER + 24 * 60 + 30, 30):
-        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+        rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
     assert rollout.reason is Reason.INCONCLUSIVE
 
 
 def test_a_hold_that_is_not_allowed_at_all_ends_when_the_freeze_does() -> None:
-    lost = tick(well(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, reads(10), 20, SILENT).rollout
+    lost = decide_tick(
+        well(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, a_reading(10), 20, NO_DATA
+    ).rollout
     assert lost.reason is Reason.FROZEN
-    assert tick(lost, reads(10), OVER, SILENT).rollout.reason is Reason.INCONCLUSIVE
+    assert decide_tick(lost, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.INCONCLUSIVE
 
 
 def test_a_gate_that_fails_while_it_waits_goes_back_at_once() -> None:
-    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
-    assert tick(lost, reads(10), 17, SICK).move == LOWER
+    lost = decide_tick(well(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
+    assert decide_tick(lost, a_reading(10), 17, FAILING).move == LOWER
 
 
 def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() -> None:
-    lost = tick(well(UNAPPROVED, 15).rollout, reads(10), 100, SILENT)
+    lost = decide_tick(well(UNAPPROVED, 15).rollout, a_reading(10), 100, NO_DATA)
     assert lost.notices == ()
     assert lost.rollout.sentence.startswith(f"{WHY_ASKED}; meanwhile: works has no data")
     assert lost.rollout.next == (
         "50 % once it is approved and every criterion passes; reminds once a day"
     )
-    (notice,) = tick(lost.rollout, reads(10), 15 + 24 * 60, SILENT).notices
+    (notice,) = decide_tick(lost.rollout, a_reading(10), 15 + 24 * 60, NO_DATA).notices
     assert WHY_ASKED in notice.text
 
 
 def test_a_gate_that_lost_its_verdict_in_a_freeze_promises_nothing_for_its_end() -> None:
-    lost = tick(well(FROZEN, 15).rollout, reads(10), 16, SILENT).rollout
+    lost = decide_tick(well(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
     assert lost.next == "50 % at 2026-11-24 18:00 UTC if every criterion passes"
 
 
 def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
-    waiting = tick(UNAPPROVED, reads(10), 15).rollout
-    held = tick(waiting, reads(10, MOVING), 16).rollout
-    again = tick(held, reads(10), 17)
+    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
+    held = decide_tick(waiting, a_reading(10, UPDATE_IN_PROGRESS), 16).rollout
+    again = decide_tick(held, a_reading(10), 17)
     assert (again.rollout.reason, again.notices) == (Reason.AWAITING_APPROVAL, ())
 
 
@@ -418,7 +429,7 @@ def test_a_gate_that_finds_its_verdict_again_is_not_told_again() -> None:
 def test_what_comes_next_says_what_is_waited_for(
     rollout: Rollout, minute: float, following: str, at: float
 ) -> None:
-    after = tick(rollout, reads(10), minute).rollout
+    after = decide_tick(rollout, a_reading(10), minute).rollout
     assert (after.next, after.next_at) == (following, clock(at))
 
 
@@ -458,16 +469,16 @@ def test_an_approval_that_is_missing_is_told_once_whatever_freezes_come_and_go()
 def test_every_step_that_waits_says_so_anew() -> None:
     steps = [FIRST, *({**one, "approval": "required"} for one in (SECOND, THIRD))]
     rollout = at_10({"steps": steps}, approved=1)
-    up = tick(rollout, reads(10), 15).rollout
-    at_50 = tick(up, reads(50), 16, SILENT).rollout
-    assert [one.text for one in tick(at_50, reads(50), 31).notices] == [
+    up = decide_tick(rollout, a_reading(10), 15).rollout
+    at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
+    assert [one.text for one in decide_tick(at_50, a_reading(50), 31).notices] == [
         "checkout#1: the gate at 50 % passed; 100 % needs an approval: rolloutctl approve "
         "checkout#1"
     ]
 
 
 def test_evidence_is_sealed_while_a_step_waits() -> None:
-    waiting = tick(UNAPPROVED, reads(10), 15).rollout
-    later = tick(waiting, reads(10), 63)
+    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
+    later = decide_tick(waiting, a_reading(10), 63)
     assert later.record is not None
     assert (later.record.kind, later.rollout.sealed_at) == ("evidence", clock(63))

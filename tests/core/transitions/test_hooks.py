@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.commands import Ask, Verb, asked
+from controller.core.commands import Command, Verb, apply_command
 from controller.core.decide import decide
 from controller.core.decision import Decision, Severity, Shift
 from controller.core.observation import Consent, HookAnswer, Observation, Series
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import UsageError
-from tests.support.rollouts import MINUTE, NOON, a_policy, reads
-from tests.support.three_steps import AT_10, AT_100, HEALTHY, SICK, THIN, at_weight
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.three_steps import AT_10, AT_100, FAILING, HEALTHY, TOO_FEW_REQUESTS, at_weight
 
 HOOKS = {
     "before_advance": [
@@ -36,29 +36,29 @@ def tick(
     measured: Mapping[str, Series] = HEALTHY,
     weight: int = 10,
 ) -> Decision:
-    seen = Observation(reads(weight), measured, hooks=answers or {})
+    seen = Observation(a_reading(weight), measured, hooks=answers or {})
     return decide(rollout, seen, NOON + minute * MINUTE)
 
 
 def test_a_step_that_is_due_asks_every_hook_and_moves_nothing_yet() -> None:
     decision = tick(GATED)
-    assert (decision.asks, decision.move) == ((GATE, CI), None)
+    assert (decision.hooks_to_call, decision.move) == ((GATE, CI), None)
     assert decision.rollout.reason is Reason.AWAITING_HOOK
     hooks = GATED.policy.hooks_at("before_advance")
     assert decision.rollout.sentence == (
         "the gate at 10 % passed; before_advance was not asked: "
-        f"{hooks[GATE].shown}, {hooks[CI].shown}"
+        f"{hooks[GATE].display_name}, {hooks[CI].display_name}"
     )
 
 
 def test_with_the_consent_of_all_it_goes_up() -> None:
     decision = tick(GATED, BOTH)
-    assert (decision.asks, decision.rollout.weight) == ((), 50)
+    assert (decision.hooks_to_call, decision.rollout.weight) == ((), 50)
     assert isinstance(decision.move, Shift)
 
 
 def test_an_answer_that_is_missing_is_asked_for() -> None:
-    assert tick(GATED, {GATE: YES}).asks == (CI,)
+    assert tick(GATED, {GATE: YES}).hooks_to_call == (CI,)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_without_it_the_rollout_waits_and_says_why(
 ) -> None:
     decision = tick(GATED, answers)
     rollout = decision.rollout
-    assert (decision.move, decision.asks) == (None, ())
+    assert (decision.move, decision.hooks_to_call) == (None, ())
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     assert (rollout.reason, rollout.blocked) == (Reason.AWAITING_HOOK, text)
     assert rollout.next_at == NOON + 16 * MINUTE + timedelta(days=1)
@@ -115,7 +115,7 @@ def test_a_wait_for_a_hook_is_said_once_and_then_once_a_day() -> None:
 def test_a_hook_that_changes_its_mind_lets_it_go_on() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     asking = tick(held, None, 17)
-    assert asking.asks == (GATE, CI)
+    assert asking.hooks_to_call == (GATE, CI)
     assert tick(held, BOTH, 17).rollout.weight == 50
 
 
@@ -127,50 +127,50 @@ def test_no_hold_runs_out_while_a_hook_refuses() -> None:
 
 def test_a_gate_that_loses_its_verdict_meanwhile_asks_nobody_and_holds() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    thin = tick(held, None, 17, THIN)
-    assert (thin.asks, thin.rollout.reason) == ((), Reason.HOLDING)
+    thin = tick(held, None, 17, TOO_FEW_REQUESTS)
+    assert (thin.hooks_to_call, thin.rollout.reason) == ((), Reason.HOLDING)
     assert thin.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
 
 
 def test_a_rollback_waits_for_no_hook() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     for rollout in (GATED, held):
-        decision = tick(rollout, None, 17, SICK)
-        assert (decision.asks, decision.rollout.phase) == ((), Phase.ROLLING_BACK)
+        decision = tick(rollout, None, 17, FAILING)
+        assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.ROLLING_BACK)
 
 
 def test_a_bake_that_is_not_over_asks_nobody() -> None:
-    assert tick(GATED, None, 5).asks == ()
+    assert tick(GATED, None, 5).hooks_to_call == ()
 
 
 def test_the_end_asks_nobody() -> None:
     rollout = at_weight(100, policy=a_policy(hooks=HOOKS))
     decision = tick(rollout, None, 40, weight=100)
-    assert (decision.asks, decision.rollout.phase) == ((), Phase.SUCCEEDED)
+    assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.SUCCEEDED)
 
 
 def test_a_freeze_comes_first_and_the_hook_is_asked_after_it() -> None:
     frozen = {"zone": "UTC", "dates": [{"from": "2026-11-24", "to": "2026-11-25"}]}
     rollout = replace(AT_10, policy=a_policy(hooks=HOOKS, freeze=frozen))
     decision = tick(rollout)
-    assert (decision.asks, decision.rollout.reason) == ((), Reason.FROZEN)
+    assert (decision.hooks_to_call, decision.rollout.reason) == ((), Reason.FROZEN)
 
 
 def test_a_policy_without_hooks_asks_nobody() -> None:
-    assert tick(AT_10).asks == ()
-    assert tick(AT_100, weight=100, minute=40).asks == ()
+    assert tick(AT_10).hooks_to_call == ()
+    assert tick(AT_100, weight=100, minute=40).hooks_to_call == ()
 
 
 # --- promote ------------------------------------------------------------------------------------
 
 
 def promote(answers: Mapping[str, HookAnswer] | None = None) -> Decision:
-    seen = Observation(reads(10), HEALTHY, hooks=answers or {})
-    return asked(GATED, Ask(Verb.PROMOTE, "now"), seen, NOON + 5 * MINUTE)
+    seen = Observation(a_reading(10), HEALTHY, hooks=answers or {})
+    return apply_command(GATED, Command(Verb.PROMOTE, "now"), seen, NOON + 5 * MINUTE)
 
 
 def test_a_promotion_asks_hooks_too() -> None:
-    assert promote().asks == (GATE, CI)
+    assert promote().hooks_to_call == (GATE, CI)
     assert promote().move is None
     assert promote(BOTH).rollout.weight == 50
 

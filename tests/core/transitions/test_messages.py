@@ -7,37 +7,37 @@ from typing import Any
 import pytest
 
 from controller.core import transitions
-from controller.core.commands import Verb, Way
+from controller.core.commands import DriftResolution, Verb
 from controller.core.decision import Decision, Notice, Severity, Shift
 from controller.core.judge.evidence import FrozenValue
-from controller.core.observation import Reading, Series, Unreadable
+from controller.core.observation import Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Intent, Reason, Rollout
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
     AT_10,
     AT_50,
     AT_100,
-    BACK,
-    FAILED,
+    DURING_ROLLBACK,
+    FAILING,
     FIRST_RAISE,
-    GOING_BACK,
-    GONE,
     HEALTHY,
     LATER,
-    MOVING,
+    NO_DATA,
     ON_HOLD,
     PAUSED,
     POLICY,
     PROGRESSING,
     RAISING,
-    SICK,
-    SILENT,
-    THIN,
-    adopted,
-    ask,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
+    a_paused_rollout,
+    an_adopted_rollout,
     at_weight,
-    paused,
-    tick,
+    decide_command,
+    decide_tick,
 )
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
@@ -75,13 +75,13 @@ def heard(severity: Severity, text: str, kind: str = "") -> list[Notice]:
 
 TICKS = [
     pytest.param(
-        RAISING, reads(50), 1, SILENT, ("settled", 50, 50), [], id="a weight in force",
+        RAISING, a_reading(50), 1, NO_DATA, ("settled", 50, 50), [], id="a weight in force",
     ),
     pytest.param(
-        RAISING, reads(10), 1, SILENT, ("write_again", 10, 50), [], id="a raise written again",
+        RAISING, a_reading(10), 1, NO_DATA, ("write_again", 10, 50), [], id="a raise written again",
     ),
     pytest.param(
-        RAISING, reads(50, FAILED), 1, SILENT, ("rolling_back", 50, 0),
+        RAISING, a_reading(50, UPDATE_FAILED), 1, NO_DATA, ("rolling_back", 50, 0),
         heard(
             WARNING,
             " is rolling back to 0 %: the update to 50 % failed: no reason given",
@@ -89,7 +89,7 @@ TICKS = [
         id="a raise that failed",
     ),
     pytest.param(
-        UNFINISHED, reads(50, MOVING), 11, SILENT, ("rolling_back", 50, 0),
+        UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 11, NO_DATA, ("rolling_back", 50, 0),
         heard(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it: "
@@ -98,7 +98,7 @@ TICKS = [
         id="a raise that takes too long",
     ),
     pytest.param(
-        UNFINISHED, reads(10), 11, SILENT, ("rolling_back", 10, 0),
+        UNFINISHED, a_reading(10), 11, NO_DATA, ("rolling_back", 10, 0),
         heard(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it: "
@@ -107,7 +107,7 @@ TICKS = [
         id="a raise that never arrived",
     ),
     pytest.param(
-        UNFINISHED, GONE, 11, SILENT, ("rolling_back", None, 0),
+        UNFINISHED, UNREADABLE, 11, NO_DATA, ("rolling_back", None, 0),
         heard(
             WARNING,
             " is rolling back to 0 %: 50 % was still not in force 10m after the first look at it, "
@@ -116,12 +116,12 @@ TICKS = [
         id="a raise that nobody could see",
     ),
     pytest.param(
-        AT_10, reads(10), 15, HEALTHY, ("advanced", 10, 50),
+        AT_10, a_reading(10), 15, HEALTHY, ("advanced", 10, 50),
         heard(INFO, ": the gate at 10 % passed; going to 50 %"),
         id="a gate that passed",
     ),
     pytest.param(
-        AT_100, reads(100), 35, HEALTHY, ("succeeded", 100, 100),
+        AT_100, a_reading(100), 35, HEALTHY, ("succeeded", 100, 100),
         heard(
             INFO,
             ": the gate at 100 % passed; the rollout is complete (not refuted)\n\n"
@@ -131,12 +131,12 @@ TICKS = [
         id="a success",
     ),
     pytest.param(
-        GOING_BACK, reads(0), 1, SILENT, ("rolled_back", 0, 0),
+        DURING_ROLLBACK, a_reading(0), 1, NO_DATA, ("rolled_back", 0, 0),
         heard(WARNING, " is rolled back, 0 % is in force: Started at 10 %."),
         id="the end of a rollback",
     ),
     pytest.param(
-        AT_10, reads(0), 5, HEALTHY, ("rolled_back", 0, 0),
+        AT_10, a_reading(0), 5, HEALTHY, ("rolled_back", 0, 0),
         heard(
             WARNING,
             " is rolled back, 0 % is in force: the weight was found at 0 % where 10 % was asked "
@@ -147,7 +147,7 @@ TICKS = [
         id="0 % by another hand",
     ),
     pytest.param(
-        AT_10, reads(0, MOVING), 5, HEALTHY, ("rolling_back", 0, 0),
+        AT_10, a_reading(0, UPDATE_IN_PROGRESS), 5, HEALTHY, ("rolling_back", 0, 0),
         heard(
             WARNING,
             " is rolling back to 0 %: the weight was found at 0 % where 10 % was asked for; that "
@@ -156,7 +156,7 @@ TICKS = [
         id="0 % by another hand, not in force yet",
     ),
     pytest.param(
-        replace(AT_10, policy=a_policy(on_drift_up="rollback")), reads(30), 5, HEALTHY,
+        replace(AT_10, policy=a_policy(on_drift_up="rollback")), a_reading(30), 5, HEALTHY,
         ("rolling_back", 30, 0),
         heard(
             WARNING,
@@ -166,17 +166,17 @@ TICKS = [
         id="a weight raised by another hand, where the policy goes back",
     ),
     pytest.param(
-        BACK, reads(10), 3, SILENT, ("guarding_zero", 10, 0),
+        AFTER_ROLLBACK, a_reading(10), 3, NO_DATA, ("guarding_zero", 10, 0),
         heard(WARNING, ": 10 % came back after the rollback; lowering it again"),
         id="our weight after a rollback",
     ),
     pytest.param(
-        BACK, reads(20), 3, SILENT, ("drifted", 20, 0),
+        AFTER_ROLLBACK, a_reading(20), 3, NO_DATA, ("drifted", 20, 0),
         heard(WARNING, " ended at 0 %, now the target shows NEW_PATH_PERCENTAGE=20; left alone"),
         id="another weight after a rollback",
     ),
     pytest.param(
-        replace(BACK, policy=UNCOUNTED), reads(0), 3, {}, ("drained", 0, 0),
+        replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("drained", 0, 0),
         heard(
             INFO,
             ": drain unobservable: no traffic or success_rate criterion counts requests. Only the "
@@ -185,7 +185,7 @@ TICKS = [
         id="a drain that nothing shows",
     ),
     pytest.param(
-        replace(BACK, policy=UNCOUNTED), GONE, 3, {}, ("drained", 0, 0),
+        replace(AFTER_ROLLBACK, policy=UNCOUNTED), UNREADABLE, 3, {}, ("drained", 0, 0),
         heard(
             INFO,
             ": drain unobservable: no traffic or success_rate criterion counts requests. Only the "
@@ -194,12 +194,12 @@ TICKS = [
         id="a drain of a target that cannot be read",
     ),
     pytest.param(
-        replace(AT_10, policy=a_policy(**FREEZE)), reads(10), 15, HEALTHY, ("held_up", 10, 10),
+        replace(AT_10, policy=a_policy(**FREEZE)), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
         heard(INFO, f": the gate at 10 % passed; {FROZEN_UNTIL}"),
         id="a gate that passed in a freeze",
     ),
     pytest.param(
-        replace(RAISING, policy=a_policy(**FREEZE)), reads(10), 15, HEALTHY, ("held_up", 10, 50),
+        replace(RAISING, policy=a_policy(**FREEZE)), a_reading(10), 15, HEALTHY, ("held_up", 10, 50),
         heard(
             INFO,
             f": 50 % was decided but not written; {FROZEN_UNTIL}; meanwhile the 10 % that are live "
@@ -208,7 +208,7 @@ TICKS = [
         id="a raise that met a freeze",
     ),
     pytest.param(
-        replace(AT_10, policy=a_policy(**APPROVAL)), reads(10), 15, HEALTHY, ("held_up", 10, 10),
+        replace(AT_10, policy=a_policy(**APPROVAL)), a_reading(10), 15, HEALTHY, ("held_up", 10, 10),
         heard(
             WARNING,
             ": the gate at 10 % passed; 50 % needs an approval: rolloutctl approve checkout#1",
@@ -217,7 +217,7 @@ TICKS = [
     ),
     pytest.param(
         replace(AT_50, blind_since=NOON, sealed_at=NOON, reason=Reason.HOLDING),
-        GONE, 15.7, HEALTHY,
+        UNREADABLE, 15.7, HEALTHY,
         ("blind", None, 50),
         heard(
             WARNING,
@@ -234,13 +234,13 @@ TICKS = [
 @pytest.mark.parametrize(("rollout", "target", "minute", "measured", "entry", "notices"), TICKS)
 def test_a_tick_tells_what_became_of(
     rollout: Rollout,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     minute: float,
     measured: Mapping[str, Series],
     entry: tuple[str, int | None, int],
     notices: list[Notice],
 ) -> None:
-    assert told(tick(rollout, target, minute, measured), minute) == (*entry, notices)
+    assert told(decide_tick(rollout, target, minute, measured), minute) == (*entry, notices)
 
 
 HOW_TO_GO_ON = (
@@ -253,38 +253,38 @@ HOW_TO_GO_ON = (
     ("rollout", "target", "minute", "measured", "entry", "severity", "text"),
     [
         pytest.param(
-            RAISING, reads(10, token="token-9"), 1, SILENT, ("paused", 10, 50), WARNING,
+            RAISING, a_reading(10, token="token-9"), 1, NO_DATA, ("paused", 10, 50), WARNING,
             " is paused: the target still shows 10 % and was changed by another hand after 50 % "
             "was decided, so nobody can say whether that was written.",
             id="an uncertain raise",
         ),
         pytest.param(
-            NOT_A_RAISE, reads(100, MOVING), 10.1, SILENT, ("paused", 100, 100), WARNING,
+            NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 10.1, NO_DATA, ("paused", 100, 100), WARNING,
             " is paused: 100 % was still not in force 10m after the first look at it: the update "
             "is still in progress.",
             id="what raised nothing and takes too long",
         ),
         pytest.param(
-            AT_10, reads(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL,
+            AT_10, a_reading(30), 5, HEALTHY, ("paused", 30, 10), CRITICAL,
             " is paused: another hand moved the weight: NEW_PATH_PERCENTAGE=30 where 10 % was "
             "asked for.",
             id="drift",
         ),
         pytest.param(
-            AT_10, reads(10), 32, THIN, ("paused", 10, 10), WARNING,
+            AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, ("paused", 10, 10), WARNING,
             " is paused: still held at 10 % 20m after the bake: works has too few samples: 27 of "
             "50 that a pass needs; last 100%, at least 99% asked; 0 failures: at most 10.6% fail "
             "at 95 % confidence, so 99% itself is not shown (that takes 299 without one).",
             id="a gate without a verdict",
         ),
         pytest.param(
-            AT_10, GONE, 32, HEALTHY, ("paused", None, 10), WARNING,
+            AT_10, UNREADABLE, 32, HEALTHY, ("paused", None, 10), WARNING,
             " is paused: still held at 10 % 20m after the bake: The target cannot be read: Lambda "
             "did not answer.",
             id="a target that cannot be read",
         ),
         pytest.param(
-            ON_HOLD, reads(10), 25 * 60 + 30, SILENT, ("reminded", 10, 10), WARNING,
+            ON_HOLD, a_reading(10), 25 * 60 + 30, NO_DATA, ("reminded", 10, 10), WARNING,
             " has been paused for 25h: too few samples.",
             id="a reminder, in whole hours",
         ),
@@ -292,14 +292,14 @@ HOW_TO_GO_ON = (
 )  # fmt: skip
 def test_a_pause_tells_why_and_how_to_go_on_after(
     rollout: Rollout,
-    target: Reading | Unreadable,
+    target: TargetReading | UnreadableTarget,
     minute: float,
     measured: Mapping[str, Series],
     entry: tuple[str, int | None, int],
     severity: Severity,
     text: str,
 ) -> None:
-    *found, notices = told(tick(rollout, target, minute, measured), minute)
+    *found, notices = told(decide_tick(rollout, target, minute, measured), minute)
     assert tuple(found) == entry
     assert [one.severity for one in notices][:1] == [severity]
     assert notices[0].text.startswith(f"checkout#1{text}{HOW_TO_GO_ON}")
@@ -308,7 +308,7 @@ def test_a_pause_tells_why_and_how_to_go_on_after(
 def test_what_went_wrong_after_a_finished_rollout_is_recorded_in_the_words_that_people_hear() -> (
     None
 ):
-    decision = tick(BACK, reads(20), 3, SILENT)
+    decision = decide_tick(AFTER_ROLLBACK, a_reading(20), 3, NO_DATA)
     assert decision.record is not None
     assert [decision.record.sentence] == [one.text for one in decision.notices]
 
@@ -318,28 +318,32 @@ def test_what_went_wrong_after_a_finished_rollout_is_recorded_in_the_words_that_
     [
         (RAISING, 50, "settled"),
         (RAISING, 10, "write_again"),
-        (BACK, 10, "guarding_zero"),
-        (BACK, 20, "drifted"),
+        (AFTER_ROLLBACK, 10, "guarding_zero"),
+        (AFTER_ROLLBACK, 20, "drifted"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_was_measured_is_not_kept_with_what_no_measurement_decided(
     rollout: Rollout, weight: int, kind: str
 ) -> None:
-    record = tick(rollout, reads(weight), 3, HEALTHY).record
+    record = decide_tick(rollout, a_reading(weight), 3, HEALTHY).record
     assert record is not None
     assert (record.kind, record.keeps_series) == (kind, False)
 
 
 def test_a_blindness_keeps_what_was_measured_with_its_record() -> None:
-    record = tick(replace(AT_50, blind_since=NOON, sealed_at=NOON), GONE, 16).record
+    record = decide_tick(replace(AT_50, blind_since=NOON, sealed_at=NOON), UNREADABLE, 16).record
     assert record is not None
     assert (record.kind, record.keeps_series) == ("blind", True)
 
 
 def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
     rollout = replace(AT_10, policy=a_policy(on_inconclusive="rollback"))
-    assert told(tick(rollout, reads(10), 32, THIN), 32)[:3] == ("rolling_back", 10, 0)
+    assert told(decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS), 32)[:3] == (
+        "rolling_back",
+        10,
+        0,
+    )
 
 
 # --- what people asked for ----------------------------------------------------------------------
@@ -349,17 +353,17 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
     ("before", "verb", "way", "target", "entry", "notices"),
     [
         pytest.param(
-            AT_10, Verb.PAUSE, "", reads(10), ("paused", 10, 10),
+            AT_10, Verb.PAUSE, "", a_reading(10), ("paused", 10, 10),
             heard(INFO, " is paused: paused by hand: seen"), id="a pause",
         ),
         pytest.param(
-            paused(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME, "",
-            reads(10), ("resumed", 10, 10),
+            a_paused_rollout(Reason.INCONCLUSIVE, barrier="frozen", blocked="a person"), Verb.RESUME, "",
+            a_reading(10), ("resumed", 10, 10),
             heard(INFO, " is progressing: going on at 10 %: seen"),
             id="a bake that goes on",
         ),
         pytest.param(
-            replace(paused(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "", reads(10),
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "", a_reading(10),
             ("resumed", 10, 10),
             heard(
                 INFO,
@@ -369,7 +373,7 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             id="a weight that was put back",
         ),
         pytest.param(
-            replace(paused(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "restore", reads(30),
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "restore", a_reading(30),
             ("resumed", 30, 10),
             heard(
                 INFO,
@@ -378,7 +382,7 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             id="a restore",
         ),
         pytest.param(
-            replace(paused(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "keep", reads(30),
+            replace(a_paused_rollout(Reason.DRIFTED), barrier="frozen"), Verb.RESUME, "keep", a_reading(30),
             ("resumed", 30, 30),
             heard(
                 INFO,
@@ -388,21 +392,21 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
             id="a kept weight",
         ),
         pytest.param(
-            AT_10, Verb.PROMOTE, "", reads(10), ("advanced", 10, 50),
+            AT_10, Verb.PROMOTE, "", a_reading(10), ("advanced", 10, 50),
             heard(INFO, ": promoted at 10 % by hand: seen; going to 50 %"), id="a promotion",
         ),
         pytest.param(
-            replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", reads(10),
+            replace(AT_10, policy=a_policy(**APPROVAL)), Verb.APPROVE, "", a_reading(10),
             ("approved", 10, 10),
             heard(INFO, ": 50 % may be entered once the gate at 10 % passes: seen"),
             id="an approval",
         ),
         pytest.param(
-            AT_10, Verb.ROLLBACK, "", reads(10), ("rolling_back", 10, 0),
+            AT_10, Verb.ROLLBACK, "", a_reading(10), ("rolling_back", 10, 0),
             heard(WARNING, " is rolling back to 0 %: seen"), id="a rollback",
         ),
         pytest.param(
-            AT_10, Verb.ROLLBACK, "", GONE, ("rolling_back", None, 0),
+            AT_10, Verb.ROLLBACK, "", UNREADABLE, ("rolling_back", None, 0),
             heard(WARNING, " is rolling back to 0 %: seen"), id="a rollback without a look",
         ),
     ],
@@ -410,12 +414,12 @@ def test_a_hold_that_ends_in_a_rollback_tells_the_weight_it_left() -> None:
 def test_a_verb_tells_what_became_of(
     before: Rollout,
     verb: Verb,
-    way: Way,
-    target: Reading | Unreadable,
+    way: DriftResolution,
+    target: TargetReading | UnreadableTarget,
     entry: tuple[str, int | None, int],
     notices: list[Notice],
 ) -> None:
-    decision = ask(before, verb, target, reason="seen", way=way)
+    decision = decide_command(before, verb, target, reason="seen", way=way)
     assert told(decision, 20) == (*entry, notices)
     assert decision.rollout.barrier == ""
     assert decision.rollout.blocked == ("a person" if verb is Verb.PAUSE else "")
@@ -423,7 +427,7 @@ def test_a_verb_tells_what_became_of(
 
 def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:
     baking = replace(AT_10, policy=a_policy(**APPROVAL), reason=Reason.BAKING)
-    decision = ask(baking, Verb.APPROVE, reads(10))
+    decision = decide_command(baking, Verb.APPROVE, a_reading(10))
     assert decision.record is not None
     assert (decision.record.reason, decision.rollout.reason) == (Reason.APPROVED, Reason.BAKING)
     assert decision.record.sentence == "50 % may be entered once the gate at 10 % passes"
@@ -437,9 +441,11 @@ def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None
     ],
 )
 def test_a_weight_that_another_hand_moved_is_asked_for_from_now_on(
-    way: Way, weight: int, intent: Intent
+    way: DriftResolution, weight: int, intent: Intent
 ) -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(weight), way=way, reason="seen").rollout
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(weight), way=way, reason="seen"
+    ).rollout
     assert after.intent == intent
     assert (after.since, after.hold_from, after.blocked) == (LATER, LATER, "")
     assert after.sentence.startswith("going ")
@@ -448,7 +454,7 @@ def test_a_weight_that_another_hand_moved_is_asked_for_from_now_on(
 @pytest.mark.parametrize(
     ("before", "since"),
     [
-        pytest.param(paused(Reason.INCONCLUSIVE), LATER, id="out of a pause"),
+        pytest.param(a_paused_rollout(Reason.INCONCLUSIVE), LATER, id="out of a pause"),
         pytest.param(
             at_weight(10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE, id="while it bakes"
         ),
@@ -458,7 +464,7 @@ def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
     before: Rollout, since: object
 ) -> None:
     assert (before.phase is PAUSED) == (since == LATER)
-    after = ask(before, Verb.PROMOTE, reads(10)).rollout
+    after = decide_command(before, Verb.PROMOTE, a_reading(10)).rollout
     assert (after.phase, after.since) == (PROGRESSING, since)
 
 
@@ -466,7 +472,7 @@ def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
 def test_a_resume_says_until_when_it_bakes_while_it_does(minute: float) -> None:
     before = at_weight(10, phase=PAUSED, reason=Reason.PAUSED_BY_HAND, since=NOON + MINUTE)
     before = replace(before, settled=NOON + 20 * MINUTE)
-    after = ask(before, Verb.RESUME, reads(10), minute=minute).rollout
+    after = decide_command(before, Verb.RESUME, a_reading(10), minute=minute).rollout
     bakes = "; baking at 10 % until 2026-11-24 12:32 UTC" if minute < 32 else ""
     assert after.sentence == f"going on at 10 %{bakes}"
 
@@ -477,7 +483,9 @@ def test_a_resume_says_until_when_it_bakes_while_it_does(minute: float) -> None:
 def started(retry_reason: str | None = None, adopts: int | None = None) -> Decision:
     live = 0 if adopts is None else POLICY.steps[adopts].weight
     frozen = {"fast": FrozenValue(400.0, 5_000, 0, 60)}
-    return transitions.created(POLICY, "code-1", reads(live), 1, frozen, retry_reason, NOON, adopts)
+    return transitions.start_rollout(
+        POLICY, "code-1", a_reading(live), 1, frozen, retry_reason, NOON, adopts
+    )
 
 
 @pytest.mark.parametrize(
@@ -528,16 +536,18 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     assert (decision.move, after.reason, after.settled) == (None, Reason.ADOPTED, NOON)
     assert after.intent == Intent(100, 100, "token-1", NOON)
     assert started().move == Shift(10, "token-1")
-    assert adopted(100).seen_weight == 100
+    assert an_adopted_rollout(100).seen_weight == 100
 
 
 # --- the way back -------------------------------------------------------------------------------
 
 
 def test_a_rollback_remembers_from_where_it_came_and_needs_no_token() -> None:
-    assert tick(AT_10, reads(10), 7, SICK).rollout.intent == Intent(0, 10, "", NOON + 7 * MINUTE)
+    assert decide_tick(AT_10, a_reading(10), 7, FAILING).rollout.intent == Intent(
+        0, 10, "", NOON + 7 * MINUTE
+    )
 
 
 def test_a_first_raise_that_never_came_leaves_nothing_to_drain() -> None:
-    ended = tick(FIRST_RAISE, reads(0, token="token-9"), 1, SILENT).rollout
+    ended = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1, NO_DATA).rollout
     assert (ended.weight, ended.intent.previous) == (0, 0)

@@ -12,13 +12,21 @@ from controller.core.decision import Decision, Lower, Shift
 from controller.core.judge.evidence import Stretch
 from controller.core.judge.gate import needs
 from controller.core.judge.sealing import evidence_of
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from tests.core.judge.test_evidence_over_steps import policy as weighed
 from tests.core.test_replay import Life, a_life
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
-from tests.support.three_steps import FAILED, FIRST_RAISE, GONE, MOVING, SICK, SILENT, tick
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.three_steps import (
+    FAILING,
+    FIRST_RAISE,
+    NO_DATA,
+    UNREADABLE,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
+    decide_tick,
+)
 
 STAYS, BACK = Phase.PROGRESSING, Phase.ROLLING_BACK
 # The raise to 50 % is decided at 12:16, and its writes are refused until the freeze.
@@ -50,7 +58,7 @@ def on(life: Life, until: float, every: timedelta = MINUTE, **target: Any) -> De
     """Let ticks see 10 % until then, or until the rollout goes on; return the last decision."""
     decision, phase = None, life.rollout.phase
     while life.now < NOON + until * MINUTE and life.rollout.phase is phase:
-        decision = life.tick(reads(10, **target), every)
+        decision = life.tick(a_reading(10, **target), every)
     return decision
 
 
@@ -71,7 +79,7 @@ def test_a_canary_that_fails_meanwhile_goes_back(judged: Policy) -> None:
     assert decision.record is not None
     assert decision.record.weight_from == 10
     assert [one.criterion for one in decision.record.findings] == ["works"]
-    assert life.replay.same
+    assert life.replay.consistent
 
 
 @JUDGES
@@ -93,9 +101,9 @@ def test_a_healthy_canary_goes_up_after_the_freeze(judged: Policy) -> None:
     decision = on(life, OVER)
     assert decision is not None
     assert (decision.rollout.reason, decision.move) == (Reason.WRITE_AGAIN, Shift(50, "token-1"))
-    assert (decision.rollout.waits, decision.rollout.barrier) == (None, "")
-    assert life.tick(reads(50)).rollout.reason is Reason.SETTLED
-    assert life.replay.same
+    assert (decision.rollout.previous_live, decision.rollout.barrier) == (None, "")
+    assert life.tick(a_reading(50)).rollout.reason is Reason.SETTLED
+    assert life.replay.consistent
 
 
 @JUDGES
@@ -126,7 +134,7 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
     while minutes(life) < OVER:
         span = needs(life.rollout, life.now + MINUTE).span
         assert 0 < span.end - span.start <= 77 * 60
-        life.tick(reads(10))
+        life.tick(a_reading(10))
     assert life.kinds.count("evidence") == 2
     kept = [
         (key, at)
@@ -137,8 +145,8 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
     ]
     assert len(set(kept)) == len(kept)
     assert {one.body["weight_from"] for one in life.entries if one.kind == "evidence"} == {10}
-    life.tick(reads(50))
-    assert life.replay.same
+    life.tick(a_reading(50))
+    assert life.replay.consistent
 
 
 def test_each_minute_of_the_wait_adds_up_once() -> None:
@@ -201,7 +209,7 @@ def test_the_gate_is_that_of_the_step_that_is_live(
 def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
     rollout: Rollout = replace(FIRST_RAISE, policy=LITERAL)
     for minute in range(21, 60):
-        rollout = tick(rollout, reads(0), minute, SICK).rollout
+        rollout = decide_tick(rollout, a_reading(0), minute, FAILING).rollout
         assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
         assert not needs(rollout, NOON + minute * MINUTE)
     assert "judged" not in rollout.sentence
@@ -213,33 +221,39 @@ def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
 @pytest.mark.parametrize(
     ("target", "phase", "reason"),
     [
-        pytest.param(reads(50), STAYS, Reason.SETTLED, id="a run that slept has written it"),
-        pytest.param(reads(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
-        pytest.param(reads(50, FAILED), BACK, Reason.SHIFT_FAILED, id="its update failed"),
+        pytest.param(a_reading(50), STAYS, Reason.SETTLED, id="a run that slept has written it"),
+        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 %"),
+        pytest.param(a_reading(50, UPDATE_FAILED), BACK, Reason.SHIFT_FAILED, id="its update failed"),
     ],
 )  # fmt: skip
 @JUDGES
 def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
-    judged: Policy, target: Reading, phase: Phase, reason: Reason
+    judged: Policy, target: TargetReading, phase: Phase, reason: Reason
 ) -> None:
     life = waiting(judged, until=100)
     after = life.tick(target).rollout
     assert (after.phase, after.reason) == (phase, reason)
     if phase is STAYS:
-        assert (after.waits, after.tallies, after.findings) == (None, {}, ())
+        assert (after.previous_live, after.tallies, after.findings) == (None, {}, ())
         assert all(one.end for one in after.stretches)
         assert after.judged_step == 1
-    assert life.replay.same
+    assert life.replay.consistent
 
 
-@pytest.mark.parametrize("target", [GONE, reads(10, MOVING)], ids=["unreadable", "moving"])
-def test_the_wait_goes_on_after_a_look_that_saw_nothing(target: Reading | Unreadable) -> None:
+@pytest.mark.parametrize(
+    "target", [UNREADABLE, a_reading(10, UPDATE_IN_PROGRESS)], ids=["unreadable", "moving"]
+)
+def test_the_wait_goes_on_after_a_look_that_saw_nothing(
+    target: TargetReading | UnreadableTarget,
+) -> None:
     life = waiting()
-    begin = life.rollout.waits
-    next_of = "rolls back unless 50 %" if isinstance(target, Reading) else "50 % at 2026-11-24"
+    begin = life.rollout.previous_live
+    next_of = (
+        "rolls back unless 50 %" if isinstance(target, TargetReading) else "50 % at 2026-11-24"
+    )
     assert life.tick(target).rollout.next.startswith(next_of)
-    life.tick(reads(10))
-    assert (life.rollout.reason, life.rollout.waits) == (Reason.FROZEN, begin)
+    life.tick(a_reading(10))
+    assert (life.rollout.reason, life.rollout.previous_live) == (Reason.FROZEN, begin)
 
 
 @JUDGES
@@ -248,32 +262,32 @@ def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: P
     life.errors = between(22, 1000)
     moves = []
     while life.rollout.phase is STAYS and minutes(life) < 30:
-        moves.append(life.tick(GONE).move)
+        moves.append(life.tick(UNREADABLE).move)
     assert (life.rollout.reason, moves[-1]) == (Reason.GATE_FAILED, Lower(MINUTE))
-    assert life.replay.same
+    assert life.replay.consistent
 
 
 @JUDGES
 def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judged: Policy) -> None:
     """The raise is not late: it waits. After the freeze, it has all its time to be seen."""
     life = waiting(judged)
-    begin = life.rollout.waits
+    begin = life.rollout.previous_live
     while minutes(life) < OVER - 1:
-        after = life.tick(GONE).rollout
+        after = life.tick(UNREADABLE).rollout
         assert (after.phase, after.reason) == (STAYS, Reason.TARGET_UNREADABLE)
         assert after.next == "50 % at 2026-11-24 14:30 UTC"
-        assert GONE.reason in after.sentence
-    assert (life.rollout.waits, life.rollout.unfinished_since) == (begin, None)
+        assert UNREADABLE.reason in after.sentence
+    assert (life.rollout.previous_live, life.rollout.unfinished_since) == (begin, None)
     assert life.kinds.count("evidence") == 2
     for _ in range(11):
-        assert life.tick(GONE).rollout.phase is STAYS
-    assert life.tick(GONE).rollout.reason is Reason.SHIFT_TIMED_OUT
-    assert life.replay.same
+        assert life.tick(UNREADABLE).rollout.phase is STAYS
+    assert life.tick(UNREADABLE).rollout.reason is Reason.SHIFT_TIMED_OUT
+    assert life.replay.consistent
 
 
 def test_silence_is_held_against_what_is_live_where_the_target_cannot_be_read() -> None:
     rollout = waiting().rollout
-    evidence = evidence_of(rollout, Observation(GONE), NOON + 30 * MINUTE)
+    evidence = evidence_of(rollout, Observation(UNREADABLE), NOON + 30 * MINUTE)
     assert evidence is not None
     assert evidence.weight == 10
 
@@ -281,9 +295,9 @@ def test_silence_is_held_against_what_is_live_where_the_target_cannot_be_read() 
 def test_silence_in_the_freeze_is_no_reason_to_go_back() -> None:
     rollout = waiting().rollout
     for minute in range(22, OVER):
-        rollout = tick(rollout, reads(10), minute, SILENT).rollout
+        rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
         assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
-    assert tick(rollout, reads(10), OVER, SILENT).rollout.reason is Reason.WRITE_AGAIN
+    assert decide_tick(rollout, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.WRITE_AGAIN
 
 
 def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
@@ -297,38 +311,40 @@ def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
         assert [one for one in life.kinds if one in ("held_up", "write_again")][-2:] == [
             "write_again", "held_up",
         ]  # fmt: skip
-        assert life.rollout.waits == Stretch(0, second(40), second(40))
+        assert life.rollout.previous_live == Stretch(0, second(40), second(40))
         life.errors = between(70, 1000)
         on(life, 100)
         assert life.rollout.reason is Reason.GATE_FAILED
-        assert life.replay.same
+        assert life.replay.consistent
 
 
 def test_a_wait_that_an_older_version_has_stored_is_judged_from_the_next_tick_on() -> None:
     life = waiting()
     stored = replace(life.rollout, stretches=())
-    first = tick(stored, reads(10), 22, SICK)
+    first = decide_tick(stored, a_reading(10), 22, FAILING)
     assert (first.rollout.reason, first.record and first.record.kind) == (Reason.FROZEN, "held_up")
-    assert tick(first.rollout, reads(10), 23, SICK).rollout.reason is Reason.GATE_FAILED
+    assert (
+        decide_tick(first.rollout, a_reading(10), 23, FAILING).rollout.reason is Reason.GATE_FAILED
+    )
 
 
 def test_a_first_raise_that_meets_a_second_freeze_says_so_again() -> None:
     freezes = [{"from": "12:01", "to": "12:20"}, {"from": "12:25", "to": "13:00"}]
     life = a_life(a_policy(freeze={"zone": "UTC", "daily": freezes}))
-    told = [life.tick(reads(0)).notices for _ in range(30)]
+    told = [life.tick(a_reading(0)).notices for _ in range(30)]
     assert [one.text.partition("frozen until ")[2][11:16] for (one,) in filter(None, told)] == [
         "12:20", "13:00",
     ]  # fmt: skip
-    assert life.replay.same
+    assert life.replay.consistent
 
 
 def test_a_first_raise_that_waits_is_no_later_for_a_target_that_cannot_be_read() -> None:
     freeze = {"zone": "UTC", "daily": [{"from": "12:01", "to": "13:00"}]}
     life = a_life(a_policy(freeze=freeze, shift_timeout="10m"))
-    life.tick(reads(0))
+    life.tick(a_reading(0))
     for _ in range(40):
-        after = life.tick(GONE).rollout
+        after = life.tick(UNREADABLE).rollout
         assert (after.phase, after.next) == (STAYS, "10 % at 2026-11-24 13:00 UTC")
-    life.tick(reads(0), 20 * MINUTE)
+    life.tick(a_reading(0), 20 * MINUTE)
     assert life.kinds[-1] == "write_again"
-    assert life.replay.same
+    assert life.replay.consistent

@@ -4,39 +4,39 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.commands import Verb, Way
+from controller.core.commands import DriftResolution, Verb
 from controller.core.decision import Severity, Shift
-from controller.core.observation import Reading, Unreadable
+from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.rollout import Intent, Phase, Reason, Rollout
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
+    FAILING,
     FIRST_RAISE,
-    GONE,
     HEALTHY,
-    HOPELESS,
     LATER,
     LOWER,
-    MOVING,
+    NO_DATA,
     PAUSED,
     PROGRESSING,
     RAISING,
     ROLLED_BACK,
-    SEEN,
-    SICK,
-    SILENT,
     SUCCEEDED,
-    THIN,
-    adopted,
-    ask,
+    TALLIES,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UNREADABLE_FOR_GOOD,
+    UPDATE_IN_PROGRESS,
+    a_paused_rollout,
+    a_rollout_paused_in_flight,
+    an_adopted_rollout,
     at_weight,
-    paused,
-    paused_in_flight,
-    tick,
+    decide_command,
+    decide_tick,
 )
 
-PERHAPS_FULL = reads(None, may_be_full=True)
+PERHAPS_FULL = a_reading(None, may_be_full=True)
 
 
 # --- pause --------------------------------------------------------------------------------------
@@ -45,15 +45,17 @@ PERHAPS_FULL = reads(None, may_be_full=True)
 @pytest.mark.parametrize(
     ("rollout", "target"),
     [
-        pytest.param(AT_10, reads(10), id="while it bakes"),
-        pytest.param(AT_10, GONE, id="while its target cannot be read"),
-        pytest.param(AT_10, HOPELESS, id="while its environment cannot be read"),
-        pytest.param(RAISING, reads(50, MOVING), id="while a raise is on its way"),
-        pytest.param(RAISING, reads(10), id="while a raise was saved and not written"),
+        pytest.param(AT_10, a_reading(10), id="while it bakes"),
+        pytest.param(AT_10, UNREADABLE, id="while its target cannot be read"),
+        pytest.param(AT_10, UNREADABLE_FOR_GOOD, id="while its environment cannot be read"),
+        pytest.param(RAISING, a_reading(50, UPDATE_IN_PROGRESS), id="while a raise is on its way"),
+        pytest.param(RAISING, a_reading(10), id="while a raise was saved and not written"),
     ],
 )
-def test_a_person_pauses_a_rollout(rollout: Rollout, target: Reading | Unreadable) -> None:
-    decision = ask(rollout, Verb.PAUSE, target, reason="release party")
+def test_a_person_pauses_a_rollout(
+    rollout: Rollout, target: TargetReading | UnreadableTarget
+) -> None:
+    decision = decide_command(rollout, Verb.PAUSE, target, reason="release party")
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PAUSED, Reason.PAUSED_BY_HAND, None)
     assert (after.sentence, after.blocked) == ("paused by hand: release party", "a person")
@@ -64,32 +66,41 @@ def test_a_person_pauses_a_rollout(rollout: Rollout, target: Reading | Unreadabl
 
 
 def test_a_pause_is_judged_and_goes_back_when_its_gate_fails() -> None:
-    after = ask(AT_10, Verb.PAUSE, reads(10), minute=5).rollout
-    assert tick(after, reads(10), 6, HEALTHY).rollout.phase is PAUSED
-    assert tick(after, reads(10), 7, SICK).rollout.reason is Reason.GATE_FAILED
+    after = decide_command(AT_10, Verb.PAUSE, a_reading(10), minute=5).rollout
+    assert decide_tick(after, a_reading(10), 6, HEALTHY).rollout.phase is PAUSED
+    assert decide_tick(after, a_reading(10), 7, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 @pytest.mark.parametrize(
     ("live", "phase", "reason"),
     [
-        pytest.param(reads(50, MOVING), PAUSED, Reason.PAUSED_BY_HAND, id="still moving"),
-        pytest.param(reads(50), PAUSED, Reason.PAUSED_BY_HAND, id="in force after all"),
-        pytest.param(reads(10), PAUSED, Reason.PAUSED_BY_HAND, id="never written"),
-        pytest.param(reads(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 by any hand"),
+        pytest.param(
+            a_reading(50, UPDATE_IN_PROGRESS), PAUSED, Reason.PAUSED_BY_HAND, id="still moving"
+        ),
+        pytest.param(a_reading(50), PAUSED, Reason.PAUSED_BY_HAND, id="in force after all"),
+        pytest.param(a_reading(10), PAUSED, Reason.PAUSED_BY_HAND, id="never written"),
+        pytest.param(a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO, id="0 by any hand"),
     ],
 )
 def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_a_pause(
-    live: Reading, phase: Phase, reason: Reason
+    live: TargetReading, phase: Phase, reason: Reason
 ) -> None:
-    seen = reads(10, MOVING) if live.weight == 10 else reads(50, MOVING)
-    after = ask(RAISING, Verb.PAUSE, seen, minute=1).rollout
-    decision = tick(after, live, 2, SILENT)
+    seen = (
+        a_reading(10, UPDATE_IN_PROGRESS)
+        if live.weight == 10
+        else a_reading(50, UPDATE_IN_PROGRESS)
+    )
+    after = decide_command(RAISING, Verb.PAUSE, seen, minute=1).rollout
+    decision = decide_tick(after, live, 2, NO_DATA)
     assert (decision.rollout.phase, decision.rollout.reason) == (phase, reason)
     assert decision.move is None
 
 
 def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
-    assert tick(paused_in_flight(), reads(50), 10, SICK).rollout.reason is Reason.GATE_FAILED
+    assert (
+        decide_tick(a_rollout_paused_in_flight(), a_reading(50), 10, FAILING).rollout.reason
+        is Reason.GATE_FAILED
+    )
 
 
 # --- resume, where the weight is the one that was asked for -------------------------------------
@@ -99,32 +110,32 @@ def test_a_raise_that_was_paused_on_its_way_is_judged_from_then_on() -> None:
     ("before", "settled", "tallies"),
     [
         pytest.param(
-            paused(Reason.PAUSED_BY_HAND), NOON, SEEN,
+            a_paused_rollout(Reason.PAUSED_BY_HAND), NOON, TALLIES,
             id="by hand: the bake goes on with its evidence",
         ),
         pytest.param(
-            paused(Reason.INCONCLUSIVE), NOON, SEEN,
+            a_paused_rollout(Reason.INCONCLUSIVE), NOON, TALLIES,
             id="inconclusive: the evidence stays",
         ),
         pytest.param(
-            paused(Reason.DRIFTED), LATER, {},
+            a_paused_rollout(Reason.DRIFTED), LATER, {},
             id="drift that was put back: the step anew",
         ),
         pytest.param(
-            paused(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {},
+            a_paused_rollout(Reason.RAISE_UNCERTAIN, 50, settled=NOON + 15 * MINUTE), LATER, {},
             id="an uncertain raise that is in force: the step begins",
         ),
         pytest.param(
-            paused_in_flight(), LATER, {},
+            a_rollout_paused_in_flight(), LATER, {},
             id="a raise that was on its way and is in force: the step begins",
         ),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("way", ["", "restore", "keep"])
 def test_a_rollout_goes_on_at_its_own_weight(
-    before: Rollout, settled: object, tallies: object, way: Way
+    before: Rollout, settled: object, tallies: object, way: DriftResolution
 ) -> None:
-    decision = ask(before, Verb.RESUME, reads(before.weight), reason="seen", way=way)
+    decision = decide_command(before, Verb.RESUME, a_reading(before.weight), reason="seen", way=way)
     after = decision.rollout
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, Reason.RESUMED, None)
     assert (after.settled, after.tallies) == (settled, tallies)
@@ -133,51 +144,64 @@ def test_a_rollout_goes_on_at_its_own_weight(
 
 
 def test_a_resumed_rollout_holds_anew_for_the_whole_time_that_the_policy_gives() -> None:
-    after = ask(paused(Reason.INCONCLUSIVE), Verb.RESUME, reads(10), minute=60).rollout
-    held, over = tick(after, reads(10), 79.9, THIN), tick(after, reads(10), 80, THIN)
+    after = decide_command(
+        a_paused_rollout(Reason.INCONCLUSIVE), Verb.RESUME, a_reading(10), minute=60
+    ).rollout
+    held, over = (
+        decide_tick(after, a_reading(10), 79.9, TOO_FEW_REQUESTS),
+        decide_tick(after, a_reading(10), 80, TOO_FEW_REQUESTS),
+    )
     assert (held.rollout.reason, over.rollout.reason) == (Reason.HOLDING, Reason.INCONCLUSIVE)
     assert after.next == ("50 % as soon as every criterion passes; pauses at 2026-11-24 13:20 UTC")
 
 
 def test_a_pause_by_hand_delays_no_bake() -> None:
-    after = ask(paused(Reason.PAUSED_BY_HAND), Verb.RESUME, reads(10), minute=21).rollout
-    assert tick(after, reads(10), 22).move == Shift(50, "token-1")
+    after = decide_command(
+        a_paused_rollout(Reason.PAUSED_BY_HAND), Verb.RESUME, a_reading(10), minute=21
+    ).rollout
+    assert decide_tick(after, a_reading(10), 22).move == Shift(50, "token-1")
 
 
 def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(10)).rollout
+    after = decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(10)).rollout
     assert after.sentence == "going on at 10 %; baking at 10 % until 2026-11-24 12:32 UTC"
     assert after.next == "50 % at 2026-11-24 12:35 UTC if every criterion passes"
-    assert tick(after, reads(10), 34.9).rollout.reason is Reason.BAKING
-    assert tick(after, reads(10), 35).rollout.reason is Reason.GATE_PASSED
+    assert decide_tick(after, a_reading(10), 34.9).rollout.reason is Reason.BAKING
+    assert decide_tick(after, a_reading(10), 35).rollout.reason is Reason.GATE_PASSED
 
 
 # --- resume, where another hand moved the weight ------------------------------------------------
 
 
-@pytest.mark.parametrize("target", [reads(30), reads(100), PERHAPS_FULL], ids=["30", "100", "torn"])
+@pytest.mark.parametrize(
+    "target", [a_reading(30), a_reading(100), PERHAPS_FULL], ids=["30", "100", "torn"]
+)
 def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
-    target: Reading,
+    target: TargetReading,
 ) -> None:
-    decision = ask(paused(Reason.DRIFTED), Verb.RESUME, target, way="restore")
+    decision = decide_command(a_paused_rollout(Reason.DRIFTED), Verb.RESUME, target, way="restore")
     after = decision.rollout
     assert decision.move == Shift(10, "token-1")
     assert (after.phase, after.step, after.settled, after.tallies) == (PROGRESSING, 0, None, {})
     live = 100 if target.weight is None else target.weight
     assert after.intent == Intent(10, live, "token-1", LATER)
-    settled = tick(after, reads(10, token="token-2"), 21, SILENT).rollout
+    settled = decide_tick(after, a_reading(10, token="token-2"), 21, NO_DATA).rollout
     assert (settled.reason, settled.settled) == (Reason.SETTLED, NOON + 21 * MINUTE)
 
 
 def test_a_restore_that_was_never_written_is_written_again() -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="restore").rollout
-    assert tick(after, reads(30), 21, SILENT).move == Shift(10, "token-1")
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"
+    ).rollout
+    assert decide_tick(after, a_reading(30), 21, NO_DATA).move == Shift(10, "token-1")
 
 
 @pytest.mark.parametrize("live", [30, 40], ids=["the same weight", "another weight"])
 def test_a_restore_that_meets_yet_another_hand_is_drift_again(live: int) -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="restore").rollout
-    decision = tick(after, reads(live, token="token-2"), 21, SILENT)
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="restore"
+    ).rollout
+    decision = decide_tick(after, a_reading(live, token="token-2"), 21, NO_DATA)
     assert (decision.rollout.reason, decision.move) == (Reason.DRIFTED, None)
     (notice,) = decision.notices
     assert notice.severity is Severity.CRITICAL
@@ -198,44 +222,52 @@ def test_a_restore_that_meets_yet_another_hand_is_drift_again(live: int) -> None
 def test_keep_goes_on_in_the_last_step_that_asks_for_no_more_and_climbs_from_there(
     before: int, live: int, step: int, following: int
 ) -> None:
-    decision = ask(paused(Reason.DRIFTED, before), Verb.RESUME, reads(live), way="keep")
+    decision = decide_command(
+        a_paused_rollout(Reason.DRIFTED, before), Verb.RESUME, a_reading(live), way="keep"
+    )
     after = decision.rollout
     assert (decision.move, after.phase, after.step, after.weight) == (None, PROGRESSING, step, live)
     assert (after.settled, after.tallies, after.peak) == (LATER, {}, live)
-    assert tick(after, reads(live), 21).rollout.reason is Reason.BAKING
-    up = tick(after, reads(live), 36)
+    assert decide_tick(after, a_reading(live), 21).rollout.reason is Reason.BAKING
+    up = decide_tick(after, a_reading(live), 36)
     assert up.move == Shift(following, "token-1")
     assert up.rollout.intent.previous == live
 
 
 def test_a_kept_100_bakes_and_is_a_success() -> None:
-    after = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(100), way="keep").rollout
-    assert tick(after, reads(100), 54.9).rollout.phase is PROGRESSING
-    assert tick(after, reads(100), 55).rollout.phase is SUCCEEDED
+    after = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(100), way="keep"
+    ).rollout
+    assert decide_tick(after, a_reading(100), 54.9).rollout.phase is PROGRESSING
+    assert decide_tick(after, a_reading(100), 55).rollout.phase is SUCCEEDED
 
 
 def test_a_kept_weight_is_what_zero_is_guarded_against() -> None:
-    kept = ask(paused(Reason.DRIFTED), Verb.RESUME, reads(30), way="keep").rollout
-    back = ask(kept, Verb.ROLLBACK, reads(30), minute=21).rollout
-    guarding = tick(tick(back, reads(0), 22).rollout, reads(30), 23)
+    kept = decide_command(
+        a_paused_rollout(Reason.DRIFTED), Verb.RESUME, a_reading(30), way="keep"
+    ).rollout
+    back = decide_command(kept, Verb.ROLLBACK, a_reading(30), minute=21).rollout
+    guarding = decide_tick(decide_tick(back, a_reading(0), 22).rollout, a_reading(30), 23)
     assert guarding.move == replace(LOWER, must_succeed=True, only=30)
 
 
 def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_keep() -> None:
-    after = ask(paused_in_flight(), Verb.RESUME, reads(10), way="keep").rollout
+    after = decide_command(
+        a_rollout_paused_in_flight(), Verb.RESUME, a_reading(10), way="keep"
+    ).rollout
     assert (after.step, after.weight) == (0, 10)
-    assert tick(after, reads(10), 35).move == Shift(50, "token-1")
+    assert decide_tick(after, a_reading(10), 35).move == Shift(50, "token-1")
 
 
 @pytest.mark.parametrize(
     ("before", "live", "sentence"),
     [
         pytest.param(
-            paused(Reason.DRIFTED), 30, "going on with the 30 % that another hand had set",
+            a_paused_rollout(Reason.DRIFTED), 30, "going on with the 30 % that another hand had set",
             id="another hand moved it",
         ),
         pytest.param(
-            paused_in_flight(), 10, "going on with the 10 % that are live",
+            a_rollout_paused_in_flight(), 10, "going on with the 10 % that are live",
             id="a raise that was never written",
         ),
     ],
@@ -243,14 +275,14 @@ def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_k
 def test_a_kept_weight_is_put_down_to_whoever_set_it(
     before: Rollout, live: int, sentence: str
 ) -> None:
-    after = ask(before, Verb.RESUME, reads(live), way="keep", reason="seen").rollout
+    after = decide_command(before, Verb.RESUME, a_reading(live), way="keep", reason="seen").rollout
     assert after.sentence.startswith(f"{sentence}: seen; baking at {live} %")
 
 
 def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_resume() -> None:
-    paused_early = ask(FIRST_RAISE, Verb.PAUSE, reads(0), minute=1).rollout
+    paused_early = decide_command(FIRST_RAISE, Verb.PAUSE, a_reading(0), minute=1).rollout
     assert paused_early.next == "ends with the next tick unless it finds more than 0 %"
-    ended = tick(paused_early, reads(0), 2, SILENT)
+    ended = decide_tick(paused_early, a_reading(0), 2, NO_DATA)
     assert (ended.rollout.phase, ended.rollout.reason) == (ROLLED_BACK, Reason.RAISE_UNCERTAIN)
     assert ended.rollout.sentence == (
         "no traffic was seen to move to 10 %: the rollout was paused before that was in force; "
@@ -259,11 +291,11 @@ def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_
 
 
 def test_a_first_raise_that_arrives_as_it_is_paused_is_no_raise_without_trace() -> None:
-    looked = tick(FIRST_RAISE, reads(0), 1, SILENT).rollout
-    after = ask(looked, Verb.PAUSE, reads(10, MOVING), minute=2).rollout
+    looked = decide_tick(FIRST_RAISE, a_reading(0), 1, NO_DATA).rollout
+    after = decide_command(looked, Verb.PAUSE, a_reading(10, UPDATE_IN_PROGRESS), minute=2).rollout
     assert after.next.startswith("waits for a person")
-    assert tick(after, reads(10), 3, SILENT).rollout.phase is PAUSED
-    assert tick(after, reads(0), 3, SILENT).rollout.reason is Reason.FOUND_AT_ZERO
+    assert decide_tick(after, a_reading(10), 3, NO_DATA).rollout.phase is PAUSED
+    assert decide_tick(after, a_reading(0), 3, NO_DATA).rollout.reason is Reason.FOUND_AT_ZERO
 
 
 # --- what a rollout that skipped steps may claim ------------------------------------------------
@@ -296,23 +328,23 @@ LABELS = pytest.mark.parametrize(
 def test_a_kept_weight_claims_nothing_for_the_gates_that_it_skipped(
     policy: Policy, label: str
 ) -> None:
-    before = paused(Reason.DRIFTED, policy=policy, tallies={})
-    after = ask(before, Verb.RESUME, reads(100), way="keep").rollout
-    assert tick(after, reads(100), 55).rollout.label == label
+    before = a_paused_rollout(Reason.DRIFTED, policy=policy, tallies={})
+    after = decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout
+    assert decide_tick(after, a_reading(100), 55).rollout.label == label
 
 
 @LABELS
 def test_an_adoption_claims_nothing_for_the_gates_that_it_skipped(
     policy: Policy, label: str
 ) -> None:
-    assert tick(adopted(100, policy), reads(100), 35).rollout.label == label
+    assert decide_tick(an_adopted_rollout(100, policy), a_reading(100), 35).rollout.label == label
 
 
 def test_what_passed_before_another_hand_came_was_not_skipped() -> None:
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "10m", "criteria": ["works"]}]
     steps += [{"weight": 100, "bake": "30m", "criteria": ["works"]}]
-    before = paused(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))
-    assert ask(before, Verb.RESUME, reads(100), way="keep").rollout.label == ""
+    before = a_paused_rollout(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))
+    assert decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout.label == ""
 
 
 def test_a_weight_that_is_kept_further_down_skips_nothing() -> None:
@@ -320,4 +352,4 @@ def test_a_weight_that_is_kept_further_down_skips_nothing() -> None:
         100, policy=judged_by(["works"], None), phase=PAUSED, reason=Reason.DRIFTED, step=1,
         since=NOON + 15 * MINUTE,
     )  # fmt: skip
-    assert ask(before, Verb.RESUME, reads(10), way="keep").rollout.label == ""
+    assert decide_command(before, Verb.RESUME, a_reading(10), way="keep").rollout.label == ""

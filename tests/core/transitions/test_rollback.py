@@ -4,48 +4,50 @@ from dataclasses import replace
 
 import pytest
 
-from controller.core.commands import Ask, Verb, asked
-from controller.core.decide import refused
+from controller.core.commands import Command, Verb, apply_command
+from controller.core.decide import with_refused_rollback
 from controller.core.decision import Alert, Decision, Notice, Severity
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Observation, Reading, Unreadable
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, Rollout
-from controller.core.transitions.rollback import drained
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, reads
+from controller.core.transitions.rollback import record_drain
+from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
+    AFTER_SUCCESS,
     AT_10,
-    BACK,
-    DONE,
-    FAILED,
+    DURING_ROLLBACK,
+    FAILING,
     FIRST_RAISE,
-    GOING_BACK,
-    GONE,
-    HOPELESS,
     LOWER,
-    MOVING,
     ON_HOLD,
     RAISING,
-    SICK,
-    ask,
-    paused_in_flight,
-    tick,
+    UNREADABLE,
+    UNREADABLE_FOR_GOOD,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
+    a_rollout_paused_in_flight,
+    decide_command,
+    decide_tick,
 )
 
 
 @pytest.mark.parametrize(
     ("target", "minute", "critical"),
     [
-        pytest.param(reads(10), 5, False, id="within rollback_timeout"),
-        pytest.param(reads(10), 5.1, True, id="past rollback_timeout"),
-        pytest.param(reads(0, MOVING), 5.1, True, id="past rollback_timeout, still moving"),
-        pytest.param(GONE, 5.1, True, id="past rollback_timeout, unreadable"),
-        pytest.param(HOPELESS, 0, True, id="hopeless, at once"),
+        pytest.param(a_reading(10), 5, False, id="within rollback_timeout"),
+        pytest.param(a_reading(10), 5.1, True, id="past rollback_timeout"),
+        pytest.param(
+            a_reading(0, UPDATE_IN_PROGRESS), 5.1, True, id="past rollback_timeout, still moving"
+        ),
+        pytest.param(UNREADABLE, 5.1, True, id="past rollback_timeout, unreadable"),
+        pytest.param(UNREADABLE_FOR_GOOD, 0, True, id="hopeless, at once"),
     ],
 )
 def test_a_rollback_that_is_not_confirmed_pages(
-    target: Reading | Unreadable, minute: float, critical: bool
+    target: TargetReading | UnreadableTarget, minute: float, critical: bool
 ) -> None:
-    decision = tick(GOING_BACK, target, minute)
+    decision = decide_tick(DURING_ROLLBACK, target, minute)
     assert decision.alert is (Alert.ROLLBACK_UNCONFIRMED if critical else None)
     assert [one.severity for one in decision.notices] == [Severity.CRITICAL] * critical
     moment = NOON + minute * MINUTE
@@ -54,9 +56,9 @@ def test_a_rollback_that_is_not_confirmed_pages(
 
 
 def test_an_unconfirmed_rollback_ends_every_tick_in_alarm_and_pages_every_quarter_hour() -> None:
-    rollout, alarms, pages, entries = GOING_BACK, 0, [], []
+    rollout, alarms, pages, entries = DURING_ROLLBACK, 0, [], []
     for minute in range(1, 31):
-        decision = tick(rollout, reads(10), minute)
+        decision = decide_tick(rollout, a_reading(10), minute)
         alarms += decision.alert is Alert.ROLLBACK_UNCONFIRMED
         pages += [minute] * len(decision.notices)
         entries += [minute] if decision.record else []
@@ -65,7 +67,7 @@ def test_an_unconfirmed_rollback_ends_every_tick_in_alarm_and_pages_every_quarte
 
 
 def test_the_page_says_what_to_write_where() -> None:
-    (notice,) = tick(GOING_BACK, reads(10), 6).notices
+    (notice,) = decide_tick(DURING_ROLLBACK, a_reading(10), 6).notices
     assert notice.text == (
         "checkout#1 is NOT rolled back: the target shows NEW_PATH_PERCENTAGE=10. Rolling back "
         "since 2026-11-24 12:00 UTC; set NEW_PATH_PERCENTAGE=0 and NEW_PATH=false by hand on "
@@ -75,12 +77,12 @@ def test_the_page_says_what_to_write_where() -> None:
 
 def test_the_page_names_no_boolean_where_the_target_has_none() -> None:
     alone = a_policy(target={**LADDER["target"], "boolean": None})
-    (notice,) = tick(replace(GOING_BACK, policy=alone), reads(10), 6).notices
+    (notice,) = decide_tick(replace(DURING_ROLLBACK, policy=alone), a_reading(10), 6).notices
     assert notice.text.endswith(f"; set NEW_PATH_PERCENTAGE=0 by hand on {ARN}.")
 
 
 def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
-    decision = tick(GOING_BACK, reads(0, FAILED, detail="no space"), 6)
+    decision = decide_tick(DURING_ROLLBACK, a_reading(0, UPDATE_FAILED, detail="no space"), 6)
     assert decision.record is not None
     assert (decision.record.kind, decision.record.reason) == (
         "rollback_unconfirmed", Reason.GATE_FAILED,
@@ -93,11 +95,15 @@ def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
 
 def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> None:
     """A write that is refused at each tick, from the tick that decides the rollback on."""
-    decision = refused(tick(AT_10, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    decision = with_refused_rollback(
+        decide_tick(AT_10, a_reading(10), 7, FAILING), "access denied", NOON + 7 * MINUTE
+    )
     kinds, alarms, pages = [decision.record.kind if decision.record else ""], 1, [7]
     for minute in range(8, 43):
         now = NOON + minute * MINUTE
-        decision = refused(tick(decision.rollout, reads(10), minute), "access denied", now)
+        decision = with_refused_rollback(
+            decide_tick(decision.rollout, a_reading(10), minute), "access denied", now
+        )
         kinds += [decision.record.kind] if decision.record else []
         alarms += decision.alert is Alert.ROLLBACK_UNCONFIRMED
         pages += [minute] * len(decision.notices)
@@ -105,7 +111,9 @@ def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> N
 
 
 def test_a_refusal_is_told_beside_what_it_stopped() -> None:
-    decision = refused(tick(AT_10, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    decision = with_refused_rollback(
+        decide_tick(AT_10, a_reading(10), 7, FAILING), "access denied", NOON + 7 * MINUTE
+    )
     assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
     assert decision.notices[1].text == (
         "checkout#1 is NOT rolled back: access denied. Rolling back since 2026-11-24 12:07 UTC; "
@@ -115,17 +123,21 @@ def test_a_refusal_is_told_beside_what_it_stopped() -> None:
 
 
 def test_a_page_that_is_due_anyway_names_the_refusal() -> None:
-    late = refused(tick(GOING_BACK, reads(10), 6), "access denied", NOON + 6 * MINUTE)
+    late = with_refused_rollback(
+        decide_tick(DURING_ROLLBACK, a_reading(10), 6), "access denied", NOON + 6 * MINUTE
+    )
     assert late.record is not None
     assert [one.text for one in late.notices] == [late.record.sentence]
     assert late.record.sentence.startswith("checkout#1 is NOT rolled back: access denied. ")
 
 
 def test_a_guard_that_is_refused_pages_once_and_says_that_traffic_is_back() -> None:
-    rollout, pages, kinds = BACK, [], []
+    rollout, pages, kinds = AFTER_ROLLBACK, [], []
     for minute in range(1, 15):
         now = NOON + minute * MINUTE
-        decision = refused(tick(rollout, reads(10), minute), "access denied", now)
+        decision = with_refused_rollback(
+            decide_tick(rollout, a_reading(10), minute), "access denied", now
+        )
         pages += [one.text for one in decision.notices if one.severity is Severity.CRITICAL]
         kinds += [decision.record.kind] if decision.record else []
         assert decision.alert is Alert.ROLLBACK_UNCONFIRMED
@@ -140,37 +152,39 @@ def test_a_guard_that_is_refused_pages_once_and_says_that_traffic_is_back() -> N
 
 def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
     reminded = replace(ON_HOLD, reminded=NOON + 6 * MINUTE)
-    decision = refused(tick(reminded, reads(10), 7, SICK), "access denied", NOON + 7 * MINUTE)
+    decision = with_refused_rollback(
+        decide_tick(reminded, a_reading(10), 7, FAILING), "access denied", NOON + 7 * MINUTE
+    )
     assert decision.notices[-1].severity is Severity.CRITICAL
 
 
 def test_a_rollback_of_an_attempt_that_ended_does_not_move_the_end_of_its_exposure() -> None:
-    ended = replace(GOING_BACK, exposed_to=NOON - 60 * MINUTE)
-    assert tick(ended, reads(0), 2).rollout.exposed_to == NOON - 60 * MINUTE
+    ended = replace(DURING_ROLLBACK, exposed_to=NOON - 60 * MINUTE)
+    assert decide_tick(ended, a_reading(0), 2).rollout.exposed_to == NOON - 60 * MINUTE
 
 
 def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
     waiting = replace(AT_10, blocked="the bake", since=NOON - 60 * MINUTE)
-    after = tick(waiting, reads(10), 7, SICK).rollout
+    after = decide_tick(waiting, a_reading(10), 7, FAILING).rollout
     assert (after.since, after.blocked, after.weight) == (NOON + 7 * MINUTE, "", 0)
 
 
 def test_a_rollback_ends_the_exposure_and_guards_zero() -> None:
-    after = tick(replace(GOING_BACK, blocked="the target"), reads(0), 2).rollout
+    after = decide_tick(replace(DURING_ROLLBACK, blocked="the target"), a_reading(0), 2).rollout
     assert (after.since, after.exposed_to, after.watch_until, after.blocked) == (
         NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, "",
     )  # fmt: skip
 
 
 def test_a_success_that_is_rolled_back_is_not_watched_as_a_success_any_more() -> None:
-    back = asked(
-        DONE, Ask(Verb.ROLLBACK, "by hand"), Observation(reads(100)), NOON + MINUTE
+    back = apply_command(
+        AFTER_SUCCESS, Command(Verb.ROLLBACK, "by hand"), Observation(a_reading(100)), NOON + MINUTE
     ).rollout
     assert back.watch_until is None
 
 
 def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
-    decision = tick(BACK, reads(10), 14)
+    decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14)
     assert decision.record is not None
     assert (decision.record.kind, decision.record.reason) == ("guarding_zero", Reason.GUARDING_ZERO)
     assert decision.record.sentence == (
@@ -180,25 +194,28 @@ def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
 
 
 def test_zero_is_not_guarded_against_a_newer_rollout() -> None:
-    decision = tick(BACK, reads(10), 14, owns=False)
+    decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14, owns=False)
     assert (decision.move, decision.notices, decision.alert) == (None, (), None)
 
 
 def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
-    again = asked(
-        GOING_BACK, Ask(Verb.ROLLBACK, "again"), Observation(reads(10)), NOON + 4 * MINUTE
+    again = apply_command(
+        DURING_ROLLBACK,
+        Command(Verb.ROLLBACK, "again"),
+        Observation(a_reading(10)),
+        NOON + 4 * MINUTE,
     ).rollout
-    assert tick(again, reads(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
+    assert decide_tick(again, a_reading(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
 
 
 def test_asking_again_for_a_rollback_that_has_paged_pages_no_sooner() -> None:
-    paged = tick(GOING_BACK, reads(10), 6).rollout
-    again = asked(
-        paged, Ask(Verb.ROLLBACK, "again"), Observation(reads(10)), NOON + 7 * MINUTE
+    paged = decide_tick(DURING_ROLLBACK, a_reading(10), 6).rollout
+    again = apply_command(
+        paged, Command(Verb.ROLLBACK, "again"), Observation(a_reading(10)), NOON + 7 * MINUTE
     ).rollout
-    late = tick(again, reads(10), 8)
+    late = decide_tick(again, a_reading(10), 8)
     assert (late.alert, late.notices, late.record) == (Alert.ROLLBACK_UNCONFIRMED, (), None)
-    assert len(tick(late.rollout, reads(10), 21).notices) == 1
+    assert len(decide_tick(late.rollout, a_reading(10), 21).notices) == 1
 
 
 def drain(verdict: Verdict, label: Label) -> Finding:
@@ -217,9 +234,9 @@ def drain(verdict: Verdict, label: Label) -> Finding:
 def test_what_became_of_the_requests_is_kept_told_and_recorded(
     found: Finding, severity: Severity, alert: Alert | None
 ) -> None:
-    decision = drained(BACK, found, NOON + 5 * MINUTE)
+    decision = record_drain(AFTER_ROLLBACK, found, NOON + 5 * MINUTE)
     assert (decision.rollout, decision.move, decision.alert) == (
-        replace(BACK, drain=found), None, alert,
+        replace(AFTER_ROLLBACK, drain=found), None, alert,
     )  # fmt: skip
     assert decision.notices == (Notice(severity, "checkout#1: what became of the requests"),)
     assert decision.record is not None
@@ -231,13 +248,13 @@ def test_what_became_of_the_requests_is_kept_told_and_recorded(
 
 
 def test_a_drain_that_is_not_known_yet_changes_nothing() -> None:
-    assert drained(BACK, None, NOON + 5 * MINUTE) == Decision(BACK)
+    assert record_drain(AFTER_ROLLBACK, None, NOON + 5 * MINUTE) == Decision(AFTER_ROLLBACK)
 
 
 def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
-    known = replace(BACK, drain=drain(Verdict.FAIL, Label.REFUTED))
-    again = asked(
-        known, Ask(Verb.ROLLBACK, "again"), Observation(reads(0)), NOON + 4 * MINUTE
+    known = replace(AFTER_ROLLBACK, drain=drain(Verdict.FAIL, Label.REFUTED))
+    again = apply_command(
+        known, Command(Verb.ROLLBACK, "again"), Observation(a_reading(0)), NOON + 4 * MINUTE
     ).rollout
     assert again.drain is None
 
@@ -246,18 +263,22 @@ def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
     """A refused rollback is no reason to be silent about its guard, or the next rollback."""
 
     def told(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
-        late = refused(decision, "access denied", NOON + minute * MINUTE)
+        late = with_refused_rollback(decision, "access denied", NOON + minute * MINUTE)
         assert late.record is not None
         pages = late.notices[-1].severity is Severity.CRITICAL
         return late.rollout, late.record.kind, pages
 
-    rollout, *rollback = told(tick(GOING_BACK, reads(10), 1), 1)
-    rollout, *guard = told(tick(tick(rollout, reads(0), 2).rollout, reads(10), 3), 3)
-    by_hand = asked(
-        rollout, Ask(Verb.ROLLBACK, "by hand"), Observation(reads(10)), NOON + 4 * MINUTE
+    rollout, *rollback = told(decide_tick(DURING_ROLLBACK, a_reading(10), 1), 1)
+    rollout, *guard = told(
+        decide_tick(decide_tick(rollout, a_reading(0), 2).rollout, a_reading(10), 3), 3
+    )
+    by_hand = apply_command(
+        rollout, Command(Verb.ROLLBACK, "by hand"), Observation(a_reading(10)), NOON + 4 * MINUTE
     )
     rollout, *_ = told(by_hand, 4)
-    again = refused(tick(rollout, reads(10), 5), "access denied", NOON + 5 * MINUTE).record
+    again = with_refused_rollback(
+        decide_tick(rollout, a_reading(10), 5), "access denied", NOON + 5 * MINUTE
+    ).record
     assert rollback == guard == ["rollback_unconfirmed", True]
     assert again is not None
     assert again.kind == "rollback_unconfirmed"
@@ -266,13 +287,15 @@ def test_each_rollback_and_each_guard_tells_anew_that_it_was_refused() -> None:
 @pytest.mark.parametrize(
     ("rollout", "target", "void"),
     [
-        pytest.param(FIRST_RAISE, reads(0), "token-1", id="a first raise that nobody saw yet"),
-        pytest.param(paused_in_flight(10), reads(0), "token-1", id="a paused one"),
-        pytest.param(RAISING, reads(10), "", id="a later raise: lowering writes in any case"),
-        pytest.param(AT_10, reads(10), "", id="a raise that was seen in force"),
-        pytest.param(GOING_BACK, reads(10), "", id="none"),
+        pytest.param(FIRST_RAISE, a_reading(0), "token-1", id="a first raise that nobody saw yet"),
+        pytest.param(a_rollout_paused_in_flight(10), a_reading(0), "token-1", id="a paused one"),
+        pytest.param(RAISING, a_reading(10), "", id="a later raise: lowering writes in any case"),
+        pytest.param(AT_10, a_reading(10), "", id="a raise that was seen in force"),
+        pytest.param(DURING_ROLLBACK, a_reading(10), "", id="none"),
     ],
 )
-def test_a_rollback_outdates_the_token_of(rollout: Rollout, target: Reading, void: str) -> None:
+def test_a_rollback_outdates_the_token_of(
+    rollout: Rollout, target: TargetReading, void: str
+) -> None:
     """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
-    assert ask(rollout, Verb.ROLLBACK, target).move == replace(LOWER, void=void)
+    assert decide_command(rollout, Verb.ROLLBACK, target).move == replace(LOWER, void=void)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.adapters.http.addresses import EMBEDDING, NOT_PUBLIC
+from controller.adapters.http.addresses import IPV4_EMBEDDINGS, NOT_PUBLIC
 
 YES, NO, INNER = "yes", "no", "as the IPv4 address in it"
 
@@ -71,7 +71,7 @@ _INNER = {
 
 RANGES: Sequence[Range] = (
     *(Range(network, what, NO, (), _ENDS[network]) for network, what in NOT_PUBLIC.items()),
-    *(Range(network, _INNER[network][0], INNER, *_INNER[network][1:]) for network in EMBEDDING),
+    *(Range(network, _INNER[network][0], INNER, *_INNER[network][1:]) for network in IPV4_EMBEDDINGS),
     Range(
         "the rest of IPv4",
         "the public internet",

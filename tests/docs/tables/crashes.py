@@ -8,19 +8,19 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from controller.core.commands import Verb
-from controller.engine.lease import LEASE
-from tests.chaos.process import PEOPLE, STORE, Crossing
+from controller.engine.lease import LEASE_DURATION
+from tests.chaos.process import NOTIFIER, STORE, ExternalCall
 from tests.exhaustive import actors
-from tests.exhaustive.programs import Program
-from tests.exhaustive.scene import Scene, Trouble, What
-from tests.exhaustive.shared_changes import history, stored
+from tests.exhaustive.replayable_process import ReplayableProcess
+from tests.exhaustive.search_cases import fast_search
+from tests.exhaustive.search_setup import FaultSchedule, SearchSetup, StepFault
 from tests.exhaustive.small_world import SmallWorld
-from tests.exhaustive.start_states import standing
-from tests.exhaustive.worlds import quickly
+from tests.exhaustive.start_states import open_start_state
+from tests.exhaustive.state_changes import stored_history, stored_rollouts
 
 # When the next tick comes: the lease of a process that is gone is over by then.
-_NEXT: Final = LEASE + timedelta(minutes=1)
-_TROUBLES: Final = (What.GONE_BEFORE, What.LOST, What.GONE_AFTER)
+_NEXT: Final = LEASE_DURATION + timedelta(minutes=1)
+_TROUBLES: Final = (StepFault.CRASH_BEFORE, StepFault.RESPONSE_LOST, StepFault.CRASH_AFTER)
 
 
 def advancing() -> list[list[str]]:
@@ -35,60 +35,66 @@ def rolling_back() -> list[list[str]]:
 
 def starting() -> list[list[str]]:
     """Return the table for a start."""
-    return _table("not started", actors.starting)
+    return _table("not started", actors.policy_start)
 
 
 def by_hand() -> list[list[str]]:
     """Return the table for a rollback that a person asks for, at 10 %."""
-    return _table("just started", lambda world: actors.asking(world, Verb.ROLLBACK))
+    return _table("just started", lambda world: actors.operator_command(world, Verb.ROLLBACK))
 
 
-def _table(start: str, acts: Callable[[SmallWorld], Program]) -> list[list[str]]:
+def _table(start: str, acts: Callable[[SmallWorld], ReplayableProcess]) -> list[list[str]]:
     """Return a row for each step outside, in the order in which they come undisturbed."""
     with _scene(start) as scene:
-        steps = list[Crossing]()
-        scene.play(acts(scene.world), _noting(steps))
+        steps = list[ExternalCall]()
+        scene.run_process(acts(scene.world), _noting(steps))
     rows = [[_called(step), *_cells(start, acts, step.number)] for step in steps]
     return [["the call", *(str(trouble) for trouble in _TROUBLES)], *rows]
 
 
-def _cells(start: str, acts: Callable[[SmallWorld], Program], number: int) -> Iterator[str]:
+def _cells(
+    start: str, acts: Callable[[SmallWorld], ReplayableProcess], number: int
+) -> Iterator[str]:
     for what in _TROUBLES:
         with _scene(start) as scene:
-            scene.play(acts(scene.world), _at(number, what))
+            scene.run_process(acts(scene.world), _at(number, what))
             left, known = _stands(scene), _kinds(scene)
-            scene.passes(_NEXT / timedelta(minutes=1))
-            scene.play(actors.tick(scene.world, "the-next"))
+            scene.advance_time(_NEXT / timedelta(minutes=1))
+            scene.run_process(actors.tick(scene.world, "the-next"))
             does = ", ".join(f"`{kind}`" for kind in _kinds(scene)[len(known) :]) or "nothing"
             yield f"{left} → {does}: {_stands(scene)}"
 
 
 @contextmanager
-def _scene(start: str) -> Iterator[Scene]:
-    with TemporaryDirectory() as folder, quickly(), standing(Path(folder), start) as scene:
+def _scene(start: str) -> Iterator[SearchSetup]:
+    with (
+        TemporaryDirectory() as folder,
+        fast_search(),
+        open_start_state(Path(folder), start) as scene,
+    ):
         yield scene
 
 
-def _noting(steps: list[Crossing]) -> Trouble:
+def _noting(steps: list[ExternalCall]) -> FaultSchedule:
     return lambda _, crossing: steps.append(crossing)
 
 
-def _at(number: int, what: What) -> Trouble:
+def _at(number: int, what: StepFault) -> FaultSchedule:
     return lambda here, _: what if here == number else None
 
 
-def _called(step: Crossing) -> str:
-    if step.service == PEOPLE:
+def _called(step: ExternalCall) -> str:
+    if step.service == NOTIFIER:
         return "notify"
     if step.service == STORE:
         return f"store: {step.operation}"
     return f"`{step.operation}`"
 
 
-def _stands(scene: Scene) -> str:
+def _stands(scene: SearchSetup) -> str:
     """Return the weight that is served, and what is stored of the rollout."""
-    shared = scene.world.keep()
-    (_, weight), rollouts = shared.sky.weights[-1], stored(shared)
+    shared = scene.world.snapshot()
+    (_, weight), rollouts = shared.cloud.weights[-1], stored_rollouts(shared)
     if not rollouts:
         return f"{weight} %, nothing stored"
     rollout = rollouts[-1]
@@ -96,6 +102,8 @@ def _stands(scene: Scene) -> str:
     return f"{weight} %, `{rollout.phase}`{asks}"
 
 
-def _kinds(scene: Scene) -> list[str]:
-    shared = scene.world.keep()
-    return [entry.kind for one in stored(shared) for entry in history(shared, one.id)]
+def _kinds(scene: SearchSetup) -> list[str]:
+    shared = scene.world.snapshot()
+    return [
+        entry.kind for one in stored_rollouts(shared) for entry in stored_history(shared, one.id)
+    ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controller.adapters.http.response import MOST_ANSWER
 from controller.core.observation import Consent
-from tests.support.https_stub import Answering, answers, breaks_off, sends
+from tests.support.https_stub import Responder, breaks_off, responds, sends
 
 GIVEN, REFUSED, FAILED = Consent.GIVEN, Consent.REFUSED, Consent.FAILED
 _WORDS = {GIVEN: "consent", REFUSED: "a refusal", FAILED: "no answer"}
@@ -33,7 +33,7 @@ class Sent:
     """What a host does, beside a whole body with status 200. tries: how often it is asked."""
 
     shown: str
-    answer: Answering
+    answer: Responder
     consent: Consent
     said: str = ""
     tries: int = 1
@@ -128,8 +128,8 @@ def _two_lengths(first: bytes, second: bytes) -> bytes:
 
 
 SENT: Sequence[Sent] = (
-    Sent("204, which has no body", answers(204, b""), GIVEN),
-    Sent("another 2xx with an empty body", answers(299, b""), GIVEN),
+    Sent("204, which has no body", responds(204, b""), GIVEN),
+    Sent("another 2xx with an empty body", responds(299, b""), GIVEN),
     Sent("chunks to their end", sends(_CHUNKED + b"\r\n0\r\n\r\n", goodbye=False), GIVEN),
     Sent(
         "a body without a length, closed by TLS (`close_notify`)",
@@ -205,28 +205,28 @@ SENT: Sequence[Sent] = (
     ),
     Sent(
         "more than 16 KiB",
-        answers(200, _FINE + b" " * MOST_ANSWER),
+        responds(200, _FINE + b" " * MOST_ANSWER),
         FAILED,
         "localhost gave an answer longer than 16 KiB",
         3,
     ),
     *(
-        Sent(f"{status}", answers(status, _FINE), REFUSED, f"the answer was {status}")
+        Sent(f"{status}", responds(status, _FINE), REFUSED, f"the answer was {status}")
         for status in (401, 403, 409, 412, 423)
     ),
     *(
         Sent(
             f"a redirect: {status}",
-            answers(status, _FINE, Location="/elsewhere"),
+            responds(status, _FINE, Location="/elsewhere"),
             FAILED,
             f"the answer was {status}; redirects are not followed",
         )
         for status in (301, 307)
     ),
-    Sent("another status: 404", answers(404, _FINE), FAILED, "the answer was 404"),
-    Sent("103, without more", answers(103, b""), FAILED, "the answer was 103"),
-    Sent("429", answers(429, _FINE), FAILED, "the answer was 429", 3),
-    Sent("5xx: 503", answers(503, _FINE), FAILED, "the answer was 503", 3),
+    Sent("another status: 404", responds(404, _FINE), FAILED, "the answer was 404"),
+    Sent("103, without more", responds(103, b""), FAILED, "the answer was 103"),
+    Sent("429", responds(429, _FINE), FAILED, "the answer was 429", 3),
+    Sent("5xx: 503", responds(503, _FINE), FAILED, "the answer was 503", 3),
 )
 
 

@@ -6,27 +6,27 @@ from typing import Any
 
 from controller.core.decide import decide
 from controller.core.judge.queries import JUDGED
-from controller.core.judged_intervals import went_on
-from controller.core.observation import Observation, Reading, Series, Unreadable
+from controller.core.judged_intervals import reopen
+from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Phase, Rollout
 from tests.docs.tables.wording import COLUMNS, NEVER, told
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, reads
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
+    AFTER_ROLLBACK,
+    AFTER_SUCCESS,
     AT_10,
-    BACK,
-    DONE,
-    FAILED,
-    GOING_BACK,
-    GONE,
+    DURING_ROLLBACK,
+    FAILING,
     HEALTHY,
-    HOPELESS,
-    MOVING,
+    NO_DATA,
     ON_HOLD,
     OUTAGE,
     RAISING,
-    SICK,
-    SILENT,
-    THIN,
+    TOO_FEW_REQUESTS,
+    UNREADABLE,
+    UNREADABLE_FOR_GOOD,
+    UPDATE_FAILED,
+    UPDATE_IN_PROGRESS,
 )
 
 # The raise from 10 to 50 %, and the step at 10 %; each of the others from 10 % too, or at its end.
@@ -34,9 +34,9 @@ STANDING: Sequence[Rollout] = (
     replace(RAISING, unfinished_since=NOON),
     AT_10,
     replace(ON_HOLD, seen_weight=10),
-    GOING_BACK,
-    replace(BACK, watch_until=NOON + 60 * MINUTE),
-    DONE,
+    DURING_ROLLBACK,
+    replace(AFTER_ROLLBACK, watch_until=NOON + 60 * MINUTE),
+    AFTER_SUCCESS,
 )
 
 # Minutes after noon: in the bake; after it, in the hold; when every limit is over.
@@ -52,7 +52,7 @@ class Seen:
     """
 
     words: str
-    target: Callable[[Rollout], Reading | Unreadable | None]
+    target: Callable[[Rollout], TargetReading | UnreadableTarget | None]
     minute: float = BAKING
     measured: Mapping[str, Series] | None = None
     policy: Mapping[str, Any] | None = None
@@ -68,49 +68,49 @@ class Seen:
         if self.policy is not None:
             rollout = replace(rollout, policy=a_policy(**self.policy))
         if self.waits:
-            rollout = replace(rollout, stretches=went_on(rollout, NOON))
+            rollout = replace(rollout, stretches=reopen(rollout, NOON))
         elif self.measured is not None and rollout.settled is None:
             return NEVER  # nothing is measured before the weight is in force
-        measured = self.measured or (HEALTHY if rollout.phase in JUDGED else SILENT)
+        measured = self.measured or (HEALTHY if rollout.phase in JUDGED else NO_DATA)
         seen = Observation(target, measured, self.owns)
         return told(rollout, decide(rollout, seen, NOON + self.minute * MINUTE))
 
 
-def own(rollout: Rollout) -> Reading:
-    return reads(rollout.weight)
+def own(rollout: Rollout) -> TargetReading:
+    return a_reading(rollout.weight)
 
 
-def at(weight: int | None) -> Callable[[Rollout], Reading]:
-    return lambda _: reads(weight)
+def at(weight: int | None) -> Callable[[Rollout], TargetReading]:
+    return lambda _: a_reading(weight)
 
 
-def higher(rollout: Rollout) -> Reading | None:
-    return reads(70) if rollout.weight < 70 else None
+def higher(rollout: Rollout) -> TargetReading | None:
+    return a_reading(70) if rollout.weight < 70 else None
 
 
-def lower(rollout: Rollout) -> Reading | None:
-    return reads(rollout.weight // 2 + 1) if rollout.weight else None
+def lower(rollout: Rollout) -> TargetReading | None:
+    return a_reading(rollout.weight // 2 + 1) if rollout.weight else None
 
 
-def before(token: str) -> Callable[[Rollout], Reading | None]:
+def before(token: str) -> Callable[[Rollout], TargetReading | None]:
     """Return what shows the weight from before the last move, where that is above 0."""
 
-    def target(rollout: Rollout) -> Reading | None:
+    def target(rollout: Rollout) -> TargetReading | None:
         if rollout.phase in (Phase.PAUSED, Phase.SUCCEEDED) or not rollout.intent.previous:
             return None
-        return reads(rollout.intent.previous, token=token)
+        return a_reading(rollout.intent.previous, token=token)
 
     return target
 
 
-def unwritten(rollout: Rollout) -> Reading | None:
+def unwritten(rollout: Rollout) -> TargetReading | None:
     """Return what shows the weight from before a raise that nobody wrote."""
     return before("token-1")(rollout) if rollout.settled is None else None
 
 
-def after_the_end(rollout: Rollout) -> Reading | None:
+def after_the_end(rollout: Rollout) -> TargetReading | None:
     """Return a moved weight where a newer rollout can own the target: nobody else's is taken."""
-    return reads(70) if rollout.final else None
+    return a_reading(70) if rollout.final else None
 
 
 _FREEZE = {"freeze": {"zone": "UTC", "daily": [{"from": "12:10", "to": "18:00"}]}}
@@ -120,24 +120,24 @@ _APPROVAL = {"steps": [_FIRST, {**_SECOND, "approval": "required"}, _THIRD]}
 
 def inconclusive(then: str) -> Seen:
     words = f"no verdict when `max_hold` is over, `on_inconclusive: {then}`"
-    return Seen(words, own, OVER, THIN, {"on_inconclusive": then})
+    return Seen(words, own, OVER, TOO_FEW_REQUESTS, {"on_inconclusive": then})
 
 
 OBSERVATIONS = (
     Seen("the weight that was asked for, in force", own),
-    Seen("that weight, its update in progress", lambda one: reads(one.weight, MOVING)),
+    Seen("that weight, its update in progress", lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS)),
     Seen(
         "that weight, its update still in progress when every limit is over",
-        lambda one: reads(one.weight, MOVING), OVER,
+        lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS), OVER,
     ),
-    Seen("that weight, its update failed", lambda one: reads(one.weight, FAILED)),
+    Seen("that weight, its update failed", lambda one: a_reading(one.weight, UPDATE_FAILED)),
     Seen("the weight from before, nobody changed the target", before("token-1")),
     Seen(
         "the same, in a freeze", before("token-1"), HOLDING, policy=_FREEZE,
     ),
     Seen(
         "the same, in a freeze, and a criterion fails at that weight",
-        unwritten, HOLDING, SICK, _FREEZE, waits=True,
+        unwritten, HOLDING, FAILING, _FREEZE, waits=True,
     ),
     Seen("the weight from before, another hand changed the target", before("token-9")),
     Seen("0 %", at(0)),
@@ -149,16 +149,16 @@ OBSERVATIONS = (
     Seen("a lower weight by another hand", lower),
     Seen("variables that contradict each other", at(None)),
     Seen("a higher weight, and a newer rollout owns the target", after_the_end, owns=False),
-    Seen("a target that cannot be read", lambda _: GONE),
-    Seen("a target that cannot be read when every limit is over", lambda _: GONE, OVER),
-    Seen("an environment that cannot be decrypted", lambda _: HOPELESS),
-    Seen("a criterion that fails", own, HOLDING, SICK),
+    Seen("a target that cannot be read", lambda _: UNREADABLE),
+    Seen("a target that cannot be read when every limit is over", lambda _: UNREADABLE, OVER),
+    Seen("an environment that cannot be decrypted", lambda _: UNREADABLE_FOR_GOOD),
+    Seen("a criterion that fails", own, HOLDING, FAILING),
     Seen("every criterion passes, after the bake", own, HOLDING, HEALTHY),
     Seen("the same, in a freeze", own, HOLDING, HEALTHY, _FREEZE),
     Seen("the same, the next step not approved", own, HOLDING, HEALTHY, _APPROVAL),
-    Seen("the same, an update of the target in progress", lambda one: reads(one.weight, MOVING),
+    Seen("the same, an update of the target in progress", lambda one: a_reading(one.weight, UPDATE_IN_PROGRESS),
          HOLDING, HEALTHY),
-    Seen("no verdict after the bake", own, HOLDING, THIN),
+    Seen("no verdict after the bake", own, HOLDING, TOO_FEW_REQUESTS),
     Seen("metrics that cannot be read, after the bake", own, HOLDING, OUTAGE),
     inconclusive("pause"),
     inconclusive("rollback"),

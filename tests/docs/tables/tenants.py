@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from controller.bootstrap.iam import Job
 from controller.core.policy import Policy
-from tests.support.stage import short
-from tests.support.tenants import ACCOUNT, REGION, TABLE, may, printed
+from tests.support.stage import short_policy
+from tests.support.tenants import ACCOUNT, REGION, TABLE, iam_document, is_allowed
 
-_OWN: Final = short(name="shop")
+_OWN: Final = short_policy(name="shop")
 _FUNCTION: Final = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:second"
 _KEYS: Final = {
     "its state": "ROLLOUT#shop-2",
@@ -32,10 +32,10 @@ def foreign() -> list[list[str]]:
 
 
 def _row(own: Policy, job: Job, *, bound: bool) -> list[str]:
-    document = printed(job, own, bound=bound)
+    document = iam_document(job, own, bound=bound)
 
     def said(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-        return "yes" if any(may(document, *one) for one in requests) else "no"
+        return "yes" if any(is_allowed(document, *one) for one in requests) else "no"
 
     return [
         *(said([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),

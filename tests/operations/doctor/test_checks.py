@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from controller.core.checks import Level
-from controller.core.observation import AlarmReading, AlarmState, Reading, Update
-from controller.operations.doctor.monitoring import alarms_check, heard_checks, stack_check
+from controller.core.observation import AlarmReading, AlarmState, TargetReading, UpdateStatus
+from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
 from controller.operations.doctor.permissions import (
     permissions_check,
     principal_of,
-    unknown_check,
+    undetermined_check,
 )
 from controller.operations.doctor.store import clock_check, schedule_check
 from controller.operations.doctor.target import reach_checks, reading_check
@@ -36,7 +36,7 @@ OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 def test_a_clock_that_is_off(seconds: int | None, level: Level, told: str) -> None:
     theirs = None if seconds is None else NOON - timedelta(seconds=seconds)
     found = clock_check(NOON, theirs)
-    assert (found.level, told in found.seen) == (level, True)
+    assert (found.level, told in found.detail) == (level, True)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_newest_tick_was(minutes: int, level: Level) -> None:
     older = replace(a_rollout("a#1"), updated=NOON - timedelta(hours=9))
     newest = replace(a_rollout("b#1"), updated=NOON - timedelta(minutes=minutes))
     found = schedule_check([newest, older], NOON)
-    assert (found.level, "(b#1)" in found.seen) == (level, True)
+    assert (found.level, "(b#1)" in found.detail) == (level, True)
 
 
 def test_without_an_active_rollout_nobody_can_tell_whether_anything_ticks() -> None:
@@ -65,21 +65,21 @@ def test_without_an_active_rollout_nobody_can_tell_whether_anything_ticks() -> N
 @pytest.mark.parametrize(
     ("weight", "update", "level"),
     [
-        pytest.param(10, Update.SUCCESSFUL, OK, id="in force"),
-        pytest.param(10, Update.IN_PROGRESS, WARN, id="on its way"),
-        pytest.param(10, Update.FAILED, FAIL, id="an update that failed"),
-        pytest.param(None, Update.SUCCESSFUL, FAIL, id="two weights at once"),
+        pytest.param(10, UpdateStatus.SUCCESSFUL, OK, id="in force"),
+        pytest.param(10, UpdateStatus.IN_PROGRESS, WARN, id="on its way"),
+        pytest.param(10, UpdateStatus.FAILED, FAIL, id="an update that failed"),
+        pytest.param(None, UpdateStatus.SUCCESSFUL, FAIL, id="two weights at once"),
     ],
 )
-def test_a_target_shows(weight: int | None, update: Update, level: Level) -> None:
-    reading = Reading("arn", weight, "A=10, B=false", "token", update)
+def test_a_target_shows(weight: int | None, update: UpdateStatus, level: Level) -> None:
+    reading = TargetReading("arn", weight, "A=10, B=false", "token", update)
     found = reading_check(reading)
-    assert (found.level, "A=10, B=false" in found.seen) == (level, True)
+    assert (found.level, "A=10, B=false" in found.detail) == (level, True)
 
 
 def test_what_certainly_keeps_callers_from_a_change_fails_and_what_may_is_a_warning() -> None:
     found = reach_checks([(True, "SnapStart"), (False, "an alias")])
-    assert [(one.level, one.seen) for one in found] == [(FAIL, "SnapStart"), (WARN, "an alias")]
+    assert [(one.level, one.detail) for one in found] == [(FAIL, "SnapStart"), (WARN, "an alias")]
     assert [one.level for one in reach_checks([])] == [OK]
 
 
@@ -108,7 +108,7 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
 )  # fmt: skip
 def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, seen: str) -> None:
     found = stack_check(deployed)
-    assert (found.what, found.level, seen in found.seen) == ("monitoring", level, True)
+    assert (found.what, found.level, seen in found.detail) == ("monitoring", level, True)
     assert ("rolloutctl monitoring deploy POLICY" in found.remedy) is (level is WARN)
 
 
@@ -133,7 +133,7 @@ def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, se
         f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
     }
     found = alarms_check(readings)
-    assert (found.what, found.level, found.seen) == ("alarms", level, seen)
+    assert (found.what, found.level, found.detail) == ("alarms", level, seen)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, se
 )
 def test_who_hears_a_topic(confirmed: list[bool], told: list[tuple[Level, str]]) -> None:
     found = [Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)]
-    assert [(one.level, one.seen) for one in heard_checks("topic", found, "")] == told
+    assert [(one.level, one.detail) for one in subscription_checks("topic", found, "")] == told
 
 
 # --- roles --------------------------------------------------------------------------------------
@@ -194,10 +194,10 @@ def test_a_role_that_is_simulated(
     decisions: Mapping[tuple[str, str], str], level: Level, told: str
 ) -> None:
     found = permissions_check(ROLE, decisions)
-    assert (found.level, told in found.seen) == (level, True)
+    assert (found.level, told in found.detail) == (level, True)
 
 
 def test_what_cannot_be_simulated_is_said_to_be_unknown() -> None:
-    found = unknown_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
+    found = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
     assert found.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in found.seen
+    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in found.detail

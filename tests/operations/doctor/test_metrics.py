@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from controller.core.checks import Check, Level
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Metric
-from controller.operations.doctor.metrics import data_check, queries_of, silent_check, span_until
-from controller.ports.metrics import Listed
+from controller.operations.doctor.metrics import (
+    data_check,
+    missing_data_check,
+    queries_of,
+    span_until,
+)
+from controller.ports.metrics import MetricListing
 from tests.operations.monitoring.watched import a_watched
 from tests.support.rollouts import NOON
 
@@ -20,7 +25,7 @@ LATENCY = POLICY.metrics["latency"]
 API, STAGE = {"ApiName": "shop"}, {"ApiName": "shop", "Stage": "prod"}
 
 
-def series(*counts: float, answer: Answer = Answer.COMPLETE, message: str = "") -> Series:
+def series(*counts: float, answer: QueryStatus = QueryStatus.COMPLETE, message: str = "") -> Series:
     """Return so many samples in the periods before noon, the last one ten minutes old."""
     first = NOON_S - 600 - 300 * (len(counts) - 1)
     points = {first + 300 * number: count for number, count in enumerate(counts)}
@@ -32,7 +37,7 @@ def with_data(samples: Series, values: Series | None = None) -> Check | None:
 
 
 def silent(**listed: Any) -> Check:
-    return silent_check("latency", POLICY, Listed(**listed))
+    return missing_data_check("latency", POLICY, MetricListing(**listed))
 
 
 def test_a_metric_with_data_says_how_much_and_how_old() -> None:
@@ -47,11 +52,11 @@ def test_a_metric_without_data_needs_another_look() -> None:
     assert with_data(series(0, 0)) is None
 
 
-@pytest.mark.parametrize("answer", [Answer.FORBIDDEN, Answer.ERROR])
-def test_a_metric_that_cannot_be_read_fails(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [QueryStatus.FORBIDDEN, QueryStatus.ERROR])
+def test_a_metric_that_cannot_be_read_fails(answer: QueryStatus) -> None:
     found = with_data(series(20), series(answer=answer, message="not you"))
     assert found is not None
-    assert (found.level, found.seen) == (Level.FAIL, "cannot be read: not you")
+    assert (found.level, found.detail) == (Level.FAIL, "cannot be read: not you")
     assert "cloudwatch:GetMetricData" in found.remedy
 
 
@@ -59,7 +64,7 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
     found = with_data(series(20), series())
     assert found is not None
     assert found.level is Level.FAIL
-    assert "no p95: what publishes it sends statistic sets" in found.seen
+    assert "no p95: what publishes it sends statistic sets" in found.detail
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
 def test_a_silent_metric(listed: dict[str, Any], level: Level, told: str) -> None:
     found = silent(**listed)
     assert found.level is level
-    assert told in f"{found.seen}; {found.remedy}"
+    assert told in f"{found.detail}; {found.remedy}"
 
 
 def test_a_path_that_nobody_took_yet_is_no_mistake_because_the_other_path_is_there() -> None:
@@ -107,9 +112,11 @@ def test_a_path_that_nobody_took_yet_is_no_mistake_because_the_other_path_is_the
     }
     traffic = {"kind": "traffic", "judge": "threshold", "metric": "requests", "control": "direct"}
     policy = a_watched("traffic", metrics=metrics, criteria={"traffic": traffic})
-    quiet = silent_check("requests", policy, Listed([{"Path": "stable"}]))
+    quiet = missing_data_check("requests", policy, MetricListing([{"Path": "stable"}]))
     assert quiet.level is Level.WARN
-    mistyped = silent_check("requests", policy, Listed([{"Path": "stable"}, {"Path": "new"}]))
+    mistyped = missing_data_check(
+        "requests", policy, MetricListing([{"Path": "stable"}, {"Path": "new"}])
+    )
     assert (mistyped.level, mistyped.remedy) == (
         Level.FAIL,
         "it has {Path: new}: correct the policy",
@@ -132,12 +139,12 @@ def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
     }
     traffic = {"kind": "traffic", "metric": "calls", "control": "direct"}
     criteria = {"a": {**rate, "judge": "threshold"}, "b": {**traffic, "judge": "threshold"}}
-    there = Listed([{"Path": "stable"}])
+    there = MetricListing([{"Path": "stable"}])
     policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert silent_check("failures", policy, there).level is Level.WARN
+    assert missing_data_check("failures", policy, there).level is Level.WARN
     metrics["failures"]["dimensions"] = {"Path": "canry"}
     policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert silent_check("failures", policy, there).level is Level.FAIL
+    assert missing_data_check("failures", policy, there).level is Level.FAIL
 
 
 def test_the_statistic_is_asked_for_beside_its_samples_over_a_whole_day() -> None:

@@ -22,7 +22,9 @@ def checks_of(store: Store | StoreError) -> Sequence[Check]:
     nothing = cast(Any, None)
     parts = ("target", "metrics", "catalogue", "alarms", "logs", "hearers", "deployed")
     others = dict.fromkeys((*parts, "permissions"), nothing)
-    doctor = Doctor(policy=POLICY, clock=SystemClock(), store=store, who=lambda: iter(()), **others)
+    doctor = Doctor(
+        policy=POLICY, clock=SystemClock(), store=store, caller_checks=lambda: iter(()), **others
+    )
     return list(doctor._store())
 
 

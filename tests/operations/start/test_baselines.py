@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.operations.start.start import look
+from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
-from tests.support.stage import SHORT, on_stage, short
+from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 
 def refusals(folder: Path, judge: str, over: str) -> tuple[str, ...]:
@@ -16,11 +16,11 @@ def refusals(folder: Path, judge: str, over: str) -> tuple[str, ...]:
     fast["baseline"] = {"frozen": "direct", "over": over}
     metrics = {name: POLICY["metrics"][name] for name in ("latency", "direct")}
     said: dict[str, Any] = {
-        "metrics": {**SHORT["metrics"], **metrics},
-        "criteria": {**SHORT["criteria"], "fast": fast},
+        "metrics": {**SHORT_POLICY["metrics"], **metrics},
+        "criteria": {**SHORT_POLICY["criteria"], "fast": fast},
     }
-    with on_stage(folder, policy=short(**said)) as stage:
-        return look(stage.runner, stage.policy).refusals
+    with open_stage(folder, policy=short_policy(**said)) as stage:
+        return check_start(stage.runner, stage.policy).refusals
 
 
 def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_path: Path) -> None:

@@ -12,19 +12,19 @@ from controller.core.judge.evidence import FrozenValue, Stretch
 from controller.core.judge.findings import Verdict
 from controller.core.judge.gate import Evidence, judge
 from controller.core.judge.queries import queries_for
-from controller.core.observation import Answer, Query, Series
+from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.stats.dispersion import LEAST_BLOCKS
-from controller.core.units import MINUTE_S, at
+from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
-from controller.operations.start.baselines import Wanted, frozen_value, wanted
-from tests.support.rollouts import MINUTE, NOON, a_policy, points
+from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = int(NOON.timestamp())
 
 
-def want(baseline: Mapping[str, Any], over: str = "5m") -> list[Wanted]:
+def want(baseline: Mapping[str, Any], over: str = "5m") -> list[BaselineRequest]:
     """Return what a rollout that starts at noon has to read."""
     latency = {"kind": "latency_increase", "judge": "threshold", "over": over}
     latency |= {"metric": "latency", "max_increase": "5%"}
@@ -36,12 +36,12 @@ def want(baseline: Mapping[str, Any], over: str = "5m") -> list[Wanted]:
         },
         criteria={"SC-003": {**latency, "baseline": baseline}},
     )
-    return list(wanted(policy, NOON))
+    return list(baseline_requests(policy, NOON))
 
 
 def period_and_window(baseline: Mapping[str, Any], over: str = "5m") -> tuple[int, str, str]:
     (one,) = want(baseline, over)
-    begin, end = (f"{at(second):%d %H:%M}" for second in (one.span.start, one.span.end))
+    begin, end = (f"{from_unix(second):%d %H:%M}" for second in (one.span.start, one.span.end))
     return one.value.period_s, begin, end
 
 
@@ -106,14 +106,14 @@ def test_a_baseline_is_read_with_its_samples() -> None:
 def read(
     values: list[float | None],
     counts: list[float | None],
-    answer: Answer = Answer.COMPLETE,
+    answer: QueryStatus = QueryStatus.COMPLETE,
 ) -> FrozenValue | None:
     """Return the baseline of noon to a quarter past, from one value every five minutes."""
     named = {"frozen": "direct", "from": NOON, "to": NOON + 15 * MINUTE}
     (one,) = want(named)
-    series: dict[Query, Series] = {
-        one.value: points(values, every=5 * MINUTE, answer=answer),
-        one.samples: points(counts, every=5 * MINUTE),
+    series: dict[MetricQuery, Series] = {
+        one.value: a_series(values, every=5 * MINUTE, answer=answer),
+        one.samples: a_series(counts, every=5 * MINUTE),
     }
     return frozen_value(one, series)
 
@@ -143,8 +143,8 @@ def test_the_value_of_a_frozen_baseline(
     assert read(values, counts) == expected
 
 
-@pytest.mark.parametrize("answer", [Answer.PARTIAL, Answer.ERROR, Answer.FORBIDDEN])
-def test_half_a_baseline_is_none(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [QueryStatus.PARTIAL, QueryStatus.ERROR, QueryStatus.FORBIDDEN])
+def test_half_a_baseline_is_none(answer: QueryStatus) -> None:
     with pytest.raises(MetricsError, match=r"SC-003: direct \(p95\): Throttling"):
         read([400, 400], [100, 100], answer=answer)
 
@@ -170,13 +170,13 @@ def weighed(statistic: str) -> Policy:
 
 def measured(policy: Policy, blocks: list[list[float]]) -> FrozenValue | None:
     """Return the baseline of `blocks`: the latencies of each five minutes, from noon on."""
-    (one,) = wanted(policy, NOON + len(blocks) * BLOCK + policy.settle)
+    (one,) = baseline_requests(policy, NOON + len(blocks) * BLOCK + policy.settle)
 
     def percentile(share: float) -> Series:
-        return points([sorted(block)[int(share * len(block))] for block in blocks], every=BLOCK)
+        return a_series([sorted(block)[int(share * len(block))] for block in blocks], every=BLOCK)
 
-    series = {query: percentile(share) for query, share in one.spread.items()}
-    series[one.samples] = points([len(block) for block in blocks], every=BLOCK)
+    series = {query: percentile(share) for query, share in one.percentiles.items()}
+    series[one.samples] = a_series([len(block) for block in blocks], every=BLOCK)
     return frozen_value(one, series)
 
 
@@ -203,7 +203,7 @@ def verdict_on(policy: Policy, baseline: FrozenValue, minutes: list[list[float]]
     for name, one in queries_for(policy, policy.gate(0), {"fast": baseline}).items():
         limit = 0.0 if one.statistic == "SampleCount" else float(one.statistic[3:-2])
         slow = [sum(latency > limit for latency in minute) for minute in minutes]
-        series[name] = points(slow)
+        series[name] = a_series(slow)
     end = START + len(minutes) * MINUTE_S
     evidence = Evidence(
         policy=policy,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.operations.start.start import look
+from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
-from tests.support.stage import SHORT, on_stage, short
+from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 # Nobody answers within a millisecond.
 QUICK = {"kind": "threshold", "metric": "direct", "max": 1}
@@ -16,9 +16,9 @@ QUICK = {"kind": "threshold", "metric": "direct", "max": 1}
 def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...]:
     """Return what stands in the way of a start with such gates at 10 and at 100 %."""
     said: dict[str, Any] = {
-        "metrics": {**SHORT["metrics"], "direct": POLICY["metrics"]["direct"]},
+        "metrics": {**SHORT_POLICY["metrics"], "direct": POLICY["metrics"]["direct"]},
         "criteria": {
-            **SHORT["criteria"],
+            **SHORT_POLICY["criteria"],
             "quick": {**QUICK, "judge": judge, **({"over": "1m"} if judge == "threshold" else {})},
         },
         "steps": [
@@ -26,8 +26,8 @@ def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...
             for weight, gate in zip((10, 100), gates, strict=True)
         ],
     }
-    with on_stage(folder, policy=short(**said)) as stage:
-        return look(stage.runner, stage.policy).refusals
+    with open_stage(folder, policy=short_policy(**said)) as stage:
+        return check_start(stage.runner, stage.policy).refusals
 
 
 @pytest.mark.parametrize(

@@ -16,31 +16,31 @@ from controller.errors import (
     TargetTakenError,
     UsageError,
 )
-from controller.operations.start.start import Request, look, retry, start
+from controller.operations.start.start import StartRequest, check_start, retry, start
 from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
 from tests.support.stage import (
     READ,
     SECRET,
-    SHORT,
+    SHORT_POLICY,
     WRITE,
-    Before,
-    Broken,
+    ActBefore,
+    FailingCall,
     ReadOnlyStore,
     Stage,
-    on_stage,
-    short,
-    variables,
+    function_with,
+    open_stage,
+    short_policy,
 )
 
 # The short policy with a latency beside it, held against the stable path of the last hour.
 FROZEN: dict[str, Any] = {
     "metrics": {
-        **SHORT["metrics"],
+        **SHORT_POLICY["metrics"],
         **{name: POLICY["metrics"][name] for name in ("latency", "direct")},
     },
     "criteria": {
-        **SHORT["criteria"],
+        **SHORT_POLICY["criteria"],
         "fast": {**POLICY["criteria"]["fast"], "baseline": {"frozen": "direct", "over": "1h"}},
     },
 }
@@ -61,7 +61,7 @@ def frozen_window(begin: str, end: str) -> dict[str, Any]:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with on_stage(tmp_path) as made:
+    with open_stage(tmp_path) as made:
         yield made
 
 
@@ -151,7 +151,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
             id="a metric may not be read",
         ),
         pytest.param(
-            NOTHING, {}, {"function": variables(LONG="x" * 4_060)},
+            NOTHING, {}, {"function": function_with(LONG="x" * 4_060)},
             "bytes with the weight in it, and Lambda takes 4096: make room",
             id="the environment has no room for the weight",
         ),
@@ -168,8 +168,8 @@ def test_a_start_is_refused_and_touches_nothing_when(
     played: dict[str, Any],
     refusal: str,
 ) -> None:
-    world = scenario(**{"function": variables(), **played})
-    with on_stage(tmp_path, world, short(**said)) as stage:
+    world = scenario(**{"function": function_with(), **played})
+    with open_stage(tmp_path, world, short_policy(**said)) as stage:
         prepare(stage)
         with pytest.raises(UsageError) as refused:
             stage.start()
@@ -177,28 +177,28 @@ def test_a_start_is_refused_and_touches_nothing_when(
         assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
         assert stage.world.calls[WRITE] == 0
         assert stage.store.of_name("orders") == ()
-        assert look(stage.runner, stage.policy).refusals == tuple(
+        assert check_start(stage.runner, stage.policy).refusals == tuple(
             line.strip() for line in str(refused.value).splitlines()[1:]
         )
 
 
 def test_every_refusal_is_told_at_once(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(events=BLIND)) as stage:
+    with open_stage(tmp_path, scenario(events=BLIND)) as stage:
         function_says(PERCENTAGE="50", snap_start="PublishedVersions")(stage)
-        checked = look(stage.runner, stage.policy)
+        checked = check_start(stage.runner, stage.policy)
         assert len(checked.refusals) == 3
 
 
 def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
-    policy = short(target={**POLICY["target"], "function": "nobody"})
+    policy = short_policy(target={**POLICY["target"], "function": "nobody"})
     with pytest.raises(UsageError, match=r"nothing was touched: nobody could not be read .*"):
-        start(stage.runner, Request(policy))
+        start(stage.runner, StartRequest(policy))
 
 
 def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> None:
     denied = [{"kind": "kms_denied"}]
     with (
-        on_stage(tmp_path, scenario(function=variables(), events=denied)) as stage,
+        open_stage(tmp_path, scenario(function=function_with(), events=denied)) as stage,
         pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
     ):
         stage.start()
@@ -206,7 +206,7 @@ def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> N
 
 def test_an_alias_is_a_warning_and_no_refusal(stage: Stage) -> None:
     stage.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
-    started = start(stage.runner, Request(stage.policy))
+    started = start(stage.runner, StartRequest(stage.policy))
     assert started.created
     (warning,) = started.warnings
     assert warning.startswith("handler has aliases (live)")
@@ -217,11 +217,11 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
 ) -> None:
     bad = {"kind": "latency", "path": "stable", "times": 50, "lasting": "1h"}
     criteria = {"quick": {**HOPELESS["criteria"]["quick"], "max": 1_000}}
-    with on_stage(tmp_path, scenario(events=[bad]), short(**HOPELESS | {"criteria": criteria})) as (
-        stage
-    ):
+    with open_stage(
+        tmp_path, scenario(events=[bad]), short_policy(**HOPELESS | {"criteria": criteria})
+    ) as (stage):
         stage.world.clock.advance(HOUR)
-        assert look(stage.runner, stage.policy).refusals
+        assert check_start(stage.runner, stage.policy).refusals
         stage.world.clock.advance(HOUR + 5 * MINUTE)
         assert stage.start().phase is Phase.PROGRESSING
 
@@ -229,9 +229,9 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
 def test_a_threshold_of_long_windows_is_looked_at_until_it_could_fail(tmp_path: Path) -> None:
     quick = {**HOPELESS["criteria"]["quick"], "over": "1h", "failure_limit": 2}
     steps = [{"weight": 10, "bake": "3h"}]
-    policy = short(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
-    with on_stage(tmp_path, policy=policy) as stage:
-        (refusal,) = look(stage.runner, stage.policy).refusals
+    policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
+    with open_stage(tmp_path, policy=policy) as stage:
+        (refusal,) = check_start(stage.runner, stage.policy).refusals
         assert refusal.startswith("fails already, before any traffic moved: quick fails:")
 
 
@@ -240,25 +240,25 @@ def test_a_zero_that_nobody_saw_happen_leaves_all_time_since_the_start_in_doubt(
 ) -> None:
     loose = {**FROZEN["criteria"]["fast"], "max_increase": "90%"}
     said = {**FROZEN, "criteria": {"fast": loose}, "steps": [{"weight": 100, "bake": "20m"}]}
-    with on_stage(tmp_path, policy=short(**said)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**said)) as stage:
         succeeded(stage)
         stage.world.clock.advance(timedelta(days=20))
         stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
         stage.world.clock.advance(HOUR)
         with pytest.raises(UsageError) as refused:
-            start(stage.runner, Request(stage.policy, "two"))
+            start(stage.runner, StartRequest(stage.policy, "two"))
         assert (
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
             "2026-01-05 09:00 UTC on, and nobody saw when that ended; name a window before that "
             "with `from` and `to`, or a known value: baseline: {fixed: ...}"
         ) in str(refused.value)
         criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
-        named = short(**{**said, "criteria": {"fast": criteria["fast"]}})
-        assert start(stage.runner, Request(named, "two")).created
+        named = short_policy(**{**said, "criteria": {"fast": criteria["fast"]}})
+        assert start(stage.runner, StartRequest(named, "two")).created
 
 
 def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> None:
-    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         stage.start()
         frozen = stage.rollout.baselines["fast"]
         assert frozen.value == pytest.approx(100 * 1.638, rel=0.02)  # p95 of 100 ms and sigma 0.3
@@ -270,68 +270,70 @@ def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> 
 
 def test_starting_the_same_revision_again_changes_nothing(stage: Stage) -> None:
     first = stage.start()
-    again = start(stage.runner, Request(stage.policy))
+    again = start(stage.runner, StartRequest(stage.policy))
     assert (again.created, again.rollout) == (False, first)
     assert stage.writes == 1
 
 
 def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage) -> None:
     assert stage.start().revision == stage.world.function(FUNCTION).code_sha256
-    named = short(name="named", target={**POLICY["target"], "function": "other"})
+    named = short_policy(name="named", target={**POLICY["target"], "function": "other"})
     stage.world.add_function("other", {})
-    assert start(stage.runner, Request(named, "v1.4.2")).rollout.revision == "v1.4.2"
+    assert start(stage.runner, StartRequest(named, "v1.4.2")).rollout.revision == "v1.4.2"
 
 
 @pytest.mark.parametrize(
     ("request_", "refusal"),
     [
         pytest.param(
-            Request(short(), "another"), "orders#1 is progressing with revision one",
+            StartRequest(short_policy(), "another"), "orders#1 is progressing with revision one",
             id="another revision",
         ),
         pytest.param(
-            Request(short(warmup="1m"), "one"), "runs revision one with another version of the",
+            StartRequest(short_policy(warmup="1m"), "one"), "runs revision one with another version of the",
             id="another version of the policy",
         ),
     ],
 )  # fmt: skip
 def test_a_running_rollout_is_not_replaced_by(
-    stage: Stage, request_: Request, refusal: str
+    stage: Stage, request_: StartRequest, refusal: str
 ) -> None:
-    start(stage.runner, Request(stage.policy, "one"))
+    start(stage.runner, StartRequest(stage.policy, "one"))
     with pytest.raises(UsageError, match=refusal):
         start(stage.runner, request_)
     assert stage.store.of_name("orders") == ("orders#1",)
 
 
 def rolled_back(stage: Stage, policy: Policy | None = None) -> None:
-    start(stage.runner, Request(policy or stage.policy, "one"))
+    start(stage.runner, StartRequest(policy or stage.policy, "one"))
     stage.runner.roll_back("orders#1", "support is paged")
 
 
 def test_a_revision_that_was_rolled_back_does_not_come_back_by_itself(stage: Stage) -> None:
     rolled_back(stage)
     with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
-        start(stage.runner, Request(stage.policy, "one"))
+        start(stage.runner, StartRequest(stage.policy, "one"))
     assert stage.world.weight_now() == 0
 
 
 def test_a_start_that_looked_before_a_rollback_does_not_bring_the_revision_back(
     stage: Stage,
 ) -> None:
-    late = stage.another_run()
-    stage.world.layers.append(Before(("lambda", "ListAliases"), lambda: rolled_back(stage)))
+    late = stage.another_runner()
+    stage.world.interceptors.append(
+        ActBefore(("lambda", "ListAliases"), lambda: rolled_back(stage))
+    )
     with pytest.raises(StateConflictError):
-        start(late, Request(stage.policy, "one"))
+        start(late, StartRequest(stage.policy, "one"))
     assert stage.store.all() == ("orders#1",)
 
 
 def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: Stage) -> None:
     rolled_back(stage)
-    start(stage.runner, Request(stage.policy, "two"))
+    start(stage.runner, StartRequest(stage.policy, "two"))
     stage.runner.roll_back("orders#2", "that one, too")
     with pytest.raises(RolledBackError, match="orders#1"):
-        start(stage.runner, Request(stage.policy, "one"))
+        start(stage.runner, StartRequest(stage.policy, "one"))
 
 
 def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
@@ -346,12 +348,12 @@ def test_a_revision_that_was_rolled_back_is_tried_again_when_a_person_says_why(
 
 def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
     rolled_back(stage)
-    assert start(stage.runner, Request(stage.policy, "two")).rollout.id == "orders#2"
+    assert start(stage.runner, StartRequest(stage.policy, "two")).rollout.id == "orders#2"
     assert stage.world.weight_now() == 10
 
 
 def succeeded(stage: Stage) -> None:
-    start(stage.runner, Request(stage.policy, "one"))
+    start(stage.runner, StartRequest(stage.policy, "one"))
     for _ in range(60):
         if stage.tick().rollout.phase is Phase.SUCCEEDED:
             return
@@ -362,20 +364,20 @@ def test_a_revision_that_succeeded_and_is_still_in_force_is_not_started_again(
     stage: Stage,
 ) -> None:
     succeeded(stage)
-    again = start(stage.runner, Request(stage.policy, "one"))
+    again = start(stage.runner, StartRequest(stage.policy, "one"))
     assert (again.created, again.rollout.id) == (False, "orders#1")
 
 
 def test_a_success_under_another_version_of_the_policy_is_told_apart(stage: Stage) -> None:
     succeeded(stage)
     with pytest.raises(UsageError, match="orders#1 brought revision one to 100 % with another"):
-        start(stage.runner, Request(short(warmup="1m"), "one"))
+        start(stage.runner, StartRequest(short_policy(warmup="1m"), "one"))
 
 
 def taken_back(stage: Stage) -> None:
     """Let a success be taken back by somebody who does not know its name."""
     succeeded(stage)
-    lower_and_confirm(stage.runner.looking.targets(stage.policy.target), stage.world.clock)
+    lower_and_confirm(stage.runner.observer.targets(stage.policy.target), stage.world.clock)
 
 
 @pytest.mark.parametrize("seen", [0, 1], ids=["before any tick", "after a tick"])
@@ -386,7 +388,7 @@ def test_a_success_that_somebody_took_back_is_not_raised_again_by_the_next_start
     stage.ticks(seen)
     for adopt in (False, True):
         with pytest.raises(RolledBackError) as refused:
-            start(stage.runner, Request(stage.policy, "one", adopt=adopt))
+            start(stage.runner, StartRequest(stage.policy, "one", adopt=adopt))
         assert str(refused.value) == (
             "revision one succeeded with orders#1, and its weight was taken back to 0 % after that "
             "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
@@ -404,7 +406,7 @@ def test_a_success_that_somebody_took_back_is_started_again_when_a_person_says_w
 
 def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:
     taken_back(stage)
-    assert start(stage.runner, Request(stage.policy, "two")).created
+    assert start(stage.runner, StartRequest(stage.policy, "two")).created
 
 
 # --- other rollouts -----------------------------------------------------------------------------
@@ -415,7 +417,7 @@ def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage:
     with pytest.raises(
         UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"
     ):
-        start(stage.runner, Request(short(name="rival")))
+        start(stage.runner, StartRequest(short_policy(name="rival")))
     assert stage.store.of_name("rival") == ()
 
 
@@ -424,16 +426,16 @@ def test_a_running_owner_keeps_its_target_while_somebody_has_set_0(stage: Stage)
     stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
     stage.world.clock.advance(MINUTE)
     with pytest.raises(TargetTakenError, match="orders#1"):
-        start(stage.runner, Request(short(name="rival")))
+        start(stage.runner, StartRequest(short_policy(name="rival")))
     assert stage.store.of_name("rival") == ()
 
 
 def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> None:
-    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         rolled_back(stage)
         stage.world.clock.advance(30 * MINUTE)
         with pytest.raises(UsageError) as refused:
-            start(stage.runner, Request(stage.policy, "two"))
+            start(stage.runner, StartRequest(stage.policy, "two"))
         assert (
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
             "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; name a window with `from` and `to`"
@@ -443,15 +445,15 @@ def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> N
 def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
     tmp_path: Path,
 ) -> None:
-    with on_stage(tmp_path, policy=short(**FROZEN)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         rolled_back(stage)
         stage.world.clock.advance(HOUR + 10 * MINUTE)
-        assert start(stage.runner, Request(stage.policy, "two")).created
+        assert start(stage.runner, StartRequest(stage.policy, "two")).created
 
 
 # --- adopting the live weight -------------------------------------------------------------------
 
-DAY = short(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "24h"}])
+DAY = short_policy(steps=[{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "24h"}])
 TWO_STEPS = "10 % for 2m, 100 % for 2m"
 
 
@@ -465,7 +467,7 @@ def live(stage: Stage, **values: str | None) -> None:
 
 
 def adopt(stage: Stage, **said: Any) -> Rollout:
-    return start(stage.runner, Request(stage.policy, **{"adopt": True, **said})).rollout
+    return start(stage.runner, StartRequest(stage.policy, **{"adopt": True, **said})).rollout
 
 
 def at_live(**values: str | None) -> Callable[[Stage], None]:
@@ -494,7 +496,7 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     started = stage.store.history("orders#1")[0].body
     assert started["because"]["adopted"] == step
     assert started["weight_from"] == started["weight_to"] == rollout.weight
-    assert f"adopting the {rollout.weight} % that are live" in stage.told[0].text
+    assert f"adopting the {rollout.weight} % that are live" in stage.notices[0].text
 
 
 def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
@@ -505,7 +507,7 @@ def test_an_adopted_middle_step_climbs_on_from_there(stage: Stage) -> None:
 
 
 def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
-    with on_stage(tmp_path, policy=DAY) as stage:
+    with open_stage(tmp_path, policy=DAY) as stage:
         live(stage, PERCENTAGE=None, ENABLED="true")
         begin = stage.world.clock.now()
         adopt(stage)
@@ -518,7 +520,7 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
 
 
 def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
-    with on_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
+    with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
         live(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         visits = [stage.tick(after=HOUR) for _ in range(80)]
@@ -538,7 +540,7 @@ def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
 
 def test_an_adopted_rollout_is_judged_and_goes_back_by_itself(tmp_path: Path) -> None:
     sick = [{"kind": "errors", "server_errors": "20%", "at": {"after": "1h"}}]
-    with on_stage(tmp_path, scenario(function=variables(), events=sick)) as stage:
+    with open_stage(tmp_path, scenario(function=function_with(), events=sick)) as stage:
         live(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         stage.ticks(6)
@@ -607,22 +609,22 @@ def test_an_adoption_is_refused_and_touches_nothing_when(
     played: dict[str, Any],
     refusal: str,
 ) -> None:
-    world = scenario(**{"function": variables(), **played})
-    with on_stage(tmp_path, world, short(**said)) as stage:
+    world = scenario(**{"function": function_with(), **played})
+    with open_stage(tmp_path, world, short_policy(**said)) as stage:
         prepare(stage)
         with pytest.raises(UsageError) as refused:
             adopt(stage)
         assert refusal in str(refused.value)
         assert str(refused.value).startswith("orders was not started; nothing was touched:\n")
         assert (stage.writes, stage.store.of_name("orders")) == (0, ())
-        assert look(stage.runner, stage.policy, adopt=True).refusals == tuple(
+        assert check_start(stage.runner, stage.policy, adopt=True).refusals == tuple(
             line.strip() for line in str(refused.value).splitlines()[1:]
         )
 
 
 def test_an_environment_that_cannot_be_decrypted_is_not_adopted(tmp_path: Path) -> None:
     with (
-        on_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
+        open_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
         pytest.raises(UsageError, match="nothing was touched: the environment of handler"),
     ):
         adopt(stage)
@@ -632,17 +634,17 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
     tmp_path: Path,
 ) -> None:
     criteria = frozen_window("2026-01-05T08:00Z", "2026-01-05T08:50Z")
-    with on_stage(tmp_path, policy=short(**FROZEN | {"criteria": criteria})) as stage:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN | {"criteria": criteria})) as stage:
         live(stage, PERCENTAGE="10")
         assert adopt(stage).baselines["fast"].samples > 200
 
 
 def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
     """Nothing was moved, so there is nothing to take back while nobody can look."""
-    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
         live(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
-        stage.world.layers.append(Broken(READ))
+        stage.world.interceptors.append(FailingCall(READ))
         stage.ticks(14)
         assert (stage.rollout.reason, stage.writes) == (Reason.TARGET_UNREADABLE, 0)
 
@@ -651,7 +653,7 @@ def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> 
 def test_an_adopted_weight_survives_a_deployment_right_after_it(
     tmp_path: Path, status: str
 ) -> None:
-    with on_stage(tmp_path, scenario(function=variables()), DAY) as stage:
+    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
         live(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
         function_says(status=status, reason="no such subnet")(stage)
@@ -662,7 +664,7 @@ def test_an_adopted_weight_survives_a_deployment_right_after_it(
 def test_adopting_twice_changes_nothing(stage: Stage) -> None:
     live(stage, PERCENTAGE="10")
     first = adopt(stage)
-    again = start(stage.runner, Request(stage.policy, adopt=True))
+    again = start(stage.runner, StartRequest(stage.policy, adopt=True))
     assert (again.created, again.rollout) == (False, first)
 
 
@@ -678,7 +680,7 @@ def test_a_revision_that_was_rolled_back_is_not_adopted_by_itself(stage: Stage) 
 def test_what_another_rollout_owns_is_not_adopted(stage: Stage) -> None:
     stage.start()
     with pytest.raises(TargetTakenError, match="orders#1"):
-        start(stage.runner, Request(short(name="rival"), adopt=True))
+        start(stage.runner, StartRequest(short_policy(name="rival"), adopt=True))
     assert stage.store.of_name("rival") == ()
 
 
@@ -695,7 +697,7 @@ FREEZE: dict[str, Any] = {"freeze": {"zone": "UTC", "daily": [{"from": "08:00", 
 
 
 def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) -> None:
-    with on_stage(tmp_path, policy=short(**FREEZE)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**FREEZE)) as stage:
         with pytest.raises(UsageError) as refused:
             stage.start()
         assert (
@@ -707,14 +709,14 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
 
 def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
     soon = {"freeze": {"zone": "UTC", "daily": [{"from": "09:03", "to": "10:00"}]}}
-    with on_stage(tmp_path, policy=short(**soon)) as stage:
+    with open_stage(tmp_path, policy=short_policy(**soon)) as stage:
         stage.start()
         stage.ticks(59)
         assert (stage.rollout.reason, stage.rollout.next) == (
             Reason.FROZEN,
             "100 % at 2026-01-05 10:00 UTC",
         )
-        assert len([one for one in stage.told if "frozen until" in one.text]) == 1
+        assert len([one for one in stage.notices if "frozen until" in one.text]) == 1
         stage.tick()
         assert stage.world.weight_now() == 100
 
@@ -723,10 +725,10 @@ def test_a_freeze_delays_the_climb_of_a_real_rollout_until_it_is_over(tmp_path: 
 
 
 def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> None:
-    rolled_back(stage, short(warmup="1m"))
+    rolled_back(stage, short_policy(warmup="1m"))
     again = retry(stage.runner, "orders#1", "the gateway was down")
     assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
-    assert again.rollout.policy == short(warmup="1m")
+    assert again.rollout.policy == short_policy(warmup="1m")
     assert stage.world.weight_now() == 10
 
 
@@ -746,13 +748,13 @@ def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
     tmp_path: Path,
 ) -> None:
     sick = {"kind": "errors", "server_errors": "20%", "lasting": "9m"}
-    with on_stage(tmp_path, scenario(events=[sick])) as stage:
-        start(stage.runner, Request(stage.policy, "one"))
+    with open_stage(tmp_path, scenario(events=[sick])) as stage:
+        start(stage.runner, StartRequest(stage.policy, "one"))
         while stage.rollout.phase is not Phase.ROLLED_BACK:
             stage.world.clock.advance(MINUTE)
             stage.tick()
         stage.world.clock.advance(5 * MINUTE)
-        assert look(stage.runner, stage.policy).refusals == ()
+        assert check_start(stage.runner, stage.policy).refusals == ()
         assert retry(stage.runner, "orders#1", "the gateway was down").created
 
 
@@ -812,8 +814,8 @@ def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -
 
 def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:
     """A role that may create and not update would else be noticed by nobody but the next tick."""
-    with on_stage(tmp_path) as stage:
-        stage.saves_into(ReadOnlyStore(stage.store))
-        started = start(stage.runner, Request(stage.policy))
+    with open_stage(tmp_path) as stage:
+        stage.use_store(ReadOnlyStore(stage.store))
+        started = start(stage.runner, StartRequest(stage.policy))
         assert "created, and then could not be saved: the disk is full" in started.warnings[-1]
         assert stage.variables[stage.policy.target.percentage] == "10"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.observation import Answer, Query, Series, Span
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
-from controller.operations.start.traffic import counted
+from controller.operations.start.traffic import estimate_traffic
 from tests.simulation.worlds import POLICY
 
 NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
@@ -21,14 +21,14 @@ class Source:
     """Answers each metric with as many requests in every hour; asked: each span that was read."""
 
     hourly: Mapping[str, float]
-    answer: Answer = Answer.COMPLETE
+    answer: QueryStatus = QueryStatus.COMPLETE
     asked: list[Span] = field(default_factory=list)
 
-    def read(self, queries: Iterable[Query], span: Span) -> Mapping[Query, Series]:
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         self.asked.append(span)
         return {one: self._series(one, span) for one in queries}
 
-    def _series(self, query: Query, span: Span) -> Series:
+    def _series(self, query: MetricQuery, span: Span) -> Series:
         each = self.hourly.get(f"{query.name}:{query.statistic}")
         hours = range(span.start, span.end, query.period_s)
         return Series({} if each is None else dict.fromkeys(hours, each), self.answer)
@@ -80,7 +80,7 @@ CANARY, STABLE, SAMPLES = "Count:Sum", "Invocations:Sum", "Duration:SampleCount"
 def test_the_traffic_is_that_of_both_paths(
     criteria: dict[str, Any], hourly: dict[str, float], per_minute: float, metrics: tuple[str, ...]
 ) -> None:
-    found = counted(Source(hourly), a_policy(**criteria), NOW)
+    found = estimate_traffic(Source(hourly), a_policy(**criteria), NOW)
     assert (found.per_minute, found.metrics) == (per_minute, metrics)
 
 
@@ -94,17 +94,19 @@ def test_the_traffic_is_that_of_both_paths(
 def test_a_policy_that_counts_the_canary_alone_is_told_apart(
     criteria: dict[str, Any], stable: bool
 ) -> None:
-    assert counted(Source({CANARY: 60}), a_policy(**criteria), NOW).stable is stable
+    assert (
+        estimate_traffic(Source({CANARY: 60}), a_policy(**criteria), NOW).includes_stable is stable
+    )
 
 
 def test_it_takes_one_read_of_the_last_settled_day() -> None:
     source = Source({CANARY: 60})
-    counted(source, a_policy(works=RATE, fast=FAST), NOW)
+    estimate_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
     (span,) = source.asked
     assert span.end - span.start == 24 * HOUR_S
     assert NOW.timestamp() - HOUR_S < span.end <= NOW.timestamp() - 180
 
 
 def test_what_was_answered_in_part_is_no_count() -> None:
-    found = counted(Source({CANARY: 60}, Answer.PARTIAL), a_policy(works=RATE), NOW)
+    found = estimate_traffic(Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW)
     assert (found.per_minute, found.metrics) == (0, ())

@@ -17,18 +17,18 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from controller.adapters.aws.clients import (
     AWS_ERRORS,
-    SLOW_DOWN,
+    THROTTLED_ADVICE,
     StrangeAnswerError,
     code_of,
-    told,
+    error_text,
 )
-from controller.adapters.iam.permission import MOVING, TABLE, Job, Permission
+from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.stores.dynamodb.failures import (
-    MetError,
-    UnansweredError,
+    TransactionConflictError,
+    UnknownWriteOutcomeError,
+    cancellation_text,
     may_have_happened,
     raise_refusal,
-    reasons_of,
 )
 from controller.adapters.stores.dynamodb.items import Attribute, Item
 from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
@@ -41,21 +41,21 @@ PAUSE_S: Final = 0.5  # the longest between two of them
 _ACTIVE: Final = f"{TABLE}/index/active"
 _ACTIVE_OF_NAME: Final = f"{TABLE}/index/active_of_name"
 _BY_TARGET: Final = f"{TABLE}/index/by_target"
-_MOST: Final = MOVING | {Job.COPY_FROM, Job.COPY_TO}
-_LOOKING: Final = frozenset({Job.LOOK, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
+_READ_WRITE_JOBS: Final = TRAFFIC_JOBS | {Job.COPY_FROM, Job.COPY_TO}
+_READ_JOBS: Final = frozenset({Job.READ, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
 
 IAM: Final = (
-    Permission("dynamodb:GetItem", TABLE, _MOST | _LOOKING, keyed=True),
-    Permission("dynamodb:Query", TABLE, _MOST | _LOOKING, keyed=True),
-    Permission("dynamodb:PutItem", TABLE, MOVING | {Job.COPY_TO}, keyed=True),
-    Permission("dynamodb:UpdateItem", TABLE, MOVING, keyed=True),
+    Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
+    Permission("dynamodb:Query", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
+    Permission("dynamodb:PutItem", TABLE, TRAFFIC_JOBS | {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS, keyed=True),
     Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
     Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
-    Permission("dynamodb:Query", _ACTIVE, {Job.PEOPLE, Job.LOOK}),
-    Permission("dynamodb:Scan", _BY_TARGET, {Job.PEOPLE, Job.LOOK}, bound=False),
+    Permission("dynamodb:Query", _ACTIVE, {Job.OPERATE, Job.READ}),
+    Permission("dynamodb:Scan", _BY_TARGET, {Job.OPERATE, Job.READ}, bound=False),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
 )
 
@@ -72,8 +72,8 @@ class Table:
 
     def get(self, doing: str, key: Item) -> Item | None:
         """Return the item with `key`, as the newest write left it."""
-        with self._explained(doing, "GetItem"):
-            answer = _dynamodbs(
+        with self._store_errors(doing, "GetItem"):
+            answer = _check_answer(
                 self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
             )
         found: Item | None = answer.get("Item")
@@ -122,9 +122,9 @@ class Table:
         It looks into the folders of all services for that, on every tick.
         """
         call, begin = getattr(self._client, operation), "ExclusiveStartKey"
-        with self._explained(doing, operation.title()):
+        with self._store_errors(doing, operation.title()):
             for _ in range(PAGES):
-                page = _dynamodbs(call(TableName=self.name, **request))
+                page = _check_answer(call(TableName=self.name, **request))
                 if "Items" not in page:
                     raise StrangeAnswerError
                 yield from page["Items"]
@@ -146,18 +146,18 @@ class Table:
         """
         _check_size(doing, writes)
         tries = Retrying(
-            retry=retry_if_exception_type(MetError),
+            retry=retry_if_exception_type(TransactionConflictError),
             stop=stop_after_attempt(TRIES),
             wait=wait_random_exponential(multiplier=PAUSE_S / 10, max=PAUSE_S),
             reraise=True,
         )
         try:
             return tries(self._write_once, doing, writes, returning)
-        except MetError as error:
+        except TransactionConflictError as error:
             if error.throttled:
                 raise StoreError(
                     f"cannot {doing} (dynamodb:TransactWriteItems, table {self.name}), "
-                    f"{TRIES} times: {error.throttled}; nothing was written; {SLOW_DOWN}",
+                    f"{TRIES} times: {error.throttled}; nothing was written; {THROTTLED_ADVICE}",
                     table=self.name,
                 ) from error
             raise StateConflictError(
@@ -168,22 +168,24 @@ class Table:
 
     def _write_once(self, doing: str, writes: Sequence[Write], returning: bool) -> Item:
         lone = writes[0] if len(writes) == 1 and writes[0].kind == "Update" else None
-        with self._explained(doing, "UpdateItem" if lone else "TransactWriteItems", writing=True):
+        with self._store_errors(
+            doing, "UpdateItem" if lone else "TransactWriteItems", writing=True
+        ):
             if lone is None:
                 actions = [{one.kind: {"TableName": self.name, **one.request}} for one in writes]
-                _dynamodbs(self._client.transact_write_items(TransactItems=actions))
+                _check_answer(self._client.transact_write_items(TransactItems=actions))
                 return {}
             values = "ALL_NEW" if returning else "NONE"
             answer = self._client.update_item(
                 TableName=self.name, ReturnValues=values, **lone.request
             )
-            found: Item = _dynamodbs(answer).get("Attributes", {})
+            found: Item = _check_answer(answer).get("Attributes", {})
             return found
 
     # --- errors ---------------------------------------------------------------------------------
 
     @contextmanager
-    def _explained(self, doing: str, operation: str, *, writing: bool = False) -> Iterator[None]:
+    def _store_errors(self, doing: str, operation: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except AWS_ERRORS as error:
@@ -200,14 +202,14 @@ class Table:
                 table=self.name,
                 region=region,
             )
-        text = told(f"cannot {doing} (dynamodb:{operation}, table {self.name})", error)
+        text = error_text(f"cannot {doing} (dynamodb:{operation}, table {self.name})", error)
         facts = {"table": self.name, "code": code_of(error)}
         if writing and may_have_happened(error):
-            return UnansweredError(f"{text}; whether it was written is not known", **facts)
-        return StoreError(f"{text}{reasons_of(error)}", **facts)
+            return UnknownWriteOutcomeError(f"{text}; whether it was written is not known", **facts)
+        return StoreError(f"{text}{cancellation_text(error)}", **facts)
 
 
-def _dynamodbs(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `answer`. Raises StrangeAnswerError when it is none of DynamoDB's."""
     if "RequestId" not in answer.get("ResponseMetadata", {}):
         raise StrangeAnswerError

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws.clients import code_of, is_passing
+from controller.adapters.aws.clients import code_of, is_transient
 from controller.adapters.stores.dynamodb.items import Item
 from controller.errors import StoreError
 
 
-class RefusedError(Exception):
+class ConditionFailedError(Exception):
     """A condition did not hold, so nothing was written by the last try.
 
     failed: for each write whether its condition failed; found: the items that made them fail.
@@ -21,14 +21,14 @@ class RefusedError(Exception):
         self, failed: Sequence[bool], found: Sequence[Item | None], repeated: bool
     ) -> None:
         super().__init__("a condition did not hold")
-        self.failed, self.found, self.repeated = failed, found, repeated
+        self.failed, self.items, self.repeated = failed, found, repeated
 
 
-class UnansweredError(StoreError):
+class UnknownWriteOutcomeError(StoreError):
     """No answer came: the write may or may not have happened."""
 
 
-class MetError(Exception):
+class TransactionConflictError(Exception):
     """Another write was on its way to the same item; DynamoDB refuses both or the second.
 
     throttled: what DynamoDB said, when it was too much for the table instead; else empty.
@@ -39,10 +39,10 @@ class MetError(Exception):
         self.throttled = throttled
 
 
-_MEETING: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
+_COLLISION: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
 _CONDITION: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
 # Inside a transaction, botocore does not see that it was throttling.
-_SLOW: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+_THROTTLED: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 def raise_refusal(error: ClientError) -> None:
@@ -52,10 +52,12 @@ def raise_refusal(error: ClientError) -> None:
     if codes & _CONDITION:
         failed = [reason.get("Code") in _CONDITION for reason in reasons]
         repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-        raise RefusedError(failed, [one.get("Item") for one in reasons], repeated) from error
-    if codes & (_MEETING | _SLOW) and codes <= (_MEETING | _SLOW | {"None"}):
-        slow = [one for one in reasons if one.get("Code") in _SLOW]
-        raise MetError(_said(slow)) from error
+        raise ConditionFailedError(
+            failed, [one.get("Item") for one in reasons], repeated
+        ) from error
+    if codes & (_COLLISION | _THROTTLED) and codes <= (_COLLISION | _THROTTLED | {"None"}):
+        slow = [one for one in reasons if one.get("Code") in _THROTTLED]
+        raise TransactionConflictError(_reason_text(slow)) from error
 
 
 def _cancellation(error: Exception) -> Sequence[Mapping[str, Any]]:
@@ -65,12 +67,12 @@ def _cancellation(error: Exception) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def reasons_of(error: Exception) -> str:
+def cancellation_text(error: Exception) -> str:
     """Return what AWS says of each cancelled part of a transaction, to stand after a sentence."""
-    return "".join(f"; {one}" for one in [_said(_cancellation(error))] if one)
+    return "".join(f"; {one}" for one in [_reason_text(_cancellation(error))] if one)
 
 
-def _said(reasons: Sequence[Mapping[str, Any]]) -> str:
+def _reason_text(reasons: Sequence[Mapping[str, Any]]) -> str:
     """Return AWS's words for `reasons`, or its code where it says no more."""
     real = [one for one in reasons if one.get("Code", "None") != "None"]
     return "; ".join(one.get("Message") or one["Code"] for one in real)
@@ -85,5 +87,5 @@ def may_have_happened(error: Exception) -> bool:
     if code_of(error) == "TransactionInProgressException":
         return True
     if not isinstance(error, ClientError):
-        return is_passing(error)
+        return is_transient(error)
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeAlias
 
 from controller.adapters.stores import refusals as refusals
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
-from controller.adapters.stores.untrusted_values import readable
+from controller.adapters.stores.untrusted_values import printable_id
 from controller.core import codec
 from controller.core.history import Entry
-from controller.core.outbox import visited_until
+from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 
@@ -58,7 +58,7 @@ def rollout_id_of(item: Item) -> str:
     name, attempt = (str(item[part].get("S", "")) for part in ("pk", "sk"))
     if attempt.isascii() and attempt.isdecimal():
         attempt = str(int(attempt[-_KEY_DIGITS:]))
-    return readable(f"{name.removeprefix('ROLLOUT#')}#{attempt}")
+    return printable_id(f"{name.removeprefix('ROLLOUT#')}#{attempt}")
 
 
 def is_foreign(item: Item) -> bool:
@@ -67,14 +67,14 @@ def is_foreign(item: Item) -> bool:
     return key is None or any(key[part] != item[part] for part in ("pk", "sk"))
 
 
-def saved(rollout: Rollout) -> dict[str, Attribute | None]:
+def save_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
     """Return what a save sets, and None for what it removes.
 
     What is beside `state` repeats what conditions and indexes look for.
     """
-    watched = visited_until(rollout)
+    watched = visit_deadline(rollout)
     found: dict[str, Attribute | None] = {
-        "state": packed(rollout.id, codec.dump(rollout)),
+        "state": pack(rollout.id, codec.dump(rollout)),
         "version": number(rollout.version),
         "closed": {"BOOL": rollout.final},
         "phase": text(rollout.phase),
@@ -88,7 +88,7 @@ def saved(rollout: Rollout) -> dict[str, Attribute | None]:
     return found if watched else {**found, "active": None}
 
 
-def created(rollout: Rollout, locks: Sequence[str]) -> Item:
+def new_item(rollout: Rollout, locks: Sequence[str]) -> Item:
     """Return a new rollout without a lease. Raises StoreError when it is too large for an item."""
     key = rollout_key(rollout.id)
     if key is None:
@@ -96,11 +96,11 @@ def created(rollout: Rollout, locks: Sequence[str]) -> Item:
     fields = {
         "target": text(rollout.target),
         "created": moment(rollout.created),
-        "policy": packed(rollout.id, rollout.policy.snapshot()),
+        "policy": pack(rollout.id, rollout.policy.snapshot()),
         "locks": {"SS": list(dict.fromkeys(locks))} if locks else None,
         "fence": number(0),
         "active": ACTIVE,
-        **saved(rollout),
+        **save_attributes(rollout),
     }
     item = {**key, **{name: value for name, value in fields.items() if value is not None}}
     if size_of(item) > NEW_ROLLOUT_BYTES:
@@ -127,22 +127,22 @@ def rollout_of(item: Item) -> Rollout:
     """
     rollout, rollout_id = state_of(item), rollout_id_of(item)
     if version_of(item) != rollout.version:
-        raise refusals.damaged(rollout_id, "version: the state has another one")
+        raise refusals.damaged_record(rollout_id, "version: the state has another one")
     if item.get("closed") != {"BOOL": rollout.final}:
-        raise refusals.damaged(rollout_id, "closed: the state says otherwise")
+        raise refusals.damaged_record(rollout_id, "closed: the state says otherwise")
     if item.get("phase") != {"S": rollout.phase}:
-        raise refusals.damaged(rollout_id, "phase: the state has another one")
+        raise refusals.damaged_record(rollout_id, "phase: the state has another one")
     fence_of(item)
     for name in ("created", "updated", "watch_until", "exposed_from", "exposed_to"):
         if moment_of(item, name) is None and (name in item or name in ("created", "updated")):
-            raise refusals.damaged(rollout_id, f"{name}: it is no moment")
+            raise refusals.damaged_record(rollout_id, f"{name}: it is no moment")
     return rollout
 
 
 def state_of(item: Item) -> Rollout:
     """Return what the state alone says. Raises StoreError when it is damaged."""
     rollout_id = rollout_id_of(item)
-    state, policy = (unpacked(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
+    state, policy = (unpack(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
     return codec.load(rollout_id, state, policy)
 
 
@@ -162,7 +162,7 @@ def fence_of(item: Item) -> int:
 def _integer(rollout_id: str, item: Item, name: str) -> int:
     found = item.get(name, {}).get("N", "")
     if not (found.isascii() and found.isdecimal() and len(found) <= _KEY_DIGITS + _KEY_DIGITS):
-        raise refusals.damaged(rollout_id, f"{name}: it is no count")
+        raise refusals.damaged_record(rollout_id, f"{name}: it is no count")
     return int(found)
 
 
@@ -185,7 +185,7 @@ def history_key(rollout_id: str) -> Attribute:
 def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
     """Yield the items of `entries`: one for each, or some for one that is too large for one."""
     for entry in entries:
-        content = packed(rollout_id, codec.dump_entry(entry))
+        content = pack(rollout_id, codec.dump_entry(entry))
         pieces = list(_pieces(content))
         for index, piece in enumerate(pieces):
             yield {
@@ -202,8 +202,8 @@ def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
         pieces = list(group)
         if len(pieces) != _integer(rollout_id, pieces[0], "pieces"):
             number_of = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
-            raise refusals.damaged(rollout_id, f"a piece of entry {number_of} is missing")
-        content = unpacked(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
+            raise refusals.damaged_record(rollout_id, f"a piece of entry {number_of} is missing")
+        content = unpack(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
         yield codec.load_entry(rollout_id, content)
 
 
@@ -243,7 +243,7 @@ def moment_of(item: Item, name: str) -> datetime | None:
     return moment_in(item.get(name, {}).get("S"))
 
 
-def packed(rollout_id: str, content: str) -> Attribute:
+def pack(rollout_id: str, content: str) -> Attribute:
     """Return `content` as an attribute, compressed when it is long.
 
     Raises StoreError when it is longer than what is ever expanded again.
@@ -262,7 +262,7 @@ def packed(rollout_id: str, content: str) -> Attribute:
     return {"B": zlib.compress(whole)}
 
 
-def unpacked(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
+def unpack(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
     """Return what was packed as `name`, and cut to `parts`.
 
     Raises StoreError when it is damaged, or expands to more than is ever packed.
@@ -270,17 +270,17 @@ def unpacked(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
     if "S" in parts[0]:
         return str(parts[0]["S"])
     try:
-        return _expanded(b"".join(part["B"] for part in parts)).decode()
+        return _decompress(b"".join(part["B"] for part in parts)).decode()
     except KeyError:
         why = "it is missing, or of another type"
     except UnicodeDecodeError:
         why = "it is not UTF-8"
     except (TypeError, ValueError, zlib.error) as error:
         why = str(error)
-    raise refusals.damaged(rollout_id, f"{name}: {why}")
+    raise refusals.damaged_record(rollout_id, f"{name}: {why}")
 
 
-def _expanded(whole: bytes) -> bytes:
+def _decompress(whole: bytes) -> bytes:
     expanding = zlib.decompressobj()
     content = expanding.decompress(whole, MOST_TEXT_BYTES)
     if expanding.unconsumed_tail:

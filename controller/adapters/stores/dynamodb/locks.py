@@ -27,14 +27,14 @@ from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, updat
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.ports.store import Exposure, Holder
+from controller.ports.store import Exposure, LockHolder
 
 # So many exposures of earlier holders are kept in a lock; what is older is counted as one.
-MOST_PAST: Final = 10
+MOST_PAST_EXPOSURES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LockState:
     """What the locks of a rollout say of it."""
 
     final: bool
@@ -42,14 +42,14 @@ class Standing:
     exposed_to: datetime | None
 
     @classmethod
-    def of(cls, rollout: Rollout) -> "Standing":
+    def of(cls, rollout: Rollout) -> "LockState":
         """Return what the locks of `rollout` have to say."""
         return cls(rollout.final, rollout.exposed_from, rollout.exposed_to)
 
 
-def locking(rollout: Rollout) -> dict[str, Attribute | None]:
+def lock_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
     """Return what a lock of `rollout` says of it; None for what it does not say."""
-    standing = Standing.of(rollout)
+    standing = LockState.of(rollout)
     moments = {"exposed_from": standing.exposed_from, "exposed_to": standing.exposed_to}
     return {
         "final": {"BOOL": standing.final},
@@ -59,12 +59,14 @@ def locking(rollout: Rollout) -> dict[str, Attribute | None]:
     }
 
 
-def telling(lock: str, rollout: Rollout) -> Write:
+def lock_update(lock: str, rollout: Rollout) -> Write:
     """Return the write after which `lock`, if `rollout` holds it, says how that stands."""
-    return update(lock_key(lock), locking(rollout), "#rollout = :ours", ours=text(rollout.id))
+    return update(
+        lock_key(lock), lock_attributes(rollout), "#rollout = :ours", ours=text(rollout.id)
+    )
 
 
-def taking(
+def lock_takeovers(
     table: Table, rollout: Rollout, locks: Collection[str], past: Sequence[Exposure] = ()
 ) -> list[Write]:
     """Return the writes that give `locks` to `rollout`; they fail when a lock changed meanwhile.
@@ -73,7 +75,7 @@ def taking(
     not final, StateConflictError when it is `rollout` itself, StoreError for a damaged lock.
     """
     found = {lock: _read(table, lock) for lock in locks}
-    return [_take(table, lock, item, rollout, past) for lock, item in found.items()]
+    return [_takeover(table, lock, item, rollout, past) for lock, item in found.items()]
 
 
 def owner_of(table: Table, lock: str) -> str | None:
@@ -82,7 +84,7 @@ def owner_of(table: Table, lock: str) -> str | None:
     return None if item is None else _owner(lock, item)
 
 
-def holder_of(table: Table, lock: str) -> Holder | None:
+def holder_of(table: Table, lock: str) -> LockHolder | None:
     """Return who holds `lock`. Raises StoreError when it does not say, or not whether it is final.
 
     Its owner may be living, so no start takes over a damaged lock.
@@ -114,11 +116,11 @@ def _owner(lock: str, item: Item) -> str:
     return owner
 
 
-def _holder(lock: str, item: Item) -> Holder:
+def _holder(lock: str, item: Item) -> LockHolder:
     owner, final = _owner(lock, item), item.get("final", {}).get("BOOL")
     if not isinstance(final, bool):
         raise _damaged(lock, "final: it is missing, or of another type")
-    return Holder(owner, final)
+    return LockHolder(owner, final)
 
 
 def _damaged(lock: str, why: str) -> StoreError:
@@ -129,14 +131,14 @@ def _damaged(lock: str, why: str) -> StoreError:
     )
 
 
-def _take(
+def _takeover(
     table: Table, lock: str, item: Item | None, rollout: Rollout, past: Sequence[Exposure]
 ) -> Write:
     if item is None:
         return put(_item(lock, rollout, past), ABSENT)
     holder = _holder(lock, item)
-    if not _is_gone(table, holder.rollout_id, rollout):
-        refusals.check_gives_way(rollout.id, holder, lock)
+    if not _is_orphaned(table, holder.rollout_id, rollout):
+        refusals.check_takeover(rollout.id, holder, lock)
     if "version" not in item:
         raise _damaged(lock, "version: it is missing")
     return put(
@@ -148,7 +150,7 @@ def _take(
     )
 
 
-def _is_gone(table: Table, owner: str, rollout: Rollout) -> bool:
+def _is_orphaned(table: Table, owner: str, rollout: Rollout) -> bool:
     """Tell whether the lock is all that there is of its owner.
 
     That is looked up for rollouts of the same name alone: others are not for this one to read.
@@ -160,14 +162,14 @@ def _is_gone(table: Table, owner: str, rollout: Rollout) -> bool:
     if table.get(f"look up {owner}", key) is None:
         return True
     if owner == rollout.id:
-        raise refusals.exists(rollout.id)
+        raise refusals.already_exists(rollout.id)
     return False
 
 
 def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
-    said = {name: one for name, one in locking(rollout).items() if one is not None}
+    said = {name: one for name, one in lock_attributes(rollout).items() if one is not None}
     known = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
-    kept: Mapping[str, Attribute] = {"past": text(_dumped(known))} if known else {}
+    kept: Mapping[str, Attribute] = {"past": text(_dump(known))} if known else {}
     return {**lock_key(lock), "rollout": text(rollout.id), **said, **kept}
 
 
@@ -176,7 +178,7 @@ def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
 
 def _exposures(lock: str, item: Item) -> list[Exposure]:
     """Return the exposure of the holder, and of those that held the lock before it."""
-    found = _loaded(lock, item)
+    found = _past_exposures(lock, item)
     if "exposed_from" in item:
         begin, end = (moment_of(item, name) for name in ("exposed_from", "exposed_to"))
         if begin is None or (end is None and "exposed_to" in item):
@@ -185,7 +187,7 @@ def _exposures(lock: str, item: Item) -> list[Exposure]:
     return found
 
 
-def _dumped(found: Sequence[Exposure]) -> str:
+def _dump(found: Sequence[Exposure]) -> str:
     rows = [[one, _text(begin), end and _text(end)] for one, begin, end in found]
     return json.dumps(rows, separators=(",", ":"))
 
@@ -194,7 +196,7 @@ def _text(at: datetime) -> str:
     return str(moment(at)["S"])
 
 
-def _loaded(lock: str, item: Item) -> list[Exposure]:
+def _past_exposures(lock: str, item: Item) -> list[Exposure]:
     if "past" not in item:
         return []
     try:
@@ -217,7 +219,7 @@ def _sorted(found: Iterable[Exposure]) -> list[Exposure]:
 
 def _bounded(found: list[Exposure]) -> list[Exposure]:
     """Return `found` with its oldest counted as one that lasted as long as all of them."""
-    while len(found) > MOST_PAST:
+    while len(found) > MOST_PAST_EXPOSURES:
         (_, begin, one), (rollout_id, _, other), *rest = found
         end = None if one is None or other is None else max(one, other)
         found = [(rollout_id, begin, end), *rest]

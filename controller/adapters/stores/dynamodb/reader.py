@@ -9,12 +9,12 @@ from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import exposures_of, holder_of, owner_of
-from controller.adapters.stores.untrusted_values import NEVER, Turn, turn_of
+from controller.adapters.stores.untrusted_values import LAST_MOMENT, VisitOrder, visit_order
 from controller.core.history import Entry
 from controller.errors import StoreError
-from controller.ports.store import Exposure, Holder
+from controller.ports.store import Exposure, LockHolder
 
-OF_NAME: Final = "active_of_name"
+NAME_INDEX: Final = "active_of_name"
 
 
 class DynamoDbReader:
@@ -35,12 +35,12 @@ class DynamoDbReader:
         doing = "list the active rollouts"
         found = [
             item
-            for item in self._indexed(doing, names)
-            if _is_visited(item, now) and ("locks" in item or self._has_word(doing, item))
+            for item in self._query_index(doing, names)
+            if _is_visited(item, now) and ("locks" in item or self._has_messages(doing, item))
         ]
-        return tuple(self._listed(item) for item in sorted(found, key=_turn))
+        return tuple(self._list_id(item) for item in sorted(found, key=_visit_order))
 
-    def _has_word(self, doing: str, item: Item) -> bool:
+    def _has_messages(self, doing: str, item: Item) -> bool:
         """Tell whether a rollout goes on, or has messages to bring; or is damaged: a visit says."""
         if item.get("closed") != {"BOOL": True}:
             return True
@@ -50,7 +50,7 @@ class DynamoDbReader:
         except StoreError:
             return True
 
-    def _indexed(self, doing: str, names: Collection[str]) -> Iterator[Item]:
+    def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield what an index shows of the active rollouts.
 
         The index of all has one partition; that of a name is found by the name, and no other one.
@@ -60,7 +60,7 @@ class DynamoDbReader:
             yield from self._table.query(doing, "active", items.ACTIVE, index="active")
         for name in dict.fromkeys(names):
             found = self._table.query(
-                doing, "pk", items.name_key(name), index=OF_NAME, sort=("active", items.ACTIVE)
+                doing, "pk", items.name_key(name), index=NAME_INDEX, sort=("active", items.ACTIVE)
             )
             yield from ({**item, "updated": item.get("created", {})} for item in found)
 
@@ -68,7 +68,7 @@ class DynamoDbReader:
         """Return the ids of all rollouts, oldest first."""
         found = self._table.scan("list all rollouts", "by_target")
         aged = sorted(
-            (items.moment_of(item, "created") or NEVER, self._listed(item)) for item in found
+            (items.moment_of(item, "created") or LAST_MOMENT, self._list_id(item)) for item in found
         )
         return tuple(rollout_id for _, rollout_id in aged)
 
@@ -80,7 +80,7 @@ class DynamoDbReader:
             items.name_key(name),
             only=("pk", "sk"),
         )
-        return tuple(self._listed(item) for item in found)
+        return tuple(self._list_id(item) for item in found)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
@@ -95,7 +95,7 @@ class DynamoDbReader:
         """Return the id of the rollout that holds `lock`."""
         return owner_of(self._table, lock)
 
-    def holder(self, lock: str) -> Holder | None:
+    def holder(self, lock: str) -> LockHolder | None:
         """Return who holds `lock`, and whether it gives way."""
         return holder_of(self._table, lock)
 
@@ -105,7 +105,7 @@ class DynamoDbReader:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _listed(self, item: Item) -> str:
+    def _list_id(self, item: Item) -> str:
         """Return an id as lists show it."""
         rollout_id = items.rollout_id_of(item)
         if items.is_foreign(item):
@@ -115,15 +115,15 @@ class DynamoDbReader:
     def _key(self, rollout_id: str) -> Item:
         key = items.rollout_key(rollout_id)
         if rollout_id in self._foreign:
-            raise refusals.damaged(rollout_id, "pk, sk: they are no key of a rollout")
+            raise refusals.damaged_record(rollout_id, "pk, sk: they are no key of a rollout")
         if key is None:
-            raise refusals.unknown(rollout_id, self._table.place)
+            raise refusals.unknown_rollout(rollout_id, self._table.place)
         return key
 
     def _item(self, rollout_id: str) -> Item:
         item = self._table.get(f"load {rollout_id}", self._key(rollout_id))
         if item is None:
-            raise refusals.unknown(rollout_id, self._table.place)
+            raise refusals.unknown_rollout(rollout_id, self._table.place)
         return item
 
 
@@ -135,11 +135,11 @@ def _is_visited(item: Item, now: datetime) -> bool:
     return "watch_until" in item and (until is None or until > now)
 
 
-def _turn(item: Item) -> Turn:
+def _visit_order(item: Item) -> VisitOrder:
     phase, updated, created = (
         item.get(name, {}).get("S") for name in ("phase", "updated", "created")
     )
-    return turn_of(
+    return visit_order(
         items.rollout_id_of(item),
         phase=phase,
         updated=updated,

@@ -15,9 +15,12 @@ from uuid import uuid4
 from controller.adapters.stores import refusals as refusals
 from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
-from controller.adapters.stores.dynamodb.failures import RefusedError, UnansweredError
+from controller.adapters.stores.dynamodb.failures import (
+    ConditionFailedError,
+    UnknownWriteOutcomeError,
+)
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
-from controller.adapters.stores.dynamodb.locks import Standing, taking, telling
+from controller.adapters.stores.dynamodb.locks import LockState, lock_takeovers, lock_update
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
 from controller.adapters.stores.dynamodb.writes import (
     ABSENT,
@@ -36,18 +39,18 @@ from controller.ports.store import Exposure
 
 LOCK_TRIES: Final = 5  # of a start that finds other owners than a moment before
 
-_FREE = (
+_LEASE_FREE = (
     "attribute_not_exists(#holder) OR #holder = :holder OR #lease_until <= :now "
     "OR #lease_until > :doubtful OR NOT attribute_type(#lease_until, :text)"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownVersion:
     """A rollout as this object last read or wrote it: its locks, and what they say of it."""
 
     version: int
-    standing: Standing
+    lock_state: LockState
     locks: tuple[str, ...]
 
 
@@ -63,8 +66,8 @@ class DynamoDbStore(DynamoDbReader):
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
         self._holds: set[str] = set()
-        self._replaced: set[str] = set()  # what a newer owner of its target has replaced
-        self._known: dict[str, Known] = {}
+        self._superseded: set[str] = set()  # what a newer owner of its target has replaced
+        self._known: dict[str, KnownVersion] = {}
 
     # --- StateStore -----------------------------------------------------------------------------
 
@@ -79,7 +82,7 @@ class DynamoDbStore(DynamoDbReader):
         """Add a rollout and take the locks of its target, as `StateStore.create` says."""
         history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
-            raise refusals.exists(rollout.id)
+            raise refusals.already_exists(rollout.id)
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
@@ -88,18 +91,18 @@ class DynamoDbStore(DynamoDbReader):
         write = update(
             self._key(rollout_id),
             lease,
-            f"attribute_exists(#pk) AND ({_FREE})",
+            f"attribute_exists(#pk) AND ({_LEASE_FREE})",
             add={"fence": 1},
             now=moment(now),
-            doubtful=moment(refusals.doubtful_from(now, until)),
+            doubtful=moment(refusals.implausible_from(now, until)),
             text=text("S"),  # a lease whose end is missing, or no text, has expired
         )
         try:
             item = self._table.write(doing, [write], returning=True)
-        except RefusedError as refused:
-            raise self._not_free(rollout_id, refused.found[0]) from refused
-        except UnansweredError as unanswered:
-            found = outcome.stored(self._table, doing, write, unanswered)
+        except ConditionFailedError as refused:
+            raise self._lease_error(rollout_id, refused.items[0]) from refused
+        except UnknownWriteOutcomeError as unanswered:
+            found = outcome.item_after(self._table, doing, write, unanswered)
             if found is None or any(found.get(name) != one for name, one in lease.items()):
                 raise
             item = found
@@ -108,7 +111,7 @@ class DynamoDbStore(DynamoDbReader):
                 self.load(rollout_id)  # says what is damaged
             raise
         if "locks" not in item:
-            self._replaced.add(rollout_id)
+            self._superseded.add(rollout_id)
         self._holds.add(rollout_id)
         try:
             self._fences[rollout_id] = items.fence_of(item)
@@ -127,10 +130,10 @@ class DynamoDbStore(DynamoDbReader):
         write = update(self._key(rollout_id), self._lease(None), "#holder = :ours", ours=ours)
         try:
             self._table.write(doing, [write])
-        except RefusedError:
+        except ConditionFailedError:
             pass  # another run has it by now
-        except UnansweredError as unanswered:
-            found = outcome.stored(self._table, doing, write, unanswered)
+        except UnknownWriteOutcomeError as unanswered:
+            found = outcome.item_after(self._table, doing, write, unanswered)
             if found is not None and found.get("holder") == ours:
                 raise
         self._holds.discard(rollout_id)
@@ -151,27 +154,27 @@ class DynamoDbStore(DynamoDbReader):
         write_id = text(uuid4().hex)
         history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
         doing = f"save {rollout.id}"
-        known = self._as_known(doing, rollout)
-        changed = known.locks if Standing.of(saved) != known.standing else ()
+        known = self._known_version(doing, rollout)
+        changed = known.locks if LockState.of(saved) != known.lock_state else ()
         while True:
-            saving = self._saving(saved, write_id, hold)
-            locking = [telling(one, saved) for one in changed]
+            saving = self._save_write(saved, write_id, hold)
+            locking = [lock_update(one, saved) for one in changed]
             try:
                 self._table.write(doing, [saving, *history, *locking])
-            except (RefusedError, UnansweredError) as problem:
+            except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
                 if lost := outcome.lost_locks(problem, changed):
-                    self._replaced.add(rollout.id)
+                    self._superseded.add(rollout.id)
                     changed = tuple(one for one in changed if one not in lost)
                     continue
-                found = outcome.stored(self._table, doing, saving, problem)
+                found = outcome.item_after(self._table, doing, saving, problem)
                 if found is None:
-                    raise refusals.unknown(rollout.id, self._table.place) from problem
+                    raise refusals.unknown_rollout(rollout.id, self._table.place) from problem
                 if not outcome.is_written(saved, write_id, found, problem):
                     ours = self._fences.get(rollout.id)
-                    raise outcome.not_saved(rollout, ours, found, problem) from problem
-            self._mark(rollout.id, hold)
-            locks = () if rollout.id in self._replaced and saved.final else known.locks
-            self._known[rollout.id] = Known(saved.version, Standing.of(saved), locks)
+                    raise outcome.save_error(rollout, ours, found, problem) from problem
+            self._remember_lease(rollout.id, hold)
+            locks = () if rollout.id in self._superseded and saved.final else known.locks
+            self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), locks)
             return saved
 
     # --- Ownership ------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ class DynamoDbStore(DynamoDbReader):
         locks = self._known[rollout_id].locks
         found = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
         if not found:
-            self._replaced.add(rollout_id)
+            self._superseded.add(rollout_id)
         return found
 
     # --- Archive --------------------------------------------------------------------------------
@@ -203,13 +206,15 @@ class DynamoDbStore(DynamoDbReader):
         doing = f"receive {rollout.id}"
         known = self._table.get(doing, self._key(rollout.id))
         if known is None:
-            taking(self._table, rollout, locks)  # refuses at once what would be refused at last
-            self._lay_down(doing, rollout.id, entries)
+            lock_takeovers(
+                self._table, rollout, locks
+            )  # refuses at once what would be refused at last
+            self._write_history(doing, rollout.id, entries)
             known = self._add(doing, rollout, locks, [], None, past)
         if known is not None:
-            refusals.already_there(items.rollout_of(known), rollout, entries)
+            refusals.check_same_history(items.rollout_of(known), rollout, entries)
 
-    def _lay_down(self, doing: str, rollout_id: str, entries: Sequence[Entry]) -> None:
+    def _write_history(self, doing: str, rollout_id: str, entries: Sequence[Entry]) -> None:
         """Write the history of a rollout that is not there yet, over what an earlier call left.
 
         In as many transactions as it takes, each of which wants the rollout not to be there yet.
@@ -224,7 +229,7 @@ class DynamoDbStore(DynamoDbReader):
         for batch in batches(writes, room=1):
             try:
                 self._table.write(doing, [absent, *batch])
-            except RefusedError:
+            except ConditionFailedError:
                 return  # another run has brought it meanwhile
 
     # --- inside ---------------------------------------------------------------------------------
@@ -241,9 +246,9 @@ class DynamoDbStore(DynamoDbReader):
 
     def _remember(self, rollout: Rollout, item: Item) -> None:
         locks = items.locks_of(item)
-        self._known[rollout.id] = Known(rollout.version, Standing.of(rollout), locks)
+        self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), locks)
 
-    def _as_known(self, doing: str, rollout: Rollout) -> Known:
+    def _known_version(self, doing: str, rollout: Rollout) -> KnownVersion:
         """Return what the locks of `rollout` say of the version that is to be saved.
 
         Where that is not the stored version any more, nothing is written in any case.
@@ -255,35 +260,35 @@ class DynamoDbStore(DynamoDbReader):
                 with suppress(SnapshotChangedError):
                     self._read(item)
                 known = self._known[rollout.id]
-        return known or Known(rollout.version, Standing.of(rollout), ())
+        return known or KnownVersion(rollout.version, LockState.of(rollout), ())
 
     def _lease(self, until: datetime | None) -> dict[str, Attribute | None]:
         if until is None:
             return {"holder": None, "lease_until": None}
         return {"holder": text(self._holder), "lease_until": moment(until)}
 
-    def _mark(self, rollout_id: str, hold: datetime | None) -> None:
+    def _remember_lease(self, rollout_id: str, hold: datetime | None) -> None:
         """Remember whether a release has something to do."""
         if hold is None:
             self._holds.discard(rollout_id)
         else:
             self._holds.add(rollout_id)
 
-    def _not_free(self, rollout_id: str, found: Item | None) -> StoreError:
+    def _lease_error(self, rollout_id: str, found: Item | None) -> StoreError:
         if found is None:
-            return refusals.unknown(rollout_id, self._table.place)
+            return refusals.unknown_rollout(rollout_id, self._table.place)
         until = items.moment_of(found, "lease_until")
         if until is None:
-            return refusals.damaged(rollout_id, "lease_until: it is no moment")
-        return refusals.held(rollout_id, until)
+            return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
+        return refusals.lease_held(rollout_id, until)
 
-    def _saving(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
+    def _save_write(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
         """Return the update of a save.
 
         An object that never acquired the rollout overrides: whoever had it finds another fence.
         """
-        changes = {**items.saved(saved), **self._lease(hold), "write_id": write_id}
-        if saved.id in self._replaced and saved.final:
+        changes = {**items.save_attributes(saved), **self._lease(hold), "write_id": write_id}
+        if saved.id in self._superseded and saved.final:
             changes["locks"] = None  # from here on it is visited for its messages alone
             if not saved.outbox:
                 changes["active"] = None
@@ -307,14 +312,14 @@ class DynamoDbStore(DynamoDbReader):
         write_id = text(uuid4().hex)
         lease = {name: one for name, one in self._lease(hold).items() if one is not None}
         fence = number(0 if hold is None else 1)
-        item = {**items.created(rollout, locks), **lease, "fence": fence, "write_id": write_id}
+        item = {**items.new_item(rollout, locks), **lease, "fence": fence, "write_id": write_id}
         adding = put(item, ABSENT)
         for _ in range(LOCK_TRIES):
-            owning = taking(self._table, rollout, locks, past)
+            owning = lock_takeovers(self._table, rollout, locks, past)
             try:
                 self._table.write(doing, [adding, *history, *owning])
-            except (RefusedError, UnansweredError) as problem:
-                found = outcome.stored(self._table, doing, adding, problem)
+            except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
+                found = outcome.item_after(self._table, doing, adding, problem)
                 if found is None:
                     outcome.check_locks_changed(rollout.id, problem, len(history))
                     continue
@@ -322,9 +327,9 @@ class DynamoDbStore(DynamoDbReader):
                     return found
             if hold is not None:
                 self._fences[rollout.id] = 1
-            self._mark(rollout.id, hold)
+            self._remember_lease(rollout.id, hold)
             kept = tuple(dict.fromkeys(locks))
-            self._known[rollout.id] = Known(rollout.version, Standing.of(rollout), kept)
+            self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), kept)
             return None
         raise StateConflictError(
             f"cannot {doing}: its target changed its owner {LOCK_TRIES} times meanwhile; "

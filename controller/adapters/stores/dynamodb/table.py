@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, told
+from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
 from controller.adapters.iam.permission import TABLE, Job, Permission
-from controller.core.units import length_text
+from controller.core.units import duration_text
 from controller.errors import StoreError
 from controller.ports.clock import Clock
 
@@ -25,9 +25,9 @@ IAM: Final = tuple(
     )
 )
 
-ACTIVE_WITHIN: Final = timedelta(minutes=5)  # AWS takes seconds
-BACKED_UP_WITHIN: Final = timedelta(minutes=2)  # and refuses backups for some of them
-ASK_EVERY: Final = timedelta(seconds=2)
+ACTIVE_LIMIT: Final = timedelta(minutes=5)  # AWS takes seconds
+BACKUP_LIMIT: Final = timedelta(minutes=2)  # and refuses backups for some of them
+POLL_INTERVAL: Final = timedelta(seconds=2)
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:
@@ -47,24 +47,24 @@ def _index(
     }
 
 
-_VISITED: Final = ("closed", "locks", "phase", "watch_until")
+_VISIT_ATTRIBUTES: Final = ("closed", "locks", "phase", "watch_until")
 
 # Spelt as both CreateTable and CloudFormation spell it, so that the two tables are one. Each
 # save changes what `active` shows, which is one write unit more: the order of a tick's visits.
 # It has one partition, which IAM cannot bind to a policy. `active_of_name` has the partitions of
 # the table, which it can, and shows nothing that an idle tick changes.
-SHAPE: Final[Mapping[str, Any]] = {
+TABLE_DEFINITION: Final[Mapping[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}
         for name in ("pk", "sk", "active", "target", "created")
     ],
     "KeySchema": _keys("pk", "sk"),
     "GlobalSecondaryIndexes": [
-        _index("active", "active", [*_VISITED, "updated"]),
+        _index("active", "active", [*_VISIT_ATTRIBUTES, "updated"]),
         _index("by_target", "target", ["exposed_from", "exposed_to"]),
     ],
     "LocalSecondaryIndexes": [
-        _index("active_of_name", "pk", ["created", *_VISITED], sort="active"),
+        _index("active_of_name", "pk", ["created", *_VISIT_ATTRIBUTES], sort="active"),
     ],
     "BillingMode": "PAY_PER_REQUEST",
     "DeletionProtectionEnabled": True,
@@ -94,7 +94,7 @@ def template(table: str) -> str:
         "UpdateReplacePolicy": "Retain",
         "Properties": {
             "TableName": table,
-            **SHAPE,
+            **TABLE_DEFINITION,
             "PointInTimeRecoverySpecification": _BACKUPS,
         },
     }
@@ -119,11 +119,11 @@ def template(table: str) -> str:
 def _create(client: Any, table: str) -> bool:
     """Return whether it was made, and not by another run at the same moment."""
     try:
-        client.create_table(TableName=table, **SHAPE)
+        client.create_table(TableName=table, **TABLE_DEFINITION)
     except AWS_ERRORS as error:
         if code_of(error) == "ResourceInUseException":
             return False
-        raise _failed(f"make table {table} (dynamodb:CreateTable)", error) from error
+        raise _store_error(f"make table {table} (dynamodb:CreateTable)", error) from error
     return True
 
 
@@ -136,7 +136,7 @@ def _describe(client: Any, table: str) -> Mapping[str, Any] | None:
     except AWS_ERRORS as error:
         if code_of(error) == "ResourceNotFoundException":
             return None
-        raise _failed(f"look at table {table} (dynamodb:DescribeTable)", error) from error
+        raise _store_error(f"look at table {table} (dynamodb:DescribeTable)", error) from error
     found: Mapping[str, Any] = answer["Table"]
     return found
 
@@ -150,16 +150,16 @@ def _wait_until_active(client: Any, table: str, clock: Clock) -> None:
         status = str(found.get("TableStatus", "not described"))
         return "" if status in ("ACTIVE", "UPDATING") else f"it is {status}"
 
-    _wait(is_active, f"table {table} is not active", ACTIVE_WITHIN, clock)
+    _wait(is_active, f"table {table} is not active", ACTIVE_LIMIT, clock)
 
 
 def _check_shape(table: str, found: Mapping[str, Any]) -> None:
     """Raise StoreError when the store could not work in the table; more indexes are no harm."""
     try:
-        ours, theirs = _parts(SHAPE), _parts(found)
+        ours, theirs = _key_and_indexes(TABLE_DEFINITION), _key_and_indexes(found)
     except KeyError:  # its description lacks a part that every table has
         strange = StrangeAnswerError("the description is not that of a table")
-        raise _failed(f"look at table {table} (dynamodb:DescribeTable)", strange) from None
+        raise _store_error(f"look at table {table} (dynamodb:DescribeTable)", strange) from None
     differing = [
         f"{part} should be {shape}, and is {theirs.get(part, 'missing')}"
         for part, shape in ours.items()
@@ -173,7 +173,7 @@ def _check_shape(table: str, found: Mapping[str, Any]) -> None:
         )
 
 
-def _parts(shape: Mapping[str, Any]) -> dict[str, str]:
+def _key_and_indexes(shape: Mapping[str, Any]) -> dict[str, str]:
     """Return the key and each index by name, spelt in one way: the same text for the same shape."""
     types = {one["AttributeName"]: one["AttributeType"] for one in shape["AttributeDefinitions"]}
     indexes = [
@@ -181,20 +181,22 @@ def _parts(shape: Mapping[str, Any]) -> dict[str, str]:
         *(shape.get("LocalSecondaryIndexes") or ()),
     ]
     return {
-        "the key": _spelt(shape, types),
-        **{f"index {one['IndexName']}": _spelt(one, types) for one in indexes},
+        "the key": _index_text(shape, types),
+        **{f"index {one['IndexName']}": _index_text(one, types) for one in indexes},
     }
 
 
-def _spelt(shape: Mapping[str, Any], types: Mapping[str, str]) -> str:
-    names = [one["AttributeName"] for one in sorted(shape["KeySchema"], key=_kind)]  # HASH, RANGE
+def _index_text(shape: Mapping[str, Any], types: Mapping[str, str]) -> str:
+    names = [
+        one["AttributeName"] for one in sorted(shape["KeySchema"], key=_key_kind)
+    ]  # HASH, RANGE
     projection = shape.get("Projection", {})
     shown = projection.get("NonKeyAttributes") or [projection.get("ProjectionType", "")]
     keys = ", ".join(f"{name} {types[name]}" for name in names)
     return f"({keys}) {', '.join(sorted(shown))}".rstrip()
 
 
-def _kind(key: Mapping[str, str]) -> str:
+def _key_kind(key: Mapping[str, str]) -> str:
     return key["KeyType"]
 
 
@@ -214,10 +216,10 @@ def _switch_backups_on(client: Any, table: str, clock: Clock) -> None:
         except AWS_ERRORS as error:
             if code_of(error) == "ContinuousBackupsUnavailableException":
                 return "AWS has not enabled backups for it yet"
-            raise _failed(doing, error) from error
+            raise _store_error(doing, error) from error
         return ""
 
-    _wait(is_on, f"table {table} is there, but without backups", BACKED_UP_WITHIN, clock)
+    _wait(is_on, f"table {table} is there, but without backups", BACKUP_LIMIT, clock)
 
 
 def _are_backups_on(client: Any, table: str) -> bool:
@@ -234,9 +236,9 @@ def _wait(problem: Callable[[], str], what: str, within: timedelta, clock: Clock
     deadline = clock.now() + within
     while said := problem():
         if clock.now() >= deadline:
-            raise StoreError(f"{what} after {length_text(within)}: {said}; run again")
-        clock.sleep(ASK_EVERY)
+            raise StoreError(f"{what} after {duration_text(within)}: {said}; run again")
+        clock.sleep(POLL_INTERVAL)
 
 
-def _failed(doing: str, error: Exception) -> StoreError:
-    return StoreError(told(f"cannot {doing}", error), code=code_of(error))
+def _store_error(doing: str, error: Exception) -> StoreError:
+    return StoreError(error_text(f"cannot {doing}", error), code=code_of(error))

@@ -8,8 +8,14 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from controller.adapters.stores.sqlite.layout import LAYOUT, OURS, TABLES, application_of, layout_of
-from controller.adapters.stores.sqlite.reading import text_of
+from controller.adapters.stores.sqlite.layout import (
+    APPLICATION_ID,
+    LAYOUT,
+    TABLES,
+    application_of,
+    layout_of,
+)
+from controller.adapters.stores.sqlite.row_reader import text_of
 from controller.adapters.stores.sqlite.unwritable import UnwritableCopy, unwritable_copy
 from controller.errors import StoreError
 
@@ -31,12 +37,12 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
             f"cannot open {path}: Python was built with SQLite {sqlite3.sqlite_version}, "
             "and the store needs 3.38; use a newer Python"
         )
-    with explained(path, "open the store"):
+    with store_errors(path, "open the store"):
         if not path.exists():
             if not create:
-                return _empty()
+                return _empty_store()
             _create(path)
-        connection = _opened(path)
+        connection = _open_connection(path)
         try:
             _check(path, connection)
             connection.text_factory = text_of  # a copy in memory is another connection
@@ -49,7 +55,7 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
 
 
 @contextmanager
-def explained(path: Path, doing: str) -> Iterator[None]:
+def store_errors(path: Path, doing: str) -> Iterator[None]:
     """Turn what SQLite or the system says about `path` into StoreError: what, where, what now."""
     try:
         yield
@@ -57,19 +63,21 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         code: int | None = getattr(error, "sqlite_errorcode", None)
         if code is None:
             raise  # a mistake in this program, such as a closed store, and not the file's fault
-        what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT))
+        what, now = _ADVICE.get(code & 0xFF, (f"answered: {error}", _REPORT_ADVICE))
         raise StoreError(
             f"cannot {doing}: {path} {what}; {now}", file=str(path), sqlite=error.sqlite_errorname
         ) from error
     except UnicodeDecodeError as error:  # it is about to say what is wrong, in bytes of the file
-        raise StoreError(f"cannot {doing}: {path} is damaged; {_BACKUP}", file=str(path)) from error
+        raise StoreError(
+            f"cannot {doing}: {path} is damaged; {_BACKUP_ADVICE}", file=str(path)
+        ) from error
     except UnicodeEncodeError as error:
         raise StoreError(
             f"cannot {doing}: {path} holds no text like that: it is not UTF-8", file=str(path)
         ) from error
     except OSError as error:
         raise StoreError(
-            f"cannot {doing}: {path}: {error.strerror}; {_ACCESS}", file=str(path)
+            f"cannot {doing}: {path}: {error.strerror}; {_ACCESS_ADVICE}", file=str(path)
         ) from error
 
 
@@ -78,7 +86,7 @@ def transaction(connection: sqlite3.Connection, path: Path, doing: str) -> Itera
     """Run one transaction that holds the write lock from its first line on."""
     if isinstance(connection, UnwritableCopy):
         raise StoreError(f"cannot {doing}: {path} {connection.why}", file=str(path))
-    with explained(path, doing), connection:
+    with store_errors(path, doing), connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
 
@@ -111,13 +119,13 @@ def _create_folders(folder: Path) -> None:
         one.chmod(0o700)  # whatever the umask
 
 
-def _empty() -> sqlite3.Connection:
+def _empty_store() -> sqlite3.Connection:
     connection = _connect("file::memory:")
     connection.executescript(TABLES)
     return connection
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open_connection(path: Path) -> sqlite3.Connection:
     """Return a connection that has read something, or a copy where nothing can be written."""
     connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
     try:
@@ -141,8 +149,8 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    if application_of(connection) != OURS:
-        raise StoreError(f"{path} is not a rolloutctl store; {_WHERE}", file=str(path))
+    if application_of(connection) != APPLICATION_ID:
+        raise StoreError(f"{path} is not a rolloutctl store; {_PATH_ADVICE}", file=str(path))
     layout = layout_of(connection)
     if layout != LAYOUT:
         raise StoreError(
@@ -153,21 +161,23 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         )
 
 
-_WHERE = "check which store was meant, or name a file that does not exist yet"
-_ACCESS = "check the path and that its directory can be written to"
-_BACKUP = "restore it from a backup; a rollback by function and variable names needs no store"
-_REPORT = "nothing was written; run again, and report it when it stays"
+_PATH_ADVICE = "check which store was meant, or name a file that does not exist yet"
+_ACCESS_ADVICE = "check the path and that its directory can be written to"
+_BACKUP_ADVICE = (
+    "restore it from a backup; a rollback by function and variable names needs no store"
+)
+_REPORT_ADVICE = "nothing was written; run again, and report it when it stays"
 _ADVICE = {
     sqlite3.SQLITE_BUSY: (
         f"was locked by another process for {BUSY_LIMIT.total_seconds():.0f} s",
         "nothing was written; run again, and when it stays find who has the file open",
     ),
-    sqlite3.SQLITE_NOTADB: ("is not an SQLite database", _WHERE),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", _BACKUP),
+    sqlite3.SQLITE_NOTADB: ("is not an SQLite database", _PATH_ADVICE),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _BACKUP_ADVICE),
     sqlite3.SQLITE_FULL: ("has no room to grow", "nothing was written; free disk space, run again"),
     sqlite3.SQLITE_IOERR: ("cannot be read or written", "check the disk, run again"),
-    sqlite3.SQLITE_READONLY: ("is read-only", _ACCESS),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _ACCESS),
-    sqlite3.SQLITE_PERM: ("may not be opened", _ACCESS),
-    sqlite3.SQLITE_AUTH: ("may not be opened", _ACCESS),
+    sqlite3.SQLITE_READONLY: ("is read-only", _ACCESS_ADVICE),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _ACCESS_ADVICE),
+    sqlite3.SQLITE_PERM: ("may not be opened", _ACCESS_ADVICE),
+    sqlite3.SQLITE_AUTH: ("may not be opened", _ACCESS_ADVICE),
 }

@@ -3,7 +3,9 @@
 import sqlite3
 
 LAYOUT = 2  # PRAGMA user_version
-OURS = 0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
+APPLICATION_ID = (
+    0x726C6C74  # PRAGMA application_id, "rllt": no other program's database is written to
+)
 
 # What a save writes beside `state` repeats what queries look for.
 TABLES = f"""
@@ -34,7 +36,7 @@ CREATE TABLE locks (
     lock TEXT PRIMARY KEY,
     rollout TEXT NOT NULL REFERENCES rollouts (id)
 ) STRICT;
-PRAGMA application_id = {OURS};
+PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {LAYOUT};
 """
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from controller.core import codec
-from controller.core.outbox import visited_until
+from controller.core.outbox import visit_deadline
 from controller.core.rollout import Rollout
 
 INSERT = """
@@ -76,14 +76,14 @@ def columns(rollout: Rollout) -> dict[str, object]:
         "id": rollout.id,
         "version": rollout.version,
         "closed": rollout.final,
-        "watch_until": _text(visited_until(rollout)),
+        "watch_until": _text(visit_deadline(rollout)),
         "exposed_from": _text(rollout.exposed_from),
         "exposed_to": _text(rollout.exposed_to),
         "state": codec.dump(rollout),
     }
 
 
-def unchanging(rollout: Rollout) -> dict[str, object]:
+def fixed_columns(rollout: Rollout) -> dict[str, object]:
     """Return what only a new rollout writes."""
     return {
         "name": rollout.name,

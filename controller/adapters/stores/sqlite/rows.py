@@ -11,10 +11,12 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.core.snapshot import SnapshotChangedError
 from controller.errors import StoreError
-from controller.ports.store import Holder
+from controller.ports.store import LockHolder
 
 
-def append(connection: sqlite3.Connection, rollout_id: str, entries: Sequence[Entry]) -> None:
+def append_history(
+    connection: sqlite3.Connection, rollout_id: str, entries: Sequence[Entry]
+) -> None:
     """Append `entries` to the history of a rollout."""
     connection.executemany(
         "INSERT INTO history (rollout, seq, entry) VALUES (?, ?, ?)",
@@ -22,7 +24,7 @@ def append(connection: sqlite3.Connection, rollout_id: str, entries: Sequence[En
     )
 
 
-def lock(connection: sqlite3.Connection, rollout_id: str, locks: Sequence[str]) -> None:
+def insert_locks(connection: sqlite3.Connection, rollout_id: str, locks: Sequence[str]) -> None:
     """Give `locks`, which nobody has, to a rollout."""
     connection.executemany(
         "INSERT INTO locks (lock, rollout) VALUES (?, ?)",
@@ -30,7 +32,7 @@ def lock(connection: sqlite3.Connection, rollout_id: str, locks: Sequence[str]) 
     )
 
 
-def free(
+def evict_owners(
     connection: sqlite3.Connection,
     rollout_id: str,
     locks: Sequence[str],
@@ -42,23 +44,23 @@ def free(
     """
     wanted = json.dumps(list(locks))
     for one, owner, closed in connection.execute(sql.OWNERS, (wanted,)).fetchall():
-        refusals.check_gives_way(rollout_id, holder(owner, closed, read), one)
+        refusals.check_takeover(rollout_id, lock_holder(owner, closed, read), one)
     connection.execute(sql.EVICT, (wanted,))
 
 
-def holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> Holder:
+def lock_holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> LockHolder:
     """Return what a lock of `owner` means for others; closed: None where the rollout is gone.
 
     A closed and damaged rollout can never be finished by a command: its lock gives way.
     """
     if closed is None:
-        return Holder(owner, final=True)
+        return LockHolder(owner, final=True)
     if closed != 1:
-        return Holder(owner, final=False)
+        return LockHolder(owner, final=False)
     try:
         found = read(owner)
     except SnapshotChangedError as error:
         found = error.rollout
     except StoreError:
-        return Holder(owner, final=True)
-    return Holder(owner, found.final)
+        return LockHolder(owner, final=True)
+    return LockHolder(owner, found.final)

@@ -13,15 +13,15 @@ from uuid import uuid4
 
 from controller.adapters.stores import refusals as refusals
 from controller.adapters.stores.sqlite import queries as sql
-from controller.adapters.stores.sqlite import reading, rows
-from controller.adapters.stores.sqlite.file import explained, open_file, transaction
-from controller.adapters.stores.sqlite.targets_file import remember
-from controller.adapters.stores.untrusted_values import moment_of, readable
+from controller.adapters.stores.sqlite import row_reader, rows
+from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
+from controller.adapters.stores.sqlite.targets_file import record_target
+from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core import codec
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.ports.store import Exposure, Holder
+from controller.ports.store import Exposure, LockHolder
 
 
 class SqliteStore:
@@ -36,7 +36,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
         self._path = path
-        self._durable, self._kept = durable, create
+        self._durable, self._writes_targets_file = durable, create
         self._connection = open_file(path, durable=durable, create=create)
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of what this object acquired, whether it still has it
@@ -50,7 +50,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file; the store is of no use afterwards."""
-        with explained(self._path, "close the store"):
+        with store_errors(self._path, "close the store"):
             self._connection.close()
 
     # --- StateStore -----------------------------------------------------------------------------
@@ -64,42 +64,42 @@ class SqliteStore:
         hold: datetime | None = None,
     ) -> None:
         """Add a rollout and take the locks of its target, as `StateStore.create` says."""
-        with self._writing(f"create {rollout.id}"):
-            if self._one("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
-                raise refusals.exists(rollout.id)
+        with self._transaction(f"create {rollout.id}"):
+            if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
+                raise refusals.already_exists(rollout.id)
             self._add(rollout, entries, locks, hold)
         if hold is not None:
             self._fences[rollout.id] = 1
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
         """Return the rollout, which this object alone has, as `StateStore.acquire` says."""
-        moments = {"now": now, "until": until, "doubtful": refusals.doubtful_from(now, until)}
+        moments = {"now": now, "until": until, "doubtful": refusals.implausible_from(now, until)}
         lease = {name: sql.sortable(moment) for name, moment in moments.items()}
         lease["holder"] = self._holder
-        with self._writing(f"acquire {rollout_id}"):
+        with self._transaction(f"acquire {rollout_id}"):
             if self._connection.execute(sql.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
                 self._read(rollout_id)
-                raise self._held(rollout_id)
+                raise self._lease_error(rollout_id)
             rollout = self._read(rollout_id)
-            (fence,) = self._one("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
+            (fence,) = self._row("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
         self._fences[rollout_id] = fence
         return rollout
 
     def release(self, rollout_id: str) -> None:
         """Let other runs in, if this object still has the rollout. Raises StoreError."""
         self._fences.pop(rollout_id, None)  # from here on as if it had never acquired it
-        with explained(self._path, f"release {rollout_id}"):
-            ours = self._one(
+        with store_errors(self._path, f"release {rollout_id}"):
+            ours = self._row(
                 "SELECT 1 FROM rollouts WHERE id = ? AND holder = ?", rollout_id, self._holder
             )
         if ours is None:
             return  # nothing to write, so nothing to wait for: a rollback may be about to lower
-        with self._writing(f"release {rollout_id}"):
+        with self._transaction(f"release {rollout_id}"):
             self._connection.execute(sql.RELEASE, {"id": rollout_id, "holder": self._holder})
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout. Raises UnknownRolloutError, StoreError."""
-        with explained(self._path, f"load {rollout_id}"):
+        with store_errors(self._path, f"load {rollout_id}"):
             return self._read(rollout_id)
 
     def save(
@@ -113,10 +113,10 @@ class SqliteStore:
             "fence": self._fences.get(rollout.id),
             "read": rollout.version,
         }
-        with self._writing(f"save {rollout.id}"):
+        with self._transaction(f"save {rollout.id}"):
             if self._connection.execute(sql.UPDATE, change).rowcount == 0:
-                raise refusals.overtaken(rollout, self._read(rollout.id))
-            rows.append(self._connection, rollout.id, entries)
+                raise refusals.save_conflict(rollout, self._read(rollout.id))
+            rows.append_history(self._connection, rollout.id, entries)
         return saved
 
     # --- Catalogue ------------------------------------------------------------------------------
@@ -128,28 +128,32 @@ class SqliteStore:
         is visited while it has messages to bring.
         """
         roughly = sql.sortable(now - timedelta(days=1))  # moments are text, of more than one form
-        with explained(self._path, "list the active rollouts"):
+        with store_errors(self._path, "list the active rollouts"):
             known = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
-        found = [reading.Unfinished(self._listed(one[0]), *one[1:]) for one in known]
-        return tuple(reading.in_turn((one for one in found if not names or one.name in names), now))
+        found = [row_reader.UnfinishedRow(self._list_id(one[0]), *one[1:]) for one in known]
+        return tuple(
+            row_reader.in_visit_order((one for one in found if not names or one.name in names), now)
+        )
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        with explained(self._path, "list all rollouts"):
+        with store_errors(self._path, "list all rollouts"):
             known = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
-        return tuple(reading.aged((created, self._listed(one)) for created, one in known))
+        return tuple(
+            row_reader.oldest_first((created, self._list_id(one)) for created, one in known)
+        )
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
-        with explained(self._path, f"list the rollouts called {name}"):
+        with store_errors(self._path, f"list the rollouts called {name}"):
             known = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
             ).fetchall()
-        return tuple(self._listed(rollout_id) for (rollout_id,) in known)
+        return tuple(self._list_id(rollout_id) for (rollout_id,) in known)
 
     def history(self, rollout_id: str) -> Sequence[Entry]:
         """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
-        with explained(self._path, f"read the history of {rollout_id}"):
+        with store_errors(self._path, f"read the history of {rollout_id}"):
             known = self._connection.execute(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq", (rollout_id,)
             ).fetchall()
@@ -161,30 +165,30 @@ class SqliteStore:
 
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that holds `lock`."""
-        with explained(self._path, f"look up the owner of {lock}"):
-            row = self._one("SELECT rollout FROM locks WHERE lock = ?", lock)
-        return None if row is None else self._listed(row[0])
+        with store_errors(self._path, f"look up the owner of {lock}"):
+            row = self._row("SELECT rollout FROM locks WHERE lock = ?", lock)
+        return None if row is None else self._list_id(row[0])
 
-    def holder(self, lock: str) -> Holder | None:
+    def holder(self, lock: str) -> LockHolder | None:
         """Return who holds `lock`, and whether it gives way."""
-        with explained(self._path, f"look up the owner of {lock}"):
-            row = self._one(sql.HOLDER, lock)
-            return None if row is None else rows.holder(row[1], row[2], self._state)
+        with store_errors(self._path, f"look up the owner of {lock}"):
+            row = self._row(sql.HOLDER, lock)
+            return None if row is None else rows.lock_holder(row[1], row[2], self._load_state)
 
     def owns(self, rollout_id: str) -> bool:
         """Tell whether a rollout holds its locks: a rollout that loses one here loses them all."""
-        with explained(self._path, f"look up the locks of {rollout_id}"):
-            return self._one("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
+        with store_errors(self._path, f"look up the locks of {rollout_id}"):
+            return self._row("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts of `target` had weight above 0, whatever locks they held."""
-        with explained(self._path, f"look up who moved {target}"):
+        with store_errors(self._path, f"look up who moved {target}"):
             known = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to, created FROM rollouts "
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
-        return tuple(reading.exposures((self._listed(one), *rest) for one, *rest in known))
+        return tuple(row_reader.exposures((self._list_id(one), *rest) for one, *rest in known))
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -199,47 +203,47 @@ class SqliteStore:
 
         `past` is not kept: the rollouts that it is of are in the file themselves.
         """
-        with self._writing(f"receive {rollout.id}"):
-            if self._one("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
-                refusals.already_there(self._read(rollout.id), rollout, entries)
+        with self._transaction(f"receive {rollout.id}"):
+            if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
+                refusals.check_same_history(self._read(rollout.id), rollout, entries)
                 return
             self._add(rollout, entries, locks, None)
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _writing(self, doing: str) -> AbstractContextManager[None]:
+    def _transaction(self, doing: str) -> AbstractContextManager[None]:
         """Return one transaction that holds the write lock from its first line on."""
         return transaction(self._connection, self._path, doing)
 
-    def _one(self, query: str, *values: str) -> Any:
+    def _row(self, query: str, *values: str) -> Any:
         return self._connection.execute(query, values).fetchone()
 
-    def _listed(self, stored: object) -> str:
+    def _list_id(self, stored: object) -> str:
         """Return an id as lists show it."""
-        shown = readable(stored)
+        shown = printable_id(stored)
         if shown != stored:
             self._unreadable.add(shown)
         return shown
 
     def _read(self, rollout_id: str) -> Rollout:
-        row = self._one(sql.READ, rollout_id)
+        row = self._row(sql.READ, rollout_id)
         if row is None and rollout_id in self._unreadable:
-            raise refusals.damaged(rollout_id, "id: it is not the text of an id")
+            raise refusals.damaged_record(rollout_id, "id: it is not the text of an id")
         if row is None:
-            raise refusals.unknown(rollout_id, str(self._path))
-        return reading.rollout_of(rollout_id, reading.Row(*row))
+            raise refusals.unknown_rollout(rollout_id, str(self._path))
+        return row_reader.rollout_of(rollout_id, row_reader.Row(*row))
 
-    def _state(self, rollout_id: str) -> Rollout:
+    def _load_state(self, rollout_id: str) -> Rollout:
         """Return what the state alone says."""
-        row = reading.Row(*self._one(sql.READ, rollout_id))
+        row = row_reader.Row(*self._row(sql.READ, rollout_id))
         return codec.load(rollout_id, row.state, row.policy)
 
-    def _held(self, rollout_id: str) -> StoreError:
-        (stored,) = self._one("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
+    def _lease_error(self, rollout_id: str) -> StoreError:
+        (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
         until = moment_of(stored)
         if until is None:
-            return refusals.damaged(rollout_id, "lease_until: it is no moment")
-        return refusals.held(rollout_id, until)
+            return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
+        return refusals.lease_held(rollout_id, until)
 
     def _lease(self, until: datetime | None) -> dict[str, object]:
         if until is None:
@@ -253,14 +257,14 @@ class SqliteStore:
         locks: Sequence[str],
         hold: datetime | None,
     ) -> None:
-        rows.free(self._connection, rollout.id, locks, self._state)
+        rows.evict_owners(self._connection, rollout.id, locks, self._load_state)
         lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
         self._connection.execute(
-            sql.INSERT, {**sql.columns(rollout), **sql.unchanging(rollout), **lease}
+            sql.INSERT, {**sql.columns(rollout), **sql.fixed_columns(rollout), **lease}
         )
-        rows.append(self._connection, rollout.id, entries)
-        rows.lock(self._connection, rollout.id, locks)
-        if self._kept:
+        rows.append_history(self._connection, rollout.id, entries)
+        rows.insert_locks(self._connection, rollout.id, locks)
+        if self._writes_targets_file:
             self._remember(rollout)
 
     def _remember(self, rollout: Rollout) -> None:
@@ -269,4 +273,4 @@ class SqliteStore:
             active = self.active(rollout.updated)
         except StoreError:
             active = ()  # no start fails for that file
-        remember(self._path, rollout, active, durable=self._durable)
+        record_target(self._path, rollout, active, durable=self._durable)

@@ -19,7 +19,7 @@ from controller.core.rollout import Rollout
 from controller.process import logging
 
 MOST_BYTES: Final = 1_024 * 1_024  # of the file
-KEPT: Final = 200  # of the newest entries, beside those of rollouts that are active
+MOST_ENTRIES: Final = 200  # of the newest entries, beside those of rollouts that are active
 
 log = logging.logger()
 
@@ -32,16 +32,16 @@ class KnownTarget:
     identity: str
 
 
-def targets_beside(path: Path) -> Mapping[str, KnownTarget]:
+def read_targets(path: Path) -> Mapping[str, KnownTarget]:
     """Return the targets that are known beside the store at `path`, by the id of their rollout.
 
     No database is opened. What is wrong with the file or with an entry leaves that out: nothing is
     raised.
     """
-    return dict(_known(_entries(path)))
+    return dict(_parse_entries(_entries(path)))
 
 
-def remember(path: Path, rollout: Rollout, active: Collection[str], *, durable: bool) -> None:
+def record_target(path: Path, rollout: Rollout, active: Collection[str], *, durable: bool) -> None:
     """Write the target of `rollout` into the file beside the store at `path`.
 
     active: ids whose entries are kept however old they are. durable: wait for the disk.
@@ -59,7 +59,7 @@ def _file(path: Path) -> Path:
     return path.with_name(f"{path.name}.targets.json")
 
 
-def _known(entries: Mapping[str, Any]) -> Iterator[tuple[str, KnownTarget]]:
+def _parse_entries(entries: Mapping[str, Any]) -> Iterator[tuple[str, KnownTarget]]:
     for rollout_id, entry in entries.items():
         match entry:
             case {"target": target, "identity": str(identity)}:
@@ -87,7 +87,7 @@ def _entries(path: Path) -> dict[str, Any]:
 
 def _bounded(entries: dict[str, Any], active: Collection[str]) -> bytes:
     """Return `entries` as JSON that can be read back, without those of long ago."""
-    newest = [*entries][-KEPT:]
+    newest = [*entries][-MOST_ENTRIES:]
     wanted = {one: entry for one, entry in entries.items() if one in newest or one in active}
     while len(content := json.dumps(wanted, indent=1).encode()) > MOST_BYTES:
         del wanted[next(iter(wanted))]

@@ -62,7 +62,7 @@ def fold_burn(criterion: BurnRate, tally: Tally, measure: Measure, starts: Seque
     The first moment at which a pair burnt too fast stays in it: however rarely one looks, it fails.
     """
     period_s = int(criterion.over.total_seconds())
-    kept, recent, worst = criterion.longest // criterion.over, tally.recent, tally.worst
+    kept, recent, worst = criterion.longest_window // criterion.over, tally.recent, tally.worst
     for start in starts:
         recent = (*recent, _counted(measure(start)))[-kept:]
         if not worst.length:
@@ -85,7 +85,7 @@ def _burnt(criterion: BurnRate, recent: Recent, end: int) -> Run:
 
 def looked_back(criterion: BurnRate, tally: Tally) -> Tally:
     """Return `tally` with no more windows of its own than the longest of `criterion` needs."""
-    return replace(tally, recent=tally.recent[-(criterion.longest // criterion.over) :])
+    return replace(tally, recent=tally.recent[-(criterion.longest_window // criterion.over) :])
 
 
 def conclude_burn(name: str, criterion: BurnRate, tally: Tally, context: Context) -> Finding:

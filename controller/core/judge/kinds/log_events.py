@@ -16,7 +16,7 @@ from controller.core.judge.log_queries import (
 )
 from controller.core.judge.series import NO_SERIES, Measure, Window
 from controller.core.judge.wording import moment
-from controller.core.observation import Answer, Series, Span
+from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.units import count_text, format_duration
 
@@ -91,7 +91,7 @@ class Logged:
         """Why an event could not be counted to the end; empty when all were."""
         keys = log_keys_read(self.name, self.read)
         answers = [self.series.get(key, NO_SERIES) for key in keys]
-        failed = next((one for one in answers if one.answer is not Answer.COMPLETE), None)
+        failed = next((one for one in answers if one.answer is not QueryStatus.COMPLETE), None)
         return "" if failed is None else failed.message.rstrip(".") or "its log was not read"
 
     @property
@@ -103,7 +103,7 @@ class Logged:
 
     @property
     def _group(self) -> str:
-        return self.criterion.group_of(self.function)
+        return self.criterion.log_group_of(self.function)
 
     @property
     def _seen(self) -> str:

@@ -10,9 +10,9 @@ from math import exp, inf
 from controller.core.judge import wording
 from controller.core.judge.evidence import FrozenValue, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.observation import Answer, Series
+from controller.core.observation import QueryStatus, Series
 from controller.core.policy import (
-    Bounded,
+    BoundedCriterion,
     Criterion,
     FixedBaseline,
     LatencyIncrease,
@@ -47,7 +47,7 @@ class Context:
     broken: tuple[str, Series] | None = None
 
 
-def conclude(name: str, criterion: Bounded, tally: Tally, context: Context) -> Finding:
+def conclude(name: str, criterion: BoundedCriterion, tally: Tally, context: Context) -> Finding:
     """Return what `tally` says about `criterion`, in numbers and in words."""
     match criterion:
         case SuccessRate() | Threshold():
@@ -175,5 +175,6 @@ def _judged(tally: Tally, context: Context) -> tuple[int, int]:
 def broken(answers: dict[str, Series]) -> tuple[str, Series] | None:
     """Return the first series that was not answered in full, by name; None when all were."""
     return next(
-        ((name, one) for name, one in answers.items() if one.answer is not Answer.COMPLETE), None
+        ((name, one) for name, one in answers.items() if one.answer is not QueryStatus.COMPLETE),
+        None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
 from controller.core.policy.baseline import ConcurrentBaseline
-from controller.core.policy.check.parts import Parts, raw_references, raw_weight
+from controller.core.policy.check.partial_policy import PartialPolicy, raw_references, raw_weight
 from controller.core.policy.check.problem import Place, Problem
 from controller.core.policy.check.wording import suggestion
 from controller.core.policy.check.zone import zone_problem
@@ -25,27 +25,27 @@ from controller.core.policy.model import Metric, Step
 from controller.core.units import format_duration
 
 
-def gates(parts: Parts) -> Iterator[Problem]:
+def gate_problems(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake in what gates the steps."""
-    yield from _of_steps(parts)
-    yield from _unused(parts)
+    yield from _step_problems(parts)
+    yield from _unused_criteria(parts)
 
 
-def _of_steps(parts: Parts) -> Iterator[Problem]:
+def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.criteria is None:
         return
     if not parts.criteria:
         yield Problem(("criteria",), "needs at least one: a step without any would pass unseen")
     for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
-        yield from _named_gate(parts.criteria, index, raw)
+        yield from _criteria_list_problems(parts.criteria, index, raw)
         names = None if step is None else step.criteria
-        yield from _only_reports(parts, index, step)
-        for name, criterion in parts.named():
+        yield from _without_gate(parts, index, step)
+        for name, criterion in parts.valid_criteria():
             if step is not None and (names is None or name in names):
-                yield from _gated(index, step, name, criterion)
+                yield from _step_criterion_problems(index, step, name, criterion)
 
 
-def _only_reports(parts: Parts, index: int, step: Step | None) -> Iterator[Problem]:
+def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterator[Problem]:
     """Yield when nothing gates a step: it would pass whatever is reported."""
     if step is None or not parts.criteria:
         return
@@ -57,7 +57,9 @@ def _only_reports(parts: Parts, index: int, step: Step | None) -> Iterator[Probl
     yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
-def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator[Problem]:
+def _criteria_list_problems(
+    criteria: Collection[str], index: int, step: object
+) -> Iterator[Problem]:
     """Yield what is wrong with the list of criteria that a step has of its own."""
     names = step.get("criteria") if isinstance(step, Mapping) else None
     if not isinstance(names, list):
@@ -75,7 +77,9 @@ def _named_gate(criteria: Collection[str], index: int, step: object) -> Iterator
             yield Problem((*place, position), f"{name} is named twice")
 
 
-def _gated(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
+def _step_criterion_problems(
+    index: int, step: Step, name: str, criterion: Criterion
+) -> Iterator[Problem]:
     concurrent = isinstance(criterion, LatencyIncrease) and isinstance(
         criterion.baseline, ConcurrentBaseline
     )
@@ -85,10 +89,10 @@ def _gated(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[
             "give this step its own list of criteria"
         )
         yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-    yield from _too_short(index, step, name, criterion)
+    yield from _bake_too_short(index, step, name, criterion)
 
 
-def _too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
+def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
     """Yield when the bake ends before the criterion can say what it is there to say."""
     over, least = format_duration(criterion.window), criterion.window
     what = f"{name} judges windows of {over}"
@@ -104,7 +108,7 @@ def _too_short(index: int, step: Step, name: str, criterion: Criterion) -> Itera
         yield Problem(("steps", index, "bake"), message)
 
 
-def _unused(parts: Parts) -> Iterator[Problem]:
+def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
     steps = parts.steps or ()
     if not steps or any(step is None or step.criteria is None for step in steps):
         return
@@ -116,10 +120,10 @@ def _unused(parts: Parts) -> Iterator[Problem]:
 
 # --- References between the parts -----------------------------------------------------------------
 
-COUNTS = ("Sum", "SampleCount")
+COUNT_STATISTICS = ("Sum", "SampleCount")
 
 
-def crosscheck(parts: Parts) -> Iterator[Problem]:
+def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
     yield from _variables(parts)
     yield from _weights(parts)
@@ -130,16 +134,16 @@ def crosscheck(parts: Parts) -> Iterator[Problem]:
     yield from _unused_metrics(parts)
     yield from _statistics(parts)
     yield from _bounds(parts)
-    yield from gates(parts)
+    yield from gate_problems(parts)
 
 
-def _variables(parts: Parts) -> Iterator[Problem]:
+def _variables(parts: PartialPolicy) -> Iterator[Problem]:
     target = parts.target
     if target is not None and target.boolean == target.percentage:
         yield Problem(("target", "boolean"), "must be another variable than `percentage`")
 
 
-def _weights(parts: Parts) -> Iterator[Problem]:
+def _weights(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.steps is None:
         return
     if not parts.steps:
@@ -155,14 +159,14 @@ def _weights(parts: Parts) -> Iterator[Problem]:
         yield Problem(place, f"the last step must have weight 100, not {weights[-1]}")
 
 
-def _approvals(parts: Parts) -> Iterator[Problem]:
+def _approvals(parts: PartialPolicy) -> Iterator[Problem]:
     first = parts.raw_steps[0] if parts.raw_steps else None
     if isinstance(first, Mapping) and first.get("approval") is not None:
         message = "the first step takes none: whoever starts the rollout approves it by that"
         yield Problem(("steps", 0, "approval"), message)
 
 
-def _zone(parts: Parts) -> Iterator[Problem]:
+def _zone(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield when no such zone exists here and now.
 
     That is no matter of form: a stored policy has to be readable, and its rollout to be rolled
@@ -172,13 +176,13 @@ def _zone(parts: Parts) -> Iterator[Problem]:
         yield Problem(("freeze", "zone"), wrong)
 
 
-def _events(parts: Parts) -> Iterator[Problem]:
+def _events(parts: PartialPolicy) -> Iterator[Problem]:
     verify = parts.verify
     if verify is not None and verify.absent == verify.present:
         yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
 
 
-def _metric_names(parts: Parts) -> Iterator[Problem]:
+def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.metrics is None or parts.criteria is None:
         return
     for name, criterion in parts.criteria.items():
@@ -194,29 +198,31 @@ def _metric_names(parts: Parts) -> Iterator[Problem]:
             seen.add(metric)
 
 
-def _unused_metrics(parts: Parts) -> Iterator[Problem]:
+def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or wrong may be the one that uses it
-    used = {metric for _, criterion in parts.named() for _, metric in criterion.references()}
+    used = {
+        metric for _, criterion in parts.valid_criteria() for _, metric in criterion.references()
+    }
     for name in parts.metrics or ():
         if name not in used:
             yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
 
 
-def _statistics(parts: Parts) -> Iterator[Problem]:
-    for name, criterion in parts.named():
+def _statistics(parts: PartialPolicy) -> Iterator[Problem]:
+    for name, criterion in parts.valid_criteria():
         for place, metric_name in criterion.references():
             metric = (parts.metrics or {}).get(metric_name)
-            if metric is not None and (wrong := _misused(criterion, metric)):
+            if metric is not None and (wrong := _statistic_problem(criterion, metric)):
                 message = f"{wrong}, but {metric_name} has statistic {metric.statistic}"
                 yield Problem(("criteria", name, *place), message)
         if isinstance(criterion, LatencyIncrease):
-            yield from _comparable(parts, name, criterion)
+            yield from _incomparable_latencies(parts, name, criterion)
 
 
-def _misused(criterion: Criterion, metric: Metric) -> str | None:
+def _statistic_problem(criterion: Criterion, metric: Metric) -> str | None:
     """Requests and failures are counted, and so are both sides of a ratio; a latency is not."""
-    counted = metric.statistic in COUNTS
+    counted = metric.statistic in COUNT_STATISTICS
     match criterion:
         case SuccessRate() | Traffic() | BurnRate() | Share() if not counted:
             return "needs a count (Sum)"
@@ -236,13 +242,20 @@ def _has_slow_requests(metric: Metric) -> bool:
     return metric.percentile is not None and 0.5 <= metric.percentile < 1
 
 
-def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator[Problem]:
+def _incomparable_latencies(
+    parts: PartialPolicy, name: str, criterion: LatencyIncrease
+) -> Iterator[Problem]:
     """Yield where a latency is compared with another statistic or another unit of itself."""
     metrics = parts.metrics or {}
     own = metrics.get(criterion.metric)
     for place, other_name in criterion.references():
         other = metrics.get(other_name)
-        if own is None or other is None or place == ("metric",) or other.statistic in COUNTS:
+        if (
+            own is None
+            or other is None
+            or place == ("metric",)
+            or other.statistic in COUNT_STATISTICS
+        ):
             continue
         at: Place = ("criteria", name, *place)
         if own.statistic != other.statistic:
@@ -251,8 +264,8 @@ def _comparable(parts: Parts, name: str, criterion: LatencyIncrease) -> Iterator
             yield Problem(at, f"compares {own.unit} with {other.unit} of {other_name}")
 
 
-def _bounds(parts: Parts) -> Iterator[Problem]:
-    for name, criterion in parts.named():
+def _bounds(parts: PartialPolicy) -> Iterator[Problem]:
+    for name, criterion in parts.valid_criteria():
         if not isinstance(criterion, Threshold) or criterion.per is not None:
             continue
         metric = (parts.metrics or {}).get(criterion.metric)
@@ -262,7 +275,7 @@ def _bounds(parts: Parts) -> Iterator[Problem]:
         if criterion.sequential and metric.percentile is not None and criterion.bound <= 0:
             message = f"no request is faster than that: must be above 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)
-        if metric.statistic in COUNTS and criterion.bound < 0:
+        if metric.statistic in COUNT_STATISTICS and criterion.bound < 0:
             message = f"a count is never below 0: must be at least 0, not {criterion.bound:g}"
             yield Problem(("criteria", name, side), message)
         if side == "max" and metric.missing == "zero" and criterion.min_samples > 0:

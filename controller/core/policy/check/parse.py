@@ -14,7 +14,7 @@ from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
 from controller.core.policy.check import wording
 from controller.core.policy.check.crosscheck import crosscheck
-from controller.core.policy.check.parts import parts_of
+from controller.core.policy.check.partial_policy import parse_partial
 from controller.core.policy.check.printable import unprintable_texts
 from controller.core.policy.check.problem import Place, Problem
 from controller.core.policy.criteria import (
@@ -34,8 +34,13 @@ from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, Weekl
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judging import Control
 from controller.core.policy.model import LambdaEnv, Metric, Policy, Step
-from controller.core.policy.notify import EventBridgeChannel, Kept, SlackChannel, SnsChannel
-from controller.core.units import shown
+from controller.core.policy.notify import (
+    EventBridgeChannel,
+    SecretReference,
+    SlackChannel,
+    SnsChannel,
+)
+from controller.core.units import quote_value
 
 
 class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError
@@ -63,33 +68,33 @@ def parse(data: object) -> Policy:
     problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
     if isinstance(data, Mapping):
         told = {problem.place for problem in problems}
-        problems.extend(one for one in crosscheck(parts_of(data)) if one.place not in told)
+        problems.extend(one for one in crosscheck(parse_partial(data)) if one.place not in told)
     if policy is None or problems:
         raise PolicyProblems(tuple(problems))
     return policy
 
 
 def _problem(item: ErrorDetails) -> Problem:
-    place, owner = _within(item["loc"])
-    what, kinds = _UNIONS.get(str(place[0]) if place else "", ("criterion", _KINDS))
+    place, owner = _document_place(item["loc"])
+    what, kinds = _UNIONS.get(str(place[0]) if place else "", ("criterion", _CRITERION_KINDS))
     if item["type"] == "union_tag_not_found":
         return Problem((*place, "kind"), f"is required; one of {', '.join(kinds)}")
     if item["type"] == "union_tag_invalid":
         kind = item["input"]["kind"]
         hint = wording.suggestion(str(kind), kinds)
-        message = f"no kind of {what} is called {shown(kind)}; {hint}"
+        message = f"no kind of {what} is called {quote_value(kind)}; {hint}"
         return Problem((*place, "kind"), message)
     if item["type"] == "extra_forbidden":
-        return Problem(place, wording.message(item, _keys(owner)), at_key=True)
-    if place and place[-1] == _KEY:
+        return Problem(place, wording.message(item, _field_names(owner)), at_key=True)
+    if place and place[-1] == _KEY_MARK:
         return Problem(place[:-1], wording.message(item), at_key=True)
     return Problem(place, wording.message(item))
 
 
 # How pydantic marks that the key of a mapping is wrong, not its value.
-_KEY = "[key]"
+_KEY_MARK = "[key]"
 
-_KINDS: dict[str, type[Model]] = {
+_CRITERION_KINDS: dict[str, type[Model]] = {
     "success_rate": SuccessRate,
     "latency_increase": LatencyIncrease,
     "threshold": Threshold,
@@ -100,16 +105,16 @@ _KINDS: dict[str, type[Model]] = {
     "log_events": LogEvents,
     "attestation": Attestation,
 }
-_CHANNELS: dict[str, type[Model]] = {
+_CHANNEL_KINDS: dict[str, type[Model]] = {
     "sns": SnsChannel,
     "slack": SlackChannel,
     "eventbridge": EventBridgeChannel,
 }
 # Whose kind is missing or unknown, by the section it is in.
-_HOOKS: dict[str, type[Model]] = {"lambda": LambdaHook, "https": HttpsHook}
+_HOOK_KINDS: dict[str, type[Model]] = {"lambda": LambdaHook, "https": HttpsHook}
 _UNIONS: dict[str, tuple[str, dict[str, type[Model]]]] = {
-    "notify": ("channel", _CHANNELS),
-    "hooks": ("hook", _HOOKS),
+    "notify": ("channel", _CHANNEL_KINDS),
+    "hooks": ("hook", _HOOK_KINDS),
 }
 _SECTIONS: dict[str, type[Model]] = {
     "target": LambdaEnv,
@@ -129,21 +134,21 @@ _WINDOWS: dict[str, type[Model]] = {
 }
 
 
-def _within(loc: Place) -> tuple[Place, type[Model]]:
+def _document_place(loc: Place) -> tuple[Place, type[Model]]:
     """Return the place in the document that `loc` means, and the model that holds it.
 
     Pydantic puts the kind of a criterion and of a baseline into its path; the document has no
     such level.
     """
     match loc:
-        case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _KINDS:
+        case ("criteria", name, str(kind), "baseline", str(tag), *rest) if kind in _CRITERION_KINDS:
             return ("criteria", name, "baseline", *rest), _BASELINES[tag]
-        case ("criteria", name, str(kind), *rest) if kind in _KINDS:
-            return ("criteria", name, *rest), _inside(kind, rest)
-        case ("notify", _, str(kind), *rest) if kind in _CHANNELS:
-            return (*loc[:2], *rest), _keeper(rest, _CHANNELS[kind])
-        case ("hooks", _, _, str(kind), *rest) if kind in _HOOKS:
-            return (*loc[:3], *rest), _keeper(rest, _HOOKS[kind])
+        case ("criteria", name, str(kind), *rest) if kind in _CRITERION_KINDS:
+            return ("criteria", name, *rest), _criterion_model(kind, rest)
+        case ("notify", _, str(kind), *rest) if kind in _CHANNEL_KINDS:
+            return (*loc[:2], *rest), _channel_or_hook_model(rest, _CHANNEL_KINDS[kind])
+        case ("hooks", _, _, str(kind), *rest) if kind in _HOOK_KINDS:
+            return (*loc[:3], *rest), _channel_or_hook_model(rest, _HOOK_KINDS[kind])
         case ("metrics" | "steps", _, _, *_):
             return loc, Metric if loc[0] == "metrics" else Step
         case ("freeze", str(kind), _, _, *_) if kind in _WINDOWS:
@@ -152,12 +157,12 @@ def _within(loc: Place) -> tuple[Place, type[Model]]:
             return loc, _SECTIONS.get(str(loc[0]), Policy) if len(loc) > 1 else Policy
 
 
-def _keeper(inside: Sequence[str | int], model: type[Model]) -> type[Model]:
+def _channel_or_hook_model(inside: Sequence[str | int], model: type[Model]) -> type[Model]:
     """Return what holds the last part of a place inside a channel or a hook."""
-    return Kept if len(inside) > 1 and inside[0] in ("webhook", "secret") else model
+    return SecretReference if len(inside) > 1 and inside[0] in ("webhook", "secret") else model
 
 
-def _inside(kind: str, place: list[str | int]) -> type[Model]:
+def _criterion_model(kind: str, place: list[str | int]) -> type[Model]:
     """Return the model that holds the last part of `place` inside a criterion of this `kind`."""
     match kind, place:
         case "success_rate", ["control", _, *_]:
@@ -165,8 +170,8 @@ def _inside(kind: str, place: list[str | int]) -> type[Model]:
         case "burn_rate", ["windows", _, _, *_]:
             return BurnWindow
         case _:
-            return _KINDS[kind]
+            return _CRITERION_KINDS[kind]
 
 
-def _keys(model: type[Model]) -> list[str]:
+def _field_names(model: type[Model]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -20,17 +20,17 @@ class Problem:
 
 
 # So much of a key is shown; no name in a policy is longer.
-_SHOWN = 80
+_MAX_KEY_LENGTH = 80
 
 
-def dotted(place: Place) -> str:
+def place_text(place: Place) -> str:
     """Return `place` as people write it: `steps[1].weight`; empty for the whole document."""
     text = ""
     for part in place:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            part = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
+            part = part if len(part) <= _MAX_KEY_LENGTH else f"{part[:_MAX_KEY_LENGTH]}..."
             name = part if part.replace("-", "").replace(".", "").isidentifier() else repr(part)
             text += f".{name}" if text else name
     return text

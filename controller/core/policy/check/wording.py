@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pydantic_core import ErrorDetails
 
 from controller.core.policy import base, drain, hooks, model, notify
-from controller.core.units import shown
+from controller.core.units import quote_value
 
 
 def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
@@ -17,14 +17,14 @@ def message(item: ErrorDetails, fields: Iterable[str] = ()) -> str:
     """
     if item["type"] == "extra_forbidden":
         return f"unknown key; {suggestion(str(item['loc'][-1]), fields)}"
-    words = _WORDS.get(item["type"])
+    words = _MESSAGES.get(item["type"])
     if item["type"] == "value_error":
         return item["msg"].removeprefix("Value error, ")
     if words is None:
         return item["msg"][:1].lower() + item["msg"][1:]
     facts = item.get("ctx", {})
-    form = _PATTERNS.get(facts.get("pattern", ""), "another form")
-    return words.format(value=shown(item["input"]), form=form, **facts)
+    form = _PATTERN_WORDS.get(facts.get("pattern", ""), "another form")
+    return words.format(value=quote_value(item["input"]), form=form, **facts)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -33,14 +33,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    some = ", ".join(names[:_LISTED]) or "none"
-    return f"known: {some}" + (" ..." if len(names) > _LISTED else "")
+    some = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
+    return f"known: {some}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
 
 
-_LISTED = 24
+_MAX_LISTED_NAMES = 24
 
 
-_WORDS: Mapping[str, str] = MappingProxyType(
+_MESSAGES: Mapping[str, str] = MappingProxyType(
     {
         "missing": "is required",
         "model_type": "expected a mapping, not {value}",
@@ -63,20 +63,20 @@ _WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_PATTERNS: Mapping[str, str] = MappingProxyType(
+_PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
     {
-        base.NAME: "a name (a letter, then letters, digits, _ . -; at most 63)",
-        model.POLICY_NAME: "a name (a small letter, then small letters, digits, -; at most 63)",
-        model.ENV_NAME: "an environment variable (a letter, then letters, digits, _; at least 2)",
-        model.STATISTIC: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
-        drain.LOG_GROUP: "the name of a log group (letters, digits, _ - / . #; at most 512)",
-        notify.TOPIC: "the ARN of an SNS topic",
-        notify.BUS: "the name or ARN of an event bus",
-        notify.SECRET: "the name or ARN of a secret",
-        notify.VARIABLE: "an environment variable (a letter or _, then letters, digits, _)",
-        notify.HOST: "the name of a host in small letters, without a scheme, a port or a path",
-        hooks.URL: "a URL like https://host/path, without a user and a fragment",
-        hooks.FUNCTION: "the name or ARN of a function",
-        model.FUNCTION: "the name or ARN of a function, without version or alias",
+        base.NAME_PATTERN: "a name (a letter, then letters, digits, _ . -; at most 63)",
+        model.POLICY_NAME_PATTERN: "a name (a small letter, then small letters, digits, -; at most 63)",
+        model.ENV_NAME_PATTERN: "an environment variable (a letter, then letters, digits, _; at least 2)",
+        model.STATISTIC_PATTERN: "Sum, Average, Minimum, Maximum, SampleCount or a percentile like p95",
+        drain.LOG_GROUP_PATTERN: "the name of a log group (letters, digits, _ - / . #; at most 512)",
+        notify.TOPIC_PATTERN: "the ARN of an SNS topic",
+        notify.BUS_PATTERN: "the name or ARN of an event bus",
+        notify.SECRET_PATTERN: "the name or ARN of a secret",
+        notify.VARIABLE_PATTERN: "an environment variable (a letter or _, then letters, digits, _)",
+        notify.HOST_PATTERN: "the name of a host in small letters, without a scheme, a port or a path",
+        hooks.URL_PATTERN: "a URL like https://host/path, without a user and a fragment",
+        hooks.FUNCTION_PATTERN: "the name or ARN of a function",
+        model.FUNCTION_PATTERN: "the name or ARN of a function, without version or alias",
     }
 )

@@ -12,16 +12,16 @@ from controller.simulation.scenario.scenario import Scenario
 DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
-def start_of(policy: Policy, scenario: Scenario) -> datetime:
+def rehearsal_start(policy: Policy, scenario: Scenario) -> datetime:
     """Return the moment that the scenario names, or else one at which `policy` may start."""
     if scenario.start is not None:
         return scenario.start
-    measured = _measured(policy)
+    measured = _baselines_end(policy)
     begin = DEFAULT_START
     if measured is not None:
         day = measured.date() + timedelta(days=2)
         begin = datetime.combine(day, time(DEFAULT_START.hour), UTC)
-    frozen = policy.frozen(begin)
+    frozen = policy.freeze_at(begin)
     return begin if frozen is None else frozen.until
 
 
@@ -31,11 +31,11 @@ def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
     Not before a baseline was measured, for until then the stable path had the traffic.
     """
     since = begin - scenario.function.live_for
-    measured = _measured(policy)
+    measured = _baselines_end(policy)
     return since if measured is None else min(begin, max(since, measured))
 
 
-def _measured(policy: Policy) -> datetime | None:
+def _baselines_end(policy: Policy) -> datetime | None:
     """Return the end of the last baseline between days that the policy names; None without any."""
     ends = (
         one.baseline.to.astimezone(UTC)

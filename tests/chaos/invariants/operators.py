@@ -4,17 +4,25 @@ from collections.abc import Iterator
 
 from controller.core.commands import Verb
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import BACK
-from tests.chaos.event_log import BARE, KEEP, RESTORE, RETRY, Saved, Wrote, is_hand
+from controller.core.transitions import ROLLBACK_PHASES
+from tests.chaos.event_log import (
+    BARE_ROLLBACK,
+    RESUME_KEEP,
+    RESUME_RESTORE,
+    RETRY,
+    EnvironmentWrite,
+    RolloutSave,
+    is_external,
+)
 from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Life, Scene
+from tests.chaos.invariants.system_state import ProcessRecord, SystemState
 
-_GOES_ON = frozenset({Verb.RESUME, RESTORE, KEEP, Verb.PROMOTE})
-_LOWERS = frozenset({Verb.ROLLBACK, BARE, RESTORE})
+_GOES_ON = frozenset({Verb.RESUME, RESUME_RESTORE, RESUME_KEEP, Verb.PROMOTE})
+_LOWERS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK, RESUME_RESTORE})
 _GOES_UP = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
 
 
-class NobodyFought(Invariant):
+class NoOperatorOverride(Invariant):
     """A weight that a hand has put back to what was asked for is nobody's move any more."""
 
     name = "nobody-fought"
@@ -24,35 +32,40 @@ class NobodyFought(Invariant):
     )
     allows = "A hand that sets the very weight which the rollout had asked for has moved nothing."
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise over what a hand had set."""
-        rollout = scene.raising(wrote)
-        if not wrote.raised or not is_hand(scene.last) or scene.go_ahead or rollout is None:
+        rollout = state.rollout_of_raise(write)
+        if (
+            not write.raised
+            or not is_external(state.last_writer)
+            or state.go_ahead
+            or rollout is None
+        ):
             return
-        _, asked_before = scene.raises.get(rollout.id, (None, None))
-        if wrote.weight_before != asked_before:
+        _, asked_before = state.raises.get(rollout.id, (None, None))
+        if write.weight_before != asked_before:
             yield (
-                f"wrote {wrote.weight_after} % over the {wrote.weight_before} % that {scene.last} "
+                f"wrote {write.weight_after} % over the {write.weight_before} % that {state.last_writer} "
                 "had set, and nobody has let it go on since"
             )
 
 
-class PauseHolds(Invariant):
+class PausePersists(Invariant):
     """A raise that is on its way when a pause is saved may still land: `no-stale-raise`."""
 
     name = "pause-holds"
     text = "What is paused goes on only when a person asks for it."
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield the end of a pause that nobody has asked for."""
-        before, after = saved.before, saved.after
+        before, after = save.before, save.after
         if before is None or before.phase is not Phase.PAUSED or after.phase not in _GOES_UP:
             return
-        if not scene.asked(saved.by) & _GOES_ON:
+        if not state.verbs_of(save.by) & _GOES_ON:
             yield f"let {after.id} go on from its pause ({before.reason}), and nobody had asked"
 
 
-class OwnWeightOnly(Invariant):
+class ZeroGuardScope(Invariant):
     """Rules 5 and 6: what is over guards its 0 % against itself, briefly, and against no one."""
 
     name = "only-its-own-weight"
@@ -65,24 +78,28 @@ class OwnWeightOnly(Invariant):
         "a person."
     )
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a hand's weight that was lowered after the end."""
-        if not wrote.lowered or not is_hand(scene.last) or scene.asked(wrote.by) & _LOWERS:
+        if (
+            not write.lowered
+            or not is_external(state.last_writer)
+            or state.verbs_of(write.by) & _LOWERS
+        ):
             return
-        found = scene.life(wrote.by, wrote.at).found
+        found = state.process(write.by, write.at).rollouts_at_start
         newest = max(found.values(), key=lambda one: one.created, default=None)
         if newest is None or not all(one.final for one in found.values()):
             return
         until = newest.watch_until
-        guards = newest.phase is Phase.ROLLED_BACK and wrote.weight_before == newest.peak
-        if not guards or until is None or wrote.at >= until + scene.skew:
+        guards = newest.phase is Phase.ROLLED_BACK and write.weight_before == newest.peak
+        if not guards or until is None or write.at >= until + state.skew:
             yield (
-                f"took {wrote.weight_before} % back to 0 %, which {scene.last} had set after the "
+                f"took {write.weight_before} % back to 0 %, which {state.last_writer} had set after the "
                 f"end of {newest.id}"
             )
 
 
-class NoReturn(Invariant):
+class NoUnattendedRetry(Invariant):
     """The newest rollout of a revision speaks for it: an older one has been retried since."""
 
     name = "no-return"
@@ -92,35 +109,43 @@ class NoReturn(Invariant):
     )
     allows = "What is rolled back may be on its way back once more: a late raise is taken back."
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield an end that was none."""
-        before, after = saved.before, saved.after
+        before, after = save.before, save.after
         if before is None:
-            yield from self._begun(saved, scene)
-        elif before.phase in BACK and after.phase not in BACK:
+            yield from self._begun(save, state)
+        elif before.phase in ROLLBACK_PHASES and after.phase not in ROLLBACK_PHASES:
             yield f"led {after.id} from {before.phase} to {after.phase}"
-        elif before.phase is Phase.SUCCEEDED and not (after.final or after.phase in BACK):
+        elif before.phase is Phase.SUCCEEDED and not (
+            after.final or after.phase in ROLLBACK_PHASES
+        ):
             yield f"led {after.id} from its success to {after.phase}"
 
-    def _begun(self, saved: Saved, scene: Scene) -> Iterator[str]:
-        after, life = saved.after, scene.lives.get(saved.by)
-        if RETRY in scene.asked(saved.by):
+    def _begun(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
+        after, life = save.after, state.processes.get(save.by)
+        if RETRY in state.verbs_of(save.by):
             return
-        same = [one for one in scene.stored.values() if _same_revision(one, after)]
+        same = [one for one in state.stored.values() if _same_revision(one, after)]
         newest = max(same, key=lambda one: one.attempt, default=None)
         if newest is None:
             return
         taken_back = (
-            newest.phase is Phase.SUCCEEDED and scene.weight == 0 and not _moved(scene, life)
+            newest.phase is Phase.SUCCEEDED
+            and state.weight == 0
+            and not _written_since(state, life)
         )
         if newest.phase is Phase.ROLLED_BACK or taken_back:
             yield f"started {after.id}, whose revision {newest.id} had rolled back, without a retry"
 
 
-def _same_revision(one: Rollout, other: Rollout) -> bool:
-    return (one.name, one.revision, one.target) == (other.name, other.revision, other.target)
+def _same_revision(first: Rollout, second: Rollout) -> bool:
+    return (first.name, first.revision, first.target) == (
+        second.name,
+        second.revision,
+        second.target,
+    )
 
 
-def _moved(scene: Scene, life: Life | None) -> bool:
-    """Tell whether the function was written while the process `life` was looking."""
-    return life is not None and scene.last_number >= life.begun
+def _written_since(state: SystemState, process: ProcessRecord | None) -> bool:
+    """Tell whether the function was written while the process `process` was looking."""
+    return process is not None and state.last_write_number >= process.start_number

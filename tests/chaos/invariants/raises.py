@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from controller.core.rollout import Reason
-from controller.core.transitions import BACK
-from tests.chaos.event_log import Saved, Wrote
+from controller.core.transitions import ROLLBACK_PHASES
+from tests.chaos.event_log import EnvironmentWrite, RolloutSave
 from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Scene
+from tests.chaos.invariants.system_state import SystemState
 
 
 class KnownWeight(Invariant):
@@ -15,13 +15,13 @@ class KnownWeight(Invariant):
     name = "known-weight"
     text = "The weight is 0 %, a step of the policy, or what a person or a deploy has set."
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a weight that nobody meant."""
-        steps = {step.weight for one in wrote.stored for step in one.policy.steps}
-        weight = wrote.weight_after
+        steps = {step.weight for one in write.stored for step in one.policy.steps}
+        weight = write.weight_after
         if weight is None:
             yield "wrote a pair of variables that contradicts itself"
-        elif weight not in {0} | steps | scene.by_hand:
+        elif weight not in {0} | steps | state.external_weights:
             yield f"wrote {weight} %, which is no step and was set by nobody"
 
 
@@ -38,32 +38,32 @@ class RecordedRaise(Invariant):
         "--restore` from them is no raise."
     )
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise that is not in the history."""
-        if wrote.raised and scene.raising(wrote) is None:
-            yield f"{_raise(wrote)}, and no rollout has recorded that"
+        if write.raised and state.rollout_of_raise(write) is None:
+            yield f"{_raise_text(write)}, and no rollout has recorded that"
 
 
-class OneRaise(Invariant):
+class OneRaisePerAdvance(Invariant):
     """A write that is made again counts once: its first try was refused, or never arrived."""
 
     name = "one-raise-per-advance"
     text = "Two runs never both act on one advance: each raises the weight once at most."
 
     def __init__(self) -> None:
-        self._acted: dict[tuple[str, int], Wrote] = {}
+        self._acted: dict[tuple[str, int], EnvironmentWrite] = {}
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a second raise by one advance."""
-        rollout = scene.raising(wrote)
-        entry = None if rollout is None else scene.advance(rollout.id)
-        if not wrote.raised or rollout is None or entry is None:
+        rollout = state.rollout_of_raise(write)
+        entry = None if rollout is None else state.advance(rollout.id)
+        if not write.raised or rollout is None or entry is None:
             return
         advance = (rollout.id, entry.seq)
-        first = self._acted.setdefault(advance, wrote)
-        if first is not wrote:
+        first = self._acted.setdefault(advance, write)
+        if first is not write:
             yield (
-                f"{_raise(wrote)} by entry {advance[1]} of {rollout.id}, on which {first.by} had "
+                f"{_raise_text(write)} by entry {advance[1]} of {rollout.id}, on which {first.by} had "
                 "acted already"
             )
 
@@ -86,30 +86,36 @@ class NoStaleRaise(Invariant):
     def __init__(self) -> None:
         self._unwritten: set[str] = set()
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Take note of a rollback that may have left the token of a raise as it was."""
-        before, after = saved.before, saved.after
-        if after.phase in BACK and (before is None or before.phase not in BACK):
-            refused = not scene.life(saved.by, saved.at).sound
+        before, after = save.before, save.after
+        if after.phase in ROLLBACK_PHASES and (
+            before is None or before.phase not in ROLLBACK_PHASES
+        ):
+            refused = not state.process(save.by, save.at).sound
             if refused or after.reason is Reason.SHIFT_TIMED_OUT:
                 self._unwritten.add(after.id)
         yield from ()
 
-    def wrote(self, wrote: Wrote, scene: Scene) -> Iterator[str]:
+    def on_write(self, write: EnvironmentWrite, state: SystemState) -> Iterator[str]:
         """Yield a raise that nothing stored wants."""
-        if not wrote.raised:
+        if not write.raised:
             return
-        wanted = (wrote.weight_after, wrote.token)
-        for one in wrote.stored:
+        wanted = (write.weight_after, write.token)
+        for one in write.stored:
             intent = one.intent
-            if one.phase in BACK and one.id in self._unwritten and one.id in scene.raises:
-                intent = scene.raises[one.id][0]
+            if (
+                one.phase in ROLLBACK_PHASES
+                and one.id in self._unwritten
+                and one.id in state.raises
+            ):
+                intent = state.raises[one.id][0]
             if (intent.weight, intent.token) == wanted:
                 return
-        stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in wrote.stored)
-        yield f"{_raise(wrote)}, and nothing that is stored wants that ({stands or 'nothing is'})"
+        stands = "; ".join(f"{one.id} is {one.phase} at {one.weight} %" for one in write.stored)
+        yield f"{_raise_text(write)}, and nothing that is stored wants that ({stands or 'nothing is'})"
 
 
-def _raise(wrote: Wrote) -> str:
-    before = "a contradiction" if wrote.weight_before is None else f"{wrote.weight_before} %"
-    return f"wrote {wrote.weight_after} % over {before}"
+def _raise_text(write: EnvironmentWrite) -> str:
+    before = "a contradiction" if write.weight_before is None else f"{write.weight_before} %"
+    return f"wrote {write.weight_after} % over {before}"

@@ -14,81 +14,81 @@ from typing import Any, TypeAlias
 from controller.core import codec
 from controller.core.rollout import Rollout
 from controller.ports.clock import Clock
-from tests.chaos.process import CrashedError, Crossing, Proceed, Process
+from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 
 Body: TypeAlias = Callable[[Process, Clock], object]
 """What a process does, with its hands and by its clock; returns how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResult:
     """What became of a step outside, and what the clock said then."""
 
     value: Any
     failed: bool
     now: datetime
 
-    def words(self) -> str:
+    def key(self) -> str:
         """Return all of it as text: equal texts are equal answers."""
-        return f"{self.now.isoformat()} {'!' if self.failed else ''}{_words(self.value)}"
+        return f"{self.now.isoformat()} {'!' if self.failed else ''}{_value_key(self.value)}"
 
-    def give(self) -> Any:
+    def unwrap(self) -> Any:
         """Return the value, or raise it."""
         if self.failed:
             raise self.value
         return self.value
 
 
-def answer_of(proceed: Proceed, clock: Callable[[], datetime]) -> Answer:
+def run_call(proceed: Proceed, clock: Callable[[], datetime]) -> CallResult:
     """Take one step outside, and return what became of it."""
     try:
         value = proceed()
     except Exception as error:  # noqa: BLE001 - the process is to see it, and not the search
-        return Answer(error.with_traceback(None), failed=True, now=clock())
-    return Answer(value, failed=False, now=clock())
+        return CallResult(error.with_traceback(None), failed=True, now=clock())
+    return CallResult(value, failed=False, now=clock())
 
 
 @dataclass(eq=False, slots=True)
-class Standing:
+class ProcessState:
     """Where a process stands after the answers that led here; there is one for each such list.
 
-    crossing, proceed: its next step outside; None once it is over, with `outcome`.
+    call, proceed: its next step outside; None once it is over, with `outcome`.
     """
 
-    before: "Standing | None"
-    answer: Answer
-    crossing: Crossing | None = None
+    parent: "ProcessState | None"
+    answer: CallResult
+    call: ExternalCall | None = None
     proceed: Proceed | None = None
     outcome: object = None
-    after: dict[str, "Standing"] = field(default_factory=dict)
+    children: dict[str, "ProcessState"] = field(default_factory=dict)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """True when the process has ended by itself."""
-        return self.crossing is None
+        return self.call is None
 
-    def following(self, answer: Answer) -> "tuple[Standing, bool]":
+    def successor(self, answer: CallResult) -> "tuple[ProcessState, bool]":
         """Return where the process stands after `answer`, and whether that is new."""
-        words = answer.words()
-        new = words not in self.after
+        words = answer.key()
+        new = words not in self.children
         if new:
-            self.after[words] = Standing(self, answer)
-        return self.after[words], new
+            self.children[words] = ProcessState(self, answer)
+        return self.children[words], new
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[CallResult]:
         """Return what it got, from its begin on."""
-        found, here = list[Answer](), self
-        while here.before is not None:
+        found, here = list[CallResult](), self
+        while here.parent is not None:
             found.append(here.answer)
-            here = here.before
+            here = here.parent
         return [here.answer, *reversed(found)]
 
 
-Onward: TypeAlias = Callable[[Standing], Answer | None]
+Continuation: TypeAlias = Callable[[ProcessState], CallResult | None]
 """Takes the next step of a process where nobody comes in between; None: leave it there."""
 
 
-class Program:
+class ReplayableProcess:
     """One process of a world.
 
     name: who it is, in schedules; those of one kind, `tick 1` and `tick 2`, do the same.
@@ -98,55 +98,57 @@ class Program:
     def __init__(self, name: str, body: Body, clock: Clock, verb: str = "") -> None:
         self.name, self.verb, self.kind = name, verb, name.partition(" ")[0]
         self._body, self._clock = body, clock
-        self._begins: dict[datetime, Standing] = {}
+        self._initial_states: dict[datetime, ProcessState] = {}
 
-    def begun(self, now: datetime, onward: Onward) -> Standing:
+    def initial_state(self, now: datetime, continuation: Continuation) -> ProcessState:
         """Return where it stands before its first step when it is started at `now`."""
-        if now not in self._begins:
-            self._begins[now] = Standing(None, Answer(None, failed=False, now=now))
-            self._run(self._begins[now], onward)
-        return self._begins[now]
+        if now not in self._initial_states:
+            self._initial_states[now] = ProcessState(None, CallResult(None, failed=False, now=now))
+            self._run(self._initial_states[now], continuation)
+        return self._initial_states[now]
 
-    def went_on(self, here: Standing, answer: Answer, onward: Onward) -> Standing:
+    def next_state(
+        self, state: ProcessState, answer: CallResult, continuation: Continuation
+    ) -> ProcessState:
         """Return where it stands after it got `answer` to its next step."""
-        there, new = here.following(answer)
+        there, new = state.successor(answer)
         if new:
-            self._run(there, onward)
+            self._run(there, continuation)
         return there
 
-    def _run(self, standing: Standing, onward: Onward) -> None:
-        again = _Again(standing, self._clock, onward)
-        process = Process(self.name, again.fate)
+    def _run(self, state: ProcessState, continuation: Continuation) -> None:
+        again = _Replay(state, self._clock, continuation)
+        process = Process(self.name, again.interceptor)
         try:
-            again.here.outcome = self._body(process, process.clock(again))
+            again.state.outcome = self._body(process, process.clock(again))
         except CrashedError:
             return
         except Exception as error:  # noqa: BLE001 - what a process ends with is for the invariants
-            again.here.outcome = error
+            again.state.outcome = error
 
 
-class _Again:
+class _Replay:
     """Gives a process the answers that it had got, then those that come; and is its clock."""
 
-    def __init__(self, standing: Standing, clock: Clock, onward: Onward) -> None:
-        first, *answers = standing.answers()
-        self._clock, self._now, self._onward = clock, first.now, onward
-        self._left = iter(answers)
-        self.here = standing
+    def __init__(self, state: ProcessState, clock: Clock, continuation: Continuation) -> None:
+        first, *answers = state.answers()
+        self._clock, self._now, self._continuation = clock, first.now, continuation
+        self._remaining = iter(answers)
+        self.state = state
 
-    def fate(self, crossing: Crossing, proceed: Proceed) -> Any:
-        answer = next(self._left, None)
+    def interceptor(self, call: ExternalCall, proceed: Proceed) -> Any:
+        answer = next(self._remaining, None)
         if answer is None:
-            answer = self._new(crossing, proceed)
+            answer = self._new(call, proceed)
         self._now = answer.now
-        return answer.give()
+        return answer.unwrap()
 
-    def _new(self, crossing: Crossing, proceed: Proceed) -> Answer:
-        self.here.crossing, self.here.proceed = crossing, proceed
-        answer = self._onward(self.here)
+    def _new(self, call: ExternalCall, proceed: Proceed) -> CallResult:
+        self.state.call, self.state.proceed = call, proceed
+        answer = self._continuation(self.state)
         if answer is None:
             raise CrashedError
-        self.here, new = self.here.following(answer)
+        self.state, new = self.state.successor(answer)
         if not new:
             raise CrashedError
         return answer
@@ -158,7 +160,7 @@ class _Again:
         self._clock.sleep(length)
 
 
-def _words(value: Any) -> str:
+def _value_key(value: Any) -> str:
     match value:
         case Rollout():
             return codec.dump(value)

@@ -5,13 +5,20 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from controller.core.checks import Check, fail, ok, warn
-from controller.core.observation import AlarmReading, AlarmState, Answer, LogQuery, Series, Span
+from controller.core.observation import (
+    AlarmReading,
+    AlarmState,
+    LogQuery,
+    QueryStatus,
+    Series,
+    Span,
+)
 from controller.core.policy import Alarm, LogEvents, Policy
-from controller.core.units import at, clock_text
+from controller.core.units import clock_text, from_unix
 
-_BACK: Final = timedelta(hours=1)
-_SEARCHED: Final = "see that the group exists, and that this role may search it"
-_CORRECT: Final = "make it, or correct the policy"
+_LOOKBACK: Final = timedelta(hours=1)
+_SEARCH_REMEDY: Final = "see that the group exists, and that this role may search it"
+_MISSING_REMEDY: Final = "make it, or correct the policy"
 
 
 def alarms_of(policy: Policy) -> dict[str, Alarm]:
@@ -27,13 +34,15 @@ def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
         case AlarmState.OK:
             return ok(what, f"{alarm} is OK")
         case AlarmState.ALARM:
-            since = f" since {clock_text(at(reading.since))}" if reading.since else ""
+            since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
             remedy = "a start waits until it is OK" if criterion.gating else "it only reports"
             return warn(what, f"{alarm} is in ALARM{since}", remedy)
         case AlarmState.INSUFFICIENT_DATA:
             return warn(what, f"{alarm} has no data", "see which metric it looks at")
         case AlarmState.MISSING:
-            return worst(what, f"there is no alarm {alarm} in this account and region", _CORRECT)
+            return worst(
+                what, f"there is no alarm {alarm} in this account and region", _MISSING_REMEDY
+            )
         case AlarmState.UNREAD:
             remedy = "its gate cannot pass" if criterion.gating else "it only reports"
             return worst(what, f"{alarm} cannot be read: {reading.reason}", remedy)
@@ -52,29 +61,27 @@ def log_queries(policy: Policy, now: datetime) -> dict[str, tuple[LogQuery, ...]
 def _queries(policy: Policy, span: Span) -> Iterator[tuple[str, tuple[LogQuery, ...]]]:
     function = policy.target.function
     if (verify := policy.verify_rollback) is not None:
-        group = verify.group_of(function)
+        group = verify.log_group_of(function)
         patterns = (verify.present, verify.absent)
         yield "log of verify_rollback", tuple(LogQuery(group, one, span, 1) for one in patterns)
     for name, one in policy.criteria.items():
         if isinstance(one, LogEvents):
-            query = LogQuery(one.group_of(function), one.control, span, 1)
+            query = LogQuery(one.log_group_of(function), one.control, span, 1)
             yield f"log of {name}", (query,)
 
 
 def _span(now: datetime) -> Span:
     end = int(now.timestamp())
-    return Span(end - int(_BACK.total_seconds()), end)
+    return Span(end - int(_LOOKBACK.total_seconds()), end)
 
 
-def log_check(
-    what: str, queries: tuple[LogQuery, ...], counted: Mapping[LogQuery, Series]
-) -> Check:
+def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery, Series]) -> Check:
     """Return whether one of the events was logged in the last hour."""
     group = queries[0].group
-    series = [counted[one] for one in queries]
+    series = [counts[one] for one in queries]
     for one in series:
-        if one.answer in (Answer.FORBIDDEN, Answer.ERROR):
-            return fail(what, one.message or f"{group} cannot be searched", _SEARCHED)
+        if one.answer in (QueryStatus.FORBIDDEN, QueryStatus.ERROR):
+            return fail(what, one.message or f"{group} cannot be searched", _SEARCH_REMEDY)
     if any(one.points for one in series):
         return ok(what, f"{group} has such an event in the last hour")
     patterns = " nor ".join(one.pattern for one in queries)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from controller.core.history import broken_link
 from controller.core.replay.replay import replay
 from controller.core.rollout import Rollout
-from controller.core.transitions import BACK
-from tests.chaos.event_log import KEEP, Ended, Saved, Told
+from controller.core.transitions import ROLLBACK_PHASES
+from tests.chaos.event_log import RESUME_KEEP, Notification, ProcessEnd, RolloutSave
 from tests.chaos.invariants.invariant import Invariant
-from tests.chaos.invariants.scene import Scene
+from tests.chaos.invariants.system_state import SystemState
 
 
 class SoundHistory(Invariant):
@@ -20,74 +20,74 @@ class SoundHistory(Invariant):
         "says, and every decision follows again from what its entry has seen."
     )
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield what does not fit together."""
-        after, before = saved.after, saved.before
-        known = scene.histories.get(after.id, [])
-        if not saved.kept:
+        after, before = save.after, save.before
+        known = state.histories.get(after.id, [])
+        if not save.history_intact:
             yield f"changed entries of {after.id} that were written already"
             return
         seq, chain = len(known), known[-1].hash if known else ""
-        for entry in saved.entries:
+        for entry in save.entries:
             seq += 1
             if (entry.seq, entry.previous) != (seq, chain):
                 yield f"wrote entry {entry.seq} of {after.id} where entry {seq} follows"
             chain = entry.hash
         if (after.entries, after.chain) != (seq, chain):
             yield f"says that {after.id} has {after.entries} entries, and it has {seq}"
-        elif saved.entries:
-            body = saved.entries[-1].body
-            if (body["phase_to"], body["weight_to"], body["step"]) != _standing(after):
+        elif save.entries:
+            body = save.entries[-1].body
+            if (body["phase_to"], body["weight_to"], body["step"]) != _position(after):
                 yield f"wrote an entry of {after.id} that says otherwise than its state"
-        elif before is not None and _standing(before) != _standing(after):
+        elif before is not None and _position(before) != _position(after):
             yield f"moved {after.id} to {after.phase} at {after.weight} % without an entry"
 
-    def over(self, scene: Scene) -> Iterator[str]:
+    def at_end(self, state: SystemState) -> Iterator[str]:
         """Yield what does not follow."""
-        for rollout_id, entries in scene.histories.items():
-            stored = scene.stored[rollout_id]
+        for rollout_id, entries in state.histories.items():
+            stored = state.stored[rollout_id]
             broken = broken_link(entries, stored.chain)
             if broken is not None:
                 yield f"left a chain of {rollout_id} that breaks at entry {broken}"
                 continue
             found = replay(stored, entries)
-            for one in found.differing:
+            for one in found.entry_differences:
                 yield f"left an entry of {rollout_id} that does not follow: {one.seq} ({one.kind})"
             for contrast in found.state:
                 yield f"left a state of {rollout_id} that does not follow: {contrast}"
 
 
-def _standing(rollout: Rollout) -> tuple[str, int, int]:
+def _position(rollout: Rollout) -> tuple[str, int, int]:
     return str(rollout.phase), rollout.weight, rollout.step
 
 
-class VersionsRise(Invariant):
+class VersionIncrements(Invariant):
     """So that of two saves from one state only one goes through."""
 
     name = "versions-rise"
     text = "Each save raises the version by one."
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a version that was skipped or used twice."""
-        before, after = saved.before, saved.after
+        before, after = save.before, save.after
         if before is not None and after.version != before.version + 1:
             yield f"saved {after.id} as version {after.version} after version {before.version}"
 
 
-class TimeForward(Invariant):
+class MonotonicTime(Invariant):
     """Whatever the clock of a run says: now is never before what was recorded last."""
 
     name = "time-goes-forward"
     text = "Recorded time never goes back."
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a moment before the last one."""
-        before, after = saved.before, saved.after
+        before, after = save.before, save.after
         if before is not None and after.updated < before.updated:
             yield f"saved {after.id} as of {after.updated:%H:%M:%S}, before what was saved last"
-        known = scene.histories.get(after.id)
+        known = state.histories.get(after.id)
         last = known[-1].at if known else None
-        for entry in saved.entries:
+        for entry in save.entries:
             if last is not None and entry.at < last:
                 yield f"wrote entry {entry.seq} of {after.id} before the one before"
             last = entry.at
@@ -106,28 +106,28 @@ class OneOwner(Invariant):
     def __init__(self) -> None:
         self._opened_again: set[str] = set()
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a second owner, and a lock that does not say how its owner stands."""
-        yield from _misled(saved)
-        before, after = saved.before, saved.after
-        if before is not None and before.final and after.phase in BACK:
+        yield from _wrong_locks(save)
+        before, after = save.before, save.after
+        if before is not None and before.final and after.phase in ROLLBACK_PHASES:
             self._opened_again.add(after.id)
         if after.final or after.id in self._opened_again:
             return
-        for one in scene.stored.values():
+        for one in state.stored.values():
             apart = one.id == after.id or one.final or one.id in self._opened_again
             if not apart and set(one.locks) & set(after.locks):
                 yield f"drives {after.id} on the target that {one.id} has"
-        for lock, owner in saved.owners.items():
+        for lock, owner in save.owners.items():
             if owner != after.id:
                 yield f"drives {after.id} while the lock {lock} names {owner or 'nobody'}"
 
 
-def _misled(saved: Saved) -> Iterator[str]:
-    for lock, final in saved.final.items():
-        if final is not saved.after.final:
+def _wrong_locks(save: RolloutSave) -> Iterator[str]:
+    for lock, final in save.final.items():
+        if final is not save.after.final:
             word = "final" if final else "not final"
-            yield f"leaves the lock {lock} saying that {saved.after.id} is {word}"
+            yield f"leaves the lock {lock} saying that {save.after.id} is {word}"
 
 
 class StepByStep(Invariant):
@@ -140,12 +140,12 @@ class StepByStep(Invariant):
         "begins there."
     )
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a step that does not follow."""
-        before, after = saved.before, saved.after
+        before, after = save.before, save.after
         if before is None or after.step in (before.step, before.step + 1):
             return
-        if KEEP not in scene.asked(saved.by):
+        if RESUME_KEEP not in state.verbs_of(save.by):
             yield f"led {after.id} from step {before.step + 1} to step {after.step + 1}"
 
 
@@ -159,24 +159,26 @@ class OneTransition(Invariant):
     def __init__(self) -> None:
         self._taken: dict[tuple[str, str], str] = {}
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Yield a second transition of one run."""
-        before, after = saved.before, saved.after
-        if after.phase in BACK or (before is not None and _standing(before) == _standing(after)):
+        before, after = save.before, save.after
+        if after.phase in ROLLBACK_PHASES or (
+            before is not None and _position(before) == _position(after)
+        ):
             return
-        kind = saved.entries[-1].kind if saved.entries else str(after.phase)
-        place = (saved.by, after.id)
+        kind = save.entries[-1].kind if save.entries else str(after.phase)
+        place = (save.by, after.id)
         if place in self._taken:
             yield f"took {after.id} two transitions further: {self._taken[place]}, then {kind}"
         self._taken[place] = kind
 
-    def ended(self, ended: Ended, scene: Scene) -> Iterator[str]:
+    def on_process_end(self, end: ProcessEnd, state: SystemState) -> Iterator[str]:
         """Forget the run: another may have its name."""
-        self._taken = {place: kind for place, kind in self._taken.items() if place[0] != ended.by}
+        self._taken = {place: kind for place, kind in self._taken.items() if place[0] != end.by}
         yield from ()
 
 
-class ToldOnce(Invariant):
+class NotifyOnce(Invariant):
     """Of a rollback that cannot be saved every run tells again: the one before left no trace."""
 
     name = "told-once"
@@ -187,20 +189,20 @@ class ToldOnce(Invariant):
         self._saved: dict[tuple[str, int], tuple[object, ...]] = {}
         self._told: dict[tuple[str, int, str], str] = {}
 
-    def saved(self, saved: Saved, scene: Scene) -> Iterator[str]:
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
         """Take note of what was saved."""
-        self._saved[saved.after.id, saved.after.version] = _state(saved.after)
+        self._saved[save.after.id, save.after.version] = _state(save.after)
         yield from ()
 
-    def told(self, told: Told, scene: Scene) -> Iterator[str]:
+    def on_notification(self, notification: Notification, state: SystemState) -> Iterator[str]:
         """Yield what was told before."""
-        rollout, text = told.rollout, told.notice.text
+        rollout, text = notification.rollout, notification.notice.text
         if self._saved.get((rollout.id, rollout.version)) != _state(rollout):
             return
         place = (rollout.id, rollout.version, text)
         if place in self._told:
             yield f"told people what {self._told[place]} had told them: {text}"
-        self._told[place] = told.by
+        self._told[place] = notification.by
 
 
 def _state(rollout: Rollout) -> tuple[object, ...]:

@@ -5,11 +5,16 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from controller.adapters.stores import refusals as refusals
-from controller.adapters.stores.untrusted_values import NEVER, Turn, moment_of, turn_of
+from controller.adapters.stores.untrusted_values import (
+    LAST_MOMENT,
+    VisitOrder,
+    moment_of,
+    visit_order,
+)
 from controller.core import codec
-from controller.core.rollout import FINAL, Phase, Rollout
+from controller.core.rollout import FINAL_PHASES, Phase, Rollout
 
-_LIVING: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL)
+_UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL_PHASES)
 
 
 class Row(NamedTuple):
@@ -33,17 +38,17 @@ def rollout_of(rollout_id: str, row: Row) -> Rollout:
     """
     rollout = codec.load(rollout_id, row.state, row.policy)
     if row.version != rollout.version:
-        raise refusals.damaged(rollout_id, "version: the state has another one")
+        raise refusals.damaged_record(rollout_id, "version: the state has another one")
     if row.closed != rollout.final:
-        raise refusals.damaged(rollout_id, "closed: the state says otherwise")
+        raise refusals.damaged_record(rollout_id, "closed: the state says otherwise")
     for name in ("created", "watch_until", "exposed_from", "exposed_to"):
         value = getattr(row, name)
         if moment_of(value) is None and (value is not None or name == "created"):
-            raise refusals.damaged(rollout_id, f"{name}: it is no moment")
+            raise refusals.damaged_record(rollout_id, f"{name}: it is no moment")
     return rollout
 
 
-class Unfinished(NamedTuple):
+class UnfinishedRow(NamedTuple):
     """What tells whether a tick visits a rollout, and when."""
 
     rollout_id: str
@@ -67,18 +72,18 @@ class Unfinished(NamedTuple):
         if self.closed != 1:
             return True
         if self.watch_until is not None:
-            return (moment_of(self.watch_until) or NEVER) > now
-        return bool(self.owns) and self.phase in _LIVING
+            return (moment_of(self.watch_until) or LAST_MOMENT) > now
+        return bool(self.owns) and self.phase in _UNFINISHED_PHASES
 
 
-def in_turn(found: Iterable[Unfinished], now: datetime) -> list[str]:
+def in_visit_order(found: Iterable[UnfinishedRow], now: datetime) -> list[str]:
     """Return the ids of those that a tick visits, in the order in which it takes them."""
     visited = [one for one in found if one.is_visited(now)]
-    return [one.rollout_id for one in sorted(visited, key=_turn)]
+    return [one.rollout_id for one in sorted(visited, key=_visit_order)]
 
 
-def _turn(one: Unfinished) -> Turn:
-    return turn_of(
+def _visit_order(one: UnfinishedRow) -> VisitOrder:
+    return visit_order(
         one.rollout_id,
         phase=one.phase,
         updated=one.updated,
@@ -87,9 +92,9 @@ def _turn(one: Unfinished) -> Turn:
     )
 
 
-def aged(found: Iterable[tuple[object, str]]) -> list[str]:
+def oldest_first(found: Iterable[tuple[object, str]]) -> list[str]:
     """Return the ids of `found`, moment and id: the oldest first, those of no moment last."""
-    return [one for _, one in sorted((moment_of(at) or NEVER, one) for at, one in found)]
+    return [one for _, one in sorted((moment_of(at) or LAST_MOMENT, one) for at, one in found)]
 
 
 def exposures(

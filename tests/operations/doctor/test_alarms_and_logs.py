@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from controller.core.checks import Level
-from controller.core.observation import AlarmReading, AlarmState, Answer, Series
-from controller.operations.doctor.evidence import alarm_check, alarms_of, log_check, log_queries
+from controller.core.observation import AlarmReading, AlarmState, QueryStatus, Series
+from controller.operations.doctor.alarms_and_logs import (
+    alarm_check,
+    alarms_of,
+    log_check,
+    log_queries,
+)
 from tests.operations.monitoring.watched import a_watched
 from tests.support.rollouts import NOON
 
@@ -39,7 +44,7 @@ POLICY = a_watched(
 def test_an_alarm_that_gates(reading: AlarmReading, level: Level, told: str) -> None:
     ((name, one),) = alarms_of(POLICY).items()
     found = alarm_check(name, one, reading)
-    assert (found.what, found.level, told in found.seen) == ("alarm of red", level, True)
+    assert (found.what, found.level, told in found.detail) == ("alarm of red", level, True)
 
 
 @pytest.mark.parametrize("state", list(AlarmState))
@@ -73,7 +78,7 @@ def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() ->
             Series(), Series(), WARN, "neither direct nor gateway in the last hour", id="silence"
         ),
         pytest.param(
-            Series({0: 1}), Series({}, Answer.FORBIDDEN, "no (logs:FilterLogEvents)"),
+            Series({0: 1}), Series({}, QueryStatus.FORBIDDEN, "no (logs:FilterLogEvents)"),
             FAIL, "no (logs:FilterLogEvents)", id="a log that may not be searched",
         ),
     ],
@@ -82,10 +87,10 @@ def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, to
     what = "log of verify_rollback"
     queries = log_queries(POLICY, NOON)[what]
     found = log_check(what, queries, dict(zip(queries, (direct, gateway), strict=True)))
-    assert (found.level, told in found.seen) == (level, True)
+    assert (found.level, told in found.detail) == (level, True)
 
 
 def test_a_control_that_is_not_logged_is_told_alone() -> None:
     queries = log_queries(POLICY, NOON)["log of quiet"]
     found = log_check("log of quiet", queries, {queries[0]: Series()})
-    assert found.seen == "/aws/lambda/shop has no check in the last hour"
+    assert found.detail == "/aws/lambda/shop has no check in the last hour"

@@ -14,7 +14,7 @@ from controller.core.policy.model import LambdaEnv, Metric, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PartialPolicy:
     """What of a document is sound, beside what was written.
 
     `None` stands where an item has a mistake of its own, and where a whole section has. The raw
@@ -31,7 +31,7 @@ class Parts:
     zone: str | None
     verify: VerifyRollback | None
 
-    def named(self) -> Iterator[tuple[str, Criterion]]:
+    def valid_criteria(self) -> Iterator[tuple[str, Criterion]]:
         """Yield the sound criteria with their ids."""
         for name, criterion in (self.criteria or {}).items():
             if criterion is not None:
@@ -44,19 +44,19 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def parts_of(data: Mapping[Any, Any]) -> Parts:
+def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     """Return what of `data` is sound."""
     metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
     steps = data.get("steps") if isinstance(data.get("steps"), list) else None
-    return Parts(
-        target=_sound(LambdaEnv, data.get("target")),
-        metrics=_all_sound(Metric, metrics),
-        criteria=_all_sound(Criterion, criteria),
-        steps=None if steps is None else [_sound(Step, step) for step in steps],
+    return PartialPolicy(
+        target=_valid_or_none(LambdaEnv, data.get("target")),
+        metrics=_valid_items(Metric, metrics),
+        criteria=_valid_items(Criterion, criteria),
+        steps=None if steps is None else [_valid_or_none(Step, step) for step in steps],
         raw_criteria=criteria or {},
         raw_steps=steps or (),
         zone=_zone(data.get("freeze")),
-        verify=_sound(VerifyRollback, data.get("verify_rollback")),
+        verify=_valid_or_none(VerifyRollback, data.get("verify_rollback")),
     )
 
 
@@ -71,26 +71,26 @@ def _zone(freeze: object) -> str | None:
     return zone if isinstance(zone, str) else None
 
 
-def _sound(kind: Any, value: object) -> Any:
+def _valid_or_none(kind: Any, value: object) -> Any:
     try:
         return _adapter(kind).validate_python(value)
     except ValidationError:
         return None
 
 
-def _all_sound(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
+def _valid_items(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
     if items is None:
         return None
-    return {name: _sound(kind, value) for name, value in items.items()}
+    return {name: _valid_or_none(kind, value) for name, value in items.items()}
 
 
 # Kinds that name no metric: what their fields hold are events and alarms.
-_TOLD = ("alarm", "attestation", "log_events")
+_KINDS_WITHOUT_METRICS = ("alarm", "attestation", "log_events")
 
 
 def raw_references(criterion: object) -> Iterator[Reference]:
     """Yield the metrics that a criterion names although it has a mistake."""
-    if not isinstance(criterion, Mapping) or criterion.get("kind") in _TOLD:
+    if not isinstance(criterion, Mapping) or criterion.get("kind") in _KINDS_WITHOUT_METRICS:
         return
     for field in ("total", "metric", "per", "control"):
         if isinstance(criterion.get(field), str):

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogs
+from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.notifiers.log import LogNotifier
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.bootstrap.stores import opened
+from controller.bootstrap.stores import store_at
 from controller.core.policy import LambdaEnv, Policy
-from controller.engine.observe import Looking
+from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import UsageError
 from controller.ports.store import Store
-from controller.ports.target import OpenTarget
-from controller.process.settings import Place
+from controller.ports.target import InspectableTarget
+from controller.process.settings import StoreLocation
 
 if TYPE_CHECKING:
-    from controller.simulation.fakes.inbox import RecordingCourier, ScriptedHooks
+    from controller.simulation.fakes.inbox import FakeInbox, ScriptedHooks
     from controller.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RehearsalSetup:
     """Everything a rehearsal plays on: the real runner and adapters, a simulated world.
 
     post: has every message that would be sent; hooks: every call of a hook.
@@ -40,14 +40,19 @@ class Stage:
     runner: Runner
     world: "World"
     policy: Policy
-    post: "RecordingCourier"
+    inbox: "FakeInbox"
     hooks: "ScriptedHooks"
 
 
 @contextmanager
 def rehearsal(
-    policy: Policy, scenario: str, seed: int, *, store: Place | None = None, adopt: bool = False
-) -> Iterator[Stage]:
+    policy: Policy,
+    scenario: str,
+    seed: int,
+    *,
+    store: StoreLocation | None = None,
+    adopt: bool = False,
+) -> Iterator[RehearsalSetup]:
     """Yield a stage for `policy`: fake AWS clients, a virtual clock, a real store.
 
     store: where it leaves its rollouts; a temporary file when left out. A table is reached as the
@@ -57,28 +62,28 @@ def rehearsal(
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
     """
-    from controller.simulation.fakes.inbox import RecordingCourier, ScriptedHooks
+    from controller.simulation.fakes.inbox import FakeInbox, ScriptedHooks
     from controller.simulation.scenario.scenario import load_scenario
     from controller.simulation.world import World
 
     world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
     jitter = Random(seed).uniform  # noqa: S311 - the same seed tells the same story
 
-    def open_target(target: LambdaEnv) -> OpenTarget:
+    def open_target(target: LambdaEnv) -> InspectableTarget:
         return LambdaEnvTarget(world.client("lambda"), target, world.clock, jitter)
 
-    with _temporary() if store is None else _empty(store) as kept:
+    with _temporary_store() if store is None else _empty_store(store) as kept:
         metrics = CloudWatchMetrics(world.client("cloudwatch"))
-        logs = CloudWatchLogs(partial(world.client, "logs"), world.clock)
+        logs = CloudWatchLogCounts(partial(world.client, "logs"), world.clock)
         alarms = CloudWatchAlarms(partial(world.client, "cloudwatch"))
-        looking = Looking(kept, open_target, metrics, world.clock, logs, alarms)
-        post, hooks = RecordingCourier(), ScriptedHooks(world.hooks_now)
+        looking = Observer(kept, open_target, metrics, world.clock, logs, alarms)
+        post, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(looking, LogNotifier(), "rehearsal", post, hooks)
-        yield Stage(runner, world, policy, post, hooks)
+        yield RehearsalSetup(runner, world, policy, post, hooks)
 
 
 @contextmanager
-def _temporary() -> Iterator[Store]:
+def _temporary_store() -> Iterator[Store]:
     with (
         _temporary_folder() as folder,
         SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
@@ -98,13 +103,13 @@ def _temporary_folder() -> TemporaryDirectory[str]:
 
 
 @contextmanager
-def _empty(place: Place) -> Iterator[Store]:
+def _empty_store(place: StoreLocation) -> Iterator[Store]:
     """Yield the store at `place`, which must be empty; a file is made.
 
     So no rehearsal writes between rollouts of a real account, and none is led by an earlier one,
     which had the same revision and owned the same target.
     """
-    with opened(place, Clients(), must_exist=False, writes=True) as store:
+    with store_at(place, Clients(), must_exist=False, writes=True) as store:
         if ids := store.all():
             raise UsageError(
                 f"a rehearsal needs an empty store, and {place.url} has {ids[-1]} "

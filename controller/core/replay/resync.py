@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from controller.core.decision import Decision
-from controller.core.observation import Reading
-from controller.core.replay.entry import Recorded
+from controller.core.observation import TargetReading
+from controller.core.replay.entry import RecordedDecision
 from controller.core.rollout import Intent, Phase, Rollout
-from controller.core.transitions.advance import WATCH_SUCCESS, cleared
-from controller.core.transitions.rollback import GUARD_ZERO
+from controller.core.transitions.advance import SUCCESS_WATCH, reset_step
+from controller.core.transitions.rollback import ROLLBACK_GUARD
 
 # Entries that say something of a rollout which stays as it is.
-_REMARKS = frozenset(
+_KINDS_WITHOUT_CHANGE = frozenset(
     {
         "acknowledged",
         "approved",
@@ -26,14 +26,16 @@ _REMARKS = frozenset(
 )
 
 
-def as_recorded(before: Rollout, decision: Decision | None, recorded: Recorded) -> Rollout:
+def resync_to_entry(
+    before: Rollout, decision: Decision | None, recorded: RecordedDecision
+) -> Rollout:
     """Return where `recorded` leaves a rollout that it found as `before`.
 
     decision: what follows instead; where it goes the same way, the rest of it is right too.
     """
-    same_way = decision is not None and _goes_to(decision) == _went_to(recorded)
-    after = decision.rollout if decision and same_way else _gone(before, recorded)
-    if recorded.kind in _REMARKS:
+    same_way = decision is not None and _decision_outcome(decision) == _recorded_outcome(recorded)
+    after = decision.rollout if decision and same_way else _apply_entry(before, recorded)
+    if recorded.kind in _KINDS_WITHOUT_CHANGE:
         return after
     if recorded.kind == "evidence":
         after = replace(after, tallies=recorded.tallies, fold=recorded.fold)
@@ -41,38 +43,40 @@ def as_recorded(before: Rollout, decision: Decision | None, recorded: Recorded) 
     return replace(after, reason=recorded.reason, sentence=recorded.sentence, findings=findings)
 
 
-def _goes_to(decision: Decision) -> object:
+def _decision_outcome(decision: Decision) -> object:
     entry = decision.record
     return entry and (entry.kind, entry.phase_to, entry.weight_to, entry.step)
 
 
-def _went_to(recorded: Recorded) -> object:
+def _recorded_outcome(recorded: RecordedDecision) -> object:
     return (recorded.kind, recorded.phase, recorded.weight, recorded.step)
 
 
-def _gone(before: Rollout, recorded: Recorded) -> Rollout:
-    at, target = recorded.entry.at, recorded.seen.target
+def _apply_entry(before: Rollout, recorded: RecordedDecision) -> Rollout:
+    at, target = recorded.entry.at, recorded.observation.target
     anew = recorded.kind in ("advanced", "resumed")
-    after = cleared(replace(before, updated=at)) if anew else before
+    after = reset_step(replace(before, updated=at)) if anew else before
     if recorded.weight != before.weight:
-        token = target.token if isinstance(target, Reading) else ""
+        token = target.token if isinstance(target, TargetReading) else ""
         intent = Intent(recorded.weight, before.weight, token, at)
         after = replace(after, intent=intent, peak=recorded.weight or before.peak)
     if recorded.phase is not before.phase:
         after = replace(after, since=at)
     if recorded.kind in ("settled", "paused"):
         after = replace(after, settled=after.settled or at)
-    return _watched(replace(after, phase=recorded.phase, step=recorded.step, updated=at), recorded)
+    return _with_watch(
+        replace(after, phase=recorded.phase, step=recorded.step, updated=at), recorded
+    )
 
 
-def _watched(rollout: Rollout, recorded: Recorded) -> Rollout:
+def _with_watch(rollout: Rollout, recorded: RecordedDecision) -> Rollout:
     at = recorded.entry.at
     match recorded.kind:
         case "succeeded":
-            return replace(rollout, watch_until=at + WATCH_SUCCESS)
+            return replace(rollout, watch_until=at + SUCCESS_WATCH)
         case "rolled_back":
             exposed_to = rollout.exposed_to or at
-            return replace(rollout, watch_until=at + GUARD_ZERO, exposed_to=exposed_to)
+            return replace(rollout, watch_until=at + ROLLBACK_GUARD, exposed_to=exposed_to)
         case _ if rollout.phase is Phase.ROLLING_BACK:
             return replace(rollout, watch_until=None, drain=None)
         case _:

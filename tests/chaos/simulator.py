@@ -1,0 +1,226 @@
+"""Plays a plot: ticks in a row, and whoever comes in between.
+
+Processes run one inside the other: while one waits, whoever is due comes in, as it is when ticks
+overlap. Nothing else decides about the order, so the same plot tells the same story.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, cast
+
+from controller.errors import Exit, RolloutError
+from controller.ports.store import Store
+from controller.simulation.world import World
+from tests.chaos import actors
+from tests.chaos.event_log import START, TIME, ObservedEvent
+from tests.chaos.fault_plan import (
+    FAULTS_END,
+    TICKS,
+    ClockSkew,
+    Degradation,
+    DegradationWindow,
+    FaultPlan,
+    Interleaving,
+)
+from tests.chaos.injector import Injector, PendingFaults
+from tests.chaos.invariants import Invariants
+from tests.chaos.oracle import Oracle
+from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Proceed, Process
+from tests.chaos.program import (
+    FaultFreeStore,
+    OpenProgram,
+    ProcessEnvironment,
+    Program,
+    Stores,
+)
+from tests.chaos.trace import Trace, TraceRecorder, at_rest
+
+MINUTE: Final = timedelta(minutes=1)
+# How deep processes come in between each other; whoever is due then has to wait.
+MAX_DEPTH: Final = 2
+# How often CI starts a policy whose start came to nothing.
+MAX_STARTS: Final = 4
+# For so many ticks of the calm a story goes on although all is at rest: late calls still arrive.
+TICKS_AT_REST: Final = 4
+# What the mere passing of time can change: the function, and nothing that is stored.
+TIME_ADVANCE: Final = ExternalCall(TIME, 0, TIME, "passes")
+
+
+def simulate(plan: FaultPlan, stores: Stores, open_program: OpenProgram) -> Trace:
+    """Return the story of `plan`."""
+    with stores.fault_free() as store:
+        pristine = cast("Store", FaultFreeStore(store))
+        return Simulator(plan, stores, pristine, open_program).simulate()
+
+
+class Simulator:
+    """Plays one plot, once. It is the hands of fates (`Hands`), and the clock of all processes."""
+
+    def __init__(
+        self, plan: FaultPlan, stores: Stores, fault_free_store: Store, open_program: OpenProgram
+    ) -> None:
+        self.plan, self.stores, self.fault_free_store = plan, stores, fault_free_store
+        self.world = World.for_policy(plan.policy, plan.world, seed=plan.seed)
+        target = plan.policy.target
+        self.invariants = Invariants(plan.policy, plan.scenario.function.weight)
+        self.oracle = Oracle(self.world, target, fault_free_store, self._on_event)
+        self.recorder = TraceRecorder(self.world, target)
+        self._open_program = open_program
+        self._pending = PendingFaults(plan.faults)
+        self._begin = self.now()
+        self._turn, self._depth, self._starts = 0, 0, 0
+        self._faults_end = plan.timed_faults_end
+        self._name_counts: Counter[str] = Counter()
+
+    def simulate(self) -> Trace:
+        """Play it to its end."""
+        while self._turn <= TICKS and not self._is_finished():
+            self._advance(self._due() - self.now())
+            self._take_turn()
+        for violation in self.invariants.finish():
+            self.recorder.record_violation(violation)
+        return self.recorder.trace(self.plan, self._turn - 1)
+
+    def run(
+        self,
+        name: str,
+        command: Callable[[Program], int],
+        *,
+        tick: int = 0,
+        pending: PendingFaults,
+        verb: str = "",
+    ) -> int | None:
+        """Run one process of the minute `tick`, and return its exit status; None: it crashed.
+
+        verb: what a person asks by it; empty: it is the scheduler's.
+        """
+        self._name_counts[name] += 1
+        if self._name_counts[name] > 1:
+            name = f"{name} ({self._name_counts[name]})"
+        process = Process(name, self.oracle.intercept(Injector(self, tick, pending)))
+        skew = self._skew(name)
+        if skew:
+            seconds = skew.total_seconds()
+            self.record_fault(ExternalCall(name, 0, CLOCK, "now"), f"is {seconds:+.0f} s off")
+        if verb:
+            self.oracle.record_command(name, verb)
+        self._depth += 1
+        try:
+            status = self._status(process, skew, command)
+        finally:
+            self._depth -= 1
+        self.recorder.steps += process.call_count
+        self.oracle.record_end(name, status)
+        return status
+
+    def _status(
+        self, process: Process, skew: timedelta, command: Callable[[Program], int]
+    ) -> int | None:
+        try:
+            with self.stores.of(process) as store:
+                return command(
+                    self._open_program(self._environment(process, skew), self.plan.policy, store)
+                )
+        except CrashedError:
+            return None
+        except RolloutError as error:
+            return error.exit_status
+        except Exception as error:  # noqa: BLE001 - a story is there to find what nobody planned
+            self.recorder.record_error(process.name, error)
+            return Exit.INTERNAL
+
+    def _environment(self, process: Process, skew: timedelta) -> ProcessEnvironment:
+        name = process.name
+        return ProcessEnvironment(
+            name,
+            lambda service: process.client(self.world.client(service), service),
+            process.clock(self, skew),
+            process.notifier(self.oracle.notifier(name)),
+            lambda source: self.oracle.metrics(name, source),
+            Random(f"{self.plan.seed}:{name}").uniform,
+        )
+
+    def _on_event(self, event: ObservedEvent) -> None:
+        self.recorder.record_event(event)
+        for violation in self.invariants.check(event):
+            self.recorder.record_violation(violation)
+
+    # --- the clock of all processes ---------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Return the current virtual moment."""
+        return self.world.clock.now()
+
+    def sleep(self, length: timedelta) -> None:
+        """Let `length` pass; whoever is due meanwhile comes in between."""
+        wake = self.now() + length
+        while self._depth < MAX_DEPTH and self._turn <= TICKS and self._due() < wake:
+            self._advance(self._due() - self.now())
+            self._take_turn()
+        self._advance(wake - self.now())
+
+    def _advance(self, length: timedelta) -> None:
+        self.world.clock.advance(length)
+        self.oracle.observe(TIME, TIME_ADVANCE)
+
+    # --- turns ------------------------------------------------------------------------------------
+
+    def _due(self) -> datetime:
+        return self._begin + self._turn * MINUTE
+
+    def _take_turn(self) -> None:
+        """Let the scheduler start a tick; and before it CI the policy, until there is a rollout."""
+        turn, ahead = self._turn, self._pending
+        self._turn += 1
+        if self._starts < MAX_STARTS and not self.fault_free_store.of_name(self.plan.policy.name):
+            self._starts += 1
+            self.run(f"start {turn}", lambda one: one.start(), tick=turn, pending=ahead, verb=START)
+        if turn:
+            self.run(f"tick {turn}", lambda one: one.tick(), tick=turn, pending=ahead)
+
+    def _skew(self, name: str) -> timedelta:
+        """Return how far the clock of a process is ahead; that of who comes in between is right."""
+        skews = (one for one in self.plan.faults if isinstance(one, ClockSkew))
+        seconds = sum(one.seconds for one in skews if name in (f"tick {one.tick}", "start 0"))
+        return timedelta(seconds=seconds)
+
+    def _is_finished(self) -> bool:
+        """Tell whether all is at rest, and nothing can go wrong any more."""
+        calm = FAULTS_END if self._pending.any_left else self._faults_end
+        if self._turn <= calm + TICKS_AT_REST:
+            return False
+        return all(at_rest(one, self.now()) for one in self.oracle.stored.values())
+
+    # --- hands of fates ---------------------------------------------------------------------------
+
+    def record_fault(self, call: ExternalCall, kind: str) -> None:
+        """Take note that something goes wrong at `call`."""
+        self._faults_end = max(self._faults_end, self._turn)
+        self.recorder.record_fault(call, kind)
+
+    def schedule(self, seconds: int, delayed_call: Proceed) -> None:
+        """Let a call arrive after so many seconds, whether its process lives or not."""
+
+        def arrive() -> None:
+            with suppress(Exception):
+                delayed_call()
+
+        self.world.clock.at(self.now() + timedelta(seconds=seconds), arrive)
+
+    def interleave(self, fault: Interleaving, by: str) -> None:
+        """Let others act while the process `by` waits."""
+        if fault.waits:
+            self.sleep(timedelta(seconds=fault.waits))
+        actors.perform(self, fault, by)
+
+    def degradations(self) -> Sequence[Degradation]:
+        """Return what is wrong just now, for a while."""
+        passed = self.now() - self._begin
+        return [
+            one.degradation
+            for one in self.plan.faults
+            if isinstance(one, DegradationWindow) and one.begin <= passed < one.begin + one.lasting
+        ]

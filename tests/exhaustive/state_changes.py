@@ -1,0 +1,132 @@
+"""What a step has changed for all, told from what was shared before and after it."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
+
+from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.core import codec
+from controller.core.history import Entry
+from controller.core.judge.findings import Verdict, gate
+from controller.core.judge.gate import judge, needs
+from controller.core.judge.sealing import evidence_of
+from controller.core.observation import Observation, UnreadableTarget
+from controller.core.policy import LambdaEnv
+from controller.core.rollout import Rollout
+from tests.chaos.event_log import (
+    TIME,
+    EnvironmentWrite,
+    GateVerdict,
+    RolloutSave,
+    UpdateCompletion,
+    may_mean_full_weight,
+    parse_weight,
+)
+from tests.chaos.measurements import judges_gate
+from tests.exhaustive.monitor_state import KeyedEvent
+from tests.exhaustive.small_world import SharedState, SmallWorld
+
+_ID, _POLICY, _STATE = 0, 10, 11
+WRITE_OPERATIONS: Final = frozenset({"UpdateFunctionConfiguration", "changes the function"})
+
+
+def change_events(
+    before: SharedState, after: SharedState, by: str, operation: str, target: LambdaEnv
+) -> Iterator[KeyedEvent]:
+    """Yield what `operation` of `by` has changed, of the function first."""
+    if before.cloud.updates != after.cloud.updates:
+        yield from _function_events(before, after, by, operation in WRITE_OPERATIONS, target)
+    if before.store is not after.store:
+        yield from _store_events(before, after, by)
+
+
+def _function_events(
+    before: SharedState, after: SharedState, by: str, wrote: bool, target: LambdaEnv
+) -> Iterator[KeyedEvent]:
+    if wrote:
+        yield _write_event(before, after, by, target)
+    if after.cloud.status != "InProgress":
+        weight = parse_weight(target, dict(after.cloud.served))
+        yield f"in force {after.now} {weight}", UpdateCompletion(after.now, TIME, weight)
+
+
+@cache
+def _write_event(before: SharedState, after: SharedState, by: str, target: LambdaEnv) -> KeyedEvent:
+    was, now = dict(before.cloud.shown), dict(after.cloud.shown)
+    known = stored_rollouts(before)
+    wrote = EnvironmentWrite(
+        after.now,
+        by,
+        was,
+        now,
+        parse_weight(target, was),
+        parse_weight(target, now),
+        known,
+        before.cloud.revision,
+        may_mean_full_weight(target, was),
+    )
+    states = [one.version for one in known]
+    return f"{by} wrote {after.now} {states} {before.cloud} {after.cloud}", wrote
+
+
+def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[KeyedEvent]:
+    was = {row[_ID]: row for row in before.store.rollouts}
+    for row in after.store.rollouts:
+        old = was.get(row[_ID])
+        if old is not None and old[_STATE] == row[_STATE]:
+            continue
+        known, entries = _history(before, row[_ID]), _history(after, row[_ID])
+        kept = entries[: len(known)] == known
+        gained = tuple(_entry(row[_ID], text) for text in entries[len(known) :])
+        past = None if old is None else _rollout(old[_ID], old[_STATE], old[_POLICY])
+        rollout = _rollout(row[_ID], row[_STATE], row[_POLICY])
+        owned = dict(after.store.locks)
+        owners = {lock: owned.get(lock) for lock in rollout.locks}
+        saved = RolloutSave(after.now, by, past, rollout, gained, kept, owners)
+        yield f"{by} saved {after.now} {kept} {owners} {row[_STATE]}", saved
+
+
+def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
+    """Yield which rollouts fail by what the metrics of `world` answer where it stands now."""
+    source = CloudWatchMetrics(world.client())
+    for one in stored_rollouts(shared):
+        wants = needs(one, shared.now)
+        shown = parse_weight(world.policy.target, dict(shared.cloud.shown))
+        if not judges_gate(one, shown, shared.cloud.revision) or not wants.queries:
+            continue
+        answer = source.read(wants.queries.values(), wants.span)
+        series = {key: answer[query] for key, query in wants.queries.items()}
+        evidence = evidence_of(one, Observation(UnreadableTarget(""), series), shared.now)
+        if evidence is not None and gate(judge(evidence)) is Verdict.FAIL:
+            words = f"{by} saw {one.id} fail {shared.now}"
+            yield words, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
+
+
+def stored_rollouts(shared: SharedState) -> tuple[Rollout, ...]:
+    """Return all rollouts as they are stored."""
+    return tuple(_rollout(row[_ID], row[_STATE], row[_POLICY]) for row in shared.store.rollouts)
+
+
+def stored_history(shared: SharedState, rollout_id: str) -> list[Entry]:
+    """Return the stored history of a rollout."""
+    return [_entry(rollout_id, text) for text in _history(shared, rollout_id)]
+
+
+def _history(shared: SharedState, rollout_id: str) -> Sequence[str]:
+    return [text for one, _, text in shared.store.history if one == rollout_id]
+
+
+@cache
+def _rollout(rollout_id: str, state: str, policy: str) -> Rollout:
+    return codec.load(rollout_id, state, policy)
+
+
+@cache
+def _entry(rollout_id: str, text: str) -> Entry:
+    return codec.load_entry(rollout_id, text)
+
+
+def clear_caches() -> None:
+    """Let go of what is known by its content; no search that has used it may go on."""
+    for known in (_rollout, _entry, _write_event):
+        known.cache_clear()
